@@ -1,0 +1,72 @@
+"""Resources to plain JSON values and back: the one form used by the feed and by replicas.
+
+Bytes travel as {"base64": "..."}; tuples as lists. Unknown fields are ignored, so that an older
+agent can follow a newer server.
+"""
+
+import base64
+from collections.abc import Hashable
+from dataclasses import fields, is_dataclass
+from functools import cache
+from types import UnionType
+from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from a9fe.model.resources import KINDS, Resource
+
+R = TypeVar("R")
+
+
+class CodecError(ValueError):
+    """A document that is not of the shape its kind says; names the field."""
+
+
+def encode(value: object) -> Any:  # noqa: ANN401 - a JSON value has no better type
+    """A resource (or a field of one) as JSON-ready values."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return {f.name: encode(getattr(value, f.name)) for f in fields(value)}
+    if isinstance(value, tuple):
+        return [encode(item) for item in value]
+    if isinstance(value, bytes):
+        return {"base64": base64.b64encode(value).decode("ascii")}
+    return value
+
+
+@cache
+def _hints(cls: Hashable) -> dict[str, Any]:
+    return get_type_hints(cls)
+
+
+def decode(cls: type[R], document: object) -> R:
+    """Build `cls` from what `encode` made. Raises CodecError."""
+    if not isinstance(document, dict):
+        raise CodecError(f"{cls.__name__}: expected an object, got {type(document).__name__}")
+    hints = _hints(cls)
+    known: dict[str, Any] = {k: _field(hints[k], v, k) for k, v in document.items() if k in hints}
+    try:
+        return cls(**known)
+    except TypeError as error:
+        raise CodecError(f"{cls.__name__}: {error}") from error
+
+
+def decode_kind(kind: str, document: object) -> Resource:
+    """Build the resource that `kind` names. Raises CodecError."""
+    if kind not in KINDS:
+        raise CodecError(f"kind: unknown {kind!r}, expected one of {', '.join(KINDS)}")
+    return decode(KINDS[kind], document)
+
+
+def _field(hint: Any, value: Any, name: str) -> Any:  # noqa: ANN401
+    origin, args = get_origin(hint), get_args(hint)
+    if origin in (UnionType, Union):
+        return None if value is None else _field(args[0], value, name)
+    if origin is tuple:
+        return tuple(_field(args[0], item, name) for item in value)
+    if origin is dict:
+        return dict(value)
+    if isinstance(hint, type) and is_dataclass(hint):
+        return decode(hint, value)
+    if hint is bytes:
+        return base64.b64decode(value["base64"])
+    if not isinstance(value, hint):
+        raise CodecError(f"{name}: expected {hint.__name__}, got {value!r}")
+    return value

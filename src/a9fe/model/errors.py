@@ -1,0 +1,35 @@
+"""The root of every error of ours, and the few kinds of bad input."""
+
+
+class A9feError(Exception):
+    """Root: its text is one clear line for the person who reads it."""
+
+
+class InvalidInput(A9feError):
+    """A value that cannot be accepted: names the field, the value, and what would be right."""
+
+    def __init__(self, field: str, value: object, expected: str) -> None:
+        """`expected` says what would be right, e.g. "an IPv4 CIDR such as 10.1.0.0/24"."""
+        super().__init__(f"{field}: {value!r} is not valid, expected {expected}")
+        self.field = field
+        self.value = value
+        self.expected = expected
+
+
+class NotFound(A9feError):
+    """No such resource. `kind` as in model.resources.KINDS, `id` as asked for."""
+
+    def __init__(self, kind: str, id: str) -> None:
+        """Keep what was asked for."""
+        super().__init__(f"{kind} {id} could not be found")
+        self.kind = kind
+        self.id = id
+
+
+class Conflict(A9feError):
+    """Valid, but not now: in use, taken, exhausted. `type` is Neutron's error type."""
+
+    def __init__(self, type: str, message: str) -> None:
+        """Keep Neutron's type for the error body."""
+        super().__init__(message)
+        self.type = type

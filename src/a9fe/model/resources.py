@@ -1,0 +1,227 @@
+"""The resources as frozen values. Field names, units and defaults are Neutron's API v2.0.
+
+Ids are lower-case UUID strings; MACs lower-case with colons; addresses and CIDRs in the
+canonical text form of `ipaddress`; times ISO 8601 UTC ("2026-11-22T15:00:00Z").
+"""
+
+from dataclasses import dataclass, field
+
+# Owners of ports (Neutron's constants): which of them the metadata path cares about.
+DHCP_OWNER = "network:dhcp"
+ROUTER_INTERFACE_OWNER = "network:router_interface"
+ROUTER_INTERFACE_OWNERS = frozenset(
+    {
+        ROUTER_INTERFACE_OWNER,
+        "network:ha_router_replicated_interface",
+        "network:router_interface_distributed",
+    }
+)
+ROUTER_GATEWAY_OWNER = "network:router_gateway"
+COMPUTE_OWNER = "compute:nova"
+RESERVED_DHCP_DEVICE_ID = "reserved_dhcp_port"
+
+METADATA_IPV4 = "169.254.169.254"
+METADATA_PORT = 80
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Network:
+    """A layer-2 network. `mtu` in bytes. `external` is Neutron's router:external."""
+
+    id: str
+    project_id: str = ""
+    name: str = ""
+    description: str = ""
+    admin_state_up: bool = True
+    shared: bool = False
+    external: bool = False
+    mtu: int = 1500
+    port_security_enabled: bool = True
+    revision_number: int = 0
+    created_at: str = ""
+    updated_at: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AllocationPool:
+    """Addresses a subnet hands out: first and last, both included."""
+
+    start: str
+    end: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostRoute:
+    """A static route: `destination` CIDR, `nexthop` address."""
+
+    destination: str
+    nexthop: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subnet:
+    """An address block on one network. `gateway_ip` None: the subnet has no gateway."""
+
+    id: str
+    network_id: str
+    cidr: str
+    project_id: str = ""
+    name: str = ""
+    description: str = ""
+    ip_version: int = 4
+    gateway_ip: str | None = None
+    allocation_pools: tuple[AllocationPool, ...] = ()
+    dns_nameservers: tuple[str, ...] = ()
+    host_routes: tuple[HostRoute, ...] = ()
+    enable_dhcp: bool = True
+    ipv6_ra_mode: str | None = None
+    ipv6_address_mode: str | None = None
+    revision_number: int = 0
+    created_at: str = ""
+    updated_at: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FixedIp:
+    """An address a port holds, on one subnet."""
+
+    subnet_id: str
+    ip_address: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DhcpOption:
+    """An extra DHCP option of one port (Neutron's extra_dhcp_opts)."""
+
+    opt_name: str
+    opt_value: str
+    ip_version: int = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddressPair:
+    """An address a port may use besides its own (Neutron's allowed_address_pairs)."""
+
+    ip_address: str
+    mac_address: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Port:
+    """A network card on a network. `host` is binding:host_id; `status` ACTIVE, DOWN or BUILD."""
+
+    id: str
+    network_id: str
+    mac_address: str
+    project_id: str = ""
+    name: str = ""
+    description: str = ""
+    admin_state_up: bool = True
+    status: str = "DOWN"
+    fixed_ips: tuple[FixedIp, ...] = ()
+    device_id: str = ""
+    device_owner: str = ""
+    security_groups: tuple[str, ...] = ()
+    port_security_enabled: bool = True
+    allowed_address_pairs: tuple[AddressPair, ...] = ()
+    extra_dhcp_opts: tuple[DhcpOption, ...] = ()
+    host: str = ""
+    vnic_type: str = "normal"
+    revision_number: int = 0
+    created_at: str = ""
+    updated_at: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Router:
+    """A router between networks. Its interfaces are ports with device_id = the router's id."""
+
+    id: str
+    project_id: str = ""
+    name: str = ""
+    description: str = ""
+    admin_state_up: bool = True
+    status: str = "ACTIVE"
+    routes: tuple[HostRoute, ...] = ()
+    revision_number: int = 0
+    created_at: str = ""
+    updated_at: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Keypair:
+    """A public key as Nova names it: `type` is ssh or x509."""
+
+    name: str
+    public_key: str
+    type: str = "ssh"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Instance:
+    """The record of a VM that something else boots. `user_data` are the decoded bytes.
+
+    `number` is a small integer, unique, from which EC2 ids are made (i-%08x, as Nova does).
+    """
+
+    id: str
+    name: str
+    number: int = 0
+    project_id: str = ""
+    user_data: bytes | None = None
+    keypairs: tuple[Keypair, ...] = ()
+    metadata: dict[str, str] = field(default_factory=dict)
+    availability_zone: str = "nova"
+    flavor: str = ""
+    image: str = ""
+    launch_index: int = 0
+    revision_number: int = 0
+    created_at: str = ""
+    updated_at: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Agent:
+    """A process that serves a host. `agent_type` and `binary` as Neutron names them."""
+
+    id: str
+    agent_type: str
+    binary: str
+    host: str
+    topic: str = ""
+    admin_state_up: bool = True
+    description: str = ""
+    availability_zone: str = "nova"
+    configurations: dict[str, str | int | bool] = field(default_factory=dict)
+    created_at: str = ""
+    started_at: str = ""
+    heartbeat_timestamp: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Binding:
+    """That an agent serves a resource: `kind` is dhcp (a network) or l3 (a router).
+
+    `id` is "<kind>:<agent_id>:<resource_id>"; `host` is the agent's, so that a host's replica
+    needs no agent records.
+    """
+
+    id: str
+    kind: str
+    agent_id: str
+    host: str
+    resource_id: str
+
+
+Resource = Network | Subnet | Port | Router | Instance | Agent | Binding
+
+KINDS: dict[str, type[Resource]] = {
+    "network": Network,
+    "subnet": Subnet,
+    "port": Port,
+    "router": Router,
+    "instance": Instance,
+    "agent": Agent,
+    "binding": Binding,
+}
+KIND_OF: dict[type[Resource], str] = {cls: kind for kind, cls in KINDS.items()}

@@ -1,0 +1,66 @@
+"""The one interface that joins hops: a handler takes a Request and gives an Answer.
+
+Our own hops are handlers, and so is an HTTP upstream, so that what lies between two hops, a
+socket or a call, is a choice of deployment.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+Headers = tuple[tuple[bytes, bytes], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listener:
+    """What an accepted connection stands for: a network's or a router's namespace.
+
+    `kind` is "network" or "router", `id` that network's or router's id. `namespace`, `address`
+    and `port` say where the socket is bound; together they are the listener's key.
+    """
+
+    kind: str
+    id: str
+    namespace: str
+    address: str
+    port: int
+
+    @property
+    def key(self) -> str:
+        """Unique on a host, e.g. "qdhcp-<id>/169.254.169.254:80"."""
+        return f"{self.namespace}/{self.address}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """A whole request. Header names are lower-case; values have no surrounding blanks.
+
+    `target` is the request target as sent, query included. `peer` is the address of the accepted
+    socket, "" on a Unix socket. `listener` is None where no namespace stands behind the socket.
+    """
+
+    method: bytes
+    target: bytes
+    headers: Headers
+    body: bytes = b""
+    peer: str = ""
+    listener: Listener | None = None
+
+    def values(self, name: bytes) -> list[bytes]:
+        """Every value of the header `name` (given in lower case), in order."""
+        return [value for key, value in self.headers if key == name]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """A whole answer. `headers` are end-to-end only: framing belongs to the shell.
+
+    `reason` is the reason phrase, "" for the standard one.
+    """
+
+    status: int
+    headers: Headers = ()
+    body: bytes = b""
+    reason: bytes = b""
+
+
+Handler = Callable[[Request], Answer | Awaitable[Answer]]

@@ -1,0 +1,102 @@
+"""Every refusal of the metadata path, once: its reason, status, and whether to try again.
+
+Counters (`a9fe_refusals_total{reason=}`), log lines and answers come from this table. cloud-init
+takes 404 as final and retries 503, so 404 is said only when certain.
+"""
+
+from dataclasses import dataclass
+from enum import Enum
+
+from a9fe.wire.message import Answer
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """How a refusal is said: `text` to the guest (plain ASCII), `why` to the operator.
+
+    `retry_after` in seconds, None where trying again is of no use.
+    """
+
+    status: int
+    text: str
+    why: str
+    retry_after: int | None = None
+
+
+class Refusal(Enum):
+    """Why a request got no metadata. The name is the counter's label, in lower case."""
+
+    NO_PORT = Rule(
+        404, "No instance has this address on this network.", "no port has this address there"
+    )
+    SEVERAL_PORTS = Rule(
+        404, "This address is ambiguous here.", "more than one port has this address there"
+    )
+    NO_INSTANCE_ON_PORT = Rule(
+        404,
+        "The port with this address belongs to no instance.",
+        "the port with this address has no device_id of an instance",
+    )
+    NOT_SYNCED = Rule(503, "Not ready yet, try again.", "the replica is still catching up", 2)
+    SOURCE_LOST = Rule(
+        503, "Not ready, try again.", "the server is out of reach for too long to be certain", 5
+    )
+    UPSTREAM_UNREACHABLE = Rule(
+        503, "The metadata service is not reachable, try again.", "cannot connect upstream", 2
+    )
+    UPSTREAM_BROKEN = Rule(
+        503, "The metadata service broke off, try again.", "upstream closed or spoke no HTTP", 2
+    )
+    UPSTREAM_TIMEOUT = Rule(504, "The metadata service is too slow.", "upstream did not answer")
+    BOTH_IDS = Rule(
+        400, "Both a network id and a router id were given.", "both id headers on the socket"
+    )
+    NO_ID = Rule(
+        400, "Neither a network id nor a router id was given.", "no id header on the socket"
+    )
+    BAD_ADDRESS = Rule(
+        400, "X-Forwarded-For is missing or no single address.", "X-Forwarded-For is unusable"
+    )
+    NO_INSTANCE_ID = Rule(
+        400, "X-Instance-ID header is missing from request.", "no X-Instance-ID header"
+    )
+    NO_TENANT_ID = Rule(
+        400, "X-Tenant-ID header is missing from request.", "no X-Tenant-ID header"
+    )
+    NO_SIGNATURE = Rule(
+        400, "X-Instance-ID-Signature header is missing from request.", "no signature header"
+    )
+    BAD_SIGNATURE = Rule(
+        403, "Invalid proxy request signature.", "signature is wrong: shared secrets differ?"
+    )
+    UNKNOWN_INSTANCE = Rule(404, "No such instance.", "no instance has this id")
+    WRONG_TENANT = Rule(404, "No such instance.", "the port's project is not the instance's")
+    NO_SUCH_PATH = Rule(404, "No such path.", "the metadata tree has no such path")
+    METHOD_NOT_ALLOWED = Rule(405, "Method not allowed.", "the path does not take this method")
+    RATE_LIMITED = Rule(429, "Too many requests, try again later.", "over the rate limit", 10)
+    MALFORMED = Rule(400, "Malformed or ambiguous HTTP.", "malformed or ambiguous HTTP")
+    HEAD_TOO_LARGE = Rule(431, "Request head too large.", "request head over the limit")
+    BODY_TOO_LARGE = Rule(413, "Request body too large.", "request body over the limit")
+    HEAD_TIMEOUT = Rule(408, "The request did not arrive in time.", "request came too slowly")
+    TOO_MANY_CONNECTIONS = Rule(
+        503, "Too many connections, try again.", "over the connection limit", 1
+    )
+    INTERNAL = Rule(500, "Internal error.", "a defect of ours: see the traceback in the log")
+
+    @property
+    def label(self) -> str:
+        """The counter's label."""
+        return self.name.lower()
+
+
+def refuse(refusal: Refusal, request_id: str = "") -> Answer:
+    """The answer a guest gets. `request_id` joins its console log to the operator's."""
+    rule = refusal.value
+    headers: list[tuple[bytes, bytes]] = [(b"content-type", b"text/plain; charset=UTF-8")]
+    if rule.retry_after is not None:
+        headers.append((b"retry-after", str(rule.retry_after).encode()))
+    text = rule.text
+    if request_id:
+        headers.append((b"x-a9fe-request-id", request_id.encode()))
+        text = f"{text} (request {request_id})"
+    return Answer(status=rule.status, headers=tuple(headers), body=text.encode() + b"\n")

@@ -1,0 +1,88 @@
+"""The headers that hops believe, and the signature (design: Neutron's and Nova's contract).
+
+A guest's copy of any of them is removed in any case and in underscore form before ours is set.
+"""
+
+import hashlib
+import hmac
+from collections.abc import Iterable
+
+from a9fe.wire.message import Headers
+
+FORWARDED_FOR = b"x-forwarded-for"
+ROUTER_ID = b"x-neutron-router-id"
+NETWORK_ID = b"x-neutron-network-id"
+INSTANCE_ID = b"x-instance-id"
+TENANT_ID = b"x-tenant-id"
+SIGNATURE = b"x-instance-id-signature"
+REQUEST_ID = b"x-a9fe-request-id"
+PORT_ID = b"x-a9fe-port-id"
+GUEST_FORWARDED = b"x-a9fe-guest-forwarded"  # "1": the guest had sent an X-Forwarded-For
+
+TRUSTED = frozenset(
+    {
+        FORWARDED_FOR,
+        ROUTER_ID,
+        NETWORK_ID,
+        b"x-ovn-network-id",
+        INSTANCE_ID,
+        TENANT_ID,
+        SIGNATURE,
+        b"x-metadata-provider",
+        b"x-metadata-provider-signature",
+    }
+)
+OUR_PREFIX = b"x-a9fe-"
+
+# RFC 9110 section 7.6.1: these concern one connection only and are never passed on.
+HOP_BY_HOP = frozenset(
+    {
+        b"connection",
+        b"keep-alive",
+        b"proxy-connection",
+        b"proxy-authenticate",
+        b"proxy-authorization",
+        b"te",
+        b"trailer",
+        b"transfer-encoding",
+        b"upgrade",
+        b"content-length",
+        b"expect",
+    }
+)
+
+
+def is_trusted(name: bytes) -> bool:
+    """Whether `name` (any case, `_` for `-`) is one that only our hops may set."""
+    plain = name.lower().replace(b"_", b"-")
+    return plain in TRUSTED or plain.startswith(OUR_PREFIX)
+
+
+def strip_trusted(headers: Iterable[tuple[bytes, bytes]]) -> Headers:
+    """The headers without any that a guest must not set."""
+    return tuple(pair for pair in headers if not is_trusted(pair[0]))
+
+
+def end_to_end(headers: Iterable[tuple[bytes, bytes]]) -> Headers:
+    """The headers without those of one connection, and without what Connection lists."""
+    pairs = tuple(headers)
+    listed = {
+        token.strip().lower()
+        for name, value in pairs
+        if name == b"connection"
+        for token in value.split(b",")
+    }
+    gone = HOP_BY_HOP | listed
+    return tuple(pair for pair in pairs if pair[0] not in gone)
+
+
+def sign(secret: str, instance_id: str) -> str:
+    """Nova's signature: hex HMAC-SHA256 of the instance id. `secret` must not be empty."""
+    if not secret:
+        raise ValueError("metadata_proxy_shared_secret is empty")
+    return hmac.new(secret.encode(), instance_id.encode(), hashlib.sha256).hexdigest()
+
+
+def verify(secret: str, instance_id: str, signature: bytes) -> bool:
+    """Whether `signature` is ours for `instance_id`; in constant time, never raises on bytes."""
+    return hmac.compare_digest(sign(secret, instance_id).encode(), signature)
