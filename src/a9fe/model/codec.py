@@ -5,9 +5,7 @@ agent can follow a newer server.
 """
 
 import base64
-from collections.abc import Hashable
 from dataclasses import fields, is_dataclass
-from functools import cache
 from types import UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -31,9 +29,13 @@ def encode(value: object) -> Any:  # noqa: ANN401 - a JSON value has no better t
     return value
 
 
-@cache
-def _hints(cls: Hashable) -> dict[str, Any]:
-    return get_type_hints(cls)
+_known_hints: dict[type[Any], dict[str, Any]] = {}
+
+
+def _hints(cls: type[Any]) -> dict[str, Any]:
+    if cls not in _known_hints:
+        _known_hints[cls] = get_type_hints(cls)
+    return _known_hints[cls]
 
 
 def decode(cls: type[R], document: object) -> R:
@@ -60,13 +62,24 @@ def _field(hint: Any, value: Any, name: str) -> Any:  # noqa: ANN401
     if origin in (UnionType, Union):
         return None if value is None else _field(args[0], value, name)
     if origin is tuple:
-        return tuple(_field(args[0], item, name) for item in value)
+        return tuple(_field(args[0], item, name) for item in _typed(list, value, name))
     if origin is dict:
-        return dict(value)
+        return dict(_typed(dict, value, name))
     if isinstance(hint, type) and is_dataclass(hint):
         return decode(hint, value)
     if hint is bytes:
-        return base64.b64decode(value["base64"])
+        return _bytes(value, name)
+    return _typed(hint, value, name)
+
+
+def _typed(hint: type[R], value: object, name: str) -> R:
     if not isinstance(value, hint):
         raise CodecError(f"{name}: expected {hint.__name__}, got {value!r}")
     return value
+
+
+def _bytes(value: object, name: str) -> bytes:
+    try:
+        return base64.b64decode(_typed(dict, value, name)["base64"], validate=True)
+    except (KeyError, TypeError, ValueError) as error:
+        raise CodecError(f'{name}: expected {{"base64": "..."}}, got {value!r}') from error

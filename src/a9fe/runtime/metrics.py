@@ -1,0 +1,50 @@
+"""Counters of this process, as Prometheus text. Every refusal has one, by its table name."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, ProcessCollector, generate_latest
+
+from a9fe.wire.refusals import Refusal
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+REGISTRY = CollectorRegistry()
+ProcessCollector(registry=REGISTRY)
+
+REFUSALS = Counter(
+    "a9fe_refusals_total",
+    "Requests that got no metadata, by reason.",
+    ["process", "reason"],
+    registry=REGISTRY,
+)
+REQUESTS = Counter(
+    "a9fe_requests_total",
+    "Requests answered, by process and status.",
+    ["process", "status"],
+    registry=REGISTRY,
+)
+RESTARTS = Counter(
+    "a9fe_task_restarts_total",
+    "Supervised tasks started again after a failure.",
+    ["task"],
+    registry=REGISTRY,
+)
+REVISION = Gauge(
+    "a9fe_replica_revision", "Revision up to which the replica is known.", registry=REGISTRY
+)
+SYNCED = Gauge(
+    "a9fe_replica_synced", "1 while the change feed is followed and complete.", registry=REGISTRY
+)
+
+
+def refused(process: str, refusal: Refusal) -> None:
+    """Count a refusal."""
+    REFUSALS.labels(process, refusal.label).inc()
+
+
+def answered(process: str, status: int) -> None:
+    """Count an answer."""
+    REQUESTS.labels(process, str(status)).inc()
+
+
+def exposition() -> bytes:
+    """All counters of this process in Prometheus text format (CONTENT_TYPE)."""
+    return generate_latest(REGISTRY)

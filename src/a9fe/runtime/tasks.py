@@ -1,0 +1,106 @@
+"""Tasks that end cleanly on a signal, and tasks that are started again when they fail."""
+
+import asyncio
+import importlib
+import random
+import signal
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import structlog
+
+from a9fe.runtime import metrics
+
+
+def _event_loop() -> asyncio.AbstractEventLoop:
+    """uvloop's, or plain asyncio's where uvloop is not to be had."""
+    try:
+        uvloop = importlib.import_module("uvloop")
+    except ImportError:
+        return asyncio.new_event_loop()
+    loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
+    return loop
+
+
+T = TypeVar("T")
+log = structlog.get_logger()
+_dice = random.SystemRandom()
+_kept: set[asyncio.Task[Any]] = set()  # the loop itself keeps weak references only
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backoff:
+    """How long to wait before trying again, in seconds: `first`, doubled up to `ceiling`."""
+
+    first: float = 0.2
+    ceiling: float = 10.0
+
+    def delay(self, failures: int, dice: float) -> float:
+        """After that many failures in a row; `dice` in [0, 1) spreads it from half to whole."""
+        whole = min(self.ceiling, self.first * 2.0 ** min(failures - 1, 30))
+        return whole * (0.5 + dice / 2)
+
+
+def jittered(backoff: Backoff, failures: int) -> float:
+    """`backoff.delay` with fresh dice."""
+    return backoff.delay(failures, _dice.random())
+
+
+def run(main: Callable[[], Awaitable[None]]) -> None:
+    """Run `main` until it ends, or until SIGTERM or SIGINT, which end it cleanly."""
+    with asyncio.Runner(loop_factory=_event_loop) as runner:
+        runner.run(_until_signalled(main))
+
+
+async def _until_signalled(main: Callable[[], Awaitable[None]]) -> None:
+    task = asyncio.ensure_future(main())
+    stopping = asyncio.Event()
+
+    def stop() -> None:
+        stopping.set()
+        task.cancel()
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop)
+    try:
+        await task
+    except asyncio.CancelledError:
+        if not stopping.is_set():
+            raise
+
+
+def spawn(coroutine: Coroutine[Any, Any, T], name: str) -> asyncio.Task[T]:
+    """Start a task that nobody awaits: it is kept alive, and its failure is logged."""
+    task = asyncio.get_running_loop().create_task(coroutine, name=name)
+    _kept.add(task)
+    task.add_done_callback(_ended)
+    return task
+
+
+def _ended(task: asyncio.Task[Any]) -> None:
+    _kept.discard(task)
+    if not task.cancelled() and (error := task.exception()) is not None:
+        log.error("task failed", task=task.get_name(), exc_info=error)
+
+
+async def supervise(
+    name: str, factory: Callable[[], Awaitable[None]], backoff: Backoff | None = None
+) -> None:
+    """Run `factory()` until it returns; when it raises, log and run it again after a while."""
+    backoff = backoff or Backoff()
+    loop = asyncio.get_running_loop()
+    failures = 0
+    while True:
+        began = loop.time()
+        try:
+            await factory()
+        except Exception:
+            failures = 1 if loop.time() - began > backoff.ceiling else failures + 1
+            delay = jittered(backoff, failures)
+            metrics.RESTARTS.labels(name).inc()
+            log.exception("task failed, trying again", task=name, again_in=round(delay, 2))
+            await asyncio.sleep(delay)
+        else:
+            return

@@ -1,0 +1,122 @@
+"""The types of option values: how each is read from text and from TOML, and what is right.
+
+Pure. A reader gets a string (a variable or a flag) or a TOML value, and gives the value, or
+raises ValueError; `expected` completes the sentence "expected ...".
+"""
+
+import ipaddress
+import os
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+Value = str | int | bool | tuple[str, ...]
+
+TRUE = frozenset({"1", "true", "yes", "on"})
+FALSE = frozenset({"0", "false", "no", "off"})
+MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
+USER = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
+HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,253}[A-Za-z0-9])?")
+HTTP_URL = re.compile(r"https?://[^\s/]+(/\S*)?")
+
+
+@dataclass(frozen=True, slots=True)
+class ValueType:
+    """`read` makes the value or raises ValueError; `expected` says what would be right."""
+
+    read: Callable[[object], Value]
+    expected: str
+
+
+def _text(raw: object) -> str:
+    if not isinstance(raw, str) or not raw.isprintable():
+        raise ValueError
+    return raw
+
+
+def _integer(raw: object) -> int:
+    if isinstance(raw, bool) or not isinstance(raw, (int, str)):
+        raise ValueError  # noqa: TRY004 - one kind of refusal for all readers
+    return int(raw)
+
+
+def _boolean(raw: object) -> bool:
+    if isinstance(raw, bool):
+        return raw
+    word = _text(raw).lower()
+    if word not in TRUE | FALSE:
+        raise ValueError
+    return word in TRUE
+
+
+def _addresses(raw: object) -> tuple[str, ...]:
+    items = raw if isinstance(raw, list) else [s.strip() for s in _text(raw).split(",")]
+    return tuple(str(ipaddress.ip_address(_text(item))) for item in items if item != "")
+
+
+def _address(raw: object) -> str:
+    return str(ipaddress.ip_address(_text(raw)))
+
+
+def _path(raw: object) -> str:
+    path = _text(raw)
+    return os.path.abspath(os.path.expanduser(path)) if path else ""
+
+
+def _mark(raw: object) -> str:
+    mark = raw if isinstance(raw, int) else int(_text(raw), 0)
+    if not 0 < mark <= 0xFFFFFFFF:
+        raise ValueError
+    return hex(mark)
+
+
+def matching(pattern: re.Pattern[str], expected: str, *, optional: bool = False) -> ValueType:
+    """Text that `pattern` matches whole; with `optional`, "" too."""
+
+    def read(raw: object) -> str:
+        text = _text(raw)
+        if not (pattern.fullmatch(text) or (optional and text == "")):
+            raise ValueError
+        return text
+
+    return ValueType(read, expected)
+
+
+def whole(low: int, high: int, unit: str = "") -> ValueType:
+    """An integer between `low` and `high`, both included."""
+
+    def read(raw: object) -> int:
+        number = _integer(raw)
+        if not low <= number <= high:
+            raise ValueError
+        return number
+
+    return ValueType(read, f"a whole number{unit and ' of ' + unit} from {low} to {high}")
+
+
+def one_of(*words: str) -> ValueType:
+    """One of some words."""
+
+    def read(raw: object) -> str:
+        if raw not in words:
+            raise ValueError
+        return _text(raw)
+
+    return ValueType(read, " or ".join(repr(word) for word in words))
+
+
+TEXT = ValueType(_text, "text without control characters")
+BOOLEAN = ValueType(_boolean, "true or false")
+ADDRESS = ValueType(_address, "an IP address such as 127.0.0.1")
+ADDRESSES = ValueType(_addresses, "a list of IP addresses such as 192.0.2.53, 192.0.2.54")
+PATH = ValueType(_path, "a path such as /var/lib/a9fe")
+MARK = ValueType(_mark, "a packet mark from 0x1 to 0xffffffff")
+PORT = whole(1, 65535)
+USER_NAME = matching(USER, "a user name such as a9fe-proxy")
+GROUP_NAME = matching(USER, "a group name such as a9fe-proxy, or nothing", optional=True)
+MAC_ADDRESS = matching(MAC, "a MAC address such as fa:16:3e:00:00:00")
+HOST_NAME = matching(HOST, "a host name or address such as 127.0.0.1")
+OWN_HOST = matching(HOST, "a host name such as node1, or nothing", optional=True)
+URL = matching(HTTP_URL, "a URL such as http://127.0.0.1:9696, or nothing", optional=True)
+SECONDS = whole(1, 366 * 86400, "seconds")
+COUNT = whole(0, 2**31 - 1)
