@@ -11,10 +11,15 @@ from a9fe.wire.message import Listener
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bridge:
-    """A Linux bridge in the host's own namespace, one a network. `mtu` in bytes."""
+    """A Linux bridge in the host's own namespace, one a network. `mtu` in bytes.
+
+    `devices` is filled by observation only: the names of all devices on it, ours or not. It takes
+    no part in comparing, and keeps a bridge from being deleted under a VM.
+    """
 
     name: str
     mtu: int
+    devices: frozenset[str] = field(default=frozenset(), compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +54,9 @@ class Route:
 class Dnsmasq:
     """A dnsmasq of one network: its arguments and its files.
 
-    `arguments` change -> restart; `hosts` or `options` change -> SIGHUP. Files are whole texts.
+    `arguments` (without the program's name) change -> restart; a file changes -> SIGHUP. Files
+    are whole texts, in `directory`: `hosts` in "host" (leases), `names` in "addn_hosts" (DNS),
+    `options` in "opts". dnsmasq itself writes "leases" and "pid" there.
     """
 
     network_id: str
@@ -57,14 +64,19 @@ class Dnsmasq:
     arguments: tuple[str, ...]
     hosts: str
     options: str
+    names: str = ""
+    directory: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NamespacePlan:
     """One namespace of ours and all that is in it.
 
-    `sysctls` maps a path below /proc/sys ("net/ipv4/ip_forward") to its value. `iptables` is the
-    IPv4 ruleset in iptables-save form without comments and counters, "" for none of ours.
+    `sysctls` maps a path below /proc/sys ("net/ipv4/ip_forward") to its value; an observation
+    may hold more paths than a plan. `iptables` is the IPv4 ruleset of the tables mangle, nat and
+    filter in the form of plan.iptables.canonical, "" where we keep none (DHCP namespaces).
+    `routes` are the static ones only: no routes the kernel made for an address; one for each
+    destination; the default is "0.0.0.0/0".
     """
 
     name: str

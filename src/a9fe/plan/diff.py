@@ -1,0 +1,229 @@
+"""What differs between plan and host, as operations in an order that always works.
+
+1. links that move to another namespace are removed where they are;
+2. bridges;
+3. each namespace: itself, sysctls, iptables (before any link, so that nothing leaks out of a
+   router before its REDIRECT is there), links, addresses, routes, dnsmasq, listeners; then what
+   it has too much, in reverse;
+4. namespaces that should not be: listeners, dnsmasq, links, itself;
+5. bridges that should not be and on which nothing is left.
+
+Within a namespace all is added before anything is deleted. Applying the result to `observed`
+gives `desired`; the difference of equal values is empty. Values of the operations:
+plan.operations.
+"""
+
+from collections.abc import Iterable, Iterator, Set
+
+from a9fe.plan.host import HostPlan, NamespacePlan, Route, Veth
+from a9fe.plan.operations import (
+    AddAddress,
+    AddLink,
+    AddNamespace,
+    ChangeLink,
+    CloseListener,
+    DeleteAddress,
+    DeleteBridge,
+    DeleteLink,
+    DeleteNamespace,
+    DeleteRoute,
+    NamespaceOperation,
+    OpenListener,
+    Operation,
+    ReloadDnsmasq,
+    RestartDnsmasq,
+    SetBridge,
+    SetIptables,
+    SetRoute,
+    SetSysctl,
+    StartDnsmasq,
+    StopDnsmasq,
+)
+from a9fe.wire.message import Listener
+
+__all__ = ["Operation", "operations"]
+
+
+def operations(desired: HostPlan, observed: HostPlan) -> tuple[Operation, ...]:
+    """What to do, in order, so that a host that looks `observed` looks `desired`."""
+    return tuple(_operations(desired, observed))
+
+
+def _operations(desired: HostPlan, observed: HostPlan) -> Iterator[Operation]:
+    moved = tuple(_moved_links(desired, observed))
+    yield from moved
+    present = _without(observed, moved)
+    yield from (
+        SetBridge(bridge=bridge)
+        for bridge in sorted(desired.bridges - observed.bridges, key=lambda b: b.name)
+    )
+    for name, plan in sorted(desired.namespaces.items()):
+        yield from _namespace(plan, present.namespaces.get(name))
+    for name, plan in sorted(present.namespaces.items()):
+        if name not in desired.namespaces:
+            yield from _remove_namespace(plan)
+    yield from _remove_bridges(desired, observed)
+
+
+def _moved_links(desired: HostPlan, observed: HostPlan) -> Iterator[DeleteLink]:
+    """Links whose outer end is planned in another namespace, or with another inner name."""
+    wanted = {
+        link.outer: (plan.name, link.inner)
+        for plan in desired.namespaces.values()
+        for link in plan.links
+    }
+    for name, plan in sorted(observed.namespaces.items()):
+        for link in _links(plan.links):
+            if wanted.get(link.outer, (name, link.inner)) != (name, link.inner):
+                yield DeleteLink(namespace=name, link=link)
+
+
+def _without(host: HostPlan, removed: Iterable[DeleteLink]) -> HostPlan:
+    """The host after the links were removed, and with them their addresses and routes."""
+    namespaces = dict(host.namespaces)
+    for operation in removed:
+        plan, device = namespaces[operation.namespace], operation.link.inner
+        namespaces[plan.name] = NamespacePlan(
+            name=plan.name,
+            links=plan.links - {operation.link},
+            addresses=frozenset(a for a in plan.addresses if a.device != device),
+            routes=frozenset(r for r in plan.routes if r.device != device),
+            sysctls=plan.sysctls,
+            iptables=plan.iptables,
+            dnsmasq=plan.dnsmasq,
+            listeners=plan.listeners,
+        )
+    return HostPlan(bridges=host.bridges, namespaces=namespaces)
+
+
+def _namespace(desired: NamespacePlan, observed: NamespacePlan | None) -> Iterator[Operation]:
+    name = desired.name
+    if observed is None:
+        yield AddNamespace(namespace=name)
+        observed = NamespacePlan(name=name)
+    yield from _settings(desired, observed)
+    yield from _set_links(name, desired.links, observed.links)
+    yield from (
+        AddAddress(namespace=name, address=address)
+        for address in sorted(desired.addresses - observed.addresses)
+    )
+    yield from (
+        SetRoute(namespace=name, route=route)
+        for route in _routes(desired.routes - observed.routes)
+    )
+    yield from _set_dnsmasq(desired, observed)
+    yield from _listeners(name, desired, observed)
+    yield from _surplus(desired, observed)
+
+
+def _settings(desired: NamespacePlan, observed: NamespacePlan) -> Iterator[Operation]:
+    for path, value in sorted(desired.sysctls.items()):
+        if observed.sysctls.get(path) != value:
+            yield SetSysctl(namespace=desired.name, path=path, value=value)
+    if desired.iptables != observed.iptables:
+        yield SetIptables(namespace=desired.name, rules=desired.iptables)
+
+
+def _set_links(
+    namespace: str, desired: Set[Veth], observed: Set[Veth]
+) -> Iterator[NamespaceOperation]:
+    """Same names, something else different: in place. The same inner to another outer: anew."""
+    by_inner = {link.inner: link for link in observed}
+    for link in _links(desired - observed):
+        old = by_inner.get(link.inner)
+        if old is not None and old.outer == link.outer:
+            yield ChangeLink(namespace=namespace, link=link)
+            continue
+        if old is not None:
+            yield DeleteLink(namespace=namespace, link=old)
+        yield AddLink(namespace=namespace, link=link)
+
+
+def _set_dnsmasq(desired: NamespacePlan, observed: NamespacePlan) -> Iterator[Operation]:
+    new, old = desired.dnsmasq, observed.dnsmasq
+    if new == old:
+        return
+    if new is None:
+        assert old is not None
+        yield StopDnsmasq(namespace=desired.name, dnsmasq=old)
+    elif old is None:
+        yield StartDnsmasq(namespace=desired.name, dnsmasq=new)
+    elif new.arguments != old.arguments or new.interface != old.interface:
+        yield RestartDnsmasq(namespace=desired.name, dnsmasq=new)
+    else:
+        yield ReloadDnsmasq(namespace=desired.name, dnsmasq=new)
+
+
+def _listeners(
+    namespace: str, desired: NamespacePlan, observed: NamespacePlan
+) -> Iterator[NamespaceOperation]:
+    """Close first: a socket can only be opened where no other is bound."""
+    yield from (
+        CloseListener(namespace=namespace, listener=listener)
+        for listener in _by_key(observed.listeners - desired.listeners)
+    )
+    yield from (
+        OpenListener(namespace=namespace, listener=listener)
+        for listener in _by_key(desired.listeners - observed.listeners)
+    )
+
+
+def _surplus(desired: NamespacePlan, observed: NamespacePlan) -> Iterator[NamespaceOperation]:
+    """Routes, addresses, links too many; not those that vanish with their link."""
+    name = desired.name
+    kept = {link.inner for link in desired.links}
+    destinations = {route.destination for route in desired.routes}
+    yield from (
+        DeleteRoute(namespace=name, route=route)
+        for route in reversed(_routes(observed.routes - desired.routes))
+        if route.device in kept and route.destination not in destinations
+    )
+    yield from (
+        DeleteAddress(namespace=name, address=address)
+        for address in sorted(observed.addresses - desired.addresses, reverse=True)
+        if address.device in kept
+    )
+    yield from (
+        DeleteLink(namespace=name, link=link)
+        for link in reversed(_links(observed.links))
+        if link.inner not in kept
+    )
+
+
+def _remove_namespace(plan: NamespacePlan) -> Iterator[NamespaceOperation]:
+    name = plan.name
+    yield from (
+        CloseListener(namespace=name, listener=listener) for listener in _by_key(plan.listeners)
+    )
+    if plan.dnsmasq is not None:
+        yield StopDnsmasq(namespace=name, dnsmasq=plan.dnsmasq)
+    yield from (DeleteLink(namespace=name, link=link) for link in _links(plan.links))
+    yield DeleteNamespace(namespace=name)
+
+
+def _remove_bridges(desired: HostPlan, observed: HostPlan) -> Iterator[DeleteBridge]:
+    """Only bridges that are bare once this plan is applied: a VM's tap, or the other agent's
+    link, keeps one. Whoever takes the last of ours off, deletes it.
+    """
+    wanted = {bridge.name for bridge in desired.bridges}
+    going = _outers(observed) - _outers(desired)
+    for bridge in sorted(observed.bridges, key=lambda b: b.name):
+        if bridge.name not in wanted and bridge.devices <= going:
+            yield DeleteBridge(name=bridge.name)
+
+
+def _outers(host: HostPlan) -> frozenset[str]:
+    return frozenset(link.outer for plan in host.namespaces.values() for link in plan.links)
+
+
+def _links(links: Iterable[Veth]) -> list[Veth]:
+    return sorted(links, key=lambda link: link.inner)
+
+
+def _routes(routes: Iterable[Route]) -> list[Route]:
+    """On-link ones first: a next hop must be on a link before a route may go by it."""
+    return sorted(routes, key=lambda route: (route.via != "", route))
+
+
+def _by_key(listeners: Iterable[Listener]) -> list[Listener]:
+    return sorted(listeners, key=lambda listener: listener.key)

@@ -1,0 +1,205 @@
+"""The operations that bring a host from what is observed to what is planned.
+
+Each is one small kernel effect as a frozen value. The adapter (a9fe.linux.host) may take each to
+be idempotent: adding what is there already, or deleting what is gone, is no error, so that an
+apply interrupted anywhere can be repeated. `namespace` is its name below /run/netns.
+"""
+
+from dataclasses import dataclass
+
+from a9fe.plan.host import Address, Bridge, Dnsmasq, Route, Veth
+from a9fe.wire.message import Listener
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetBridge:
+    """Make the bridge if it is missing, set its MTU, bring it up.
+
+    In the host's namespace, STP off, forward delay 0, and with IPv6 disabled on it before it is
+    up: the host itself must not be reachable from tenants' networks.
+    """
+
+    bridge: Bridge
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeleteBridge:
+    """Remove a bridge that has no devices but ones this plan has removed already."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddNamespace:
+    """Make the namespace and bring its `lo` up."""
+
+    namespace: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeleteNamespace:
+    """Remove the namespace; links, dnsmasq and listeners in it were removed before."""
+
+    namespace: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetSysctl:
+    """Write `value` to /proc/sys/`path` in the namespace."""
+
+    namespace: str
+    path: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetIptables:
+    """Replace the tables mangle, nat and filter by `rules` (text for iptables-restore), whole."""
+
+    namespace: str
+    rules: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddLink:
+    """Make the pair, MAC on the inner end, MTU on both, the outer end on its bridge, both up.
+
+    A left-over device with the outer's name that is in no namespace of ours is replaced.
+    """
+
+    namespace: str
+    link: Veth
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeLink:
+    """The pair exists: set MAC, MTU and bridge in place, bring both ends up."""
+
+    namespace: str
+    link: Veth
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeleteLink:
+    """Remove the pair (either end does), and with it its addresses and routes."""
+
+    namespace: str
+    link: Veth
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddAddress:
+    """Add an address to a device. Without a broadcast address or with: the same to us."""
+
+    namespace: str
+    address: Address
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeleteAddress:
+    """Remove an address; others of the same subnet stay (promote_secondaries is set)."""
+
+    namespace: str
+    address: Address
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetRoute:
+    """Add the route, or replace the one to the same destination (`ip route replace`)."""
+
+    namespace: str
+    route: Route
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeleteRoute:
+    """Remove the route to `route.destination`."""
+
+    namespace: str
+    route: Route
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartDnsmasq:
+    """Write the files below `dnsmasq.directory` and start it in the namespace.
+
+    It daemonises itself; done when the started command has ended with 0.
+    """
+
+    namespace: str
+    dnsmasq: Dnsmasq
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RestartDnsmasq:
+    """Stop the one that runs for `dnsmasq.network_id`, then as StartDnsmasq."""
+
+    namespace: str
+    dnsmasq: Dnsmasq
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReloadDnsmasq:
+    """Write the files (each by rename), then SIGHUP."""
+
+    namespace: str
+    dnsmasq: Dnsmasq
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StopDnsmasq:
+    """Stop the one that runs for `dnsmasq.network_id` and remove its directory."""
+
+    namespace: str
+    dnsmasq: Dnsmasq
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenListener:
+    """Bind and listen in the listener's namespace, and give the socket to the proxy.
+
+    A socket held under the same key (of a namespace that was there before) is replaced.
+    """
+
+    namespace: str
+    listener: Listener
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CloseListener:
+    """Have the proxy drop the socket, and drop our copy."""
+
+    namespace: str
+    listener: Listener
+
+
+BridgeOperation = SetBridge | DeleteBridge
+NamespaceOperation = (
+    AddNamespace
+    | DeleteNamespace
+    | SetSysctl
+    | SetIptables
+    | AddLink
+    | ChangeLink
+    | DeleteLink
+    | AddAddress
+    | DeleteAddress
+    | SetRoute
+    | DeleteRoute
+    | StartDnsmasq
+    | RestartDnsmasq
+    | ReloadDnsmasq
+    | StopDnsmasq
+    | OpenListener
+    | CloseListener
+)
+Operation = BridgeOperation | NamespaceOperation
+
+
+def scope(operation: Operation) -> str:
+    """What a failure of it spoils, and no more: a namespace's name, or a bridge's."""
+    if isinstance(operation, SetBridge):
+        return operation.bridge.name
+    if isinstance(operation, DeleteBridge):
+        return operation.name
+    return operation.namespace
