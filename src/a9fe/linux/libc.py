@@ -1,0 +1,60 @@
+"""The few system calls that Python 3.11 does not have, with OSError for their failures."""
+
+import ctypes
+import os
+
+CLONE_NEWNET = 0x40000000
+MS_BIND = 0x1000
+MS_REC = 0x4000
+MS_SHARED = 1 << 20
+MNT_DETACH = 2
+PR_SET_PDEATHSIG = 1
+PR_SET_KEEPCAPS = 8
+PR_CAPBSET_DROP = 24
+PR_SET_NO_NEW_PRIVS = 38
+PR_CAP_AMBIENT = 47
+PR_CAP_AMBIENT_CLEAR_ALL = 4
+CAPABILITY_VERSION_3 = 0x20080522
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def _call(name: str, *arguments: object) -> int:
+    result = int(getattr(_libc, name)(*arguments))
+    if result < 0:
+        number = ctypes.get_errno()
+        raise OSError(number, f"{name}: {os.strerror(number)}")
+    return result
+
+
+def setns(fd: int, kind: int) -> None:
+    """Move the calling thread into the namespace of `fd`."""
+    _call("setns", fd, kind)
+
+
+def unshare(flags: int) -> None:
+    """Give the calling thread new namespaces."""
+    _call("unshare", flags)
+
+
+def mount(source: str, target: str, flags: int) -> None:
+    """mount(2) without a filesystem type or data: binds and propagation."""
+    _call("mount", os.fsencode(source), os.fsencode(target), b"none", ctypes.c_ulong(flags), None)
+
+
+def umount(target: str, flags: int = 0) -> None:
+    """umount2(2)."""
+    _call("umount2", os.fsencode(target), flags)
+
+
+def prctl(option: int, argument: int = 0) -> None:
+    """prctl(2) with one argument, the rest zero."""
+    zero = ctypes.c_ulong(0)
+    _call("prctl", option, ctypes.c_ulong(argument), zero, zero, zero)
+
+
+def capset(permitted: int) -> None:
+    """Effective and permitted := the bits of `permitted`; inheritable := none. Calling thread."""
+    header = (ctypes.c_uint32 * 2)(CAPABILITY_VERSION_3, 0)
+    low, high = permitted & 0xFFFFFFFF, permitted >> 32
+    _call("capset", header, (ctypes.c_uint32 * 6)(low, low, 0, high, high, 0))

@@ -1,0 +1,61 @@
+"""One `a9fe up` for one state directory: a lock file with the pid of who holds it."""
+
+import fcntl
+import os
+from types import TracebackType
+
+from a9fe.model.errors import A9feError
+
+
+class AlreadyRunning(A9feError):
+    """Someone else holds the lock; `pid` says who ("" if they have not said yet)."""
+
+    def __init__(self, path: str, pid: str) -> None:
+        """Keep the pid for the message."""
+        super().__init__(f"{path}: a9fe is already running here, as pid {pid or 'unknown'}")
+        self.pid = pid
+
+
+class StateLock:
+    """Held from `acquire` to `release` or the end of the process, however it ends.
+
+    The kernel drops the lock with its holder, so a file left by a killed process is no obstacle.
+    """
+
+    def __init__(self, path: str) -> None:
+        """`path` is the lock file; its directory must exist."""
+        self._path = path
+        self._fd: int | None = None
+
+    def acquire(self) -> None:
+        """Take the lock and write our pid. Raises AlreadyRunning with the pid of the holder."""
+        fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            pid = os.pread(fd, 32, 0).decode("ascii", "replace").strip()
+            os.close(fd)
+            raise AlreadyRunning(self._path, pid) from error
+        os.ftruncate(fd, 0)
+        os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
+        self._fd = fd
+
+    def release(self) -> None:
+        """Give the lock back. The file stays: removing it would race with the next holder."""
+        if self._fd is not None:
+            os.close(self._fd)
+            self._fd = None
+
+    def __enter__(self) -> "StateLock":
+        """Acquire."""
+        self.acquire()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Release."""
+        self.release()

@@ -1,0 +1,240 @@
+"""Named network namespaces, as `ip netns` keeps them: bind mounts in /run/netns.
+
+setns(2) and unshare(2) act on the calling thread alone. Making one is done in a thread of its own
+that ends with it, so that no other thread can ever see or inherit the change.
+
+Everything opened between `enter` and leave belongs to that namespace for its life. Beware of
+pyroute2: an IPRoute opens one socket for each thread that uses it, so use it where it was opened,
+within `inside`.
+"""
+
+import errno
+import fcntl
+import os
+import socket
+import struct
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+from a9fe.linux import libc
+from a9fe.model.errors import A9feError
+
+T = TypeVar("T")
+
+DIRECTORY = "/run/netns"
+HERE = "/proc/thread-self/ns/net"
+NS_GET_NSTYPE = 0xB703
+SO_NETNS_COOKIE = 71
+SIOCGIFFLAGS = 0x8913
+SIOCSIFFLAGS = 0x8914
+IFF_UP = 1
+
+
+class NoSuchNamespace(A9feError):
+    """The name has no namespace, or only the broken handle that a crash left."""
+
+
+def path(name: str) -> str:
+    """Where the namespace `name` is kept."""
+    return f"{DIRECTORY}/{name}"
+
+
+def names() -> list[str]:
+    """The names of all namespaces that work, sorted. Broken handles are left out."""
+    return [name for name in handles() if exists(name)]
+
+
+def handles() -> list[str]:
+    """All names in /run/netns, broken ones too, sorted."""
+    try:
+        return sorted(os.listdir(DIRECTORY))
+    except FileNotFoundError:
+        return []
+
+
+def exists(name: str) -> bool:
+    """Is there a namespace behind the name? False for a plain file without its mount."""
+    try:
+        fd = os.open(path(name), os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        return _is_netns(fd)
+    finally:
+        os.close(fd)
+
+
+def _is_netns(fd: int) -> bool:
+    try:
+        return fcntl.ioctl(fd, NS_GET_NSTYPE) == libc.CLONE_NEWNET
+    except OSError:
+        return False
+
+
+def create(name: str) -> bool:
+    """Make the namespace, loopback up. False if it was there; a broken one is replaced."""
+    with _locked():
+        if exists(name):
+            return False
+        _remove_handle(name)
+        os.close(os.open(path(name), os.O_RDONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0))
+        in_thread(lambda: _unshare_to(path(name)))
+        return True
+
+
+def delete(name: str) -> bool:
+    """Remove the name. The kernel frees the namespace when nothing is left that uses it."""
+    with _locked():
+        return _remove_handle(name)
+
+
+def inode(name: str) -> int:
+    """The namespace's identity as in /proc/<pid>/ns/net; 0 if there is none."""
+    try:
+        return os.stat(path(name)).st_ino if exists(name) else 0
+    except FileNotFoundError:
+        return 0
+
+
+@contextmanager
+def inside(name: str) -> Iterator[None]:
+    """The calling thread is in the namespace for the block. Never await in it."""
+    home = os.open(HERE, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        _enter(name)
+        try:
+            yield
+        finally:
+            _go_home(home)
+    finally:
+        os.close(home)
+
+
+def call_inside(name: str, function: Callable[[], T]) -> T:
+    """The result of `function`, run in the namespace by a thread of its own."""
+
+    def entered() -> T:
+        _enter(name)
+        return function()
+
+    return in_thread(entered)
+
+
+def in_thread(function: Callable[[], T]) -> T:
+    """The result of `function`, run by a thread that ends with it."""
+    results: list[T] = []
+    errors: list[BaseException] = []
+
+    def body() -> None:
+        try:
+            results.append(function())
+        except BaseException as error:  # noqa: BLE001 - raised again by the caller's thread
+            errors.append(error)
+
+    thread = threading.Thread(target=body, name="namespace")
+    thread.start()
+    thread.join()
+    if errors:
+        raise errors[0]
+    return results[0]
+
+
+def cookie(name: str) -> int:
+    """The namespace's number, never given twice until the next boot (SO_NETNS_COOKIE)."""
+    with inside(name), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        return socket_cookie(probe)
+
+
+def socket_cookie(sock: socket.socket) -> int:
+    """The number of the namespace that a socket belongs to, wherever we are."""
+    raw = sock.getsockopt(socket.SOL_SOCKET, SO_NETNS_COOKIE, 8)
+    return int(struct.unpack("=Q", raw)[0])
+
+
+def read_sysctl(key: str) -> str | None:
+    """The value of a path below /proc/sys where we are; None if this kernel has no such key."""
+    try:
+        return Path("/proc/sys", key).read_text().strip()
+    except FileNotFoundError:
+        return None
+
+
+def write_sysctl(key: str, value: str) -> None:
+    """Set a path below /proc/sys where we are."""
+    Path("/proc/sys", key).write_text(value)
+
+
+def _enter(name: str) -> None:
+    try:
+        fd = os.open(path(name), os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError as error:
+        raise NoSuchNamespace(f"namespace {name}: does not exist") from error
+    try:
+        if not _is_netns(fd):
+            raise NoSuchNamespace(f"namespace {name}: {path(name)} is a broken handle")
+        libc.setns(fd, libc.CLONE_NEWNET)
+    finally:
+        os.close(fd)
+
+
+def _go_home(home: int) -> None:
+    try:
+        libc.setns(home, libc.CLONE_NEWNET)
+    except OSError:
+        os.abort()  # going on in a tenant's namespace would be worse than ending
+
+
+def _unshare_to(target: str) -> None:
+    libc.unshare(libc.CLONE_NEWNET)
+    _loopback_up()
+    libc.mount(HERE, target, libc.MS_BIND)
+
+
+def _loopback_up() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
+        request = struct.pack("16sh14x", b"lo", 0)
+        (flags,) = struct.unpack_from("h", fcntl.ioctl(control, SIOCGIFFLAGS, request), 16)
+        fcntl.ioctl(control, SIOCSIFFLAGS, struct.pack("16sh14x", b"lo", flags | IFF_UP))
+
+
+def _remove_handle(name: str) -> bool:
+    try:
+        libc.umount(path(name), libc.MNT_DETACH)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOENT):
+            raise
+    try:
+        os.unlink(path(name))
+    except FileNotFoundError:
+        return False
+    return True
+
+
+@contextmanager
+def _locked() -> Iterator[None]:
+    """Hold the directory's lock, as iproute2 does, so that two makers do not race."""
+    os.makedirs(DIRECTORY, mode=0o755, exist_ok=True)
+    fd = os.open(DIRECTORY, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        _share_directory()
+        yield
+    finally:
+        os.close(fd)
+
+
+def _share_directory() -> None:
+    """Make /run/netns a shared mount, so that a removal reaches every other mount namespace.
+
+    As `ip netns` does it; else a guest's own mount namespace would keep removed ones alive.
+    """
+    try:
+        libc.mount("", DIRECTORY, libc.MS_SHARED | libc.MS_REC)
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+        libc.mount(DIRECTORY, DIRECTORY, libc.MS_BIND | libc.MS_REC)
+        libc.mount("", DIRECTORY, libc.MS_SHARED | libc.MS_REC)

@@ -1,0 +1,175 @@
+"""Starting, watching and ending processes by their pid.
+
+A pid is only ever signalled through a pidfd, so that a reused number hits nobody else.
+"""
+
+import asyncio
+import os
+import select
+import signal
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+import structlog
+
+from a9fe.linux import privileges
+
+log = structlog.get_logger("a9fe.linux")
+
+GRACE = 5.0  # s from SIGTERM to SIGKILL: in-flight requests end well before
+FIRST_RESTART = 0.1  # s
+LAST_RESTART = 5.0  # s
+STABLE = 10.0  # s: who ran so long starts again without waiting
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Program:
+    """What to run: a short name for the log, the command line, and variables to add."""
+
+    name: str
+    argv: tuple[str, ...]
+    env: Mapping[str, str] = field(default_factory=dict)
+
+
+class Child:
+    """A process of ours, in its own session (a Ctrl-C is not for it), that dies with us."""
+
+    def __init__(self, program: Program, process: asyncio.subprocess.Process) -> None:
+        """Use `start`."""
+        self.program = program
+        self._process = process
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._process.pid
+
+    async def wait(self) -> int:
+        """Its exit status; negative for a signal."""
+        return await self._process.wait()
+
+    async def stop(self, grace: float = GRACE) -> int:
+        """SIGTERM, and after `grace` s SIGKILL; its exit status."""
+        with suppress(ProcessLookupError):
+            self._process.terminate()
+        try:
+            return await asyncio.wait_for(self._process.wait(), grace)
+        except TimeoutError:
+            log.warning("killed: did not end in time", child=self.program.name, pid=self.pid)
+            with suppress(ProcessLookupError):
+                self._process.kill()
+            return await self._process.wait()
+
+
+async def start(program: Program) -> Child:
+    """Start it with our stderr and stdout. Call from the main thread (PR_SET_PDEATHSIG)."""
+    env = {
+        **os.environ,
+        **program.env,
+        privileges.PARENT_DEATH: "1",
+        privileges.PARENT_PID: str(os.getpid()),
+    }
+    process = await asyncio.create_subprocess_exec(
+        *program.argv, env=env, stdin=asyncio.subprocess.DEVNULL, start_new_session=True
+    )
+    return Child(program, process)
+
+
+async def keep_running(
+    program: Program, started: Callable[[Child], None] = lambda child: None
+) -> None:
+    """Run it for ever, again after each end with growing pauses; cancelling stops it."""
+    pause = FIRST_RESTART
+    while True:
+        child = await start(program)
+        started(child)
+        began = time.monotonic()
+        try:
+            status = await child.wait()
+        except asyncio.CancelledError:
+            await child.stop()
+            raise
+        pause = FIRST_RESTART if time.monotonic() - began > STABLE else pause
+        log.error("child ended", child=program.name, status=status, restart_in=pause)
+        await asyncio.sleep(pause)
+        pause = min(pause * 2, LAST_RESTART)
+
+
+def alive(pid: int) -> bool:
+    """Is there such a process that has not ended? Zombies have."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            return file.read().rpartition(b")")[2].split()[0] not in (b"Z", b"X")
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def command_line(pid: int) -> tuple[str, ...]:
+    """The arguments of a process, () if it is gone or a kernel thread."""
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb") as file:
+            raw = file.read()
+    except (FileNotFoundError, ProcessLookupError):
+        return ()
+    return tuple(os.fsdecode(part) for part in raw.split(b"\0")[:-1])
+
+
+def network_namespace(pid: int) -> int:
+    """The inode of the network namespace of a process, 0 if it is gone."""
+    try:
+        return os.stat(f"/proc/{pid}/ns/net").st_ino
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
+
+
+def all_pids() -> list[int]:
+    """Every process there is now."""
+    return [int(name) for name in os.listdir("/proc") if name.isdigit()]
+
+
+def signal_if(pid: int, number: signal.Signals, is_it: Callable[[int], bool]) -> bool:
+    """Signal `pid` if, seen through a pidfd, it still is who we mean. False if it is not."""
+    try:
+        fd = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return False
+    try:
+        if not is_it(pid):
+            return False
+        signal.pidfd_send_signal(fd, number)
+    except ProcessLookupError:
+        return False
+    finally:
+        os.close(fd)
+    return True
+
+
+def end(pid: int, is_it: Callable[[int], bool] = alive, grace: float = GRACE) -> bool:
+    """SIGTERM, wait for its end, after `grace` s SIGKILL. False if it was not there."""
+    try:
+        fd = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return False
+    try:
+        if not is_it(pid):
+            return False
+        return _end(fd, grace)
+    finally:
+        os.close(fd)
+
+
+def _end(fd: int, grace: float) -> bool:
+    with suppress(ProcessLookupError):
+        signal.pidfd_send_signal(fd, signal.SIGTERM)
+        if not _ended(fd, grace):
+            signal.pidfd_send_signal(fd, signal.SIGKILL)
+            _ended(fd, grace)
+    return True
+
+
+def _ended(fd: int, timeout: float) -> bool:
+    poll = select.poll()
+    poll.register(fd, select.POLLIN)
+    return bool(poll.poll(timeout * 1000))
