@@ -1,0 +1,47 @@
+"""Names and numbers by which a guest knows itself: host name, EC2 ids."""
+
+import hashlib
+import re
+import unicodedata
+
+from a9fe.model.resources import Instance
+
+LABEL_MAX = 63  # bytes of one DNS label (RFC 1035 section 2.3.4, kept by RFC 1123)
+
+_BREAKS = re.compile(r"[\s._]+")
+_FORBIDDEN = re.compile(r"[^a-z0-9-]+")
+
+
+def hostname(instance: Instance) -> str:
+    """The instance's name as one label of RFC 1123; server-<id> where nothing of it is left.
+
+    Accents are dropped; blanks, dots and underscores become hyphens, as Nova does.
+    """
+    plain = unicodedata.normalize("NFKD", instance.name).encode("ascii", "ignore").decode()
+    label = _FORBIDDEN.sub("", _BREAKS.sub("-", plain.lower()))
+    return label.strip("-")[:LABEL_MAX].rstrip("-") or f"server-{instance.id}"
+
+
+def full_hostname(instance: Instance, domain: str) -> str:
+    """The host name with Nova's dhcp_domain behind it, unless that is empty."""
+    return f"{hostname(instance)}.{domain}" if domain else hostname(instance)
+
+
+def instance_id(instance: Instance) -> str:
+    """The EC2 id, e.g. "i-0000002a"."""
+    return f"i-{instance.number:08x}"
+
+
+def image_id(instance: Instance) -> str:
+    """The EC2 id of the image, the same on every host: from a digest of the image's name.
+
+    Nova counts images in a table of its database instead; guests see no difference.
+    """
+    if not instance.image:
+        return "ami-00000000"
+    return f"ami-{hashlib.sha256(instance.image.encode('utf-8', 'replace')).hexdigest()[:8]}"
+
+
+def reservation_id(instance: Instance) -> str:
+    """An id of the request that made the instance; here one instance is one request."""
+    return f"r-{instance.id.replace('-', '')[:8]}"

@@ -1,0 +1,48 @@
+"""All that the trees are made from: one instance, its ports, and what those stand on."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from a9fe.metadata import identifiers
+from a9fe.metadata.rendered import Json
+from a9fe.model.resources import Instance, Network, Port, Subnet
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What the operator decides for every instance.
+
+    `dhcp_domain` is put behind each host name, "" for none (Nova's option). `vendordata` is the
+    content of vendordata_jsonfile_path.
+    """
+
+    dhcp_domain: str = "novalocal"
+    vendordata: Json = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstanceView:
+    """One instance as its guest may see it.
+
+    `ports` are its network cards in their order; `networks` and `subnets`, by id, hold at least
+    those that the ports name. `random_bytes(n)` gives n fresh unpredictable bytes.
+    """
+
+    instance: Instance
+    ports: tuple[Port, ...]
+    networks: Mapping[str, Network]
+    subnets: Mapping[str, Subnet]
+    random_bytes: Callable[[int], bytes]
+    settings: Settings
+
+    @property
+    def hostname(self) -> str:
+        """The guest's full host name, e.g. "web1.novalocal"."""
+        return identifiers.full_hostname(self.instance, self.settings.dhcp_domain)
+
+    def addresses(self, port: Port, version: int) -> Iterator[tuple[str, Subnet]]:
+        """The port's addresses of IP `version` (4 or 6) with their subnets, in order."""
+        for fixed in port.fixed_ips:
+            subnet = self.subnets[fixed.subnet_id]
+            if subnet.ip_version == version:
+                yield fixed.ip_address, subnet
