@@ -1,0 +1,65 @@
+"""The static vendor data: a JSON file of the operator's, read again whenever it changes."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import NoReturn
+
+from a9fe.metadata.rendered import Json
+
+EMPTY: Json = {}
+# What is served to every VM at each boot; cloud-init itself takes some MB, but not gladly.
+SIZE_MAX = 1024 * 1024
+
+
+class VendordataFile:
+    """Nova's vendordata_jsonfile_path. A file that cannot be used costs its own key only.
+
+    `unusable(path, reason)` is told once for each state of the file that is no good; it is served
+    as `{}` until it is mended.
+    """
+
+    def __init__(self, path: str, unusable: Callable[[str, str], None]) -> None:
+        """`path` "": there is none. It is read at the first call, not here."""
+        self._path = path
+        self._unusable = unusable
+        self._state: object = None
+        self._content = EMPTY
+
+    def __call__(self) -> Json:
+        """The content of now: one stat, and a read where that shows a change."""
+        if self._path and (state := self._stat()) != self._state:
+            self._state = state
+            self._content = self._read()
+        return self._content
+
+    def _stat(self) -> object:
+        try:
+            found = Path(self._path).stat()
+        except OSError as error:
+            return error.errno
+        return (found.st_dev, found.st_ino, found.st_mtime_ns, found.st_size, found.st_mode)
+
+    def _read(self) -> Json:
+        try:
+            return parse(Path(self._path).read_bytes())
+        except OSError as error:
+            self._unusable(self._path, error.strerror or str(error))
+        except ValueError as error:
+            self._unusable(self._path, str(error))
+        return EMPTY
+
+
+def parse(content: bytes) -> Json:
+    """A JSON document, of any type as Nova takes it. Raises ValueError."""
+    if len(content) > SIZE_MAX:
+        raise ValueError(f"{len(content)} bytes, expected at most {SIZE_MAX}")
+    try:
+        found: Json = json.loads(content, parse_constant=_refuse_constant)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    return found
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no JSON")
