@@ -1,0 +1,235 @@
+"""Rules over addresses: CIDRs, gateways, pools, overlap, allocation, MACs. Pure.
+
+Facts are Neutron's: the gateway defaults to the first usable address, pools to all usable
+addresses less the gateway, IPv4 keeps its network and broadcast addresses out of pools.
+Text in is a person's or a client's; text out is the canonical form of `ipaddress`.
+"""
+
+import itertools
+import re
+from collections.abc import Iterable, Iterator, Set
+from ipaddress import (
+    IPv4Address,
+    IPv4Network,
+    IPv6Address,
+    IPv6Network,
+    ip_address,
+    ip_network,
+)
+
+from a9fe.model.errors import Conflict, InvalidInput
+from a9fe.model.resources import AllocationPool, Subnet
+
+Address = IPv4Address | IPv6Address
+Block = IPv4Network | IPv6Network
+
+EXAMPLE_CIDR = {4: "an IPv4 CIDR such as 10.1.0.0/24", 6: "an IPv6 CIDR such as fd00:1::/64"}
+EXAMPLE_ADDRESS = {4: "an IPv4 address such as 10.1.0.5", 6: "an IPv6 address such as fd00:1::5"}
+EUI64_MODES = frozenset({"slaac", "dhcpv6-stateless"})
+EUI64_PREFIX = 64
+SLASH_31 = 31
+_MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
+_OCTETS_OF_BASE = 3  # base_mac keeps three octets, or four if its fourth is not 00 (Neutron)
+
+
+def cidr(field: str, value: object, ip_version: int | None = None) -> str:
+    """The canonical CIDR of `value`; host bits are cleared, as Neutron does."""
+    expected = EXAMPLE_CIDR.get(ip_version or 4, "a CIDR")
+    block = _parse_block(value)
+    if block is None or (ip_version and block.version != ip_version):
+        raise InvalidInput(field, value, expected)
+    return str(block)
+
+
+def subnet_cidr(field: str, value: object, ip_version: int) -> str:
+    """A CIDR that VMs can live on: not 0.0.0.0/0, multicast or loopback."""
+    text = cidr(field, value, ip_version)
+    block = ip_network(text)
+    if not block.prefixlen or block.is_multicast or block.is_loopback:
+        raise InvalidInput(field, value, f"{EXAMPLE_CIDR[ip_version]}, not multicast or loopback")
+    return text
+
+
+def _parse_block(value: object) -> Block | None:
+    if not isinstance(value, str) or "/" not in value or "%" in value:
+        return None
+    try:
+        return ip_network(value, strict=False)
+    except ValueError:
+        return None
+
+
+def address(field: str, value: object, ip_version: int | None = None) -> str:
+    """The canonical address of `value`, of any version or the one asked for."""
+    parsed = _parse_address(value)
+    if parsed is None or (ip_version and parsed.version != ip_version):
+        expected = EXAMPLE_ADDRESS[ip_version] if ip_version else EXAMPLE_ADDRESS[4]
+        raise InvalidInput(field, value, expected)
+    return str(parsed)
+
+
+def _parse_address(value: object) -> Address | None:
+    if not isinstance(value, str) or "%" in value:
+        return None
+    try:
+        return ip_address(value)
+    except ValueError:
+        return None
+
+
+def mac(field: str, value: object) -> str:
+    """The canonical MAC of `value`: lower case, colons, one station's (no group bit)."""
+    text = value.strip().lower().replace("-", ":") if isinstance(value, str) else ""
+    if not _MAC.fullmatch(text) or int(text[:2], 16) & 1 or text == "00:00:00:00:00:00":
+        raise InvalidInput(field, value, "a unicast MAC address such as fa:16:3e:12:34:56")
+    return text
+
+
+def random_mac(base_mac: str, random_bytes: bytes) -> str:
+    """A MAC on `base_mac` from six random bytes."""
+    base = bytes.fromhex(base_mac.replace(":", ""))
+    kept = _OCTETS_OF_BASE + (base[_OCTETS_OF_BASE] != 0)
+    return (base[:kept] + random_bytes[kept:6]).hex(":")
+
+
+def usable(block: str) -> tuple[Address, Address]:
+    """First and last address that a machine may have: IPv4 less network and broadcast."""
+    network = ip_network(block)
+    first, last = network[0], network[-1]
+    if network.version == 4 and network.prefixlen < SLASH_31:
+        return first + 1, last - 1
+    if network.version == 6 and network.prefixlen < network.max_prefixlen - 1:
+        return first + 1, last
+    return first, last
+
+
+def default_gateway(block: str) -> str | None:
+    """The first usable address; None where there is only one."""
+    first, last = usable(block)
+    return str(first) if first != last else None
+
+
+def check_gateway(block: str, gateway: str | None) -> None:
+    """A gateway lies in its subnet (an IPv6 one may be link-local)."""
+    if gateway is None:
+        return
+    parsed = ip_address(gateway)
+    if parsed.version == 6 and parsed.is_link_local:
+        return
+    first, last = usable(block)
+    if not _between(parsed, first, last):
+        raise InvalidInput("gateway_ip", gateway, f"an address from {first} to {last} of {block}")
+
+
+def _between(one: Address, first: Address, last: Address) -> bool:
+    return one.version == first.version and int(first) <= int(one) <= int(last)
+
+
+def default_pools(block: str, gateway: str | None) -> tuple[AllocationPool, ...]:
+    """All usable addresses less the gateway, as one or two pools."""
+    first, last = usable(block)
+    if gateway is None or not _between(ip_address(gateway), first, last):
+        return (_pool(int(first), int(last), first),)
+    middle = int(ip_address(gateway))
+    parts = ((int(first), middle - 1), (middle + 1, int(last)))
+    return tuple(_pool(low, high, first) for low, high in parts if low <= high)
+
+
+def _pool(low: int, high: int, like: Address) -> AllocationPool:
+    family = type(like)
+    return AllocationPool(start=str(family(low)), end=str(family(high)))
+
+
+def check_pools(block: str, pools: tuple[AllocationPool, ...], gateway: str | None) -> None:
+    """Pools lie in their subnet, do not overlap, and do not hand out the gateway."""
+    first, last = usable(block)
+    for pool in pools:
+        _check_pool(pool, first, last)
+    ordered = sorted((int(ip_address(p.start)), int(ip_address(p.end))) for p in pools)
+    for (_, end), (start, _) in itertools.pairwise(ordered):
+        if start <= end:
+            raise Conflict("OverlappingAllocationPools", f"allocation_pools of {block} overlap")
+    if gateway is not None and in_pools(gateway, pools):
+        message = f"gateway_ip: {gateway} lies in an allocation pool; choose one outside them"
+        raise Conflict("GatewayConflictWithAllocationPools", message)
+
+
+def _check_pool(pool: AllocationPool, first: Address, last: Address) -> None:
+    start, end = ip_address(pool.start), ip_address(pool.end)
+    inside = _between(start, first, last) and _between(end, first, last)
+    if not inside or int(start) > int(end):
+        text = f"{pool.start}-{pool.end}"
+        raise InvalidInput("allocation_pools", text, f"a range within {first}-{last}")
+
+
+def in_pools(one: str, pools: Iterable[AllocationPool]) -> bool:
+    """Whether an address lies in one of the pools."""
+    parsed = ip_address(one)
+    return any(_between(parsed, ip_address(p.start), ip_address(p.end)) for p in pools)
+
+
+def overlapping(block: str, others: Iterable[Subnet]) -> Subnet | None:
+    """The first of `others` that shares an address with `block`."""
+    network = ip_network(block)
+    return next((s for s in others if _overlap(network, ip_network(s.cidr))), None)
+
+
+def _overlap(one: Block, other: Block) -> bool:
+    if isinstance(one, IPv4Network):
+        return isinstance(other, IPv4Network) and one.overlaps(other)
+    return isinstance(other, IPv6Network) and one.overlaps(other)
+
+
+def check_overlap(block: str, others: Iterable[Subnet]) -> None:
+    """Subnets of one network share no address; those of different networks may."""
+    other = overlapping(block, others)
+    if other is not None:
+        expected = f"a CIDR that does not overlap {other.cidr} of subnet {other.id}"
+        raise InvalidInput("cidr", block, expected)
+
+
+def contains(block: str, one: str) -> bool:
+    """Whether a machine on the subnet `block` may have the address `one`."""
+    first, last = usable(block)
+    return _between(ip_address(one), first, last)
+
+
+def uses_eui64(subnet: Subnet) -> bool:
+    """Whether machines on this IPv6 subnet make their address from their MAC."""
+    return subnet.ipv6_address_mode in EUI64_MODES
+
+
+def eui64(block: str, mac_address: str) -> str:
+    """The address that a machine with this MAC makes on a /64 (RFC 4291, appendix A)."""
+    octets = bytes.fromhex(mac_address.replace(":", ""))
+    host = bytes([octets[0] ^ 2]) + octets[1:3] + b"\xff\xfe" + octets[3:]
+    return str(ip_network(block)[int.from_bytes(host, "big")])
+
+
+def check_ipv6_modes(subnet: Subnet) -> None:
+    """IPv6 modes belong to IPv6 subnets, agree if both are set, and EUI-64 needs a /64."""
+    modes = {m for m in (subnet.ipv6_ra_mode, subnet.ipv6_address_mode) if m}
+    if modes and subnet.ip_version == 4:
+        raise InvalidInput("ipv6_address_mode", sorted(modes)[0], "null on an IPv4 subnet")
+    if len(modes) > 1:
+        raise InvalidInput("ipv6_ra_mode", subnet.ipv6_ra_mode, "the same as ipv6_address_mode")
+    if modes & EUI64_MODES and ip_network(subnet.cidr).prefixlen != EUI64_PREFIX:
+        raise InvalidInput("cidr", subnet.cidr, "a /64, since addresses are made from MACs")
+
+
+def free_address(pools: Iterable[AllocationPool], taken: Set[str]) -> str | None:
+    """The lowest address of the pools that is not taken; None when exhausted."""
+    numbers = {int(ip_address(text)) for text in taken}
+    for pool in pools:
+        start, end = ip_address(pool.start), ip_address(pool.end)
+        number = next((n for n in _range(int(start), int(end)) if n not in numbers), None)
+        if number is not None:
+            return str(type(start)(number))
+    return None
+
+
+def _range(first: int, last: int) -> Iterator[int]:
+    """Like range(), which itself cannot hold an IPv6 length in some calls."""
+    while first <= last:
+        yield first
+        first += 1

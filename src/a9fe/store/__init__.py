@@ -1,0 +1,12 @@
+"""Where the model lives: the SQL schema, its migrations, and the change log.
+
+Values in and out are the model's frozen dataclasses. A write and its rows in the change log are
+one transaction, so that a follower of the log misses nothing and sees nothing that was undone.
+It may not decide: which address, which agent, what may be deleted is the server's and the
+model's business. SQL is SQLAlchemy Core, portable to PostgreSQL.
+"""
+
+from a9fe.store.session import Change, Session
+from a9fe.store.store import Store, StoreError
+
+__all__ = ["Change", "Session", "Store", "StoreError"]
