@@ -1,7 +1,7 @@
 """What differs between plan and host, as operations in an order that always works.
 
 1. links that move to another namespace are removed where they are;
-2. bridges;
+2. filters of ports, then bridges;
 3. each namespace: itself, sysctls, iptables (before any link, so that nothing leaks out of a
    router before its REDIRECT is there), links, addresses, routes, dnsmasq, listeners; then what
    it has too much, in reverse;
@@ -34,6 +34,7 @@ from a9fe.plan.operations import (
     RestartDnsmasq,
     SetBridge,
     SetIptables,
+    SetPortSecurity,
     SetRoute,
     SetSysctl,
     StartDnsmasq,
@@ -53,6 +54,8 @@ def _operations(desired: HostPlan, observed: HostPlan) -> Iterator[Operation]:
     moved = tuple(_moved_links(desired, observed))
     yield from moved
     present = _without(observed, moved)
+    if desired.port_security != observed.port_security:
+        yield SetPortSecurity(port_security=desired.port_security)
     yield from (
         SetBridge(bridge=bridge)
         for bridge in sorted(desired.bridges - observed.bridges, key=lambda b: b.name)

@@ -69,6 +69,18 @@ class Dnsmasq:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PortSecurity:
+    """The filters of the host's taps: text for `nft -f` (plan.port_security).
+
+    Only `marker` is compared: nft prints rules in a form of its own, so an observation knows a
+    ruleset by the name of its marker chain, and leaves `ruleset` empty.
+    """
+
+    marker: str
+    ruleset: str = field(default="", compare=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NamespacePlan:
     """One namespace of ours and all that is in it.
 
@@ -91,7 +103,11 @@ class NamespacePlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostPlan:
-    """All of ours on a host, for one agent. `namespaces` by name."""
+    """All of ours on a host, for one agent. `namespaces` by name.
+
+    `port_security` is the DHCP agent's: None where no table of ours is (to be) loaded.
+    """
 
     bridges: frozenset[Bridge] = frozenset()
     namespaces: dict[str, NamespacePlan] = field(default_factory=dict)
+    port_security: PortSecurity | None = None

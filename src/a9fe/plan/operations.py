@@ -7,8 +7,15 @@ apply interrupted anywhere can be repeated. `namespace` is its name below /run/n
 
 from dataclasses import dataclass
 
-from a9fe.plan.host import Address, Bridge, Dnsmasq, Route, Veth
+from a9fe.plan.host import Address, Bridge, Dnsmasq, PortSecurity, Route, Veth
 from a9fe.wire.message import Listener
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetPortSecurity:
+    """Replace our nftables table of the bridge family, in one transaction; None: remove it."""
+
+    port_security: PortSecurity | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,7 +180,7 @@ class CloseListener:
     listener: Listener
 
 
-BridgeOperation = SetBridge | DeleteBridge
+HostOperation = SetPortSecurity | SetBridge | DeleteBridge
 NamespaceOperation = (
     AddNamespace
     | DeleteNamespace
@@ -193,11 +200,13 @@ NamespaceOperation = (
     | OpenListener
     | CloseListener
 )
-Operation = BridgeOperation | NamespaceOperation
+Operation = HostOperation | NamespaceOperation
 
 
 def scope(operation: Operation) -> str:
-    """What a failure of it spoils, and no more: a namespace's name, or a bridge's."""
+    """What a failure of it spoils, and no more: a namespace, a bridge, or "port security"."""
+    if isinstance(operation, SetPortSecurity):
+        return "port security"
     if isinstance(operation, SetBridge):
         return operation.bridge.name
     if isinstance(operation, DeleteBridge):

@@ -7,6 +7,7 @@ are never its own. Ports of network:* owners are ours and are not filtered.
 """
 
 import hashlib
+import re
 from collections.abc import Iterable
 
 from netaddr import EUI, IPNetwork
@@ -47,6 +48,12 @@ def fingerprint(body: str) -> str:
     """The name of the marker chain for this body: equal rulesets, equal names."""
     digest = hashlib.sha256(body.encode()).hexdigest()
     return f"{FINGERPRINT_PREFIX}{digest[:FINGERPRINT_LENGTH]}"
+
+
+def marker(text: str) -> str:
+    """The marker chain's name in a ruleset, or in what `nft list table` printed; "" if none."""
+    found = re.search(rf"\bchain ({FINGERPRINT_PREFIX}[0-9a-f]{{{FINGERPRINT_LENGTH}}})\b", text)
+    return found.group(1) if found else ""
 
 
 def _chain(port: Port) -> str:

@@ -1,0 +1,96 @@
+"""What the DHCP namespaces of a host should look like, and the filters of its ports. IPv4 only."""
+
+from collections.abc import Iterator
+from ipaddress import IPv4Address
+
+from a9fe.model.resources import DHCP_OWNER, METADATA_IPV4, Network, Port
+from a9fe.plan import dnsmasq, isolation, names, port_security, sysctls, view
+from a9fe.plan.bridges import bridges, link
+from a9fe.plan.dhcp_options import DEFAULT_ROUTE, DhcpNetwork, address_in, prefix
+from a9fe.plan.host import Address, HostPlan, NamespacePlan, PortSecurity, Route
+from a9fe.plan.settings import DhcpSettings
+from a9fe.plan.view import View
+from a9fe.wire.message import Listener
+
+
+def plan(model: View, host: str, settings: DhcpSettings) -> HostPlan:
+    """All of the DHCP agent's on `host`: the networks bound to it whose admin state is up, and
+    that have a DHCP port for it.
+    """
+    plans = (_namespace(network, settings) for network in networks(model, host))
+    return HostPlan(
+        bridges=bridges(model),
+        namespaces={plan.name: plan for plan in plans},
+        port_security=_port_security(model, host),
+    )
+
+
+def networks(model: View, host: str) -> Iterator[DhcpNetwork]:
+    """The networks that the DHCP agent of `host` serves, by id."""
+    subnets = view.subnets_by_network(model)
+    for network_id in view.bound(model, "dhcp", host):
+        network = view.get(model, Network, "network", network_id)
+        port = own_port(model, host, network_id)
+        if network is not None and network.admin_state_up and port is not None:
+            yield DhcpNetwork(
+                network=network,
+                subnets=subnets.get(network_id, ()),
+                ports=view.ports_of(model, network),
+                port=port,
+            )
+
+
+def own_port(model: View, host: str, network_id: str) -> Port | None:
+    """The DHCP port of a network on a host (made by the server); of several the first by id."""
+    ports = model.ports_by_device(names.dhcp_device_id(host, network_id))
+    ours = (p for p in ports if p.device_owner == DHCP_OWNER and p.network_id == network_id)
+    return min(ours, key=lambda port: port.id, default=None)
+
+
+def _namespace(network: DhcpNetwork, settings: DhcpSettings) -> NamespacePlan:
+    device = names.dhcp_device(network.port.id)
+    return NamespacePlan(
+        name=names.dhcp_namespace(network.network.id),
+        links=frozenset({link(network.network, network.port, device)}),
+        addresses=frozenset(_addresses(network, device, settings)),
+        routes=frozenset(_routes(network, device)),
+        sysctls=sysctls.dhcp(ipv6_on_host=settings.ipv6_on_host),
+        dnsmasq=dnsmasq.dnsmasq(network, settings) if network.served else None,
+        listeners=frozenset(_listeners(network, settings)),
+    )
+
+
+def _addresses(network: DhcpNetwork, device: str, settings: DhcpSettings) -> Iterator[Address]:
+    """The port's own, and the metadata address wherever metadata may be served from here."""
+    blocks = {s.id: prefix(s) for s in network.subnets if s.ip_version == 4}
+    for ip in network.port.fixed_ips:
+        if ip.subnet_id in blocks:
+            length = blocks[ip.subnet_id].prefixlen
+            yield Address(device=device, cidr=f"{ip.ip_address}/{length}")
+    if settings.force_metadata or settings.enable_isolated_metadata:
+        yield Address(device=device, cidr=f"{METADATA_IPV4}/32")
+
+
+def _routes(network: DhcpNetwork, device: str) -> Iterator[Route]:
+    """The default route by the gateway of the first subnet with DHCP that has one."""
+    for subnet in network.served:
+        gateway = subnet.gateway_ip
+        if gateway is not None and address_in(network.port, subnet) is not None:
+            if IPv4Address(gateway) not in prefix(subnet):
+                yield Route(destination=f"{gateway}/32", via="", device=device)
+            yield Route(destination=DEFAULT_ROUTE, via=gateway, device=device)
+            return
+
+
+def _listeners(network: DhcpNetwork, settings: DhcpSettings) -> Iterator[Listener]:
+    if isolation.serving(network.subnets, network.ports, settings).serves:
+        yield isolation.listener(network.network)
+
+
+def _port_security(model: View, host: str) -> PortSecurity | None:
+    """Filters for the taps that may appear on this host: ports not bound to another one."""
+    ports = (p for p in model.all("port") if isinstance(p, Port) and p.host in {"", host})
+    ruleset = port_security.ruleset(ports)
+    if not ruleset:
+        return None
+    return PortSecurity(marker=port_security.marker(ruleset), ruleset=ruleset)

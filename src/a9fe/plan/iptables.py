@@ -1,0 +1,47 @@
+"""iptables rulesets as comparable text.
+
+iptables-save prints tables in an order of its own, with counters and comments; `canonical` takes
+all that away, so that what was restored and what is read back are equal, and a plan is not
+written again and again.
+"""
+
+import re
+from collections.abc import Iterable
+
+BUILTIN_CHAINS = {
+    "filter": ("INPUT", "FORWARD", "OUTPUT"),
+    "mangle": ("PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING"),
+    "nat": ("PREROUTING", "INPUT", "OUTPUT", "POSTROUTING"),
+}
+COUNTERS = re.compile(r" *\[\d+:\d+\] *")
+
+
+def ruleset(rules: dict[str, tuple[str, ...]]) -> str:
+    """The canonical text of the rules ("-A CHAIN ...", in iptables-save form) of each table."""
+    return "".join(_table(table, {}, rules.get(table, ())) for table in BUILTIN_CHAINS)
+
+
+def canonical(saved: str) -> str:
+    """What iptables-save printed, in the form of `ruleset`; tables other than ours are left out.
+
+    Chains that are not built in stay visible, and so does a policy that is not ACCEPT: they are
+    differences from any plan.
+    """
+    policies: dict[str, dict[str, str]] = {table: {} for table in BUILTIN_CHAINS}
+    rules: dict[str, list[str]] = {table: [] for table in BUILTIN_CHAINS}
+    table = ""
+    for line in (COUNTERS.sub(" ", raw).strip() for raw in saved.splitlines()):
+        if line.startswith("*"):
+            table = line[1:]
+        elif table in BUILTIN_CHAINS and line.startswith(":"):
+            chain, _, policy = line[1:].partition(" ")
+            policies[table][chain] = policy
+        elif table in BUILTIN_CHAINS and line.startswith("-"):
+            rules[table].append(line)
+    return "".join(_table(name, policies[name], rules[name]) for name in BUILTIN_CHAINS)
+
+
+def _table(table: str, policies: dict[str, str], rules: Iterable[str]) -> str:
+    chains = dict.fromkeys(BUILTIN_CHAINS[table], "ACCEPT") | policies
+    lines = (f":{chain} {policy}" for chain, policy in chains.items())
+    return "".join(f"{line}\n" for line in (f"*{table}", *lines, *rules, "COMMIT"))

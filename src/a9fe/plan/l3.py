@@ -1,0 +1,97 @@
+"""What the routers of a host should look like.
+
+Internal interfaces, extra routes and metadata; an external gateway is not built. IPv4 only.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from ipaddress import IPv4Address, IPv4Network
+
+from a9fe.model.resources import ROUTER_INTERFACE_OWNERS, HostRoute, Network, Port, Router, Subnet
+from a9fe.plan import names, router, sysctls, view
+from a9fe.plan.bridges import bridges, link
+from a9fe.plan.host import Address, HostPlan, NamespacePlan, Route, Veth
+from a9fe.plan.settings import L3Settings
+from a9fe.plan.view import View
+from a9fe.wire.message import Listener
+
+ANY = "0.0.0.0"  # noqa: S104 - in the router's namespace; filter INPUT lets only marked packets in
+
+
+def plan(model: View, host: str, settings: L3Settings) -> HostPlan:
+    """All of the L3 agent's on `host`: the routers bound to it whose admin state is up."""
+    plans = (
+        _namespace(model, found, settings)
+        for router_id in view.bound(model, "l3", host)
+        if (found := view.get(model, Router, "router", router_id)) and found.admin_state_up
+    )
+    return HostPlan(bridges=bridges(model), namespaces={plan.name: plan for plan in plans})
+
+
+def interfaces(model: View, router_id: str) -> tuple[Port, ...]:
+    """The internal interfaces of a router whose admin state is up, by id."""
+    ports = model.ports_by_device(router_id)
+    ours = (p for p in ports if p.device_owner in ROUTER_INTERFACE_OWNERS and p.admin_state_up)
+    return tuple(sorted(ours, key=lambda port: port.id))
+
+
+def _namespace(model: View, router_: Router, settings: L3Settings) -> NamespacePlan:
+    name = names.router_namespace(router_.id)
+    ports = interfaces(model, router_.id)
+    addresses = frozenset(address for port in ports for address in _addresses(model, port))
+    return NamespacePlan(
+        name=name,
+        links=frozenset(link for port in ports for link in _links(model, port)),
+        addresses=addresses,
+        routes=frozenset(_routes(router_.routes, sorted(addresses))),
+        sysctls=sysctls.router(ipv6_on_host=settings.ipv6_on_host),
+        iptables=router.rules(settings),
+        listeners=frozenset(_listeners(router_, name, settings)),
+    )
+
+
+def _links(model: View, port: Port) -> Iterator[Veth]:
+    network = view.get(model, Network, "network", port.network_id)
+    if network is not None:
+        yield link(network, port, names.router_device(port.id))
+
+
+def _addresses(model: View, port: Port) -> Iterator[Address]:
+    if model.get("network", port.network_id) is None:
+        return  # no link to put them on
+    for ip in port.fixed_ips:
+        subnet = view.get(model, Subnet, "subnet", ip.subnet_id)
+        if subnet is not None and subnet.ip_version == 4:
+            length = IPv4Network(subnet.cidr).prefixlen
+            yield Address(device=names.router_device(port.id), cidr=f"{ip.ip_address}/{length}")
+
+
+def _routes(routes: Iterable[HostRoute], addresses: Sequence[Address]) -> Iterator[Route]:
+    """Extra routes whose next hop is on one of the interfaces; one for each destination."""
+    for destination, nexthop in {r.destination: r.nexthop for r in routes}.items():
+        device = _device_towards(nexthop, addresses)
+        if ":" not in destination and device is not None:
+            yield Route(destination=destination, via=nexthop, device=device)
+
+
+def _device_towards(nexthop: str, addresses: Sequence[Address]) -> str | None:
+    if ":" in nexthop:
+        return None
+    return next(
+        (a.device for a in addresses if IPv4Address(nexthop) in _block(a.cidr)),
+        None,
+    )
+
+
+def _block(cidr: str) -> IPv4Network:
+    return IPv4Network(cidr, strict=False)
+
+
+def _listeners(router_: Router, namespace: str, settings: L3Settings) -> Iterator[Listener]:
+    if settings.enable_metadata_proxy:
+        yield Listener(
+            kind="router",
+            id=router_.id,
+            namespace=namespace,
+            address=ANY,
+            port=settings.metadata_port,
+        )

@@ -1,0 +1,30 @@
+"""The options that planning depends on, with Neutron's names, meanings and units."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class L3Settings:
+    """Of the L3 agent. `ipv6_on_host`: whether the kernel has IPv6 at all."""
+
+    enable_metadata_proxy: bool = True
+    metadata_port: int = 9697
+    metadata_access_mark: int = 0x1
+    ipv6_on_host: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DhcpSettings:
+    """Of the DHCP agent. `dhcp_lease_duration` in seconds, -1 for ever.
+
+    `dhcp_confs` is the directory below which each network's dnsmasq has its own.
+    """
+
+    dhcp_confs: str
+    enable_isolated_metadata: bool = True
+    force_metadata: bool = False
+    dhcp_lease_duration: int = 86400
+    dnsmasq_dns_servers: tuple[str, ...] = ()
+    dnsmasq_lease_max: int = 2**24
+    dns_domain: str = "openstacklocal"
+    ipv6_on_host: bool = True

@@ -1,0 +1,42 @@
+"""The kernel settings of our namespaces: paths below /proc/sys and their values.
+
+Both kinds of namespace set the same paths. IPv6 is off in them until IPv6 metadata is built, so
+that no link-local address of ours answers tenants.
+"""
+
+_IPV4 = {
+    # An address is answered, and announced, only on the device and subnet it belongs to.
+    "net/ipv4/conf/all/arp_announce": "2",
+    "net/ipv4/conf/all/arp_ignore": "1",
+    # Else removing the first address of a subnet would take its others along.
+    "net/ipv4/conf/all/promote_secondaries": "1",
+}
+_IPV6 = {
+    "net/ipv6/conf/all/disable_ipv6": "1",
+    "net/ipv6/conf/default/disable_ipv6": "1",
+}
+# Strict: a VM cannot send from an address of another network of the router.
+_ROUTER = {
+    "net/ipv4/conf/all/rp_filter": "1",
+    "net/ipv4/conf/default/rp_filter": "1",
+    "net/ipv4/ip_forward": "1",
+    "net/ipv4/ip_nonlocal_bind": "0",
+}
+# One device only, so nothing to filter by; the listener may bind before its address is there.
+_DHCP = {
+    "net/ipv4/conf/all/rp_filter": "0",
+    "net/ipv4/conf/default/rp_filter": "0",
+    "net/ipv4/ip_forward": "0",
+    "net/ipv4/ip_nonlocal_bind": "1",
+}
+PATHS = frozenset(_IPV4 | _IPV6 | _ROUTER)
+
+
+def router(*, ipv6_on_host: bool) -> dict[str, str]:
+    """Of a router's namespace."""
+    return _IPV4 | _ROUTER | (_IPV6 if ipv6_on_host else {})
+
+
+def dhcp(*, ipv6_on_host: bool) -> dict[str, str]:
+    """Of a DHCP namespace."""
+    return _IPV4 | _DHCP | (_IPV6 if ipv6_on_host else {})
