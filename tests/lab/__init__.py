@@ -1,0 +1,1 @@
+"""The kit of the kernel and journey tests: networks, guests, the command line, clients."""

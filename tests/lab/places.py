@@ -1,0 +1,8 @@
+"""Where things are: the checkout, and what `./run setup` put below its .cache."""
+
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+IMAGES = ROOT / ".cache" / "images"
+CLOUD_INIT = ROOT / ".cache" / "cloud-init" / "usr/lib/python3/dist-packages"
+A9FE = ROOT / ".venv" / "bin" / "a9fe"
