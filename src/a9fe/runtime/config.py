@@ -19,7 +19,7 @@ from a9fe.runtime.values import Value
 DEFAULT_FILE = "/etc/a9fe/a9fe.toml"
 VARIABLE_PREFIX = "A9FE_"
 # Variables of ours that are no options: the file's own path, and what `a9fe up` tells children.
-OTHER_VARIABLES = frozenset({"A9FE_CONFIG_FILE", "A9FE_PARENT_DEATH"})
+OTHER_VARIABLES = frozenset({"A9FE_CONFIG_FILE", "A9FE_PARENT_DEATH", "A9FE_PARENT_PID"})
 # sun_path holds 107 bytes; the longest name below run_path is a metrics socket's.
 RUN_PATH_MAX = 107 - len("/metadata-service.metrics.sock")
 

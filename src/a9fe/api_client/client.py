@@ -1,0 +1,128 @@
+"""Calls of the Neutron API v2.0 and of our own, synchronous, for the command line."""
+
+from types import TracebackType
+from typing import Any
+
+import httpx
+
+from a9fe.api_client.errors import AmbiguousName, ApiError, ServerUnreachable, raise_for, reason_of
+
+Document = dict[str, Any]
+Documents = list[Document]
+
+TIMEOUT = 30.0  # s: the slowest call, deleting a large network, takes a few
+# Collections that are ours are not below /v2.0.
+OWN = frozenset({"instances"})
+
+
+def path_of(collection: str) -> str:
+    """The path of a collection by its plural name, e.g. "networks"."""
+    return f"/a9fe/v1/{collection}" if collection in OWN else f"/v2.0/{collection}"
+
+
+def singular(collection: str) -> str:
+    """The key of one resource in a body, e.g. "network"."""
+    return collection.removesuffix("s").replace("-", "_")
+
+
+class ApiClient:
+    """One server. `collection` is a plural name: networks, subnets, ports, routers, agents,
+    instances. Every call raises ApiError or ServerUnreachable.
+    """
+
+    def __init__(self, url: str, transport: httpx.BaseTransport | None = None) -> None:
+        """`url` as in the option server_url; `transport` for a server that is no socket."""
+        self._url = url.rstrip("/")
+        self._http = httpx.Client(timeout=TIMEOUT, trust_env=False, transport=transport)
+
+    def __enter__(self) -> "ApiClient":
+        """Itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    def list(self, collection: str, **filters: str) -> Documents:
+        """All that the filters leave; a filter is an attribute's name and its value."""
+        answer = self.call("GET", path_of(collection), params=filters)
+        return self._list(answer, collection.rpartition("/")[2].replace("-", "_"))
+
+    def show(self, collection: str, id: str) -> Document:
+        """One by its id."""
+        answer = self.call("GET", f"{path_of(collection)}/{id}")
+        return self._object(answer.get(singular(collection)))
+
+    def create(self, collection: str, attributes: Document) -> Document:
+        """Make one; the answer has all its attributes."""
+        key = singular(collection)
+        return self._object(self.call("POST", path_of(collection), {key: attributes}).get(key))
+
+    def update(self, collection: str, id: str, attributes: Document) -> Document:
+        """Change some attributes."""
+        key, path = singular(collection), f"{path_of(collection)}/{id}"
+        return self._object(self.call("PUT", path, {key: attributes}).get(key))
+
+    def delete(self, collection: str, id: str) -> None:
+        """Remove one."""
+        self.call("DELETE", f"{path_of(collection)}/{id}")
+
+    def action(self, collection: str, id: str, action: str, body: Document) -> Document:
+        """E.g. routers, id, "add_router_interface", {"subnet_id": ...}."""
+        return self.call("PUT", f"{path_of(collection)}/{id}/{action}", body)
+
+    def find(self, collection: str, name_or_id: str) -> Document:
+        """One by its id or, if only one has it, its name."""
+        try:
+            if name_or_id and "/" not in name_or_id:
+                return self.show(collection, name_or_id)
+        except ApiError as error:
+            if error.status != httpx.codes.NOT_FOUND:
+                raise
+        found = [d for d in self.list(collection, name=name_or_id) if d["name"] == name_or_id]
+        what = singular(collection)
+        if not found:
+            raise ApiError(404, "NotFound", f"{what}: no {what} has the name or id {name_or_id!r}")
+        if len(found) > 1:
+            raise AmbiguousName(what, name_or_id, [str(d["id"]) for d in found])
+        return found[0]
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        body: Document | None = None,
+        params: dict[str, str] | None = None,
+    ) -> Document:
+        """Any call; the body of the answer, {} where it has none."""
+        try:
+            response = self._http.request(method, self._url + path, json=body, params=params)
+        except httpx.HTTPError as error:
+            raise ServerUnreachable(self._url, reason_of(error)) from error
+        raise_for(response)
+        if not response.content:
+            return {}
+        try:
+            answer = response.json()
+        except ValueError as error:
+            raise self._stranger() from error
+        return self._object(answer)
+
+    def _object(self, value: object) -> Document:
+        if not isinstance(value, dict):
+            raise self._stranger()
+        return value
+
+    def _list(self, answer: Document, key: str) -> Documents:
+        part = answer.get(key)
+        if not isinstance(part, list):
+            raise self._stranger()
+        return part
+
+    def _stranger(self) -> ApiError:
+        return ApiError(502, "", f"{self._url} answers, but not as the API server of a9fe does")

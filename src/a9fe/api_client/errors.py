@@ -1,0 +1,62 @@
+"""What can go wrong with a call, and one place where answers become errors."""
+
+import httpx
+
+from a9fe.model.errors import A9feError
+
+
+class ApiError(A9feError):
+    """The server refused: `status` of HTTP, `type` and `message` of its NeutronError."""
+
+    def __init__(self, status: int, type: str, message: str) -> None:
+        """The text is the server's own message."""
+        super().__init__(message)
+        self.status = status
+        self.type = type
+        self.message = message
+
+
+class ServerUnreachable(A9feError):
+    """Nobody answers at the URL."""
+
+    def __init__(self, url: str, reason: object) -> None:
+        """Say what to do about it."""
+        super().__init__(
+            f"no API server answers at {url} ({reason}): start it with `sudo a9fe up`,"
+            " or name another with --server-url or A9FE_SERVER_URL"
+        )
+        self.url = url
+
+
+class FeedLost(A9feError):
+    """The change feed broke, or said what we cannot read. Connecting again is right."""
+
+
+class AmbiguousName(A9feError):
+    """Several resources have this name."""
+
+    def __init__(self, what: str, name: str, ids: list[str]) -> None:
+        """Name the ids, of which one is meant."""
+        super().__init__(
+            f"{what}: {len(ids)} are named {name!r}, expected one of their ids: {', '.join(ids)}"
+        )
+
+
+def reason_of(error: httpx.HTTPError) -> str:
+    """A short reason for a transport error."""
+    if isinstance(error, httpx.TimeoutException):
+        return "no answer in time"
+    return str(error) or type(error).__name__
+
+
+def raise_for(response: httpx.Response) -> None:
+    """ApiError unless the answer is a success."""
+    if response.is_success:
+        return
+    try:
+        body = response.json()["NeutronError"]
+        error = ApiError(response.status_code, str(body["type"]), str(body["message"]))
+    except (ValueError, KeyError, TypeError):
+        text = f"{response.request.url} answered {response.status_code} {response.reason_phrase}"
+        error = ApiError(response.status_code, "", text)
+    raise error

@@ -1,0 +1,94 @@
+"""The change feed: one HTTP stream of JSON lines, read as resources (design: 4.3).
+
+{"event":"snapshot","revision":R}      forget what is not sent again before synced
+{"event":"upsert","revision":R,"kind":K,"object":{...}}
+{"event":"delete","revision":R,"kind":K,"id":I}
+{"event":"synced","revision":R}        complete up to R
+{"event":"heartbeat","revision":R}     every 10 s
+"""
+
+import json
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+from a9fe.api_client.errors import ApiError, FeedLost, raise_for, reason_of
+from a9fe.model.codec import CodecError, decode_kind
+from a9fe.model.resources import KINDS, Resource
+
+CONNECT_TIMEOUT = 5.0  # s
+SILENCE = 30.0  # s without a line, three heartbeats, after which the stream counts as lost
+EVENTS = frozenset({"snapshot", "upsert", "delete", "synced", "heartbeat"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeedEvent:
+    """A line of the feed. `kind`, `id` and `object` where the event concerns a resource."""
+
+    event: str
+    revision: int
+    kind: str = ""
+    id: str = ""
+    object: Resource | None = None
+
+
+def parse(line: str) -> FeedEvent | None:
+    """The event of a line; None for what a newer server may say. Raises FeedLost."""
+    try:
+        document = json.loads(line)
+        return _event(document)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        text = error if isinstance(error, CodecError) else f"{line[:80]!r}"
+        raise FeedLost(f"change feed: cannot read a line: {text}") from error
+
+
+def _event(document: dict[str, Any]) -> FeedEvent | None:
+    event, revision, kind = document["event"], document["revision"], document.get("kind", "")
+    if not isinstance(revision, int):
+        raise TypeError(revision)
+    if event not in EVENTS or (event in ("upsert", "delete") and kind not in KINDS):
+        return None
+    if event == "upsert":
+        resource = decode_kind(kind, document["object"])
+        return FeedEvent(
+            event=event, revision=revision, kind=kind, id=resource.id, object=resource
+        )
+    if event == "delete":
+        return FeedEvent(event=event, revision=revision, kind=kind, id=str(document["id"]))
+    return FeedEvent(event=event, revision=revision)
+
+
+async def stream(
+    url: str,
+    host: str,
+    agent: str,
+    from_revision: int | None = None,
+    transport: httpx.AsyncBaseTransport | None = None,
+) -> AsyncGenerator[FeedEvent, None]:
+    """The events for an agent (l3, dhcp, metadata, service) of `host`, until the stream breaks.
+
+    `from_revision` resumes after it, None asks for a snapshot. Ends only with FeedLost.
+    """
+    params = {"host": host, "agent": agent}
+    if from_revision is not None:
+        params["from"] = str(from_revision)
+    timeout = httpx.Timeout(SILENCE, connect=CONNECT_TIMEOUT)
+    address = f"{url.rstrip('/')}/a9fe/v1/feed"
+    try:
+        async with (
+            httpx.AsyncClient(timeout=timeout, trust_env=False, transport=transport) as http,
+            http.stream("GET", address, params=params) as response,
+        ):
+            if not response.is_success:
+                await response.aread()
+            raise_for(response)
+            async for line in response.aiter_lines():
+                if (event := parse(line)) is not None:
+                    yield event
+    except httpx.HTTPError as error:
+        raise FeedLost(f"change feed of {url}: {reason_of(error)}") from error
+    except ApiError as error:
+        raise FeedLost(f"change feed of {url}: {error}") from error
+    raise FeedLost(f"change feed of {url}: the server ended it")

@@ -1,0 +1,88 @@
+"""Agents tell the server that they live, and which ports they have wired."""
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+import httpx
+import structlog
+
+from a9fe.api_client.errors import ServerUnreachable, raise_for, reason_of
+from a9fe.model.errors import A9feError
+
+log = structlog.get_logger()
+
+TIMEOUT = 10.0  # s: well below agent_down_time
+Configurations = Mapping[str, str | int | bool]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """Who reports, in Neutron's words: "L3 agent", "neutron-l3-agent", a host name."""
+
+    agent_type: str
+    binary: str
+    host: str
+
+
+class Reporter:
+    """Reports of one agent. `start` is sent with the first report that gets through."""
+
+    def __init__(
+        self, url: str, identity: Identity, transport: httpx.AsyncBaseTransport | None = None
+    ) -> None:
+        """`url` as in the option server_url."""
+        self._url = url.rstrip("/")
+        self._identity = identity
+        self._started = False
+        self._http = httpx.AsyncClient(timeout=TIMEOUT, trust_env=False, transport=transport)
+
+    async def report(
+        self,
+        configurations: Configurations,
+        *,
+        ports_up: Iterable[str] | None = None,
+        ports_down: Iterable[str] | None = None,
+    ) -> str:
+        """Report once; the agent's id. Raises ServerUnreachable or ApiError."""
+        body: dict[str, object] = {
+            "agent_type": self._identity.agent_type,
+            "binary": self._identity.binary,
+            "host": self._identity.host,
+            "configurations": dict(configurations),
+            "start": not self._started,
+        }
+        for key, ports in (("ports_up", ports_up), ("ports_down", ports_down)):
+            if ports is not None:
+                body[key] = sorted(ports)
+        answer = await self._post(body)
+        self._started = True
+        return str(answer.json().get("agent_id", ""))
+
+    async def _post(self, body: dict[str, object]) -> httpx.Response:
+        try:
+            answer = await self._http.post(f"{self._url}/a9fe/v1/agents/report", json=body)
+        except httpx.HTTPError as error:
+            raise ServerUnreachable(self._url, reason_of(error)) from error
+        raise_for(answer)
+        return answer
+
+    async def run(
+        self, interval: float, configurations: Callable[[], Configurations], retry: float = 2.0
+    ) -> None:
+        """Report for ever, every `interval` s; a failure is logged once, and tried again soon."""
+        failing = False
+        while True:
+            try:
+                await self.report(configurations())
+            except A9feError as error:
+                if not failing:
+                    log.warning("cannot report to the server", reason=str(error))
+                failing = True
+            else:
+                failing = False
+            await asyncio.sleep(min(retry, interval) if failing else interval)
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._http.aclose()

@@ -1,0 +1,91 @@
+"""Following the feed: connect, apply, and after a break connect again where we were.
+
+replica = open_for(config, "l3")
+await follow(replica, connector(config, "l3"), SystemClock())
+"""
+
+import asyncio
+import os
+import sqlite3
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import Protocol
+
+import structlog
+
+from a9fe.api_client.errors import FeedLost
+from a9fe.api_client.feed import FeedEvent, stream
+from a9fe.replica.live import Replica
+from a9fe.runtime.clock import Clock
+from a9fe.runtime.config import Config
+from a9fe.runtime.tasks import Backoff, jittered
+
+log = structlog.get_logger()
+
+BACKOFF = Backoff(first=0.2, ceiling=5.0)
+
+
+class Feed(Protocol):
+    """A feed: the events after a revision, or with None a snapshot; breaks with FeedLost."""
+
+    def __call__(self, from_revision: int | None) -> AsyncGenerator[FeedEvent, None]:
+        """Connect."""
+        ...
+
+
+def path_of(config: Config, agent: str) -> str:
+    """The file of an agent's replica (l3, dhcp, metadata, service), in a directory of its own."""
+    return os.path.join(config.state_path, f"replica-{agent}", "replica.db")
+
+
+def open_for(config: Config, agent: str) -> Replica:
+    """The replica of an agent as it was left. Call it as the user that will write it."""
+    return Replica.open(path_of(config, agent), f"{config.server_url} {config.host} {agent}")
+
+
+def connector(config: Config, agent: str) -> Feed:
+    """The feed of an agent of this host, from the configured server."""
+
+    def connect(from_revision: int | None) -> AsyncGenerator[FeedEvent, None]:
+        return stream(config.server_url, config.host, agent, from_revision)
+
+    return connect
+
+
+async def follow(
+    replica: Replica, connect: Feed, clock: Clock, backoff: Backoff = BACKOFF
+) -> None:
+    """Follow for ever; cancel it to stop. A broken stream is logged and connected again."""
+    failures, said = 0, ""
+    while True:
+        try:
+            await _follow_once(replica, connect, clock)
+            reason = "the server ended it"
+        except (FeedLost, sqlite3.Error) as error:
+            reason = str(error)
+            _mend(replica, error)
+        finally:
+            was_synced = replica.freshness(clock.now()).synced_now
+            replica.lost(clock.now())
+        failures = 1 if was_synced else failures + 1
+        delay = jittered(backoff, failures)
+        say = log.warning if failures == 1 or reason != said else log.debug
+        say("change feed lost", reason=reason, again_in=round(delay, 2))
+        said = reason
+        await asyncio.sleep(delay)
+
+
+async def _follow_once(replica: Replica, connect: Feed, clock: Clock) -> None:
+    async with aclosing(connect(replica.resume_from)) as events:
+        async for event in events:
+            replica.apply(event, clock.now())
+            if event.event == "synced":
+                log.info("change feed followed", revision=event.revision)
+
+
+def _mend(replica: Replica, error: Exception) -> None:
+    """A damaged file is built anew; a full or busy disk only needs another try."""
+    damaged = isinstance(error, sqlite3.DatabaseError)
+    if damaged and not isinstance(error, sqlite3.OperationalError):
+        log.warning("replica discarded, building it anew", reason=str(error))
+        replica.rebuild_disk()

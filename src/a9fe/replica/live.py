@@ -1,0 +1,232 @@
+"""The replica: what is known, kept in memory and on disk, changed by events of the feed.
+
+An event older than what is known of its resource changes nothing, so doubled and reordered events
+end in the same state. User data stays on disk, and is read when asked for.
+"""
+
+import asyncio
+from collections import OrderedDict
+from dataclasses import dataclass, replace
+
+import structlog
+
+from a9fe.api_client.errors import FeedLost
+from a9fe.api_client.feed import FeedEvent
+from a9fe.replica.disk import IN_MEMORY, UNREADABLE, Disk, Meta, Row
+from a9fe.replica.state import State, light
+from a9fe.replica.view import Documents, View
+from a9fe.runtime import metrics
+
+log = structlog.get_logger()
+
+NOTHING = -1  # the revision of a replica that was never complete
+BATCH = 500  # rows of a snapshot written at once: some ms of the event loop's time
+KEPT_DELETIONS = 65536  # far more than a server sends twice
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Freshness:
+    """How sure we are. `ever_synced`: there was a whole state. `synced_now`: the feed is followed
+    and complete. `lost_for`: seconds since it last was; 0.0 now, infinite if never.
+    """
+
+    ever_synced: bool
+    synced_now: bool
+    lost_for: float
+
+
+class _Snapshot:
+    """A snapshot under way: not visible before it is complete."""
+
+    def __init__(self, generation: int) -> None:
+        self.generation = generation
+        self.state = State()
+        self.rows: dict[tuple[str, str], Row] = {}
+
+
+class Replica(View):
+    """Resources by kind ("port", ...) and id. Reads never wait and never see half a snapshot."""
+
+    def __init__(self, disk: Disk | None = None, source: str = "") -> None:
+        """Without `disk` it is kept in memory only. `source` names the feed it is a copy of."""
+        self._disk = disk or Disk(IN_MEMORY)
+        super().__init__(Documents(self._disk))
+        self._source = source
+        self._meta = self._disk.meta()
+        self._snapshot: _Snapshot | None = None
+        self._synced = False
+        self._deleted: OrderedDict[tuple[str, str], int] = OrderedDict()
+        self._changed = asyncio.Event()
+        self._revision = self._seen = self._floor = NOTHING
+        self._load()
+
+    @classmethod
+    def open(cls, path: str, source: str = "") -> "Replica":
+        """The replica kept at `path`, as it was when it was last changed."""
+        return cls(Disk(path), source)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._disk.close()
+
+    # What is known
+
+    @property
+    def revision(self) -> int:
+        """The feed's revision of the last visible change; -1 before there was a whole state."""
+        return self._revision
+
+    @property
+    def resume_from(self) -> int | None:
+        """All up to this revision has been seen; None: a snapshot is needed."""
+        return self._meta.revision if self._meta.source == self._source else None
+
+    def freshness(self, now: float) -> Freshness:
+        """How sure we are at `now` (UNIX seconds)."""
+        heard_at = self._meta.heard_at
+        lost_for = float("inf") if heard_at is None else max(0.0, now - heard_at)
+        return Freshness(
+            ever_synced=self._revision != NOTHING,
+            synced_now=self._synced,
+            lost_for=0.0 if self._synced else lost_for,
+        )
+
+    async def wait_change(self, after_revision: int) -> int:
+        """Wait until the revision is another than `after_revision`; the revision then.
+
+        It also returns when the feed is complete again, or lost.
+        """
+        if self._revision == after_revision:
+            await self._changed.wait()
+        return self._revision
+
+    # What the feed says
+
+    def apply(self, event: FeedEvent, now: float) -> None:
+        """Take in an event at `now`. On sqlite3.Error nothing of it has become visible."""
+        if event.event == "snapshot":
+            self._begin()
+        elif self._snapshot is not None:
+            self._gather(self._snapshot, event, now)
+        elif self.resume_from is None:
+            raise FeedLost(f"change feed: {event.event} where a snapshot was asked for")
+        else:
+            self._change(event, now)
+
+    def lost(self, now: float) -> None:
+        """The feed broke: what is known stays, but is not sure any more."""
+        self._snapshot = None
+        if self._synced:
+            self._synced = False
+            self._meta = replace(self._meta, heard_at=now)
+            metrics.SYNCED.set(0)
+            self._notify()
+
+    def rebuild_disk(self) -> None:
+        """Begin an empty file; memory goes on until the snapshot that must come now."""
+        self._disk.rebuild()
+        self._meta = replace(self._disk.meta(), heard_at=self._meta.heard_at)
+
+    def _load(self) -> None:
+        if self._meta.revision is None:
+            return
+        try:
+            for kind, revision, resource in self._disk.rows():
+                self._state.put(kind, light(revision, resource))
+        except UNREADABLE as error:
+            log.warning("replica discarded, building it anew", reason=str(error))
+            self._state = State()
+            self.rebuild_disk()
+        else:
+            self._revision = self._seen = self._floor = self._meta.revision
+
+    def _begin(self) -> None:
+        generation = self._meta.generation + 1
+        self._disk.clear(generation)
+        self._snapshot = _Snapshot(generation)
+
+    def _gather(self, snapshot: _Snapshot, event: FeedEvent, now: float) -> None:
+        if event.object is not None:
+            snapshot.rows[event.kind, event.id] = (event.kind, event.revision, event.object)
+            snapshot.state.put(event.kind, light(event.revision, event.object))
+        elif event.event == "delete":
+            snapshot.rows.pop((event.kind, event.id), None)
+            snapshot.state.remove(event.kind, event.id)
+            self._disk.delete(snapshot.generation, event.kind, event.id)
+        if len(snapshot.rows) >= BATCH or event.event == "synced":
+            self._flush(snapshot)
+        if event.event == "synced":
+            self._swap(snapshot, event.revision, now)
+
+    def _flush(self, snapshot: _Snapshot) -> None:
+        self._disk.write(snapshot.generation, snapshot.rows.values())
+        snapshot.rows.clear()
+
+    def _swap(self, snapshot: _Snapshot, revision: int, now: float) -> None:
+        meta = Meta(snapshot.generation, revision, now, self._source)
+        self._disk.complete(meta)
+        self._meta, self._state, self._snapshot = meta, snapshot.state, None
+        self._revision = self._seen = self._floor = revision
+        self._deleted.clear()
+        self._documents.clear()
+        self._set_synced()
+
+    def _change(self, event: FeedEvent, now: float) -> None:
+        """An event outside of a snapshot."""
+        whole = event.event in ("synced", "heartbeat")
+        if event.event == "heartbeat" and not self._synced:
+            return
+        meta = self._advanced(event.revision, whole=whole, now=now)
+        if whole:
+            self._disk.keep(meta)
+        elif self._is_news(event):
+            self._write(event, meta)
+            self._revision = max(self._revision, event.revision)
+            metrics.REVISION.set(self._revision)
+            self._notify()
+        self._meta, self._seen = meta, max(self._seen, event.revision)
+        if event.event == "synced":
+            self._set_synced()
+
+    def _advanced(self, revision: int, *, whole: bool, now: float) -> Meta:
+        """Meta after an event of `revision`. More of that revision may follow, unless `whole`:
+        so what is sure to be complete is only what was seen before.
+        """
+        complete = revision if whole else min(self._seen, revision)
+        return replace(
+            self._meta,
+            revision=max(self._meta.revision or 0, complete),
+            heard_at=now if whole or self._synced else self._meta.heard_at,
+        )
+
+    def _is_news(self, event: FeedEvent) -> bool:
+        """Whether the event is newer than all that is known of its resource."""
+        if event.revision <= self._floor:
+            return False
+        entry = self._state.entry(event.kind, event.id)
+        known = entry.revision if entry else self._deleted.get((event.kind, event.id), NOTHING)
+        return event.revision > known
+
+    def _write(self, event: FeedEvent, meta: Meta) -> None:
+        """Change disk, then memory."""
+        key = (event.kind, event.id)
+        if event.object is not None:
+            self._disk.write(meta.generation, [(event.kind, event.revision, event.object)], meta)
+            self._state.put(event.kind, light(event.revision, event.object))
+            self._deleted.pop(key, None)
+        else:
+            self._disk.delete(meta.generation, event.kind, event.id, meta)
+            self._state.remove(event.kind, event.id)
+            self._deleted[key] = event.revision
+            if len(self._deleted) > KEPT_DELETIONS:
+                self._deleted.popitem(last=False)
+
+    def _set_synced(self) -> None:
+        self._synced = True
+        metrics.SYNCED.set(1)
+        metrics.REVISION.set(self._revision)
+        self._notify()
+
+    def _notify(self) -> None:
+        self._changed.set()
+        self._changed = asyncio.Event()

@@ -1,0 +1,105 @@
+"""The known resources in memory, and the indexes over ports. No I/O.
+
+The indexes are never wrong about a port that moved: an old value is taken out by the value that
+was put in, not by what the new one says.
+"""
+
+from collections.abc import Callable, Hashable, Iterable
+from dataclasses import dataclass, field, replace
+from typing import Generic, TypeVar
+
+from a9fe.model.resources import KINDS, Instance, Port, Resource
+
+K = TypeVar("K", bound=Hashable)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A resource, and the revision of the feed that brought it.
+
+    `partial`: an instance whose user data is on disk only.
+    """
+
+    revision: int
+    resource: Resource
+    partial: bool = False
+
+
+def light(revision: int, resource: Resource) -> Entry:
+    """The entry as memory keeps it: without user data, which may be large and is seldom read."""
+    if isinstance(resource, Instance) and resource.user_data is not None:
+        return Entry(revision, replace(resource, user_data=None), partial=True)
+    return Entry(revision, resource)
+
+
+class Index(Generic[K]):
+    """Ports by something that each has none, one or several of."""
+
+    def __init__(self, keys: Callable[[Port], Iterable[K]]) -> None:
+        """`keys` of a port; the same port always gives the same ones."""
+        self._keys = keys
+        self._ports: dict[K, dict[str, Port]] = {}
+
+    def add(self, port: Port) -> None:
+        """Find `port` from now on."""
+        for key in self._keys(port):
+            self._ports.setdefault(key, {})[port.id] = port
+
+    def remove(self, port: Port) -> None:
+        """Find `port`, which was added before, no more."""
+        for key in set(self._keys(port)):
+            ports = self._ports[key]
+            del ports[port.id]
+            if not ports:
+                del self._ports[key]
+
+    def find(self, key: K) -> tuple[Port, ...]:
+        """All ports with `key`."""
+        return tuple(self._ports.get(key, {}).values())
+
+    def __len__(self) -> int:
+        """How many keys lead to a port."""
+        return len(self._ports)
+
+
+def _addresses(port: Port) -> Iterable[tuple[str, str]]:
+    return [(port.network_id, ip.ip_address) for ip in port.fixed_ips]
+
+
+def _devices(port: Port) -> Iterable[str]:
+    return [port.device_id] if port.device_id else []
+
+
+def _networks(port: Port) -> Iterable[str]:
+    return [port.network_id]
+
+
+@dataclass(slots=True)
+class State:
+    """Resources by kind and id; ports by address, device and network as well."""
+
+    entries: dict[str, dict[str, Entry]] = field(
+        default_factory=lambda: {kind: {} for kind in KINDS}
+    )
+    by_address: Index[tuple[str, str]] = field(default_factory=lambda: Index(_addresses))
+    by_device: Index[str] = field(default_factory=lambda: Index(_devices))
+    by_network: Index[str] = field(default_factory=lambda: Index(_networks))
+
+    def entry(self, kind: str, id: str) -> Entry | None:
+        """What is known under this id."""
+        return self.entries[kind].get(id)
+
+    def put(self, kind: str, entry: Entry) -> None:
+        """Know this resource, instead of what had its id before."""
+        self.remove(kind, entry.resource.id)
+        self.entries[kind][entry.resource.id] = entry
+        if isinstance(entry.resource, Port):
+            for index in (self.by_address, self.by_device, self.by_network):
+                index.add(entry.resource)
+
+    def remove(self, kind: str, id: str) -> None:
+        """Know this resource no more; it need not have been known."""
+        entry = self.entries[kind].pop(id, None)
+        if entry is not None and isinstance(entry.resource, Port):
+            for index in (self.by_address, self.by_device, self.by_network):
+                index.remove(entry.resource)

@@ -1,0 +1,120 @@
+"""Reading the replica: resources by kind and id, ports by what a request tells of them."""
+
+from collections import OrderedDict
+from typing import Literal, overload
+
+from a9fe.model.errors import A9feError
+from a9fe.model.resources import (
+    Agent,
+    Binding,
+    Instance,
+    Network,
+    Port,
+    Resource,
+    Router,
+    Subnet,
+)
+from a9fe.replica.disk import UNREADABLE, Disk
+from a9fe.replica.state import State
+
+KEPT_INSTANCES = 64  # with user data, each at most 48 KiB
+
+
+class ReplicaUnreadable(A9feError):
+    """The disk failed while a document was read; trying again later is right."""
+
+
+class Documents:
+    """Instances with their user data, from disk; those asked for last are kept."""
+
+    def __init__(self, disk: Disk) -> None:
+        """Nothing is read before it is asked for."""
+        self._disk = disk
+        self._kept: OrderedDict[tuple[str, int], Instance] = OrderedDict()
+
+    def instance(self, id: str, revision: int) -> Instance:
+        """Exactly what that revision said. Raises ReplicaUnreadable."""
+        key = (id, revision)
+        if key not in self._kept:
+            self._kept[key] = self._read(id, revision)
+            if len(self._kept) > KEPT_INSTANCES:
+                self._kept.popitem(last=False)
+        self._kept.move_to_end(key)
+        return self._kept[key]
+
+    def clear(self) -> None:
+        """Keep none: revisions begin to mean something else."""
+        self._kept.clear()
+
+    def _read(self, id: str, revision: int) -> Instance:
+        try:
+            found = self._disk.resource("instance", id, revision)
+        except UNREADABLE as error:
+            raise ReplicaUnreadable(f"replica: instance {id}: {error}") from error
+        if not isinstance(found, Instance):
+            raise ReplicaUnreadable(f"replica: instance {id} is not on disk")
+        return found
+
+
+class View:
+    """What is known. Reads never wait, and never see half a change."""
+
+    def __init__(self, documents: Documents) -> None:
+        """Nothing is known yet."""
+        self._state = State()
+        self._documents = documents
+
+    @overload
+    def get(self, kind: Literal["network"], id: str) -> Network | None: ...
+    @overload
+    def get(self, kind: Literal["subnet"], id: str) -> Subnet | None: ...
+    @overload
+    def get(self, kind: Literal["port"], id: str) -> Port | None: ...
+    @overload
+    def get(self, kind: Literal["router"], id: str) -> Router | None: ...
+    @overload
+    def get(self, kind: Literal["instance"], id: str) -> Instance | None: ...
+    @overload
+    def get(self, kind: Literal["agent"], id: str) -> Agent | None: ...
+    @overload
+    def get(self, kind: Literal["binding"], id: str) -> Binding | None: ...
+    @overload
+    def get(self, kind: str, id: str) -> Resource | None: ...
+    def get(self, kind: str, id: str) -> Resource | None:
+        """One resource, whole: an instance has its user data. Raises ReplicaUnreadable."""
+        entry = self._state.entry(kind, id)
+        if entry is None:
+            return None
+        return self._documents.instance(id, entry.revision) if entry.partial else entry.resource
+
+    @overload
+    def all(self, kind: Literal["network"]) -> tuple[Network, ...]: ...
+    @overload
+    def all(self, kind: Literal["subnet"]) -> tuple[Subnet, ...]: ...
+    @overload
+    def all(self, kind: Literal["port"]) -> tuple[Port, ...]: ...
+    @overload
+    def all(self, kind: Literal["router"]) -> tuple[Router, ...]: ...
+    @overload
+    def all(self, kind: Literal["instance"]) -> tuple[Instance, ...]: ...
+    @overload
+    def all(self, kind: Literal["agent"]) -> tuple[Agent, ...]: ...
+    @overload
+    def all(self, kind: Literal["binding"]) -> tuple[Binding, ...]: ...
+    @overload
+    def all(self, kind: str) -> tuple[Resource, ...]: ...
+    def all(self, kind: str) -> tuple[Resource, ...]:
+        """Every resource of a kind; instances without their user data (see `get`)."""
+        return tuple(entry.resource for entry in self._state.entries[kind].values())
+
+    def ports_by_address(self, network_id: str, ip: str) -> tuple[Port, ...]:
+        """The ports of that network with that fixed IP (canonical text)."""
+        return self._state.by_address.find((network_id, ip))
+
+    def ports_by_device(self, device_id: str) -> tuple[Port, ...]:
+        """The ports of an instance, a router or a DHCP agent; none for ""."""
+        return self._state.by_device.find(device_id)
+
+    def ports_by_network(self, network_id: str) -> tuple[Port, ...]:
+        """The ports of a network."""
+        return self._state.by_network.find(network_id)
