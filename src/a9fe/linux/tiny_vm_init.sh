@@ -22,6 +22,7 @@ for attempt in 1 2 3 4 5 6 7 8 9 10; do # as cloud-init does: not ready yet is n
 	id=$(fetch latest/meta-data/instance-id) && [ -n "$id" ] && break
 	sleep 1
 done
+say "/ $(fetch '' | tr '\n' ' ')"
 say "instance-id $id"
 say "local-ipv4 $(fetch latest/meta-data/local-ipv4)"
 say "hostname $(fetch latest/meta-data/hostname)"

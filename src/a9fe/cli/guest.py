@@ -1,0 +1,102 @@
+"""`a9fe guest`: stand-in VMs, namespaces with a real DHCP client on a port."""
+
+import os
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from a9fe.api_client.client import ApiClient
+from a9fe.cli.target import resolve
+from a9fe.linux import guest as guests
+from a9fe.linux import privileges
+from a9fe.model.errors import A9feError
+from a9fe.runtime.config import Config, load
+
+
+def settings(context: click.Context) -> Config:
+    """The configuration: the one that the root command read, else read now."""
+    return context.find_object(Config) or load(environ=os.environ)
+
+
+@click.group()
+def guest() -> None:
+    """Stand-in VMs: namespaces with a real DHCP client on a port.
+
+    \b
+    a9fe guest start web1
+    a9fe guest exec web1 -- curl -s http://169.254.169.254/latest/meta-data/
+    a9fe guest stop web1
+    """
+
+
+@guest.command()
+@click.argument("name")
+@click.option(
+    "--port", help="Port by name or id; without, NAME is a VM and its first port is used."
+)
+@click.option(
+    "--client",
+    type=click.Choice(list(guests.CLIENTS)),
+    default=guests.DEFAULT_CLIENT,
+    show_default=True,
+    help="DHCP client.",
+)
+@click.pass_context
+def start(context: click.Context, name: str, port: str | None, client: str) -> None:
+    """Start the guest NAME and take its lease.
+
+    \b
+    a9fe guest start web1
+    a9fe guest start probe --port 6d4b3a1e-... --client udhcpc
+    """
+    privileges.require_root("a9fe guest start")
+    with ApiClient(settings(context).server_url) as api:
+        target = resolve(api, name, port)
+    running = guests.start(guests.Guest(name=name, mac=target.mac, tap=target.tap, client=client))
+    addresses = ", ".join(running.addresses) or "no address"
+    click.echo(f"guest {name}: {addresses} on {target.tap.name}, {target.tap.bridge}")
+
+
+@guest.command("exec", context_settings={"ignore_unknown_options": True})
+@click.argument("name")
+@click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
+def exec_(name: str, command: tuple[str, ...]) -> None:
+    """Run COMMAND in the guest NAME; its exit status is ours.
+
+    \b
+    a9fe guest exec web1 -- ip route
+    """
+    privileges.require_root("a9fe guest exec")
+    guests.execute(name, command)
+
+
+@guest.command()
+@click.argument("name")
+def stop(name: str) -> None:
+    """End all that runs in the guest NAME and remove it."""
+    privileges.require_root("a9fe guest stop")
+    if not guests.stop(name):
+        raise A9feError(f"guest {name}: does not exist here; a9fe guest list shows those that do")
+    click.echo(f"guest {name}: stopped")
+
+
+@guest.command("list")
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+def list_(*, as_json: bool) -> None:
+    """List the guests of this host."""
+    privileges.require_root("a9fe guest list")
+    found = [guests.find(name) for name in guests.names()]
+    console = Console(soft_wrap=True)
+    if as_json:
+        rows = [
+            {"name": g.name, "pid": g.pid, "device": g.device, "addresses": list(g.addresses)}
+            for g in found
+        ]
+        console.print_json(data=rows)
+        return
+    table = Table("Name", "PID", "Device", "Addresses")
+    for running in found:
+        pid = str(running.pid) if running.pid else "gone"
+        table.add_row(running.name, pid, running.device, ", ".join(running.addresses))
+    console.print(table)
