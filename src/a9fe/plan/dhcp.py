@@ -40,10 +40,21 @@ def networks(model: View, host: str) -> Iterator[DhcpNetwork]:
             )
 
 
+def ports(model: View, host: str) -> tuple[Port, ...]:
+    """The ports whose status the DHCP agent of `host` reports: its own, and those of VMs here."""
+    found = (p for p in model.all("port") if isinstance(p, Port) and p.host == host)
+    return tuple(
+        port
+        for port in found
+        if not port.device_owner.startswith("network:")
+        or port.device_id == names.dhcp_device_id(host, port.network_id)
+    )
+
+
 def own_port(model: View, host: str, network_id: str) -> Port | None:
     """The DHCP port of a network on a host (made by the server); of several the first by id."""
-    ports = model.ports_by_device(names.dhcp_device_id(host, network_id))
-    ours = (p for p in ports if p.device_owner == DHCP_OWNER and p.network_id == network_id)
+    found = model.ports_by_device(names.dhcp_device_id(host, network_id))
+    ours = (p for p in found if p.device_owner == DHCP_OWNER and p.network_id == network_id)
     return min(ours, key=lambda port: port.id, default=None)
 
 
@@ -89,8 +100,8 @@ def _listeners(network: DhcpNetwork, settings: DhcpSettings) -> Iterator[Listene
 
 def _port_security(model: View, host: str) -> PortSecurity | None:
     """Filters for the taps that may appear on this host: ports not bound to another one."""
-    ports = (p for p in model.all("port") if isinstance(p, Port) and p.host in {"", host})
-    ruleset = port_security.ruleset(ports)
+    here = (p for p in model.all("port") if isinstance(p, Port) and p.host in {"", host})
+    ruleset = port_security.ruleset(here)
     if not ruleset:
         return None
     return PortSecurity(marker=port_security.marker(ruleset), ruleset=ruleset)

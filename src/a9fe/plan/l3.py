@@ -29,18 +29,28 @@ def plan(model: View, host: str, settings: L3Settings) -> HostPlan:
 
 def interfaces(model: View, router_id: str) -> tuple[Port, ...]:
     """The internal interfaces of a router whose admin state is up, by id."""
-    ports = model.ports_by_device(router_id)
-    ours = (p for p in ports if p.device_owner in ROUTER_INTERFACE_OWNERS and p.admin_state_up)
+    found = model.ports_by_device(router_id)
+    ours = (p for p in found if p.device_owner in ROUTER_INTERFACE_OWNERS and p.admin_state_up)
     return tuple(sorted(ours, key=lambda port: port.id))
+
+
+def ports(model: View, host: str) -> tuple[Port, ...]:
+    """The interfaces of all routers bound to `host`: those whose status it reports."""
+    return tuple(
+        port
+        for router_id in view.bound(model, "l3", host)
+        for port in model.ports_by_device(router_id)
+        if port.device_owner in ROUTER_INTERFACE_OWNERS
+    )
 
 
 def _namespace(model: View, router_: Router, settings: L3Settings) -> NamespacePlan:
     name = names.router_namespace(router_.id)
-    ports = interfaces(model, router_.id)
-    addresses = frozenset(address for port in ports for address in _addresses(model, port))
+    internal = interfaces(model, router_.id)
+    addresses = frozenset(address for port in internal for address in _addresses(model, port))
     return NamespacePlan(
         name=name,
-        links=frozenset(link for port in ports for link in _links(model, port)),
+        links=frozenset(link for port in internal for link in _links(model, port)),
         addresses=addresses,
         routes=frozenset(_routes(router_.routes, sorted(addresses))),
         sysctls=sysctls.router(ipv6_on_host=settings.ipv6_on_host),

@@ -1,0 +1,204 @@
+"""The loop of both agents: wait for a change, plan, observe, apply the difference; for ever.
+
+Nothing is remembered between passes but what was logged: each pass starts from what the kernel
+shows, so a kill at any moment, and any order of changes, end in the same host. What is ours by
+name and no longer planned is removed by the same difference; so before the first whole state is
+known no pass is made at all.
+"""
+
+import asyncio
+import threading
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import structlog
+
+from a9fe.model.errors import A9feError
+from a9fe.plan.diff import operations
+from a9fe.plan.host import HostPlan
+from a9fe.plan.operations import Operation, scope
+from a9fe.runtime.clock import Clock, SystemClock
+from a9fe.runtime.tasks import Backoff, jittered
+
+log = structlog.get_logger()
+
+RESYNC = 30.0  # s between passes without a change: what others broke is repaired by then
+COALESCE = 0.005  # s: a network, its subnet and its ports come as several changes
+RETRY = Backoff(first=0.2, ceiling=10.0)  # after a failure, and to see that a pass has settled
+UNSETTLED = 4  # passes in a row that change a host whose plan did not change: worth a warning
+
+
+class Host(Protocol):
+    """The kernel of this host, as a9fe.linux.host gives it. Called in a thread, one at a time."""
+
+    def observe(self, owner: str, /) -> HostPlan:
+        """All that is the agent's (`owner` is "l3" or "dhcp") by name, and every bridge."""
+        ...
+
+    def apply(self, operation: Operation, /) -> None:
+        """Do it, or raise."""
+        ...
+
+
+class Freshness(Protocol):
+    """The part of replica.Freshness that counts here."""
+
+    @property
+    def ever_synced(self) -> bool:
+        """Whether there was ever a whole state."""
+        ...
+
+
+class Source(Protocol):
+    """Where the model comes from: a replica."""
+
+    @property
+    def revision(self) -> int:
+        """Changes with every visible change."""
+        ...
+
+    def freshness(self, now: float, /) -> Freshness:
+        """How sure the model is."""
+        ...
+
+    async def wait_change(self, after_revision: int, /) -> int:
+        """Wait until the revision is another."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """Of one pass. `failures`: the reason by what it spoilt (plan.operations.scope)."""
+
+    desired: HostPlan
+    observed: HostPlan
+    applied: tuple[Operation, ...] = ()
+    failures: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def settled(self) -> bool:
+        """The host was already as planned."""
+        return not self.applied and not self.failures
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """What makes an agent: whose objects, what they should be, whom to tell after each pass."""
+
+    owner: str
+    plan: Callable[[], HostPlan]
+    report: Callable[[Outcome], Awaitable[None]]
+
+
+def converge(
+    host: Host, owner: str, desired: HostPlan, stopping: Callable[[], bool] = lambda: False
+) -> Outcome:
+    """One pass: observe, and apply the difference until `stopping`.
+
+    A failure ends the work on its namespace (or bridge) and on nothing else.
+    """
+    observed = host.observe(owner)
+    applied: list[Operation] = []
+    failures: dict[str, str] = {}
+    for operation in operations(desired, observed):
+        if stopping():
+            break
+        if scope(operation) in failures:
+            continue
+        try:
+            host.apply(operation)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the others are served
+            failures[scope(operation)] = f"{type(operation).__name__}: {_reason(error)}"
+        else:
+            applied.append(operation)
+    return Outcome(desired=desired, observed=observed, applied=tuple(applied), failures=failures)
+
+
+def _reason(error: Exception) -> str:
+    """Our own errors and the kernel's say it themselves; of others the kind matters."""
+    plain = isinstance(error, A9feError | OSError)
+    return str(error) if plain else f"{type(error).__name__}: {error}"
+
+
+class Converger:
+    """Runs passes of one agent's work."""
+
+    def __init__(self, work: Work, source: Source, host: Host, clock: Clock | None = None) -> None:
+        """`clock` is asked for the time of day only."""
+        self._work = work
+        self._source = source
+        self._host = host
+        self._clock = clock or SystemClock()
+        self._told: dict[str, str] = {}
+        self._last: HostPlan | None = None
+        self._tries = 0
+
+    async def run(self) -> None:
+        """Converge for ever. A cancelled run ends after the operation under way."""
+        stopping = threading.Event()
+        try:
+            while True:
+                revision = self._source.revision
+                pause = await self._pass(stopping)
+                await self._wait(revision, pause)
+        finally:
+            stopping.set()
+
+    async def _wait(self, revision: int, pause: float) -> None:
+        try:
+            async with asyncio.timeout(pause):
+                await self._source.wait_change(revision)
+        except TimeoutError:
+            return
+        await asyncio.sleep(COALESCE)
+
+    async def _pass(self, stopping: threading.Event) -> float:
+        """One pass; how long to wait for the next if nothing changes."""
+        if not self._source.freshness(self._clock.now()).ever_synced:
+            return RESYNC
+        try:
+            desired = self._work.plan()
+            outcome = await asyncio.to_thread(
+                converge, self._host, self._work.owner, desired, stopping.is_set
+            )
+        except Exception as error:  # noqa: BLE001 - an agent that gives up serves nobody
+            self._tell({"host": _reason(error)})
+            self._tries += 1
+            return jittered(RETRY, self._tries)
+        self._tell(outcome.failures)
+        await self._report(outcome)
+        return self._pause(outcome)
+
+    async def _report(self, outcome: Outcome) -> None:
+        if outcome.applied:
+            spaces = {scope(operation) for operation in outcome.applied}
+            log.info("converged", operations=len(outcome.applied), of=_few(spaces))
+        await self._work.report(outcome)
+
+    def _pause(self, outcome: Outcome) -> float:
+        """Long when settled; else soon, and later each time as long as the plan is the same."""
+        if outcome.settled:
+            self._tries, self._last = 0, outcome.desired
+            return RESYNC
+        self._tries = self._tries + 1 if outcome.desired == self._last else 1
+        self._last = outcome.desired
+        if self._tries == UNSETTLED and not outcome.failures:
+            kinds = {type(operation).__name__ for operation in outcome.applied}
+            log.warning("host does not stay as planned", operations=_few(kinds))
+        return jittered(RETRY, self._tries)
+
+    def _tell(self, failures: dict[str, str]) -> None:
+        """Log each failure when it appears or changes, and when it has gone."""
+        for where, reason in failures.items():
+            if self._told.get(where) != reason:
+                log.error("cannot converge", where=where, reason=reason)
+        for where in sorted(self._told.keys() - failures.keys()):
+            log.info("converges again", where=where)
+        self._told = dict(failures)
+
+
+def _few(words: set[str], limit: int = 5) -> str:
+    shown = sorted(words)[:limit]
+    rest = len(words) - len(shown)
+    return " ".join([*shown, f"and {rest} more"] if rest else shown)
