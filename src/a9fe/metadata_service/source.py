@@ -31,7 +31,7 @@ class Source(Protocol):
     """What the service asks of a replica. Nothing here waits."""
 
     def get(self, kind: str, id: str) -> Resource | None:
-        """The resource, by a kind of model.resources.KINDS."""
+        """The resource, by a kind of model.resources.KINDS. Raises ReplicaUnreadable."""
         ...
 
     def ports_by_device(self, device_id: str) -> tuple[Port, ...]:
@@ -39,7 +39,7 @@ class Source(Protocol):
         ...
 
     def freshness(self, now: float) -> Freshness:
-        """How current it is at `now`, seconds of the clock it was made with."""
+        """How current it is at `now`, UNIX seconds."""
         ...
 
 

@@ -42,18 +42,25 @@ class VendordataFile:
 
     def _read(self) -> Json:
         try:
-            return parse(Path(self._path).read_bytes())
+            return parse(self._bytes())
         except OSError as error:
             self._unusable(self._path, error.strerror or str(error))
         except ValueError as error:
             self._unusable(self._path, str(error))
         return EMPTY
 
+    def _bytes(self) -> bytes:
+        path = Path(self._path)
+        if path.exists() and not path.is_file():
+            raise ValueError("not a regular file")
+        with path.open("rb") as file:
+            return file.read(SIZE_MAX + 1)
+
 
 def parse(content: bytes) -> Json:
     """A JSON document, of any type as Nova takes it. Raises ValueError."""
     if len(content) > SIZE_MAX:
-        raise ValueError(f"{len(content)} bytes, expected at most {SIZE_MAX}")
+        raise ValueError(f"more than {SIZE_MAX} bytes")
     try:
         found: Json = json.loads(content, parse_constant=_refuse_constant)
     except RecursionError:

@@ -41,6 +41,9 @@ class Refusal(Enum):
     SOURCE_LOST = Rule(
         503, "Not ready, try again.", "the server is out of reach for too long to be certain", 5
     )
+    SOURCE_UNREADABLE = Rule(
+        503, "Not ready, try again.", "the replica's file cannot be read: see the log", 5
+    )
     UPSTREAM_UNREACHABLE = Rule(
         503, "The metadata service is not reachable, try again.", "cannot connect upstream", 2
     )
@@ -89,12 +92,16 @@ class Refusal(Enum):
         return self.name.lower()
 
 
-def refuse(refusal: Refusal, request_id: str = "") -> Answer:
-    """The answer a guest gets. `request_id` joins its console log to the operator's."""
+def refuse(refusal: Refusal, request_id: str = "", *, retry_after: int | None = None) -> Answer:
+    """The answer a guest gets. `request_id` joins its console log to the operator's.
+
+    `retry_after` in seconds, where better known than in the table.
+    """
     rule = refusal.value
+    seconds = rule.retry_after if retry_after is None else retry_after
     headers: list[tuple[bytes, bytes]] = [(b"content-type", b"text/plain; charset=UTF-8")]
-    if rule.retry_after is not None:
-        headers.append((b"retry-after", str(rule.retry_after).encode()))
+    if seconds is not None:
+        headers.append((b"retry-after", str(seconds).encode()))
     text = rule.text
     if request_id:
         headers.append((b"x-a9fe-request-id", request_id.encode()))

@@ -1,0 +1,112 @@
+"""The process: a listening socket, a replica that follows the feed, and the handler over both."""
+
+import os
+import secrets
+import socket
+
+import structlog
+
+from a9fe.http.report import Report
+from a9fe.http.server import serve
+from a9fe.http.sockets import tcp_listener, unix_listener
+from a9fe.linux import privileges
+from a9fe.metadata.view import Settings
+from a9fe.metadata_service.handler import Service, request_id
+from a9fe.metadata_service.source import Source
+from a9fe.metadata_service.vendordata import VendordataFile
+from a9fe.replica import connector, follow, open_for, path_of
+from a9fe.runtime import metrics, tasks
+from a9fe.runtime.clock import SystemClock
+from a9fe.runtime.config import Config
+from a9fe.runtime.errors import StartError
+from a9fe.wire.message import Answer, Request
+from a9fe.wire.refusals import Refusal, refuse
+
+PROCESS = "metadata-service"
+AGENT = "service"  # the name under which it follows the feed
+
+log = structlog.get_logger()
+
+
+def run(config: Config) -> None:
+    """Serve until SIGTERM or SIGINT. Opens what needs root, then becomes metadata_service_user."""
+    owner = _owner(config)
+    sock = tcp_listener(
+        config.metadata_listen, config.metadata_listen_port, config.metadata_backlog
+    )
+    metrics_sock = unix_listener(metrics_path(config), owner=owner)
+    _make_directory(os.path.dirname(path_of(config, AGENT)), owner)
+    privileges.drop(config.metadata_service_user)
+    tasks.run(lambda: _serve(config, sock, metrics_sock))
+
+
+def metrics_path(config: Config) -> str:
+    """Where this process answers GET /metrics."""
+    return os.path.join(config.run_path, f"{PROCESS}.metrics.sock")
+
+
+def make_service(config: Config, source: Source, report: Report) -> Service:
+    """The handler over `source`, as `config` says."""
+    vendordata = VendordataFile(config.vendordata_jsonfile_path, _vendordata_unusable)
+    vendordata()  # what is wrong with it is said at the start, not at a VM's boot
+
+    def settings() -> Settings:
+        return Settings(dhcp_domain=config.dhcp_domain, vendordata=vendordata())
+
+    def refused(refusal: Refusal, request: Request) -> Answer:
+        return report.refusal(refusal, request, request_id=request_id(request).encode())
+
+    return Service(
+        source=source,
+        secret=config.metadata_proxy_shared_secret,
+        settings=settings,
+        now=SystemClock().now,
+        random_bytes=secrets.token_bytes,
+        source_lost_after=config.source_lost_after,
+        refuse=refused,
+    )
+
+
+def exposition(request: Request) -> Answer:
+    """The handler of the metrics socket."""
+    if request.target != b"/metrics":
+        return refuse(Refusal.NO_SUCH_PATH)
+    content_type = (b"content-type", metrics.CONTENT_TYPE.encode())
+    return Answer(status=200, headers=(content_type,), body=metrics.exposition())
+
+
+async def _serve(config: Config, sock: socket.socket, metrics_sock: socket.socket) -> None:
+    replica = open_for(config, AGENT)
+    report = Report(PROCESS, metrics)
+    server = await serve(make_service(config, replica, report), sock=sock, report=report)
+    exporter = await serve(exposition, sock=metrics_sock)
+    listen = f"{config.metadata_listen}:{sock.getsockname()[1]}"
+    log.info("ready", listen=listen, metrics=metrics_path(config))
+    clock = SystemClock()
+    try:
+        await tasks.supervise("feed", lambda: follow(replica, connector(config, AGENT), clock))
+    finally:
+        await server.close()
+        await exporter.close()
+        replica.close()
+
+
+def _vendordata_unusable(path: str, reason: str) -> None:
+    log.warning("vendordata_jsonfile_path cannot be used", path=path, reason=reason)
+
+
+def _owner(config: Config) -> tuple[int, int] | None:
+    """Whom our files shall belong to: uid and gid; None: they are ours already."""
+    if not privileges.is_root():
+        return None
+    user = privileges.find_user(config.metadata_service_user)
+    return user.pw_uid, user.pw_gid
+
+
+def _make_directory(path: str, owner: tuple[int, int] | None) -> None:
+    try:
+        os.makedirs(path, mode=0o700, exist_ok=True)
+        if owner is not None:
+            os.chown(path, *owner)
+    except OSError as error:
+        raise StartError(f"{path}: cannot make the directory: {error.strerror}") from error

@@ -1,0 +1,93 @@
+"""For any instance and any path: no exception, and what is listed is served."""
+
+import json
+from dataclasses import replace
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from a9fe.metadata import identifiers, tree
+from a9fe.metadata.rendered import Rendered
+from a9fe.metadata.table import LATEST
+from a9fe.metadata.view import InstanceView
+from a9fe.model.resources import Instance, Keypair
+from tests.golden.metadata.scenarios import INSTANCE_ID, SCENARIOS, crawl, several_cards
+
+anything = st.text(st.characters(), max_size=30)  # lone surrogates too: JSON can carry them
+keypairs = st.lists(
+    st.builds(Keypair, name=anything, public_key=anything, type=st.sampled_from(["ssh", "x509"])),
+    max_size=3,
+).map(tuple)
+instances = st.builds(
+    Instance,
+    id=st.just(INSTANCE_ID),
+    name=anything,
+    number=st.integers(0, 2**33),
+    project_id=anything,
+    user_data=st.none() | st.binary(max_size=30),
+    keypairs=keypairs,
+    metadata=st.dictionaries(anything, anything, max_size=3),
+    availability_zone=anything,
+    flavor=anything,
+    image=anything,
+    launch_index=st.integers(0, 9),
+)
+views = st.builds(
+    lambda of, instance: replace(of(), instance=instance),
+    st.sampled_from(list(SCENARIOS.values())),
+    instances,
+)
+
+OF = several_cards()
+KNOWN = sorted(
+    {
+        part
+        for root in ("/latest", "/openstack/latest", "/openstack")
+        for path, _ in crawl(lambda asked: tree.render(OF, asked), root)
+        for part in path.split("/")
+    }
+    | {"ec2", "2009-04-04", "1.0", "{index}", "{device}", ".", "..", "%2F", "%00", "%2e", "\0"}
+)
+paths = st.lists(st.sampled_from(KNOWN) | st.text(max_size=5), max_size=8).map(
+    lambda parts: "/" + "/".join(parts)
+) | st.text(max_size=40)
+roots = st.sampled_from(
+    [f"/{v}" for v in (*tree.EC2.versions, LATEST)]
+    + [f"/openstack/{v}" for v in (*tree.OPENSTACK.versions, LATEST)]
+)
+
+
+@given(paths)
+@settings(max_examples=200, deadline=None)
+def test_any_path_is_served_or_is_not_there(path: str):
+    rendered = tree.render(OF, path)
+    assert rendered is None or isinstance(rendered, Rendered)
+
+
+@given(views, roots)
+@settings(max_examples=150, deadline=None)
+def test_all_that_is_listed_is_served_for_any_instance(of: InstanceView, root: str):
+    for path, rendered in crawl(lambda asked: tree.render(of, asked), root):
+        if path.endswith(".json"):
+            json.loads(rendered.body)
+
+
+@given(views, st.sampled_from([*tree.OPENSTACK.versions]))
+@settings(max_examples=100, deadline=None)
+def test_a_later_version_only_adds_to_meta_data(of: InstanceView, version: str):
+    documents = [
+        json.loads(rendered.body)
+        for at in (version, LATEST)
+        if (rendered := tree.render(of, f"/openstack/{at}/meta_data.json"))
+    ]
+    assert documents[1] | documents[0] == documents[1]
+
+
+@given(anything)
+@settings(max_examples=300, deadline=None)
+def test_any_name_gives_a_label_of_rfc_1123(name: str):
+    label = identifiers.hostname(Instance(id=INSTANCE_ID, name=name))
+    assert 1 <= len(label) <= 63
+    assert set(label) <= set("abcdefghijklmnopqrstuvwxyz0123456789-")
+    assert label[0] != "-"
+    assert label[-1] != "-"
