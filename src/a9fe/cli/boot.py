@@ -7,7 +7,7 @@ from typing import TypedDict, Unpack
 import click
 
 from a9fe.api_client.client import ApiClient
-from a9fe.cli.guest import settings
+from a9fe.cli.flags import settings
 from a9fe.cli.target import Target, resolve
 from a9fe.linux import privileges, programs, qemu, tiny_vm
 

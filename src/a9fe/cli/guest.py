@@ -1,22 +1,15 @@
 """`a9fe guest`: stand-in VMs, namespaces with a real DHCP client on a port."""
 
-import os
-
 import click
 from rich.console import Console
 from rich.table import Table
 
 from a9fe.api_client.client import ApiClient
+from a9fe.cli.flags import settings
 from a9fe.cli.target import resolve
 from a9fe.linux import guest as guests
 from a9fe.linux import privileges
 from a9fe.model.errors import A9feError
-from a9fe.runtime.config import Config, load
-
-
-def settings(context: click.Context) -> Config:
-    """The configuration: the one that the root command read, else read now."""
-    return context.find_object(Config) or load(environ=os.environ)
 
 
 @click.group()

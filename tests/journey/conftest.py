@@ -1,0 +1,42 @@
+"""One house for all journeys; a cloud of its own for each."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.lab.cloud import Cloud
+from tests.lab.command import inside_sandbox
+from tests.lab.house import House
+
+STATE = Path("/run/a9fe-journey/state")  # of the sandbox; where unprivileged users may go
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        item.add_marker(pytest.mark.journey)
+
+
+@pytest.fixture(scope="session")
+def running_house() -> Iterator[House]:
+    assert inside_sandbox(), "journeys run in the sandbox of `./run test journey`"
+    house = House(state=STATE)
+    house.start()
+    yield house
+    house.stop()
+    house.a9fe("clean")
+
+
+@pytest.fixture
+def house(running_house: House) -> House:
+    """The system, running, whatever the test before did to it."""
+    running_house.start()
+    return running_house
+
+
+@pytest.fixture
+def cloud(house: House) -> Iterator[Cloud]:
+    made = Cloud(house=house)
+    yield made
+    house.start()
+    made.clear()

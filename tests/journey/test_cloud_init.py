@@ -1,0 +1,53 @@
+"""Debian's cloud-init, unpacked: its own datasources find everything in a guest."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.lab.cloud import Cloud, Vm
+from tests.lab.places import CLOUD_INIT, ROOT
+
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHJlYWxseS1ub3QtYS1rZXktYnV0LW9mLWl0cy1sZW4 me@here"
+USER_DATA = "#cloud-config\nruncmd: [echo, hello]\n"
+
+
+def crawl(vm: Vm, source: str) -> Any:
+    script = str(ROOT / "tests/lab/datasource.py")
+    return json.loads(vm.sh("env", f"PYTHONPATH={CLOUD_INIT}", "/usr/bin/python3", script, source))
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> tuple[str, ...]:
+    (tmp_path / "key.pub").write_text(KEY + "\n")
+    (tmp_path / "data").write_text(USER_DATA)
+    return ("--ssh-key", str(tmp_path / "key.pub"), "--user-data", str(tmp_path / "data"))
+
+
+@pytest.mark.parametrize("kind", ["isolated", "routed"])
+def test_openstack(cloud: Cloud, files: tuple[str, ...], kind: str) -> None:
+    vm = cloud.vm(cloud.on(kind), *files).start()
+    found = crawl(vm, "OpenStack")
+    assert found["instance_id"] == vm.instance["id"]
+    assert vm.name in found["hostname"]
+    assert found["keys"] == [KEY]
+    assert found["user_data"] == USER_DATA
+    assert found["network"]["links"][0]["ethernet_mac_address"] == vm.mac
+
+
+@pytest.mark.parametrize("kind", ["isolated", "routed"])
+def test_ec2(cloud: Cloud, files: tuple[str, ...], kind: str) -> None:
+    vm = cloud.vm(cloud.on(kind), *files).start()
+    found = crawl(vm, "Ec2")
+    assert found["instance_id"] == vm.fetch("/latest/meta-data/instance-id")
+    assert found["keys"] == [KEY]
+    assert found["user_data"] == USER_DATA
+
+
+@pytest.mark.parametrize("kind", ["isolated", "routed"])
+def test_openstack_local_takes_its_own_lease(
+    cloud: Cloud, files: tuple[str, ...], kind: str
+) -> None:
+    vm = cloud.vm(cloud.on(kind), *files).start("none")
+    assert crawl(vm, "OpenStackLocal")["instance_id"] == vm.instance["id"]

@@ -1,0 +1,150 @@
+"""Whatever is killed comes back, refuses no connection, and leaves nothing behind."""
+
+import os
+import re
+import signal
+from collections.abc import Callable
+
+import pytest
+
+from tests.conditions import eventually
+from tests.lab import host
+from tests.lab.cloud import Cloud, Vm
+from tests.lab.house import PROCESSES, READY, House
+
+REFUSED = 7  # curl's exit status for a connection that could not be made
+
+
+def ask_until_it_answers(vm: Vm) -> list[int]:
+    """Fetch until an answer comes; curl's exit statuses."""
+    statuses: list[int] = []
+
+    def answered() -> bool:
+        done = vm.run("curl", "-sf", "-m", "10", "http://169.254.169.254/latest/meta-data/")
+        statuses.append(done.returncode)
+        return done.returncode == 0
+
+    eventually(answered, 60, "an answer")
+    return statuses
+
+
+@pytest.mark.parametrize("kind", ["isolated", "routed"])
+@pytest.mark.parametrize(
+    "process", ["metadata-proxy", "metadata-agent", "metadata-service", "l3-agent", "dhcp-agent"]
+)
+def test_a_killed_process_is_restarted_and_no_connection_is_refused(
+    cloud: Cloud, process: str, kind: str
+) -> None:
+    vm = cloud.vm(cloud.on(kind)).start("udhcpc")
+    assert vm.reads_its_own()
+    pid = cloud.house.kill_process(process)
+    assert REFUSED not in ask_until_it_answers(vm)
+    eventually(lambda: set(cloud.house.pids(process)) - {pid}, what=f"{process} is back")
+    assert vm.reads_its_own()
+    fresh = cloud.vm(cloud.isolated()).start("udhcpc")
+    assert fresh.reads_its_own(), "what was killed does its work again"
+
+
+def test_vms_are_answered_while_the_server_is_down(cloud: Cloud) -> None:
+    vm = cloud.vm(cloud.isolated()).start("udhcpc")
+    assert vm.fetch("/latest/meta-data/instance-id")
+    (server,) = cloud.house.pids("server")
+    os.kill(server, signal.SIGSTOP)
+    try:
+        assert vm.reads_its_own(), "also what it never asked before"
+    finally:
+        os.kill(server, signal.SIGCONT)
+
+
+def test_the_agents_start_without_the_server(cloud: Cloud) -> None:
+    vm = cloud.vm(cloud.isolated()).start("udhcpc")
+    (server,) = cloud.house.pids("server")
+    os.kill(server, signal.SIGSTOP)
+    try:
+        for process in ("metadata-agent", "metadata-service", "dhcp-agent"):
+            cloud.house.kill_process(process)
+        assert REFUSED not in ask_until_it_answers(vm)
+        assert vm.reads_its_own()
+    finally:
+        os.kill(server, signal.SIGCONT)
+
+
+def test_ctrl_c_keeps_the_network_and_the_next_up_takes_it_over(cloud: Cloud) -> None:
+    vm = cloud.vm(cloud.routed()).start("udhcpc")
+    before = (host.namespaces(), host.our_links(), host.dnsmasqs())
+    assert cloud.house.stop() == 0
+    assert (host.namespaces(), host.our_links(), host.dnsmasqs()) == before
+    assert [p for name in PROCESSES for p in cloud.house.pids(name)] == []
+    cloud.house.start()
+    assert vm.reads_its_own()
+    assert (host.namespaces(), host.our_links(), host.dnsmasqs()) == before
+
+
+def test_a_second_up_is_refused_with_the_pid_of_the_first(house: House) -> None:
+    assert house.up is not None
+    second = house.a9fe.run("up")
+    assert second.returncode != 0
+    assert re.search(rf"\b{house.up.pid}\b", second.stderr), second
+    assert "Traceback" not in second.stderr
+    assert house.ready()
+
+
+def anything(house: House) -> bool:
+    return True
+
+
+def server_listens(house: House) -> bool:
+    return bool(house.pids("server")) and "127.0.0.1:9696" in host.output("ss", "-Hlnt")
+
+
+def agents_run(house: House) -> bool:
+    return bool(house.pids("l3-agent") and house.pids("dhcp-agent"))
+
+
+@pytest.mark.parametrize("moment", [anything, server_listens, agents_run, House.ready])
+def test_sigkill_of_up_and_up_again_converges(
+    cloud: Cloud, moment: Callable[[House], bool]
+) -> None:
+    house = cloud.house
+    isolated, routed = cloud.isolated(), cloud.routed()
+    vms = [cloud.vm(isolated).start("udhcpc"), cloud.vm(routed).start("udhcpc")]
+    expected = (host.namespaces(), host.our_links(), len(host.dnsmasqs()))
+    rules = router_rules(cloud)
+    house.kill()
+    house.spawn()
+    eventually(lambda: moment(house), READY, moment.__name__)
+    house.kill()
+    house.start()
+    assert all(ask_until_it_answers(vm) for vm in vms)
+    assert all(vm.reads_its_own() for vm in vms)
+    assert (host.namespaces(), host.our_links(), len(host.dnsmasqs())) == expected
+    assert router_rules(cloud) == rules
+    for process in PROCESSES:
+        eventually(lambda name=process: len(house.pids(name)) == 1, what=f"one {process}")
+
+
+def test_sigkill_while_a_network_is_built_or_removed_leaks_nothing(cloud: Cloud) -> None:
+    house = cloud.house
+    kept = cloud.isolated()
+    expected = (host.namespaces(), host.our_links(), set(host.dnsmasqs()))
+    doomed = cloud.network()
+    house.kill()
+    house.start()
+    cloud.settled_isolated(doomed)
+    house.a9fe("network", "delete", doomed)
+    house.kill()
+    house.start()
+    cloud.settled_isolated(kept)
+    eventually(
+        lambda: (host.namespaces(), host.our_links(), set(host.dnsmasqs())) == expected,
+        what="only the kept network is there",
+    )
+
+
+def router_rules(cloud: Cloud) -> list[str]:
+    """The rules of every router namespace, without counters and comments."""
+    spaces = [f"qrouter-{cloud.id('routers', name)}" for name in cloud.routers]
+    saved = [host.within(space, "iptables-save") for space in spaces]
+    lines = [line for text in saved for line in text.splitlines() if line[0] not in "#:"]
+    assert any("REDIRECT" in line for line in lines)
+    return lines

@@ -1,0 +1,175 @@
+"""Networks, routers, VMs and guests of one test: made as a person would, gone at its end."""
+
+import itertools
+import json
+import subprocess
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.conditions import eventually
+from tests.lab import host
+from tests.lab.house import House
+
+METADATA = "http://169.254.169.254"
+_serial = itertools.count(1)
+
+
+@dataclass(kw_only=True)
+class Vm:
+    """An instance and its port, and the guest of the same name once it is started."""
+
+    house: House
+    name: str
+    instance: dict[str, Any]
+    port: dict[str, Any]
+
+    @property
+    def address(self) -> str:
+        return str(self.port["fixed_ips"][0]["ip_address"])
+
+    @property
+    def mac(self) -> str:
+        return str(self.port["mac_address"])
+
+    @property
+    def tap(self) -> str:
+        return f"tap{self.port['id'][:11]}"
+
+    def start(self, client: str = "dhclient") -> "Vm":
+        """A guest in its place, with a lease."""
+        self.house.a9fe("guest", "start", self.name, "--client", client)
+        return self
+
+    def run(self, *argv: str) -> "subprocess.CompletedProcess[str]":
+        return self.house.a9fe.run("guest", "exec", self.name, "--", *argv)
+
+    def sh(self, *argv: str) -> str:
+        done = self.run(*argv)
+        assert done.returncode == 0, f"{argv}: {done.stdout}{done.stderr}\n{self.house.tail()}"
+        return done.stdout
+
+    def routes(self) -> str:
+        return self.sh("ip", "-4", "route")
+
+    def fetch(self, path: str, *options: str) -> str:
+        """The body of an answer; as cloud-init does, 503 is asked again."""
+        retry = ("--retry", "30", "--retry-delay", "1")
+        return self.sh("curl", "-sSf", "-m", "60", *retry, *options, METADATA + path)
+
+    def status(self, path: str, *options: str, url: str = METADATA) -> str:
+        """The status code of one request, "000" for none."""
+        code = ("-s", "-o", "/dev/null", "-w", "%{http_code}", "-m", "5")
+        return self.run("curl", *code, *options, url + path).stdout
+
+    def reads_its_own(self) -> bool:
+        """Is what it reads at 169.254.169.254 its own, in both trees?"""
+        document = json.loads(self.fetch("/openstack/latest/meta_data.json"))
+        assert (document["uuid"], document["name"]) == (self.instance["id"], self.name)
+        assert self.fetch("/latest/meta-data/local-ipv4") == self.address
+        return True
+
+
+@dataclass(kw_only=True)
+class Cloud:
+    """What one test makes. Names are unique, so that tests need not know of each other."""
+
+    house: House
+    networks: list[str] = field(default_factory=list)
+    routers: dict[str, list[str]] = field(default_factory=dict)
+    vms: list[Vm] = field(default_factory=list)
+
+    def name(self, what: str) -> str:
+        return f"{what}{next(_serial)}"
+
+    def network(self, cidr: str = "10.1.0.0/24") -> str:
+        """An isolated network; its name."""
+        name = self.name("net")
+        self.house.a9fe("network", "create", name, "--subnet", cidr)
+        self.networks.append(name)
+        return name
+
+    def router(self, *networks: str) -> str:
+        """A router with an interface on each of these networks; its name."""
+        name = self.name("router")
+        self.house.a9fe("router", "create", name)
+        self.routers[name] = []
+        for network in networks:
+            self.house.a9fe("router", "add-interface", name, network)
+            self.routers[name].append(network)
+        return name
+
+    def isolated(self, cidr: str = "10.1.0.0/24") -> str:
+        """An isolated network that is ready; its name."""
+        network = self.network(cidr)
+        self.settled_isolated(network)
+        return network
+
+    def routed(self, cidr: str = "10.1.0.0/24") -> str:
+        """A network with a router on its gateway, ready; its name."""
+        network = self.network(cidr)
+        self.settled_routed(self.router(network), network)
+        return network
+
+    def on(self, kind: str, cidr: str = "10.1.0.0/24") -> str:
+        """A network of that kind, "isolated" or "routed"."""
+        return self.routed(cidr) if kind == "routed" else self.isolated(cidr)
+
+    def vm(self, network: str, *options: str) -> Vm:
+        """A VM on that network, not started."""
+        name = self.name("vm")
+        self.house.a9fe("vm", "create", name, "--network", network, *options)
+        return self._known(name)
+
+    def vm_at(self, network: str, address: str) -> Vm:
+        """A VM with that address on the network, not started."""
+        name = self.name("vm")
+        wanted = {"uuid": self.id("networks", network), "fixed_ip": address}
+        self.house.api.create("instances", {"name": name, "networks": [wanted]})
+        return self._known(name)
+
+    def _known(self, name: str) -> Vm:
+        instance = self.house.api.find("instances", name)
+        (port,) = self.house.api.list("ports", device_id=instance["id"])
+        vm = Vm(house=self.house, name=name, instance=instance, port=port)
+        self.vms.append(vm)
+        return vm
+
+    def settled_isolated(self, network: str) -> str:
+        """Wait until the DHCP namespace answers for metadata; its name."""
+        space = f"qdhcp-{self.id('networks', network)}"
+        eventually(lambda: space in host.namespaces(), what=space)
+        eventually(lambda: host.listening(space, 80), what=f"listener in {space}")
+        return space
+
+    def settled_routed(self, router: str, network: str) -> str:
+        """Wait until the router namespace answers, and the DHCP namespace no more; its name."""
+        space, dhcp = f"qrouter-{self.id('routers', router)}", self.dhcp_space(network)
+        eventually(lambda: space in host.namespaces(), what=space)
+        eventually(lambda: host.listening(space, 9697), what=f"listener in {space}")
+        eventually(lambda: dhcp in host.namespaces(), what=dhcp)
+        eventually(lambda: not host.listening(dhcp, 80), what=f"no listener in {dhcp}")
+        return space
+
+    def dhcp_space(self, network: str) -> str:
+        return f"qdhcp-{self.id('networks', network)}"
+
+    def id(self, collection: str, name: str) -> str:
+        return str(self.house.api.find(collection, name)["id"])
+
+    def dhcp_port(self, network: str) -> dict[str, Any]:
+        """The DHCP port of a network, once it is there."""
+        owner = {"network_id": self.id("networks", network), "device_owner": "network:dhcp"}
+        return eventually(lambda: self.house.api.list("ports", **owner), what="DHCP port")[0]
+
+    def clear(self) -> None:
+        """Stop every guest and delete all that is left."""
+        a9fe = self.house.a9fe
+        for vm in self.vms:
+            a9fe.run("guest", "stop", vm.name)
+            a9fe.run("vm", "delete", vm.name)
+        for router, networks in self.routers.items():
+            for network in networks:
+                a9fe.run("router", "remove-interface", router, network)
+            a9fe.run("router", "delete", router)
+        for network in self.networks:
+            a9fe.run("network", "delete", network)

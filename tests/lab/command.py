@@ -1,0 +1,67 @@
+"""The a9fe command as a person types it."""
+
+import json
+import os
+import subprocess
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.lab.places import A9FE
+
+SYSTEM = ":".join(("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"))
+DEADLINE = 120  # s
+
+
+@dataclass(frozen=True, kw_only=True)
+class Command:
+    """`a9fe`, with these variables added to an otherwise clean environment."""
+
+    variables: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        own = {"PATH": SYSTEM, "HOME": "/root", "LC_ALL": "C.UTF-8", "COLUMNS": "200"}
+        return {**own, **self.variables}
+
+    def run(self, *arguments: str, stdin: str = "") -> "subprocess.CompletedProcess[str]":
+        """Run it to its end, whatever that is."""
+        return subprocess.run(
+            [str(A9FE), *arguments],
+            check=False,
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=DEADLINE,
+            env=self.environment,
+            cwd="/",
+        )
+
+    def __call__(self, *arguments: str) -> str:
+        """Its stdout; it must succeed."""
+        done = self.run(*arguments)
+        said = f"a9fe {' '.join(arguments)}: {done.returncode}\n{done.stdout}{done.stderr}"
+        assert done.returncode == 0, said
+        return done.stdout
+
+    def json(self, *arguments: str) -> Any:
+        """What it prints with --json."""
+        return json.loads(self(*arguments, "--json"))
+
+    def spawn(self, *arguments: str, output: str) -> "subprocess.Popen[bytes]":
+        """Start it in a session of its own, with its output appended to a file."""
+        with open(output, "ab") as file:
+            return subprocess.Popen(
+                [str(A9FE), *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                env=self.environment,
+                start_new_session=True,
+                cwd="/",
+            )
+
+
+def inside_sandbox() -> bool:
+    """Are we where `./run test` puts us, with nothing of the machine in reach?"""
+    with open("/proc/1/cmdline", "rb") as file:
+        return b"_inside" in file.read() and os.getuid() == 0

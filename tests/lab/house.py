@@ -1,0 +1,114 @@
+"""The whole system, as `a9fe up` runs it in the sandbox: one for all journeys."""
+
+import os
+import signal
+import subprocess
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from a9fe.api_client.client import ApiClient
+from a9fe.api_client.errors import ApiError, ServerUnreachable
+from tests.conditions import eventually
+from tests.lab.command import Command
+
+URL = "http://127.0.0.1:9696"
+PROCESSES = (
+    "server",
+    "l3-agent",
+    "dhcp-agent",
+    "metadata-proxy",
+    "metadata-agent",
+    "metadata-service",
+)
+READY = 60  # s, on a busy machine
+
+
+@dataclass
+class House:
+    """`a9fe up` on one state directory. Killing and starting it again is part of the journeys."""
+
+    state: Path
+    variables: dict[str, str] = field(default_factory=dict)
+    up: "subprocess.Popen[bytes] | None" = None
+    api: ApiClient = field(default_factory=lambda: ApiClient(URL))  # for what nobody would type
+
+    @property
+    def a9fe(self) -> Command:
+        """The command line for this house."""
+        return Command(variables={"A9FE_STATE_PATH": str(self.state), **self.variables})
+
+    @property
+    def log(self) -> Path:
+        """All that `a9fe up` and its children wrote."""
+        return self.state.with_suffix(".log")
+
+    def start(self) -> None:
+        """Start it unless it runs, and wait until it is ready."""
+        if self.up is None or self.up.poll() is not None:
+            self.spawn()
+        eventually(self.ready, READY, "a9fe up is ready")
+
+    def spawn(self) -> "subprocess.Popen[bytes]":
+        """Start it and do not wait."""
+        self.state.mkdir(parents=True, exist_ok=True)
+        self.up = self.a9fe.spawn("up", output=str(self.log))
+        return self.up
+
+    def ready(self) -> bool:
+        """The server answers and both agents have reported."""
+        assert self.up is not None
+        status = self.up.poll()
+        if status is not None:
+            raise RuntimeError(f"a9fe up ended with {status}:\n{self.tail()}")
+        try:
+            agents = self.api.list("agents")
+        except (ServerUnreachable, ApiError):
+            return False
+        alive = {a["binary"] for a in agents if a["alive"]}
+        return {"neutron-l3-agent", "neutron-dhcp-agent"} <= alive
+
+    def stop(self) -> int:
+        """Ctrl-C; its exit status."""
+        assert self.up is not None
+        if self.up.poll() is None:
+            self.up.send_signal(signal.SIGINT)
+        status = self.up.wait(30)
+        self.up = None
+        return status
+
+    def kill(self) -> None:
+        """SIGKILL of `a9fe up` alone."""
+        assert self.up is not None
+        self.up.kill()
+        self.up.wait(30)
+        self.up = None
+
+    def pids(self, process: str) -> list[int]:
+        """The processes that run `a9fe <process>` now."""
+        found = []
+        for name in os.listdir("/proc"):
+            if name.isdigit() and _subcommand(Path("/proc", name)) == process:
+                found.append(int(name))
+        return found
+
+    def kill_process(self, process: str) -> int:
+        """SIGKILL the one process of that name; its pid."""
+        (pid,) = eventually(lambda: self.pids(process), what=f"{process} runs")
+        os.kill(pid, signal.SIGKILL)
+        return pid
+
+    def tail(self, lines: int = 40) -> str:
+        """The last lines of the log, for a message."""
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
+
+
+def _subcommand(process: Path) -> str:
+    """The first argument after the a9fe script, "" for any other process or a zombie."""
+    try:
+        words = (process / "cmdline").read_bytes().split(b"\0")
+    except OSError:
+        return ""
+    for position, word in enumerate(words):
+        if word.endswith((b"/a9fe", b"a9fe.cli.main", b"a9fe/cli/main.py")):
+            return words[position + 1].decode()
+    return ""
