@@ -144,7 +144,12 @@ def in_thread(function: Callable[[], T]) -> T:
 
 def cookie(name: str) -> int:
     """The namespace's number, never given twice until the next boot (SO_NETNS_COOKIE)."""
-    with inside(name), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+    return call_inside(name, own_cookie)
+
+
+def own_cookie() -> int:
+    """The number of the namespace in which the calling thread is."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         return socket_cookie(probe)
 
 

@@ -16,6 +16,7 @@ PACKAGES = {
     "iptables": "iptables",
     "iptables-restore": "iptables",
     "iptables-save": "iptables",
+    "nft": "nftables",
     "nsenter": "util-linux",
     "qemu-system-x86_64": "qemu-system-x86",
     "udhcpc": "busybox-static",

@@ -1,0 +1,161 @@
+"""The host of an agent: observe all that is ours, and apply one operation.
+
+Called in a thread, one call at a time; no caller's thread ever leaves its namespace. Each
+operation may be repeated. Values: plan.host and plan.operations.
+"""
+
+import os
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import Protocol
+
+import structlog
+
+from a9fe.linux import dnsmasq, links, namespace, netlink, observation
+from a9fe.linux.iptables import Iptables
+from a9fe.linux.nftables import Nftables
+from a9fe.plan import names
+from a9fe.plan import operations as op
+from a9fe.plan.host import HostPlan
+from a9fe.wire.message import Listener
+
+log = structlog.get_logger("a9fe.linux")
+
+
+class Proxy(Protocol):
+    """Who serves listeners: handover.ProxyLink."""
+
+    def open(self, listener: Listener, /) -> None:
+        """Serve it, or raise."""
+        ...
+
+    def close(self, listener: Listener, /) -> None:
+        """Serve it no more."""
+        ...
+
+    def observed(self, cookies: Mapping[str, int], /) -> dict[str, frozenset[Listener]]:
+        """Those served now, by namespace; of the namespaces with these numbers only."""
+        ...
+
+
+class Host:
+    """The kernel of this host for one agent."""
+
+    def __init__(self, proxy: Proxy, dhcp_confs: str) -> None:
+        """`dhcp_confs`: the directory below which each network's dnsmasq has its own."""
+        self._proxy = proxy
+        self._confs = os.path.abspath(dhcp_confs)
+        self._iptables = Iptables()
+        self._nftables = Nftables()
+        self._recovered = False
+        self._steps = self._table()
+
+    def observe(self, owner: str) -> HostPlan:
+        """All of the agent's ("l3" or "dhcp"), and every bridge of ours."""
+        return namespace.in_thread(lambda: self._observe(observation.OWNERS[owner]))
+
+    def apply(self, operation: op.Operation) -> None:
+        """Do it, or raise A9feError or OSError."""
+        self._steps[type(operation)](operation)
+
+    def _observe(self, owner: observation.Owner) -> HostPlan:
+        if not self._recovered:
+            recover(owner, self._confs)
+            self._recovered = True
+        home = observation.Home.read()
+        seen: dict[str, observation.Inside] = {}
+        for space in observation.our_namespaces(owner):
+            with suppress(namespace.NoSuchNamespace):
+                seen[space] = observation.look_inside(space, owner, home, self._iptables)
+        listening = self._proxy.observed({space: found.cookie for space, found in seen.items()})
+        plans = {
+            space: observation.as_plan(
+                space,
+                found,
+                observation.dnsmasq_of(space, owner, self._confs),
+                listening.get(space, frozenset()),
+            )
+            for space, found in seen.items()
+        }
+        return HostPlan(
+            bridges=home.bridges(),
+            namespaces=plans,
+            port_security=self._nftables.observe() if owner is observation.DHCP else None,
+        )
+
+    def _table(self) -> dict[type, Callable[..., None]]:
+        return {
+            op.SetPortSecurity: lambda o: self._nftables.apply(o.port_security),
+            op.SetBridge: lambda o: links.set_bridge(o.bridge),
+            op.DeleteBridge: lambda o: _delete_bridge(o.name),
+            op.AddNamespace: lambda o: _add_namespace(o.namespace),
+            op.DeleteNamespace: lambda o: self._delete_namespace(o.namespace),
+            op.SetSysctl: lambda o: _set_sysctl(o.namespace, o.path, o.value),
+            op.SetIptables: lambda o: self._iptables.apply(o.namespace, o.rules),
+            op.AddLink: lambda o: links.add_veth(o.namespace, o.link),
+            op.ChangeLink: lambda o: links.change_veth(o.namespace, o.link),
+            op.DeleteLink: lambda o: _delete_link(o.namespace, o.link.inner, o.link.outer),
+            op.AddAddress: lambda o: links.add_address(o.namespace, o.address),
+            op.DeleteAddress: lambda o: links.delete_address(o.namespace, o.address),
+            op.SetRoute: lambda o: links.set_route(o.namespace, o.route),
+            op.DeleteRoute: lambda o: links.delete_route(o.namespace, o.route),
+            op.StartDnsmasq: lambda o: dnsmasq.start(o.namespace, o.dnsmasq),
+            op.RestartDnsmasq: lambda o: dnsmasq.start(o.namespace, o.dnsmasq),
+            op.ReloadDnsmasq: lambda o: dnsmasq.reload(o.namespace, o.dnsmasq),
+            op.StopDnsmasq: lambda o: dnsmasq.remove(o.dnsmasq.directory),
+            op.OpenListener: lambda o: self._proxy.open(o.listener),
+            op.CloseListener: lambda o: self._proxy.close(o.listener),
+        }
+
+    def _delete_namespace(self, space: str) -> None:
+        """Our processes in it first: they would keep it alive without a name."""
+        network_id = observation.DHCP.network_id(space)
+        if network_id:
+            dnsmasq.end_in(space, self._confs)
+            dnsmasq.remove(f"{self._confs}/{network_id}")
+        namespace.delete(space)
+        self._iptables.forget(space)
+
+
+def recover(owner: observation.Owner, confs: str) -> None:
+    """Remove what a crash or a reboot left and no difference would show.
+
+    Broken handles of namespaces; and the dnsmasq, and files, of a namespace that is no more.
+    """
+    for space in observation.our_namespaces(owner):
+        if not namespace.exists(space):
+            log.info("broken namespace handle removed", namespace=space)
+            namespace.delete(space)
+    if owner is observation.DHCP and os.path.isdir(confs):
+        for network_id in os.listdir(confs):
+            space = names.dhcp_namespace(network_id)
+            if names.DHCP_NAMESPACE.fullmatch(space) and not namespace.exists(space):
+                dnsmasq.remove(f"{confs}/{network_id}")
+
+
+def _add_namespace(space: str) -> None:
+    namespace.create(space)
+
+
+def _set_sysctl(space: str, path: str, value: str) -> None:
+    namespace.call_inside(space, lambda: namespace.write_sysctl(path, value))
+
+
+def _delete_bridge(name: str) -> None:
+    """Not while something is on it: the other agent or a VM may have come meanwhile."""
+    home = namespace.in_thread(observation.Home.read)
+    if any(bridge.name == name and bridge.devices for bridge in home.bridges()):
+        raise links.LinkError(f"bridge {name}: kept, devices are on it")
+    links.delete_link(name)
+
+
+def _delete_link(space: str, inner: str, outer: str) -> None:
+    with suppress(namespace.NoSuchNamespace):
+        links.delete_link(inner, inside=space)
+    if outer and _is_veth(outer):
+        links.delete_link(outer)
+
+
+def _is_veth(name: str) -> bool:
+    found = namespace.in_thread(netlink.links)
+    return any(link.name == name and link.kind == "veth" for link in found)

@@ -1,0 +1,197 @@
+"""Reading the kernel's tables by netlink: links, addresses, routes, the nftables generation.
+
+Changes go through pyroute2 (a9fe.linux.links). Reading does not: an observation asks the same
+three tables of every namespace of a host, and one IPRoute costs 2 ms where this takes 0.1 ms.
+All functions speak of the namespace in which the calling thread is. Sources: rtnetlink(7),
+linux/if_link.h, linux/netfilter/nf_tables.h.
+"""
+
+import errno
+import os
+import socket
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from ipaddress import ip_address
+
+NLMSG_ERROR = 2
+NLMSG_DONE = 3
+NLM_F_REQUEST = 0x001
+NLM_F_DUMP = 0x300
+NLM_F_DUMP_INTR = 0x010
+NLA_TYPE_MASK = 0x3FFF
+HEADER = struct.Struct("=IHHII")
+RECEIVE_SIZE = 1 << 18
+
+RTM_GETLINK = 18
+RTM_GETADDR = 22
+RTM_GETROUTE = 26
+LINK = struct.Struct("=BxHiII")
+ADDRESS = struct.Struct("=BBBBI")
+ROUTE = struct.Struct("=BBBBBBBBI")
+IFF_UP = 1
+RT_TABLE_MAIN = 254
+RTN_UNICAST = 1
+RTPROT_KERNEL = 2
+RTPROT_RA = 9
+
+NETLINK_NETFILTER = 12
+NFT_MSG_GETGEN = 10 << 8 | 16
+NFTA_GEN_ID = 1
+
+Attributes = dict[int, bytes]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Link:
+    """A device. `peer` is the other end's index for a veth, 0 for none; `kind` "" if physical.
+
+    `stp` is that of a bridge, False for others.
+    """
+
+    index: int
+    name: str
+    kind: str
+    mac: str
+    mtu: int
+    up: bool
+    master: int
+    peer: int
+    stp: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceAddress:
+    """An address in CIDR form on the device of that index."""
+
+    index: int
+    cidr: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StaticRoute:
+    """A unicast route of the main table that somebody set. `via` "" means on-link."""
+
+    destination: str
+    via: str
+    index: int
+
+
+def links() -> list[Link]:
+    """All devices."""
+    return [_link(body) for body in _dump(RTM_GETLINK, LINK.pack(0, 0, 0, 0, 0))]
+
+
+def addresses() -> list[DeviceAddress]:
+    """All addresses, those that the kernel makes itself (loopback, link-local) too."""
+    return [_address(body) for body in _dump(RTM_GETADDR, ADDRESS.pack(0, 0, 0, 0, 0))]
+
+
+def static_routes() -> list[StaticRoute]:
+    """All routes but the kernel's own and those that came by router advertisements."""
+    bodies = _dump(RTM_GETROUTE, ROUTE.pack(0, 0, 0, 0, 0, 0, 0, 0, 0))
+    return [route for body in bodies if (route := _route(body)) is not None]
+
+
+def ruleset_generation() -> int:
+    """A number that changes with every change of the nftables (and iptables-nft) rules here."""
+    for body in _ask(
+        NETLINK_NETFILTER, NFT_MSG_GETGEN, NLM_F_REQUEST, struct.pack("=BBH", 0, 0, 0)
+    ):
+        return int(struct.unpack(">I", _attributes(body[4:])[NFTA_GEN_ID])[0])
+    raise OSError(errno.ENODATA, "nftables: no generation")
+
+
+def _dump(kind: int, request: bytes) -> list[bytes]:
+    while True:
+        try:
+            return list(_ask(socket.NETLINK_ROUTE, kind, NLM_F_REQUEST | NLM_F_DUMP, request))
+        except InterruptedError:
+            continue  # the table changed under the dump
+
+
+def _ask(family: int, kind: int, flags: int, request: bytes) -> Iterator[bytes]:
+    """The bodies of all messages of the answer."""
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, family) as sock:
+        sock.bind((0, 0))
+        sock.send(HEADER.pack(HEADER.size + len(request), kind, flags, 1, 0) + request)
+        while True:
+            for found, message_flags, body in _messages(sock.recv(RECEIVE_SIZE)):
+                if message_flags & NLM_F_DUMP_INTR:
+                    raise InterruptedError(errno.EINTR, "netlink: the dump was interrupted")
+                if found == NLMSG_DONE:
+                    return
+                if found == NLMSG_ERROR:
+                    _raise(struct.unpack_from("=i", body)[0])
+                    return
+                yield body
+                if not flags & NLM_F_DUMP:
+                    return
+
+
+def _messages(data: bytes) -> Iterator[tuple[int, int, bytes]]:
+    offset = 0
+    while offset + HEADER.size <= len(data):
+        length, kind, flags, _, _ = HEADER.unpack_from(data, offset)
+        yield kind, flags, data[offset + HEADER.size : offset + length]
+        offset += length + 3 & ~3
+
+
+def _raise(negative: int) -> None:
+    if negative:
+        raise OSError(-negative, f"netlink: {os.strerror(-negative)}")
+
+
+def _attributes(data: bytes) -> Attributes:
+    found: Attributes = {}
+    offset = 0
+    while offset + 4 <= len(data):
+        length, kind = struct.unpack_from("=HH", data, offset)
+        found[kind & NLA_TYPE_MASK] = data[offset + 4 : offset + length]
+        offset += length + 3 & ~3
+    return found
+
+
+def _number(attributes: Attributes, kind: int) -> int:
+    return int.from_bytes(attributes.get(kind, b""), "little")
+
+
+def _text(attributes: Attributes, kind: int) -> str:
+    return attributes.get(kind, b"").rstrip(b"\0").decode()
+
+
+def _link(body: bytes) -> Link:
+    _, _, index, flags, _ = LINK.unpack_from(body)
+    has = _attributes(body[LINK.size :])
+    info = _attributes(has.get(18, b""))
+    kind = _text(info, 1)
+    return Link(
+        index=index,
+        name=_text(has, 3),
+        kind=kind,
+        mac=has.get(1, b"").hex(":"),
+        mtu=_number(has, 4),
+        up=bool(flags & IFF_UP),
+        master=_number(has, 10),
+        peer=_number(has, 5) if kind == "veth" else 0,
+        stp=kind == "bridge" and _number(_attributes(info.get(2, b"")), 5) != 0,
+    )
+
+
+def _address(body: bytes) -> DeviceAddress:
+    _, length, _, _, index = ADDRESS.unpack_from(body)
+    has = _attributes(body[ADDRESS.size :])
+    return DeviceAddress(index=index, cidr=f"{ip_address(has.get(2) or has[1])}/{length}")
+
+
+def _route(body: bytes) -> StaticRoute | None:
+    family, length, _, _, table, protocol, _, kind, _ = ROUTE.unpack_from(body)
+    if table != RT_TABLE_MAIN or kind != RTN_UNICAST or protocol in (RTPROT_KERNEL, RTPROT_RA):
+        return None
+    has = _attributes(body[ROUTE.size :])
+    unspecified = bytes(4 if family == socket.AF_INET else 16)
+    return StaticRoute(
+        destination=f"{ip_address(has.get(1, unspecified))}/{length}",
+        via=str(ip_address(has[5])) if 5 in has else "",
+        index=_number(has, 4),
+    )

@@ -1,0 +1,165 @@
+"""What is there of ours, read from the kernel as values of plan.host.
+
+Whatever does not fit (an end that is down, an MTU that differs, a lost peer) is observed as a
+value that equals no plan, so that the difference repairs it. An observation starts no process but
+iptables-save, and that only where rules have changed.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from a9fe.linux import dnsmasq, namespace, netlink
+from a9fe.linux.iptables import Iptables
+from a9fe.plan import names, sysctls
+from a9fe.plan.host import Address, Bridge, Dnsmasq, NamespacePlan, Route, Veth
+from a9fe.wire.message import Listener
+
+WRONG_MTU = 0  # of a device that is not as we make it
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """What belongs to an agent: its namespaces by pattern, its devices in them by prefix."""
+
+    name: str
+    pattern: re.Pattern[str]
+    prefix: str
+
+    def network_id(self, space: str) -> str:
+        """The id in the name of a namespace."""
+        found = self.pattern.fullmatch(space)
+        return found.group(1) if found else ""
+
+
+L3 = Owner("l3", names.ROUTER_NAMESPACE, names.router_device(""))
+DHCP = Owner("dhcp", names.DHCP_NAMESPACE, names.dhcp_device(""))
+OWNERS = {owner.name: owner for owner in (L3, DHCP)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Home:
+    """The devices of the host's own namespace, by index."""
+
+    links: dict[int, netlink.Link]
+
+    @classmethod
+    def read(cls) -> "Home":
+        """Of the namespace in which the calling thread is."""
+        return cls(links={link.index: link for link in netlink.links()})
+
+    def bridges(self) -> frozenset[Bridge]:
+        """Bridges that are ours by name, with all that is on them."""
+        return frozenset(
+            Bridge(name=link.name, mtu=_bridge_mtu(link), devices=self.on(link.index))
+            for link in self.links.values()
+            if is_our_bridge(link)
+        )
+
+    def on(self, bridge: int) -> frozenset[str]:
+        """The names of the devices on a bridge."""
+        return frozenset(link.name for link in self.links.values() if link.master == bridge)
+
+    def master_of(self, link: netlink.Link) -> str:
+        """The bridge of a device; "" for none."""
+        master = self.links.get(link.master)
+        return master.name if master else ""
+
+    def pair(self, inner: netlink.Link) -> Veth:
+        """The pair of an inner end."""
+        outer = self.links.get(inner.peer)
+        if outer is None or outer.kind != "veth" or outer.peer != inner.index:
+            return Veth(inner=inner.name, outer="", bridge="", mac=inner.mac, mtu=inner.mtu)
+        whole = inner.up and outer.up and inner.mtu == outer.mtu
+        return Veth(
+            inner=inner.name,
+            outer=outer.name,
+            bridge=self.master_of(outer),
+            mac=inner.mac,
+            mtu=inner.mtu if whole else WRONG_MTU,
+        )
+
+
+def is_our_bridge(link: netlink.Link) -> bool:
+    """By name and kind."""
+    return link.kind == "bridge" and names.BRIDGE.fullmatch(link.name) is not None
+
+
+def our_namespaces(owner: Owner) -> list[str]:
+    """The names of an agent's namespaces, broken handles too, sorted."""
+    return [name for name in namespace.handles() if owner.pattern.fullmatch(name)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inside:
+    """What a look inside a namespace finds; `cookie` is its number."""
+
+    cookie: int
+    links: frozenset[Veth]
+    addresses: frozenset[Address]
+    routes: frozenset[Route]
+    sysctls: dict[str, str]
+    iptables: str
+
+
+def look_inside(space: str, owner: Owner, home: Home, iptables: Iptables) -> Inside:
+    """Enter the namespace and read. Raises NoSuchNamespace."""
+    with namespace.inside(space):
+        ours = {i.index: i for i in netlink.links() if i.name.startswith(owner.prefix)}
+        return Inside(
+            cookie=namespace.own_cookie(),
+            links=frozenset(home.pair(link) for link in ours.values()),
+            addresses=frozenset(_addresses(ours)),
+            routes=frozenset(_routes(ours)),
+            sysctls=dict(_sysctls()),
+            iptables=iptables.observe(space) if owner is L3 else "",
+        )
+
+
+def as_plan(
+    space: str, seen: Inside, served: Dnsmasq | None, listening: frozenset[Listener]
+) -> NamespacePlan:
+    """What was found, as the value that is compared."""
+    return NamespacePlan(
+        name=space,
+        links=seen.links,
+        addresses=seen.addresses,
+        routes=seen.routes,
+        sysctls=seen.sysctls,
+        iptables=seen.iptables,
+        dnsmasq=served,
+        listeners=listening,
+    )
+
+
+def dnsmasq_of(space: str, owner: Owner, confs: str) -> Dnsmasq | None:
+    """What runs in a DHCP namespace."""
+    if owner is not DHCP:
+        return None
+    network_id = owner.network_id(space)
+    return dnsmasq.observe(space, network_id, f"{confs}/{network_id}")
+
+
+def _bridge_mtu(link: netlink.Link) -> int:
+    return link.mtu if link.up and not link.stp else WRONG_MTU
+
+
+def _addresses(ours: dict[int, netlink.Link]) -> Iterator[Address]:
+    for address in netlink.addresses():
+        made_by_kernel = address.cidr.startswith("fe80:") and address.cidr.endswith("/64")
+        if address.index in ours and not made_by_kernel:
+            yield Address(device=ours[address.index].name, cidr=address.cidr)
+
+
+def _routes(ours: dict[int, netlink.Link]) -> Iterator[Route]:
+    for route in netlink.static_routes():
+        if route.index in ours:
+            device = ours[route.index].name
+            yield Route(destination=route.destination, via=route.via, device=device)
+
+
+def _sysctls() -> Iterator[tuple[str, str]]:
+    for path in sorted(sysctls.PATHS):
+        value = namespace.read_sysctl(path)
+        if value is not None:
+            yield path, value
