@@ -6,8 +6,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-import alembic.command
 from alembic.config import Config
+from alembic.runtime.environment import EnvironmentContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import (
@@ -20,6 +20,7 @@ from sqlalchemy.exc import (
 
 from a9fe.model.errors import A9feError
 from a9fe.model.rules_scheduling import timestamp
+from a9fe.store.schema import METADATA
 from a9fe.store.session import Session
 
 T = TypeVar("T")
@@ -41,15 +42,18 @@ class Store:
     def __init__(self, url: str, now: Callable[[], float]) -> None:
         """`url` as SQLAlchemy takes it (sqlite:////var/lib/a9fe/a9fe.db); `now` UNIX seconds.
 
-        Nothing is opened yet. Raises StoreError for an URL that is none.
+        Every module needed later is loaded here, and nothing is opened: a process may become
+        another user, who cannot read our files, before `migrate`. Raises StoreError for an URL
+        that is none.
         """
         self._url = url
         self._now = now
         self._listeners: list[Callable[[], None]] = []
         self._sqlite = url.startswith("sqlite")
         self._writing = threading.Lock()
+        self._scripts = _load_scripts()
         self._engine = self._make_engine()
-        self._shown = make_url(url).render_as_string(hide_password=True)
+        self.shown = make_url(url).render_as_string(hide_password=True)
         self._writer = self._engine.execution_options(begin="BEGIN IMMEDIATE")
 
     def _make_engine(self) -> Engine:
@@ -67,30 +71,33 @@ class Store:
         """Bring the database to this version's schema, making it if need be. Raises StoreError."""
         with self._reported(), self._one_writer(), self._writer.begin() as connection:
             self._check_readable(connection)
-            config = Config()
-            config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
-            self._check_known(connection, config)
-            config.attributes["connection"] = connection
-            config.attributes["now"] = self._now()
-            alembic.command.upgrade(config, "head")
+            self._check_known(connection)
+            self._upgrade(connection)
+
+    def _upgrade(self, connection: Connection) -> None:
+        def steps(revision: Any, _context: object) -> Any:  # noqa: ANN401 - alembic's own
+            return self._scripts._upgrade_revs("head", revision)  # noqa: SLF001 - alembic's recipe
+
+        config = Config(attributes={"now": self._now()})
+        with EnvironmentContext(config, self._scripts, fn=steps) as environment:
+            environment.configure(connection=connection, target_metadata=METADATA)
+            environment.run_migrations()
 
     def _check_readable(self, connection: Connection) -> None:
         if self._sqlite:
             verdict = connection.execute(text("PRAGMA quick_check(1)")).scalar()
             if verdict != "ok":
-                raise StoreError(f"database {self._shown} is damaged: {verdict}")
+                raise StoreError(f"database {self.shown} is damaged: {verdict}")
 
-    def _check_known(self, connection: Connection, config: Config) -> None:
+    def _check_known(self, connection: Connection) -> None:
         if not connection.dialect.has_table(connection, "alembic_version"):
             return
         found = connection.execute(text("SELECT version_num FROM alembic_version")).scalars()
-        known = {
-            script.revision for script in ScriptDirectory.from_config(config).walk_revisions()
-        }
+        known = {script.revision for script in self._scripts.walk_revisions()}
         for version in found:
             if version not in known:
                 message = f"has schema {version}, which a newer a9fe made; use that version"
-                raise StoreError(f"database {self._shown} {message}")
+                raise StoreError(f"database {self.shown} {message}")
 
     @contextmanager
     def read(self) -> Iterator[Session]:
@@ -154,10 +161,10 @@ class Store:
         try:
             yield
         except DBAPIError as error:
-            raise StoreError(f"database {self._shown}: {error.orig}{self._hint(error)}") from error
+            raise StoreError(f"database {self.shown}: {error.orig}{self._hint(error)}") from error
         except SQLAlchemyError as error:
             reason = str(error).splitlines()[0]
-            raise StoreError(f"database {self._shown}: {reason}") from error
+            raise StoreError(f"database {self.shown}: {reason}") from error
 
     def _hint(self, error: DBAPIError) -> str:
         path = make_url(self._url).database
@@ -165,6 +172,13 @@ class Store:
             return ""
         directory = Path(path).parent
         return "" if directory.is_dir() else f" (there is no directory {directory})"
+
+
+def _load_scripts() -> ScriptDirectory:
+    """The migrations, read from their files."""
+    scripts = ScriptDirectory(str(MIGRATIONS))
+    scripts.get_heads()
+    return scripts
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:  # noqa: ANN401 - a DBAPI connection

@@ -1,1 +1,1 @@
-"""Alembic's environment, run by Store.migrate; versions/ holds one module a schema change."""
+"""Alembic's migrations; Store.migrate runs them. versions/ has one module a schema change."""

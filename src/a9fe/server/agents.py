@@ -1,0 +1,89 @@
+"""Agents: their reports, what they serve, and what an operator sets."""
+
+from dataclasses import replace
+
+from a9fe.model.errors import InvalidInput
+from a9fe.model.resources import Agent, Binding, Network, Port, Router
+from a9fe.model.rules_scheduling import alive
+from a9fe.server import converters as to
+from a9fe.server.attributes import Values
+from a9fe.server.call import Call, new_id
+from a9fe.server.scheduling import DHCP, schedule_unserved, unbind_network, unbind_router
+
+PORTS_MAX = 10_000  # of one report
+
+
+def update(call: Call, old: Agent, values: Values) -> Agent:
+    """Enable, disable or describe an agent."""
+    if values.get("description", "") is None:
+        values["description"] = ""
+    return call.session.update(replace(old, **values))
+
+
+def delete(call: Call, agent: Agent) -> None:
+    """Forget an agent; what it served is free for others."""
+    for binding in call.session.find(Binding, agent_id=agent.id):
+        if binding.kind == DHCP:
+            unbind_network(call, call.session.require(Network, binding.resource_id), agent)
+        else:
+            unbind_router(call, call.session.require(Router, binding.resource_id), agent)
+    call.session.delete(Agent, agent.id)
+
+
+def report(call: Call, document: object) -> Agent:
+    """Keep an agent's heartbeat and the status of its ports.
+
+    An agent that starts, or that was thought dead, is given what nobody serves.
+    """
+    if not isinstance(document, dict):
+        raise InvalidInput("body", document, "an object")
+    start = to.boolean("start", document.get("start", False))
+    reported = _read(call, document, started=start)
+    found = call.session.find(Agent, agent_type=reported.agent_type, host=reported.host)
+    agent = _keep(call, found[0] if found else None, reported, started=start)
+    _set_status(call, document, "ports_up", "ACTIVE")
+    _set_status(call, document, "ports_down", "DOWN")
+    if start or not found or not alive(found[0], call.now, call.settings.agent_down_time):
+        schedule_unserved(call, agent)
+    return agent
+
+
+def _read(call: Call, document: dict[str, object], *, started: bool) -> Agent:
+    name = to.string(minimum=1)
+    return Agent(
+        id=new_id(),
+        agent_type=name("agent_type", document.get("agent_type")),
+        binary=name("binary", document.get("binary")),
+        host=name("host", document.get("host")),
+        topic="N/A",
+        availability_zone=call.settings.default_availability_zone,
+        configurations=to.simple_map("configurations", document.get("configurations", {})),
+        created_at=call.at,
+        started_at=call.at,
+        heartbeat_timestamp=call.at,
+    )
+
+
+def _keep(call: Call, old: Agent | None, reported: Agent, *, started: bool) -> Agent:
+    if old is None:
+        return call.session.insert(reported)
+    agent = replace(
+        old,
+        binary=reported.binary,
+        configurations=reported.configurations,
+        started_at=reported.started_at if started else old.started_at,
+    )
+    if agent != old:
+        agent = call.session.update(agent)
+    agent = replace(agent, heartbeat_timestamp=call.at)
+    call.session.touch(agent)
+    return agent
+
+
+def _set_status(call: Call, document: dict[str, object], field: str, status: str) -> None:
+    ids = to.list_of(to.identifier, PORTS_MAX)(field, document.get(field, []))
+    if not ids:
+        return
+    for port in call.session.find(Port, id=ids):
+        if port.status != status:
+            call.session.update(replace(port, status=status))

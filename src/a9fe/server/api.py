@@ -1,0 +1,72 @@
+"""Calls that run in a thread, each inside one transaction of the store."""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+
+from a9fe.model.errors import InvalidInput
+from a9fe.runtime.clock import Clock
+from a9fe.server.call import Call, Settings
+from a9fe.server.feed import Hub
+from a9fe.store import Session, Store
+
+T = TypeVar("T")
+
+DEFAULT_PROJECT = "default"
+PROJECT_MAX = 255
+
+
+class Api:
+    """What every handler needs; it is the application's state."""
+
+    def __init__(self, store: Store, settings: Settings, clock: Clock, hub: Hub) -> None:
+        """All are used from the event loop's thread and from worker threads."""
+        self.store = store
+        self.hub = hub
+        self._settings = settings
+        self._clock = clock
+
+    async def write(self, request: Request, work: Callable[[Call], T]) -> T:
+        """Do `work` in a transaction; it is repeated if it loses a race."""
+        project = project_of(request)
+        return await run_in_threadpool(
+            self.store.transact, lambda session: work(self._call(session, project))
+        )
+
+    async def read(self, request: Request, work: Callable[[Call], T]) -> T:
+        """Do `work` over a consistent view."""
+        project = project_of(request)
+
+        def reading() -> T:
+            with self.store.read() as session:
+                return work(self._call(session, project))
+
+        return await run_in_threadpool(reading)
+
+    def _call(self, session: Session, project: str) -> Call:
+        now = self._clock.now()
+        return Call(session=session, settings=self._settings, now=now, project_id=project)
+
+
+def api_of(request: Request) -> Api:
+    """The application's Api."""
+    api: Api = request.app.state.api
+    return api
+
+
+def project_of(request: Request) -> str:
+    """The caller's project."""
+    project = request.headers.get("x-project-id", DEFAULT_PROJECT)
+    if not 0 < len(project) <= PROJECT_MAX or not project.isprintable():
+        raise InvalidInput("X-Project-Id", project, f"text of 1 to {PROJECT_MAX} characters")
+    return project
+
+
+def query_of(request: Request) -> dict[str, list[str]]:
+    """The query: each name with all of its values."""
+    query: dict[str, list[str]] = {}
+    for name, value in request.query_params.multi_items():
+        query.setdefault(name, []).append(value)
+    return query

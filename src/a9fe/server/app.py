@@ -1,0 +1,63 @@
+"""The Starlette application: the routes, errors as Neutron's bodies, a count of every answer."""
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from a9fe.model.errors import A9feError
+from a9fe.runtime import metrics
+from a9fe.runtime.clock import Clock
+from a9fe.server import neutron, ours
+from a9fe.server.api import Api
+from a9fe.server.call import Settings
+from a9fe.server.errors import BadRequest, on_error, on_failure
+from a9fe.server.feed import Hub
+from a9fe.store import Store
+
+PROCESS = "server"
+
+
+class _Counted:
+    """Counts answers by status."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def counted(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                metrics.answered(PROCESS, message["status"])
+            await send(message)
+
+        await self._app(scope, receive, counted)
+
+
+async def _on_http(request: Request, error: Exception) -> JSONResponse:
+    """No such path or method."""
+    assert isinstance(error, HTTPException)
+    message = f"{request.method} {request.url.path[:200]}: {error.detail}"
+    name = {404: "HTTPNotFound", 405: "HTTPMethodNotAllowed"}.get(error.status_code)
+    answer = await on_error(
+        request, BadRequest(error.status_code, message, name or "HTTPBadRequest")
+    )
+    answer.headers.update(error.headers or {})
+    return answer
+
+
+def application(store: Store, settings: Settings, clock: Clock, hub: Hub) -> Starlette:
+    """The ASGI application over a migrated store; somebody else runs the hub."""
+    app = Starlette(
+        routes=[*neutron.routes(), *ours.routes()],
+        middleware=[Middleware(_Counted)],
+        exception_handlers={
+            A9feError: on_error,
+            HTTPException: _on_http,
+            Exception: on_failure,
+        },
+    )
+    app.router.redirect_slashes = False
+    app.state.api = Api(store, settings, clock, hub)
+    return app

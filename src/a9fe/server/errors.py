@@ -1,0 +1,90 @@
+"""Every error to a status and Neutron's error body, in one place."""
+
+from dataclasses import dataclass
+
+import structlog
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+
+from a9fe.model.errors import A9feError, Conflict, InvalidInput, NotFound
+from a9fe.server.routers import InterfaceNotFound
+from a9fe.store import StoreError
+
+log = structlog.get_logger()
+
+SHOWN_MAX = 200  # characters of a client's value in a message: enough to recognise it
+RETRY_AFTER = "5"
+
+
+class BadRequest(A9feError):
+    """A request that is not of the protocol's shape: `status` 400, 404, 405 or 413."""
+
+    def __init__(self, status: int, message: str, type: str = "HTTPBadRequest") -> None:
+        """`type` as in Neutron's error body."""
+        super().__init__(message)
+        self.status = status
+        self.type = type
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What a client is told."""
+
+    status: int
+    type: str
+    message: str
+
+
+def problem_of(error: Exception) -> Problem:
+    """The answer to an error. Pure."""
+    match error:
+        case BadRequest():
+            return Problem(error.status, error.type, str(error))
+        case InvalidInput():
+            return Problem(400, "InvalidInput", _message(error))
+        case NotFound():
+            return Problem(404, _not_found_type(error.kind), _shortened(str(error)))
+        case InterfaceNotFound():
+            return Problem(404, "RouterInterfaceNotFound", str(error))
+        case Conflict():
+            return Problem(409, error.type, str(error))
+        case StoreError():
+            return Problem(503, "ServiceUnavailable", "The database is not usable; try again")
+        case _:
+            return Problem(500, "HTTPInternalServerError", "The server failed; its log says why")
+
+
+def _message(error: InvalidInput) -> str:
+    text = repr(error.value)
+    if len(text) <= SHOWN_MAX:
+        return str(error)
+    return f"{error.field[:SHOWN_MAX]}: {_shortened(text)} is not valid, expected {error.expected}"
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= SHOWN_MAX else text[:SHOWN_MAX] + "..."
+
+
+def _not_found_type(kind: str) -> str:
+    return "".join(word.capitalize() for word in kind.split("_")) + "NotFound"
+
+
+def answer(problem: Problem) -> JSONResponse:
+    """Neutron's error body."""
+    body = {"type": problem.type, "message": problem.message, "detail": ""}
+    headers = {"Retry-After": RETRY_AFTER} if problem.status == 503 else None
+    return JSONResponse({"NeutronError": body}, status_code=problem.status, headers=headers)
+
+
+async def on_error(request: Request, error: Exception) -> JSONResponse:
+    """Starlette's handler of every error of ours."""
+    problem = problem_of(error)
+    if problem.status >= 500:
+        log.error("request failed", path=request.url.path, reason=str(error))
+    return answer(problem)
+
+
+async def on_failure(request: Request, error: Exception) -> JSONResponse:
+    """Starlette's handler of what should not happen; it also raises it, for the log."""
+    log.error("request failed", path=request.url.path, method=request.method, exc_info=error)
+    return answer(problem_of(error))

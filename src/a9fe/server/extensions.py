@@ -1,0 +1,27 @@
+"""The extensions of Neutron's API that this server has, by alias."""
+
+EXTENSIONS: dict[str, str] = {
+    "agent": "Agents and their state",
+    "allowed-address-pairs": "Addresses a port may use besides its own",
+    "binding": "Where a port is plugged",
+    "dhcp_agent_scheduler": "Which DHCP agents serve a network",
+    "external-net": "Networks that lead outside",
+    "extra_dhcp_opt": "DHCP options of a port",
+    "l3_agent_scheduler": "Which L3 agents serve a router",
+    "net-mtu": "The MTU of a network",
+    "net-mtu-writable": "The MTU of a network can be set",
+    "port-security": "Port security of networks and ports",
+    "project-id": "project_id beside tenant_id",
+    "provider": "How a network is realised",
+    "router": "Routers",
+    "standard-attr-description": "Descriptions of resources",
+    "standard-attr-revisions": "Revision numbers of resources",
+    "standard-attr-timestamp": "Times of creation and change",
+}
+UPDATED = "2026-11-22T00:00:00Z"
+
+
+def shown(alias: str) -> dict[str, object]:
+    """Neutron's body of an extension."""
+    name = EXTENSIONS[alias]
+    return {"alias": alias, "name": name, "description": name, "updated": UPDATED, "links": []}

@@ -1,0 +1,88 @@
+"""Instances: records of VMs that something else boots, and the ports made with them."""
+
+from dataclasses import replace
+
+from a9fe.model import rules_ports
+from a9fe.model.errors import InvalidInput
+from a9fe.model.resources import Instance, Network, Port
+from a9fe.server import ports
+from a9fe.server.attributes import Values
+from a9fe.server.call import Call, new_id
+from a9fe.server.requests import AddressRequest, NetworkCard
+
+
+def create(call: Call, values: Values) -> Instance:
+    """A new instance with a port for each network asked for."""
+    cards = _cards(values)
+    host = values.pop("host", call.settings.host)
+    values.setdefault("project_id", call.project_id)
+    values.setdefault("availability_zone", call.settings.default_availability_zone)
+    number = call.session.next_number("instance")
+    instance = call.session.insert(Instance(id=new_id(), number=number, **values))
+    made = [_plug(call, instance, card, host) for card in cards]
+    call.session.mark_made(instance.id, [port_id for port_id in made if port_id])
+    return instance
+
+
+def _cards(values: Values) -> list[NetworkCard]:
+    cards: list[NetworkCard] = list(values.pop("networks"))
+    network, port_id = values.pop("network", ""), values.pop("port_id", "")
+    if network and port_id:
+        raise InvalidInput("port_id", port_id, "either network or port_id")
+    if network or port_id:
+        cards.append(NetworkCard(network=network, port_id=port_id))
+    return cards
+
+
+def _plug(call: Call, instance: Instance, card: NetworkCard, host: str) -> str:
+    """Give the instance a port; its id if it was made, "" if it was there."""
+    owner = f"compute:{instance.availability_zone}"
+    if card.port_id:
+        port = call.session.require(Port, card.port_id)
+        rules_ports.check_port_free(port)
+        plugged = replace(port, device_id=instance.id, device_owner=owner, host=host)
+        ports.rebind(call, port, plugged)
+        return ""
+    network = _network(call, card.network)
+    port = Port(
+        id=new_id(),
+        network_id=network.id,
+        mac_address="",
+        project_id=instance.project_id,
+        device_id=instance.id,
+        device_owner=owner,
+        host=host,
+        port_security_enabled=network.port_security_enabled,
+    )
+    wanted = (AddressRequest(ip_address=card.fixed_ip),) if card.fixed_ip else None
+    return ports.make(call, port, wanted).id
+
+
+def _network(call: Call, id_or_name: str) -> Network:
+    found = call.session.get(Network, id_or_name)
+    named = [found] if found else call.session.find(Network, name=id_or_name)
+    if len(named) > 1:
+        expected = "an id, since several networks have that name"
+        raise InvalidInput("network", id_or_name, expected)
+    return named[0] if named else call.session.require(Network, id_or_name)
+
+
+def update(call: Call, old: Instance, values: Values) -> Instance:
+    """Change an instance."""
+    return call.session.update(replace(old, **values))
+
+
+def delete(call: Call, instance: Instance) -> None:
+    """Remove an instance and the ports made with it; free the others."""
+    made = call.session.made_with(instance.id)
+    for port in ports_of(call, instance.id):
+        if port.id in made:
+            call.session.delete(Port, port.id)
+        else:
+            ports.rebind(call, port, replace(port, device_id="", device_owner="", host=""))
+    call.session.delete(Instance, instance.id)
+
+
+def ports_of(call: Call, instance_id: str) -> list[Port]:
+    """The ports of an instance."""
+    return call.session.find(Port, device_id=instance_id)

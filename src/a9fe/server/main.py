@@ -1,0 +1,126 @@
+"""The process: database, privileges, then uvicorn until a signal."""
+
+import asyncio
+import contextlib
+import importlib
+import os
+import socket
+from collections.abc import Iterator
+from typing import Protocol
+
+import structlog
+import uvicorn
+
+from a9fe.linux import privileges
+from a9fe.model.errors import A9feError
+from a9fe.runtime import tasks
+from a9fe.runtime.clock import Clock, SystemClock
+from a9fe.server.app import application
+from a9fe.server.call import Settings
+from a9fe.server.feed import Hub
+from a9fe.store import Store
+
+log = structlog.get_logger()
+
+SHUTDOWN_TIMEOUT = 5  # seconds for answers in flight
+LOADED_LATE = ("uvloop", "anyio._backends._asyncio", "uvicorn.lifespan.off")
+"""What libraries would import in the middle of the work."""
+UMASK = 0o077  # the database has user data
+
+
+class ServerSettings(Settings, Protocol):
+    """The options of the process; runtime.config.Config has them."""
+
+    @property
+    def bind_host(self) -> str:
+        """The address to listen on."""
+
+    @property
+    def bind_port(self) -> int:
+        """The port to listen on; 0 takes a free one."""
+
+    @property
+    def database_connection(self) -> str:
+        """The URL of the database."""
+
+    @property
+    def server_user(self) -> str:
+        """The user to become."""
+
+
+class Server(uvicorn.Server):
+    """uvicorn whose signals are ours, and which ends the feeds when it ends."""
+
+    def __init__(self, config: uvicorn.Config, hub: Hub) -> None:
+        super().__init__(config)
+        self.hub = hub
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """runtime.tasks has them."""
+        yield
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Streams would keep their connections for ever."""
+        self.hub.close()
+        await super().shutdown(sockets)
+
+
+def run(config: ServerSettings) -> None:
+    """Serve until SIGTERM or SIGINT. Raises A9feError for what stops it from starting."""
+    os.umask(UMASK)
+    clock = SystemClock()
+    store = Store(config.database_connection, clock.now)
+    listener = listen(config.bind_host, config.bind_port)
+    server = prepare(config, store, clock)
+    privileges.drop(config.server_user)
+    store.migrate()
+    tasks.run(lambda: serve(server, listener))
+    store.close()
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket. Raises A9feError if the address is taken or not ours."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+        listener.listen(1024)
+    except OSError as error:
+        listener.close()
+        reason = f"cannot listen on {host} port {port}: {error.strerror}"
+        raise A9feError(f"bind_host, bind_port: {reason}") from error
+    return listener
+
+
+def prepare(settings: Settings, store: Store, clock: Clock) -> Server:
+    """The server over a store; every module is loaded, as our user may not read their files."""
+    hub = Hub(store)
+    config = uvicorn.Config(
+        application(store, settings, clock, hub),
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        server_header=False,
+        timeout_graceful_shutdown=SHUTDOWN_TIMEOUT,
+    )
+    config.load()
+    for name in LOADED_LATE:
+        importlib.import_module(name)
+    return Server(config, hub)
+
+
+async def serve(server: Server, listener: socket.socket) -> None:
+    """Serve on a listening socket, and publish the feed, until cancelled."""
+    hub = server.hub
+    publishing = tasks.spawn(tasks.supervise("feed", hub.run), "feed")
+    serving = asyncio.ensure_future(server.serve(sockets=[listener]))
+    host, port = listener.getsockname()[:2]
+    log.info("ready", url=f"http://{host}:{port}", database=hub.store.shown)
+    try:
+        await asyncio.shield(serving)
+    finally:
+        server.should_exit = True
+        await serving
+        publishing.cancel()

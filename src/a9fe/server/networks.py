@@ -1,0 +1,108 @@
+"""Networks and subnets: made, changed, deleted with what is the network's own."""
+
+from dataclasses import replace
+from typing import Any
+
+from a9fe.model import rules, rules_ports
+from a9fe.model.errors import Conflict, InvalidInput
+from a9fe.model.resources import Binding, Network, Port, Subnet
+from a9fe.server.attributes import Values
+from a9fe.server.call import Call, new_id
+from a9fe.server.scheduling import DHCP, bindings_of, follow_subnets, schedule_network
+
+
+def create(call: Call, values: Values) -> Network:
+    """A new network."""
+    values.setdefault("project_id", call.project_id)
+    values["mtu"] = values.get("mtu") or call.settings.global_physnet_mtu
+    return call.session.insert(Network(id=new_id(), **values))
+
+
+def update(call: Call, old: Network, values: Values) -> Network:
+    """Change a network."""
+    if values.get("mtu") == 0:
+        values["mtu"] = call.settings.global_physnet_mtu
+    return call.session.update(replace(old, **values))
+
+
+def delete(call: Call, network: Network) -> None:
+    """Remove a network with its subnets, bindings and its own ports. Raises NetworkInUse."""
+    on_it = call.session.find(Port, network_id=network.id)
+    rules_ports.check_network_delete(network.id, on_it)
+    for binding in bindings_of(call, DHCP, network.id):
+        call.session.delete(Binding, binding.id)
+    for port in on_it:
+        call.session.delete(Port, port.id)
+    for subnet in call.session.find(Subnet, network_id=network.id):
+        call.session.delete(Subnet, subnet.id)
+    call.session.delete(Network, network.id)
+
+
+def create_subnet(call: Call, values: Values) -> Subnet:
+    """A new subnet; DHCP agents get an address on it."""
+    network = call.session.require(Network, values["network_id"])
+    values.setdefault("project_id", network.project_id)
+    version = values["ip_version"]
+    block = rules.subnet_cidr("cidr", values["cidr"], version)
+    values["cidr"] = block
+    values.setdefault("gateway_ip", rules.default_gateway(block))
+    values.setdefault("allocation_pools", rules.default_pools(block, values["gateway_ip"]))
+    subnet = Subnet(id=new_id(), **values)
+    _check(call, subnet)
+    rules.check_overlap(block, call.session.find(Subnet, network_id=network.id))
+    stored = call.session.insert(subnet)
+    schedule_network(call, network.id)
+    return stored
+
+
+def update_subnet(call: Call, old: Subnet, values: Values) -> Subnet:
+    """Change a subnet; DHCP ports follow enable_dhcp."""
+    subnet = replace(old, **values)
+    _check(call, subnet)
+    if subnet.gateway_ip != old.gateway_ip:
+        _refuse_held_gateway(call, old)
+    stored = call.session.update(subnet)
+    if stored.enable_dhcp != old.enable_dhcp:
+        schedule_network(call, stored.network_id)
+    return stored
+
+
+def _refuse_held_gateway(call: Call, subnet: Subnet) -> None:
+    """A router's interface there would no longer be the gateway that VMs were told."""
+    if subnet.gateway_ip is None:
+        return
+    held = call.session.find(Port, subnet_id=subnet.id, ip_address=subnet.gateway_ip)
+    for port in held:
+        if port.device_owner in rules_ports.ROUTER_OWNERS:
+            message = f"Current gateway ip {subnet.gateway_ip} is already in use by port {port.id}"
+            raise Conflict("GatewayIpInUse", message)
+
+
+def _check(call: Call, subnet: Subnet) -> None:
+    settings = call.settings
+    _limit("dns_nameservers", subnet.dns_nameservers, settings.max_dns_nameservers)
+    _limit("host_routes", subnet.host_routes, settings.max_subnet_host_routes)
+    for name in subnet.dns_nameservers:
+        rules.address("dns_nameservers", name, subnet.ip_version)
+    for route in subnet.host_routes:
+        rules.cidr("host_routes.destination", route.destination, subnet.ip_version)
+        rules.address("host_routes.nexthop", route.nexthop, subnet.ip_version)
+    rules.check_ipv6_modes(subnet)
+    rules.check_gateway(subnet.cidr, subnet.gateway_ip)
+    rules.check_pools(subnet.cidr, subnet.allocation_pools, subnet.gateway_ip)
+
+
+def _limit(field: str, items: tuple[Any, ...], maximum: int) -> None:
+    if len(items) > maximum:
+        raise InvalidInput(field, f"{len(items)} items", f"at most {maximum}")
+
+
+def delete_subnet(call: Call, subnet: Subnet) -> None:
+    """Remove a subnet; ports that are the network's own lose their address on it."""
+    holders = call.session.find(Port, subnet_id=subnet.id)
+    rules_ports.check_subnet_delete(subnet, holders)
+    for port in holders:
+        left = tuple(f for f in port.fixed_ips if f.subnet_id != subnet.id)
+        call.session.update(replace(port, fixed_ips=left))
+    call.session.delete(Subnet, subnet.id)
+    follow_subnets(call, call.session.require(Network, subnet.network_id))

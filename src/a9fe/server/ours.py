@@ -1,0 +1,95 @@
+"""Handlers of our own API below /a9fe/v1: instances, agents' reports, the feed, status."""
+
+import asyncio
+
+import structlog
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import Route
+from starlette.types import Message, Receive, Scope, Send
+
+from a9fe.model.errors import InvalidInput
+from a9fe.model.resources import KINDS
+from a9fe.runtime import metrics
+from a9fe.server import agents, body, feed
+from a9fe.server.api import api_of
+from a9fe.server.call import Call
+from a9fe.server.neutron import collection_routes
+from a9fe.server.resources import COLLECTIONS
+
+log = structlog.get_logger()
+
+BASE = "/a9fe/v1"
+SEND_TIMEOUT = 30.0
+"""Seconds that a feed's reader may refuse to read: three heartbeats."""
+REVISION_DIGITS = 18  # of a signed 64-bit number
+
+
+async def report(request: Request) -> Response:
+    """POST /a9fe/v1/agents/report."""
+    document = await body.read(request)
+    agent = await api_of(request).write(request, lambda call: agents.report(call, document))
+    return JSONResponse({"agent_id": agent.id})
+
+
+async def status(request: Request) -> Response:
+    """GET /a9fe/v1/status: the revision, how many there are of each kind, who follows."""
+
+    def work(call: Call) -> dict[str, object]:
+        counts = {kind: call.session.count(kind) for kind in KINDS}
+        return {"revision": call.session.revision(), "counts": counts}
+
+    found = await api_of(request).read(request, work)
+    streams = sorted(stream.name for stream in api_of(request).hub.streams)
+    return JSONResponse({**found, "streams": streams})
+
+
+async def metrics_page(_request: Request) -> Response:
+    """GET /metrics."""
+    return Response(metrics.exposition(), media_type=metrics.CONTENT_TYPE)
+
+
+class _Patient(StreamingResponse):
+    """A stream whose reader must read: one that does not for SEND_TIMEOUT is cut off."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def timed(message: Message) -> None:
+            async with asyncio.timeout(SEND_TIMEOUT):
+                await send(message)
+
+        try:
+            await super().__call__(scope, receive, timed)
+        except TimeoutError:
+            log.warning("feed reader cut off: does not read", client=str(scope.get("client")))
+
+
+async def follow(request: Request) -> Response:
+    """GET /a9fe/v1/feed?host=&agent=&from=."""
+    query = request.query_params
+    host, agent = query.get("host", ""), query.get("agent", "")
+    if not host:
+        raise InvalidInput("host", host, "the name of the agent's host")
+    if agent not in feed.KINDS_OF:
+        raise InvalidInput("agent", agent, "one of " + ", ".join(feed.KINDS_OF))
+    kinds, since = feed.KINDS_OF[agent], _revision(query.get("from"))
+    lines = api_of(request).hub.follow(f"{agent}@{host}", kinds, since)
+    return _Patient(lines, media_type=feed.MEDIA_TYPE)
+
+
+def _revision(text: str | None) -> int | None:
+    if text is None:
+        return None
+    if not text.isascii() or not text.isdigit() or len(text) > REVISION_DIGITS:
+        raise InvalidInput("from", text, "a revision, which is a whole number")
+    return int(text)
+
+
+def routes() -> list[Route]:
+    """All of our paths."""
+    return [
+        Route(f"{BASE}/agents/report", report, methods=["POST"]),
+        Route(f"{BASE}/feed", follow, methods=["GET"]),
+        Route(f"{BASE}/status", status, methods=["GET"]),
+        Route("/metrics", metrics_page, methods=["GET"]),
+        *collection_routes(BASE, COLLECTIONS["instances"]),
+    ]

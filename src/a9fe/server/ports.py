@@ -1,0 +1,110 @@
+"""Ports: made with addresses and a MAC, changed, deleted."""
+
+from dataclasses import replace
+
+from a9fe.model import rules_ports
+from a9fe.model.errors import Conflict, InvalidInput, NotFound
+from a9fe.model.resources import DhcpOption, FixedIp, Network, Port
+from a9fe.server.addressing import Holder, assign
+from a9fe.server.attributes import Values
+from a9fe.server.call import Call, new_id
+from a9fe.server.requests import AddressRequest
+
+
+def create(call: Call, values: Values) -> Port:
+    """A new port on a network."""
+    network = call.session.require(Network, values["network_id"])
+    _refuse_groups(values)
+    values.setdefault("port_security_enabled", network.port_security_enabled)
+    values.setdefault("project_id", call.project_id)
+    values["extra_dhcp_opts"] = _options((), values["extra_dhcp_opts"])
+    values["host"] = values["host"] or ""
+    values["mac_address"] = _mac(call, network.id, values.get("mac_address"))
+    holder = Holder(
+        network_id=network.id,
+        mac_address=values["mac_address"],
+        device_owner=values["device_owner"],
+    )
+    values["fixed_ips"] = assign(call, holder, values.get("fixed_ips"))
+    return call.session.insert(Port(id=new_id(), **values))
+
+
+def make(call: Call, port: Port, wanted: tuple[AddressRequest, ...] | None) -> Port:
+    """A port of the server's own making: `port` with a MAC and addresses."""
+    mac_address = _mac(call, port.network_id, port.mac_address or None)
+    holder = Holder(
+        network_id=port.network_id, mac_address=mac_address, device_owner=port.device_owner
+    )
+    fixed_ips = assign(call, holder, wanted)
+    return call.session.insert(replace(port, mac_address=mac_address, fixed_ips=fixed_ips))
+
+
+def update(call: Call, old: Port, values: Values) -> Port:
+    """Change a port. A port that moves to another host is down until its agent says otherwise."""
+    _refuse_groups(values)
+    if "extra_dhcp_opts" in values:
+        values["extra_dhcp_opts"] = _options(old.extra_dhcp_opts, values["extra_dhcp_opts"])
+    if "host" in values:
+        values["host"] = values["host"] or ""
+    if values.get("mac_address", old.mac_address) != old.mac_address:
+        values["mac_address"] = _mac(call, old.network_id, values["mac_address"])
+    if "fixed_ips" in values:
+        values["fixed_ips"] = readdress(call, replace(old, **_plain(values)), values["fixed_ips"])
+    return rebind(call, old, replace(old, **values))
+
+
+def readdress(call: Call, port: Port, wanted: tuple[AddressRequest, ...]) -> tuple[FixedIp, ...]:
+    """The fixed IPs of a port that exists, when these are asked for; it keeps what it can."""
+    holder = Holder(
+        network_id=port.network_id,
+        mac_address=port.mac_address,
+        device_owner=port.device_owner,
+        held=frozenset(fixed.ip_address for fixed in port.fixed_ips),
+    )
+    return assign(call, holder, wanted)
+
+
+def rebind(call: Call, old: Port, new: Port) -> Port:
+    """Store a changed port; DOWN if it is on another host now."""
+    moved = new.host != old.host
+    return call.session.update(replace(new, status="DOWN") if moved else new)
+
+
+def delete(call: Call, port: Port) -> None:
+    """Remove a port, unless it is a router's."""
+    rules_ports.check_port_delete(port)
+    call.session.delete(Port, port.id)
+
+
+def _plain(values: Values) -> Values:
+    return {name: value for name, value in values.items() if name != "fixed_ips"}
+
+
+def _refuse_groups(values: Values) -> None:
+    for group in values.get("security_groups", ()):
+        raise NotFound("security_group", group)
+
+
+def _mac(call: Call, network_id: str, wanted: str | None) -> str:
+    if wanted is None:
+        return call.random_mac()  # taken already: the constraint says so, and the call is repeated
+    if call.session.find(Port, network_id=network_id, mac_address=wanted):
+        message = f"MAC address {wanted} is already in use on network {network_id}"
+        raise Conflict("MacAddressInUse", f"{message}; choose another")
+    return wanted
+
+
+def _options(
+    old: tuple[DhcpOption, ...], given: tuple[DhcpOption | str, ...]
+) -> tuple[DhcpOption, ...]:
+    """Options given replace those of their name; a name alone removes it (Neutron)."""
+    options = {(o.opt_name, o.ip_version): o for o in old}
+    for option in given:
+        if isinstance(option, str):
+            options = {key: o for key, o in options.items() if key[0] != option}
+        else:
+            options[option.opt_name, option.ip_version] = option
+    for _, version in options:
+        if version not in (4, 6):
+            raise InvalidInput("extra_dhcp_opts.ip_version", version, "4 or 6")
+    return tuple(options.values())

@@ -1,0 +1,52 @@
+"""Requests that are not the model's own values: an address wanted, a network card wanted."""
+
+from dataclasses import dataclass
+
+from a9fe.model import rules
+from a9fe.model.errors import InvalidInput
+from a9fe.server import converters as to
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddressRequest:
+    """One of a port's fixed_ips as asked for: a subnet, an address, or both; "" is any."""
+
+    subnet_id: str = ""
+    ip_address: str = ""
+
+
+def address_request(field: str, value: object) -> AddressRequest:
+    """{"subnet_id", "ip_address"}, one at least."""
+    expected = "an object with subnet_id, ip_address or both"
+    if not isinstance(value, dict) or not value or value.keys() - {"subnet_id", "ip_address"}:
+        raise InvalidInput(field, value, expected)
+    subnet_id, ip_address = value.get("subnet_id"), value.get("ip_address")
+    if subnet_id is None and ip_address is None:
+        raise InvalidInput(field, value, expected)
+    return AddressRequest(
+        subnet_id="" if subnet_id is None else to.identifier("fixed_ips.subnet_id", subnet_id),
+        ip_address="" if ip_address is None else rules.address("fixed_ips.ip_address", ip_address),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NetworkCard:
+    """One of an instance's networks as asked for: a network (id or name), or a port."""
+
+    network: str = ""
+    port_id: str = ""
+    fixed_ip: str = ""
+
+
+def instance_network(field: str, value: object) -> NetworkCard:
+    """{"uuid"} or {"port"}, and with "uuid" perhaps "fixed_ip" (Nova's body)."""
+    expected = "an object with uuid (and fixed_ip), or port"
+    if not isinstance(value, dict) or value.keys() - {"uuid", "fixed_ip", "port"}:
+        raise InvalidInput(field, value, expected)
+    if ("uuid" in value) == ("port" in value) or {"port", "fixed_ip"} <= value.keys():
+        raise InvalidInput(field, value, expected)
+    if "port" in value:
+        return NetworkCard(port_id=to.identifier(f"{field}.port", value["port"]))
+    fixed_ip = rules.address(f"{field}.fixed_ip", value["fixed_ip"]) if "fixed_ip" in value else ""
+    network = to.string(minimum=1)(f"{field}.uuid", value["uuid"])
+    return NetworkCard(network=network, fixed_ip=fixed_ip)

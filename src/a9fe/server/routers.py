@@ -1,0 +1,193 @@
+"""Routers and their interfaces."""
+
+from dataclasses import dataclass, replace
+
+from a9fe.model import rules_ports
+from a9fe.model.errors import A9feError, InvalidInput
+from a9fe.model.resources import (
+    ROUTER_INTERFACE_OWNER,
+    Binding,
+    Network,
+    Port,
+    Router,
+    Subnet,
+)
+from a9fe.server import converters as to
+from a9fe.server import ports
+from a9fe.server.attributes import Values
+from a9fe.server.call import Call, new_id
+from a9fe.server.requests import AddressRequest
+from a9fe.server.scheduling import L3, bindings_of, router_host, router_ports, schedule_router
+
+
+class InterfaceNotFound(A9feError):
+    """A router has no such interface (404, RouterInterfaceNotFound)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interface:
+    """What an interface action answers."""
+
+    router: Router
+    port: Port
+    subnet_ids: tuple[str, ...]
+
+    def shown(self) -> dict[str, object]:
+        """Neutron's body."""
+        return {
+            "id": self.router.id,
+            "tenant_id": self.router.project_id,
+            "project_id": self.router.project_id,
+            "port_id": self.port.id,
+            "network_id": self.port.network_id,
+            "subnet_id": self.subnet_ids[0],
+            "subnet_ids": list(self.subnet_ids),
+        }
+
+
+def create(call: Call, values: Values) -> Router:
+    """A new router, served by an L3 agent if there is one."""
+    values.setdefault("project_id", call.project_id)
+    router = call.session.insert(Router(id=new_id(), **values))
+    schedule_router(call, router)
+    return router
+
+
+def update(call: Call, old: Router, values: Values) -> Router:
+    """Change a router."""
+    return call.session.update(replace(old, **values))
+
+
+def delete(call: Call, router: Router) -> None:
+    """Remove a router that has no interfaces. Raises RouterInUse."""
+    rules_ports.check_router_delete(router.id, router_ports(call, router.id))
+    for binding in bindings_of(call, L3, router.id):
+        call.session.delete(Binding, binding.id)
+    call.session.delete(Router, router.id)
+
+
+def add_interface(call: Call, router: Router, document: object) -> Interface:
+    """Put a router on a subnet, by its gateway address, or give it a port."""
+    subnet_id, port_id = _which(document)
+    if bool(subnet_id) == bool(port_id):
+        raise InvalidInput("subnet_id", subnet_id or None, "either subnet_id or port_id")
+    schedule_router(call, router)
+    if subnet_id:
+        return _add_subnet(call, router, call.session.require(Subnet, subnet_id))
+    return _add_port(call, router, call.session.require(Port, port_id))
+
+
+def _which(document: object) -> tuple[str, str]:
+    if not isinstance(document, dict):
+        raise InvalidInput("body", document, "an object with subnet_id or port_id")
+    for name in document:
+        if name not in {"subnet_id", "port_id"}:
+            raise InvalidInput(name, document[name], "no attribute but subnet_id and port_id")
+    return _identifier(document, "subnet_id"), _identifier(document, "port_id")
+
+
+def _identifier(document: dict[str, object], name: str) -> str:
+    value = document.get(name)
+    return "" if value is None else to.identifier(name, value)
+
+
+def _present(call: Call, router: Router) -> list[Subnet]:
+    ids = {f.subnet_id for p in router_ports(call, router.id) for f in p.fixed_ips}
+    return call.session.find(Subnet, id=sorted(ids))
+
+
+def _add_subnet(call: Call, router: Router, subnet: Subnet) -> Interface:
+    if subnet.gateway_ip is None:
+        expected = "a subnet with a gateway_ip, which the router takes; or give it a port_id"
+        raise InvalidInput("subnet_id", subnet.id, expected)
+    rules_ports.check_router_subnet(subnet, _present(call, router))
+    wanted = AddressRequest(subnet_id=subnet.id, ip_address=subnet.gateway_ip)
+    shared = _port_to_share(call, router, subnet)
+    if shared is not None:
+        port = _with_address(call, shared, wanted)
+    else:
+        port = ports.make(call, _new_port(call, router, subnet), (wanted,))
+    return Interface(router=router, port=port, subnet_ids=(subnet.id,))
+
+
+def _new_port(call: Call, router: Router, subnet: Subnet) -> Port:
+    network = call.session.require(Network, subnet.network_id)
+    return Port(
+        id=new_id(),
+        network_id=network.id,
+        mac_address="",
+        project_id=router.project_id,
+        device_id=router.id,
+        device_owner=ROUTER_INTERFACE_OWNER,
+        host=router_host(call, router.id),
+        port_security_enabled=False,
+    )
+
+
+def _port_to_share(call: Call, router: Router, subnet: Subnet) -> Port | None:
+    """IPv6 subnets of one network share a port of the router."""
+    if subnet.ip_version != 6:
+        return None
+    return next(
+        (
+            port
+            for port in router_ports(call, router.id)
+            if port.network_id == subnet.network_id and ":" in port.fixed_ips[0].ip_address
+        ),
+        None,
+    )
+
+
+def _with_address(call: Call, port: Port, wanted: AddressRequest) -> Port:
+    held = tuple(
+        AddressRequest(subnet_id=f.subnet_id, ip_address=f.ip_address) for f in port.fixed_ips
+    )
+    fixed_ips = ports.readdress(call, port, (*held, wanted))
+    return call.session.update(replace(port, fixed_ips=fixed_ips))
+
+
+def _add_port(call: Call, router: Router, port: Port) -> Interface:
+    rules_ports.check_port_free(port)
+    subnets = call.session.find(Subnet, id=sorted({f.subnet_id for f in port.fixed_ips}))
+    if not subnets:
+        raise InvalidInput("port_id", port.id, "a port that has an address")
+    if sum(s.ip_version == 4 for s in subnets) > 1:
+        raise InvalidInput("port_id", port.id, "a port with at most one IPv4 subnet")
+    present = _present(call, router)
+    for subnet in subnets:
+        rules_ports.check_router_subnet(subnet, present)
+    given = replace(
+        port,
+        device_id=router.id,
+        device_owner=ROUTER_INTERFACE_OWNER,
+        host=router_host(call, router.id),
+    )
+    stored = ports.rebind(call, port, given)
+    return Interface(router=router, port=stored, subnet_ids=tuple(s.id for s in subnets))
+
+
+def remove_interface(call: Call, router: Router, document: object) -> Interface:
+    """Take a router off a subnet or take a port from it; the port is deleted."""
+    subnet_id, port_id = _which(document)
+    if not subnet_id and not port_id:
+        raise InvalidInput("subnet_id", None, "subnet_id or port_id")
+    port = _interface(call, router, subnet_id, port_id)
+    left = tuple(f for f in port.fixed_ips if subnet_id and f.subnet_id != subnet_id)
+    if left:
+        call.session.update(replace(port, fixed_ips=left))
+    else:
+        call.session.delete(Port, port.id)
+    gone = (subnet_id,) if subnet_id else tuple(f.subnet_id for f in port.fixed_ips)
+    return Interface(router=router, port=port, subnet_ids=gone)
+
+
+def _interface(call: Call, router: Router, subnet_id: str, port_id: str) -> Port:
+    if subnet_id:
+        call.session.require(Subnet, subnet_id)
+    for port in router_ports(call, router.id):
+        by_port = not port_id or port.id == port_id
+        by_subnet = not subnet_id or any(f.subnet_id == subnet_id for f in port.fixed_ips)
+        if by_port and by_subnet:
+            return port
+    what = f"port {port_id}" if port_id else f"subnet {subnet_id}"
+    raise InterfaceNotFound(f"Router {router.id} has no interface with {what}")
