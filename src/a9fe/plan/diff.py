@@ -1,6 +1,6 @@
 """What differs between plan and host, as operations in an order that always works.
 
-1. links that move to another namespace are removed where they are;
+1. links in the way of others, as those that move to another namespace, are removed;
 2. filters of ports, then bridges;
 3. each namespace: itself, sysctls, iptables (before any link, so that nothing leaks out of a
    router before its REDIRECT is there), links, addresses, routes, dnsmasq, listeners; then what
@@ -51,9 +51,9 @@ def operations(desired: HostPlan, observed: HostPlan) -> tuple[Operation, ...]:
 
 
 def _operations(desired: HostPlan, observed: HostPlan) -> Iterator[Operation]:
-    moved = tuple(_moved_links(desired, observed))
-    yield from moved
-    present = _without(observed, moved)
+    misplaced = tuple(_misplaced_links(desired, observed))
+    yield from misplaced
+    present = _without(observed, misplaced)
     if desired.port_security != observed.port_security:
         yield SetPortSecurity(port_security=desired.port_security)
     yield from (
@@ -68,16 +68,19 @@ def _operations(desired: HostPlan, observed: HostPlan) -> Iterator[Operation]:
     yield from _remove_bridges(desired, observed)
 
 
-def _moved_links(desired: HostPlan, observed: HostPlan) -> Iterator[DeleteLink]:
-    """Links whose outer end is planned in another namespace, or with another inner name."""
-    wanted = {
-        link.outer: (plan.name, link.inner)
-        for plan in desired.namespaces.values()
-        for link in plan.links
-    }
+def _misplaced_links(desired: HostPlan, observed: HostPlan) -> Iterator[DeleteLink]:
+    """Links in the way of a planned one: its outer end is elsewhere, or its inner end is of
+    another pair.
+    """
+    outers = _outers(desired)
     for name, plan in sorted(observed.namespaces.items()):
+        planned = desired.namespaces[name].links if name in desired.namespaces else frozenset()
+        inners = {link.inner for link in planned}
+        pairs = {(link.inner, link.outer) for link in planned}
         for link in _links(plan.links):
-            if wanted.get(link.outer, (name, link.inner)) != (name, link.inner):
+            if (link.inner, link.outer) in pairs:
+                continue
+            if link.outer in outers or link.inner in inners:
                 yield DeleteLink(namespace=name, link=link)
 
 
@@ -130,16 +133,12 @@ def _settings(desired: NamespacePlan, observed: NamespacePlan) -> Iterator[Opera
 def _set_links(
     namespace: str, desired: Set[Veth], observed: Set[Veth]
 ) -> Iterator[NamespaceOperation]:
-    """Same names, something else different: in place. The same inner to another outer: anew."""
-    by_inner = {link.inner: link for link in observed}
+    inners = {link.inner for link in observed}
     for link in _links(desired - observed):
-        old = by_inner.get(link.inner)
-        if old is not None and old.outer == link.outer:
+        if link.inner in inners:
             yield ChangeLink(namespace=namespace, link=link)
-            continue
-        if old is not None:
-            yield DeleteLink(namespace=namespace, link=old)
-        yield AddLink(namespace=namespace, link=link)
+        else:
+            yield AddLink(namespace=namespace, link=link)
 
 
 def _set_dnsmasq(desired: NamespacePlan, observed: NamespacePlan) -> Iterator[Operation]:
@@ -151,7 +150,7 @@ def _set_dnsmasq(desired: NamespacePlan, observed: NamespacePlan) -> Iterator[Op
         yield StopDnsmasq(namespace=desired.name, dnsmasq=old)
     elif old is None:
         yield StartDnsmasq(namespace=desired.name, dnsmasq=new)
-    elif new.arguments != old.arguments or new.interface != old.interface:
+    elif new.arguments != old.arguments:
         yield RestartDnsmasq(namespace=desired.name, dnsmasq=new)
     else:
         yield ReloadDnsmasq(namespace=desired.name, dnsmasq=new)
