@@ -184,8 +184,9 @@ def walk(stage: Stage, seen: Seen) -> None:
     stage.walk(router, "iptables", "-t", "nat", "-L")
     stage.walk(router, "ss", "-lntp", "sport = :9697")
     stage.walk(dhcp_space(stage), "ss", "-lntp", "sport = :80")
-    owner = ("--network", ISOLATED.network, "--device-owner", "network:dhcp")
-    (port,) = stage.read("port", "list", *owner)
+    network = dhcp_space(stage).removeprefix("qdhcp-")
+    filters = (f"network_id={network}", "device_owner=network:dhcp")
+    (port,) = stage.read("port", "list", *(f"--filter={text}" for text in filters))
     stage.show(f"a9fe port show {port['id']}", stage.a9fe("port", "show", port["id"]))
     for place in PLACES:
         said = seen[place.vm]

@@ -12,7 +12,7 @@ CIDR, ADDRESS = "10.1.0.0/24", "10.1.0.77"
 
 def test_the_same_address_on_four_networks_is_four_instances(cloud: Cloud) -> None:
     networks = [cloud.isolated(CIDR), cloud.isolated(CIDR), cloud.routed(CIDR), cloud.routed(CIDR)]
-    vms = [cloud.vm_at(network, ADDRESS) for network in networks]
+    vms = [cloud.vm(network, "--fixed-ip", ADDRESS) for network in networks]
     for vm in vms:
         vm.start("udhcpc")
     for _ in range(3):

@@ -118,16 +118,6 @@ class Cloud:
         """A VM on that network, not started."""
         name = self.name("vm")
         self.house.a9fe("vm", "create", name, "--network", network, *options)
-        return self._known(name)
-
-    def vm_at(self, network: str, address: str) -> Vm:
-        """A VM with that address on the network, not started."""
-        name = self.name("vm")
-        wanted = {"uuid": self.id("networks", network), "fixed_ip": address}
-        self.house.api.create("instances", {"name": name, "networks": [wanted]})
-        return self._known(name)
-
-    def _known(self, name: str) -> Vm:
         instance = self.house.api.find("instances", name)
         (port,) = self.house.api.list("ports", device_id=instance["id"])
         vm = Vm(house=self.house, name=name, instance=instance, port=port)

@@ -23,12 +23,16 @@ class Command:
         own = {"PATH": SYSTEM, "HOME": "/root", "LC_ALL": "C.UTF-8", "COLUMNS": "200"}
         return {**own, **self.variables}
 
-    def run(self, *arguments: str, stdin: str = "") -> "subprocess.CompletedProcess[str]":
+    def run(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
         """Run it to its end, whatever that is."""
+        return self.other(str(A9FE), *arguments)
+
+    def other(self, *argv: str) -> "subprocess.CompletedProcess[str]":
+        """Run another program in the same environment."""
         return subprocess.run(
-            [str(A9FE), *arguments],
+            argv,
             check=False,
-            input=stdin,
+            stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
             timeout=DEADLINE,

@@ -6,8 +6,8 @@ from typing import TypedDict, Unpack
 
 import click
 
-from a9fe.api_client.client import ApiClient
-from a9fe.cli.flags import settings
+from a9fe.cli import resource
+from a9fe.cli.flags import client_flags, settings
 from a9fe.cli.target import Target, resolve
 from a9fe.linux import privileges, programs, qemu, tiny_vm
 
@@ -43,6 +43,7 @@ class Options(TypedDict):
 @click.option("--timeout", type=click.FloatRange(0, min_open=True), metavar="S", help="End then.")
 @click.option("--wait-for", default="", metavar="TEXT", help="End when the console prints it.")
 @click.option("--images", type=FILE, help="Where the tiny VM is kept  [<state_path>/images]")
+@client_flags
 @click.pass_context
 def boot(context: click.Context, name: str, **options: Unpack[Options]) -> None:
     """Boot the VM NAME with QEMU until it powers off; its console is here (Ctrl-A x ends it).
@@ -57,11 +58,10 @@ def boot(context: click.Context, name: str, **options: Unpack[Options]) -> None:
     """
     privileges.require_root("a9fe vm boot")
     programs.find(qemu.PROGRAM)
-    config = settings(context)
-    with ApiClient(config.server_url) as client:
+    with resource.connect() as client:
         target = resolve(client, name, options["port"])
     outcome = qemu.boot(
-        _machine(target, options, Path(config.state_path) / "images"),
+        _machine(target, options, Path(settings(context).state_path) / "images"),
         target.tap,
         _print,
         wait_for=options["wait_for"],

@@ -1,11 +1,12 @@
 """`a9fe guest`: stand-in VMs, namespaces with a real DHCP client on a port."""
 
-import click
-from rich.console import Console
-from rich.table import Table
+from dataclasses import asdict
 
-from a9fe.api_client.client import ApiClient
-from a9fe.cli.flags import settings
+import click
+
+from a9fe.cli import resource
+from a9fe.cli.flags import client_flags
+from a9fe.cli.output import print_json, print_table
 from a9fe.cli.target import resolve
 from a9fe.linux import guest as guests
 from a9fe.linux import privileges
@@ -35,8 +36,8 @@ def guest() -> None:
     show_default=True,
     help="DHCP client.",
 )
-@click.pass_context
-def start(context: click.Context, name: str, port: str | None, client: str) -> None:
+@client_flags
+def start(name: str, port: str | None, client: str) -> None:
     """Start the guest NAME and take its lease.
 
     \b
@@ -44,7 +45,8 @@ def start(context: click.Context, name: str, port: str | None, client: str) -> N
     a9fe guest start probe --port 6d4b3a1e-... --client udhcpc
     """
     privileges.require_root("a9fe guest start")
-    with ApiClient(settings(context).server_url) as api:
+    guests.require_programs(client)
+    with resource.connect() as api:
         target = resolve(api, name, port)
     running = guests.start(guests.Guest(name=name, mac=target.mac, tap=target.tap, client=client))
     addresses = ", ".join(running.addresses) or "no address"
@@ -67,7 +69,11 @@ def exec_(name: str, command: tuple[str, ...]) -> None:
 @guest.command()
 @click.argument("name")
 def stop(name: str) -> None:
-    """End all that runs in the guest NAME and remove it."""
+    """End all that runs in the guest NAME and remove it.
+
+    \b
+    a9fe guest stop web1
+    """
     privileges.require_root("a9fe guest stop")
     if not guests.stop(name):
         raise A9feError(f"guest {name}: does not exist here; a9fe guest list shows those that do")
@@ -75,21 +81,17 @@ def stop(name: str) -> None:
 
 
 @guest.command("list")
-@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@resource.json_flag
 def list_(*, as_json: bool) -> None:
-    """List the guests of this host."""
+    """List the guests of this host.
+
+    \b
+    a9fe guest list --json
+    """
     privileges.require_root("a9fe guest list")
     found = [guests.find(name) for name in guests.names()]
-    console = Console(soft_wrap=True)
     if as_json:
-        rows = [
-            {"name": g.name, "pid": g.pid, "device": g.device, "addresses": list(g.addresses)}
-            for g in found
-        ]
-        console.print_json(data=rows)
+        print_json([asdict(running) for running in found])
         return
-    table = Table("Name", "PID", "Device", "Addresses")
-    for running in found:
-        pid = str(running.pid) if running.pid else "gone"
-        table.add_row(running.name, pid, running.device, ", ".join(running.addresses))
-    console.print(table)
+    rows = [(g.name, g.pid or "gone", g.device, g.addresses) for g in found]
+    print_table(("Name", "PID", "Device", "Addresses"), rows)

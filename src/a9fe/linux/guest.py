@@ -91,14 +91,19 @@ def _check(guest: Guest) -> None:
         raise InvalidInput("name", guest.name, "letters, digits, '.', '_' and '-', at most 63")
     if guest.client not in CLIENTS:
         raise InvalidInput("--client", guest.client, f"one of {', '.join(CLIENTS)}")
-    for program in ("ip", "nsenter", "unshare", *CLIENTS[guest.client][:1]):
-        programs.find(program)
+    require_programs(guest.client)
     if guest.name in names():
         if find(guest.name).pid:
             raise A9feError(
                 f"guest {guest.name}: is running already; a9fe guest stop {guest.name}"
             )
         stop(guest.name)
+
+
+def require_programs(client: str) -> None:
+    """Refuse if a program that a guest with this client needs is not installed."""
+    for program in ("ip", "nsenter", "unshare", *CLIENTS[client][:1]):
+        programs.find(program)
 
 
 def _await_bridge(tap: taps.Tap) -> None:
