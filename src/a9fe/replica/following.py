@@ -23,6 +23,7 @@ from a9fe.runtime.tasks import Backoff, jittered
 log = structlog.get_logger()
 
 BACKOFF = Backoff(first=0.2, ceiling=5.0)
+UNUSUAL = 4  # failures in a row, some 2 s: more than starting beside the server explains
 
 
 class Feed(Protocol):
@@ -56,7 +57,7 @@ async def follow(
     replica: Replica, connect: Feed, clock: Clock, backoff: Backoff = BACKOFF
 ) -> None:
     """Follow for ever; cancel it to stop. A broken stream is logged and connected again."""
-    failures, said = 0, ""
+    failures = 0
     while True:
         try:
             await _follow_once(replica, connect, clock)
@@ -69,9 +70,8 @@ async def follow(
             replica.lost(clock.now())
         failures = 1 if was_synced else failures + 1
         delay = jittered(backoff, failures)
-        say = log.warning if failures == 1 or reason != said else log.debug
+        say = log.warning if was_synced or failures == UNUSUAL else log.debug
         say("change feed lost", reason=reason, again_in=round(delay, 2))
-        said = reason
         await asyncio.sleep(delay)
 
 

@@ -179,7 +179,7 @@ def _derive(values: dict[str, Any], sources: dict[str, str]) -> None:
     """Fill what was left to follow from other options. The secret is runtime.secret's."""
     derived = {
         "server_url": f"http://{_in_url(values['bind_host'])}:{values['bind_port']}",
-        "database_connection": f"sqlite:///{values['state_path']}/a9fe.db",
+        "database_connection": f"sqlite:///{values['state_path']}/server/a9fe.db",
         "host": socket.gethostname(),
         "metadata_proxy_socket": os.path.join(values["run_path"], "metadata_proxy"),
     }

@@ -14,9 +14,11 @@ from typing import Any, TextIO
 
 import structlog
 
+from a9fe.runtime import readiness
 from a9fe.runtime.errors import StartError
 
 EventDict = MutableMapping[str, Any]
+READY = "ready"  # the event that each process logs once it serves; it is told to who waits
 PLAIN = re.compile(r"[!#-<>-\[\]-~]+")  # printable ASCII without blank, quote, = and backslash
 # Libraries that would repeat at info what we log ourselves.
 QUIET = ("httpx", "httpcore", "uvicorn.access", "alembic", "asyncio", "pyroute2")
@@ -109,7 +111,14 @@ def configure(
 def _rendered(
     renderer: Callable[[str, EventDict], str], process: str
 ) -> Callable[[Any, str, EventDict], str]:
-    return lambda _logger, _method, event: renderer(process, event)
+    def render(_logger: object, _method: str, event: EventDict) -> str:
+        ready = event.get("event") == READY
+        line = renderer(process, event)
+        if ready:
+            readiness.tell_ready()
+        return line
+
+    return render
 
 
 def _open(log_dir: str, process: str) -> TextIO:

@@ -1,0 +1,50 @@
+"""`a9fe config`: every option with its value and where that came from."""
+
+import dataclasses
+
+import click
+
+from a9fe.cli.flags import settings, settings_flags
+from a9fe.cli.output import print_json, print_table
+from a9fe.cli.resource import json_flag
+from a9fe.runtime.config import Config
+from a9fe.runtime.options import OPTIONS, Option
+from a9fe.runtime.secret import path_of
+from a9fe.runtime.values import Value
+
+MASK = "***"
+
+
+@click.command()
+@json_flag
+@settings_flags
+def config(*, as_json: bool) -> None:
+    """Print every option, its value, and where that came from.
+
+    Later ones win: default, /etc/a9fe/a9fe.toml, A9FE_* variables, flags. Secrets are masked.
+
+    \b
+    a9fe config
+    A9FE_FORCE_METADATA=yes a9fe config --json
+    """
+    found = settings()
+    rows = [(o, *_shown(o, found)) for o in OPTIONS]
+    if as_json:
+        print_json({o.name: {"value": value, "source": source} for o, value, source in rows})
+        return
+    cells = [(o.section, o.name, _text(value), source, o.help) for o, value, source in rows]
+    print_table(("Section", "Option", "Value", "Source", "Meaning"), cells)
+
+
+def _shown(option: Option, found: Config) -> tuple[Value, str]:
+    value = dataclasses.asdict(found)[option.name]
+    source = found.sources[option.name]
+    if option.name == "metadata_proxy_shared_secret" and not value:
+        return MASK, str(path_of(found))
+    return (MASK if option.secret and source != "derived" else value), source
+
+
+def _text(value: Value) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return ", ".join(value) if isinstance(value, tuple) else str(value)

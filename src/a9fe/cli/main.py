@@ -1,0 +1,131 @@
+"""`a9fe`: the table of commands, and the one place where errors become a line and an exit code.
+
+Commands are imported when they are called, so that a process holds only its own rooms.
+"""
+
+import importlib
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any
+
+import click
+
+from a9fe.cli.flags import settings, settings_flags
+from a9fe.model.errors import A9feError
+from a9fe.runtime.errors import ConfigError
+
+FAILED, USAGE, INTERRUPTED = 1, 2, 130
+CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+
+# Name: the module and attribute of the command, in the order of --help.
+COMMANDS = {
+    "up": "a9fe.cli.up:up",
+    "clean": "a9fe.cli.clean:clean",
+    "config": "a9fe.cli.config:config",
+    "network": "a9fe.cli.network:network",
+    "subnet": "a9fe.cli.network:subnet",
+    "port": "a9fe.cli.port:port",
+    "router": "a9fe.cli.router:router",
+    "agent": "a9fe.cli.agent:agent",
+    "vm": "a9fe.cli.vm:vm",
+    "guest": "a9fe.cli.guest:guest",
+    "server": "a9fe.cli.process:server",
+    "l3-agent": "a9fe.cli.process:l3_agent",
+    "dhcp-agent": "a9fe.cli.process:dhcp_agent",
+    "metadata-proxy": "a9fe.cli.process:metadata_proxy",
+    "metadata-agent": "a9fe.cli.process:metadata_agent",
+    "metadata-service": "a9fe.cli.process:metadata_service",
+    "ns-metadata-proxy": "a9fe.cli.ns_metadata_proxy:ns_metadata_proxy",
+}
+
+
+class Root(click.Group):
+    """The group of all commands."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """In the order of the table."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the command."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, attribute = COMMANDS[cmd_name].partition(":")
+        command = getattr(importlib.import_module(module), attribute)
+        if not isinstance(command, click.Command):
+            raise TypeError(f"{COMMANDS[cmd_name]} is no command")
+        return command
+
+    def main(self, args: Sequence[str] | None = None, *_: Any, **extra: Any) -> Any:  # noqa: ANN401 - click's signature
+        """Run, and exit with 0, 1 for an error, 2 for wrong usage."""
+        extra |= {"prog_name": "a9fe", "standalone_mode": False}
+        sys.exit(_guarded(lambda: super(Root, self).main(args, **extra), args))
+
+
+def _guarded(call: Any, args: Sequence[str] | None) -> int:  # noqa: ANN401 - returns what click does
+    """The exit code of `call`, with errors said on stderr."""
+    try:
+        code = call()
+    except click.UsageError as error:
+        return _say(_usage(error), USAGE)
+    except click.ClickException as error:
+        return _say(error.format_message(), error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        return INTERRUPTED
+    except BrokenPipeError:
+        return _pipe_closed()
+    except A9feError as error:
+        _trace_if_debugging(args)
+        return _say(str(error), FAILED)
+    except Exception as error:  # noqa: BLE001 - no traceback to a person, whatever happens
+        shown = _trace_if_debugging(args)
+        hint = "" if shown else "; --debug shows where"
+        return _say(f"a defect of a9fe: {type(error).__name__}: {error}{hint}", FAILED)
+    return code if isinstance(code, int) else 0
+
+
+def _usage(error: click.UsageError) -> str:
+    path = error.ctx.command_path if error.ctx else "a9fe"
+    return f"{error.format_message()} (see {path} --help)"
+
+
+def _say(message: str, code: int) -> int:
+    line = " ".join(message.split())
+    click.echo(f"a9fe: error: {line}", err=True)
+    return code
+
+
+def _pipe_closed() -> int:
+    """The reader went away, as `head` does: no more output, also not at exit."""
+    with suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return FAILED
+
+
+def _trace_if_debugging(args: Sequence[str] | None) -> bool:
+    wanted = "--debug" in (sys.argv[1:] if args is None else args)
+    if wanted:
+        click.echo(traceback.format_exc(), err=True)
+    return wanted
+
+
+@click.command(cls=Root, context_settings=CONTEXT)
+@click.version_option(package_name="a9fe", message="a9fe %(version)s")
+@settings_flags
+@click.pass_context
+def main(context: click.Context) -> None:
+    """Every VM on your Linux networks reads its own metadata at http://169.254.169.254.
+
+    \b
+    sudo a9fe up
+    a9fe network create lab --subnet 10.1.0.0/24
+    a9fe vm create web1 --network lab --ssh-key ~/.ssh/id_ed25519.pub
+    a9fe vm boot web1
+
+    Every option of `a9fe config` is a flag here, on `up` and on each process, save secrets.
+    """
+    with suppress(ConfigError):  # said by the command that needs it; --help must work without
+        context.obj = settings(context)

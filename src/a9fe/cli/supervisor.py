@@ -1,0 +1,142 @@
+"""Keeping the processes running, and knowing when they are ready."""
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import structlog
+
+from a9fe.cli.processes import Process
+from a9fe.linux import privileges
+from a9fe.linux import process as processes
+from a9fe.runtime import readiness
+from a9fe.runtime.config import Config
+from a9fe.runtime.options import BY_NAME
+from a9fe.runtime.tasks import Backoff, jittered
+
+log = structlog.get_logger()
+
+RESTART = Backoff(first=0.2, ceiling=5.0)
+STABLE = 10.0  # s: who ran so long has not failed at its start
+CRASH_LOOP = 3  # failures in a row after which we say that it will not get well by itself
+READY_WITHIN = 30.0  # s: starting takes about one
+
+
+class Supervised:
+    """One process: started, watched, started again. `ready` is set while it serves."""
+
+    def __init__(self, process: Process, config: Config, flags: Sequence[str]) -> None:
+        """`flags` give it the configuration that we have."""
+        self.process = process
+        self.pid = 0
+        self.ready = asyncio.Event()
+        self._run_path = config.run_path
+        self._user = process.user(config)
+        self._flags = tuple(flags)
+
+    def end_orphan(self) -> None:
+        """End what a killed `a9fe up` left running, if its own death has not ended it yet."""
+        try:
+            pid = int(self._pid_file.read_text())
+        except (FileNotFoundError, ValueError):
+            return
+        if processes.end(pid, self._is_ours):
+            log.info("ended what a former a9fe up left", child=self.process.name, pid=pid)
+
+    async def keep(self) -> None:
+        """Run it for ever; cancel this to stop it."""
+        failures = 0
+        with self._notifications() as notified:
+            asyncio.get_running_loop().add_reader(notified, self._hear, notified)
+            while True:
+                began = time.monotonic()
+                status = await self._run_once()
+                failures = 1 if time.monotonic() - began > STABLE else failures + 1
+                delay = jittered(RESTART, failures)
+                self._say_ended(status, failures, delay)
+                await asyncio.sleep(delay)
+
+    async def _run_once(self) -> int:
+        child = await processes.start(self._program())
+        self.pid = child.pid
+        self._pid_file.write_text(f"{child.pid}\n")
+        try:
+            return await child.wait()
+        except asyncio.CancelledError:
+            await child.stop()
+            raise
+        finally:
+            self.ready.clear()
+            self._pid_file.unlink(missing_ok=True)
+
+    def _say_ended(self, status: int, failures: int, delay: float) -> None:
+        name, how = self.process.name, described(status)
+        log.error("process ended", child=name, how=how, again_in=round(delay, 2))
+        if failures == CRASH_LOOP:
+            log.error(
+                "process does not stay up: see its own lines above for the reason",
+                child=name,
+                times_in_a_row=failures,
+                how=how,
+            )
+
+    def _program(self) -> processes.Program:
+        env = {readiness.VARIABLE: self._notify_path}
+        if not self.process.secret:
+            env |= {o.variable: "" for o in (BY_NAME["metadata_proxy_shared_secret"],)}
+        return processes.Program(name=self.process.name, argv=self._argv, env=env)
+
+    @property
+    def _argv(self) -> tuple[str, ...]:
+        # -P: what lies in the current directory is nothing to import from as root
+        return (sys.executable, "-P", "-m", "a9fe", self.process.name, *self._flags)
+
+    def _is_ours(self, pid: int) -> bool:
+        return processes.command_line(pid)[1:5] == ("-P", "-m", "a9fe", self.process.name)
+
+    @property
+    def _pid_file(self) -> Path:
+        return Path(self._run_path) / f"{self.process.name}.pid"
+
+    @property
+    def _notify_path(self) -> str:
+        return str(Path(self._run_path) / f"{self.process.name}.notify")
+
+    def _notifications(self) -> socket.socket:
+        """Where the process, as its user, says that it is ready."""
+        Path(self._notify_path).unlink(missing_ok=True)
+        receiver = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+        receiver.bind(self._notify_path)
+        os.chmod(self._notify_path, 0o600)
+        user = privileges.find_user(self._user)
+        os.chown(self._notify_path, user.pw_uid, user.pw_gid)
+        return receiver
+
+    def _hear(self, receiver: socket.socket) -> None:
+        with suppress(BlockingIOError):
+            if b"READY=1" in receiver.recv(4096).split(b"\n"):
+                self.ready.set()
+
+
+def described(status: int) -> str:
+    """An exit status as a person says it."""
+    if status >= 0:
+        return f"exit status {status}"
+    return f"killed by {signal.Signals(-status).name}"
+
+
+async def all_ready(supervised: Sequence[Supervised], within: float = READY_WITHIN) -> bool:
+    """Wait until every process is ready; False if one still is not."""
+    try:
+        async with asyncio.timeout(within):
+            for one in supervised:
+                await one.ready.wait()
+    except TimeoutError:
+        return False
+    return True

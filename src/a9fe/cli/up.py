@@ -1,0 +1,136 @@
+"""`a9fe up`: all processes, supervised, one log stream."""
+
+import asyncio
+import os
+import socket
+from collections.abc import Sequence
+from contextlib import ExitStack
+
+import click
+import structlog
+
+from a9fe.cli.flags import given_flags, settings, settings_flags
+from a9fe.cli.output import print_table
+from a9fe.cli.process import prepare
+from a9fe.cli.processes import PROCESSES
+from a9fe.cli.supervisor import Supervised, all_ready
+from a9fe.linux import privileges, programs
+from a9fe.linux.lock import StateLock
+from a9fe.runtime import directories, logging, secret, tasks
+from a9fe.runtime.config import Config
+from a9fe.runtime.errors import StartError
+from a9fe.runtime.options import BY_NAME
+
+log = structlog.get_logger()
+
+NEEDED = ("ip", "iptables-save", "iptables-restore", "dnsmasq", "nft")
+LOCK = "lock"
+
+
+@click.command()
+@settings_flags
+@click.pass_context
+def up(context: click.Context) -> None:
+    """Run all processes of a9fe until Ctrl-C or SIGTERM.
+
+    They are restarted if they die. One log stream on stderr has the process's name on each line;
+    when all are ready, a table on stdout says what listens where. Ending it stops the processes
+    and leaves namespaces and DHCP in place; `a9fe clean` removes those. State is SQLite in
+    --state-path, with the shared secret that the first start makes.
+
+    \b
+    sudo a9fe up
+    sudo a9fe up --state-path /srv/a9fe --bind-port 19696 --debug
+    """
+    privileges.require_root("a9fe up")
+    config = settings(context)
+    logging.configure(
+        "up",
+        debug=config.debug,
+        json=config.log_format == "json",
+        log_dir=config.log_dir or None,
+    )
+    make_directories(config)
+    with ExitStack() as locks:
+        hold(locks, config)
+        supervised = [Supervised(p, config, given_flags(context)) for p in PROCESSES]
+        for one in supervised:
+            one.end_orphan()
+        check_ready_to_start(config)
+        set_up(config)
+        tasks.run(lambda: _supervise(supervised, config))
+    log.info("stopped; namespaces and DHCP stay, `a9fe clean` removes them")
+
+
+def make_directories(config: Config) -> None:
+    """State and run path, which users of ours can get to. Raises StartError."""
+    directories.ensure("state_path", config.state_path, directories.STATE_MODE)
+    directories.ensure("run_path", config.run_path, directories.RUN_MODE)
+    directories.check_passable("state_path", config.state_path)
+    directories.check_passable("run_path", config.run_path)
+
+
+def hold(locks: ExitStack, config: Config) -> None:
+    """Be the only one on this state and these sockets. Raises AlreadyRunning."""
+    for path in dict.fromkeys((config.state_path, config.run_path)):
+        locks.enter_context(StateLock(os.path.join(path, LOCK)))
+
+
+def check_ready_to_start(config: Config) -> None:
+    """See that programs are there and ports are free. Changes nothing."""
+    for program in NEEDED:
+        programs.find(program)
+    check_port_free("bind", config.bind_host, config.bind_port)
+    check_port_free("metadata_listen", config.metadata_listen, config.metadata_listen_port)
+
+
+def check_port_free(option: str, host: str, port: int) -> None:
+    """Raises StartError, naming the port, unless we could listen there."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+            probe.listen(1)
+        except OSError as error:
+            flag = BY_NAME[f"{option}_port"].flag
+            raise StartError(
+                f"{option}_port: cannot listen on port {port} of {host} ({error.strerror}),"
+                f" expected a free one: end who has it (ss -ltnp), or choose with {flag}"
+            ) from error
+
+
+def set_up(config: Config) -> None:
+    """Users, their directories, and the secret."""
+    for process in PROCESSES:
+        privileges.ensure_user(process.user(config))
+        prepare(process, config)
+    secret.ensure(config)
+
+
+async def _supervise(supervised: Sequence[Supervised], config: Config) -> None:
+    async with asyncio.TaskGroup() as group:
+        for one in supervised:
+            group.create_task(one.keep())
+        group.create_task(_announce(supervised, config))
+
+
+async def _announce(supervised: Sequence[Supervised], config: Config) -> None:
+    """Say what listens where, once; and who does not serve."""
+    ready = await all_ready(supervised)
+    rows = [
+        (
+            one.process.name,
+            one.pid or "",
+            one.process.user(config),
+            one.process.listens(config),
+            "ready" if one.ready.is_set() else "not ready",
+        )
+        for one in supervised
+    ]
+    print_table(("Process", "PID", "User", "Listens on", "State"), rows)
+    if ready:
+        log.info(logging.READY, state_path=config.state_path, run_path=config.run_path)
+    else:
+        late = ", ".join(one.process.name for one in supervised if not one.ready.is_set())
+        log.error("not all processes became ready; still trying", missing=late)

@@ -1,0 +1,180 @@
+"""`a9fe vm`: the records of VMs that something else boots."""
+
+import base64
+from pathlib import Path
+from typing import Any
+
+import click
+
+from a9fe.api_client import ApiClient
+from a9fe.api_client.client import Document, Documents
+from a9fe.cli import resource
+from a9fe.cli.boot import boot
+from a9fe.cli.boot_lines import Nic, libvirt_lines, qemu_lines
+from a9fe.cli.flags import client_flags
+from a9fe.cli.output import print_json, print_table
+from a9fe.cli.port import addresses
+from a9fe.model.errors import A9feError, InvalidInput
+from a9fe.plan import names
+
+USER_DATA_MAX = 65535  # bytes in base64, as Nova
+KEY_MAX = 65536  # bytes: the largest RSA keys take 4 KiB
+
+
+@click.group()
+def vm() -> None:
+    """VMs: what they may read, and how to boot them.
+
+    \b
+    a9fe vm create web1 --network lab --ssh-key ~/.ssh/id_ed25519.pub --user-data cloud.yaml
+    a9fe vm boot web1
+    """
+
+
+vm.add_command(boot)
+
+
+def _rows(api: ApiClient, found: Documents) -> list[tuple[object, ...]]:
+    at: dict[str, list[str]] = {}
+    for port in api.list("ports"):
+        at.setdefault(port["device_id"], []).extend(addresses(port))
+    return [(i["id"], i["name"], at.get(i["id"], []), i.get("project_id")) for i in found]
+
+
+VM = resource.Kind(
+    word="vm",
+    collection="instances",
+    columns=("ID", "Name", "Addresses", "Project"),
+    rows=_rows,
+    find=resource.by_name("instances"),
+)
+resource.add_list(vm, VM)
+resource.add_show(vm, VM)
+resource.add_delete(vm, VM)
+
+
+@vm.command("create")
+@click.argument("name")
+@click.option("--network", "networks", multiple=True, help="Network; may be repeated.")
+@click.option("--port", "ports", multiple=True, help="Port that is there; may be repeated.")
+@click.option(
+    "--fixed-ip",
+    "fixed_ips",
+    multiple=True,
+    metavar="IP",
+    help="Address on the first --network; repeated, on the second, and so on.  [made]",
+)
+@click.option(
+    "--ssh-key",
+    "ssh_keys",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Public key; may be repeated.",
+)
+@click.option("--user-data", type=click.Path(path_type=Path), metavar="FILE", help="User data.")
+@click.option(
+    "--meta",
+    "metadata",
+    multiple=True,
+    metavar="NAME=VALUE",
+    callback=resource.pairs,
+    help="Metadata; may be repeated.",
+)
+@click.option("--flavor", default="", help="What it is said to be, in the EC2 tree.")
+@click.option("--image", default="", help="What it is said to run, in the EC2 tree.")
+@click.option("--availability-zone", metavar="ZONE", help="Its zone.")
+@click.option("--project", "project_id", metavar="ID", help="Project that owns it.")
+@resource.json_flag
+@client_flags
+def create(*, as_json: bool, **given: Any) -> None:  # noqa: ANN401 - click's options
+    """Record the VM NAME, with a port on each network, and say how to boot it.
+
+    \b
+    a9fe vm create web1 --network lab --ssh-key ~/.ssh/id_ed25519.pub --user-data cloud.yaml
+    a9fe vm create db1 --network lab --fixed-ip 10.1.0.20 --meta role=db
+    """
+    if not (given["networks"] or given["ports"]):
+        raise click.UsageError("expected --network or --port")
+    if len(given["fixed_ips"]) > len(given["networks"]):
+        raise click.UsageError("--fixed-ip: expected no more of them than of --network")
+    attributes = _attributes(given)
+    with resource.connect() as api:
+        attributes["networks"] = _wanted(api, given)
+        made = api.create("instances", attributes)
+        nics = [_nic(api, port) for port in made["ports"]]
+    if as_json:
+        print_json(made)
+    else:
+        _print_made(made, nics)
+
+
+def _attributes(given: dict[str, Any]) -> Document:
+    attributes: Document = {name: given[name] for name in ("name", "metadata", "flavor", "image")}
+    attributes["keypairs"] = [_keypair(path) for path in given["ssh_keys"]]
+    if given["user_data"] is not None:
+        attributes["user_data"] = _user_data(given["user_data"])
+    for name in ("availability_zone", "project_id"):
+        if given[name] is not None:
+            attributes[name] = given[name]
+    return attributes
+
+
+def _wanted(api: ApiClient, given: dict[str, Any]) -> Documents:
+    wanted: Documents = [{"uuid": api.find("networks", n)["id"]} for n in given["networks"]]
+    for network, ip in zip(wanted, given["fixed_ips"], strict=False):
+        network["fixed_ip"] = ip
+    return wanted + [{"port": api.find("ports", p)["id"]} for p in given["ports"]]
+
+
+def _read(option: str, path: Path, limit: int, expected: str) -> bytes:
+    try:
+        with path.expanduser().open("rb") as file:
+            content = file.read(limit + 1)
+    except OSError as error:
+        raise A9feError(
+            f"--{option}: cannot read {path}: {error.strerror}, expected {expected}"
+        ) from error
+    if len(content) > limit:
+        raise InvalidInput(f"--{option}", str(path), f"{expected} of at most {limit} bytes")
+    return content
+
+
+def _user_data(path: Path) -> str:
+    limit = USER_DATA_MAX // 4 * 3
+    content = _read("user-data", path, limit, "a file")
+    return base64.b64encode(content).decode("ascii")
+
+
+def _keypair(path: Path) -> Document:
+    """Named by the key's comment, or its file."""
+    expected = "a public key in OpenSSH form"
+    text = _read("ssh-key", path, KEY_MAX, expected).decode("utf-8", "replace").strip()
+    words = text.split(None, 2)
+    if "PRIVATE KEY" in text or len(words) < 2 or "\n" in text:
+        raise InvalidInput("--ssh-key", str(path), f"{expected}: one line, type and key")
+    name = words[2] if len(words) > 2 else path.name.removesuffix(".pub")
+    return {"name": name, "public_key": text, "type": "ssh"}
+
+
+def _nic(api: ApiClient, port: Document) -> Nic:
+    return Nic(
+        port_id=port["id"],
+        mac=port["mac_address"],
+        addresses=tuple(addresses(port)),
+        tap=names.outer_device(port["id"]),
+        bridge=names.bridge(port["network_id"]),
+        mtu=api.show("networks", port["network_id"])["mtu"],
+    )
+
+
+def _print_made(made: Document, nics: list[Nic]) -> None:
+    click.echo(f"vm {made['name']}: {made['id']}")
+    print_table(
+        ("Port", "MAC", "Addresses", "Bridge", "Tap"),
+        [(nic.port_id, nic.mac, nic.addresses, nic.bridge, nic.tap) for nic in nics],
+    )
+    click.echo("\nTo boot it with QEMU, as root (or: a9fe vm boot NAME):\n")
+    click.echo("\n".join(qemu_lines(made["id"], nics)))
+    click.echo("\nTo boot it with libvirt, in its domain's XML:\n")
+    click.echo("\n".join(libvirt_lines(made["id"], nics)))
