@@ -1,0 +1,219 @@
+"""Heads of requests and answers, parsed whole by llhttp (httptools), then checked once more.
+
+A head is parsed only when its last byte is there, so nothing is decided on half of one. llhttp
+refuses bare CR and LF, obs-fold, NUL, bad names and unclear lengths; what it lets through and two
+servers could read differently (second Host, blanks in the request line, RTSP) is refused here.
+"""
+
+import re
+from typing import Any, NamedTuple
+
+import httptools
+
+from a9fe.wire.message import Headers
+from a9fe.wire.refusals import Refusal
+from a9fe.wire.trusted import HOP_BY_HOP
+
+CHUNKED = -1  # length of a body that says itself where it ends
+UNTIL_CLOSE = -2  # length of an answer that ends with its connection
+MAX_LENGTH_DIGITS = 15  # far beyond every limit, and below where integers overflow anywhere
+
+_BLANK = 0x20
+_BLANKS = b" \t"
+_NEW = b" HTTP/1.1\r\n"
+_OLD = b" HTTP/1.0\r\n"
+_ONLY_ONCE = (b"host", b"content-length", b"transfer-encoding", b"expect")
+_LENGTH = re.compile(rb"[0-9]{1,%d}" % MAX_LENGTH_DIGITS)
+_HOST = re.compile(rb"[0-9A-Za-z.\-_~!$&'()*+,;=%:\[\]]*")  # RFC 3986: reg-name, IP literal, port
+_ABSOLUTE = re.compile(rb"(?i:https?)://([^/?@]+)(.*)", re.DOTALL)
+
+
+class BadMessage(Exception):
+    """A message that is not served. `refusal` says how, `detail` why, for the operator."""
+
+    def __init__(self, refusal: Refusal, detail: str) -> None:
+        """`detail` is ours, never the sender's bytes."""
+        super().__init__(detail)
+        self.refusal = refusal
+        self.detail = detail
+
+
+class RequestHead(NamedTuple):
+    """A request without its body. `length` in bytes, or CHUNKED. Names are lower-case.
+
+    `old` is HTTP/1.0. `expects` a 100 (Continue) before it sends its body. A tuple, as one is
+    made for every request and a frozen dataclass costs three times as much.
+    """
+
+    method: bytes
+    target: bytes
+    headers: Headers
+    length: int
+    keep_alive: bool
+    old: bool
+    expects: bool
+
+
+class AnswerHead(NamedTuple):
+    """An answer without its body. `length` in bytes, CHUNKED or UNTIL_CLOSE.
+
+    `headers` are the end-to-end ones, names as sent; to a HEAD with Content-Length among them,
+    which then tells what a GET would give.
+    """
+
+    status: int
+    reason: bytes
+    headers: Headers
+    length: int
+    keep_alive: bool
+
+
+class _Collector:
+    """What httptools calls back; keep-alive must be asked for while it calls."""
+
+    __slots__ = ("headers", "keep_alive", "parser", "reason", "target")
+
+    parser: Any  # httptools has no types
+
+    def __init__(self) -> None:
+        self.headers: list[tuple[bytes, bytes]] = []
+        self.target = b""
+        self.reason = b""
+        self.keep_alive = False
+
+    def on_url(self, url: bytes) -> None:
+        self.target += url
+
+    def on_status(self, reason: bytes) -> None:
+        self.reason += reason
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self.headers.append((name, value.rstrip(_BLANKS)))
+
+    def on_headers_complete(self) -> None:
+        self.keep_alive = self.parser.should_keep_alive()
+
+
+def parse_request(head: bytes, max_headers: int) -> RequestHead:
+    """Read a request head, blank line included. Raises BadMessage."""
+    seen = _Collector()
+    seen.parser = parser = httptools.HttpRequestParser(seen)
+    try:
+        parser.feed_data(head)
+    except httptools.HttpParserUpgrade:
+        pass  # we speak no other protocol: the request is served, the offer ignored
+    except httptools.HttpParserError as error:
+        raise BadMessage(Refusal.MALFORMED, str(error)) from error
+    if len(seen.headers) > max_headers:
+        raise BadMessage(Refusal.HEAD_TOO_LARGE, f"more than {max_headers} headers")
+    method, target = parser.get_method(), seen.target
+    old = _is_old(head, method, target)
+    headers = tuple([(name.lower(), value) for name, value in seen.headers])
+    fields = _single(headers)
+    host = fields.get(b"host")
+    if host is None and not old:
+        raise BadMessage(Refusal.MALFORMED, "no Host header")
+    if host and not _HOST.fullmatch(host):
+        raise BadMessage(Refusal.MALFORMED, "Host is no host")
+    length = _stated_length(fields)
+    if length == CHUNKED and old:
+        raise BadMessage(Refusal.MALFORMED, "Transfer-Encoding in HTTP/1.0")
+    if not target.startswith(b"/") or b"#" in target:
+        target, headers = _origin_form(method, target, headers)
+    return RequestHead(
+        method,
+        target,
+        headers,
+        length or 0,
+        seen.keep_alive,
+        old,
+        b"expect" in fields and not old and fields[b"expect"].lower() == b"100-continue",
+    )
+
+
+def _is_old(head: bytes, method: bytes, target: bytes) -> bool:
+    """Whether it is HTTP/1.0. The request line must be of these parts, to the byte."""
+    at = len(method) + 1
+    version = at + len(target)
+    if head.startswith(target, at) and head[at - 1] == _BLANK:
+        if head.startswith(_NEW, version):
+            return False
+        if head.startswith(_OLD, version):
+            return True
+    raise BadMessage(Refusal.MALFORMED, "request line is not METHOD TARGET HTTP/1.x")
+
+
+def _single(headers: Headers) -> dict[bytes, bytes]:
+    """The headers by name; those that must not be doubled are not. Names are lower-case."""
+    fields = dict(headers)
+    if len(fields) != len(headers):
+        names = [name for name, _ in headers]
+        for name in _ONLY_ONCE:
+            if names.count(name) > 1:
+                raise BadMessage(Refusal.MALFORMED, f"more than one {name.decode()}")
+    return fields
+
+
+def _origin_form(method: bytes, target: bytes, headers: Headers) -> tuple[bytes, Headers]:
+    """RFC 9112 section 3.2: `*` for OPTIONS, or of a whole URL its path and its host."""
+    if target == b"*" and method == b"OPTIONS":
+        return target, headers
+    whole = _ABSOLUTE.fullmatch(target)
+    if whole is None or not _HOST.fullmatch(whole[1]):
+        raise BadMessage(Refusal.MALFORMED, "request target is no path, or has a fragment")
+    path = whole[2] if whole[2].startswith(b"/") else b"/" + whole[2]
+    rest = tuple([pair for pair in headers if pair[0] != b"host"])
+    return path, ((b"host", whole[1]), *rest)
+
+
+def _stated_length(fields: dict[bytes, bytes]) -> int | None:
+    """What the headers say of the body's length, None if nothing."""
+    length, coding = fields.get(b"content-length"), fields.get(b"transfer-encoding")
+    if coding is not None:
+        if length is not None or coding.lower() != b"chunked":
+            raise BadMessage(Refusal.MALFORMED, "Transfer-Encoding other than `chunked` alone")
+        return CHUNKED
+    if length is None:
+        return None
+    if not _LENGTH.fullmatch(length):
+        raise BadMessage(Refusal.MALFORMED, "Content-Length is not one number")
+    return int(length)
+
+
+def parse_answer(head: bytes, *, bodiless: bool) -> AnswerHead:
+    """Read an answer head, blank line included. Raises BadMessage.
+
+    `bodiless` where the request was a HEAD: then the length stated is that of a GET.
+    """
+    seen = _Collector()
+    seen.parser = parser = httptools.HttpResponseParser(seen)
+    try:
+        parser.feed_data(head)
+    except httptools.HttpParserUpgrade as error:
+        raise BadMessage(Refusal.UPSTREAM_BROKEN, "it wants another protocol") from error
+    except httptools.HttpParserError as error:
+        raise BadMessage(Refusal.UPSTREAM_BROKEN, str(error)) from error
+    status: int = parser.get_status_code()
+    headers = tuple([(name.lower(), value) for name, value in seen.headers])
+    fields = _single(headers)
+    length = _stated_length(fields)
+    if bodiless or status < 200 or status in (204, 304):
+        length = 0
+    gone = _gone(headers) if b"connection" in fields else HOP_BY_HOP
+    if bodiless:
+        gone -= {b"content-length"}
+    return AnswerHead(
+        status,
+        seen.reason,
+        tuple([pair for pair in seen.headers if pair[0].lower() not in gone]),
+        UNTIL_CLOSE if length is None else length,
+        seen.keep_alive and length is not None,
+    )
+
+
+def _gone(headers: Headers) -> frozenset[bytes]:
+    """What concerns one connection only, that which Connection lists included."""
+    lists = [value for name, value in headers if name == b"connection"]
+    return HOP_BY_HOP.union(
+        token.strip().lower() for value in lists for token in value.split(b",")
+    )

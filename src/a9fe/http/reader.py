@@ -1,0 +1,143 @@
+"""Bytes in, whole requests out: the reading half of a connection, without its socket.
+
+However the bytes are cut, the requests are the same.
+"""
+
+import re
+from enum import Enum
+from functools import lru_cache
+
+from a9fe.http.framing import ChunkedBody, FixedBody
+from a9fe.http.head import CHUNKED, BadMessage, RequestHead, parse_request
+from a9fe.wire.limits import Limits
+from a9fe.wire.refusals import Refusal
+from a9fe.wire.trusted import REQUEST_ID
+
+_END = b"\r\n\r\n"
+_BARE_LF = re.compile(rb"(?<!\r)\n")
+
+# Guests send the same few heads over and over; parsing is pure, so it may be remembered. What a
+# hop of ours sends carries an id and never comes again.
+REMEMBERED_HEADS = 512
+REMEMBERED_BYTES = 1024  # of one head: half a megabyte in all
+_parse_remembered = lru_cache(maxsize=REMEMBERED_HEADS)(parse_request)
+
+Incoming = tuple[RequestHead, bytes]  # a request's head and its whole body
+
+
+class Reading(Enum):
+    """What the reader waits for."""
+
+    NOTHING = "nothing"  # between requests
+    HEAD = "head"
+    BODY = "body"
+
+
+class RequestReader:
+    """Collects what arrives and cuts whole requests off its front."""
+
+    __slots__ = ("_blank", "_body", "_buffer", "_head", "_limits", "_searched")
+
+    def __init__(self, limits: Limits) -> None:
+        """`limits` bound what is collected; the caller bounds what is read ahead."""
+        self._limits = limits
+        self._buffer = bytearray()
+        self._searched = 0
+        self._blank = False  # a blank line was skipped before the request that is read
+        self._head: RequestHead | None = None
+        self._body: FixedBody | ChunkedBody | None = None
+
+    @property
+    def buffered(self) -> int:
+        """Bytes that no request has taken yet."""
+        return len(self._buffer)
+
+    @property
+    def reading(self) -> Reading:
+        """What is waited for."""
+        if self._head is not None:
+            return Reading.BODY
+        return Reading.HEAD if self._buffer else Reading.NOTHING
+
+    @property
+    def awaits_continue(self) -> bool:
+        """Whether the sender holds its body back until it is told to continue."""
+        return self._head is not None and self._head.expects and not self._buffer
+
+    def feed(self, data: bytes) -> None:
+        """Take what arrived."""
+        self._buffer += data
+
+    def whole(self, data: bytes) -> Incoming | None:
+        """The fast path: `data` as one whole bodiless request; None where it is anything else.
+
+        Raises BadMessage.
+        """
+        if self._buffer or self._head is not None or data.find(_END) != len(data) - len(_END):
+            return None
+        if len(data) > self._limits.head_bytes or data.startswith(b"\r\n"):
+            return None
+        repeats = len(data) <= REMEMBERED_BYTES and REQUEST_ID not in data
+        parse = _parse_remembered if repeats else parse_request
+        head = parse(data, self._limits.headers)
+        return (head, b"") if head.length == 0 else None
+
+    def next(self) -> Incoming | None:
+        """The next whole request, None until more arrives. Raises BadMessage, then is done."""
+        if self._head is None:
+            data = self._take_head()
+            if data is None:
+                return None
+            head = parse_request(data, self._limits.headers)
+            if head.length == 0:
+                return head, b""
+            self._begin_body(head)
+        assert self._head is not None
+        assert self._body is not None
+        if not self._body.take(self._buffer):
+            return None
+        whole = self._head, bytes(self._body.data)
+        self._head = self._body = None
+        return whole
+
+    def _take_head(self) -> bytes | None:
+        buffer = self._buffer
+        if buffer.startswith(b"\r\n"):
+            self._skip_blank_line()
+        end = buffer.find(_END, max(0, self._searched - len(_END)))
+        limit = self._limits.head_bytes
+        if end < 0:
+            self._check_unfinished(limit)
+            return None
+        self._searched = 0
+        self._blank = False
+        end += len(_END)
+        if end > limit:
+            raise BadMessage(Refusal.HEAD_TOO_LARGE, f"head over {limit} bytes")
+        head = bytes(buffer[:end])
+        del buffer[:end]
+        return head
+
+    def _skip_blank_line(self) -> None:
+        """One before a request is tolerated (RFC 9112 section 2.2)."""
+        del self._buffer[:2]
+        if self._blank or self._buffer.startswith(b"\r\n"):
+            raise BadMessage(Refusal.MALFORMED, "blank lines instead of a request")
+        self._blank = True
+        self._searched = 0
+
+    def _check_unfinished(self, limit: int) -> None:
+        """Refuse early what no further byte can mend."""
+        buffer = self._buffer
+        if len(buffer) >= limit:
+            raise BadMessage(Refusal.HEAD_TOO_LARGE, f"head over {limit} bytes")
+        if _BARE_LF.search(buffer, max(0, self._searched - 1)):
+            raise BadMessage(Refusal.MALFORMED, "line ends without CR")
+        self._searched = len(buffer)
+
+    def _begin_body(self, head: RequestHead) -> None:
+        limit = self._limits.body_bytes
+        if head.length > limit:
+            raise BadMessage(Refusal.BODY_TOO_LARGE, f"body over {limit} bytes")
+        self._head = head
+        self._body = ChunkedBody(limit) if head.length == CHUNKED else FixedBody(head.length)

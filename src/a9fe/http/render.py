@@ -1,0 +1,61 @@
+"""Messages to bytes: status lines, framing headers, bodies. No I/O."""
+
+from http import HTTPStatus
+
+from a9fe.wire.message import Answer, Request
+
+# The framing is ours on each connection; a copy from elsewhere would contradict it.
+FRAMING = frozenset({b"content-length", b"transfer-encoding", b"connection", b"keep-alive"})
+BODY_METHODS = frozenset({b"POST", b"PUT", b"PATCH"})
+BODILESS_STATUSES = frozenset({204, 304})
+
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+_STATUS_LINES = {s.value: f"HTTP/1.1 {s.value} {s.phrase}\r\n".encode() for s in HTTPStatus}
+_CLOSE = b"connection: close\r\n"
+_KEEP = b"connection: keep-alive\r\n"  # only an HTTP/1.0 client needs to be told
+
+
+def answer_bytes(
+    answer: Answer, *, head_only: bool = False, close: bool = False, old: bool = False
+) -> bytes:
+    """The whole message. `head_only` answers a HEAD; `old` answers an HTTP/1.0 client."""
+    lines = [_status_line(answer)]
+    stated = None
+    for name, value in answer.headers:
+        low = name.lower()
+        if low not in FRAMING:
+            lines.append(b"%b: %b\r\n" % (name, value))
+        elif low == b"content-length":
+            stated = value
+    if answer.status not in BODILESS_STATUSES:
+        # to a HEAD, the length that a GET would have: upstream's own, where it said one
+        length = stated if head_only and stated is not None else b"%d" % len(answer.body)
+        lines.append(b"content-length: %b\r\n" % length)
+    if close:
+        lines.append(_CLOSE)
+    elif old:
+        lines.append(_KEEP)
+    lines.append(b"\r\n")
+    if not head_only and answer.status not in BODILESS_STATUSES:
+        lines.append(answer.body)
+    return b"".join(lines)
+
+
+def _status_line(answer: Answer) -> bytes:
+    if not answer.reason and answer.status in _STATUS_LINES:
+        return _STATUS_LINES[answer.status]
+    return b"HTTP/1.1 %d %b\r\n" % (answer.status, answer.reason)
+
+
+def request_bytes(request: Request, host: bytes) -> bytes:
+    """The whole message, for a connection that stays open. `host` where the request has none."""
+    lines = [b"%b %b HTTP/1.1" % (request.method, request.target)]
+    headers = request.headers
+    lines += [b"%b: %b" % pair for pair in headers if pair[0] not in FRAMING]
+    if b"host" not in [name for name, _ in headers]:
+        lines.append(b"host: " + host)
+    if request.body or request.method in BODY_METHODS:
+        lines.append(b"content-length: %d" % len(request.body))
+    lines += (b"", request.body)
+    return b"\r\n".join(lines)

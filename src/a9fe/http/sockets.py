@@ -1,0 +1,81 @@
+"""Listening sockets of the host's own processes, and who is on their other side."""
+
+import os
+import socket
+import stat
+import struct
+from contextlib import suppress
+
+from a9fe.runtime.errors import StartError
+from a9fe.wire.limits import LISTEN_BACKLOG
+
+OWNER_ONLY = 0o600
+_CREDENTIALS = struct.Struct("3i")  # struct ucred: pid, uid, gid (unix(7))
+_SUN_PATH_MAX = 107
+
+
+def unix_listener(
+    path: str,
+    *,
+    kind: socket.SocketKind = socket.SOCK_STREAM,
+    owner: tuple[int, int] | None = None,
+    backlog: int = LISTEN_BACKLOG,
+) -> socket.socket:
+    """A Unix socket that only its owner (uid, gid; None: ourselves) and root may connect to.
+
+    It appears at `path` in one step, listening, with its mode and owner, and takes the place of
+    what a killed process left. Raises StartError where another one still listens there.
+    """
+    if len(os.fsencode(path)) > _SUN_PATH_MAX:
+        raise StartError(f"{path}: too long for a Unix socket, expected {_SUN_PATH_MAX} bytes")
+    _refuse_if_in_use(path, kind)
+    fresh = f"{path}.{os.getpid()}"[:_SUN_PATH_MAX]
+    sock = socket.socket(socket.AF_UNIX, kind)
+    try:
+        with suppress(FileNotFoundError):
+            os.unlink(fresh)
+        sock.bind(fresh)
+        os.chmod(fresh, OWNER_ONLY)
+        if owner is not None:
+            os.chown(fresh, *owner)
+        sock.listen(backlog)
+        os.rename(fresh, path)
+    except OSError as error:
+        sock.close()
+        raise StartError(f"{path}: cannot listen there: {error.strerror}") from error
+    return sock
+
+
+def _refuse_if_in_use(path: str, kind: socket.SocketKind) -> None:
+    try:
+        mode = os.stat(path).st_mode
+    except OSError:
+        return  # nothing there; or bind says what is wrong
+    if not stat.S_ISSOCK(mode):
+        raise StartError(f"{path}: is there and is no socket; move it away")
+    with socket.socket(socket.AF_UNIX, kind) as probe, suppress(OSError):
+        probe.settimeout(0)
+        probe.connect(path)
+        raise StartError(f"{path}: another process listens there")
+
+
+def peer_uid(sock: socket.socket) -> int:
+    """The user that connected a Unix socket, as the kernel noted it (SO_PEERCRED)."""
+    size = _CREDENTIALS.size
+    raw = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size)
+    _pid, uid, _gid = _CREDENTIALS.unpack(raw)
+    return int(uid)
+
+
+def tcp_listener(address: str, port: int, backlog: int = LISTEN_BACKLOG) -> socket.socket:
+    """A TCP socket bound to `address`:`port` (0: any). Raises StartError where it is taken."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind((address, port))
+        sock.listen(backlog)
+    except OSError as error:
+        sock.close()
+        raise StartError(f"{address}:{port}: cannot listen there: {error.strerror}") from error
+    return sock

@@ -1,0 +1,85 @@
+"""The proxy as a handler: rate limit, relay, upstream."""
+
+import time
+from collections.abc import Awaitable, Callable
+
+import structlog
+
+from a9fe.http.errors import UpstreamError
+from a9fe.http.report import Report
+from a9fe.metadata_proxy.relay import onward
+from a9fe.wire.message import Answer, Handler, Listener, Request
+from a9fe.wire.rate_limit import RateLimiter
+from a9fe.wire.refusals import Refusal
+
+log = structlog.get_logger("a9fe.metadata_proxy")
+
+Watcher = Callable[[Request, Request, int, float], None]
+"""Told of each request: the guest's, the one sent on, the status, seconds it took."""
+
+
+class MetadataProxy:
+    """Sends what guests ask to the agent. Failures of upstream are the server's to say."""
+
+    def __init__(
+        self,
+        upstream: Handler,
+        report: Report,
+        limiter: RateLimiter | None = None,
+        watcher: Watcher | None = None,
+    ) -> None:
+        """`limiter` None: no limit. `watcher` is for debugging; it costs a task a request."""
+        self._upstream = upstream
+        self._report = report
+        self._limiter = limiter
+        self._watcher = watcher
+
+    def handle(self, request: Request) -> Answer | Awaitable[Answer]:
+        """The Handler."""
+        listener = request.listener
+        if listener is None:
+            raise TypeError("the proxy serves namespaces only: this socket has no listener")
+        request_id = self._report.ids.new()
+        if self._limiter is not None:
+            wait = self._limiter.wait((listener.key, request.peer), time.monotonic())
+            if wait:
+                return self._report.refusal(
+                    Refusal.RATE_LIMITED, request, request_id=request_id, retry_after=wait
+                )
+        return self._send_on(request, listener, request_id)
+
+    def _send_on(
+        self, request: Request, listener: Listener, request_id: bytes
+    ) -> Answer | Awaitable[Answer]:
+        outgoing = onward(request, listener, request_id)
+        result = self._upstream(outgoing)
+        if self._watcher is None or isinstance(result, Answer):
+            return result
+        return self._watched(request, outgoing, result, self._watcher)
+
+    async def _watched(
+        self, request: Request, outgoing: Request, result: Awaitable[Answer], watcher: Watcher
+    ) -> Answer:
+        began = time.monotonic()
+        try:
+            answer = await result
+        except UpstreamError as error:
+            watcher(request, outgoing, error.refusal.value.status, time.monotonic() - began)
+            raise
+        watcher(request, outgoing, answer.status, time.monotonic() - began)
+        return answer
+
+
+def log_request(request: Request, outgoing: Request, status: int, seconds: float) -> None:
+    """A Watcher: one debug line a request."""
+    sent = dict(outgoing.headers)
+    log.debug(
+        "request",
+        method=request.method.decode("latin-1"),
+        target=request.target[:256].decode("latin-1"),
+        peer=request.peer,
+        listener=request.listener.key if request.listener else "",
+        status=status,
+        ms=round(seconds * 1000, 2),
+        request=sent.get(b"x-a9fe-request-id", b"").decode("latin-1"),
+    )
