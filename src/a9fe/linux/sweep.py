@@ -34,6 +34,7 @@ def clean(state_path: str) -> Swept:
     left: list[str] = []
     removed.extend(_guests())
     removed.extend(_dnsmasqs(confs))
+    left.extend(_strangers())
     removed.extend(_namespaces())
     for device, reason in _devices():
         (left if reason else removed).append(f"{device}{reason}")
@@ -62,11 +63,26 @@ def _dnsmasqs(confs: str) -> Iterator[str]:
             dnsmasq.remove(f"{confs}/{network_id}")
 
 
+def _spaces() -> list[str]:
+    owners = observation.OWNERS.values()
+    return [space for owner in owners for space in observation.our_namespaces(owner)]
+
+
+def _strangers() -> Iterator[str]:
+    """Processes of others in our namespaces: they live on in one without a name."""
+    spaces = {namespace.inode(space): space for space in _spaces()}
+    spaces.pop(0, None)
+    for pid in process.all_pids():
+        space = spaces.get(process.network_namespace(pid))
+        if space is not None and process.alive(pid):
+            program = os.path.basename(next(iter(process.command_line(pid)), "?"))
+            yield f"process {pid} ({program}) in {space}: left, it is not ours"
+
+
 def _namespaces() -> Iterator[str]:
-    for owner in observation.OWNERS.values():
-        for space in observation.our_namespaces(owner):
-            if namespace.delete(space):
-                yield f"namespace {space}"
+    for space in _spaces():
+        if namespace.delete(space):
+            yield f"namespace {space}"
 
 
 def _devices() -> Iterator[tuple[str, str]]:

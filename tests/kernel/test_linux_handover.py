@@ -1,0 +1,284 @@
+"""Listeners go to a proxy and back; either side may be killed and no connection is refused."""
+
+import asyncio
+import contextlib
+import signal
+import socket
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from a9fe.linux import listeners, namespace, peer
+from a9fe.linux.handover import HandoverError, ProxyLink
+from a9fe.wire.message import Listener
+from tests.conditions import eventually
+
+pytestmark = pytest.mark.kernel
+
+SPACE = "qrouter-aaaaaaaa-2222-3333-4444-555555555555"
+
+# A proxy by the contract: keeps listeners by owner, answers each connection with its pid. It has
+# no memory but its sockets.
+PROXY = """
+import asyncio, json, os, socket, sys
+path, refused = sys.argv[1], sys.argv[2:]
+held = {}
+loop = asyncio.new_event_loop()
+
+def key(listener):
+    return f"{listener['namespace']}/{listener['address']}:{listener['port']}"
+
+def serve(sock):
+    def ready():
+        try:
+            connection, _ = sock.accept()
+        except OSError:
+            return
+        with connection:
+            connection.sendall(b"%d" % os.getpid())
+    sock.setblocking(False)
+    loop.add_reader(sock, ready)
+
+def unserve(name):
+    owner, listener, sock = held.pop(name, (None, None, None))
+    if sock is not None:
+        loop.remove_reader(sock)
+        sock.close()
+
+def answer(connection, state):
+    data, fds, _, _ = socket.recv_fds(connection, 65536, 253)
+    if not data:
+        loop.remove_reader(connection)
+        connection.close()
+        return
+    message = json.loads(data)
+    op = message["op"]
+    if op == "hello":
+        state["owner"] = message["owner"]
+        mine = [(l, s) for o, l, s in held.values() if o == message["owner"]]
+        for n, (listener, sock) in enumerate(mine):
+            reply = {"op": "held", "listeners": [listener], "last": n == len(mine) - 1}
+            socket.send_fds(connection, [json.dumps(reply).encode()], [sock.fileno()])
+        if not mine:
+            connection.send(json.dumps({"op": "held", "listeners": [], "last": True}).encode())
+        return
+    if op == "give":
+        name = key(message["listener"])
+        if name in refused:
+            reply = {"op": "error", "message": "not that one"}
+            connection.send(json.dumps(reply).encode())
+            return
+        unserve(name)
+        sock = socket.socket(fileno=fds[0])
+        held[name] = (state["owner"], message["listener"], sock)
+        serve(sock)
+    if op == "drop":
+        unserve(message["key"])
+    connection.send(b'{"op": "ok"}')
+
+def welcome(server):
+    connection, _ = server.accept()
+    loop.add_reader(connection, answer, connection, {})
+
+server = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+if os.path.exists(path):
+    os.unlink(path)
+server.bind(path)
+server.listen(16)
+loop.add_reader(server, welcome, server)
+print("ready", flush=True)
+loop.run_forever()
+"""
+
+
+@contextlib.contextmanager
+def proxy(path, *refused):
+    process = subprocess.Popen(
+        [sys.executable, "-c", PROXY, path, *refused], stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert process.stdout.readline() == "ready\n"
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+@contextlib.contextmanager
+def agent(path):
+    """A running link, as an agent has it: its event loop in one thread, its work in another."""
+    link = ProxyLink(path, "l3_agent", backlog=64)
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    running = asyncio.run_coroutine_threadsafe(link.run(), loop)
+    try:
+        yield link
+    finally:
+        running.cancel()
+        asyncio.run_coroutine_threadsafe(asyncio.sleep(0), loop).result(10)
+        eventually(lambda: not link.connected)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
+        for held in link._held.values():
+            held.sock.close()
+
+
+@pytest.fixture
+def path(tmp_path):
+    return str(tmp_path / "control.sock")
+
+
+@pytest.fixture(autouse=True)
+def _space():
+    namespace.create(SPACE)
+    yield
+    namespace.delete(SPACE)
+
+
+def listener(port=9697):
+    return Listener(kind="router", id="r", namespace=SPACE, address="0.0.0.0", port=port)
+
+
+def connect(port=9697):
+    """A guest's connection; it is queued by the kernel if nobody accepts."""
+
+    def opened():
+        return socket.create_connection(("127.0.0.1", port), timeout=20)
+
+    return namespace.call_inside(SPACE, opened)
+
+
+def answer(connection):
+    with connection:
+        return int(connection.recv(100))
+
+
+def observed(link):
+    return link.observed({SPACE: namespace.cookie(SPACE)}).get(SPACE, frozenset())
+
+
+def test_given_acknowledged_served_and_dropped(path):
+    with proxy(path) as serving, agent(path) as link:
+        link.open(listener())
+        assert observed(link) == {listener()}
+        assert answer(connect()) == serving.pid
+        link.open(listener())
+        link.close(listener())
+        assert observed(link) == frozenset()
+        with pytest.raises(ConnectionRefusedError):
+            connect()
+
+
+def test_a_killed_proxy_gets_all_again_and_no_connection_is_refused(path):
+    with agent(path) as link:
+        with proxy(path) as first:
+            for port in (9697, 9698):
+                link.open(listener(port))
+            first.send_signal(signal.SIGKILL)
+            first.wait(timeout=10)
+            eventually(lambda: not observed(link))
+            waiting = [connect(port) for port in (9697, 9698, 9697)]
+        with proxy(path) as second:
+            assert {answer(connection) for connection in waiting} == {second.pid}
+            eventually(lambda: observed(link) == {listener(9697), listener(9698)})
+
+
+def test_a_killed_agent_takes_its_sockets_back(path):
+    with proxy(path) as serving:
+        with agent(path) as link:
+            link.open(listener())
+        assert answer(connect()) == serving.pid
+        with agent(path) as link:
+            eventually(lambda: observed(link) == {listener()})
+            link.open(listener())
+            serving.kill()
+            serving.wait(timeout=10)
+            waiting = connect()
+            with proxy(path) as second:
+                assert answer(waiting) == second.pid
+
+
+def test_opening_at_once_after_a_restart_waits_for_what_the_proxy_holds(path):
+    with proxy(path):
+        with agent(path) as link:
+            link.open(listener())
+        with agent(path) as link:
+            link.open(listener())
+            assert observed(link) == {listener()}
+
+
+def test_the_socket_of_a_namespace_that_is_no_more_is_dropped(path):
+    with proxy(path) as serving, agent(path) as link:
+        link.open(listener())
+        namespace.delete(SPACE)
+        namespace.create(SPACE)
+        assert observed(link) == frozenset()
+        link.open(listener())
+        assert observed(link) == {listener()}
+        assert answer(connect()) == serving.pid
+
+
+def test_a_restarted_agent_does_not_take_back_one_of_a_namespace_that_is_no_more(path):
+    with proxy(path) as serving:
+        with agent(path) as link:
+            link.open(listener())
+        namespace.delete(SPACE)
+        namespace.create(SPACE)
+        with agent(path) as link:
+            eventually(lambda: link.connected)
+            assert observed(link) == frozenset()
+            link.open(listener())
+            assert answer(connect()) == serving.pid
+
+
+def test_without_a_proxy_connections_wait_and_the_reason_is_said(path):
+    with agent(path) as link:
+        link._waited = True
+        with pytest.raises(HandoverError, match="has not taken it yet; connections wait"):
+            link.open(listener())
+        assert observed(link) == frozenset()
+        waiting = connect()
+        with proxy(path) as serving:
+            assert answer(waiting) == serving.pid
+            eventually(lambda: observed(link) == {listener()})
+
+
+def test_a_refusal_is_said_and_not_repeated_by_itself(path):
+    with proxy(path, listener().key), agent(path) as link:
+        with pytest.raises(HandoverError, match="the proxy refused it: not that one"):
+            link.open(listener())
+        link.open(listener(9698))
+        assert observed(link) == {listener(9698)}
+
+
+def test_a_changed_identity_replaces_the_socket(path):
+    other = Listener(kind="router", id="r2", namespace=SPACE, address="0.0.0.0", port=9697)
+    with proxy(path) as serving, agent(path) as link:
+        link.open(listener())
+        link.open(other)
+        assert observed(link) == {other}
+        assert answer(connect()) == serving.pid
+
+
+def test_a_taken_port_names_the_listener():
+    named = pytest.raises(listeners.ListenerError, match=f"{SPACE}/0.0.0.0:9697: .*in use")
+    with listeners.open_socket(listener(), 1), named:
+        listeners.open_socket(listener(), 1)
+
+
+def test_an_address_need_not_exist_yet():
+    early = Listener(kind="network", id="n", namespace=SPACE, address="169.254.169.254", port=80)
+    with listeners.open_socket(early, 1) as sock:
+        assert namespace.socket_cookie(sock) == namespace.cookie(SPACE)
+
+
+def test_a_peer_is_known_by_its_user():
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with ours, theirs:
+        assert peer.require(ours, {0}).uid == 0
+        with pytest.raises(peer.UnwelcomePeer, match="uid 0, expected one of 65534"):
+            peer.require(ours, {65534})

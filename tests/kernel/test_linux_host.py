@@ -1,0 +1,465 @@
+"""A host is brought to a plan, from nothing or from any mess, and stays there."""
+
+import os
+import pickle
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from a9fe.linux import dnsmasq, libc, links, namespace, netlink, observation, process
+from a9fe.linux.host import Host
+from a9fe.plan import sysctls
+from a9fe.plan.diff import operations
+from a9fe.plan.host import (
+    Address,
+    Bridge,
+    Dnsmasq,
+    HostPlan,
+    NamespacePlan,
+    PortSecurity,
+    Route,
+    Veth,
+)
+from a9fe.plan.operations import (
+    AddNamespace,
+    ChangeLink,
+    ReloadDnsmasq,
+    RestartDnsmasq,
+    SetIptables,
+    StartDnsmasq,
+)
+from a9fe.plan.router import rules
+from a9fe.plan.settings import L3Settings
+from a9fe.replica.converge import converge
+from a9fe.wire.message import Listener
+from tests.conditions import eventually
+
+pytestmark = pytest.mark.kernel
+
+NETWORK = "11111111-2222-3333-4444-555555555555"
+ROUTER = "aaaaaaaa-2222-3333-4444-555555555555"
+BRIDGE = Bridge(name="brq11111111-22", mtu=1450)
+QDHCP = f"qdhcp-{NETWORK}"
+QROUTER = f"qrouter-{ROUTER}"
+
+
+class HeldListeners:
+    """A proxy that takes everything."""
+
+    def __init__(self):
+        self.held = {}
+
+    def open(self, listener):
+        self.held[listener.key] = (listener, namespace.cookie(listener.namespace))
+
+    def close(self, listener):
+        self.held.pop(listener.key, None)
+
+    def observed(self, cookies):
+        return {
+            space: frozenset(
+                held for held, at in self.held.values() if (held.namespace, at) == (space, cookie)
+            )
+            for space, cookie in cookies.items()
+        }
+
+
+@pytest.fixture
+def confs():
+    """A directory that dnsmasq's user can search, unlike pytest's own."""
+    base = tempfile.mkdtemp()
+    os.chmod(base, 0o755)
+    yield f"{base}/dhcp"
+    shutil.rmtree(base)
+
+
+@pytest.fixture
+def host(confs):
+    host = Host(HeldListeners(), confs)
+    yield host
+    for owner in ("l3", "dhcp"):
+        converge(host, owner, HostPlan())
+
+
+def served(confs, **changes):
+    directory = f"{confs}/{NETWORK}"
+    return replace(
+        Dnsmasq(
+            network_id=NETWORK,
+            interface="ns-0000000d-11",
+            directory=directory,
+            arguments=(
+                "--conf-file=/dev/null",
+                "--no-hosts",
+                "--no-resolv",
+                f"--pid-file={directory}/pid",
+                f"--dhcp-hostsfile={directory}/host",
+                f"--addn-hosts={directory}/addn_hosts",
+                f"--dhcp-optsfile={directory}/opts",
+                f"--dhcp-leasefile={directory}/leases",
+                "--bind-dynamic",
+                "--interface=ns-0000000d-11",
+                "--except-interface=lo",
+                "--dhcp-range=set:s,10.1.0.0,static,255.255.255.0,86400s",
+            ),
+            hosts="fa:16:3e:00:00:01,host-10-1-0-5,10.1.0.5\n",
+            names="10.1.0.5 host-10-1-0-5\n",
+            options="tag:s,option:router,10.1.0.1\n",
+        ),
+        **changes,
+    )
+
+
+def dhcp_plan(confs, **changes):
+    device = "ns-0000000d-11"
+    space = NamespacePlan(
+        name=QDHCP,
+        links=frozenset(
+            {
+                Veth(
+                    inner=device,
+                    outer="tap0000000d-11",
+                    bridge=BRIDGE.name,
+                    mac="fa:16:3e:00:00:02",
+                    mtu=1450,
+                )
+            }
+        ),
+        addresses=frozenset(
+            {
+                Address(device=device, cidr="10.1.0.2/24"),
+                Address(device=device, cidr="169.254.169.254/32"),
+            }
+        ),
+        routes=frozenset(
+            {
+                Route(destination="10.9.0.1/32", via="", device=device),
+                Route(destination="0.0.0.0/0", via="10.9.0.1", device=device),
+            }
+        ),
+        sysctls=sysctls.dhcp(ipv6_on_host=True),
+        dnsmasq=served(confs),
+        listeners=frozenset(
+            {
+                Listener(
+                    kind="network",
+                    id=NETWORK,
+                    namespace=QDHCP,
+                    address="169.254.169.254",
+                    port=80,
+                )
+            }
+        ),
+    )
+    space = replace(space, **changes)
+    return HostPlan(bridges=frozenset({BRIDGE}), namespaces={QDHCP: space})
+
+
+def router_plan():
+    device = "qr-0000000e-11"
+    link = Veth(
+        inner=device,
+        outer="tap0000000e-11",
+        bridge=BRIDGE.name,
+        mac="fa:16:3e:00:00:03",
+        mtu=1450,
+    )
+    space = NamespacePlan(
+        name=QROUTER,
+        links=frozenset({link}),
+        addresses=frozenset({Address(device=device, cidr="10.1.0.1/24")}),
+        routes=frozenset({Route(destination="10.7.0.0/16", via="10.1.0.9", device=device)}),
+        sysctls=sysctls.router(ipv6_on_host=True),
+        iptables=rules(L3Settings()),
+    )
+    return HostPlan(bridges=frozenset({BRIDGE}), namespaces={QROUTER: space})
+
+
+def settles(host, owner, desired):
+    """Applies without failure, and the second time there is nothing to do."""
+    first = converge(host, owner, desired)
+    assert first.failures == {}
+    second = converge(host, owner, desired)
+    assert second.applied == ()
+    assert second.failures == {}
+    return first.applied
+
+
+def dnsmasq_pid(confs):
+    return int(Path(confs, NETWORK, "pid").read_text())
+
+
+def run(*argv):
+    return subprocess.run(argv, capture_output=True, text=True, check=True).stdout
+
+
+def home_links():
+    return {link.name for link in namespace.in_thread(netlink.links)}
+
+
+@pytest.mark.parametrize("owner", ["dhcp", "l3"])
+def test_a_plan_is_built_seen_by_iproute2_and_removed(host, confs, owner):
+    desired = dhcp_plan(confs) if owner == "dhcp" else router_plan()
+    before = home_links()
+    assert settles(host, owner, desired)
+    space = QDHCP if owner == "dhcp" else QROUTER
+    seen = host.observe(owner)
+    assert {BRIDGE} <= seen.bridges
+    found, planned = seen.namespaces[space], desired.namespaces[space]
+    assert (found.links, found.addresses, found.routes, found.iptables) == (
+        planned.links,
+        planned.addresses,
+        planned.routes,
+        planned.iptables,
+    )
+    shown = run("ip", "-n", space, "-4", "addr", "show")
+    assert all(f"inet {a.cidr} " in shown for a in planned.addresses)
+    settles(host, owner, HostPlan())
+    assert space not in run("ip", "netns", "list")
+    assert home_links() == before
+
+
+def test_bridges_have_no_stp_delay_or_ipv6(host, confs):
+    settles(host, "l3", HostPlan(bridges=frozenset({BRIDGE})))
+    shown = run("ip", "-d", "link", "show", BRIDGE.name)
+    assert "forward_delay 0 " in shown
+    assert "stp_state 0 " in shown
+    assert run("ip", "-6", "addr", "show", "dev", BRIDGE.name) == ""
+    subprocess.run(["ip", "link", "set", BRIDGE.name, "down"], check=True)
+    assert settles(host, "l3", HostPlan(bridges=frozenset({BRIDGE})))
+
+
+def test_a_bridge_with_a_vms_tap_is_kept(host):
+    settles(host, "l3", HostPlan(bridges=frozenset({BRIDGE})))
+    run("ip", "link", "add", "tapvm", "type", "veth", "peer", "name", "vm0")
+    run("ip", "link", "set", "tapvm", "master", BRIDGE.name)
+    try:
+        settles(host, "l3", HostPlan())
+        assert BRIDGE.name in home_links()
+        assert host.observe("l3").bridges == {BRIDGE}
+    finally:
+        run("ip", "link", "del", "tapvm")
+
+
+def test_drift_is_repaired(host, confs):
+    desired = dhcp_plan(confs)
+    settles(host, "dhcp", desired)
+    inner = "ns-0000000d-11"
+    for command in (
+        ["ip", "link", "set", "tap0000000d-11", "nomaster"],
+        ["ip", "-n", QDHCP, "addr", "del", "169.254.169.254/32", "dev", inner],
+        ["ip", "-n", QDHCP, "addr", "add", "10.66.0.1/24", "dev", inner],
+        ["ip", "-n", QDHCP, "route", "add", "10.67.0.0/24", "dev", inner],
+        ["ip", "-n", QDHCP, "link", "set", inner, "mtu", "1300"],
+    ):
+        run(*command)
+    with namespace.inside(QDHCP):
+        namespace.write_sysctl("net/ipv4/ip_forward", "1")
+    applied = settles(host, "dhcp", desired)
+    assert any(isinstance(operation, ChangeLink) for operation in applied)
+
+
+def test_a_lost_pair_and_a_left_over_outer_end_are_replaced(host, confs):
+    desired = dhcp_plan(confs)
+    settles(host, "dhcp", desired)
+    links.delete_link("tap0000000d-11")
+    run("ip", "link", "add", "tap0000000d-11", "type", "veth", "peer", "name", "stale0")
+    settles(host, "dhcp", desired)
+    assert "stale0" not in home_links()
+
+
+def test_changed_rules_are_seen_and_set_again(host):
+    desired = router_plan()
+    settles(host, "l3", desired)
+    run("ip", "netns", "exec", QROUTER, "iptables", "-t", "nat", "-F")
+    applied = settles(host, "l3", desired)
+    assert [type(operation) for operation in applied] == [SetIptables]
+    assert "redir ports 9697" in run("ip", "netns", "exec", QROUTER, "iptables", "-t", "nat", "-L")
+    assert settles(Host(HeldListeners(), "/nonexistent"), "l3", desired) == ()
+
+
+def test_dnsmasq_is_recognised_reloaded_and_restarted(host, confs):
+    desired = dhcp_plan(confs)
+    settles(host, "dhcp", desired)
+    pid = dnsmasq_pid(confs)
+    assert os.getsid(pid) != os.getsid(0)
+    assert Path(f"/proc/{pid}").stat().st_uid == 65534
+    another = Host(host._proxy, confs)
+    assert settles(another, "dhcp", desired) == ()
+
+    more = served(confs, hosts=served(confs).hosts + "fa:16:3e:00:00:09,h9,10.1.0.9\n")
+    applied = settles(host, "dhcp", dhcp_plan(confs, dnsmasq=more))
+    assert [type(operation) for operation in applied] == [ReloadDnsmasq]
+    assert dnsmasq_pid(confs) == pid
+
+    other = replace(more, arguments=(*more.arguments, "--dhcp-authoritative"))
+    applied = settles(host, "dhcp", dhcp_plan(confs, dnsmasq=other))
+    assert [type(operation) for operation in applied] == [RestartDnsmasq]
+    assert dnsmasq_pid(confs) != pid
+    assert not process.alive(pid)
+
+
+def test_dnsmasq_that_died_is_started_again(host, confs):
+    desired = dhcp_plan(confs)
+    settles(host, "dhcp", desired)
+    pid = dnsmasq_pid(confs)
+    os.kill(pid, signal.SIGKILL)
+    eventually(lambda: not process.alive(pid))
+    applied = settles(host, "dhcp", desired)
+    assert [type(operation) for operation in applied] == [StartDnsmasq]
+
+
+def test_a_file_written_but_not_loaded_is_loaded(host, confs):
+    """The agent was killed between the rename and the SIGHUP."""
+    desired = dhcp_plan(confs)
+    settles(host, "dhcp", desired)
+    new = served(confs, hosts="fa:16:3e:00:00:07,h7,10.1.0.7\n")
+    dnsmasq._write(new)
+    applied = settles(host, "dhcp", dhcp_plan(confs, dnsmasq=new))
+    assert [type(operation) for operation in applied] == [ReloadDnsmasq]
+
+
+def test_a_lost_pid_file_does_not_make_two(host, confs):
+    desired = dhcp_plan(confs)
+    settles(host, "dhcp", desired)
+    first = dnsmasq_pid(confs)
+    Path(confs, NETWORK, "pid").unlink()
+    settles(host, "dhcp", desired)
+    assert not process.alive(first)
+    assert our_dnsmasqs(confs) == [dnsmasq_pid(confs)]
+
+
+def test_files_out_of_dnsmasqs_reach_are_refused_by_name(host, confs):
+    os.chmod(os.path.dirname(confs), 0o700)
+    outcome = converge(host, "dhcp", dhcp_plan(confs))
+    assert list(outcome.failures) == [QDHCP]
+    assert f"chmod a+x {os.path.dirname(confs)}" in outcome.failures[QDHCP]
+
+
+def test_removal_ends_dnsmasq_and_its_files(host, confs):
+    settles(host, "dhcp", dhcp_plan(confs))
+    pid = dnsmasq_pid(confs)
+    settles(host, "dhcp", HostPlan())
+    assert not process.alive(pid)
+    assert os.listdir(confs) == []
+
+
+def test_a_namespace_removed_by_hand_is_built_again(host, confs):
+    desired = dhcp_plan(confs)
+    settles(host, "dhcp", desired)
+    pid = dnsmasq_pid(confs)
+    run("ip", "netns", "del", QDHCP)
+    settles(host, "dhcp", desired)
+    assert not process.alive(pid)
+
+
+def test_a_broken_handle_is_replaced_or_removed(host, confs):
+    desired = dhcp_plan(confs)
+    settles(host, "dhcp", desired)
+    libc.umount(namespace.path(QDHCP), libc.MNT_DETACH)
+    Path(namespace.path(QROUTER)).touch()
+    applied = settles(host, "dhcp", desired)
+    assert any(isinstance(operation, AddNamespace) for operation in applied)
+    assert settles(Host(HeldListeners(), confs), "l3", HostPlan()) == ()
+    assert QROUTER not in namespace.handles()
+
+
+def test_one_that_fails_leaves_the_others(host, confs):
+    bad = replace(
+        router_plan().namespaces[QROUTER],
+        routes=frozenset({Route(destination="10.7.0.0/16", via="172.31.0.1", device="qr-none")}),
+    )
+    other = f"qrouter-{NETWORK}"
+    desired = HostPlan(
+        bridges=frozenset({BRIDGE}),
+        namespaces={QROUTER: bad, other: NamespacePlan(name=other)},
+    )
+    outcome = converge(host, "l3", desired)
+    assert "device qr-none: does not exist" in outcome.failures[QROUTER]
+    assert other in host.observe("l3").namespaces
+
+
+def test_port_security_is_set_recognised_and_removed(host):
+    text = "table bridge a9fe {{\n  chain plan-{0} {{\n  }}\n  chain x {{\n  }}\n}}\n"
+    for mark in ("0123456789abcdef", "fedcba9876543210"):
+        guarded = PortSecurity(marker=f"plan-{mark}", ruleset=text.format(mark))
+        assert len(settles(host, "dhcp", HostPlan(port_security=guarded))) == 1
+    assert "plan-fedcba9876543210" in run("nft", "list", "table", "bridge", "a9fe")
+    assert len(settles(host, "dhcp", HostPlan())) == 1
+    assert run("nft", "list", "tables", "bridge") == ""
+
+
+def test_an_apply_cut_off_after_any_operation_is_completed_by_the_next(host, confs):
+    """As after a kill: the next agent has no memory."""
+    desired = dhcp_plan(confs)
+    many = operations(desired, HostPlan())
+    for cut in range(len(many)):
+        for operation in many[:cut]:
+            host.apply(operation)
+        settles(Host(host._proxy, confs), "dhcp", desired)
+        back = operations(HostPlan(), host.observe("dhcp"))
+        for operation in back[: cut % len(back)]:
+            host.apply(operation)
+        settles(Host(host._proxy, confs), "dhcp", HostPlan())
+        assert our_dnsmasqs(confs) == []
+        assert QDHCP not in namespace.handles()
+
+
+KILLED = """
+import pickle, sys
+from a9fe.linux.host import Host
+from a9fe.replica.converge import converge
+from tests.kernel.test_linux_host import HeldListeners
+desired, confs = pickle.load(sys.stdin.buffer)
+host = Host(HeldListeners(), confs)
+print("go", flush=True)
+converge(host, "dhcp", desired)
+sys.stdin.read()
+"""
+
+
+@pytest.mark.parametrize("after", [0.0, 0.02, 0.04, 0.08, 0.16])
+def test_an_agent_killed_at_any_moment_leaves_nothing_in_the_way(host, confs, after):
+    desired = dhcp_plan(confs)
+    child = subprocess.Popen(
+        [sys.executable, "-c", KILLED], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    child.stdin.write(pickle.dumps((desired, confs)))
+    child.stdin.flush()
+    assert child.stdout.readline() == b"go\n"
+    with pytest.raises(subprocess.TimeoutExpired):
+        child.wait(timeout=after)
+    child.kill()
+    child.communicate()
+    settles(host, "dhcp", desired)
+    eventually(lambda: our_dnsmasqs(confs) == [dnsmasq_pid(confs)])
+    settles(host, "dhcp", HostPlan())
+    assert our_dnsmasqs(confs) == []
+
+
+def our_dnsmasqs(confs):
+    return [p for p in process.all_pids() if dnsmasq.is_ours(p, f"{confs}/{NETWORK}")]
+
+
+def test_unchanged_namespaces_are_observed_without_running_programs(host):
+    spaces = [f"qrouter-{n:08x}-2222-3333-4444-555555555555" for n in range(20)]
+    for space in spaces:
+        namespace.create(space)
+    assert len(host.observe("l3").namespaces) == 20
+    before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_minflt
+    assert len(host.observe("l3").namespaces) == 20
+    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_minflt == before
+
+
+def test_the_callers_thread_stays_at_home(host, confs):
+    home = namespace.own_cookie()
+    settles(host, "dhcp", dhcp_plan(confs))
+    assert namespace.own_cookie() == home
+    assert observation.DHCP.network_id(QDHCP) == NETWORK

@@ -1,0 +1,145 @@
+"""`a9fe clean` removes what is ours, all of it, and nothing else."""
+
+import os
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from a9fe.linux import dnsmasq, guest, namespace, netlink, process
+from a9fe.linux.host import Host
+from a9fe.linux.sweep import clean
+from a9fe.plan.host import HostPlan, PortSecurity
+from a9fe.replica.converge import converge
+from tests.kernel.test_linux_host import (
+    BRIDGE,
+    NETWORK,
+    QDHCP,
+    QROUTER,
+    HeldListeners,
+    dhcp_plan,
+    router_plan,
+)
+
+pytestmark = pytest.mark.kernel
+
+FOREIGN_ON_OURS = "brq99999999-99"
+
+
+@pytest.fixture
+def state():
+    base = tempfile.mkdtemp()
+    os.chmod(base, 0o755)
+    yield base
+    shutil.rmtree(base)
+
+
+@pytest.fixture
+def foreign():
+    """Objects of others, some with names like ours."""
+    names = [
+        "tapaaaaaaaa-aa",
+        "brqaaaaaaaa-aa",
+        "tapbbbbbbbb-bb",
+        "br-other",
+        "vxtap",
+        FOREIGN_ON_OURS,
+    ]
+    for argv in (
+        ["tapaaaaaaaa-aa", "type", "ifb"],
+        ["brqaaaaaaaa-aa", "type", "ifb"],
+        ["br-other", "type", "bridge"],
+        ["tapbbbbbbbb-bb", "type", "veth", "peer", "name", "vbbb"],
+        ["vxtap", "type", "veth", "peer", "name", "vvvv"],
+        [FOREIGN_ON_OURS, "type", "bridge"],
+    ):
+        run("ip", "link", "add", *argv)
+    run("ip", "link", "set", "tapbbbbbbbb-bb", "master", "br-other")
+    run("ip", "link", "set", "vxtap", "master", FOREIGN_ON_OURS)
+    run("ip", "netns", "add", "somebody")
+    run("nft", "add", "table", "bridge", "other")
+    yield names
+    for name in names:
+        subprocess.run(["ip", "link", "del", name], check=False, capture_output=True)
+    run("ip", "netns", "del", "somebody")
+    run("nft", "delete", "table", "bridge", "other")
+
+
+def run(*argv):
+    return subprocess.run(argv, capture_output=True, text=True, check=True).stdout
+
+
+def home_links():
+    return {link.name for link in namespace.in_thread(netlink.links)}
+
+
+def build(state):
+    confs = f"{state}/dhcp"
+    host = Host(HeldListeners(), confs)
+    text = "table bridge a9fe {\n  chain plan-0123456789abcdef {\n  }\n}\n"
+    guarded = PortSecurity(marker="plan-0123456789abcdef", ruleset=text)
+    plan = dhcp_plan(confs)
+    desired = HostPlan(bridges=plan.bridges, namespaces=plan.namespaces, port_security=guarded)
+    assert converge(host, "dhcp", desired).failures == {}
+    assert converge(host, "l3", router_plan()).failures == {}
+    return int(Path(confs, NETWORK, "pid").read_text())
+
+
+def test_all_of_ours_goes_and_nothing_else(state, foreign):
+    before = home_links()
+    pid = build(state)
+    run("ip", "tuntap", "add", "dev", "tap0000000f-11", "mode", "tap")
+    run("ip", "link", "set", "tap0000000f-11", "master", BRIDGE.name)
+    Path(namespace.path(f"qrouter-{NETWORK}")).touch()
+
+    swept = clean(state)
+
+    assert home_links() == before
+    assert namespace.handles() == ["somebody"]
+    assert not process.alive(pid)
+    assert os.listdir(f"{state}/dhcp") == []
+    assert run("nft", "list", "tables", "bridge").split() == ["table", "bridge", "other"]
+    assert {
+        f"dnsmasq {NETWORK} (pid {pid})",
+        f"namespace {QDHCP}",
+        f"namespace {QROUTER}",
+        f"namespace qrouter-{NETWORK}",
+        "device tap0000000f-11",
+        f"bridge {BRIDGE.name}",
+        "port security's nftables table",
+    } <= set(swept.removed)
+    assert sorted(swept.left) == [
+        "bridge brq99999999-99: left, vxtap on it is not ours",
+        "bridge brqaaaaaaaa-aa: left, it is a ifb device, not a bridge",
+        "device tapaaaaaaaa-aa: left, it is a ifb device, not a veth or tap",
+        "device tapbbbbbbbb-bb: left, it is on br-other, which is not ours",
+    ]
+
+
+def test_a_second_time_there_is_nothing(state):
+    build(state)
+    assert clean(state).removed
+    assert clean(state).removed == ()
+
+
+def test_a_dnsmasq_of_others_in_our_namespace_is_left(state):
+    build(state)
+    pid_file = f"{state}/other.pid"
+    argv = ["--conf-file=/dev/null", "--port=0", f"--pid-file={pid_file}"]
+    run("ip", "netns", "exec", QROUTER, "dnsmasq", *argv)
+    pid = int(Path(pid_file).read_text())
+    assert dnsmasq.directory_of(pid) == ""
+    left = clean(state).left
+    assert process.alive(pid)
+    assert process.end(pid)
+    assert left == (f"process {pid} (dnsmasq) in {QROUTER}: left, it is not ours",)
+
+
+def test_guests_go_too(state):
+    namespace.create("a9fe-guest-t1")
+    holder = subprocess.Popen(["nsenter", "--net=/run/netns/a9fe-guest-t1", "sleep", "600"])
+    assert "guest t1" in clean(state).removed
+    assert holder.wait(timeout=10) == -9
+    assert guest.names() == []
