@@ -34,12 +34,14 @@ def test_a_change_is_seen_by_the_next_call(tmp_path: Path):
     path.write_text('{"a": 1}')
     vendordata = VendordataFile(str(path), Told())
     assert vendordata() == {"a": 1}
-    path.write_text('{"a": 22}')
-    assert vendordata() == {"a": 22}
+    path.write_text('{"a": 2}')
+    os.utime(path, ns=(1, 1))
+    assert vendordata() == {"a": 2}
     fresh = tmp_path / "fresh.json"
-    fresh.write_text('{"a": 33}')
+    fresh.write_text('{"a": 3}')
+    os.utime(fresh, ns=(1, 1))
     os.rename(fresh, path)
-    assert vendordata() == {"a": 33}
+    assert vendordata() == {"a": 3}
     path.unlink()
     assert vendordata() == {}
 

@@ -52,8 +52,7 @@ def versions(family: Family) -> bytes:
 def _parts(path: str) -> tuple[str, ...] | None:
     if not path.startswith("/"):
         return None
-    parts = path.rstrip("/").split("/")[1:]
-    return None if "" in parts else tuple(unquote(part) for part in parts)
+    return tuple(unquote(part) for part in path.rstrip("/").split("/")[1:])
 
 
 def _in_family(family: Family, parts: tuple[str, ...], view: InstanceView) -> Rendered | None:
