@@ -16,7 +16,6 @@ import struct
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TypeVar
 
 from a9fe.linux import libc
@@ -25,6 +24,7 @@ from a9fe.model.errors import A9feError
 T = TypeVar("T")
 
 DIRECTORY = "/run/netns"
+SYSCTLS = "/proc/sys"
 HERE = "/proc/thread-self/ns/net"
 NS_GET_NSTYPE = 0xB703
 SO_NETNS_COOKIE = 71
@@ -162,14 +162,19 @@ def socket_cookie(sock: socket.socket) -> int:
 def read_sysctl(key: str) -> str | None:
     """The value of a path below /proc/sys where we are; None if this kernel has no such key."""
     try:
-        return Path("/proc/sys", key).read_text().strip()
+        fd = os.open(f"{SYSCTLS}/{key}", os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
         return None
+    try:
+        return os.read(fd, 4096).decode().strip()
+    finally:
+        os.close(fd)
 
 
 def write_sysctl(key: str, value: str) -> None:
     """Set a path below /proc/sys where we are."""
-    Path("/proc/sys", key).write_text(value)
+    with open(f"{SYSCTLS}/{key}", "w") as file:
+        file.write(value)
 
 
 def _enter(name: str) -> None:

@@ -39,14 +39,19 @@ OWNERS = {owner.name: owner for owner in (L3, DHCP)}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Home:
-    """The devices of the host's own namespace, by index."""
+    """The devices of the host's own namespace by index, and the names of those on each bridge."""
 
     links: dict[int, netlink.Link]
+    members: dict[int, set[str]]
 
     @classmethod
     def read(cls) -> "Home":
         """Of the namespace in which the calling thread is."""
-        return cls(links={link.index: link for link in netlink.links()})
+        links = {link.index: link for link in netlink.links()}
+        members: dict[int, set[str]] = {}
+        for link in links.values():
+            members.setdefault(link.master, set()).add(link.name)
+        return cls(links=links, members=members)
 
     def bridges(self) -> frozenset[Bridge]:
         """Bridges that are ours by name, with all that is on them."""
@@ -58,7 +63,7 @@ class Home:
 
     def on(self, bridge: int) -> frozenset[str]:
         """The names of the devices on a bridge."""
-        return frozenset(link.name for link in self.links.values() if link.master == bridge)
+        return frozenset(self.members.get(bridge, ()))
 
     def master_of(self, link: netlink.Link) -> str:
         """The bridge of a device; "" for none."""
