@@ -81,7 +81,7 @@ def _keep(call: Call, old: Agent | None, reported: Agent, *, started: bool) -> A
 
 
 def _set_status(call: Call, document: dict[str, object], field: str, status: str) -> None:
-    ids = to.list_of(to.identifier, PORTS_MAX)(field, document.get(field, []))
+    ids = to.list_of(to.identifier, PORTS_MAX)(field, document.get(field) or [])
     if not ids:
         return
     for port in call.session.find(Port, id=ids):

@@ -85,6 +85,6 @@ async def on_error(request: Request, error: Exception) -> JSONResponse:
 
 
 async def on_failure(request: Request, error: Exception) -> JSONResponse:
-    """Starlette's handler of what should not happen; it also raises it, for the log."""
-    log.error("request failed", path=request.url.path, method=request.method, exc_info=error)
+    """Starlette's handler of what should not happen; uvicorn logs the traceback."""
+    log.error("request failed", path=request.url.path, method=request.method)
     return answer(problem_of(error))

@@ -7,8 +7,19 @@ from typing import Any
 from a9fe.model.errors import InvalidInput
 from a9fe.server.attributes import AttributeTable
 
-PAGING = frozenset({"fields", "limit", "marker", "page_reverse", "sort_key", "sort_dir"})
-TAGS = frozenset({"tags", "tags-any", "not-tags", "not-tags-any"})
+IGNORED = frozenset(
+    {
+        "fields",
+        "limit",
+        "marker",
+        "page_reverse",
+        "sort_key",
+        "sort_dir",
+        "not-tags",
+        "not-tags-any",
+    }
+)
+"""Not filters, or filters that everything passes, as nothing has tags."""
 FIXED_IP_KEYS = ("ip_address", "subnet_id")
 _BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
 
@@ -34,9 +45,9 @@ def read_query(table: AttributeTable, given: Mapping[str, list[str]]) -> Query:
             where.update(_fixed_ips(values))
         elif attribute is not None and attribute.text:
             where[attribute.field] = values
-        elif attribute is not None or name in TAGS:
+        elif attribute is not None or name == "tags-any":
             others[name] = values
-        elif name not in PAGING:
+        elif name not in IGNORED:
             raise InvalidInput(name, values[0], f"a filter by an attribute of a {table.kind}")
     return Query(
         where=where,

@@ -40,7 +40,7 @@ class Interface:
             "project_id": self.router.project_id,
             "port_id": self.port.id,
             "network_id": self.port.network_id,
-            "subnet_id": self.subnet_ids[0],
+            "subnet_id": self.subnet_ids[0] if self.subnet_ids else None,
             "subnet_ids": list(self.subnet_ids),
         }
 
@@ -132,7 +132,8 @@ def _port_to_share(call: Call, router: Router, subnet: Subnet) -> Port | None:
         (
             port
             for port in router_ports(call, router.id)
-            if port.network_id == subnet.network_id and ":" in port.fixed_ips[0].ip_address
+            if port.network_id == subnet.network_id
+            and any(":" in fixed.ip_address for fixed in port.fixed_ips)
         ),
         None,
     )

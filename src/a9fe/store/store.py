@@ -1,5 +1,6 @@
 """The database: opening, migrating, transactions, and who is told of commits."""
 
+import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -29,6 +30,7 @@ BUSY_TIMEOUT = 15.0
 """Seconds to wait for another process's write to SQLite, below a client's usual 30."""
 ATTEMPTS = 10
 """Tries of a transaction that lost a race for an address or a MAC."""
+_PASSWORD = re.compile(r"//[^/]*@")  # with the user, of any URL, also one that is none
 MIGRATIONS = Path(__file__).parent / "migrations"
 
 
@@ -47,13 +49,13 @@ class Store:
         that is none.
         """
         self._url = url
+        self.shown = _PASSWORD.sub("//***@", url)
         self._now = now
         self._listeners: list[Callable[[], None]] = []
         self._sqlite = url.startswith("sqlite")
         self._writing = threading.Lock()
         self._scripts = _load_scripts()
         self._engine = self._make_engine()
-        self.shown = make_url(url).render_as_string(hide_password=True)
         self._writer = self._engine.execution_options(begin="BEGIN IMMEDIATE")
 
     def _make_engine(self) -> Engine:
@@ -61,7 +63,7 @@ class Store:
             engine = create_engine(make_url(self._url), pool_size=16, max_overflow=48)
         except (ArgumentError, ImportError) as error:
             expected = "a URL such as sqlite:////var/lib/a9fe/a9fe.db"
-            raise StoreError(f"database_connection: {self._url!r} is not {expected}") from error
+            raise StoreError(f"database_connection: {self.shown!r} is not {expected}") from error
         if self._sqlite:
             event.listen(engine, "connect", _prepare_sqlite)
             event.listen(engine, "begin", _begin_sqlite)
@@ -87,7 +89,7 @@ class Store:
         if self._sqlite:
             verdict = connection.execute(text("PRAGMA quick_check(1)")).scalar()
             if verdict != "ok":
-                raise StoreError(f"database {self.shown} is damaged: {verdict}")
+                raise StoreError(f"database {self.shown} is damaged: {_one_line(verdict)}")
 
     def _check_known(self, connection: Connection) -> None:
         if not connection.dialect.has_table(connection, "alembic_version"):
@@ -172,6 +174,10 @@ class Store:
             return ""
         directory = Path(path).parent
         return "" if directory.is_dir() else f" (there is no directory {directory})"
+
+
+def _one_line(report: object) -> str:
+    return ", ".join(str(report).splitlines())
 
 
 def _load_scripts() -> ScriptDirectory:
