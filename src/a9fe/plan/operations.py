@@ -5,6 +5,7 @@ be idempotent: adding what is there already, or deleting what is gone, is no err
 apply interrupted anywhere can be repeated. `namespace` is its name below /run/netns.
 """
 
+from collections.abc import Container
 from dataclasses import dataclass
 
 from a9fe.plan.host import Address, Bridge, Dnsmasq, PortSecurity, Route, Veth
@@ -203,12 +204,28 @@ NamespaceOperation = (
 Operation = HostOperation | NamespaceOperation
 
 
+_OF_DNSMASQ = StartDnsmasq | RestartDnsmasq | ReloadDnsmasq | StopDnsmasq
+_OF_LISTENERS = OpenListener | CloseListener
+
+
 def scope(operation: Operation) -> str:
-    """What a failure of it spoils, and no more: a namespace, a bridge, or "port security"."""
+    """What a failure of it spoils: "port-security", a bridge's name, a namespace's name; or, as
+    nothing rests on them, only "<namespace> dnsmasq" or "<namespace> listener".
+    """
     if isinstance(operation, SetPortSecurity):
-        return "port security"
+        return "port-security"
     if isinstance(operation, SetBridge):
         return operation.bridge.name
     if isinstance(operation, DeleteBridge):
         return operation.name
+    if isinstance(operation, _OF_DNSMASQ):
+        return f"{operation.namespace} dnsmasq"
+    if isinstance(operation, _OF_LISTENERS):
+        return f"{operation.namespace} listener"
     return operation.namespace
+
+
+def is_spoilt(operation: Operation, failed: Container[str]) -> bool:
+    """Whether scopes that failed before it make it useless to try."""
+    where = scope(operation)
+    return where in failed or where.partition(" ")[0] in failed

@@ -19,21 +19,16 @@ class PortStates:
 
 
 def wired(desired: HostPlan, observed: HostPlan, failed: Set[str]) -> frozenset[str]:
-    """Names of devices in place: our pairs, but in namespaces that failed, and all on bridges."""
-    plugged = (device for bridge in observed.bridges for device in bridge.devices)
-    ours = (
-        link.outer
-        for plan in desired.namespaces.values()
-        if plan.name not in failed
-        for link in plan.links
-    )
-    broken = {
-        link.outer
-        for plan in desired.namespaces.values()
-        if plan.name in failed
-        for link in plan.links
-    }
-    return frozenset(plugged) - broken | frozenset(ours)
+    """Names of devices in place: on a bridge, or, of our pairs, in a namespace that has not
+    failed (`failed`: scopes as in plan.operations).
+    """
+    good: set[str] = set()
+    broken: set[str] = set()
+    for plan in desired.namespaces.values():
+        outers = {link.outer for link in plan.links}
+        (broken if plan.name in failed else good).update(outers)
+    plugged = {device for bridge in observed.bridges for device in bridge.devices}
+    return frozenset((plugged - broken) | good)
 
 
 def states(ports: Iterable[Port], devices: Set[str]) -> PortStates:

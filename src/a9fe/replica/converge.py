@@ -8,7 +8,7 @@ known no pass is made at all.
 
 import asyncio
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -17,9 +17,9 @@ import structlog
 from a9fe.model.errors import A9feError
 from a9fe.plan.diff import operations
 from a9fe.plan.host import HostPlan
-from a9fe.plan.operations import Operation, scope
+from a9fe.plan.operations import Operation, is_spoilt, scope
 from a9fe.runtime.clock import Clock, SystemClock
-from a9fe.runtime.tasks import Backoff, jittered
+from a9fe.runtime.tasks import Backoff, jittered, spawn
 
 log = structlog.get_logger()
 
@@ -84,11 +84,14 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Work:
-    """What makes an agent: whose objects, what they should be, whom to tell after each pass."""
+    """What makes an agent: whose objects, what they should be, whom to tell after each pass.
+
+    `plan` and `report` are called in the event loop's thread.
+    """
 
     owner: str
     plan: Callable[[], HostPlan]
-    report: Callable[[Outcome], Awaitable[None]]
+    report: Callable[[Outcome], None]
 
 
 def converge(
@@ -96,7 +99,7 @@ def converge(
 ) -> Outcome:
     """One pass: observe, and apply the difference until `stopping`.
 
-    A failure ends the work on its namespace (or bridge) and on nothing else.
+    A failure ends the work on what it spoils (plan.operations.scope), and on nothing else.
     """
     observed = host.observe(owner)
     applied: list[Operation] = []
@@ -104,7 +107,7 @@ def converge(
     for operation in operations(desired, observed):
         if stopping():
             break
-        if scope(operation) in failures:
+        if is_spoilt(operation, failures):
             continue
         try:
             host.apply(operation)
@@ -124,31 +127,52 @@ def _reason(error: Exception) -> str:
 class Converger:
     """Runs passes of one agent's work."""
 
-    def __init__(self, work: Work, source: Source, host: Host, clock: Clock | None = None) -> None:
-        """`clock` is asked for the time of day only."""
+    def __init__(
+        self,
+        work: Work,
+        source: Source,
+        host: Host,
+        clock: Clock | None = None,
+        *,
+        resync: float = RESYNC,
+    ) -> None:
+        """`clock` is asked for the time of day only; `resync` in seconds."""
+        self._resync = resync
         self._work = work
         self._source = source
         self._host = host
         self._clock = clock or SystemClock()
+        self._dirty = asyncio.Event()
         self._told: dict[str, str] = {}
         self._last: HostPlan | None = None
         self._tries = 0
 
+    def wake(self) -> None:
+        """Make a pass soon: something beside the model has changed. Event loop's thread only."""
+        self._dirty.set()
+
     async def run(self) -> None:
         """Converge for ever. A cancelled run ends after the operation under way."""
         stopping = threading.Event()
+        watching = spawn(self._watch(), f"{self._work.owner} changes")
         try:
             while True:
-                revision = self._source.revision
-                pause = await self._pass(stopping)
-                await self._wait(revision, pause)
+                self._dirty.clear()
+                await self._wait(await self._pass(stopping))
         finally:
             stopping.set()
+            watching.cancel()
 
-    async def _wait(self, revision: int, pause: float) -> None:
+    async def _watch(self) -> None:
+        revision = self._source.revision
+        while True:
+            revision = await self._source.wait_change(revision)
+            self._dirty.set()
+
+    async def _wait(self, pause: float) -> None:
         try:
             async with asyncio.timeout(pause):
-                await self._source.wait_change(revision)
+                await self._dirty.wait()
         except TimeoutError:
             return
         await asyncio.sleep(COALESCE)
@@ -156,7 +180,7 @@ class Converger:
     async def _pass(self, stopping: threading.Event) -> float:
         """One pass; how long to wait for the next if nothing changes."""
         if not self._source.freshness(self._clock.now()).ever_synced:
-            return RESYNC
+            return self._resync
         try:
             desired = self._work.plan()
             outcome = await asyncio.to_thread(
@@ -167,20 +191,20 @@ class Converger:
             self._tries += 1
             return jittered(RETRY, self._tries)
         self._tell(outcome.failures)
-        await self._report(outcome)
+        self._report(outcome)
         return self._pause(outcome)
 
-    async def _report(self, outcome: Outcome) -> None:
+    def _report(self, outcome: Outcome) -> None:
         if outcome.applied:
             spaces = {scope(operation) for operation in outcome.applied}
             log.info("converged", operations=len(outcome.applied), of=_few(spaces))
-        await self._work.report(outcome)
+        self._work.report(outcome)
 
     def _pause(self, outcome: Outcome) -> float:
         """Long when settled; else soon, and later each time as long as the plan is the same."""
         if outcome.settled:
             self._tries, self._last = 0, outcome.desired
-            return RESYNC
+            return self._resync
         self._tries = self._tries + 1 if outcome.desired == self._last else 1
         self._last = outcome.desired
         if self._tries == UNSETTLED and not outcome.failures:

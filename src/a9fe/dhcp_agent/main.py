@@ -1,0 +1,54 @@
+"""The process: its role, and the privileges it keeps."""
+
+from a9fe.api_client.report import Configurations
+from a9fe.linux import privileges
+from a9fe.plan import dhcp
+from a9fe.plan.settings import DhcpSettings
+from a9fe.plan.view import View
+from a9fe.replica.agent import Role, dhcp_confs, host_has_ipv6, serve
+from a9fe.runtime import tasks
+from a9fe.runtime.config import Config
+
+OWNER = "dhcp"
+
+
+def run(config: Config) -> None:
+    """Serve until SIGTERM or SIGINT. Needs root, and keeps of it what namespaces take."""
+    privileges.require_root("a9fe dhcp-agent")
+    role = make_role(config)
+    privileges.limit_capabilities()
+    tasks.run(lambda: serve(config, role))
+
+
+def make_role(config: Config) -> Role:
+    """The DHCP agent of config.host."""
+    settings = DhcpSettings(
+        dhcp_confs=dhcp_confs(config),
+        enable_isolated_metadata=config.enable_isolated_metadata,
+        force_metadata=config.force_metadata,
+        dhcp_lease_duration=config.dhcp_lease_duration,
+        dnsmasq_dns_servers=config.dnsmasq_dns_servers,
+        dnsmasq_lease_max=config.dnsmasq_lease_max,
+        dns_domain=config.dns_domain,
+        ipv6_on_host=host_has_ipv6(),
+    )
+    return Role(
+        owner=OWNER,
+        agent_type="DHCP agent",
+        binary="neutron-dhcp-agent",
+        plan=lambda model: dhcp.plan(model, config.host, settings),
+        ports=lambda model: dhcp.ports(model, config.host),
+        configurations=lambda model: configurations(model, config),
+    )
+
+
+def configurations(model: View, config: Config) -> Configurations:
+    """What the agent says of itself, with Neutron's keys."""
+    served = tuple(dhcp.networks(model, config.host))
+    return {
+        "dhcp_driver": "dnsmasq",
+        "dhcp_lease_duration": config.dhcp_lease_duration,
+        "networks": len(served),
+        "subnets": sum(len(network.served) for network in served),
+        "ports": sum(len(network.ports) for network in served),
+    }

@@ -1,0 +1,47 @@
+"""The process: its role, and the privileges it keeps."""
+
+from a9fe.api_client.report import Configurations
+from a9fe.linux import privileges
+from a9fe.plan import l3, view
+from a9fe.plan.settings import L3Settings
+from a9fe.plan.view import View
+from a9fe.replica.agent import Role, host_has_ipv6, serve
+from a9fe.runtime import tasks
+from a9fe.runtime.config import Config
+
+OWNER = "l3"
+
+
+def run(config: Config) -> None:
+    """Serve until SIGTERM or SIGINT. Needs root, and keeps of it what namespaces take."""
+    privileges.require_root("a9fe l3-agent")
+    role = make_role(config)
+    privileges.limit_capabilities()
+    tasks.run(lambda: serve(config, role))
+
+
+def make_role(config: Config) -> Role:
+    """The L3 agent of config.host."""
+    settings = L3Settings(
+        enable_metadata_proxy=config.enable_metadata_proxy,
+        metadata_port=config.metadata_port,
+        metadata_access_mark=int(config.metadata_access_mark, 0),
+        ipv6_on_host=host_has_ipv6(),
+    )
+    return Role(
+        owner=OWNER,
+        agent_type="L3 agent",
+        binary="neutron-l3-agent",
+        plan=lambda model: l3.plan(model, config.host, settings),
+        ports=lambda model: l3.ports(model, config.host),
+        configurations=lambda model: configurations(model, config.host),
+    )
+
+
+def configurations(model: View, host: str) -> Configurations:
+    """What the agent says of itself, with Neutron's keys."""
+    return {
+        "agent_mode": "legacy",
+        "routers": len(tuple(view.bound(model, OWNER, host))),
+        "interfaces": len(l3.ports(model, host)),
+    }

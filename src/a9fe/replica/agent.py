@@ -1,0 +1,141 @@
+"""A host's agent as a process: follow the feed, converge the host, report to the server.
+
+The L3 and the DHCP agent are this with another `Role`. Nothing here decides what a host should
+look like.
+"""
+
+import asyncio
+import os
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import structlog
+
+from a9fe.api_client.report import Configurations, Identity, Reporter
+from a9fe.linux.handover import ProxyLink
+from a9fe.linux.host import Host
+from a9fe.model.errors import A9feError
+from a9fe.model.resources import Port
+from a9fe.plan import wiring
+from a9fe.plan.host import HostPlan
+from a9fe.plan.view import View
+from a9fe.replica.converge import Converger, Outcome, Work
+from a9fe.replica.following import connector, follow, open_for
+from a9fe.runtime import tasks
+from a9fe.runtime.clock import SystemClock
+from a9fe.runtime.config import Config
+
+log = structlog.get_logger()
+
+CONTROL_SOCKET = "proxy-control.sock"  # the metadata proxy's, below run_path
+DHCP_DIRECTORY = "dhcp"  # below state_path
+IPV6_SETTINGS = "/proc/sys/net/ipv6"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Role:
+    """What tells one agent from the other.
+
+    `owner` ("l3", "dhcp") names its feed, its replica and its kernel objects; `ports` are those
+    whose status it reports, `configurations` what `agent show` says of it.
+    """
+
+    owner: str
+    agent_type: str
+    binary: str
+    plan: Callable[[View], HostPlan]
+    ports: Callable[[View], Iterable[Port]]
+    configurations: Callable[[View], Configurations]
+
+
+def dhcp_confs(config: Config) -> str:
+    """The directory below which each network's dnsmasq has its own."""
+    return os.path.join(os.path.abspath(config.state_path), DHCP_DIRECTORY)
+
+
+def host_has_ipv6() -> bool:
+    """Whether this kernel has IPv6 at all, and so its settings."""
+    return os.path.isdir(IPV6_SETTINGS)
+
+
+async def serve(config: Config, role: Role) -> None:
+    """Be that agent until cancelled. Namespaces, DHCP and listeners stay when it ends."""
+    clock = SystemClock()
+    replica = open_for(config, role.owner)
+    reporter = Reporter(config.server_url, _identity(config, role))
+    reports = PortReports(reporter, lambda: role.configurations(replica))
+    control = os.path.join(config.run_path, CONTROL_SOCKET)
+
+    def proxy_changed() -> None:
+        converger.wake()
+
+    proxy = ProxyLink(
+        control, f"{role.owner}_agent", backlog=config.metadata_backlog, changed=proxy_changed
+    )
+    work = Work(
+        owner=role.owner,
+        plan=lambda: role.plan(replica),
+        report=lambda outcome: reports.put(states(role, replica, outcome)),
+    )
+    converger = Converger(work, replica, Host(proxy, dhcp_confs(config)), clock)
+    log.info("ready", server=config.server_url, host=config.host, proxy=control)
+    feed = connector(config, role.owner)
+    try:
+        async with asyncio.TaskGroup() as group:
+            for name, factory in {
+                "feed": lambda: follow(replica, feed, clock),
+                "proxy": proxy.run,
+                "converge": converger.run,
+                "heartbeat": lambda: reporter.run(
+                    config.report_interval, lambda: role.configurations(replica)
+                ),
+                "ports": reports.run,
+            }.items():
+                group.create_task(tasks.supervise(name, factory))
+    finally:
+        replica.close()
+        await reporter.close()
+
+
+def states(role: Role, view: View, outcome: Outcome) -> wiring.PortStates:
+    """What to report after a pass."""
+    devices = wiring.wired(outcome.desired, outcome.observed, outcome.failures.keys())
+    return wiring.states(role.ports(view), devices)
+
+
+class PortReports:
+    """Sends the newest port states, apart from the loop: a slow server delays no pass.
+
+    One that fails is not repeated: every pass says anew what still differs.
+    """
+
+    def __init__(self, reporter: Reporter, configurations: Callable[[], Configurations]) -> None:
+        """`configurations` go along with every report."""
+        self._reporter = reporter
+        self._configurations = configurations
+        self._states = wiring.PortStates()
+        self._news = asyncio.Event()
+
+    def put(self, states: wiring.PortStates) -> None:
+        """Send these, if there are any, instead of what was not sent yet."""
+        self._states = states
+        if states.up or states.down:
+            self._news.set()
+
+    async def run(self) -> None:
+        """Send for ever."""
+        while True:
+            await self._news.wait()
+            self._news.clear()
+            try:
+                await self._reporter.report(
+                    self._configurations(),
+                    ports_up=self._states.up,
+                    ports_down=self._states.down,
+                )
+            except A9feError as error:
+                log.debug("ports not reported", reason=str(error))
+
+
+def _identity(config: Config, role: Role) -> Identity:
+    return Identity(agent_type=role.agent_type, binary=role.binary, host=config.host)
