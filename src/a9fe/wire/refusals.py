@@ -44,6 +44,9 @@ class Refusal(Enum):
     SOURCE_UNREADABLE = Rule(
         503, "Not ready, try again.", "the replica's file cannot be read: see the log", 5
     )
+    SOURCE_UNREADABLE = Rule(
+        503, "Not ready, try again.", "the replica on disk cannot be read: see the log", 5
+    )
     UPSTREAM_UNREACHABLE = Rule(
         503, "The metadata service is not reachable, try again.", "cannot connect upstream", 2
     )

@@ -1,0 +1,27 @@
+"""`GET /metrics` of a process of the data path, on a Unix socket of its own."""
+
+import os
+import socket
+
+from a9fe.http.server import Server, serve
+from a9fe.runtime import metrics
+from a9fe.wire.message import Answer, Request
+from a9fe.wire.refusals import Refusal, refuse
+
+
+def metrics_path(run_path: str, process: str) -> str:
+    """Where `process` answers."""
+    return os.path.join(run_path, f"{process}.metrics.sock")
+
+
+def exposition(request: Request) -> Answer:
+    """The counters as Prometheus text."""
+    if request.target != b"/metrics":
+        return refuse(Refusal.NO_SUCH_PATH)
+    kind = (b"content-type", metrics.CONTENT_TYPE.encode())
+    return Answer(status=200, headers=(kind,), body=metrics.exposition())
+
+
+async def serve_metrics(sock: socket.socket) -> Server:
+    """Answer on `sock`, a listening Unix socket."""
+    return await serve(exposition, sock=sock)

@@ -1,0 +1,132 @@
+"""The process: a Unix socket for the proxy, a replica of ports, an upstream to the service."""
+
+import os
+import socket
+import time
+from collections.abc import Callable
+
+import structlog
+
+from a9fe.http.memory import settle
+from a9fe.http.metrics_socket import metrics_path, serve_metrics
+from a9fe.http.report import Report
+from a9fe.http.server import Admit, serve
+from a9fe.http.sockets import unix_listener
+from a9fe.http.upstream import Target, Upstream
+from a9fe.linux import peer, privileges
+from a9fe.metadata_agent.agent import MetadataAgent, signer
+from a9fe.model.errors import A9feError, InvalidInput
+from a9fe.replica import connector, follow, open_for, path_of
+from a9fe.runtime import metrics, tasks
+from a9fe.runtime.clock import SystemClock
+from a9fe.runtime.config import Config
+from a9fe.runtime.errors import StartError
+from a9fe.wire.refusals import Refusal
+
+PROCESS = "metadata-agent"
+AGENT = "metadata"  # the name under which it follows the feed
+ROOT = 0
+FORBIDDEN = 403  # what Nova says to a wrong signature
+HINT_INTERVAL = 60.0  # seconds
+SERVICE_PATIENCE = 3.0  # seconds that a restart of the service may take unseen
+
+log = structlog.get_logger("a9fe.metadata_agent")
+
+
+def run(config: Config) -> None:
+    """Serve until SIGTERM or SIGINT. Opens what needs root, then becomes metadata_agent_user."""
+    if config.nova_metadata_protocol != "http":
+        raise InvalidInput("nova_metadata_protocol", config.nova_metadata_protocol, "http")
+    own = _ids(config.metadata_agent_user)
+    proxy = _ids(config.metadata_proxy_user)
+    sock = unix_listener(config.metadata_proxy_socket, owner=proxy)
+    exporter = unix_listener(metrics_path(config.run_path, PROCESS), owner=own)
+    _make_directory(os.path.dirname(path_of(config, AGENT)), own)
+    privileges.drop(config.metadata_agent_user)
+    allowed = {ROOT, os.geteuid(), *(proxy[:1] if proxy else ())}
+    tasks.run(lambda: _serve(config, sock, exporter, admit_only(allowed)))
+
+
+def admit_only(uids: set[int]) -> Admit:
+    """Lets in the processes of these users; others are logged and closed."""
+    allowed = frozenset(uids)
+
+    def admit(sock: socket.socket) -> bool:
+        try:
+            peer.require(sock, allowed)
+        except A9feError as error:
+            log.warning("connection refused", reason=str(error))
+            return False
+        return True
+
+    return admit
+
+
+class ServiceHints:
+    """Counts, and says to the operator, now and then, what a service's 403 means."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        """`clock` is monotonic, in seconds."""
+        self._clock = clock
+        self._said_at = -HINT_INTERVAL
+
+    def refused(self, process: str, refusal: Refusal) -> None:
+        """Count."""
+        metrics.refused(process, refusal)
+
+    def answered(self, process: str, status: int) -> None:
+        """Count."""
+        metrics.answered(process, status)
+        if status == FORBIDDEN and self._clock() >= self._said_at + HINT_INTERVAL:
+            self._said_at = self._clock()
+            log.warning(
+                "the service refused our signature",
+                hint="metadata_proxy_shared_secret must be the same there and here",
+            )
+
+
+async def _serve(
+    config: Config, sock: socket.socket, exporter: socket.socket, admit: Admit
+) -> None:
+    replica = open_for(config, AGENT)
+    report = Report(PROCESS, ServiceHints())
+    target = Target(host=config.nova_metadata_host, port=config.nova_metadata_port)
+    upstream = Upstream(target, timeout=config.upstream_timeout, patience=SERVICE_PATIENCE)
+    clock = SystemClock()
+    agent = MetadataAgent(
+        source=replica,
+        upstream=upstream,
+        report=report,
+        sign=signer(config.metadata_proxy_shared_secret),
+        source_lost_after=config.source_lost_after,
+        now=clock.now,
+        debug=config.debug,
+    )
+    server = await serve(agent.handle, sock=sock, report=report, admit=admit)
+    exposing = await serve_metrics(exporter)
+    settle()
+    log.info("ready", listen=config.metadata_proxy_socket, upstream=str(target))
+    try:
+        await tasks.supervise("feed", lambda: follow(replica, connector(config, AGENT), clock))
+    finally:
+        await server.close()
+        await exposing.close()
+        upstream.close()
+        replica.close()
+
+
+def _ids(user: str) -> tuple[int, int] | None:
+    """Whom a file shall belong to: uid and gid; None: it is ours already."""
+    if not privileges.is_root():
+        return None
+    entry = privileges.find_user(user)
+    return entry.pw_uid, entry.pw_gid
+
+
+def _make_directory(path: str, owner: tuple[int, int] | None) -> None:
+    try:
+        os.makedirs(path, mode=0o700, exist_ok=True)
+        if owner is not None:
+            os.chown(path, *owner)
+    except OSError as error:
+        raise StartError(f"{path}: cannot make the directory: {error.strerror}") from error

@@ -1,0 +1,106 @@
+"""The proxy in the foreground, in the namespace that it is started in, for debugging.
+
+With debug on it prints a block for each request: what was asked, what the proxy added, what came
+back. A debugger can stop it anywhere; it holds one listener only and waits for no agent.
+"""
+
+import asyncio
+import sys
+from typing import TextIO
+
+import structlog
+
+from a9fe.http.report import Report
+from a9fe.http.server import serve
+from a9fe.http.sockets import tcp_listener
+from a9fe.linux import privileges
+from a9fe.metadata_proxy.main import limiter_of, upstream_of
+from a9fe.metadata_proxy.proxy import MetadataProxy, Watcher
+from a9fe.metadata_proxy.relay import added
+from a9fe.model.resources import METADATA_IPV4, METADATA_PORT
+from a9fe.runtime import metrics, tasks
+from a9fe.runtime.config import Config
+from a9fe.wire.message import Listener, Request
+from a9fe.wire.trusted import REQUEST_ID
+
+PROCESS = "ns-metadata-proxy"
+HERE = "."  # the namespace it is started in, whatever its name
+EVERYWHERE = "0.0.0.0"  # noqa: S104 - in a router's namespace, as REDIRECT picks the address
+
+log = structlog.get_logger("a9fe.metadata_proxy")
+
+
+def run_in_namespace(
+    config: Config, *, network_id: str = "", router_id: str = "", port: int | None = None
+) -> None:
+    """Serve until SIGTERM or SIGINT. Exactly one id; `port` None: 80 or metadata_port.
+
+    Raises StartError where the address is taken. As root it becomes metadata_proxy_user.
+    """
+    listener = listener_of(config, network_id, router_id, port)
+    sock = tcp_listener(listener.address, listener.port, config.metadata_backlog)
+    privileges.drop(config.metadata_proxy_user)
+
+    async def main() -> None:
+        report = Report(PROCESS, metrics)
+        upstream = upstream_of(config)
+        watcher = printer(sys.stdout) if config.debug else None
+        proxy = MetadataProxy(upstream, report, limiter_of(config), watcher)
+        server = await serve(proxy.handle, sock=sock, listener=listener, report=report)
+        listen = f"{listener.address}:{listener.port}"
+        log.info(
+            "ready", listen=listen, upstream=str(upstream.target), **{listener.kind: listener.id}
+        )
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await server.close()
+            upstream.close()
+
+    tasks.run(main)
+
+
+def listener_of(config: Config, network_id: str, router_id: str, port: int | None) -> Listener:
+    """What the one socket stands for, and where it is bound. Raises ValueError."""
+    if bool(network_id) == bool(router_id):
+        raise ValueError("expected either network_id or router_id")
+    if network_id:
+        return Listener(
+            kind="network",
+            id=network_id,
+            namespace=HERE,
+            address=METADATA_IPV4,
+            port=port or METADATA_PORT,
+        )
+    return Listener(
+        kind="router",
+        id=router_id,
+        namespace=HERE,
+        address=EVERYWHERE,
+        port=port or config.metadata_port,
+    )
+
+
+def printer(out: TextIO) -> Watcher:
+    """A Watcher that prints a readable block to `out`."""
+
+    def watch(request: Request, outgoing: Request, status: int, seconds: float) -> None:
+        out.write(block(request, outgoing, status, seconds))
+        out.flush()
+
+    return watch
+
+
+def block(request: Request, outgoing: Request, status: int, seconds: float) -> str:
+    """A request, what the proxy added to it, and how it ended. Pure; plain ASCII."""
+    lines = [f"--- {request.peer} {_plain(request.method)} {_plain(request.target)}"]
+    if request.listener is not None:
+        request_id = outgoing.values(REQUEST_ID)[0]
+        ours = added(request, request.listener, request_id)
+        lines += [f"  + {_plain(name)}: {_plain(value)}" for name, value in ours]
+    lines.append(f"  = {status} in {seconds * 1000:.1f} ms")
+    return "\n".join(lines) + "\n"
+
+
+def _plain(data: bytes) -> str:
+    return data.decode("ascii", "backslashreplace")
