@@ -42,9 +42,6 @@ class Refusal(Enum):
         503, "Not ready, try again.", "the server is out of reach for too long to be certain", 5
     )
     SOURCE_UNREADABLE = Rule(
-        503, "Not ready, try again.", "the replica's file cannot be read: see the log", 5
-    )
-    SOURCE_UNREADABLE = Rule(
         503, "Not ready, try again.", "the replica on disk cannot be read: see the log", 5
     )
     UPSTREAM_UNREACHABLE = Rule(
