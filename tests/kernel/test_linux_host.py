@@ -339,8 +339,8 @@ def test_a_lost_pid_file_does_not_make_two(host, confs):
 def test_files_out_of_dnsmasqs_reach_are_refused_by_name(host, confs):
     os.chmod(os.path.dirname(confs), 0o700)
     outcome = converge(host, "dhcp", dhcp_plan(confs))
-    assert list(outcome.failures) == [QDHCP]
-    assert f"chmod a+x {os.path.dirname(confs)}" in outcome.failures[QDHCP]
+    assert list(outcome.failures) == [f"{QDHCP} dnsmasq"]
+    assert f"chmod a+x {os.path.dirname(confs)}" in outcome.failures[f"{QDHCP} dnsmasq"]
 
 
 def test_removal_ends_dnsmasq_and_its_files(host, confs):
@@ -456,6 +456,46 @@ def test_unchanged_namespaces_are_observed_without_running_programs(host):
     before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_minflt
     assert len(host.observe("l3").namespaces) == 20
     assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_minflt == before
+
+
+LIMITED = """
+import pickle, sys
+from a9fe.linux import privileges
+from a9fe.linux.host import Host
+from a9fe.plan.host import HostPlan
+from a9fe.replica.converge import converge
+from tests.kernel.test_linux_host import HeldListeners
+privileges.limit_capabilities()
+confs, dhcp, reloaded, l3 = pickle.load(sys.stdin.buffer)
+host = Host(HeldListeners(), confs)
+steps = [("dhcp", dhcp), ("l3", l3), ("dhcp", dhcp), ("l3", l3), ("dhcp", reloaded)]
+for owner, plan in (*steps, ("dhcp", HostPlan()), ("l3", HostPlan())):
+    outcome = converge(host, owner, plan)
+    print(len(outcome.applied), outcome.failures)
+"""
+
+
+def test_the_capabilities_of_an_agent_are_enough(confs):
+    reloaded = dhcp_plan(confs, dnsmasq=served(confs, options=""))
+    done = subprocess.run(
+        [sys.executable, "-c", LIMITED],
+        input=pickle.dumps((confs, dhcp_plan(confs), reloaded, router_plan())),
+        stdout=subprocess.PIPE,
+        check=True,
+    )
+    many, rules_, none, still, one, back, rest = done.stdout.decode().splitlines()
+    assert (none, still, one) == ("0 {}", "0 {}", "1 {}")
+    assert all(line.endswith(" {}") for line in (many, rules_, back, rest))
+    assert QDHCP not in namespace.handles()
+    assert our_dnsmasqs(confs) == []
+
+
+def test_what_a_reboot_left_of_a_network_is_removed(host, confs):
+    """Its namespace has gone with the kernel, its files have not."""
+    os.makedirs(f"{confs}/{NETWORK}")
+    os.makedirs(f"{confs}/kept")
+    host.observe("dhcp")
+    assert os.listdir(confs) == ["kept"]
 
 
 def test_the_callers_thread_stays_at_home(host, confs):

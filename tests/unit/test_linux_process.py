@@ -56,26 +56,6 @@ def test_one_that_ignores_sigterm_is_killed(tmp_path):
     assert asyncio.run(run()) == -9
 
 
-def test_a_child_that_ends_is_started_again_and_cancelling_stops_it():
-    async def run():
-        pids = asyncio.Queue()
-        task = asyncio.ensure_future(
-            process.keep_running(python("import time; time.sleep(60)"), pids.put_nowait)
-        )
-        first = await pids.get()
-        os.kill(first.pid, 9)
-        second = await pids.get()
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
-        return first.pid, second.pid
-
-    first, second = asyncio.run(run())
-    assert first != second
-    assert not process.alive(first)
-    assert not process.alive(second)
-
-
 def test_end_terminates_and_then_kills():
     patient, stubborn = popen(PATIENT), popen(STUBBORN)
     assert process.end(patient.pid, grace=10)

@@ -7,7 +7,6 @@ import asyncio
 import os
 import select
 import signal
-import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -19,9 +18,6 @@ from a9fe.linux import privileges
 log = structlog.get_logger("a9fe.linux")
 
 GRACE = 5.0  # s from SIGTERM to SIGKILL: in-flight requests end well before
-FIRST_RESTART = 0.1  # s
-LAST_RESTART = 5.0  # s
-STABLE = 10.0  # s: who ran so long starts again without waiting
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,26 +71,6 @@ async def start(program: Program) -> Child:
         *program.argv, env=env, stdin=asyncio.subprocess.DEVNULL, start_new_session=True
     )
     return Child(program, process)
-
-
-async def keep_running(
-    program: Program, started: Callable[[Child], None] = lambda child: None
-) -> None:
-    """Run it for ever, again after each end with growing pauses; cancelling stops it."""
-    pause = FIRST_RESTART
-    while True:
-        child = await start(program)
-        started(child)
-        began = time.monotonic()
-        try:
-            status = await child.wait()
-        except asyncio.CancelledError:
-            await child.stop()
-            raise
-        pause = FIRST_RESTART if time.monotonic() - began > STABLE else pause
-        log.error("child ended", child=program.name, status=status, restart_in=pause)
-        await asyncio.sleep(pause)
-        pause = min(pause * 2, LAST_RESTART)
 
 
 def alive(pid: int) -> bool:
