@@ -15,11 +15,11 @@ def test_isolated_the_route_comes_by_option_121(cloud: Cloud, client: str) -> No
 
 
 @pytest.mark.parametrize("client", ["dhclient", "udhcpc", "dhcpcd"])
-def test_routed_the_default_route_leads_to_metadata(cloud: Cloud, client: str) -> None:
+def test_routed_the_gateway_leads_to_metadata(cloud: Cloud, client: str) -> None:
     vm = cloud.vm(cloud.routed()).start(client)
     routes = vm.routes()
     assert "default via 10.1.0.1 dev eth0" in routes
-    assert "169.254" not in routes
+    assert "169.254.169.254 via 10.1.0.1 dev eth0" in routes
     assert vm.reads_its_own()
 
 
