@@ -24,7 +24,7 @@ from tests.fakes_model import (
 )
 
 CHEAP = settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow], database=None
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow], database=None
 )
 CIDRS = ("10.1.0.0/24", "10.1.0.0/25", "10.2.0.0/16")  # overlapping, and sharing addresses
 ADDRESSES = ("2", "3", "9")  # last part, inside each of them
