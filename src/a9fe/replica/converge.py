@@ -196,7 +196,7 @@ class Converger:
 
     def _report(self, outcome: Outcome) -> None:
         if outcome.applied:
-            spaces = {scope(operation) for operation in outcome.applied}
+            spaces = {scope(o).partition(" ")[0] for o in outcome.applied}
             log.info("converged", operations=len(outcome.applied), of=_few(spaces))
         self._work.report(outcome)
 
