@@ -9,10 +9,13 @@ import structlog
 
 from a9fe.api_client.errors import ServerUnreachable, raise_for, reason_of
 from a9fe.model.errors import A9feError
+from a9fe.runtime.tasks import Backoff, jittered
 
 log = structlog.get_logger()
 
 TIMEOUT = 10.0  # s: well below agent_down_time
+RETRY = Backoff(first=0.1, ceiling=5.0)  # a network waits for its agent's first report
+UNUSUAL = 5  # failures in a row, some 2 s: more than starting beside the server explains
 Configurations = Mapping[str, str | int | bool]
 
 
@@ -67,21 +70,19 @@ class Reporter:
         raise_for(answer)
         return answer
 
-    async def run(
-        self, interval: float, configurations: Callable[[], Configurations], retry: float = 2.0
-    ) -> None:
-        """Report for ever, every `interval` s; a failure is logged once, and tried again soon."""
-        failing = False
+    async def run(self, interval: float, configurations: Callable[[], Configurations]) -> None:
+        """Report for ever, every `interval` s, and after a failure sooner; it is logged once."""
+        failures = 0
         while True:
             try:
                 await self.report(configurations())
             except A9feError as error:
-                if not failing:
-                    log.warning("cannot report to the server", reason=str(error))
-                failing = True
+                failures += 1
+                say = log.warning if failures == UNUSUAL else log.debug
+                say("cannot report to the server", reason=str(error))
             else:
-                failing = False
-            await asyncio.sleep(min(retry, interval) if failing else interval)
+                failures = 0
+            await asyncio.sleep(jittered(RETRY, failures) if failures else interval)
 
     async def close(self) -> None:
         """Close the connections."""

@@ -69,6 +69,9 @@ def _guarded(call: Any, args: Sequence[str] | None) -> int:  # noqa: ANN401 - re
     """The exit code of `call`, with errors said on stderr."""
     try:
         code = call()
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        return USAGE
     except click.UsageError as error:
         return _say(_usage(error), USAGE)
     except click.ClickException as error:

@@ -1,4 +1,4 @@
-"""`a9fe ns-metadata-proxy`: the proxy in the foreground in this namespace, with classic options."""
+"""`a9fe ns-metadata-proxy`: the proxy in the foreground of one namespace, with classic options."""
 
 import importlib
 import os
@@ -53,16 +53,16 @@ def ns_metadata_proxy(
         raise click.UsageError("expected either --network_id or --router_id")
     config = _with(settings(), more)
     logging.configure("ns-metadata-proxy", debug=config.debug, log_dir=config.log_dir or None)
-    with_pid_file = str(more["pid_file"] or "")
+    pid_file = str(more["pid_file"] or "")
     try:
-        _write_pid(with_pid_file)
+        _write_pid(pid_file)
         foreground = importlib.import_module("a9fe.metadata_proxy.foreground")
         foreground.run_in_namespace(
             config, network_id=network_id or "", router_id=router_id or "", port=port
         )
     finally:
-        if with_pid_file:
-            Path(with_pid_file).unlink(missing_ok=True)
+        if pid_file:
+            Path(pid_file).unlink(missing_ok=True)
 
 
 def _with(config: Config, more: dict[str, str | bool | None]) -> Config:

@@ -6,8 +6,8 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import structlog
@@ -52,8 +52,7 @@ class Supervised:
     async def keep(self) -> None:
         """Run it for ever; cancel this to stop it."""
         failures = 0
-        with self._notifications() as notified:
-            asyncio.get_running_loop().add_reader(notified, self._hear, notified)
+        with self._notifications():
             while True:
                 began = time.monotonic()
                 status = await self._run_once()
@@ -89,7 +88,7 @@ class Supervised:
     def _program(self) -> processes.Program:
         env = {readiness.VARIABLE: self._notify_path}
         if not self.process.secret:
-            env |= {o.variable: "" for o in (BY_NAME["metadata_proxy_shared_secret"],)}
+            env[BY_NAME["metadata_proxy_shared_secret"].variable] = ""
         return processes.Program(name=self.process.name, argv=self._argv, env=env)
 
     @property
@@ -108,15 +107,22 @@ class Supervised:
     def _notify_path(self) -> str:
         return str(Path(self._run_path) / f"{self.process.name}.notify")
 
-    def _notifications(self) -> socket.socket:
-        """Where the process, as its user, says that it is ready."""
-        Path(self._notify_path).unlink(missing_ok=True)
-        receiver = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
-        receiver.bind(self._notify_path)
-        os.chmod(self._notify_path, 0o600)
+    @contextmanager
+    def _notifications(self) -> Iterator[None]:
+        """Hear when the process, as its user, says that it is ready."""
+        path, loop = self._notify_path, asyncio.get_running_loop()
+        Path(path).unlink(missing_ok=True)
         user = privileges.find_user(self._user)
-        os.chown(self._notify_path, user.pw_uid, user.pw_gid)
-        return receiver
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as receiver:
+            receiver.bind(path)
+            os.chmod(path, 0o600)
+            os.chown(path, user.pw_uid, user.pw_gid)
+            loop.add_reader(receiver, self._hear, receiver)
+            try:
+                yield
+            finally:
+                loop.remove_reader(receiver)
+                Path(path).unlink(missing_ok=True)
 
     def _hear(self, receiver: socket.socket) -> None:
         with suppress(BlockingIOError):

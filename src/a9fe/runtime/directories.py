@@ -18,8 +18,10 @@ OWN_MODE = 0o700
 def ensure(option: str, path: str, mode: int) -> None:
     """Make the directory of an option, or see that all may pass through it."""
     try:
-        os.makedirs(path, exist_ok=True)
-        if _is_ours(path) and stat.S_IMODE(os.stat(path).st_mode) & 0o001 == 0:
+        if not os.path.isdir(path):
+            os.makedirs(path)
+            os.chmod(path, mode)
+        elif _is_closed(path) and _is_ours(path):
             os.chmod(path, mode)
         if not os.access(path, os.W_OK | os.X_OK):
             raise PermissionError(13, "Permission denied")
@@ -30,6 +32,10 @@ def ensure(option: str, path: str, mode: int) -> None:
         ) from error
 
 
+def _is_closed(path: str) -> bool:
+    return os.stat(path).st_mode & stat.S_IXOTH == 0
+
+
 def _is_ours(path: str) -> bool:
     return os.stat(path).st_uid == os.geteuid()
 
@@ -37,7 +43,7 @@ def _is_ours(path: str) -> bool:
 def check_passable(option: str, path: str) -> None:
     """See that users without privileges can get to `path`."""
     for parent in (Path(path), *Path(path).parents):
-        if parent.stat().st_mode & 0o001 == 0:
+        if _is_closed(str(parent)):
             raise StartError(
                 f"{option}: {path!r} is closed to the users of our processes by {parent},"
                 " expected a path that all may pass through"

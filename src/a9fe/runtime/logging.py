@@ -21,7 +21,7 @@ EventDict = MutableMapping[str, Any]
 READY = "ready"  # the event that each process logs once it serves; it is told to who waits
 PLAIN = re.compile(r"[!#-<>-\[\]-~]+")  # printable ASCII without blank, quote, = and backslash
 # Libraries that would repeat at info what we log ourselves.
-QUIET = ("httpx", "httpcore", "uvicorn.access", "alembic", "asyncio", "pyroute2")
+QUIET = ("httpx", "httpcore", "uvicorn.access", "uvicorn.error", "alembic", "asyncio", "pyroute2")
 
 
 class _Output:
