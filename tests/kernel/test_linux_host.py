@@ -30,6 +30,7 @@ from a9fe.plan.host import (
 from a9fe.plan.operations import (
     AddNamespace,
     ChangeLink,
+    DeleteBridge,
     ReloadDnsmasq,
     RestartDnsmasq,
     SetIptables,
@@ -266,6 +267,29 @@ def test_drift_is_repaired(host, confs):
     assert any(isinstance(operation, ChangeLink) for operation in applied)
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["ip", "-n", QDHCP, "link", "set", "ns-0000000d-11", "down"],
+        ["ip", "link", "set", "tap0000000d-11", "down"],
+        ["ip", "link", "set", "tap0000000d-11", "mtu", "1300"],
+    ],
+)
+def test_an_end_that_is_down_or_of_another_mtu_is_repaired(host, confs, command):
+    desired = dhcp_plan(confs)
+    settles(host, "dhcp", desired)
+    run(*command)
+    applied = settles(host, "dhcp", desired)
+    assert isinstance(applied[0], ChangeLink)
+
+
+def test_a_bridge_that_somebody_has_just_joined_is_not_deleted(host, confs):
+    settles(host, "dhcp", dhcp_plan(confs))
+    with pytest.raises(links.LinkError, match=f"{BRIDGE.name}: kept, devices are on it"):
+        host.apply(DeleteBridge(name=BRIDGE.name))
+    assert BRIDGE.name in home_links()
+
+
 def test_a_lost_pair_and_a_left_over_outer_end_are_replaced(host, confs):
     desired = dhcp_plan(confs)
     settles(host, "dhcp", desired)
@@ -358,6 +382,17 @@ def test_a_namespace_removed_by_hand_is_built_again(host, confs):
     run("ip", "netns", "del", QDHCP)
     settles(host, "dhcp", desired)
     assert not process.alive(pid)
+
+
+def test_dnsmasq_of_a_namespace_made_anew_by_hand_is_moved(host, confs):
+    desired = dhcp_plan(confs)
+    settles(host, "dhcp", desired)
+    pid = dnsmasq_pid(confs)
+    run("ip", "netns", "del", QDHCP)
+    run("ip", "netns", "add", QDHCP)
+    settles(host, "dhcp", desired)
+    assert not process.alive(pid)
+    assert process.network_namespace(dnsmasq_pid(confs)) == namespace.inode(QDHCP)
 
 
 def test_a_broken_handle_is_replaced_or_removed(host, confs):

@@ -157,7 +157,7 @@ class ProxyLink:
                 await channel.idle(self._wake)
 
     async def _hello(self, channel: Channel) -> None:
-        """Learn what it holds: take back what we lost, have it drop what is of no use."""
+        """Learn what it holds, and take back what we lost."""
         await channel.send({"op": "hello", "owner": self._owner})
         last = False
         while not last:
@@ -216,12 +216,8 @@ class ProxyLink:
             ours.acknowledged = _identity(ours.sock) == _identity(sock)
             sock.close()
             return
-        space = namespace.socket_cookie(sock)
-        if listener.key in self._dropped or space != _current(listener.namespace):
-            self._dropped.add(listener.key)
-            sock.close()
-            return
         sock.settimeout(0)
+        space = namespace.socket_cookie(sock)  # maybe of one that is no more: see `observed`
         self._held[listener.key] = _Held(
             listener=listener, sock=sock, space=space, acknowledged=True
         )
@@ -287,7 +283,7 @@ class ProxyLink:
 
     def _wait_for_proxy(self) -> None:
         """At the start it may have listeners of ours to give back. Waits once only."""
-        if self._loop is None or threading.get_ident() == self._loop_thread or self._waited:
+        if threading.get_ident() == self._loop_thread or self._waited:
             return
         self._waited = True
         self._state.wait_for(lambda: self._synced, OPEN_TIMEOUT)
@@ -314,10 +310,3 @@ def _identity(sock: socket.socket) -> int:
     """The kernel's number of a socket: copies have the same."""
     raw = sock.getsockopt(socket.SOL_SOCKET, SO_COOKIE, 8)
     return int.from_bytes(raw, "little")
-
-
-def _current(space: str) -> int:
-    try:
-        return namespace.cookie(space)
-    except namespace.NoSuchNamespace:
-        return 0
