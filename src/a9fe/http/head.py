@@ -25,7 +25,7 @@ _OLD = b" HTTP/1.0\r\n"
 _ONLY_ONCE = (b"host", b"content-length", b"transfer-encoding", b"expect")
 _LENGTH = re.compile(rb"[0-9]{1,%d}" % MAX_LENGTH_DIGITS)
 _HOST = re.compile(rb"[0-9A-Za-z.\-_~!$&'()*+,;=%:\[\]]*")  # RFC 3986: reg-name, IP literal, port
-_ABSOLUTE = re.compile(rb"(?i:https?)://([^/?@]+)(.*)", re.DOTALL)
+_ABSOLUTE = re.compile(rb"(?i:https?)://([^/?]+)(.*)", re.DOTALL)
 
 
 class BadMessage(Exception):

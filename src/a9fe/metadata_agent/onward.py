@@ -16,7 +16,6 @@ from a9fe.wire.trusted import (
     strip_trusted,
 )
 
-
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
