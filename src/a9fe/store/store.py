@@ -4,6 +4,7 @@ import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -180,6 +181,7 @@ def _one_line(report: object) -> str:
     return ", ".join(str(report).splitlines())
 
 
+@cache
 def _load_scripts() -> ScriptDirectory:
     """The migrations, read from their files."""
     scripts = ScriptDirectory(str(MIGRATIONS))

@@ -1,0 +1,144 @@
+"""Routers and their interfaces."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.unit.server_world import World
+from tests.unit.test_server_api import UNKNOWN
+
+
+@pytest.fixture
+def world(tmp_path: Path):
+    made = World(tmp_path)
+    yield made
+    made.close()
+
+
+def act(world: World, router: Any, action: str, **body: str) -> Any:
+    return world.call("PUT", path(router, action), body)
+
+
+def path(router: Any, action: str) -> str:
+    return f"/v2.0/routers/{router['id']}/{action}_router_interface"
+
+
+def test_by_subnet_the_router_takes_the_gateway_address(world: World):
+    router = world.create("router", name="r")
+    network, subnet = world.network()
+    answer = act(world, router, "add", subnet_id=subnet["id"])
+    port = world.get(f"/v2.0/ports/{answer['port_id']}")["port"]
+    assert answer == {
+        "id": router["id"],
+        "tenant_id": "default",
+        "project_id": "default",
+        "port_id": port["id"],
+        "network_id": network["id"],
+        "subnet_id": subnet["id"],
+        "subnet_ids": [subnet["id"]],
+    }
+    assert port["fixed_ips"] == [{"subnet_id": subnet["id"], "ip_address": "10.1.0.1"}]
+    assert (port["device_id"], port["device_owner"]) == (router["id"], "network:router_interface")
+
+
+def test_by_port_the_router_takes_the_ports_address(world: World):
+    router = world.create("router")
+    network, subnet = world.network()
+    port = world.create("port", network_id=network["id"], fixed_ips=[{"ip_address": "10.1.0.9"}])
+    answer = act(world, router, "add", port_id=port["id"])
+    assert (answer["port_id"], answer["subnet_id"]) == (port["id"], subnet["id"])
+    found = world.error("PUT", path(router, "add"), {"port_id": port["id"]}, 409)
+    assert found[0] == "PortInUse"
+
+
+def test_ipv6_subnets_of_a_network_share_a_port(world: World):
+    router = world.create("router")
+    network, first = world.network("fd00:1::/64")
+    second = world.subnet(network, "fd00:2::/64")
+    v4 = world.subnet(network, "10.1.0.0/24")
+    ports = [act(world, router, "add", subnet_id=s["id"])["port_id"] for s in (first, second, v4)]
+    assert ports[0] == ports[1] != ports[2]
+    act(world, router, "remove", subnet_id=first["id"])
+    left = world.get(f"/v2.0/ports/{ports[0]}")["port"]["fixed_ips"]
+    assert [f["ip_address"] for f in left] == ["fd00:2::1"]
+
+
+@pytest.mark.parametrize("by", ["subnet_id", "port_id"])
+def test_removed_by_subnet_or_port_the_port_is_gone(world: World, by: str):
+    router = world.create("router")
+    _, subnet = world.network()
+    answer = act(world, router, "add", subnet_id=subnet["id"])
+    removed = act(world, router, "remove", **{by: answer[by]})
+    assert removed == answer
+    world.error("GET", f"/v2.0/ports/{answer['port_id']}", None, 404)
+    kind, _ = world.error("PUT", path(router, "remove"), {"subnet_id": subnet["id"]}, 404)
+    assert kind == "RouterInterfaceNotFound"
+
+
+def test_what_cannot_be_added(world: World):
+    router = world.create("router")
+    network, subnet = world.network()
+    _, overlapping = world.network("10.1.0.128/25")
+    _, without = world.network("10.3.0.0/24", gateway_ip=None)
+    act(world, router, "add", subnet_id=subnet["id"])
+    bare = world.create("port", network_id=network["id"], fixed_ips=[])
+    bad = [
+        ({}, 400),
+        ({"subnet_id": subnet["id"], "port_id": bare["id"]}, 400),
+        ({"subnet_id": "x"}, 400),
+        ({"subnet_id": 5}, 400),
+        ({"network_id": network["id"]}, 400),
+        ({"subnet_id": UNKNOWN}, 404),
+        ({"subnet_id": subnet["id"]}, 400),
+        ({"subnet_id": overlapping["id"]}, 400),
+        ({"subnet_id": without["id"]}, 400),
+        ({"port_id": bare["id"]}, 400),
+        ([], 400),
+    ]
+    for body, status in bad:
+        world.error("PUT", path(router, "add"), body, status)
+
+
+def test_a_taken_gateway_address_is_a_conflict(world: World):
+    router = world.create("router")
+    network, subnet = world.network()
+    world.create("port", network_id=network["id"], fixed_ips=[{"ip_address": "10.1.0.1"}])
+    found = world.error("PUT", path(router, "add"), {"subnet_id": subnet["id"]}, 409)
+    assert found[0] == "IpAddressInUse"
+
+
+def test_a_router_and_its_port_are_held_while_it_has_interfaces(world: World):
+    router = world.create("router")
+    network, subnet = world.network()
+    port_id = act(world, router, "add", subnet_id=subnet["id"])["port_id"]
+    refused = {
+        f"/v2.0/routers/{router['id']}": "RouterInUse",
+        f"/v2.0/ports/{port_id}": "ServicePortInUse",
+        f"/v2.0/subnets/{subnet['id']}": "SubnetInUse",
+        f"/v2.0/networks/{network['id']}": "NetworkInUse",
+    }
+    for held, kind in refused.items():
+        assert world.error("DELETE", held, None, 409)[0] == kind
+    gateway = {"subnet": {"gateway_ip": None}}
+    found = world.error("PUT", f"/v2.0/subnets/{subnet['id']}", gateway, 409)
+    assert found[0] == "GatewayIpInUse"
+    act(world, router, "remove", subnet_id=subnet["id"])
+    for held in (f"/v2.0/routers/{router['id']}", f"/v2.0/networks/{network['id']}"):
+        world.call("DELETE", held, expect=204)
+
+
+def test_a_gateway_to_outside_is_not_supported_and_may_be_cleared(world: World):
+    router = world.create("router", external_gateway_info=None)
+    one = f"/v2.0/routers/{router['id']}"
+    world.call("PUT", one, {"router": {"external_gateway_info": {}}})
+    info = {"network_id": UNKNOWN}
+    message = world.error("PUT", one, {"router": {"external_gateway_info": info}}, 400)[1]
+    assert message.startswith("external_gateway_info: ")
+
+
+def test_routes_are_kept(world: World):
+    router = world.create("router")
+    routes = [{"destination": "192.0.2.0/24", "nexthop": "10.1.0.9"}]
+    one = f"/v2.0/routers/{router['id']}"
+    assert world.call("PUT", one, {"router": {"routes": routes}})["router"]["routes"] == routes
