@@ -113,13 +113,20 @@ def agent(path):
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
-    running = asyncio.run_coroutine_threadsafe(link.run(), loop)
+    ended = threading.Event()
+
+    async def run():
+        try:
+            await link.run()
+        finally:
+            ended.set()
+
+    running = asyncio.run_coroutine_threadsafe(run(), loop)
     try:
         yield link
     finally:
         running.cancel()
-        asyncio.run_coroutine_threadsafe(asyncio.sleep(0), loop).result(10)
-        eventually(lambda: not link.connected)
+        assert ended.wait(10)
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
         loop.close()
