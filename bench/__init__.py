@@ -1,0 +1,1 @@
+"""Benchmarks: ratios beside a peer taken in turns in the same run, never promises."""

@@ -1,0 +1,81 @@
+"""What a bench reads: processes, CPU, memory, and commands in a namespace."""
+
+import json
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+A9FE = str(Path(sys.executable).parent / "a9fe")
+HOPS = ("metadata-proxy", "metadata-agent", "metadata-service")
+NAMES = (*HOPS, "server", "l3-agent", "dhcp-agent", "up")
+
+
+def a9fe(*arguments: str) -> str:
+    """The stdout of a command that must succeed."""
+    done = subprocess.run([A9FE, *arguments], capture_output=True, text=True, check=False)
+    if done.returncode:
+        sys.exit(f"a9fe {' '.join(arguments)}: {done.stderr.strip()}")
+    return done.stdout
+
+
+def create_network(name: str, cidr: str) -> dict[str, Any]:
+    """A network with a subnet, as the command line prints it."""
+    printed = json.loads(a9fe("network", "create", name, "--subnet", cidr, "--json"))
+    return dict(printed.get("network", printed))
+
+
+def until(condition: Callable[[], object], deadline: float = 60) -> None:
+    """Return when `condition` is true; end the bench if it never is."""
+    end = time.monotonic() + deadline
+    while time.monotonic() < end:
+        with suppress(OSError):
+            if condition():
+                return
+        time.sleep(0.005)
+    sys.exit("bench: waited in vain")
+
+
+def within(namespace: str, *command: str) -> str:
+    """What a command prints in a namespace."""
+    argv = ["nsenter", f"--net=/run/netns/{namespace}", *command]
+    return subprocess.run(argv, capture_output=True, text=True, check=False).stdout
+
+
+def listens(namespace: str) -> bool:
+    """Whether the metadata proxy listens in a DHCP namespace."""
+    path = Path("/run/netns", namespace)
+    return path.exists() and "169.254.169.254:80" in within(namespace, "ss", "-Hltn")
+
+
+def processes() -> dict[str, int]:
+    """What `a9fe up` runs, itself included: name to pid."""
+    found = {}
+    for entry in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            words = (entry / "cmdline").read_bytes().decode(errors="replace").split("\0")
+            if any("a9fe" in word for word in words[:4]):
+                found.update({name: int(entry.name) for name in NAMES if name in words[1:5]})
+    return found
+
+
+def cpu_seconds(pids: Sequence[int]) -> float:
+    """CPU time that these processes have used, all threads, in seconds."""
+    tasks = (task for pid in pids for task in Path(f"/proc/{pid}/task").iterdir())
+    return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e9
+
+
+def memory(pid: int) -> tuple[float, float]:
+    """Resident and proportional set size in MiB."""
+    text = Path(f"/proc/{pid}/smaps_rollup").read_text()
+    sizes = {k: int(v) / 1024 for k, v in re.findall(r"^(Rss|Pss):\s+(\d+)", text, re.MULTILINE)}
+    return sizes["Rss"], sizes["Pss"]
+
+
+def open_files(pid: int) -> int:
+    """How many file descriptors a process holds."""
+    return sum(1 for _ in Path(f"/proc/{pid}/fd").iterdir())
