@@ -110,8 +110,9 @@ class Stream:
 class Hub:
     """Reads the log after each commit and gives its changes to the streams."""
 
-    def __init__(self, store: Store) -> None:
-        """Nothing runs before `run`."""
+    def __init__(self, store: Store, heartbeat: float = HEARTBEAT) -> None:
+        """Nothing runs before `run`; `heartbeat` seconds."""
+        self._heartbeat = heartbeat
         self.revision = 0
         self.streams: set[Stream] = set()
         self.store = store
@@ -182,7 +183,7 @@ class Hub:
                 yield chunk
             del lines
             while not stream.closed:
-                taken = await stream.take(HEARTBEAT)
+                taken = await stream.take(self._heartbeat)
                 fresh = [line for revision, line in taken if revision > reached]
                 if fresh:
                     yield b"".join(fresh)
