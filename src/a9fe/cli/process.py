@@ -16,6 +16,8 @@ from a9fe.runtime.config import Config
 
 log = structlog.get_logger()
 
+HOPELESS = os.EX_CONFIG  # exit status for our supervisor: it says why, and trying again is no use
+
 
 def prepare(process: Process, config: Config) -> None:
     """The directories that it needs. Raises StartError."""
@@ -61,7 +63,7 @@ def _run(process: Process, config: Config) -> None:
         if not supervised:
             raise
         log.error("cannot run", reason=str(error))  # noqa: TRY400 - the reason says all
-        raise click.exceptions.Exit(1) from error
+        raise click.exceptions.Exit(HOPELESS) from error
     except Exception as error:
         if not supervised:
             raise

@@ -12,11 +12,13 @@ from pathlib import Path
 
 import structlog
 
+from a9fe.cli.process import HOPELESS
 from a9fe.cli.processes import Process
 from a9fe.linux import privileges
 from a9fe.linux import process as processes
 from a9fe.runtime import readiness
 from a9fe.runtime.config import Config
+from a9fe.runtime.errors import StartError
 from a9fe.runtime.options import BY_NAME
 from a9fe.runtime.tasks import Backoff, jittered
 
@@ -36,6 +38,7 @@ class Supervised:
         self.process = process
         self.pid = 0
         self.ready = asyncio.Event()
+        self._was_ready = False
         self._run_path = config.run_path
         self._user = process.user(config)
         self._flags = tuple(flags)
@@ -50,7 +53,7 @@ class Supervised:
             log.info("ended what a former a9fe up left", child=self.process.name, pid=pid)
 
     async def keep(self) -> None:
-        """Run it for ever; cancel this to stop it."""
+        """Run it for ever; cancel this to stop it. Raises StartError if it never gets ready."""
         failures = 0
         with self._notifications():
             while True:
@@ -76,13 +79,14 @@ class Supervised:
 
     def _say_ended(self, status: int, failures: int, delay: float) -> None:
         name, how = self.process.name, described(status)
+        if not self._was_ready and (status == HOPELESS or failures == CRASH_LOOP):
+            raise StartError(f"{name} cannot start ({how}): its own lines above say why")
         log.error("process ended", child=name, how=how, again_in=round(delay, 2))
         if failures == CRASH_LOOP:
             log.error(
-                "process does not stay up: see its own lines above for the reason",
+                "process does not stay up: its own lines above say why",
                 child=name,
                 times_in_a_row=failures,
-                how=how,
             )
 
     def _program(self) -> processes.Program:
@@ -128,6 +132,7 @@ class Supervised:
         with suppress(BlockingIOError):
             if b"READY=1" in receiver.recv(4096).split(b"\n"):
                 self.ready.set()
+                self._was_ready = True
 
 
 def described(status: int) -> str:

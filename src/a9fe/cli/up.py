@@ -56,18 +56,17 @@ def up(context: click.Context) -> None:
         supervised = [Supervised(p, config, given_flags(context)) for p in PROCESSES]
         for one in supervised:
             one.end_orphan()
-        check_ready_to_start(config)
+        check_ports(config)
+        check_host(config)
         set_up(config)
         tasks.run(lambda: _supervise(supervised, config))
     log.info("stopped; namespaces and DHCP stay, `a9fe clean` removes them")
 
 
 def make_directories(config: Config) -> None:
-    """State and run path, which users of ours can get to. Raises StartError."""
+    """State and run path. Raises StartError."""
     directories.ensure("state_path", config.state_path, directories.STATE_MODE)
     directories.ensure("run_path", config.run_path, directories.RUN_MODE)
-    directories.check_passable("state_path", config.state_path)
-    directories.check_passable("run_path", config.run_path)
 
 
 def hold(locks: ExitStack, config: Config) -> None:
@@ -76,12 +75,18 @@ def hold(locks: ExitStack, config: Config) -> None:
         locks.enter_context(StateLock(os.path.join(path, LOCK)))
 
 
-def check_ready_to_start(config: Config) -> None:
-    """See that programs are there and ports are free. Changes nothing."""
-    for program in NEEDED:
-        programs.find(program)
+def check_ports(config: Config) -> None:
+    """See that what we listen on is free. Changes nothing."""
     check_port_free("bind", config.bind_host, config.bind_port)
     check_port_free("metadata_listen", config.metadata_listen, config.metadata_listen_port)
+
+
+def check_host(config: Config) -> None:
+    """See that users of ours can get to their directories, and programs are there."""
+    directories.check_passable("state_path", config.state_path)
+    directories.check_passable("run_path", config.run_path)
+    for program in NEEDED:
+        programs.find(program)
 
 
 def check_port_free(option: str, host: str, port: int) -> None:
@@ -109,10 +114,13 @@ def set_up(config: Config) -> None:
 
 
 async def _supervise(supervised: Sequence[Supervised], config: Config) -> None:
-    async with asyncio.TaskGroup() as group:
-        for one in supervised:
-            group.create_task(one.keep())
-        group.create_task(_announce(supervised, config))
+    try:
+        async with asyncio.TaskGroup() as group:
+            for one in supervised:
+                group.create_task(one.keep())
+            group.create_task(_announce(supervised, config))
+    except ExceptionGroup as failed:  # the first to fail has ended all others
+        raise failed.exceptions[0] from None
 
 
 async def _announce(supervised: Sequence[Supervised], config: Config) -> None:

@@ -186,6 +186,19 @@ def _derive(values: dict[str, Any], sources: dict[str, str]) -> None:
     for name, value in derived.items():
         if not values[name]:
             values[name], sources[name] = value, "derived"
+    _follow_our_service(values, sources)
+
+
+def _follow_our_service(values: dict[str, Any], sources: dict[str, str]) -> None:
+    """The agent asks our own service, wherever that listens, unless it was told of another."""
+    if {sources["nova_metadata_host"], sources["nova_metadata_port"]} != {"default"}:
+        return
+    for name, of, value in (
+        ("nova_metadata_host", "metadata_listen", _in_url(values["metadata_listen"]).strip("[]")),
+        ("nova_metadata_port", "metadata_listen_port", values["metadata_listen_port"]),
+    ):
+        if sources[of] != "default":
+            values[name], sources[name] = value, "derived"
 
 
 def _in_url(address: str) -> str:

@@ -37,7 +37,14 @@ class _Output:
             self._file.write(line + "\n")
             self._file.flush()
 
+    def close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+
     debug = info = warning = error = critical = exception = fatal = msg
+
+
+_open_output = [_Output(None)]  # the one in use: closed when another takes its place
 
 
 def _quoted(value: object) -> str:
@@ -89,6 +96,8 @@ def configure(
     level = logging.DEBUG if debug else logging.INFO
     renderer = render_json if json else render_text
     output = _Output(_open(log_dir, process) if log_dir else None)
+    _open_output[0].close()
+    _open_output[0] = output
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,

@@ -1,0 +1,506 @@
+"""The replica: any order of events ends in the same state, and nothing half is ever seen."""
+
+import asyncio
+import os
+import sqlite3
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from a9fe.api_client.errors import FeedLost
+from a9fe.api_client.feed import FeedEvent
+from a9fe.model.resources import KIND_OF, FixedIp, Instance, Network, Port, Resource
+from a9fe.replica import Replica, ReplicaUnreadable, follow
+from a9fe.replica.disk import Disk
+from a9fe.replica.view import KEPT_INSTANCES
+from a9fe.runtime.tasks import Backoff
+from tests.fakes import FakeClock
+
+NOW = 1000.0
+
+
+def upsert(revision: int, resource: Resource) -> FeedEvent:
+    kind = KIND_OF[type(resource)]
+    return FeedEvent(event="upsert", revision=revision, kind=kind, id=resource.id, object=resource)
+
+
+def delete(revision: int, kind: str, id: str) -> FeedEvent:
+    return FeedEvent(event="delete", revision=revision, kind=kind, id=id)
+
+
+def plain(event: str, revision: int) -> FeedEvent:
+    return FeedEvent(event=event, revision=revision)
+
+
+def port(id: str, *ips: str, network: str = "n", device: str = "") -> Port:
+    fixed = tuple(FixedIp(subnet_id="s", ip_address=ip) for ip in ips)
+    return Port(id=id, network_id=network, mac_address=id, fixed_ips=fixed, device_id=device)
+
+
+def feed(replica: Replica, *events: FeedEvent, now: float = NOW) -> None:
+    for event in events:
+        replica.apply(event, now)
+
+
+def snapshot(revision: int, *resources: Resource) -> list[FeedEvent]:
+    body = [upsert(revision, resource) for resource in resources]
+    return [plain("snapshot", revision), *body, plain("synced", revision)]
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> str:
+    return str(tmp_path / "replica-l3" / "replica.db")
+
+
+@pytest.fixture
+def replica() -> Iterator[Replica]:
+    made = Replica()
+    yield made
+    made.close()
+
+
+# ---- indexes
+
+
+def ids(ports: tuple[Port, ...]) -> list[str]:
+    return sorted(found.id for found in ports)
+
+
+def test_a_port_that_moves_leaves_nothing_behind(replica: Replica):
+    feed(replica, *snapshot(1, port("a", "10.0.0.1", "10.0.0.2", device="vm1")))
+    feed(replica, upsert(2, port("a", "10.0.0.3", network="m", device="vm2")))
+    for ip in ("10.0.0.1", "10.0.0.2", "10.0.0.3"):
+        assert replica.ports_by_address("n", ip) == ()
+    assert replica.ports_by_device("vm1") == ()
+    assert replica.ports_by_network("n") == ()
+    assert ids(replica.ports_by_address("m", "10.0.0.3")) == ["a"]
+    assert ids(replica.ports_by_device("vm2")) == ["a"]
+    assert ids(replica.ports_by_network("m")) == ["a"]
+
+
+def test_an_address_that_is_used_again_finds_its_new_owner_only(replica: Replica):
+    feed(replica, *snapshot(1, port("a", "10.0.0.1")))
+    feed(replica, delete(2, "port", "a"), upsert(3, port("b", "10.0.0.1")))
+    assert ids(replica.ports_by_address("n", "10.0.0.1")) == ["b"]
+
+
+def test_the_same_address_on_other_networks_is_another(replica: Replica):
+    feed(replica, *snapshot(1, port("a", "10.0.0.1"), port("b", "10.0.0.1", network="m")))
+    assert ids(replica.ports_by_address("n", "10.0.0.1")) == ["a"]
+
+
+def test_ports_without_a_device_are_found_by_none(replica: Replica):
+    feed(replica, *snapshot(1, port("a"), port("b")))
+    assert replica.ports_by_device("") == ()
+
+
+def test_an_address_held_twice_by_one_port_goes_with_it(replica: Replica):
+    feed(replica, *snapshot(1, port("a", "10.0.0.1", "10.0.0.1")), delete(2, "port", "a"))
+    assert replica.ports_by_address("n", "10.0.0.1") == ()
+
+
+# ---- snapshots
+
+
+def test_a_snapshot_is_seen_whole_or_not_at_all(replica: Replica):
+    feed(replica, *snapshot(1, port("a", "10.0.0.1"), Network(id="n")))
+    feed(replica, plain("snapshot", 5), upsert(5, port("b", "10.0.0.1")))
+    assert ids(replica.all("port")) == ["a"]
+    assert replica.get("network", "n") is not None
+    feed(replica, plain("synced", 5))
+    assert ids(replica.all("port")) == ["b"]
+    assert ids(replica.ports_by_address("n", "10.0.0.1")) == ["b"]
+    assert replica.get("network", "n") is None
+    assert replica.revision == 5
+
+
+def test_a_snapshot_that_broke_off_is_forgotten(path: str):
+    replica = Replica.open(path)
+    feed(replica, *snapshot(1, port("a")), plain("snapshot", 5), upsert(5, port("b")))
+    replica.lost(NOW)
+    assert replica.resume_from == 1
+    feed(replica, *snapshot(6, port("c")))
+    replica.close()
+    again = Replica.open(path)
+    assert ids(again.all("port")) == ["c"]
+    again.close()
+
+
+def test_a_snapshot_may_go_back(replica: Replica):
+    feed(replica, *snapshot(9, port("a")), *snapshot(3, port("b")), upsert(4, port("c")))
+    assert ids(replica.all("port")) == ["b", "c"]
+    assert replica.resume_from == 3
+
+
+def test_a_deletion_within_a_snapshot(replica: Replica):
+    begin = [plain("snapshot", 5), upsert(5, port("a")), upsert(5, port("b"))]
+    feed(replica, *begin, delete(6, "port", "a"), plain("synced", 6))
+    assert ids(replica.all("port")) == ["b"]
+
+
+def test_changes_without_a_snapshot_are_refused(replica: Replica):
+    for event in (upsert(1, port("a")), plain("synced", 1)):
+        with pytest.raises(FeedLost, match="snapshot"):
+            replica.apply(event, NOW)
+    assert not replica.freshness(NOW).ever_synced
+
+
+# ---- freshness and resuming
+
+
+def test_freshness_from_nothing_to_synced_to_lost(replica: Replica):
+    never = replica.freshness(NOW)
+    assert (never.ever_synced, never.synced_now, never.lost_for) == (False, False, float("inf"))
+    feed(replica, plain("snapshot", 1))
+    assert not replica.freshness(NOW).ever_synced
+    feed(replica, plain("synced", 1))
+    synced = replica.freshness(NOW + 7)
+    assert (synced.ever_synced, synced.synced_now, synced.lost_for) == (True, True, 0)
+    replica.lost(NOW + 8)
+    lost = replica.freshness(NOW + 10)
+    assert (lost.ever_synced, lost.synced_now, lost.lost_for) == (True, False, 2)
+
+
+def test_catching_up_is_not_synced(replica: Replica):
+    feed(replica, *snapshot(1))
+    replica.lost(NOW)
+    feed(replica, upsert(2, port("a")), plain("heartbeat", 2), now=NOW + 5)
+    caught_up = replica.freshness(NOW + 6)
+    assert (caught_up.synced_now, caught_up.lost_for) == (False, 6)
+    feed(replica, plain("synced", 2), now=NOW + 6)
+    assert replica.freshness(NOW + 6).synced_now
+
+
+def test_after_a_restart_it_counts_from_when_the_server_was_last_heard(path: str):
+    replica = Replica.open(path)
+    feed(replica, *snapshot(1, port("a")))
+    feed(replica, plain("heartbeat", 4), now=NOW + 10)
+    replica.close()
+    again = Replica.open(path)
+    freshness = again.freshness(NOW + 70)
+    assert (freshness.ever_synced, freshness.synced_now) == (True, False)
+    assert freshness.lost_for == 60
+    assert again.resume_from == 4
+    again.close()
+
+
+def test_a_revision_whose_rest_may_be_missing_is_asked_for_again(replica: Replica):
+    """A transaction may change several resources at one revision."""
+    feed(replica, *snapshot(1), upsert(5, port("a")))
+    assert replica.resume_from == 1
+    feed(replica, upsert(5, port("b")), upsert(6, port("c")))
+    assert replica.resume_from == 5
+
+
+def test_another_server_is_asked_for_a_snapshot_and_the_old_state_served(path: str):
+    replica = Replica.open(path, "http://a")
+    feed(replica, *snapshot(7, port("a")))
+    replica.close()
+    moved = Replica.open(path, "http://b")
+    assert moved.resume_from is None
+    assert ids(moved.all("port")) == ["a"]
+    feed(moved, *snapshot(3, port("b")))
+    assert (ids(moved.all("port")), moved.resume_from) == (["b"], 3)
+    moved.close()
+
+
+def test_who_waits_is_woken(replica: Replica):
+    async def woken(*events: FeedEvent) -> int:
+        waiting = asyncio.ensure_future(replica.wait_change(replica.revision))
+        await asyncio.sleep(0)
+        feed(replica, *events)
+        return await asyncio.wait_for(waiting, 5)
+
+    async def main() -> None:
+        assert await woken(*snapshot(1)) == 1
+        assert await woken(upsert(2, port("a"))) == 2
+        assert await woken(*snapshot(2)) == 2  # the same revision, perhaps another state
+        assert await replica.wait_change(1) == 2
+
+    asyncio.run(main())
+
+
+# ---- user data
+
+
+def vm(id: str, user_data: bytes | None) -> Instance:
+    return Instance(id=id, name=id, user_data=user_data)
+
+
+def test_user_data_is_not_in_memory_but_whole_when_asked_for(path: str):
+    replica = Replica.open(path)
+    feed(replica, *snapshot(1, vm("a", b"\xff\x00"), vm("b", b""), vm("c", None)))
+    assert [i.user_data for i in replica.all("instance")] == [None, None, None]
+    assert replica.get("instance", "a") == vm("a", b"\xff\x00")
+    assert replica.get("instance", "b") == vm("b", b"")
+    assert replica.get("instance", "c") == vm("c", None)
+    replica.close()
+
+
+def test_user_data_that_changed_is_never_the_old_one(path: str):
+    replica = Replica.open(path)
+    feed(replica, *snapshot(1, vm("a", b"one")))
+    assert replica.get("instance", "a") == vm("a", b"one")
+    feed(replica, upsert(2, vm("a", b"two")))
+    assert replica.get("instance", "a") == vm("a", b"two")
+    feed(replica, *snapshot(2, vm("a", b"three")))
+    assert replica.get("instance", "a") == vm("a", b"three")
+    feed(replica, upsert(3, vm("a", None)))
+    assert replica.get("instance", "a") == vm("a", None)
+    replica.close()
+
+
+def test_more_instances_than_are_kept(replica: Replica):
+    many = [vm(f"i{n}", bytes([n])) for n in range(KEPT_INSTANCES + 2)]
+    feed(replica, *snapshot(1, *many))
+    for _ in range(2):
+        assert [replica.get("instance", i.id) for i in many] == many
+
+
+def test_a_disk_that_fails_is_said_and_not_taken_for_no_user_data(path: str):
+    disk = Disk(path)
+    replica = Replica(disk)
+    feed(replica, *snapshot(1, vm("a", b"x")))
+    disk.close()
+    with pytest.raises(ReplicaUnreadable):
+        replica.get("instance", "a")
+
+
+# ---- the file
+
+
+def test_the_file_is_its_owners_alone(path: str):
+    replica = Replica.open(path)
+    feed(replica, *snapshot(1, vm("a", b"password")))
+    modes = {os.stat(path + s).st_mode & 0o777 for s in ("", "-wal") if os.path.exists(path + s)}
+    assert modes == {0o600}
+    replica.close()
+
+
+def discarded(path: str, capsys: pytest.CaptureFixture[str]) -> bool:
+    replica = Replica.open(path)
+    assert replica.resume_from is None
+    assert replica.all("port") == ()
+    feed(replica, *snapshot(2, port("b")))
+    replica.close()
+    again = Replica.open(path)
+    assert ids(again.all("port")) == ["b"]
+    again.close()
+    return "replica discarded" in capsys.readouterr().out
+
+
+def prepared(path: str) -> None:
+    replica = Replica.open(path)
+    feed(replica, *snapshot(1, port("a"), vm("v", b"x")))
+    replica.close()
+
+
+def test_a_file_of_garbage_is_discarded(path: str, capsys: pytest.CaptureFixture[str]):
+    prepared(path)
+    Path(path).write_bytes(b"garbage " * 1000)
+    assert discarded(path, capsys)
+
+
+def test_a_damaged_page_is_discarded(path: str, capsys: pytest.CaptureFixture[str]):
+    prepared(path)
+    content = bytearray(Path(path).read_bytes())
+    content[4096:] = b"\xa5" * (len(content) - 4096)
+    Path(path).write_bytes(content)
+    assert discarded(path, capsys)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "PRAGMA user_version = 7",
+        "UPDATE objects SET json = '{' WHERE kind = 'port'",
+        "UPDATE objects SET json = '{}' WHERE kind = 'port'",
+        "UPDATE objects SET kind = 'balloon' WHERE kind = 'port'",
+        "UPDATE objects SET json = x'ff' WHERE kind = 'port'",
+    ],
+)
+def test_another_version_or_shape_is_discarded(
+    path: str, change: str, capsys: pytest.CaptureFixture[str]
+):
+    prepared(path)
+    db = sqlite3.connect(path)
+    db.execute(change)
+    db.commit()
+    db.close()
+    assert discarded(path, capsys)
+
+
+def test_a_second_process_keeps_its_own_in_memory(path: str, capsys: pytest.CaptureFixture[str]):
+    first = Replica.open(path)
+    feed(first, *snapshot(1, vm("a", b"first")))
+    second = Replica.open(path)
+    assert "in use by another process" in capsys.readouterr().out
+    feed(second, *snapshot(1, vm("a", b"second")))
+    second.rebuild_disk()
+    second.close()
+    assert first.get("instance", "a") == vm("a", b"first")
+    first.close()
+
+
+# ---- following
+
+
+class Broken(Exception):
+    """The test's feed has no more to say."""
+
+
+def test_following_resumes_where_it_was():
+    replica, asked = Replica(), []
+    streams = iter(
+        [
+            snapshot(3, port("a")),
+            [upsert(4, port("b")), upsert(5, port("c"))],
+            [upsert(5, port("c")), plain("synced", 5)],
+        ]
+    )
+
+    async def connect(from_revision: int | None) -> AsyncGenerator[FeedEvent, None]:
+        asked.append(from_revision)
+        events = next(streams, None)
+        if events is None:
+            raise Broken
+        for event in events:
+            yield event
+        raise FeedLost("the end")
+
+    with suppress(Broken):
+        quick = Backoff(first=0.001, ceiling=0.001)
+        asyncio.run(follow(replica, connect, FakeClock(), quick))
+    assert asked == [None, 3, 4, 5]
+    assert ids(replica.all("port")) == ["a", "b", "c"]
+    assert not replica.freshness(FakeClock().now()).synced_now
+    replica.close()
+
+
+def test_a_file_damaged_while_running_is_built_anew(path: str):
+    replica, asked = Replica.open(path), []
+
+    async def connect(from_revision: int | None) -> AsyncGenerator[FeedEvent, None]:
+        asked.append(from_revision)
+        if len(asked) == 1:
+            for event in snapshot(3, vm("a", b"x")):
+                yield event
+            raise sqlite3.DatabaseError("database disk image is malformed")
+        if len(asked) == 3:
+            raise Broken
+        for event in snapshot(4, vm("a", b"y")):
+            yield event
+
+    with suppress(Broken):
+        quick = Backoff(first=0.001, ceiling=0.001)
+        asyncio.run(follow(replica, connect, FakeClock(), quick))
+    assert asked == [None, None, 4]
+    assert replica.get("instance", "a") == vm("a", b"y")
+    replica.close()
+
+
+# ---- any sequence of events
+
+IPS = ("10.0.0.1", "10.0.0.2")
+some_port = st.builds(
+    lambda id, ips, network, device: port(id, *ips, network=network, device=device),
+    st.sampled_from("abc"),
+    st.sets(st.sampled_from(IPS)).map(sorted),
+    st.sampled_from("nm"),
+    st.sampled_from(["", "vm1", "vm2"]),
+)
+some_vm = st.builds(vm, st.sampled_from(["vm1", "vm2"]), st.sampled_from([None, b"1", b"2"]))
+removal = st.sampled_from(
+    [("port", "a"), ("port", "b"), ("port", "c"), ("instance", "vm1"), ("instance", "vm2")]
+)
+histories = st.lists(st.one_of(some_port, some_vm, removal), min_size=1, max_size=14)
+
+
+def event_of(revision: int, change: Resource | tuple[str, str]) -> FeedEvent:
+    if isinstance(change, tuple):
+        return delete(revision, *change)
+    return upsert(revision, change)
+
+
+def state_at(history: list[FeedEvent], revision: int) -> dict[tuple[str, str], Resource]:
+    state: dict[tuple[str, str], Resource] = {}
+    for event in history[:revision]:
+        if event.object is None:
+            state.pop((event.kind, event.id), None)
+        else:
+            state[event.kind, event.id] = event.object
+    return state
+
+
+def known(replica: Replica) -> dict[tuple[str, str], Resource]:
+    return {
+        (kind, r.id): replica.get(kind, r.id)
+        for kind in ("port", "instance")
+        for r in replica.all(kind)
+    }
+
+
+def assert_indexes_tell_the_same(replica: Replica) -> None:
+    ports = replica.all("port")
+    for network in "nm":
+        assert set(replica.ports_by_network(network)) == {
+            p for p in ports if p.network_id == network
+        }
+        for ip in IPS:
+            assert set(replica.ports_by_address(network, ip)) == {
+                p
+                for p in ports
+                if p.network_id == network and ip in [f.ip_address for f in p.fixed_ips]
+            }
+    for device in ("vm1", "vm2"):
+        assert set(replica.ports_by_device(device)) == {p for p in ports if p.device_id == device}
+
+
+def connected(data: st.DataObject, replica: Replica, history: list[FeedEvent]) -> list[FeedEvent]:
+    """What one connection delivers: perhaps a snapshot, then changes, some of them again."""
+    start = replica.resume_from
+    events: list[FeedEvent] = []
+    if start is None or data.draw(st.booleans(), "snapshot"):
+        start = data.draw(st.integers(0, len(history)), "at")
+        events = snapshot(start, *state_at(history, start).values())
+    rest = history[start:]
+    old = st.lists(st.sampled_from(history), max_size=3)
+    for number, event in enumerate(rest):
+        events.append(event)
+        seen = history[: start + number + 1]
+        events += [e for e in data.draw(old, "again") if e in seen]
+    return [*events, plain("synced", len(history))]
+
+
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(changes=histories, data=st.data())
+def test_any_sequence_ends_in_the_same_state(
+    tmp_path: Path, changes: list[Resource | tuple[str, str]], data: st.DataObject
+):
+    """Doubled, delivered again in any order across breaks, with restarts in between."""
+    history = [event_of(n, change) for n, change in enumerate(changes, 1)]
+    path = str(tmp_path / "replica.db")
+    for suffix in ("", "-wal"):
+        Path(path + suffix).unlink(missing_ok=True)
+    replica = Replica.open(path)
+    for _ in range(data.draw(st.integers(0, 3), "breaks")):
+        events = connected(data, replica, history)
+        feed(replica, *events[: data.draw(st.integers(0, len(events)), "broken off")])
+        assert_indexes_tell_the_same(replica)
+        replica.lost(NOW)
+        if data.draw(st.booleans(), "restart"):
+            replica.close()
+            replica = Replica.open(path)
+    feed(replica, *connected(data, replica, history))
+    assert known(replica) == state_at(history, len(history))
+    assert_indexes_tell_the_same(replica)
+    replica.close()
+    again = Replica.open(path)
+    assert known(again) == state_at(history, len(history))
+    again.close()
