@@ -64,7 +64,9 @@ class World:
         self.store = Store(f"sqlite:///{directory}/a9fe.db", self.clock.now)
         app = application(self.store, options or ServerOptions(), self.clock, Hub(self.store))
         transport = httpx.ASGITransport(app)
-        self._client = httpx.AsyncClient(transport=transport, base_url="http://server")
+        self._client = httpx.AsyncClient(
+            transport=transport, base_url="http://server", trust_env=False
+        )
         self._loop = asyncio.Runner()
 
     def close(self) -> None:

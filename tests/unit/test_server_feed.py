@@ -30,7 +30,9 @@ class Running:
         self.server = main.prepare(ServerOptions(), self.store, clock)
         self.listener = main.listen("127.0.0.1", 0)
         self.port = self.listener.getsockname()[1]
-        self.client = httpx.AsyncClient(base_url=f"http://127.0.0.1:{self.port}", timeout=DEADLINE)
+        self.client = httpx.AsyncClient(
+            base_url=f"http://127.0.0.1:{self.port}", timeout=DEADLINE, verify=False
+        )
 
     async def network(self, name: str) -> Any:
         answer = await self.client.post("/v2.0/networks", json={"network": {"name": name}})
@@ -197,22 +199,22 @@ def test_nothing_is_missed_between_snapshot_and_changes(tmp_path: Path):
     in_loop(tmp_path, story)
 
 
-@pytest.mark.parametrize(
-    ("query", "word"),
-    [
-        ("agent=l3", "host"),
-        ("host=h1", "agent"),
-        ("host=h1&agent=x", "agent"),
-        ("host=h1&agent=l3&from=x", "from"),
-        ("host=h1&agent=l3&from=-1", "from"),
-        ("host=h1&agent=l3&from=" + "9" * 30, "from"),
-    ],
-)
-def test_a_bad_query(tmp_path: Path, query: str, word: str):
+BAD_QUERIES = {
+    "agent=l3": "host",
+    "host=h1": "agent",
+    "host=h1&agent=x": "agent",
+    "host=h1&agent=l3&from=x": "from",
+    "host=h1&agent=l3&from=-1": "from",
+    "host=h1&agent=l3&from=" + "9" * 30: "from",
+}
+
+
+def test_a_bad_query_names_its_field(tmp_path: Path):
     async def story(world: Running) -> None:
-        answer = await world.client.get(f"/a9fe/v1/feed?{query}")
-        assert answer.status_code == 400
-        assert answer.json()["NeutronError"]["message"].startswith(f"{word}: ")
+        for query, word in BAD_QUERIES.items():
+            answer = await world.client.get(f"/a9fe/v1/feed?{query}")
+            assert answer.status_code == 400, query
+            assert answer.json()["NeutronError"]["message"].startswith(f"{word}: ")
 
     in_loop(tmp_path, story)
 

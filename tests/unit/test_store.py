@@ -208,6 +208,16 @@ def test_find_by_fields_and_by_fixed_ips(store: Store):
         assert reading.taken("s1") == {"10.1.0.5"}
 
 
+def test_lists_are_in_the_order_of_creation(store: Store):
+    ids = [f"n{i * 7 % 10}" for i in range(10)]
+    with store.write() as writing:
+        for id in ids:
+            writing.insert(Network(id=id))
+        writing.update(replace(writing.require(Network, ids[0]), name="changed"))
+    with store.read() as reading:
+        assert [network.id for network in reading.find(Network)] == ids
+
+
 def test_more_ports_than_one_query_holds(store: Store):
     with store.write() as writing:
         writing.insert(NETWORK)

@@ -37,8 +37,15 @@ TIME = String(20)
 ADDRESS = String(45)
 
 
-def _id() -> Column[str]:
-    return Column("id", ID, primary_key=True)
+BORN = "born"
+"""Not the model's: the revision of a resource's creation, by which lists are ordered."""
+
+
+def _id(of: String = ID) -> list[Column[Any]]:
+    return [
+        Column("id", of, primary_key=True),
+        Column(BORN, BigInteger, nullable=False, index=True),
+    ]
 
 
 def _described() -> list[Column[Any]]:
@@ -64,7 +71,7 @@ def _json(name: str) -> Column[Any]:
 networks = Table(
     "networks",
     METADATA,
-    _id(),
+    *_id(),
     *_described(),
     Column("admin_state_up", Boolean, nullable=False),
     Column("shared", Boolean, nullable=False),
@@ -77,7 +84,7 @@ networks = Table(
 subnets = Table(
     "subnets",
     METADATA,
-    _id(),
+    *_id(),
     Column("network_id", ID, ForeignKey("networks.id"), nullable=False, index=True),
     Column("cidr", String(49), nullable=False),
     *_described(),
@@ -95,7 +102,7 @@ subnets = Table(
 ports = Table(
     "ports",
     METADATA,
-    _id(),
+    *_id(),
     Column("network_id", ID, ForeignKey("networks.id"), nullable=False),
     Column("mac_address", String(17), nullable=False),
     *_described(),
@@ -126,7 +133,7 @@ ip_allocations = Table(
 routers = Table(
     "routers",
     METADATA,
-    _id(),
+    *_id(),
     *_described(),
     Column("admin_state_up", Boolean, nullable=False),
     Column("status", String(16), nullable=False),
@@ -137,7 +144,7 @@ routers = Table(
 instances = Table(
     "instances",
     METADATA,
-    _id(),
+    *_id(),
     Column("name", NAME, nullable=False, index=True),
     Column("number", BigInteger, nullable=False, unique=True),
     Column("project_id", NAME, nullable=False, index=True),
@@ -162,7 +169,7 @@ instance_ports = Table(
 agents = Table(
     "agents",
     METADATA,
-    _id(),
+    *_id(),
     Column("agent_type", NAME, nullable=False),
     Column("binary", NAME, nullable=False),
     Column("host", NAME, nullable=False),
@@ -180,7 +187,7 @@ agents = Table(
 bindings = Table(
     "bindings",
     METADATA,
-    Column("id", String(80), primary_key=True),
+    *_id(String(80)),
     Column("kind", String(8), nullable=False),
     Column("agent_id", ID, ForeignKey("agents.id"), nullable=False, index=True),
     Column("host", NAME, nullable=False),

@@ -16,6 +16,7 @@ from a9fe.model.errors import NotFound
 from a9fe.model.resources import KINDS, Agent, Binding, FixedIp, Port, Resource
 from a9fe.store.rows import from_row, kind_of, table_of, to_row
 from a9fe.store.schema import (
+    BORN,
     TABLES,
     change_log,
     counters,
@@ -70,8 +71,8 @@ class Session:
         Ports can also be found by `ip_address` and `subnet_id` of their fixed IPs.
         """
         table = table_of(cls)
-        order = [table.c[name] for name in ("created_at", "id") if name in table.c]
-        query = select(table).where(*_conditions(cls, where)).order_by(*order)
+        columns = [column for column in table.c if column.name != BORN]
+        query = select(*columns).where(*_conditions(cls, where)).order_by(table.c[BORN])
         rows = [dict(row) for row in self._connection.execute(query).mappings()]
         if cls is not Port:
             return [from_row(cls, row) for row in rows]
@@ -114,10 +115,10 @@ class Session:
     def insert(self, resource: R) -> R:
         """Add a resource; as stored."""
         stored = _stamped(resource, created_at=self._now, updated_at=self._now, revision_number=1)
-        self._connection.execute(insert(table_of(type(stored))).values(to_row(stored)))
+        row = {**to_row(stored), BORN: self._log(stored)}
+        self._connection.execute(insert(table_of(type(stored))).values(row))
         if isinstance(stored, Port):
             self._allocate(stored)
-        self._log(stored)
         return stored
 
     def update(self, resource: R) -> R:
@@ -219,10 +220,10 @@ class Session:
     def _change(self, revision: int, kind: str, id: str) -> Change:
         return Change(revision=revision, kind=kind, id=id, resource=self.get(KINDS[kind], id))
 
-    def _log(self, resource: Resource) -> None:
-        self._append(kind_of(type(resource)), resource.id, deleted=False)
+    def _log(self, resource: Resource) -> int:
+        return self._append(kind_of(type(resource)), resource.id, deleted=False)
 
-    def _append(self, kind: str, id: str, *, deleted: bool) -> None:
+    def _append(self, kind: str, id: str, *, deleted: bool) -> int:
         revision = self.next_number("revision")
         row = {"revision": revision, "kind": kind, "object_id": id, "deleted": deleted}
         self._connection.execute(insert(change_log).values(row))
@@ -230,6 +231,7 @@ class Session:
             old = change_log.c.revision <= revision - KEPT_CHANGES
             self._connection.execute(delete(change_log).where(old))
         self.changed = True
+        return revision
 
     def _scalar(self, query: Any) -> int:  # noqa: ANN401 - any executable that gives one value
         return int(self._connection.execute(query).scalar_one())

@@ -52,6 +52,7 @@ def _networks() -> None:
     op.create_table(
         "networks",
         sa.Column("id", sa.String(length=36), nullable=False),
+        sa.Column("born", sa.BigInteger(), nullable=False),
         sa.Column("project_id", sa.String(length=255), nullable=False),
         sa.Column("name", sa.String(length=255), nullable=False),
         sa.Column("description", sa.String(length=255), nullable=False),
@@ -65,6 +66,7 @@ def _networks() -> None:
         sa.Column("updated_at", sa.String(length=20), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_networks")),
     )
+    op.create_index(op.f("ix_networks_born"), "networks", ["born"], unique=False)
     op.create_index(op.f("ix_networks_name"), "networks", ["name"], unique=False)
     op.create_index(op.f("ix_networks_project_id"), "networks", ["project_id"], unique=False)
 
@@ -73,6 +75,7 @@ def _subnets() -> None:
     op.create_table(
         "subnets",
         sa.Column("id", sa.String(length=36), nullable=False),
+        sa.Column("born", sa.BigInteger(), nullable=False),
         sa.Column("network_id", sa.String(length=36), nullable=False),
         sa.Column("cidr", sa.String(length=49), nullable=False),
         sa.Column("project_id", sa.String(length=255), nullable=False),
@@ -94,6 +97,7 @@ def _subnets() -> None:
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_subnets")),
     )
+    op.create_index(op.f("ix_subnets_born"), "subnets", ["born"], unique=False)
     op.create_index(op.f("ix_subnets_name"), "subnets", ["name"], unique=False)
     op.create_index(op.f("ix_subnets_network_id"), "subnets", ["network_id"], unique=False)
     op.create_index(op.f("ix_subnets_project_id"), "subnets", ["project_id"], unique=False)
@@ -103,6 +107,7 @@ def _ports() -> None:
     op.create_table(
         "ports",
         sa.Column("id", sa.String(length=36), nullable=False),
+        sa.Column("born", sa.BigInteger(), nullable=False),
         sa.Column("network_id", sa.String(length=36), nullable=False),
         sa.Column("mac_address", sa.String(length=17), nullable=False),
         sa.Column("project_id", sa.String(length=255), nullable=False),
@@ -127,6 +132,7 @@ def _ports() -> None:
             "network_id", "mac_address", name=op.f("uq_ports_network_id_mac_address")
         ),
     )
+    op.create_index(op.f("ix_ports_born"), "ports", ["born"], unique=False)
     op.create_index(op.f("ix_ports_device_id"), "ports", ["device_id"], unique=False)
     op.create_index(op.f("ix_ports_name"), "ports", ["name"], unique=False)
     op.create_index(op.f("ix_ports_project_id"), "ports", ["project_id"], unique=False)
@@ -155,6 +161,7 @@ def _routers() -> None:
     op.create_table(
         "routers",
         sa.Column("id", sa.String(length=36), nullable=False),
+        sa.Column("born", sa.BigInteger(), nullable=False),
         sa.Column("project_id", sa.String(length=255), nullable=False),
         sa.Column("name", sa.String(length=255), nullable=False),
         sa.Column("description", sa.String(length=255), nullable=False),
@@ -166,6 +173,7 @@ def _routers() -> None:
         sa.Column("updated_at", sa.String(length=20), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_routers")),
     )
+    op.create_index(op.f("ix_routers_born"), "routers", ["born"], unique=False)
     op.create_index(op.f("ix_routers_name"), "routers", ["name"], unique=False)
     op.create_index(op.f("ix_routers_project_id"), "routers", ["project_id"], unique=False)
 
@@ -174,6 +182,7 @@ def _instances() -> None:
     op.create_table(
         "instances",
         sa.Column("id", sa.String(length=36), nullable=False),
+        sa.Column("born", sa.BigInteger(), nullable=False),
         sa.Column("name", sa.String(length=255), nullable=False),
         sa.Column("number", sa.BigInteger(), nullable=False),
         sa.Column("project_id", sa.String(length=255), nullable=False),
@@ -190,6 +199,7 @@ def _instances() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_instances")),
         sa.UniqueConstraint("number", name=op.f("uq_instances_number")),
     )
+    op.create_index(op.f("ix_instances_born"), "instances", ["born"], unique=False)
     op.create_index(op.f("ix_instances_name"), "instances", ["name"], unique=False)
     op.create_index(op.f("ix_instances_project_id"), "instances", ["project_id"], unique=False)
 
@@ -213,6 +223,7 @@ def _agents() -> None:
     op.create_table(
         "agents",
         sa.Column("id", sa.String(length=36), nullable=False),
+        sa.Column("born", sa.BigInteger(), nullable=False),
         sa.Column("agent_type", sa.String(length=255), nullable=False),
         sa.Column("binary", sa.String(length=255), nullable=False),
         sa.Column("host", sa.String(length=255), nullable=False),
@@ -227,12 +238,14 @@ def _agents() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_agents")),
         sa.UniqueConstraint("agent_type", "host", name=op.f("uq_agents_agent_type_host")),
     )
+    op.create_index(op.f("ix_agents_born"), "agents", ["born"], unique=False)
 
 
 def _bindings() -> None:
     op.create_table(
         "bindings",
         sa.Column("id", sa.String(length=80), nullable=False),
+        sa.Column("born", sa.BigInteger(), nullable=False),
         sa.Column("kind", sa.String(length=8), nullable=False),
         sa.Column("agent_id", sa.String(length=36), nullable=False),
         sa.Column("host", sa.String(length=255), nullable=False),
@@ -241,6 +254,7 @@ def _bindings() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_bindings")),
     )
     op.create_index(op.f("ix_bindings_agent_id"), "bindings", ["agent_id"], unique=False)
+    op.create_index(op.f("ix_bindings_born"), "bindings", ["born"], unique=False)
     op.create_index(op.f("ix_bindings_resource_id"), "bindings", ["resource_id"], unique=False)
 
 
