@@ -142,6 +142,29 @@ def test_a_deletion_within_a_snapshot(replica: Replica):
     assert ids(replica.all("port")) == ["b"]
 
 
+def test_what_a_snapshot_left_out_does_not_come_back(replica: Replica):
+    feed(
+        replica, *snapshot(5, port("a")), upsert(4, port("gone")), upsert(3, port("a", "10.0.0.9"))
+    )
+    assert replica.all("port") == (port("a"),)
+
+
+def test_what_was_deleted_does_not_come_back(replica: Replica):
+    feed(replica, *snapshot(1), upsert(2, port("a")), delete(3, "port", "a"), upsert(2, port("a")))
+    assert replica.all("port") == ()
+    feed(replica, upsert(4, port("a")))
+    assert ids(replica.all("port")) == ["a"]
+
+
+def test_the_file_keeps_one_state_only(path: str):
+    replica = Replica.open(path)
+    feed(replica, *snapshot(1, port("a"), port("b")), *snapshot(2, port("a")))
+    replica.close()
+    db = sqlite3.connect(path)
+    assert db.execute("SELECT count(*) FROM objects").fetchone() == (1,)
+    db.close()
+
+
 def test_changes_without_a_snapshot_are_refused(replica: Replica):
     for event in (upsert(1, port("a")), plain("synced", 1)):
         with pytest.raises(FeedLost, match="snapshot"):
@@ -473,7 +496,8 @@ def connected(data: st.DataObject, replica: Replica, history: list[FeedEvent]) -
         events.append(event)
         seen = history[: start + number + 1]
         events += [e for e in data.draw(old, "again") if e in seen]
-    return [*events, plain("synced", len(history))]
+    late = data.draw(old, "late")
+    return [*events, plain("synced", len(history)), *late]
 
 
 @settings(
