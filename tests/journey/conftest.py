@@ -21,10 +21,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def running_house() -> Iterator[House]:
     assert inside_sandbox(), "journeys run in the sandbox of `./run test journey`"
     house = House(state=STATE)
-    house.start()
-    yield house
-    house.stop()
-    house.a9fe("clean")
+    with house.api:
+        house.start()
+        yield house
+        house.stop()
+        house.a9fe("clean")
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """Each bad input is one clear line and a right exit code, and changes nothing."""
 
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ from tests.lab.house import House
 from tests.lab.places import A9FE
 
 FAILED, USAGE = 1, 2
-RESOURCES = ("network", "subnet", "port", "router", "vm")
+COLLECTIONS = ("networks", "subnets", "ports", "routers", "instances")
 
 
 @dataclass(frozen=True)
@@ -91,9 +92,9 @@ def scene(running_house: House, tmp_path_factory: pytest.TempPathFactory) -> Ite
     cloud.clear()
 
 
-def everything(house: House) -> list[str]:
-    listed = [house.a9fe(resource, "list", "--json") for resource in RESOURCES]
-    return [*listed, *sorted(host.our_links()), *sorted(host.namespaces())]
+def everything(house: House) -> list[object]:
+    listed = [house.api.list(collection) for collection in COLLECTIONS]
+    return [*listed, host.our_links(), host.namespaces()]
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
@@ -121,9 +122,11 @@ def up(variables: dict[str, str], *arguments: str) -> "subprocess.CompletedProce
 
 
 @pytest.fixture
-def state(tmp_path: Path, house: House) -> dict[str, str]:
-    """Variables for another house beside the running one."""
-    return {"A9FE_STATE_PATH": str(tmp_path / "state"), "A9FE_RUN_PATH": str(tmp_path / "run")}
+def state(house: House) -> Iterator[dict[str, str]]:
+    """Variables for another house beside the running one, where its users may pass."""
+    with tempfile.TemporaryDirectory(dir="/run") as work:
+        Path(work).chmod(0o755)
+        yield {"A9FE_STATE_PATH": f"{work}/state", "A9FE_RUN_PATH": f"{work}/run"}
 
 
 def test_a_taken_port(state: dict[str, str]) -> None:
@@ -167,7 +170,9 @@ def test_a_broken_state_directory(state: dict[str, str]) -> None:
 def test_a_broken_database(state: dict[str, str]) -> None:
     directory = Path(state["A9FE_STATE_PATH"])
     directory.mkdir()
-    (directory / "a9fe.db").write_bytes(b"this is no database" * 100)
+    directory.chmod(0o755)
+    (directory / "server").mkdir()
+    (directory / "server" / "a9fe.db").write_bytes(b"this is no database" * 100)
     done = up({**state, "A9FE_BIND_PORT": "9796", "A9FE_METADATA_LISTEN_PORT": "8875"})
     assert done.returncode == FAILED
     assert "Traceback" not in done.stderr
