@@ -2,10 +2,18 @@
 
 from types import TracebackType
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 
-from a9fe.api_client.errors import AmbiguousName, ApiError, ServerUnreachable, raise_for, reason_of
+from a9fe.api_client.errors import (
+    AmbiguousName,
+    ApiError,
+    ServerUnreachable,
+    checks_certificates,
+    raise_for,
+    reason_of,
+)
 
 Document = dict[str, Any]
 Documents = list[Document]
@@ -18,6 +26,10 @@ OWN = frozenset({"instances"})
 def path_of(collection: str) -> str:
     """The path of a collection by its plural name, e.g. "networks"."""
     return f"/a9fe/v1/{collection}" if collection in OWN else f"/v2.0/{collection}"
+
+
+def _one(collection: str, id: str) -> str:
+    return f"{path_of(collection)}/{quote(id, safe='')}"
 
 
 def singular(collection: str) -> str:
@@ -33,7 +45,9 @@ class ApiClient:
     def __init__(self, url: str, transport: httpx.BaseTransport | None = None) -> None:
         """`url` as in the option server_url; `transport` for a server that is no socket."""
         self._url = url.rstrip("/")
-        self._http = httpx.Client(timeout=TIMEOUT, trust_env=False, transport=transport)
+        self._http = httpx.Client(
+            timeout=TIMEOUT, trust_env=False, transport=transport, verify=checks_certificates(url)
+        )
 
     def __enter__(self) -> "ApiClient":
         """Itself."""
@@ -55,7 +69,7 @@ class ApiClient:
 
     def show(self, collection: str, id: str) -> Document:
         """One by its id."""
-        answer = self.call("GET", f"{path_of(collection)}/{id}")
+        answer = self.call("GET", _one(collection, id))
         return self._object(answer.get(singular(collection)))
 
     def create(self, collection: str, attributes: Document) -> Document:
@@ -65,16 +79,16 @@ class ApiClient:
 
     def update(self, collection: str, id: str, attributes: Document) -> Document:
         """Change some attributes."""
-        key, path = singular(collection), f"{path_of(collection)}/{id}"
+        key, path = singular(collection), _one(collection, id)
         return self._object(self.call("PUT", path, {key: attributes}).get(key))
 
     def delete(self, collection: str, id: str) -> None:
         """Remove one."""
-        self.call("DELETE", f"{path_of(collection)}/{id}")
+        self.call("DELETE", _one(collection, id))
 
     def action(self, collection: str, id: str, action: str, body: Document) -> Document:
         """E.g. routers, id, "add_router_interface", {"subnet_id": ...}."""
-        return self.call("PUT", f"{path_of(collection)}/{id}/{action}", body)
+        return self.call("PUT", f"{_one(collection, id)}/{action}", body)
 
     def find(self, collection: str, name_or_id: str) -> Document:
         """One by its id or, if only one has it, its name."""

@@ -42,6 +42,11 @@ class AmbiguousName(A9feError):
         )
 
 
+def checks_certificates(url: str) -> bool:
+    """Whether to load certificates, which takes longer than a call of a plain URL."""
+    return not url.startswith("http://")
+
+
 def reason_of(error: httpx.HTTPError) -> str:
     """A short reason for a transport error."""
     if isinstance(error, httpx.TimeoutException):

@@ -14,7 +14,7 @@ from typing import Any
 
 import httpx
 
-from a9fe.api_client.errors import ApiError, FeedLost, raise_for, reason_of
+from a9fe.api_client.errors import ApiError, FeedLost, checks_certificates, raise_for, reason_of
 from a9fe.model.codec import CodecError, decode_kind
 from a9fe.model.resources import KINDS, Resource
 
@@ -78,7 +78,12 @@ async def stream(
     address = f"{url.rstrip('/')}/a9fe/v1/feed"
     try:
         async with (
-            httpx.AsyncClient(timeout=timeout, trust_env=False, transport=transport) as http,
+            httpx.AsyncClient(
+                timeout=timeout,
+                trust_env=False,
+                transport=transport,
+                verify=checks_certificates(url),
+            ) as http,
             http.stream("GET", address, params=params) as response,
         ):
             if not response.is_success:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import httpx
 import structlog
 
-from a9fe.api_client.errors import ServerUnreachable, raise_for, reason_of
+from a9fe.api_client.errors import ServerUnreachable, checks_certificates, raise_for, reason_of
 from a9fe.model.errors import A9feError
 from a9fe.runtime.tasks import Backoff, jittered
 
@@ -38,7 +38,9 @@ class Reporter:
         self._url = url.rstrip("/")
         self._identity = identity
         self._started = False
-        self._http = httpx.AsyncClient(timeout=TIMEOUT, trust_env=False, transport=transport)
+        self._http = httpx.AsyncClient(
+            timeout=TIMEOUT, trust_env=False, transport=transport, verify=checks_certificates(url)
+        )
 
     async def report(
         self,
