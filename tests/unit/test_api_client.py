@@ -89,6 +89,13 @@ def test_a_stranger_on_the_port_is_said(response: httpx.Response):
         client.list("networks")
 
 
+def test_null_is_an_answer_without_a_body():
+    """As Neutron answers POST agents/{id}/dhcp-networks."""
+    transport = httpx.MockTransport(lambda _: httpx.Response(201, text="null"))
+    with ApiClient(URL, transport) as client:
+        assert client.call("POST", "/v2.0/agents/1/dhcp-networks", {}) == {}
+
+
 def test_an_error_that_is_not_neutrons():
     transport = httpx.MockTransport(lambda _: httpx.Response(502, text="bad gateway"))
     with ApiClient(URL, transport) as client, pytest.raises(ApiError, match="502"):

@@ -113,7 +113,7 @@ class ApiClient:
         body: Document | None = None,
         params: dict[str, str] | None = None,
     ) -> Document:
-        """Any call; the body of the answer, {} where it has none."""
+        """Any call; the body of the answer, {} where it has none or is Neutron's null."""
         try:
             response = self._http.request(method, self._url + path, json=body, params=params)
         except httpx.HTTPError as error:
@@ -125,7 +125,7 @@ class ApiClient:
             answer = response.json()
         except ValueError as error:
             raise self._stranger() from error
-        return self._object(answer)
+        return {} if answer is None else self._object(answer)
 
     def _object(self, value: object) -> Document:
         if not isinstance(value, dict):
