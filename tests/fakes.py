@@ -63,7 +63,9 @@ class FakeApi:
         self.resources[collection][made["id"]] = made
         return made
 
-    def answer(self, method: str, target: str, body: Document | None) -> tuple[int, Document]:
+    def answer(
+        self, method: str, target: str, body: Document | None
+    ) -> tuple[int, Document | None]:
         self.requests.append((method, target, body))
         url = urlsplit(target)
         parts = url.path.removeprefix("/v2.0").removeprefix("/a9fe/v1").strip("/").split("/")
@@ -138,11 +140,11 @@ class FakeApi:
 
     def _dhcp_networks(
         self, method: str, parts: list[str], body: Document | None
-    ) -> tuple[int, Document]:
+    ) -> tuple[int, Document | None]:
         served = self.served.setdefault(parts[1], set())
         if method == "POST":
             served.add((body or {})["network_id"])
-            return 201, {}
+            return 201, None  # as Neutron: the body is null
         if method == "DELETE":
             served.discard(parts[3])
             return 204, {}

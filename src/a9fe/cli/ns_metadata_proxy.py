@@ -2,6 +2,7 @@
 
 import importlib
 import os
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -62,7 +63,8 @@ def ns_metadata_proxy(
         )
     finally:
         if pid_file:
-            Path(pid_file).unlink(missing_ok=True)
+            with suppress(OSError):  # root has written it, and we may be root no more
+                Path(pid_file).unlink()
 
 
 def _with(config: Config, more: dict[str, str | bool | None]) -> Config:
