@@ -234,7 +234,7 @@ def test_another_server_is_asked_for_a_snapshot_and_the_old_state_served(path: s
 def test_who_waits_is_woken(replica: Replica):
     async def woken(*events: FeedEvent) -> int:
         waiting = asyncio.ensure_future(replica.wait_change(replica.revision))
-        await asyncio.sleep(0)
+        await asyncio.wait([waiting], timeout=0)
         feed(replica, *events)
         return await asyncio.wait_for(waiting, 5)
 
