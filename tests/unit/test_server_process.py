@@ -1,8 +1,10 @@
 """The server as a process: it becomes its user, needs no file of ours after that, ends cleanly."""
 
+import contextlib
 import json
 import os
 import pwd
+import re
 import signal
 import subprocess
 import sys
@@ -13,16 +15,13 @@ from pathlib import Path
 
 import pytest
 
-from a9fe.server.main import listen
-from tests.conditions import eventually
-
 # Runs the server and tells, when it ends, who it was and what it imported after its start.
 PROGRAM = """
-import os, sys
+import dataclasses, os, sys
 from a9fe.linux import privileges
 from a9fe.runtime import config
 from a9fe.server import main
-state, port, user = sys.argv[1:]
+state, user = sys.argv[1:]
 known = set()
 become = privileges.drop
 def drop(name):
@@ -30,8 +29,8 @@ def drop(name):
     known.update(sys.modules)
 privileges.drop = drop
 options = {"state_path": state, "database_connection": f"sqlite:///{state}/a9fe.db"}
-options |= {"bind_port": port, "server_user": user}
-main.run(config.load(options, {}))
+options |= {"server_user": user}
+main.run(dataclasses.replace(config.load(options, {}), bind_port=0))
 print("late", sorted(set(sys.modules) - known), "uid", os.getuid())
 """
 
@@ -49,41 +48,39 @@ def user() -> pwd.struct_passwd:
     return pwd.getpwnam("nobody") if os.getuid() == 0 else pwd.getpwuid(os.getuid())
 
 
-def free_port() -> int:
-    with listen("127.0.0.1", 0) as listener:
-        port: int = listener.getsockname()[1]
-        return port
-
-
-def start(state: Path, port: int) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, str(state), str(port), user().pw_name],
+@contextlib.contextmanager
+def started(state: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """The process and its URL, which its log says; killed if the test has not ended it."""
+    with subprocess.Popen(
+        [sys.executable, "-X", "faulthandler", "-c", PROGRAM, str(state), user().pw_name],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-    )
+    ) as process:
+        assert process.stdout is not None
+        seen = ""
+        try:
+            while "ready" not in seen:
+                line = process.stdout.readline()
+                assert line, seen
+                seen += line
+            yield process, re.findall(r"http://[\d.:]+", seen)[-1]
+        finally:
+            process.kill()
 
 
-def answers(port: int) -> dict[str, object] | None:
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/a9fe/v1/status") as answer:
-            found: dict[str, object] = json.load(answer)
-            return found
-    except OSError:
-        return None
+def status(url: str) -> dict[str, dict[str, int]]:
+    with urllib.request.urlopen(f"{url}/a9fe/v1/status") as answer:
+        found: dict[str, dict[str, int]] = json.load(answer)
+        return found
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_it_serves_as_its_user_and_ends_with_0(state: Path, number: signal.Signals):
-    port = free_port()
-    process = start(state, port)
-    try:
-        assert eventually(lambda: answers(port), what="an answer")
+    with started(state) as (process, url):
+        assert status(url)["counts"]["network"] == 0
         process.send_signal(number)
         output, _ = process.communicate(timeout=30)
-    finally:
-        process.kill()
-        process.wait()
     assert process.returncode == 0, output
     assert f"late [] uid {user().pw_uid}" in output
     assert "Traceback" not in output
@@ -92,22 +89,9 @@ def test_it_serves_as_its_user_and_ends_with_0(state: Path, number: signal.Signa
 
 
 def test_after_sigkill_the_state_is_there(state: Path):
-    port = free_port()
-    first = start(state, port)
-    try:
-        assert eventually(lambda: answers(port), what="an answer")
-        request = urllib.request.Request(
-            f"http://127.0.0.1:{port}/v2.0/networks", data=b'{"network": {"name": "kept"}}'
-        )
-        with urllib.request.urlopen(request) as answer:
+    with started(state) as (_, url):
+        body = b'{"network": {"name": "kept"}}'
+        with urllib.request.urlopen(f"{url}/v2.0/networks", data=body) as answer:
             assert answer.status == 201
-    finally:
-        first.kill()
-        first.communicate()
-    second = start(state, port)
-    try:
-        found = eventually(lambda: answers(port), what="an answer")
-        assert found["counts"]["network"] == 1  # type: ignore[index]
-    finally:
-        second.kill()
-        second.communicate()
+    with started(state) as (_, url):
+        assert status(url)["counts"]["network"] == 1
