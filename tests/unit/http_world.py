@@ -11,6 +11,7 @@ import uvloop
 
 from a9fe.http.report import Report
 from a9fe.http.server import Server, serve
+from a9fe.http.sockets import reset_on_close
 from a9fe.wire.limits import Limits
 from a9fe.wire.message import Answer, Handler, Listener, Request
 from a9fe.wire.refusals import Refusal
@@ -78,6 +79,16 @@ def echo(request: Request) -> Answer:
     )
 
 
+async def never(request: Request, seen: list[str]) -> Answer:
+    """Does not answer; notes in `seen` that it was asked, and that it was told to stop."""
+    seen.append("asked")
+    try:
+        await asyncio.Event().wait()
+    finally:
+        seen.append("cancelled")
+    raise AssertionError("nobody sets the event")
+
+
 @dataclass
 class Client:
     reader: asyncio.StreamReader
@@ -113,6 +124,8 @@ class Client:
         self.writer.close()
 
     def reset(self) -> None:
+        """Close so that the other side sees a reset, or a Unix socket's hang-up."""
+        reset_on_close(self.writer.get_extra_info("socket"))
         self.writer.transport.abort()
 
 

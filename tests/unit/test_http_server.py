@@ -13,7 +13,7 @@ from a9fe.runtime.errors import StartError
 from a9fe.wire.limits import Limits
 from a9fe.wire.message import Answer
 from a9fe.wire.refusals import Refusal
-from tests.unit.http_world import GET, LOOPS, NETWORK, QUICK, echo, run, serving, turns
+from tests.unit.http_world import GET, LOOPS, NETWORK, QUICK, echo, never, run, serving, turns
 
 BOTH = pytest.mark.parametrize("loop", LOOPS)
 PIPELINE = b"".join(b"GET /%d HTTP/1.1\r\nHost: a\r\n\r\n" % n for n in range(50))
@@ -274,20 +274,23 @@ def test_while_a_client_reads_slowly_its_next_requests_wait():
     run(main)
 
 
-async def never(request, seen):
-    seen.append("asked")
-    try:
-        await asyncio.Event().wait()
-    finally:
-        seen.append("cancelled")
-
-
 @BOTH
-@pytest.mark.parametrize("leave", ["close", "reset"])
-def test_when_the_client_goes_the_awaited_call_is_cancelled(loop, leave):
+@pytest.mark.parametrize(
+    ("leave", "limits", "unix"),
+    [
+        ("reset", Limits(), False),
+        ("close", Limits(), True),
+        ("close", QUICK, False),  # a FIN could be a half-close: a moment later
+    ],
+    ids=["TCP reset", "Unix close", "TCP close"],
+)
+def test_when_the_client_goes_the_awaited_call_is_cancelled(loop, leave, limits, unix, tmp_path):
+    path = str(tmp_path / "s") if unix else None
+
     async def main():
         seen = []
-        async with serving(lambda request: never(request, seen), limits=QUICK) as world:
+        serve_it = serving(lambda request: never(request, seen), limits=limits, path=path)
+        async with asyncio.timeout(1.0), serve_it as world:
             client = await world.client()
             await client.send(GET)
             await world.until(lambda: seen)

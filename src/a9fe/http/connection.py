@@ -16,6 +16,7 @@ from a9fe.http.head import BadMessage, RequestHead
 from a9fe.http.reader import Incoming, Reading, RequestReader
 from a9fe.http.render import CONTINUE, answer_bytes
 from a9fe.http.report import Report
+from a9fe.http.sockets import is_hung_up
 from a9fe.wire.limits import Limits
 from a9fe.wire.message import Answer, Handler, Listener, Request
 from a9fe.wire.refusals import Refusal
@@ -116,7 +117,7 @@ class Connection(asyncio.Protocol):
 
     def eof_received(self) -> bool:
         """The client sends no more. It may still read: true keeps the connection for that."""
-        if self._task is None or self._lingering:
+        if self._task is None or self._lingering or is_hung_up(self.socket):
             return False
         self._half_closed = True
         self._since = self._host.now

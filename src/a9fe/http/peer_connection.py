@@ -7,6 +7,7 @@ from a9fe.http.errors import UpstreamBroken, UpstreamTimeout
 from a9fe.http.exchange import Exchange
 from a9fe.http.framing import Body, ChunkedBody, FixedBody, UntilCloseBody
 from a9fe.http.head import CHUNKED, UNTIL_CLOSE, AnswerHead, BadMessage, parse_answer
+from a9fe.http.sockets import reset_on_close
 from a9fe.wire.limits import MAX_HEAD_BYTES
 from a9fe.wire.message import Answer
 from a9fe.wire.refusals import Refusal
@@ -72,7 +73,10 @@ class PeerConnection(asyncio.Protocol):
             self.abort()
 
     def abort(self) -> None:
-        """Close at once."""
+        """Close at once, so that the upstream sees that nobody waits."""
+        sock = self._transport.get_extra_info("socket")
+        if sock is not None and not self._transport.is_closing():
+            reset_on_close(sock)
         self._transport.abort()
 
     # -- what the transport calls ------------------------------------------------------------

@@ -1,6 +1,7 @@
 """Listening sockets of the host's own processes, and who is on their other side."""
 
 import os
+import select
 import socket
 import stat
 import struct
@@ -12,6 +13,7 @@ from a9fe.wire.limits import LISTEN_BACKLOG
 OWNER_ONLY = 0o600
 _CREDENTIALS = struct.Struct("3i")  # struct ucred: pid, uid, gid (unix(7))
 _SUN_PATH_MAX = 107
+_NO_LINGER = struct.pack("ii", 1, 0)  # struct linger: on, 0 s (socket(7))
 
 
 def unix_listener(
@@ -65,6 +67,24 @@ def peer_uid(sock: socket.socket) -> int:
     raw = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size)
     _pid, uid, _gid = _CREDENTIALS.unpack(raw)
     return int(uid)
+
+
+def is_hung_up(sock: socket.socket) -> bool:
+    """Whether the other side of a Unix socket is wholly closed, not only done with sending.
+
+    Of TCP the kernel cannot tell: a FIN says the same for both.
+    """
+    if sock.family != socket.AF_UNIX:
+        return False
+    poll = select.poll()
+    poll.register(sock.fileno(), 0)  # POLLHUP is always told
+    return any(event & select.POLLHUP for _, event in poll.poll(0))
+
+
+def reset_on_close(sock: socket.socket) -> None:
+    """Have the close of a TCP socket say that nobody reads any more (RST, not FIN)."""
+    if sock.family != socket.AF_UNIX:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
 
 
 def tcp_listener(address: str, port: int, backlog: int = LISTEN_BACKLOG) -> socket.socket:

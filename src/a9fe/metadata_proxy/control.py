@@ -41,14 +41,17 @@ class _Agent:
 class Control:
     """Listens to the agents."""
 
-    def __init__(self, sock: socket.socket, held: HeldListeners) -> None:
-        """`sock` is the listening SEQPACKET socket."""
+    def __init__(
+        self, sock: socket.socket, held: HeldListeners, allowed: frozenset[int] | None = None
+    ) -> None:
+        """`sock` is the listening SEQPACKET socket. `allowed` uids; None: root and our own."""
         sock.settimeout(0)
         self._sock = sock
         self._held = held
         self._agents: dict[str, _Agent] = {}
+        self._connections: set[asyncio.Task[None]] = set()
         self._loop = asyncio.get_running_loop()
-        self._allowed = frozenset({ROOT, os.geteuid()})
+        self._allowed = frozenset({ROOT, os.geteuid()}) if allowed is None else allowed
 
     async def run(self) -> None:
         """Hear agents for ever; cancel to end."""
@@ -58,8 +61,8 @@ class Control:
                 self._accept()
         finally:
             self._sock.close()
-            for agent in list(self._agents.values()):
-                agent.sock.close()
+            for connection in self._connections:
+                connection.cancel()
 
     def _accept(self) -> None:
         try:
@@ -74,7 +77,9 @@ class Control:
             sock.close()
             return
         sock.settimeout(0)
-        tasks.spawn(self._serve(_Agent(sock=sock)), "agent connection")
+        connection = tasks.spawn(self._serve(_Agent(sock=sock)), "agent connection")
+        self._connections.add(connection)
+        connection.add_done_callback(self._connections.discard)
 
     async def _serve(self, agent: _Agent) -> None:
         try:

@@ -103,4 +103,4 @@ def block(request: Request, outgoing: Request, status: int, seconds: float) -> s
 
 
 def _plain(data: bytes) -> str:
-    return data.decode("ascii", "backslashreplace")
+    return data.decode("latin-1").encode("unicode_escape").decode("ascii")

@@ -1,0 +1,233 @@
+"""The agent behind its Unix socket: headers, signature, statuses; and as a process."""
+
+import os
+import socket
+from dataclasses import replace
+
+import pytest
+
+from a9fe.http.report import Report
+from a9fe.http.upstream import Target, Upstream
+from a9fe.metadata_agent.agent import MetadataAgent, signer
+from a9fe.metadata_agent.main import HINT_INTERVAL, ServiceHints, admit_only
+from a9fe.metadata_agent.main import run as run_process
+from a9fe.metadata_agent.onward import onward
+from a9fe.metadata_proxy.proxy import MetadataProxy
+from a9fe.model.errors import InvalidInput
+from a9fe.runtime.config import load
+from a9fe.wire.message import Answer, Request
+from a9fe.wire.refusals import Refusal
+from a9fe.wire.trusted import sign
+from tests.unit.http_world import NETWORK, Tally, never, run, scripted, serving, until
+from tests.unit.test_metadata_agent_identify import Fresh, Ports, port
+
+SECRET = "s3cret"
+VM = replace(port("port-1", "net-1", "127.0.0.1", device="vm-1"), project_id="project-1")
+ASK = (
+    b"GET /latest?a=b HTTP/1.1\r\nHost: 169.254.169.254\r\nX-Forwarded-For: 127.0.0.1\r\n"
+    b"X-Neutron-Network-ID: net-1\r\nX-A9fe-Request-ID: abc123\r\nAccept: */*\r\n\r\n"
+)
+
+
+class Source(Ports):
+    def __init__(self, *ports, freshness: Fresh | None = None) -> None:
+        super().__init__(*ports)
+        self.fresh = freshness or Fresh()
+
+    def freshness(self, now: float) -> Fresh:
+        return self.fresh
+
+
+def agent(source: Source, upstream, tally: Tally, **options) -> MetadataAgent:
+    return MetadataAgent(
+        source=source,
+        upstream=upstream,
+        report=Report("metadata-agent", tally),
+        sign=signer(SECRET),
+        source_lost_after=60,
+        now=lambda: 0.0,
+        **options,
+    )
+
+
+def answered(request: bytes, *, source: Source | None = None, upstream=None, **options):
+    """What the proxy gets, what the service got, and what was counted."""
+    seen, tally = [], Tally()
+
+    def service(got: Request) -> Answer:
+        seen.append(got)
+        return Answer(status=200, headers=((b"X-Nova", b"1"),), body=b"\x1f\x8b\0")
+
+    async def main():
+        handler = agent(source or Source(VM), upstream or service, tally, **options)
+        async with serving(handler.handle) as world:
+            client = await world.client()
+            return await client.ask(request), world.tally.refusals
+
+    got, servers = run(main)
+    return got, seen, tally.refusals + servers
+
+
+@pytest.mark.parametrize("debug", [False, True])
+def test_found_is_signed_and_forwarded_unchanged(debug):
+    got, (request,), refusals = answered(ASK, debug=debug)
+    assert (got.status, got.body, got.headers["x-nova"]) == (200, b"\x1f\x8b\0", "1")
+    assert refusals == []
+    assert (request.method, request.target) == (b"GET", b"/latest?a=b")
+    assert request.headers == (
+        (b"host", b"169.254.169.254"),
+        (b"accept", b"*/*"),
+        (b"x-forwarded-for", b"127.0.0.1"),
+        (b"x-instance-id", b"vm-1"),
+        (b"x-tenant-id", b"project-1"),
+        (b"x-instance-id-signature", sign(SECRET, "vm-1").encode()),
+        (b"x-a9fe-request-id", b"abc123"),
+        (b"x-a9fe-port-id", b"port-1"),
+    )
+
+
+def test_what_a_lesser_proxy_lets_through_does_not_reach_the_service():
+    """haproxy removes no X-Instance-ID of the guest."""
+    lies = b"X-Instance-ID: other\r\nx_tenant_id: other\r\nX-Instance-ID-Signature: 00\r\n"
+    _, (request,), _ = answered(ASK.replace(b"Accept: */*\r\n", lies))
+    assert request.values(b"x-instance-id") == [b"vm-1"]
+    assert b"other" not in [value for _, value in request.headers]
+
+
+def test_without_a_request_id_one_is_made():
+    _, (request,), _ = answered(ASK.replace(b"X-A9fe-Request-ID: abc123\r\n", b""))
+    assert len(request.values(b"x-a9fe-request-id")[0]) == 12
+
+
+REFUSED = {
+    "unknown": (ASK.replace(b"127.0.0.1", b"10.0.0.9"), Refusal.NO_PORT),
+    "both ids": (
+        ASK.replace(b"Accept: */*", b"X-Neutron-Router-ID: r"),
+        Refusal.BOTH_IDS,
+    ),
+    "no id": (ASK.replace(b"X-Neutron-Network-ID: net-1\r\n", b""), Refusal.NO_ID),
+    "no address": (ASK.replace(b"X-Forwarded-For: 127.0.0.1\r\n", b""), Refusal.BAD_ADDRESS),
+}
+
+
+@pytest.mark.parametrize(("request_", "refusal"), REFUSED.values(), ids=REFUSED.keys())
+def test_refusals_have_their_status_reason_and_request_id(request_, refusal):
+    got, seen, refusals = answered(request_)
+    assert (got.status, seen, refusals) == (refusal.value.status, [], [refusal])
+    assert got.headers["x-a9fe-request-id"] == "abc123"
+
+
+def test_unsure_is_503_and_may_be_tried_again():
+    source = Source(freshness=Fresh(ever_synced=False, synced_now=False))
+    got, _, refusals = answered(ASK, source=source)
+    assert (got.status, refusals) == (503, [Refusal.NOT_SYNCED])
+    assert int(got.headers["retry-after"]) > 0
+
+
+def test_found_is_served_while_the_server_is_away():
+    source = Source(VM, freshness=Fresh(synced_now=False, lost_for=1e6))
+    assert answered(ASK, source=source)[0].status == 200
+
+
+@pytest.mark.parametrize("field", ["device_id", "project_id"])
+@pytest.mark.parametrize("debug", [False, True])
+def test_what_a_tenant_wrote_into_a_port_makes_no_header(field, debug):
+    evil = replace(VM, **{field: "x\r\nX-Instance-ID: other"})
+    got, seen, refusals = answered(ASK, source=Source(evil), debug=debug)
+    assert (got.status, seen, refusals) == (500, [], [Refusal.INTERNAL])
+
+
+def test_body_and_method_go_on():
+    request = Request(method=b"POST", target=b"/p", headers=(), body=b"\0\xff")
+    sent = onward(request, VM, "10.0.0.5", b"sig", b"id")
+    assert (sent.method, sent.target, sent.body) == (b"POST", b"/p", b"\0\xff")
+
+
+def test_an_empty_secret_is_refused():
+    with pytest.raises(InvalidInput, match="metadata_proxy_shared_secret"):
+        signer("")
+
+
+def through_two_hops(tmp_path, service) -> tuple[int, list[Refusal], list[Refusal]]:
+    """What a guest gets of a service that fails, and what each hop counted."""
+    agent_tally, path = Tally(), str(tmp_path / "agent")
+
+    async def main():
+        nova = Upstream(Target(path=str(tmp_path / "nova")), timeout=0.2)
+        handler = agent(Source(VM), nova, agent_tally)
+        async with serving(handler.handle, path=path) as agent_world:
+            upstream = Upstream(Target(path=path), timeout=5)
+            proxy = MetadataProxy(upstream, Report("metadata-proxy", Tally()))
+            async with serving(proxy.handle, listener=NETWORK) as world:
+                client = await world.client()
+                got = await client.ask(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+                return got.status, agent_world.tally.refusals, world.tally.refusals
+
+    async def with_service():
+        async with scripted(str(tmp_path / "nova"), service):
+            return await main()
+
+    return run(with_service if service else main)
+
+
+async def silent(client) -> None:
+    await client.rest()
+
+
+async def breaking(client) -> None:
+    await client.reader.readuntil(b"\r\n\r\n")
+
+
+@pytest.mark.parametrize(
+    ("service", "status", "refusal"),
+    [
+        (None, 503, Refusal.UPSTREAM_UNREACHABLE),
+        (breaking, 503, Refusal.UPSTREAM_BROKEN),
+        (silent, 504, Refusal.UPSTREAM_TIMEOUT),
+    ],
+)
+def test_failures_of_the_service_are_the_agents_to_say(service, status, refusal, tmp_path):
+    assert through_two_hops(tmp_path, service) == (status, [refusal], [])
+
+
+def test_when_the_guest_goes_all_hops_let_go(tmp_path):
+    seen, path, nova_path = [], str(tmp_path / "agent"), str(tmp_path / "nova")
+
+    async def main():
+        async with serving(lambda request: never(request, seen), path=nova_path):
+            nova = Upstream(Target(path=nova_path), timeout=5)
+            handler = agent(Source(VM), nova, Tally())
+            async with serving(handler.handle, path=path):
+                upstream = Upstream(Target(path=path), timeout=5)
+                proxy = MetadataProxy(upstream, Report("metadata-proxy", Tally()))
+                async with serving(proxy.handle, listener=NETWORK) as world:
+                    client = await world.client()
+                    await client.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+                    await until(lambda: seen)
+                    client.reset()
+                    await until(lambda: "cancelled" in seen)
+
+    run(main)
+
+
+@pytest.mark.parametrize(("uid", "admitted"), [(0, True), (1, False)])
+def test_only_these_users_may_connect(uid, admitted):
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        assert admit_only({os.geteuid() + uid})(ours) is admitted
+
+
+def test_a_service_that_refuses_our_signature_is_told_now_and_then(capsys):
+    now = 0.0
+    hints = ServiceHints(lambda: now)
+    for at in (0.0, 1.0, HINT_INTERVAL - 1, HINT_INTERVAL):
+        now = at
+        hints.answered("metadata-agent", 403)
+        hints.answered("metadata-agent", 404)
+    assert capsys.readouterr().out.count("refused our signature") == 2
+
+
+def test_a_protocol_we_do_not_speak_is_refused_at_the_start(tmp_path):
+    config = load({"nova_metadata_protocol": "https", "run_path": str(tmp_path)})
+    with pytest.raises(InvalidInput, match="nova_metadata_protocol: 'https'"):
+        run_process(config)

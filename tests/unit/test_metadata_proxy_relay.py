@@ -1,0 +1,112 @@
+"""What the agent is sent of a guest's request: everything but what it must not believe."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from a9fe.metadata_proxy.relay import onward
+from a9fe.wire.message import Listener, Request
+from a9fe.wire.trusted import (
+    FORWARDED_FOR,
+    GUEST_FORWARDED,
+    NETWORK_ID,
+    OUR_PREFIX,
+    REQUEST_ID,
+    ROUTER_ID,
+    TRUSTED,
+    is_trusted,
+)
+from tests.unit.test_wire_trusted import disguised
+
+NETWORK = Listener(kind="network", id="n1", namespace="qdhcp-n1", address="1.2.3.4", port=80)
+ROUTER = replace(NETWORK, kind="router", id="r1")
+
+
+def sent_on(*headers: tuple[bytes, bytes], listener: Listener = NETWORK, peer: str = "10.0.0.5"):
+    request = Request(
+        method=b"PUT",
+        target=b"/a?b",
+        headers=((b"host", b"169.254.169.254"), *headers),
+        body=b"\0\xff",
+        peer=peer,
+        listener=listener,
+    )
+    return onward(request, listener, b"id42")
+
+
+def test_network():
+    request = sent_on((b"accept", b"*/*"))
+    assert request.headers == (
+        (b"host", b"169.254.169.254"),
+        (b"accept", b"*/*"),
+        (FORWARDED_FOR, b"10.0.0.5"),
+        (NETWORK_ID, b"n1"),
+        (REQUEST_ID, b"id42"),
+    )
+    assert (request.method, request.target, request.body) == (b"PUT", b"/a?b", b"\0\xff")
+
+
+def test_router():
+    request = sent_on(listener=ROUTER)
+    assert request.values(ROUTER_ID) == [b"r1"]
+    assert request.values(NETWORK_ID) == []
+
+
+@pytest.mark.parametrize(
+    ("peer", "said"),
+    [("10.0.0.5", b"10.0.0.5"), ("::ffff:10.0.0.5", b"10.0.0.5"), ("fe80::1", b"fe80::1")],
+)
+def test_the_peer_is_whom_the_kernel_says(peer, said):
+    assert sent_on(peer=peer).values(FORWARDED_FOR) == [said]
+
+
+@pytest.mark.parametrize("name", [b"x-forwarded-for", b"x_forwarded_for", b"x-forwarded_for"])
+def test_that_the_guest_sent_its_own_is_told(name):
+    request = sent_on((name, b"10.9.9.9"))
+    assert request.values(FORWARDED_FOR) == [b"10.0.0.5"]
+    assert request.values(GUEST_FORWARDED) == [b"1"]
+
+
+def test_connection_cannot_remove_what_we_set():
+    listed = b"close, X-Forwarded-For, X-Neutron-Network-ID, X-Own, X-A9fe-Request-ID"
+    request = sent_on((b"connection", listed), (b"x-own", b"1"), (b"te", b"trailers"))
+    assert [name for name, _ in request.headers] == [
+        b"host",
+        FORWARDED_FOR,
+        NETWORK_ID,
+        REQUEST_ID,
+    ]
+
+
+NAMES = st.one_of(
+    disguised().map(bytes.lower),
+    st.text("abcx-_9", min_size=1, max_size=10).map(str.encode),
+)
+
+
+@given(st.lists(st.tuples(NAMES, st.sampled_from([b"evil", b"close, x-forwarded-for"]))))
+def test_nothing_of_the_guests_passes_for_ours(headers):
+    request = sent_on(*headers)
+    trusted = [pair for pair in request.headers if is_trusted(pair[0])]
+    assert b"evil" not in dict(trusted).values()
+    ours = [FORWARDED_FOR, NETWORK_ID, REQUEST_ID]
+    assert [name for name, _ in trusted if name != GUEST_FORWARDED] == ours
+    others = [pair for pair in headers if not is_trusted(pair[0])]
+    assert [pair for pair in request.headers[1:] if not is_trusted(pair[0])] == others
+
+
+def test_the_table_of_trusted_headers_is_neutrons():
+    assert {
+        b"x-forwarded-for",
+        b"x-neutron-router-id",
+        b"x-neutron-network-id",
+        b"x-ovn-network-id",
+        b"x-instance-id",
+        b"x-tenant-id",
+        b"x-instance-id-signature",
+        b"x-metadata-provider",
+        b"x-metadata-provider-signature",
+    } == TRUSTED
+    assert OUR_PREFIX == b"x-a9fe-"
