@@ -247,7 +247,8 @@ class Connection(asyncio.Protocol):
                 task.exception()  # noted: nobody is left to hear of it
             return
         self._send(self._result_of(task, request))
-        self._advance()
+        if not self._reader.is_empty or self._half_closed:
+            self._advance()
 
     def _result_of(self, task: asyncio.Future[Answer], request: Request | None) -> Answer:
         try:

@@ -6,13 +6,14 @@ servers could read differently (second Host, blanks in the request line, RTSP) i
 """
 
 import re
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import httptools
 
 from a9fe.wire.message import Headers
 from a9fe.wire.refusals import Refusal
-from a9fe.wire.trusted import HOP_BY_HOP
+from a9fe.wire.trusted import HOP_BY_HOP, REQUEST_ID
 
 CHUNKED = -1  # length of a body that says itself where it ends
 UNTIL_CLOSE = -2  # length of an answer that ends with its connection
@@ -22,6 +23,7 @@ _BLANK = 0x20
 _BLANKS = b" \t"
 _NEW = b" HTTP/1.1\r\n"
 _OLD = b" HTTP/1.0\r\n"
+_LISTS_NOTHING = (None, b"keep-alive", b"close")  # nearly every Connection header
 _ONLY_ONCE = (b"host", b"content-length", b"transfer-encoding", b"expect")
 _LENGTH = re.compile(rb"[0-9]{1,%d}" % MAX_LENGTH_DIGITS)
 _HOST = re.compile(rb"[0-9A-Za-z.\-_~!$&'()*+,;=%:\[\]]*")  # RFC 3986: reg-name, IP literal, port
@@ -92,6 +94,26 @@ class _Collector:
 
     def on_headers_complete(self) -> None:
         self.keep_alive = self.parser.should_keep_alive()
+
+
+# The same few heads come over and over, and parsing is pure, so it may be remembered; what a hop
+# of ours sends on carries a request's id and never comes again.
+REMEMBERED_HEADS = 512
+REMEMBERED_BYTES = 1024  # of one head: half a megabyte in all, for each of the two
+
+
+def read_request(head: bytes, max_headers: int) -> RequestHead:
+    """`parse_request`, remembered where that is of use."""
+    if len(head) <= REMEMBERED_BYTES and REQUEST_ID not in head:
+        return _remembered_request(head, max_headers)
+    return parse_request(head, max_headers)
+
+
+def read_answer(head: bytes, *, bodiless: bool) -> AnswerHead:
+    """`parse_answer`, remembered where that is of use."""
+    if len(head) <= REMEMBERED_BYTES and REQUEST_ID not in head:
+        return _remembered_answer(head, bodiless=bodiless)
+    return parse_answer(head, bodiless=bodiless)
 
 
 def parse_request(head: bytes, max_headers: int) -> RequestHead:
@@ -199,7 +221,9 @@ def parse_answer(head: bytes, *, bodiless: bool) -> AnswerHead:
     length = _stated_length(fields)
     if bodiless or status < 200 or status in (204, 304):
         length = 0
-    gone = _gone(headers) if b"connection" in fields else HOP_BY_HOP
+    connection = fields.get(b"connection")
+    is_plain = connection in _LISTS_NOTHING and len(fields) == len(headers)
+    gone = HOP_BY_HOP if is_plain else _gone(headers)
     if bodiless:
         gone -= {b"content-length"}
     return AnswerHead(
@@ -217,3 +241,7 @@ def _gone(headers: Headers) -> frozenset[bytes]:
     return HOP_BY_HOP.union(
         token.strip().lower() for value in lists for token in value.split(b",")
     )
+
+
+_remembered_request = lru_cache(maxsize=REMEMBERED_HEADS)(parse_request)
+_remembered_answer = lru_cache(maxsize=REMEMBERED_HEADS)(parse_answer)

@@ -6,7 +6,7 @@ from typing import Protocol, cast
 from a9fe.http.errors import UpstreamBroken, UpstreamTimeout
 from a9fe.http.exchange import Exchange
 from a9fe.http.framing import Body, ChunkedBody, FixedBody, UntilCloseBody
-from a9fe.http.head import CHUNKED, UNTIL_CLOSE, AnswerHead, BadMessage, parse_answer
+from a9fe.http.head import CHUNKED, UNTIL_CLOSE, AnswerHead, BadMessage, read_answer
 from a9fe.http.sockets import reset_on_close
 from a9fe.wire.limits import MAX_HEAD_BYTES
 from a9fe.wire.message import Answer
@@ -121,7 +121,7 @@ class PeerConnection(asyncio.Protocol):
         end = data.find(_END) + len(_END)
         if end < len(_END) or end > MAX_HEAD_BYTES:
             return False
-        head = parse_answer(data[:end], bodiless=exchange.head_only)
+        head = read_answer(data[:end], bodiless=exchange.head_only)
         if head.status < 200 or head.length != len(data) - end:
             return False
         self._head = head
@@ -148,7 +148,7 @@ class PeerConnection(asyncio.Protocol):
             raise BadMessage(Refusal.UPSTREAM_BROKEN, "answer head too large")
         data = bytes(self._buffer[: end + len(_END)])
         del self._buffer[: end + len(_END)]
-        return parse_answer(data, bodiless=exchange.head_only)
+        return read_answer(data, bodiless=exchange.head_only)
 
     def _body_of(self, head: AnswerHead) -> Body:
         limit = self._pool.max_body

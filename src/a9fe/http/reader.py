@@ -5,22 +5,14 @@ However the bytes are cut, the requests are the same.
 
 import re
 from enum import Enum
-from functools import lru_cache
 
 from a9fe.http.framing import ChunkedBody, FixedBody
-from a9fe.http.head import CHUNKED, BadMessage, RequestHead, parse_request
+from a9fe.http.head import CHUNKED, BadMessage, RequestHead, read_request
 from a9fe.wire.limits import Limits
 from a9fe.wire.refusals import Refusal
-from a9fe.wire.trusted import REQUEST_ID
 
 _END = b"\r\n\r\n"
 _BARE_LF = re.compile(rb"(?<!\r)\n")
-
-# Guests send the same few heads over and over; parsing is pure, so it may be remembered. What a
-# hop of ours sends carries an id and never comes again.
-REMEMBERED_HEADS = 512
-REMEMBERED_BYTES = 1024  # of one head: half a megabyte in all
-_parse_remembered = lru_cache(maxsize=REMEMBERED_HEADS)(parse_request)
 
 Incoming = tuple[RequestHead, bytes]  # a request's head and its whole body
 
@@ -46,6 +38,11 @@ class RequestReader:
         self._blank = False  # a blank line was skipped before the request that is read
         self._head: RequestHead | None = None
         self._body: FixedBody | ChunkedBody | None = None
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing has come of a next request."""
+        return not self._buffer and self._head is None
 
     @property
     def buffered(self) -> int:
@@ -77,9 +74,7 @@ class RequestReader:
             return None
         if len(data) > self._limits.head_bytes or data.startswith(b"\r\n"):
             return None
-        repeats = len(data) <= REMEMBERED_BYTES and REQUEST_ID not in data
-        parse = _parse_remembered if repeats else parse_request
-        head = parse(data, self._limits.headers)
+        head = read_request(data, self._limits.headers)
         return (head, b"") if head.length == 0 else None
 
     def next(self) -> Incoming | None:
@@ -88,7 +83,7 @@ class RequestReader:
             data = self._take_head()
             if data is None:
                 return None
-            head = parse_request(data, self._limits.headers)
+            head = read_request(data, self._limits.headers)
             if head.length == 0:
                 return head, b""
             self._begin_body(head)

@@ -21,25 +21,25 @@ def answer_bytes(
 ) -> bytes:
     """The whole message. `head_only` answers a HEAD; `old` answers an HTTP/1.0 client."""
     lines = [_status_line(answer)]
-    stated = None
-    for name, value in answer.headers:
-        low = name.lower()
-        if low not in FRAMING:
-            lines.append(b"%b: %b\r\n" % (name, value))
-        elif low == b"content-length":
-            stated = value
-    if answer.status not in BODILESS_STATUSES:
-        # to a HEAD, the length that a GET would have: upstream's own, where it said one
-        length = stated if head_only and stated is not None else b"%d" % len(answer.body)
-        lines.append(b"content-length: %b\r\n" % length)
+    lines += [b"%b: %b\r\n" % p for p in answer.headers if p[0].lower() not in FRAMING]
+    bodiless = answer.status in BODILESS_STATUSES
+    if not bodiless:
+        length = _length_of_get(answer) if head_only else len(answer.body)
+        lines.append(b"content-length: %d\r\n" % length)
     if close:
         lines.append(_CLOSE)
     elif old:
         lines.append(_KEEP)
     lines.append(b"\r\n")
-    if not head_only and answer.status not in BODILESS_STATUSES:
+    if not head_only and not bodiless:
         lines.append(answer.body)
     return b"".join(lines)
+
+
+def _length_of_get(answer: Answer) -> int:
+    """What a HEAD is told: upstream's own length, where it said one."""
+    stated = [value for name, value in answer.headers if name.lower() == b"content-length"]
+    return int(stated[0]) if stated and stated[0].isdigit() else len(answer.body)
 
 
 def _status_line(answer: Answer) -> bytes:

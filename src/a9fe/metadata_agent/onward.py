@@ -12,8 +12,7 @@ from a9fe.wire.trusted import (
     REQUEST_ID,
     SIGNATURE,
     TENANT_ID,
-    end_to_end,
-    strip_trusted,
+    guests_own,
 )
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -36,7 +35,7 @@ def onward(
     return Request(
         method=request.method,
         target=request.target,
-        headers=(*strip_trusted(end_to_end(request.headers)), *ours),
+        headers=(*guests_own(request.headers), *ours),
         body=request.body,
     )
 

@@ -22,13 +22,20 @@ class Question:
 
 def parse_question(request: Request) -> Question | Refusal:
     """Read the headers, which the proxy alone has set."""
-    networks, routers = request.values(NETWORK_ID), request.values(ROUTER_ID)
+    networks, routers, forwarded = [], [], []
+    for name, value in request.headers:
+        if name == NETWORK_ID:
+            networks.append(value)
+        elif name == ROUTER_ID:
+            routers.append(value)
+        elif name == FORWARDED_FOR:
+            forwarded.append(value)
     if len(networks) + len(routers) > 1:
         return Refusal.BOTH_IDS
     id_ = (networks or routers or [b""])[0]
     if not id_:
         return Refusal.NO_ID
-    address = parse_address(request.values(FORWARDED_FOR))
+    address = parse_address(forwarded)
     if address is None:
         return Refusal.BAD_ADDRESS
     text = id_.decode("latin-1").lower()
