@@ -55,11 +55,13 @@ class House:
         return self.up
 
     def ready(self) -> bool:
-        """The server answers and both agents have reported."""
+        """Its server, not one that a killed `a9fe up` left ending, answers; agents reported."""
         assert self.up is not None
         status = self.up.poll()
         if status is not None:
             raise RuntimeError(f"a9fe up ended with {status}:\n{self.tail()}")
+        if [_parent(pid) for pid in self.pids("server")] != [self.up.pid]:
+            return False
         try:
             agents = self.api.list("agents")
         except (ServerUnreachable, ApiError):
@@ -108,7 +110,15 @@ def _subcommand(process: Path) -> str:
         words = (process / "cmdline").read_bytes().split(b"\0")
     except OSError:
         return ""
-    for position, word in enumerate(words):
-        if word.endswith((b"/a9fe", b"a9fe.cli.main", b"a9fe/cli/main.py")):
+    for position, word in enumerate(words[:-1]):
+        if word == b"a9fe" or word.endswith(b"/a9fe"):
             return words[position + 1].decode()
     return ""
+
+
+def _parent(pid: int) -> int:
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return 0
+    return int(stat.rpartition(")")[2].split()[1])
