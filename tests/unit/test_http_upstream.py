@@ -379,7 +379,7 @@ def test_cancelled_requests_close_their_connection(loop, path):
 
     async def main():
         async with scripted(path, script) as accepted:
-            ask = upstream(path)
+            ask = upstream(path, timeout=1000)
             future = ask(GET)
             await until(lambda: accepted)
             await turns()

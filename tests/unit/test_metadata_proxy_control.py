@@ -136,6 +136,10 @@ def test_given_served_taken_back_and_dropped(loop, path, tcp):
             assert await again.ask(drop) == {"op": "ok"}
             assert len(world.held) == 0
             again.close()
+            address = tcp.getsockname()
+            tcp.close()  # the last copy: none is left with the proxy
+            with pytest.raises(ConnectionRefusedError):
+                await asyncio.open_connection(*address)
 
     run(main, loop)
 

@@ -106,7 +106,7 @@ class PeerConnection(asyncio.Protocol):
         """The end of it."""
         exchange = self.exchange
         if exchange is not None:
-            if self._used and self._head is None and not self._buffer and not exchange.fresh:
+            if self._used and self._head is None and not self._buffer:
                 self.exchange = None
                 exchange.connection = None
                 self._pool.stale(exchange)
