@@ -4,11 +4,13 @@ import asyncio
 import contextlib
 import os
 import socket
+import struct
 
 import pytest
 
-from a9fe.http.server import serve
-from a9fe.http.sockets import peer_uid, tcp_listener, unix_listener
+from a9fe.http.server import Server, serve
+from a9fe.http.sockets import tcp_listener, unix_listener
+from a9fe.linux import peer
 from a9fe.runtime.errors import StartError
 from a9fe.wire.limits import Limits
 from a9fe.wire.message import Answer
@@ -406,7 +408,7 @@ def test_who_is_not_admitted_is_closed(tmp_path):
     asked = []
 
     def nobody(sock):
-        asked.append(peer_uid(sock))
+        asked.append(peer.credentials(sock).uid)
         return False
 
     async def main():
@@ -480,6 +482,22 @@ def test_another_holder_of_the_socket_keeps_it_listening(loop):
     run(first, loop)
     waiting = socket.create_connection(copy.getsockname())
     run(lambda: second(waiting), loop)
+
+
+@BOTH
+def test_the_kernel_queues_as_many_as_configured(loop):
+    sock = socket.create_server(("127.0.0.1", 0))
+    backlog = []
+
+    async def main():
+        server = Server(echo, backlog=17)
+        await server.listen(sock)
+        info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 64)
+        backlog.append(struct.unpack_from("=8x6I", info)[5])  # tcpi_sacked of a listening one
+        await server.close()
+
+    run(main, loop)
+    assert backlog == [17]
 
 
 def test_unix_listener_takes_the_place_of_a_dead_one_and_of_nothing_else(tmp_path):

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from a9fe.wire.refusals import Refusal, refuse
 from a9fe.wire.trusted import OUR_PREFIX, TRUSTED, end_to_end, sign, strip_trusted, verify
 
-
 NAMES = [name.decode() for name in sorted(TRUSTED)] + [OUR_PREFIX.decode() + "anything-new"]
 
 

@@ -51,8 +51,12 @@ class Server:
         limits: Limits = LIMITS,
         report: Report | None = None,
         admit: Admit | None = None,
+        backlog: int = LISTEN_BACKLOG,
     ) -> None:
-        """Must be made inside a running loop. `admit` None lets everyone in."""
+        """Must be made inside a running loop. `admit` None lets everyone in.
+
+        `backlog`: connections that the kernel queues on each socket, whatever it was before.
+        """
         self._loop = asyncio.get_running_loop()
         self.handler = handler
         self.limits = limits
@@ -60,6 +64,7 @@ class Server:
         self.now = self._loop.time()
         self.draining = False
         self._admit = admit
+        self._backlog = backlog
         self._connections: set[Connection] = set()
         self._per_peer: Counter[str] = Counter()
         self._listening: set[Listening] = set()
@@ -79,7 +84,7 @@ class Server:
             if sock.family == socket.AF_UNIX
             else self._loop.create_server
         )
-        server = await create(factory, sock=sock, backlog=LISTEN_BACKLOG)
+        server = await create(factory, sock=sock, backlog=self._backlog)
         listening = Listening(server, listener)
         self._listening.add(listening)
         return listening
@@ -175,10 +180,11 @@ async def serve(  # noqa: PLR0913 - all but one have a default, and callers name
     limits: Limits = LIMITS,
     report: Report | None = None,
     admit: Admit | None = None,
+    backlog: int = LISTEN_BACKLOG,
 ) -> Server:
     """Serve `handler` on one socket: `sock`, bound, or a Unix socket made at `path` (0600)."""
     if (sock is None) == (path is None):
         raise ValueError("serve: expected either sock or path")
-    server = Server(handler, limits=limits, report=report, admit=admit)
+    server = Server(handler, limits=limits, report=report, admit=admit, backlog=backlog)
     await server.listen(sock if sock is not None else unix_listener(str(path)), listener)
     return server

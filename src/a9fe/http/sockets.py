@@ -1,4 +1,4 @@
-"""Listening sockets of the host's own processes, and who is on their other side."""
+"""Listening sockets of the host's own processes, and how connections end."""
 
 import os
 import select
@@ -11,7 +11,6 @@ from a9fe.runtime.errors import StartError
 from a9fe.wire.limits import LISTEN_BACKLOG
 
 OWNER_ONLY = 0o600
-_CREDENTIALS = struct.Struct("3i")  # struct ucred: pid, uid, gid (unix(7))
 _SUN_PATH_MAX = 107
 _NO_LINGER = struct.pack("ii", 1, 0)  # struct linger: on, 0 s (socket(7))
 
@@ -59,14 +58,6 @@ def _refuse_if_in_use(path: str, kind: socket.SocketKind) -> None:
         probe.settimeout(0)
         probe.connect(path)
         raise StartError(f"{path}: another process listens there")
-
-
-def peer_uid(sock: socket.socket) -> int:
-    """The user that connected a Unix socket, as the kernel noted it (SO_PEERCRED)."""
-    size = _CREDENTIALS.size
-    raw = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size)
-    _pid, uid, _gid = _CREDENTIALS.unpack(raw)
-    return int(uid)
 
 
 def is_hung_up(sock: socket.socket) -> bool:

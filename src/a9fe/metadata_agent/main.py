@@ -102,7 +102,8 @@ async def _serve(
         now=clock.now,
         debug=config.debug,
     )
-    server = await serve(agent.handle, sock=sock, report=report, admit=admit)
+    backlog = config.metadata_backlog
+    server = await serve(agent.handle, sock=sock, report=report, admit=admit, backlog=backlog)
     exposing = await serve_metrics(exporter)
     settle()
     log.info("ready", listen=config.metadata_proxy_socket, upstream=str(target))

@@ -46,7 +46,13 @@ def run_in_namespace(
         upstream = upstream_of(config)
         watcher = printer(sys.stdout) if config.debug else None
         proxy = MetadataProxy(upstream, report, limiter_of(config), watcher)
-        server = await serve(proxy.handle, sock=sock, listener=listener, report=report)
+        server = await serve(
+            proxy.handle,
+            sock=sock,
+            listener=listener,
+            report=report,
+            backlog=config.metadata_backlog,
+        )
         listen = f"{listener.address}:{listener.port}"
         log.info(
             "ready", listen=listen, upstream=str(upstream.target), **{listener.kind: listener.id}

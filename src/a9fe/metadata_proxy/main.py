@@ -72,7 +72,7 @@ async def _serve(config: Config, control: socket.socket, exporter: socket.socket
     proxy = MetadataProxy(
         upstream, report, limiter_of(config), log_request if config.debug else None
     )
-    server = Server(proxy.handle, report=report)
+    server = Server(proxy.handle, report=report, backlog=config.metadata_backlog)
     held = HeldListeners(server)
     exposing = await serve_metrics(exporter)
     settle()
