@@ -133,7 +133,8 @@ class FakeApi:
                     device_owner="compute:nova",
                 )
             )
-        return {**made, "ports": ports}
+        made["ports"] = ports
+        return made
 
     def _interface(self, router_id: str, action: str, body: Document) -> Document:
         return {"id": router_id, "action": action, **body}

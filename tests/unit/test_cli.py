@@ -208,6 +208,19 @@ def test_a_vm_with_all_it_may_read(shell: Shell, lab: str, tmp_path: Path):
     assert "10.1.0.20" in shell.ok("vm list")
 
 
+def test_a_shown_vm_fits_a_table(shell: Shell, lab: str, tmp_path: Path):
+    (tmp_path / "id.pub").write_text(KEY + "\n")
+    (tmp_path / "data").write_bytes(b"#" * 5000)
+    files = ("--ssh-key", str(tmp_path / "id.pub"), "--user-data", str(tmp_path / "data"))
+    shell.ok("vm create web1 --network lab", *files)
+    shown = shell.ok("vm show web1")
+    (port,) = shell.json("port list")
+    assert max(map(len, shown.splitlines())) <= 120
+    for said in (f"{port['id']} {port['mac_address']} 10.1.0.", "me@desk (ssh)", "5000 bytes"):
+        assert said in shown
+    assert len(shell.json("vm show web1")["user_data"]) > 5000
+
+
 def test_the_lines_that_boot_a_vm(shell: Shell, lab: str):
     lines = shell.ok("vm create web1 --network lab")
     (vm,) = shell.json("vm list")

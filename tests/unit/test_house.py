@@ -10,7 +10,9 @@ import pytest
 ROOT = Path(__file__).parents[2]
 SOURCES = sorted((ROOT / "src").rglob("*.py"))
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
-PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "bench").rglob("*.md")])
+PAGES = sorted(
+    [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "bench").rglob("*.md")]
+)
 MAX_FUNCTION_LINES = 60
 MAX_MODULE_LINES = 400
 VAGUE_NAMES = {"utils", "util", "helpers", "common", "base", "manager", "misc"}
@@ -80,5 +82,7 @@ def test_specification_has_promises():
 def test_every_promise_names_a_test_that_exists(number: str, test: str):
     path, _, name = test.strip().strip("`").partition("::")
     tree = ast.parse((ROOT / "tests" / path).read_text())
-    defined = {n.name for n in ast.walk(tree) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)}
+    defined = {
+        n.name for n in ast.walk(tree) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)
+    }
     assert name in defined, f"promise {number} names {test}, which is not there"

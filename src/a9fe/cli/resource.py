@@ -20,7 +20,8 @@ json_flag = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 class Kind:
     """A resource: its word in commands, its collection in the API, and the columns of its list.
 
-    `rows` makes each row's cells, in the order of `columns`, from all that was listed.
+    `rows` makes each row's cells, in the order of `columns`, from all that was listed. `brief`
+    makes what `show` prints as a table; as JSON it is whole.
     """
 
     word: str
@@ -28,6 +29,7 @@ class Kind:
     columns: tuple[str, ...]
     rows: Callable[[ApiClient, Documents], list[tuple[object, ...]]]
     find: Callable[[ApiClient, str], Document]
+    brief: Callable[[Document], Document] = dict
 
 
 def by_name(collection: str) -> Callable[[ApiClient, str], Document]:
@@ -96,7 +98,8 @@ def add_show(group: click.Group, kind: Kind) -> None:
     @client_flags
     def show(name: str, *, as_json: bool) -> None:
         with connect() as api:
-            print_one(kind.find(api, name), as_json=as_json)
+            found = kind.find(api, name)
+            print_one(found if as_json else kind.brief(found), as_json=as_json)
 
 
 def add_delete(group: click.Group, kind: Kind) -> None:

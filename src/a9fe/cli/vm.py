@@ -41,12 +41,24 @@ def _rows(api: ApiClient, found: Documents) -> list[tuple[object, ...]]:
     return [(i["id"], i["name"], at.get(i["id"], []), i.get("project_id")) for i in found]
 
 
+def _brief(vm: Document) -> Document:
+    """What fits a table: a line for each port and key, and how much user data there is."""
+    data = base64.b64decode(vm.get("user_data") or "")
+    return {
+        **vm,
+        "ports": [f"{p['id']} {p['mac_address']} {' '.join(addresses(p))}" for p in vm["ports"]],
+        "keypairs": [f"{k['name']} ({k['type']})" for k in vm["keypairs"]],
+        "user_data": f"{len(data)} bytes" if data else "",
+    }
+
+
 VM = resource.Kind(
     word="vm",
     collection="instances",
     columns=("ID", "Name", "Addresses", "Project"),
     rows=_rows,
     find=resource.by_name("instances"),
+    brief=_brief,
 )
 resource.add_list(vm, VM)
 resource.add_show(vm, VM)
