@@ -82,8 +82,8 @@ def view_of(
 def _ports(source: Source, instance: Instance) -> tuple[Port, ...]:
     """The instance's own ports, oldest first.
 
-    Whoever may make a port may write any device_id into it (CVE-2013-6419): a port of another
-    project's is not the instance's.
+    Whoever may make a port may write any device_id into it: a port of another project's is not
+    the instance's.
     """
     claimed = source.ports_by_device(instance.id)
     own = (port for port in claimed if port.project_id == instance.project_id)
