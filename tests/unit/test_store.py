@@ -9,6 +9,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import create_engine, text
 
+from a9fe.model.compute import Flavor, Image, KeypairRecord
 from a9fe.model.errors import NotFound
 from a9fe.model.resources import (
     KINDS,
@@ -69,6 +70,9 @@ OTHERS = (
         created_at="2026-11-22T15:00:00Z",
     ),
     Binding(id="dhcp:a1:n1", kind="dhcp", agent_id="a1", host="h1", resource_id="n1"),
+    Flavor(id="large", name="large", vcpus=2, extra_specs={"hw:x": "1"}),
+    Image(id="m1", name="debian", tags=("a",), properties={"os": "linux"}),
+    KeypairRecord(id="k1", name="me", project_id="p", public_key="ssh-ed25519 AAAA"),
 )
 ALL = (NETWORK, SUBNET, PORT, *OTHERS)
 
@@ -124,7 +128,7 @@ def test_every_write_is_in_the_change_log_once_in_order(store: Store):
         assert changes is not None
         assert [c.revision for c in changes] == sorted(c.revision for c in changes)
         assert changes[-2].resource == reading.get(Network, "n1")
-        gone = Change(revision=start + 9, kind="binding", id="dhcp:a1:n1", resource=None)
+        gone = Change(revision=start + len(ALL) + 2, kind="binding", id="dhcp:a1:n1", resource=None)
         assert changes[-1] == gone
         assert len(changes) == len(ALL)
         assert reading.changes_since(reading.revision()) == []
