@@ -20,7 +20,7 @@ Documents = list[Document]
 
 TIMEOUT = 30.0  # s: the slowest call, deleting a large network, takes a few
 # Collections that are ours are not below /v2.0.
-OWN = frozenset({"instances"})
+OWN = frozenset({"instances", "flavors", "images", "keypairs"})
 
 
 def path_of(collection: str) -> str:
@@ -39,7 +39,7 @@ def singular(collection: str) -> str:
 
 class ApiClient:
     """One server. `collection` is a plural name: networks, subnets, ports, routers, agents,
-    instances. Every call raises ApiError or ServerUnreachable.
+    instances, flavors, images, keypairs. Every call raises ApiError or ServerUnreachable.
     """
 
     def __init__(self, url: str, transport: httpx.BaseTransport | None = None) -> None:

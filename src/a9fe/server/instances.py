@@ -68,7 +68,10 @@ def _network(call: Call, id_or_name: str) -> Network:
 
 
 def update(call: Call, old: Instance, values: Values) -> Instance:
-    """Change an instance."""
+    """Change an instance. A new name of its flavor or image stands for no record."""
+    for name in ("flavor", "image"):
+        if values.get(name, getattr(old, name)) != getattr(old, name):
+            values[f"{name}_id"] = ""
     return call.session.update(replace(old, **values))
 
 

@@ -12,7 +12,7 @@ from a9fe.server import body, extensions, resources, routers, scheduling
 from a9fe.server import converters as to
 from a9fe.server.api import api_of, query_of
 from a9fe.server.call import Call
-from a9fe.server.resources import ALL, COLLECTIONS, Collection, Json, shown
+from a9fe.server.resources import ALL, COLLECTIONS, OURS, Collection, Json, shown
 from a9fe.server.tables import AGENT, NETWORK, ROUTER
 
 BASE = "/v2.0"
@@ -29,7 +29,7 @@ async def versions(request: Request) -> Response:
 async def resource_list(request: Request) -> Response:
     """GET /v2.0: the resources there are."""
     root = str(request.base_url).rstrip("/")
-    names = [n for n in COLLECTIONS if n != "instances"]
+    names = [n for n in COLLECTIONS if n not in OURS]
     links = {n: [{"href": f"{root}{BASE}/{n}", "rel": "self"}] for n in names}
     return JSONResponse(
         {
@@ -256,6 +256,6 @@ def routes() -> list[Route]:
         _interface(routers.remove_interface, "remove_router_interface"),
     ]
     for name, collection in COLLECTIONS.items():
-        if name != "instances":
+        if name not in OURS:
             found += collection_routes(BASE, collection)
     return found

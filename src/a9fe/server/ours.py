@@ -15,7 +15,7 @@ from a9fe.server import agents, body, feed
 from a9fe.server.api import api_of
 from a9fe.server.call import Call
 from a9fe.server.neutron import collection_routes
-from a9fe.server.resources import COLLECTIONS
+from a9fe.server.resources import COLLECTIONS, OURS
 
 log = structlog.get_logger()
 
@@ -91,5 +91,5 @@ def routes() -> list[Route]:
         Route(f"{BASE}/feed", follow, methods=["GET"]),
         Route(f"{BASE}/status", status, methods=["GET"]),
         Route("/metrics", metrics_page, methods=["GET"]),
-        *collection_routes(BASE, COLLECTIONS["instances"]),
+        *(route for name in OURS for route in collection_routes(BASE, COLLECTIONS[name])),
     ]

@@ -4,9 +4,19 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from a9fe.model.compute import Flavor, Image, KeypairRecord
 from a9fe.model.errors import NotFound
 from a9fe.model.resources import Agent, Instance, Network, Port, Router, Subnet
-from a9fe.server import agents, instances, networks, ports, routers, scheduling, tables
+from a9fe.server import (
+    agents,
+    instances,
+    networks,
+    ports,
+    records,
+    routers,
+    scheduling,
+    tables,
+)
 from a9fe.server.attributes import (
     AttributeTable,
     Extra,
@@ -74,8 +84,32 @@ COLLECTIONS: dict[str, Collection] = {
             delete=instances.delete,
             create_table=tables.INSTANCE_REQUEST,
         ),
+        Collection(
+            table=records.FLAVOR,
+            cls=Flavor,
+            create=records.create_flavor,
+            update=records.update_flavor,
+            delete=records.delete_flavor,
+        ),
+        Collection(
+            table=records.IMAGE,
+            cls=Image,
+            create=records.create_image,
+            update=records.update_image,
+            delete=records.delete_image,
+        ),
+        Collection(
+            table=records.KEYPAIR,
+            cls=KeypairRecord,
+            create=records.create_keypair,
+            update=records.update_keypair,
+            delete=records.delete_keypair,
+        ),
     )
 }
+
+OURS = ("instances", "flavors", "images", "keypairs")
+"""The collections below /a9fe/v1; all others are Neutron's, below /v2.0."""
 
 
 def shown(
