@@ -25,6 +25,8 @@ from a9fe.model.resources import (
     Network,
     Port,
     Router,
+    SecurityGroup,
+    SecurityGroupRule,
     Subnet,
 )
 from a9fe.model.rules import free_address
@@ -52,6 +54,8 @@ PORT = Port(
     extra_dhcp_opts=(DhcpOption(opt_name="tag:x", opt_value="1"),),
 )
 OTHERS = (
+    SecurityGroup(id="g1", name="web", project_id="p"),
+    SecurityGroupRule(id="gr1", security_group_id="g1", protocol="tcp", port_range_min=22),
     Router(id="r1", routes=(HostRoute(destination="0.0.0.0/0", nexthop="10.1.0.1"),)),
     Instance(
         id="i1",
@@ -128,7 +132,9 @@ def test_every_write_is_in_the_change_log_once_in_order(store: Store):
         assert changes is not None
         assert [c.revision for c in changes] == sorted(c.revision for c in changes)
         assert changes[-2].resource == reading.get(Network, "n1")
-        gone = Change(revision=start + len(ALL) + 2, kind="binding", id="dhcp:a1:n1", resource=None)
+        gone = Change(
+            revision=start + len(ALL) + 2, kind="binding", id="dhcp:a1:n1", resource=None
+        )
         assert changes[-1] == gone
         assert len(changes) == len(ALL)
         assert reading.changes_since(reading.revision()) == []
@@ -282,6 +288,7 @@ def test_the_database_itself_refuses_duplicates_and_orphans(store: Store, second
         store.transact(lambda writing: writing.insert(second))
 
 
+@pytest.mark.filterwarnings("ignore:.*expression-based index")
 def test_the_migrations_make_the_schema(store: Store, tmp_path: Path):
     engine = create_engine(f"sqlite:///{tmp_path}/a9fe.db")
     with engine.connect() as connection:
