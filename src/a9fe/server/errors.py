@@ -7,6 +7,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 
 from a9fe.model.errors import A9feError, Conflict, InvalidInput, NotFound
+from a9fe.server import faults
 from a9fe.server.routers import InterfaceNotFound
 from a9fe.store import StoreError
 
@@ -69,11 +70,11 @@ def _not_found_type(kind: str) -> str:
     return "".join(word.capitalize() for word in kind.split("_")) + "NotFound"
 
 
-def answer(problem: Problem) -> JSONResponse:
-    """Neutron's error body."""
-    body = {"type": problem.type, "message": problem.message, "detail": ""}
+def answer(problem: Problem, path: str) -> JSONResponse:
+    """The error body of the API that the path is of."""
+    body = faults.body_of(path, problem.status, problem.type, problem.message)
     headers = {"Retry-After": RETRY_AFTER} if problem.status == 503 else None
-    return JSONResponse({"NeutronError": body}, status_code=problem.status, headers=headers)
+    return JSONResponse(body, status_code=problem.status, headers=headers)
 
 
 async def on_error(request: Request, error: Exception) -> JSONResponse:
@@ -81,10 +82,10 @@ async def on_error(request: Request, error: Exception) -> JSONResponse:
     problem = problem_of(error)
     if problem.status >= 500:
         log.error("request failed", path=request.url.path, reason=str(error))
-    return answer(problem)
+    return answer(problem, request.url.path)
 
 
 async def on_failure(request: Request, error: Exception) -> JSONResponse:
     """Starlette's handler of what should not happen; uvicorn logs the traceback."""
     log.error("request failed", path=request.url.path, method=request.method)
-    return answer(problem_of(error))
+    return answer(problem_of(error), request.url.path)
