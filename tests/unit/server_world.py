@@ -3,9 +3,7 @@
 import asyncio
 import secrets
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import httpx
@@ -13,8 +11,8 @@ import httpx
 from a9fe.server.app import application
 from a9fe.server.feed import Hub
 from a9fe.store import Store
+from tests.databases import DATABASES, START
 
-START = 1_795_000_000.0
 
 
 @dataclass(kw_only=True)
@@ -43,16 +41,8 @@ class ServerOptions:
     max_subnet_host_routes: int = 20
     dns_domain: str = "openstacklocal"
     default_availability_zone: str = "nova"
-
-
-@cache
-def empty_database() -> bytes:
-    """A migrated database's file: migrating once is enough for all tests."""
-    with TemporaryDirectory() as directory:
-        store = Store(f"sqlite:///{directory}/a9fe.db", lambda: START)
-        store.migrate()
-        store.close()
-        return Path(directory, "a9fe.db").read_bytes()
+    state_path: str = ""
+    auth_strategy: str = "none"
 
 
 class World:
@@ -60,8 +50,7 @@ class World:
 
     def __init__(self, directory: Path, options: ServerOptions | None = None) -> None:
         self.clock = HandTurnedClock()
-        (directory / "a9fe.db").write_bytes(empty_database())
-        self.store = Store(f"sqlite:///{directory}/a9fe.db", self.clock.now)
+        self.store = Store(DATABASES.fresh(directory), self.clock.now)
         app = application(self.store, options or ServerOptions(), self.clock, Hub(self.store))
         transport = httpx.ASGITransport(app)
         self._client = httpx.AsyncClient(

@@ -15,7 +15,8 @@ from a9fe.model import codec
 from a9fe.model.resources import Network
 from a9fe.server import feed, main
 from a9fe.store import Store
-from tests.unit.server_world import HandTurnedClock, ServerOptions, empty_database
+from tests.databases import DATABASES
+from tests.unit.server_world import HandTurnedClock, ServerOptions
 
 DEADLINE = 20.0
 
@@ -24,9 +25,8 @@ class Running:
     """A server on a port of its own."""
 
     def __init__(self, directory: Path) -> None:
-        (directory / "a9fe.db").write_bytes(empty_database())
         clock = HandTurnedClock()
-        self.store = Store(f"sqlite:///{directory}/a9fe.db", clock.now)
+        self.store = Store(DATABASES.fresh(directory), clock.now)
         self.server = main.prepare(ServerOptions(), self.store, clock)
         self.listener = main.listen("127.0.0.1", 0)
         self.port = self.listener.getsockname()[1]
@@ -261,8 +261,7 @@ def test_a_slow_reader_is_cut_off_and_costs_a_bounded_queue():
 
 def test_heartbeats_say_how_far_the_stream_is(tmp_path: Path):
     async def told() -> None:
-        (tmp_path / "a9fe.db").write_bytes(empty_database())
-        store = Store(f"sqlite:///{tmp_path}/a9fe.db", HandTurnedClock().now)
+        store = Store(DATABASES.fresh(tmp_path), HandTurnedClock().now)
         hub = feed.Hub(store, heartbeat=0.01)
         publishing = asyncio.ensure_future(hub.run())
         with store.write() as session:

@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.sqlite
+
 # Runs the server and tells, when it ends, who it was and what it imported after its start.
 PROGRAM = """
 import dataclasses, os, sys

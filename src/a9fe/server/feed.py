@@ -121,10 +121,10 @@ class Hub:
         self._closed = False
         store.on_commit(self._committed)
 
-    def _committed(self) -> None:
-        """Called by writing threads."""
+    def _committed(self, revision: int) -> None:
+        """Called by writing threads, and for commits of other servers."""
         loop = self._loop
-        if loop is not None and not loop.is_closed():
+        if revision > self.revision and loop is not None and not loop.is_closed():
             loop.call_soon_threadsafe(self._wake.set)
 
     async def run(self) -> None:

@@ -187,8 +187,7 @@ def _has_room(call: Call, subnet: Subnet, port: Port | None) -> bool:
         return True
     if port and any(fixed.subnet_id == subnet.id for fixed in port.fixed_ips):
         return True
-    taken = call.session.taken(subnet.id)
-    return rules.free_address(subnet.allocation_pools, taken) is not None
+    return call.session.free_address(subnet.id) is not None
 
 
 def _ensure_port(call: Call, network: Network, host: str, subnets: list[Subnet]) -> None:

@@ -156,6 +156,15 @@ ip_allocations = Table(
     Index("ix_ip_allocations_ip_address", "ip_address"),
 )
 
+free_ranges = Table(
+    "free_ranges",
+    METADATA,
+    Column("subnet_id", ID, ForeignKey("subnets.id", ondelete="CASCADE"), primary_key=True),
+    Column("first_ip", LargeBinary(16), primary_key=True),
+    Column("last_ip", LargeBinary(16), nullable=False),
+)
+"""What is free in the pools of a subnet: 4 or 16 bytes, which sort as the addresses do."""
+
 routers = Table(
     "routers",
     METADATA,
@@ -330,7 +339,7 @@ bindings = Table(
     *_id(String(80)),
     Column("kind", String(8), nullable=False),
     Column("agent_id", ID, ForeignKey("agents.id"), nullable=False, index=True),
-    Column("host", NAME, nullable=False),
+    Column("host", NAME, nullable=False, index=True),
     Column("resource_id", ID, nullable=False, index=True),
 )
 
@@ -341,6 +350,7 @@ change_log = Table(
     Column("kind", String(32), nullable=False),
     Column("object_id", String(80), nullable=False),
     Column("deleted", Boolean, nullable=False),
+    Column("before", JSON),
 )
 
 counters = Table(
@@ -349,8 +359,8 @@ counters = Table(
     Column("name", String(32), primary_key=True),
     Column("value", BigInteger, nullable=False),
 )
-"""`revision` of the change log and `instance` numbers. Incrementing one locks its row until the
-commit, so that revisions are seen in order, also where writers run side by side (PostgreSQL)."""
+"""`revision` of the change log and `instance` numbers. Every write locks the row of `revision`
+first and until its commit (log.py)."""
 
 TABLES: dict[str, Table] = {
     "network": networks,
