@@ -6,6 +6,7 @@ it is when it is sent, which may be newer than its revision.
 """
 
 import asyncio
+import contextlib
 import json
 from collections import deque
 from collections.abc import AsyncIterator, Iterator
@@ -14,13 +15,16 @@ import structlog
 
 from a9fe.model import codec
 from a9fe.model.resources import KINDS
-from a9fe.store import Change, Session, Store
+from a9fe.runtime import tasks
+from a9fe.store import Change, Session, Store, StoreError
 
 log = structlog.get_logger()
 
 HEARTBEAT = 10.0  # seconds
 QUEUE_MAX = 10_000
 """Lines that wait for a reader before it is cut off; it comes back and resumes. About 5 MB."""
+RETRY = tasks.Backoff(first=0.1, ceiling=5.0)
+"""Between tries to reach a database that went away."""
 CHUNK = 64 * 1024  # bytes of a snapshot written at once
 MEDIA_TYPE = "application/x-ndjson"
 
@@ -119,6 +123,7 @@ class Hub:
         self._wake = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
+        self._lost = False
         store.on_commit(self._committed)
 
     def _committed(self, revision: int) -> None:
@@ -133,10 +138,47 @@ class Hub:
         if not self.revision:
             self.revision = await asyncio.to_thread(self._current)
         self._wake.set()
+        failures = 0
         while True:
-            await self._wake.wait()
-            self._wake.clear()
-            await self._publish()
+            await self._woken()
+            try:
+                await self._publish()
+            except StoreError as error:
+                failures += 1
+                await self._wait_for_database(error, failures)
+            else:
+                self._lost, failures = False, 0
+
+    async def _woken(self) -> None:
+        """After a commit, or a heartbeat's time, in case that its notice was lost."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._heartbeat):
+                await self._wake.wait()
+        self._wake.clear()
+
+    async def _wait_for_database(self, error: StoreError, failures: int) -> None:
+        """Streams stay, without heartbeats: their readers shall not believe to be up to date."""
+        self._lost = True
+        delay = tasks.jittered(RETRY, failures)
+        log.warning("feed stands still", reason=str(error), again_in=round(delay, 2))
+        self._wake.set()
+        await asyncio.sleep(delay)
+
+    async def hear(self) -> None:
+        """Be told of other servers' commits, for ever."""
+        failures = 0
+        while True:
+            began = asyncio.get_running_loop().time()
+            try:
+                await self.store.listen()
+            except StoreError as error:
+                lasted = asyncio.get_running_loop().time() - began
+                failures = 1 if lasted > RETRY.ceiling else failures + 1
+                delay = tasks.jittered(RETRY, failures)
+                log.warning("deaf to other servers", reason=str(error), again_in=round(delay, 2))
+                await asyncio.sleep(delay)
+            else:
+                return
 
     def _current(self) -> int:
         with self.store.read() as session:
@@ -187,10 +229,23 @@ class Hub:
                 fresh = [line for revision, line in taken if revision > reached]
                 if fresh:
                     yield b"".join(fresh)
-                elif not taken and not stream.closed:
+                elif not taken and not stream.closed and not self._lost:
                     yield _line("heartbeat", max(reached, self.revision))
         finally:
             self.streams.discard(stream)
+
+
+async def begun(lines: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """The same lines, with the first read before the answer begins, so that a database that is
+    away is an error's status and not an answer that breaks off."""
+    first = await anext(lines, b"")
+
+    async def whole() -> AsyncIterator[bytes]:
+        yield first
+        async for line in lines:
+            yield line
+
+    return whole()
 
 
 def _chunks(lines: list[bytes]) -> Iterator[bytes]:

@@ -31,7 +31,7 @@ POSTGRESQL: dict[str, Any] = {
     "pool_timeout": BUSY_TIMEOUT,
     "pool_pre_ping": True,  # after a restart of the database no call meets a dead connection
 }
-_LINK: dict[str, Any] = {
+LINK: dict[str, Any] = {
     "connect_timeout": CONNECT_TIMEOUT,
     "application_name": "a9fe",
     "keepalives_idle": 10,
@@ -47,11 +47,18 @@ _FULL = frozenset({"53100", "SQLITE_FULL"})
 
 
 class StoreError(A9feError):
-    """The database cannot be opened, read or written: one line that says which and why."""
+    """The database cannot be opened, read or written: one line that says which and why.
+
+    `advice` is for clients, who need not know where the database is.
+    """
+
+    advice = "The database is not usable; try again"
 
 
 class StoreFull(StoreError):
     """The database has no room left; nothing of the transaction was kept."""
+
+    advice = "The database is full, so nothing was changed; try again when it has room"
 
 
 def shown(url: str) -> str:
@@ -74,7 +81,7 @@ def open_engine(url: str) -> Engine:
 
 def _postgresql(url: URL) -> Engine:
     settings = " ".join(f"-c {name}={value}" for name, value in _SESSION.items())
-    link = {**_LINK, "options": settings}
+    link = {**LINK, "options": settings}
     return create_engine(url.set(drivername="postgresql+psycopg"), connect_args=link, **POSTGRESQL)
 
 

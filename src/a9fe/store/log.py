@@ -79,6 +79,8 @@ class ChangeLog:
         does not reach back that far, or has never been there (another database)."""
         if not self._reaches(revision):
             return None
+        if revision == self.revision():
+            return []
         query = (
             select(change_log)
             .where(change_log.c.revision > revision)

@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 
 from a9fe.model.rules_scheduling import timestamp
 from a9fe.store import engine as engines
-from a9fe.store import migrating
+from a9fe.store import migrating, notifications
 from a9fe.store.engine import BUSY_TIMEOUT, StoreError, StoreFull
 from a9fe.store.session import Session
 
@@ -93,6 +93,12 @@ class Store:
     def close(self) -> None:
         """Close every connection."""
         self._engine.dispose()
+
+    async def listen(self) -> None:
+        """Tell of other processes' commits too, for ever; at once back where there are none, as
+        on SQLite. Raises StoreError when the database is lost."""
+        if not engines.is_sqlite(self._engine):
+            await notifications.listen(self._engine, self.tell)
 
     def tell(self, revision: int) -> None:
         """Tell the listeners that the database has reached a revision."""
