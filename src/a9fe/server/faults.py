@@ -1,4 +1,4 @@
-"""Error bodies as each API's clients read them: Neutron's, Nova's below /v2.1, Glance's below /image.
+"""Error bodies as each API's clients read them: Neutron's; Nova's, Glance's below their paths.
 
 Pure; the paths' prefixes are this module's, so that an unknown path too is answered in the API's
 own words.

@@ -13,7 +13,7 @@ LEAST, MOST = 1, 96  # 2.1 to 2.96 (Nova 2024.1)
 HEADER = "OpenStack-API-Version"
 OLD_HEADER = "X-OpenStack-Nova-API-Version"
 SERVICE = "compute"
-_VERSION = re.compile(r"2\.(0|[1-9][0-9]{0,5})|([0-9]{1,6})\.[0-9]{1,6}")
+_VERSION = re.compile(r"(0|[1-9][0-9]{0,5})\.(0|[1-9][0-9]{0,5})")
 
 
 class BadVersion(A9feError):
@@ -41,8 +41,8 @@ def asked(headers: Mapping[str, str]) -> int:
     match = _VERSION.fullmatch(text)
     if match is None:
         raise BadVersion(400, f"Microversion {text[:40]!r} is not of the form 2.53")
-    minor = int(match.group(1)) if match.group(1) is not None else None
-    if minor is None or not LEAST <= minor <= MOST:
+    minor = int(match[2])
+    if match[1] != "2" or not LEAST <= minor <= MOST:
         served = f"{shown(LEAST)} to {shown(MOST)}"
         raise BadVersion(406, f"Microversion {text} is not served, only {served}")
     return minor
