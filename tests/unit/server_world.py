@@ -2,6 +2,7 @@
 
 import asyncio
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import httpx
 
 from a9fe.server.app import application
+from a9fe.server.credentials import Authenticator, Everyone
 from a9fe.server.feed import Hub
 from a9fe.store import Store
 from tests.databases import DATABASES, START
@@ -39,6 +41,13 @@ class ServerOptions:
     global_physnet_mtu: int = 1500
     max_dns_nameservers: int = 5
     max_subnet_host_routes: int = 20
+    pagination_max_limit: int = 1000
+    quota_network: int = -1
+    quota_subnet: int = -1
+    quota_port: int = -1
+    quota_router: int = -1
+    quota_security_group: int = -1
+    quota_security_group_rule: int = -1
     dns_domain: str = "openstacklocal"
     default_availability_zone: str = "nova"
     state_path: str = ""
@@ -48,10 +57,21 @@ class ServerOptions:
 class World:
     """The server's calls, shortened."""
 
-    def __init__(self, directory: Path, options: ServerOptions | None = None) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        options: ServerOptions | None = None,
+        authenticator: Callable[[Store], Authenticator] = lambda _: Everyone(),
+    ) -> None:
         self.clock = HandTurnedClock()
         self.store = Store(DATABASES.fresh(directory), self.clock.now)
-        app = application(self.store, options or ServerOptions(), self.clock, Hub(self.store))
+        app = application(
+            self.store,
+            options or ServerOptions(),
+            self.clock,
+            Hub(self.store),
+            authenticator(self.store),
+        )
         transport = httpx.ASGITransport(app)
         self._client = httpx.AsyncClient(
             transport=transport, base_url="http://server", trust_env=False

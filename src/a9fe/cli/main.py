@@ -36,6 +36,8 @@ COMMANDS = {
     "keypair": "a9fe.cli.record:keypair",
     "clouds-yaml": "a9fe.cli.clouds:clouds_yaml",
     "guest": "a9fe.cli.guest:guest",
+    "token": "a9fe.cli.token:token",
+    "db": "a9fe.cli.db:db",
     "server": "a9fe.cli.process:server",
     "l3-agent": "a9fe.cli.process:l3_agent",
     "dhcp-agent": "a9fe.cli.process:dhcp_agent",

@@ -9,10 +9,11 @@ from starlette.routing import Route
 from starlette.types import Message, Receive, Scope, Send
 
 from a9fe.model.errors import InvalidInput
+from a9fe.model.policy import check_host
 from a9fe.model.resources import KINDS
 from a9fe.runtime import metrics
 from a9fe.server import agents, body, feed
-from a9fe.server.api import api_of
+from a9fe.server.api import api_of, caller_of
 from a9fe.server.call import Call
 from a9fe.server.neutron import collection_routes
 from a9fe.server.resources import COLLECTIONS, OURS
@@ -28,6 +29,8 @@ REVISION_DIGITS = 18  # of a signed 64-bit number
 async def report(request: Request) -> Response:
     """POST /a9fe/v1/agents/report."""
     document = await body.read(request)
+    if isinstance(document, dict):
+        check_host(caller_of(request), document.get("host"))
     agent = await api_of(request).write(request, lambda call: agents.report(call, document))
     return JSONResponse({"agent_id": agent.id})
 
@@ -71,9 +74,10 @@ async def follow(request: Request) -> Response:
         raise InvalidInput("host", host, "the name of the agent's host")
     if agent not in feed.KINDS_OF:
         raise InvalidInput("agent", agent, "one of " + ", ".join(feed.KINDS_OF))
+    check_host(caller_of(request), host)
     kinds, since = feed.KINDS_OF[agent], _revision(query.get("from"))
     lines = api_of(request).hub.follow(f"{agent}@{host}", kinds, since)
-    return _Patient(lines, media_type=feed.MEDIA_TYPE)
+    return _Patient(await feed.begun(lines), media_type=feed.MEDIA_TYPE)
 
 
 def _revision(text: str | None) -> int | None:
