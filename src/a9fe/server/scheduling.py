@@ -10,6 +10,7 @@ from a9fe.model.errors import Conflict
 from a9fe.model.resources import (
     DHCP_OWNER,
     RESERVED_DHCP_DEVICE_ID,
+    ROUTER_GATEWAY_OWNER,
     ROUTER_INTERFACE_OWNERS,
     Agent,
     Binding,
@@ -32,9 +33,10 @@ def bindings_of(call: Call, kind: str, resource_id: str) -> list[Binding]:
 
 
 def schedule_network(call: Call, network_id: str) -> None:
-    """Bind a network that has DHCP and no agent; then let DHCP ports follow its subnets."""
+    """Bind a network that is up, has DHCP and no agent; then let DHCP ports follow its subnets."""
     network = call.session.require(Network, network_id)
-    if _dhcp_subnets(call, network_id) and not bindings_of(call, DHCP, network_id):
+    wanted = network.admin_state_up and _dhcp_subnets(call, network_id)
+    if wanted and not bindings_of(call, DHCP, network_id):
         for agent in _choose(call, DHCP, call.settings.dhcp_agents_per_network):
             bind(call, DHCP, network_id, agent)
     follow_subnets(call, network)
@@ -135,7 +137,8 @@ def _require_usable(agent: Agent, agent_type: str, error: str) -> None:
 
 
 def _move_router_ports(call: Call, router: Router, host: str) -> None:
-    for port in router_ports(call, router.id):
+    owners = sorted(ROUTER_INTERFACE_OWNERS | {ROUTER_GATEWAY_OWNER})
+    for port in call.session.find(Port, device_id=router.id, device_owner=owners):
         ports.rebind(call, port, replace(port, host=host))
 
 

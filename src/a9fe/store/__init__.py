@@ -10,5 +10,16 @@ from a9fe.store.engine import StoreError, StoreFull
 from a9fe.store.pages import NOTHING, Filter, Page
 from a9fe.store.session import Change, Session
 from a9fe.store.store import Store
+from a9fe.store.transfer import TransferError
 
-__all__ = ["NOTHING", "Change", "Filter", "Page", "Session", "Store", "StoreError", "StoreFull"]
+__all__ = [
+    "NOTHING",
+    "Change",
+    "Filter",
+    "Page",
+    "Session",
+    "Store",
+    "StoreError",
+    "StoreFull",
+    "TransferError",
+]

@@ -2,6 +2,8 @@
 by which filtered and sorted lists are read a page at a time.
 """
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -45,20 +47,20 @@ def downgrade() -> None:
                 batch.drop_column(column.name)
 
 
-def _text(name: str, value: str) -> sa.Column:
+def _text(name: str, value: str) -> sa.Column[Any]:
     return sa.Column(name, NAME, nullable=False, server_default=value)
 
 
-def _boolean(name: str, *, value: bool) -> sa.Column:
+def _boolean(name: str, *, value: bool) -> sa.Column[Any]:
     default = sa.true() if value else sa.false()
     return sa.Column(name, sa.Boolean(), nullable=False, server_default=default)
 
 
-def _json(name: str, value: str) -> sa.Column:
+def _json(name: str, value: str) -> sa.Column[Any]:
     return sa.Column(name, sa.JSON(), nullable=False, server_default=value)
 
 
-def _columns() -> dict[str, tuple[sa.Column, ...]]:
+def _columns() -> dict[str, tuple[sa.Column[Any], ...]]:
     kind = sa.Column("network_type", sa.String(16), nullable=False, server_default="local")
     return {
         "networks": (
@@ -80,7 +82,7 @@ def _attributes() -> None:
             op.add_column(table, column)
 
 
-def _revised() -> tuple[sa.Column, ...]:
+def _revised() -> tuple[sa.Column[Any], ...]:
     return (
         sa.Column("revision_number", sa.BigInteger(), nullable=False),
         sa.Column("created_at", TIME, nullable=False),
@@ -190,6 +192,6 @@ def _indexes() -> None:
         _listed(table)
     for name in ("network_id", "host"):
         op.create_index(f"ix_ports_{name}_born", "ports", [name, "born"])
-    owner = [sa.text("lower(device_owner)"), "born"]
-    op.create_index("ix_ports_lower_device_owner", "ports", owner)
+    owner = sa.text("lower(device_owner)")
+    op.create_index("ix_ports_lower_device_owner", "ports", [owner, "born"])
     op.create_index("ix_ports_mac_address", "ports", ["mac_address"])
