@@ -6,7 +6,6 @@ changes either, by Session alone.
 
 from collections.abc import Collection
 from ipaddress import ip_address
-from typing import Any
 
 from sqlalchemy import Column, Connection, Row, Select, delete, insert, select, update
 
@@ -16,8 +15,8 @@ from a9fe.model.rules import Address, in_pools
 from a9fe.model.rules_ranges import FreeRange
 from a9fe.store.schema import free_ranges, ip_allocations, subnets
 
-FIRST: Column[bytes] = free_ranges.c.first_ip
-LAST: Column[bytes] = free_ranges.c.last_ip
+_first: Column[bytes] = free_ranges.c.first_ip
+_last: Column[bytes] = free_ranges.c.last_ip
 
 
 class FreeAddresses:
@@ -29,7 +28,7 @@ class FreeAddresses:
 
     def lowest(self, subnet_id: str, besides: Collection[str] = ()) -> str | None:
         """The lowest free address of a subnet's pools that is not among `besides`, or None."""
-        query = _of(subnet_id).order_by(FIRST).limit(len(besides) + 1)
+        query = _of(subnet_id).order_by(_first).limit(len(besides) + 1)
         rows = self._connection.execute(query)
         return rules_ranges.lowest((_range(row) for row in rows), besides)
 
@@ -76,14 +75,14 @@ class FreeAddresses:
         self._add(subnet_id, [whole])
 
     def _preceding(self, subnet_id: str, address: Address) -> FreeRange | None:
-        query = _of(subnet_id).where(FIRST <= address.packed).order_by(FIRST.desc()).limit(1)
+        query = _of(subnet_id).where(_first <= address.packed).order_by(_first.desc()).limit(1)
         row = self._connection.execute(query).first()
         return _range(row) if row else None
 
     def _following(self, subnet_id: str, address: Address) -> FreeRange | None:
         if int(address) + 1 == 1 << address.max_prefixlen:
             return None
-        query = _of(subnet_id).where(FIRST == (address + 1).packed)
+        query = _of(subnet_id).where(_first == (address + 1).packed)
         row = self._connection.execute(query).first()
         return _range(row) if row else None
 
@@ -93,18 +92,18 @@ class FreeAddresses:
             self._connection.execute(insert(free_ranges), rows)
 
     def _change(self, subnet_id: str, old: FreeRange, new: FreeRange) -> None:
-        one = (free_ranges.c.subnet_id == subnet_id) & (FIRST == old.first.packed)
+        one = (free_ranges.c.subnet_id == subnet_id) & (_first == old.first.packed)
         self._connection.execute(update(free_ranges).where(one).values(_bounds(new)))
 
     def _remove(self, subnet_id: str, ranges: list[FreeRange]) -> None:
         firsts = [one.first.packed for one in ranges]
         if firsts:
-            some = (free_ranges.c.subnet_id == subnet_id) & FIRST.in_(firsts)
+            some = (free_ranges.c.subnet_id == subnet_id) & _first.in_(firsts)
             self._connection.execute(delete(free_ranges).where(some))
 
 
 def _of(subnet_id: str) -> Select[bytes, bytes]:
-    return select(FIRST, LAST).where(free_ranges.c.subnet_id == subnet_id)
+    return select(_first, _last).where(free_ranges.c.subnet_id == subnet_id)
 
 
 def _range(row: Row[bytes, bytes]) -> FreeRange:

@@ -1,7 +1,7 @@
 """The database: opening, migrating, transactions, and who is told of commits."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 
 from a9fe.model.rules_scheduling import timestamp
 from a9fe.store import engine as engines
-from a9fe.store import migrating, notifications
+from a9fe.store import migrating, notifications, transfer
 from a9fe.store.engine import BUSY_TIMEOUT, StoreError, StoreFull
 from a9fe.store.session import Session
 
@@ -46,6 +46,28 @@ class Store:
         with self._reported(), self._one_writer(), self._writer.begin() as connection:
             migrating.check_usable(connection, self.shown)
             migrating.upgrade(connection, self._now())
+
+    def schema(self) -> tuple[str | None, str]:
+        """The schema that the database has (None: none) and the one that this version needs.
+
+        Raises StoreError, also for a schema that this version does not know.
+        """
+        with self._reported(), self._reader.begin() as connection:
+            migrating.check_usable(connection, self.shown)
+            return migrating.found_schema(connection), migrating.head()
+
+    def export(self) -> Iterator[str]:
+        """The whole model as JSON lines, of one moment. Raises StoreError."""
+        with self._reported(), self._reader.begin() as connection:
+            yield from transfer.export(connection, migrating.head())
+
+    def load(self, lines: Iterable[str]) -> int:
+        """Fill this database, which must be migrated and empty, from an export's lines; all or
+        nothing; the number of rows. Raises StoreError, TransferError."""
+        with self._reported(), self._one_writer(), self._writer.begin() as connection:
+            Session(connection, timestamp(self._now())).begin_write()
+            transfer.check_empty(connection, self.shown)
+            return transfer.load(connection, lines, migrating.head(), self._now())
 
     @contextmanager
     def read(self) -> Iterator[Session]:
