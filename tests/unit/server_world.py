@@ -65,14 +65,14 @@ class World:
     ) -> None:
         self.clock = HandTurnedClock()
         self.store = Store(DATABASES.fresh(directory), self.clock.now)
-        app = application(
+        self.app = application(
             self.store,
             options or ServerOptions(),
             self.clock,
             Hub(self.store),
             authenticator(self.store),
         )
-        transport = httpx.ASGITransport(app)
+        transport = httpx.ASGITransport(self.app)
         self._client = httpx.AsyncClient(
             transport=transport, base_url="http://server", trust_env=False
         )
@@ -92,6 +92,10 @@ class World:
         answer = self.send(method, path, json=body)
         assert answer.status_code == expect, answer.text
         return answer.json() if answer.content else None
+
+    def routes(self) -> list[Any]:
+        """What the application serves."""
+        return list(self.app.routes)
 
     def get(self, path: str, expect: int = 200) -> Any:
         return self.call("GET", path, expect=expect)

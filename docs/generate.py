@@ -1,0 +1,22 @@
+"""Writes the generated pages: metadata-tree.md and openapi.json. `./run docs` calls this."""
+
+import json
+from pathlib import Path
+
+from a9fe.metadata import document
+from a9fe.server import documents
+from a9fe.server.app import routes
+
+DOCS = Path(__file__).parent
+
+
+def write(name: str, text: str) -> None:
+    """Write a page if it differs."""
+    path = DOCS / name
+    if not path.exists() or path.read_text() != text:
+        path.write_text(text)
+
+
+write("metadata-tree.md", document.markdown())
+shown = documents.document(routes())
+write("openapi.json", json.dumps(shown, indent=1, ensure_ascii=False) + "\n")
