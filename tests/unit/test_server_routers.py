@@ -42,6 +42,14 @@ def test_by_subnet_the_router_takes_the_gateway_address(world: World):
     assert (port["device_id"], port["device_owner"]) == (router["id"], "network:router_interface")
 
 
+def test_on_a_subnet_without_a_gateway_it_takes_a_free_address(world: World):
+    router = world.create("router")
+    _, subnet = world.network("10.3.0.0/24", gateway_ip=None, enable_dhcp=False)
+    port_id = act(world, router, "add", subnet_id=subnet["id"])["port_id"]
+    [fixed] = world.get(f"/v2.0/ports/{port_id}")["port"]["fixed_ips"]
+    assert fixed == {"subnet_id": subnet["id"], "ip_address": "10.3.0.1"}
+
+
 def test_by_port_the_router_takes_the_ports_address(world: World):
     router = world.create("router")
     network, subnet = world.network()
@@ -80,7 +88,6 @@ def test_what_cannot_be_added(world: World):
     router = world.create("router")
     network, subnet = world.network()
     _, overlapping = world.network("10.1.0.128/25")
-    _, without = world.network("10.3.0.0/24", gateway_ip=None)
     act(world, router, "add", subnet_id=subnet["id"])
     bare = world.create("port", network_id=network["id"], fixed_ips=[])
     bad = [
@@ -92,7 +99,6 @@ def test_what_cannot_be_added(world: World):
         ({"subnet_id": UNKNOWN}, 404),
         ({"subnet_id": subnet["id"]}, 400),
         ({"subnet_id": overlapping["id"]}, 400),
-        ({"subnet_id": without["id"]}, 400),
         ({"port_id": bare["id"]}, 400),
         ([], 400),
     ]

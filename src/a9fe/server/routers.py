@@ -79,7 +79,10 @@ def delete(call: Call, router: Router) -> None:
 
 
 def add_interface(call: Call, router: Router, document: object) -> Interface:
-    """Put a router on a subnet, by its gateway address, or give it a port."""
+    """Put a router on a subnet, by its gateway address, or give it a port.
+
+    On a subnet without a gateway it takes a free address, which Neutron refuses.
+    """
     subnet_id, port_id = _which(document)
     if bool(subnet_id) == bool(port_id):
         raise InvalidInput("subnet_id", subnet_id or None, "either subnet_id or port_id")
@@ -105,11 +108,8 @@ def _identifier(document: dict[str, object], name: str) -> str:
 
 
 def _add_subnet(call: Call, router: Router, subnet: Subnet) -> Interface:
-    if subnet.gateway_ip is None:
-        expected = "a subnet with a gateway_ip, which the router takes; or give it a port_id"
-        raise InvalidInput("subnet_id", subnet.id, expected)
     rules_ports.check_router_subnet(subnet, gateways.subnets_of(call, router))
-    wanted = AddressRequest(subnet_id=subnet.id, ip_address=subnet.gateway_ip)
+    wanted = AddressRequest(subnet_id=subnet.id, ip_address=subnet.gateway_ip or "")
     shared = _port_to_share(call, router, subnet)
     if shared is not None:
         port = _with_address(call, shared, wanted)
