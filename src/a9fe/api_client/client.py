@@ -38,6 +38,14 @@ def singular(collection: str) -> str:
     return collection.removesuffix("s").replace("-", "_")
 
 
+def _after(links: object, page: Documents, filters: dict[str, str]) -> dict[str, str] | None:
+    """What to ask for the next page, if the answer says that there is one."""
+    relations = [link.get("rel") for link in links] if isinstance(links, list) else []
+    if "next" not in relations or not page:
+        return None
+    return {**filters, "marker": str(page[-1]["id"])}
+
+
 class ApiClient:
     """One server. `collection` is a plural name: networks, subnets, ports, routers, agents,
     instances, flavors, images, keypairs. Every call raises ApiError or ServerUnreachable.
@@ -70,9 +78,15 @@ class ApiClient:
         self._http.close()
 
     def list(self, collection: str, **filters: str) -> Documents:
-        """All that the filters leave; a filter is an attribute's name and its value."""
-        answer = self.call("GET", path_of(collection), params=filters)
-        return self._list(answer, collection.rpartition("/")[2].replace("-", "_"))
+        """All that the filters leave, page by page; a filter is an attribute's name and value."""
+        key, found = collection.rpartition("/")[2].replace("-", "_"), []
+        params: dict[str, str] | None = filters
+        while params is not None:
+            answer = self.call("GET", path_of(collection), params=params)
+            page = self._list(answer, key)
+            found += page
+            params = _after(answer.get(f"{key}_links"), page, filters)
+        return found
 
     def show(self, collection: str, id: str) -> Document:
         """One by its id."""
@@ -163,4 +177,6 @@ class ApiClient:
         return part
 
     def _stranger(self) -> ApiError:
-        return ApiError(502, "", f"{self._servers.current} answers, but not as the API server of a9fe does")
+        return ApiError(
+            502, "", f"{self._servers.current} answers, but not as the API server of a9fe does"
+        )
