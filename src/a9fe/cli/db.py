@@ -13,11 +13,13 @@ from a9fe.cli.process import prepare
 from a9fe.cli.processes import BY_NAME
 from a9fe.linux import privileges
 from a9fe.model.errors import A9feError
+from a9fe.runtime import logging
 from a9fe.runtime.clock import SystemClock
 from a9fe.store import Store
 
 STANDARD = "-"
 MODE = 0o600  # an export has user data and hashes of tokens
+UMASK = 0o077  # as the server's
 
 
 @click.group()
@@ -35,6 +37,8 @@ def db() -> None:
 def _opened() -> Iterator[Store]:
     """The database, opened as the server's user, who shall own its file."""
     config = settings()
+    logging.configure("db", debug=config.debug, json=config.log_format == "json", log_dir=None)
+    os.umask(UMASK)
     store = Store(config.database_connection, SystemClock().now)
     prepare(BY_NAME["server"], config)
     if privileges.is_root():

@@ -1,9 +1,9 @@
 """The database: opening, migrating, transactions, and who is told of commits."""
 
+import os
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TypeVar
 
 from sqlalchemy import make_url
@@ -155,5 +155,5 @@ class Store:
         sqlite = engines.is_sqlite(self._engine)
         if not isinstance(error, OperationalError) or not sqlite or not path:
             return ""
-        directory = Path(path).parent
-        return "" if directory.is_dir() else f" (there is no directory {directory})"
+        directory = os.path.dirname(os.path.abspath(path))
+        return "" if os.path.exists(directory) else f" (there is no directory {directory})"
