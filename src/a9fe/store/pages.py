@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sqlalchemy import Connection, Select, and_, func, or_, select, tuple_
+from sqlalchemy import Connection, Select, and_, exists, func, or_, select, tuple_
 from sqlalchemy.sql.elements import ColumnElement
 
 from a9fe.model.errors import NotFound
@@ -47,6 +47,9 @@ class Filter:
     how: How = "exact"
 
 
+FEW = 1000
+"""Rows that are cheaper to look up and sort than to meet on the way."""
+
 NOTHING = Filter(field="id", values=())
 """What no row passes."""
 
@@ -71,7 +74,7 @@ def select_page(connection: Connection, cls: type[Any], page: Page) -> Select[An
     """The query of a page; backwards, its rows come in the wrong order. Raises NotFound."""
     table = table_of(cls)
     columns = [column for column in table.c if column.name != BORN]
-    query = select(*columns).where(*(condition(cls, f) for f in page.filters))
+    query = select(*columns).where(*(condition(connection, cls, f) for f in page.filters))
     order = _order(cls, page)
     if page.marker:
         query = query.where(_behind(order, _marker_row(connection, cls, page.marker, order)))
@@ -121,7 +124,7 @@ def _behind(order: Order, row: Sequence[Any]) -> ColumnElement[bool]:
     return or_(*alternatives)
 
 
-def condition(cls: type[Any], wanted: Filter) -> ColumnElement[bool]:
+def condition(connection: Connection, cls: type[Any], wanted: Filter) -> ColumnElement[bool]:
     """A filter as SQL; its values are parameters, never text of the query."""
     if wanted.field == VISIBLE_TO:
         return visible_to(cls, str(wanted.values[0]))
@@ -130,12 +133,26 @@ def condition(cls: type[Any], wanted: Filter) -> ColumnElement[bool]:
         return _tagged(columns.id, wanted)
     if wanted.field == "security_group_id" and cls is Port:
         link = port_security_groups.c
-        held = select(link.port_id).where(link.security_group_id.in_(wanted.values))
-        return ports.c.id.in_(held)
+        return _held(connection, link.port_id, link.security_group_id.in_(wanted.values))
     if wanted.field in {"ip_address", "subnet_id"} and cls is Port:
-        holders = select(ip_allocations.c.port_id)
-        return ports.c.id.in_(holders.where(_compare(ip_allocations.c[wanted.field], wanted)))
+        link = ip_allocations.c
+        return _held(connection, link.port_id, _compare(link[wanted.field], wanted))
     return _compare(columns[wanted.field], wanted)
+
+
+def _held(
+    connection: Connection, port_id: ColumnElement[Any], holds: ColumnElement[bool]
+) -> ColumnElement[bool]:
+    """The ports that a row of a link names: looked up where those are few, else tried one by one.
+
+    A page of many would otherwise begin with all of them.
+    """
+    holders = select(port_id).where(holds)
+    some = holders.limit(FEW + 1).subquery()
+    count = connection.execute(select(func.count()).select_from(some)).scalar_one()
+    if count <= FEW:
+        return ports.c.id.in_(holders)
+    return exists().where(port_id == ports.c.id, holds)
 
 
 def _compare(column: ColumnElement[Any], wanted: Filter) -> ColumnElement[bool]:

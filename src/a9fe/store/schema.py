@@ -143,6 +143,7 @@ ports = Table(
     Index("ix_ports_network_id_born", "network_id", BORN),
     Index("ix_ports_host_born", "host", BORN),
     Index("ix_ports_lower_device_owner", text("lower(device_owner)"), BORN),
+    Index("ix_ports_lower_status", text("lower(status)"), BORN),
     Index("ix_ports_mac_address", "mac_address"),
 )
 
@@ -350,7 +351,7 @@ change_log = Table(
     Column("kind", String(32), nullable=False),
     Column("object_id", String(80), nullable=False),
     Column("deleted", Boolean, nullable=False),
-    Column("before", JSON),
+    Column("before", JSON(none_as_null=True)),
 )
 
 counters = Table(

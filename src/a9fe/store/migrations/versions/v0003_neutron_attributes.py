@@ -31,7 +31,13 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """Drop them."""
-    for name in ("mac_address", "lower_device_owner", "host_born", "network_id_born"):
+    for name in (
+        "mac_address",
+        "lower_status",
+        "lower_device_owner",
+        "host_born",
+        "network_id_born",
+    ):
         op.drop_index(f"ix_ports_{name}", "ports")
     for table in NAMED:
         for name in ("lower_name", "name_born", "project_id_born"):
@@ -192,6 +198,6 @@ def _indexes() -> None:
         _listed(table)
     for name in ("network_id", "host"):
         op.create_index(f"ix_ports_{name}_born", "ports", [name, "born"])
-    owner = sa.text("lower(device_owner)")
-    op.create_index("ix_ports_lower_device_owner", "ports", [owner, "born"])
+    for name in ("device_owner", "status"):
+        op.create_index(f"ix_ports_lower_{name}", "ports", [sa.text(f"lower({name})"), "born"])
     op.create_index("ix_ports_mac_address", "ports", ["mac_address"])
