@@ -69,7 +69,8 @@ def check_made(call: Call, kind: str, values: Mapping[str, Any]) -> None:
     network_id = values.get("network_id")
     if isinstance(network_id, str):
         network = require(call, Network, network_id)
-        policy.check_on_network(call.caller, kind, values, network, create=True)
+        given = [name for name, value in values.items() if value != ()]
+        policy.check_on_network(call.caller, kind, given, network, create=True)
     _check_references(call, values)
 
 

@@ -6,9 +6,9 @@ import structlog
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
-from a9fe.model.errors import A9feError, Conflict, Forbidden, InvalidInput, NotFound
+from a9fe.model.errors import Conflict, Forbidden, InvalidInput, NotFound
 from a9fe.server import faults
-from a9fe.server.bad_request import BadRequest as BadRequest
+from a9fe.server.bad_request import BadRequest
 from a9fe.server.credentials import IdentityUnavailable, Unauthorized
 from a9fe.server.resources import RevisionMismatch
 from a9fe.server.routers import InterfaceNotFound

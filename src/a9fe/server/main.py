@@ -127,10 +127,14 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def prepare(
-    settings: Settings, store: Store, clock: Clock, authenticator: Authenticator | None = None
+    settings: Settings,
+    store: Store,
+    clock: Clock,
+    authenticator: Authenticator | None = None,
+    hub: Hub | None = None,
 ) -> Server:
     """The server over a store; every module is loaded, as our user may not read their files."""
-    hub = Hub(store)
+    hub = hub or Hub(store)
     config = uvicorn.Config(
         application(store, settings, clock, hub, authenticator),
         log_config=None,

@@ -1,6 +1,7 @@
 """Handlers of our own API below /a9fe/v1: instances, agents' reports, the feed, status."""
 
 import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
 
 import structlog
 from starlette.requests import Request
@@ -12,7 +13,7 @@ from a9fe.model.errors import InvalidInput
 from a9fe.model.policy import check_host
 from a9fe.model.resources import KINDS
 from a9fe.runtime import metrics
-from a9fe.server import agents, body, feed
+from a9fe.server import agents, body, feed, feed_parts
 from a9fe.server.api import api_of, caller_of
 from a9fe.server.call import Call
 from a9fe.server.neutron import collection_routes
@@ -55,6 +56,17 @@ async def metrics_page(_request: Request) -> Response:
 class _Patient(StreamingResponse):
     """A stream whose reader must read: one that does not for SEND_TIMEOUT is cut off."""
 
+    def __init__(self, first: bytes, lines: AsyncGenerator[bytes, None]) -> None:
+        """`first` was read from `lines` before."""
+
+        async def whole() -> AsyncIterator[bytes]:
+            yield first
+            async for chunk in lines:
+                yield chunk
+
+        super().__init__(whole(), media_type=feed.MEDIA_TYPE)
+        self._lines = lines
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def timed(message: Message) -> None:
             async with asyncio.timeout(SEND_TIMEOUT):
@@ -64,6 +76,8 @@ class _Patient(StreamingResponse):
             await super().__call__(scope, receive, timed)
         except TimeoutError:
             log.warning("feed reader cut off: does not read", client=str(scope.get("client")))
+        finally:
+            await self._lines.aclose()
 
 
 async def follow(request: Request) -> Response:
@@ -72,12 +86,13 @@ async def follow(request: Request) -> Response:
     host, agent = query.get("host", ""), query.get("agent", "")
     if not host:
         raise InvalidInput("host", host, "the name of the agent's host")
-    if agent not in feed.KINDS_OF:
-        raise InvalidInput("agent", agent, "one of " + ", ".join(feed.KINDS_OF))
+    if agent not in feed_parts.KINDS_OF:
+        raise InvalidInput("agent", agent, "one of " + ", ".join(feed_parts.KINDS_OF))
     check_host(caller_of(request), host)
-    kinds, since = feed.KINDS_OF[agent], _revision(query.get("from"))
-    lines = api_of(request).hub.follow(f"{agent}@{host}", kinds, since)
-    return _Patient(await feed.begun(lines), media_type=feed.MEDIA_TYPE)
+    since = _revision(query.get("from"))
+    lines = api_of(request).hub.follow(host, agent, since)
+    first = await anext(lines, b"")  # a database that is away is a status, not a broken answer
+    return _Patient(first, lines)
 
 
 def _revision(text: str | None) -> int | None:

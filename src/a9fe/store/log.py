@@ -5,7 +5,7 @@ next revision is given only when all before it can be seen, and a reader that se
 missed none, however many servers write.
 """
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from sqlalchemy import Connection, delete, func, insert, select, text, update
@@ -23,13 +23,27 @@ _NOTIFY = text("SELECT pg_notify(:channel, :revision)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Before:
+    """Where a port or a binding was before it moved or went; all "" for a new one.
+
+    Of a binding, `network_id` is what it bound, and `device_owner` its kind.
+    """
+
+    network_id: str = ""
+    host: str = ""
+    device_id: str = ""
+    device_owner: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """One row of the log."""
+    """One row of the log; of several of one resource the newest, with `before` of all."""
 
     revision: int
     kind: str
     object_id: str
     deleted: bool
+    before: tuple[Before, ...] = ()
 
 
 class ChangeLog:
@@ -51,12 +65,12 @@ class ChangeLog:
             return self._reached
         return int(self._connection.execute(_REVISION).scalar_one())
 
-    def append(self, kind: str, id: str, *, deleted: bool) -> int:
-        """Log a change; its revision."""
+    def append(self, kind: str, id: str, *, deleted: bool, before: Before | None = None) -> int:
+        """Log a change; its revision. `before`: see Before; None where it did not move."""
         assert self._reached is not None, "the transaction does not write"
         self._reached += 1
         row = {"revision": self._reached, "kind": kind, "object_id": id, "deleted": deleted}
-        self._pending.append(row)
+        self._pending.append({**row, "before": before and asdict(before)})
         return self._reached
 
     def flush(self) -> None:
@@ -88,7 +102,8 @@ class ChangeLog:
         )
         last: dict[tuple[str, str], Entry] = {}
         for row in self._connection.execute(query).mappings():
-            last[row["kind"], row["object_id"]] = _entry(dict(row))
+            key = (row["kind"], row["object_id"])
+            last[key] = _entry(dict(row), last[key].before if key in last else ())
         return sorted(last.values(), key=lambda entry: entry.revision)
 
     def _reaches(self, revision: int) -> bool:
@@ -99,10 +114,12 @@ class ChangeLog:
         return oldest is not None and int(oldest) - 1 <= revision < now
 
 
-def _entry(row: dict[str, Any]) -> Entry:
+def _entry(row: dict[str, Any], before: tuple[Before, ...]) -> Entry:
+    moved = (Before(**row["before"]),) if row["before"] else ()
     return Entry(
         revision=row["revision"],
         kind=row["kind"],
         object_id=row["object_id"],
         deleted=row["deleted"],
+        before=before + moved,
     )

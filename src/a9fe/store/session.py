@@ -16,8 +16,9 @@ from a9fe.model.errors import NotFound
 from a9fe.model.resources import KINDS, Agent, Binding, FixedIp, Port, Resource, Subnet
 from a9fe.store.addresses import FreeAddresses
 from a9fe.store.annotations import Quotas, Tags, join_groups
-from a9fe.store.log import ChangeLog
+from a9fe.store.log import Before, ChangeLog
 from a9fe.store.pages import Page, select_page
+from a9fe.store.parts import Parts
 from a9fe.store.rows import from_row, kind_of, table_of, to_row
 from a9fe.store.schema import (
     BORN,
@@ -38,12 +39,15 @@ IN_CHUNK = 500  # values of one IN(): below the 999 of old SQLite builds
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """That a resource was written. `resource` is as it is now; None: deleted."""
+    """That a resource was written. `resource` is as it is now; None: deleted. `before`: where a
+    port or binding was, each time that it moved.
+    """
 
     revision: int
     kind: str
     id: str
     resource: Resource | None
+    before: tuple[Before, ...] = ()
 
 
 class Session:
@@ -56,6 +60,11 @@ class Session:
         self._log = ChangeLog(connection)
         self._free = FreeAddresses(connection)
         self.changed = False
+
+    @property
+    def parts(self) -> Parts:
+        """What is on which host."""
+        return Parts(self._connection)
 
     @property
     def tokens(self) -> Tokens:
@@ -155,7 +164,8 @@ class Session:
     def insert(self, resource: R) -> R:
         """Add a resource; as stored."""
         stored = _stamped(resource, created_at=self._now, updated_at=self._now, revision_number=1)
-        row = {**to_row(stored), BORN: self._changed(stored)}
+        new = Before() if isinstance(stored, Port | Binding) else None
+        row = {**to_row(stored), BORN: self._changed(stored, new)}
         self._connection.execute(insert(table_of(type(stored))).values(row))
         if isinstance(stored, Port):
             self._allocate(stored)
@@ -175,7 +185,8 @@ class Session:
         self._readdress(old, stored)
         if isinstance(old, Port) and isinstance(stored, Port):
             join_groups(self._connection, stored, old)
-        self._changed(stored)
+        before = _before(old)
+        self._changed(stored, None if before == _before(stored) else before)
         return stored
 
     def retag(self, resource: R, tags: Iterable[str]) -> R:
@@ -212,13 +223,14 @@ class Session:
     def delete(self, cls: type[Resource], id: str) -> None:
         """Remove a resource. Raises NotFound."""
         table = table_of(cls)
-        held = self._addresses([id])[id] if cls is Port else []
+        old = self.get(cls, id) if cls in (Port, Binding) else None
+        held = old.fixed_ips if isinstance(old, Port) else ()
         result = self._connection.execute(delete(table).where(table.c.id == id))
         if not result.rowcount:
             raise NotFound(kind_of(cls), id)
         self._free.release(held)
         self.tags.replace(id, ())
-        self._log.append(kind_of(cls), id, deleted=True)
+        self._log.append(kind_of(cls), id, deleted=True, before=_before(old))
         self.changed = True
 
     def _allocate(self, port: Port) -> None:
@@ -279,6 +291,7 @@ class Session:
                 kind=entry.kind,
                 id=entry.object_id,
                 resource=now[entry.kind].get(entry.object_id),
+                before=entry.before,
             )
             for entry in entries
         ]
@@ -287,12 +300,27 @@ class Session:
         chunks = (ids[start : start + IN_CHUNK] for start in range(0, len(ids), IN_CHUNK))
         return {found.id: found for chunk in chunks for found in self.find(cls, id=chunk)}
 
-    def _changed(self, resource: Resource) -> int:
+    def _changed(self, resource: Resource, before: Before | None = None) -> int:
         self.changed = True
-        return self._log.append(kind_of(type(resource)), resource.id, deleted=False)
+        kind = kind_of(type(resource))
+        return self._log.append(kind, resource.id, deleted=False, before=before)
 
     def _scalar(self, query: Any) -> int:  # noqa: ANN401 - any executable that gives one value
         return int(self._connection.execute(query).scalar_one())
+
+
+def _before(old: Resource | None) -> Before | None:
+    """Where a port or a binding is, by which it belongs to a host's part."""
+    if isinstance(old, Binding):
+        return Before(network_id=old.resource_id, host=old.host, device_owner=old.kind)
+    if not isinstance(old, Port):
+        return None
+    return Before(
+        network_id=old.network_id,
+        host=old.host,
+        device_id=old.device_id,
+        device_owner=old.device_owner,
+    )
 
 
 def _stamped(resource: R, **stamps: str | int) -> R:
