@@ -144,7 +144,7 @@ class Port:
     extra_dhcp_opts: tuple[DhcpOption, ...] = ()
     host: str = ""
     vnic_type: str = "normal"
-    profile: dict[str, Any] = field(default_factory=dict)
+    profile: dict[str, Any] = field(default_factory=dict, hash=False)
     dns_name: str = ""
     revision_number: int = 0
     created_at: str = ""
