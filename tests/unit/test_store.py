@@ -134,7 +134,7 @@ def test_every_write_is_in_the_change_log_once_in_order(store: Store):
         gone = Change(
             revision=start + len(ALL) + 2, kind="binding", id="dhcp:a1:n1", resource=None
         )
-        assert changes[-1] == gone
+        assert replace(changes[-1], before=()) == gone
         assert len(changes) == len(ALL)
         assert reading.changes_since(reading.revision()) == []
 
