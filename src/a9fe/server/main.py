@@ -25,6 +25,7 @@ from a9fe.server.credentials import (
     Everyone,
     OwnTokens,
 )
+from a9fe.server.failover import Failover
 from a9fe.server.feed import Hub
 from a9fe.store import Store
 
@@ -67,9 +68,10 @@ class ServerSettings(Settings, Protocol):
 class Server(uvicorn.Server):
     """uvicorn whose signals are ours, and which ends the feeds when it ends."""
 
-    def __init__(self, config: uvicorn.Config, hub: Hub) -> None:
+    def __init__(self, config: uvicorn.Config, hub: Hub, failover: Failover) -> None:
         super().__init__(config)
         self.hub = hub
+        self.failover = failover
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -146,7 +148,7 @@ def prepare(
     config.load()
     for name in LOADED_LATE:
         importlib.import_module(name)
-    return Server(config, hub)
+    return Server(config, hub, Failover(store, settings, clock))
 
 
 async def serve(server: Server, listener: socket.socket) -> None:
@@ -154,6 +156,7 @@ async def serve(server: Server, listener: socket.socket) -> None:
     hub = server.hub
     publishing = tasks.spawn(tasks.supervise("feed", hub.run), "feed")
     hearing = tasks.spawn(tasks.supervise("notices", hub.hear), "notices")
+    moving = tasks.spawn(tasks.supervise("failover", server.failover.run), "failover")
     serving = asyncio.ensure_future(server.serve(sockets=[listener]))
     host, port = listener.getsockname()[:2]
     log.info("ready", url=f"http://{host}:{port}", database=hub.store.shown)
@@ -164,3 +167,4 @@ async def serve(server: Server, listener: socket.socket) -> None:
         await serving
         publishing.cancel()
         hearing.cancel()
+        moving.cancel()

@@ -3,6 +3,8 @@
 A binding and what it needs (the DHCP port, the host of a router's ports) are one transaction.
 """
 
+from collections import Counter
+from collections.abc import Collection
 from dataclasses import replace
 
 from a9fe.model import rules, rules_scheduling
@@ -33,11 +35,12 @@ def bindings_of(call: Call, kind: str, resource_id: str) -> list[Binding]:
 
 
 def schedule_network(call: Call, network_id: str) -> None:
-    """Bind a network that is up, has DHCP and no agent; then let DHCP ports follow its subnets."""
+    """Bind a network that is up, has DHCP and too few agents; let DHCP ports follow its subnets."""
     network = call.session.require(Network, network_id)
-    wanted = network.admin_state_up and _dhcp_subnets(call, network_id)
-    if wanted and not bindings_of(call, DHCP, network_id):
-        for agent in _choose(call, DHCP, call.settings.dhcp_agents_per_network):
+    if network.admin_state_up and _dhcp_subnets(call, network_id):
+        serving = {b.agent_id for b in bindings_of(call, DHCP, network_id)}
+        missing = call.settings.dhcp_agents_per_network - len(serving)
+        for agent in _choose(call, DHCP, max(missing, 0), serving):
             bind(call, DHCP, network_id, agent)
     follow_subnets(call, network)
 
@@ -49,20 +52,25 @@ def schedule_router(call: Call, router: Router) -> None:
             bind_router(call, router, agent)
 
 
-def _choose(call: Call, kind: str, count: int) -> tuple[Agent, ...]:
-    agents = call.session.find(Agent, agent_type=rules_scheduling.AGENT_TYPE[kind])
+def _choose(call: Call, kind: str, count: int, besides: Collection[str] = ()) -> tuple[Agent, ...]:
+    """The agents with the least to do, without those of the ids `besides`."""
+    if not count:
+        return ()
+    found = call.session.find(Agent, agent_type=rules_scheduling.AGENT_TYPE[kind])
+    agents = [agent for agent in found if agent.id not in besides]
     load = call.session.load(kind)
     down_time = call.settings.agent_down_time
     return rules_scheduling.choose(agents, load, count, now=call.now, down_time=down_time)
 
 
 def schedule_unserved(call: Call, agent: Agent) -> None:
-    """An agent has come: serve all that nobody serves."""
+    """An agent has come: serve all that nobody, or too few, serve."""
     if agent.agent_type == rules_scheduling.DHCP_AGENT:
-        served = {b.resource_id for b in call.session.find(Binding, kind=DHCP)}
+        serving = Counter(b.resource_id for b in call.session.find(Binding, kind=DHCP))
         with_dhcp = {s.network_id for s in call.session.find(Subnet, enable_dhcp=True)}
-        for network_id in sorted(with_dhcp - served):
-            schedule_network(call, network_id)
+        for network_id in sorted(with_dhcp):
+            if serving[network_id] < call.settings.dhcp_agents_per_network:
+                schedule_network(call, network_id)
     if agent.agent_type == rules_scheduling.L3_AGENT:
         served = {b.resource_id for b in call.session.find(Binding, kind=L3)}
         for router in call.session.find(Router):
