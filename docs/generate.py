@@ -1,21 +1,22 @@
-"""Writes the generated pages again: `./run docs`. A test checks that they are current."""
+"""Writes the generated pages: metadata-tree.md and openapi.json. `./run docs` calls this."""
 
+import json
 from pathlib import Path
 
 from a9fe.metadata import document
+from a9fe.server import documents
+from a9fe.server.app import routes
 
-PAGES = {"metadata-tree.md": document.markdown}
-
-
-def main() -> None:
-    """Write each page, and say which changed."""
-    for name, make in PAGES.items():
-        page = Path(__file__).with_name(name)
-        text = make()
-        state = "unchanged" if page.exists() and page.read_text() == text else "written"
-        page.write_text(text)
-        print(f"docs/{name}: {state}")
+DOCS = Path(__file__).parent
 
 
-if __name__ == "__main__":
-    main()
+def write(name: str, text: str) -> None:
+    """Write a page if it differs."""
+    path = DOCS / name
+    if not path.exists() or path.read_text() != text:
+        path.write_text(text)
+
+
+write("metadata-tree.md", document.markdown())
+shown = documents.document(routes())
+write("openapi.json", json.dumps(shown, indent=1, ensure_ascii=False) + "\n")

@@ -6,3 +6,4 @@ ROOT = Path(__file__).resolve().parents[2]
 IMAGES = ROOT / ".cache" / "images"
 CLOUD_INIT = ROOT / ".cache" / "cloud-init" / "usr/lib/python3/dist-packages"
 A9FE = ROOT / ".venv" / "bin" / "a9fe"
+CLIENTS = ROOT / ".cache" / "clients"

@@ -2,19 +2,19 @@
 
 import asyncio
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import httpx
 
 from a9fe.server.app import application
+from a9fe.server.credentials import Authenticator, Everyone
 from a9fe.server.feed import Hub
 from a9fe.store import Store
+from tests.databases import DATABASES, START
 
-START = 1_795_000_000.0
 
 
 @dataclass(kw_only=True)
@@ -41,29 +41,38 @@ class ServerOptions:
     global_physnet_mtu: int = 1500
     max_dns_nameservers: int = 5
     max_subnet_host_routes: int = 20
+    pagination_max_limit: int = 1000
+    quota_network: int = -1
+    quota_subnet: int = -1
+    quota_port: int = -1
+    quota_router: int = -1
+    quota_security_group: int = -1
+    quota_security_group_rule: int = -1
     dns_domain: str = "openstacklocal"
     default_availability_zone: str = "nova"
-
-
-@cache
-def empty_database() -> bytes:
-    """A migrated database's file: migrating once is enough for all tests."""
-    with TemporaryDirectory() as directory:
-        store = Store(f"sqlite:///{directory}/a9fe.db", lambda: START)
-        store.migrate()
-        store.close()
-        return Path(directory, "a9fe.db").read_bytes()
+    state_path: str = ""
+    auth_strategy: str = "none"
 
 
 class World:
     """The server's calls, shortened."""
 
-    def __init__(self, directory: Path, options: ServerOptions | None = None) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        options: ServerOptions | None = None,
+        authenticator: Callable[[Store], Authenticator] = lambda _: Everyone(),
+    ) -> None:
         self.clock = HandTurnedClock()
-        (directory / "a9fe.db").write_bytes(empty_database())
-        self.store = Store(f"sqlite:///{directory}/a9fe.db", self.clock.now)
-        app = application(self.store, options or ServerOptions(), self.clock, Hub(self.store))
-        transport = httpx.ASGITransport(app)
+        self.store = Store(DATABASES.fresh(directory), self.clock.now)
+        self.app = application(
+            self.store,
+            options or ServerOptions(),
+            self.clock,
+            Hub(self.store),
+            authenticator(self.store),
+        )
+        transport = httpx.ASGITransport(self.app)
         self._client = httpx.AsyncClient(
             transport=transport, base_url="http://server", trust_env=False
         )
@@ -83,6 +92,10 @@ class World:
         answer = self.send(method, path, json=body)
         assert answer.status_code == expect, answer.text
         return answer.json() if answer.content else None
+
+    def routes(self) -> list[Any]:
+        """What the application serves."""
+        return list(self.app.routes)
 
     def get(self, path: str, expect: int = 200) -> Any:
         return self.call("GET", path, expect=expect)

@@ -350,6 +350,8 @@ def test_local_ipv4_is_the_first_and_never_that_of_another():
 def test_security_groups_are_named_once_each():
     assert lines(several_cards(), "/latest/meta-data/security-groups") == ["a", "b", "c"]
     assert body(bare(), "/latest/meta-data/security-groups") == ""
+    named = replace(several_cards(), groups={"a": "web", "b": "db", "c": "web"})
+    assert lines(named, "/latest/meta-data/security-groups") == ["web", "db"]
 
 
 def test_ids_have_the_form_of_ec2():

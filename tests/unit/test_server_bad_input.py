@@ -198,6 +198,7 @@ def test_any_value_of_any_attribute_is_taken_or_refused(world: World, data: st.D
     assert 200 <= answer.status_code < 500, answer.text
 
 
+@pytest.mark.sqlite
 def test_a_lost_database_is_503_and_heals(tmp_path: Path):
     world = World(tmp_path)
     world.store.close()

@@ -15,20 +15,24 @@ from pathlib import Path
 
 import pytest
 
+from tests.databases import DATABASES
+
+pytestmark = pytest.mark.sqlite
+
 # Runs the server and tells, when it ends, who it was and what it imported after its start.
 PROGRAM = """
 import dataclasses, os, sys
 from a9fe.linux import privileges
 from a9fe.runtime import config
 from a9fe.server import main
-state, user = sys.argv[1:]
+state, user, database = sys.argv[1:]
 known = set()
 become = privileges.drop
 def drop(name):
     become(name)
     known.update(sys.modules)
 privileges.drop = drop
-options = {"state_path": state, "database_connection": f"sqlite:///{state}/a9fe.db"}
+options = {"state_path": state, "database_connection": database}
 options |= {"server_user": user}
 main.run(dataclasses.replace(config.load(options, {}), bind_port=0))
 print("late", sorted(set(sys.modules) - known), "uid", os.getuid())
@@ -49,10 +53,11 @@ def user() -> pwd.struct_passwd:
 
 
 @contextlib.contextmanager
-def started(state: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
+def started(state: Path, database: str = "") -> Iterator[tuple[subprocess.Popen[str], str]]:
     """The process and its URL, which its log says; killed if the test has not ended it."""
+    arguments = [str(state), user().pw_name, database or f"sqlite:///{state}/a9fe.db"]
     with subprocess.Popen(
-        [sys.executable, "-X", "faulthandler", "-c", PROGRAM, str(state), user().pw_name],
+        [sys.executable, "-X", "faulthandler", "-c", PROGRAM, *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -86,6 +91,20 @@ def test_it_serves_as_its_user_and_ends_with_0(state: Path, number: signal.Signa
     assert "Traceback" not in output
     assert (state / "a9fe.db").stat().st_mode & 0o077 == 0
     assert (state / "a9fe.db").stat().st_uid == user().pw_uid
+
+
+def test_on_postgresql_it_needs_no_file_of_ours_either(state: Path):
+    DATABASES.kind = "postgresql"
+    with started(state, DATABASES.empty(state)) as (process, url):
+        assert status(url)["counts"]["network"] == 0
+        body = b'{"network": {"name": "made"}}'
+        with urllib.request.urlopen(f"{url}/v2.0/networks", data=body) as answer:
+            assert answer.status == 201
+        process.send_signal(signal.SIGTERM)
+        output, _ = process.communicate(timeout=30)
+    assert process.returncode == 0, output
+    assert f"late [] uid {user().pw_uid}" in output
+    assert "Traceback" not in output
 
 
 def test_after_sigkill_the_state_is_there(state: Path):

@@ -42,6 +42,14 @@ def test_by_subnet_the_router_takes_the_gateway_address(world: World):
     assert (port["device_id"], port["device_owner"]) == (router["id"], "network:router_interface")
 
 
+def test_on_a_subnet_without_a_gateway_it_takes_a_free_address(world: World):
+    router = world.create("router")
+    _, subnet = world.network("10.3.0.0/24", gateway_ip=None, enable_dhcp=False)
+    port_id = act(world, router, "add", subnet_id=subnet["id"])["port_id"]
+    [fixed] = world.get(f"/v2.0/ports/{port_id}")["port"]["fixed_ips"]
+    assert fixed == {"subnet_id": subnet["id"], "ip_address": "10.3.0.1"}
+
+
 def test_by_port_the_router_takes_the_ports_address(world: World):
     router = world.create("router")
     network, subnet = world.network()
@@ -80,7 +88,6 @@ def test_what_cannot_be_added(world: World):
     router = world.create("router")
     network, subnet = world.network()
     _, overlapping = world.network("10.1.0.128/25")
-    _, without = world.network("10.3.0.0/24", gateway_ip=None)
     act(world, router, "add", subnet_id=subnet["id"])
     bare = world.create("port", network_id=network["id"], fixed_ips=[])
     bad = [
@@ -92,7 +99,6 @@ def test_what_cannot_be_added(world: World):
         ({"subnet_id": UNKNOWN}, 404),
         ({"subnet_id": subnet["id"]}, 400),
         ({"subnet_id": overlapping["id"]}, 400),
-        ({"subnet_id": without["id"]}, 400),
         ({"port_id": bare["id"]}, 400),
         ([], 400),
     ]
@@ -128,17 +134,89 @@ def test_a_router_and_its_port_are_held_while_it_has_interfaces(world: World):
         world.call("DELETE", held, expect=204)
 
 
-def test_a_gateway_to_outside_is_not_supported_and_may_be_cleared(world: World):
-    router = world.create("router", external_gateway_info=None)
-    one = f"/v2.0/routers/{router['id']}"
-    world.call("PUT", one, {"router": {"external_gateway_info": {}}})
-    info = {"network_id": UNKNOWN}
-    message = world.error("PUT", one, {"router": {"external_gateway_info": info}}, 400)[1]
-    assert message.startswith("external_gateway_info: ")
+def external(world: World, **subnet: object) -> tuple[Any, Any]:
+    network = world.create("network", name="ext", **{"router:external": "True"})
+    return network, world.subnet(network, "203.0.113.0/24", enable_dhcp=False, **subnet)
 
 
-def test_routes_are_kept(world: World):
+def gateway(world: World, router: Any, info: object, expect: int = 200) -> Any:
+    body = {"router": {"external_gateway_info": info}}
+    return world.call("PUT", f"/v2.0/routers/{router['id']}", body, expect)
+
+
+def test_a_gateway_is_a_port_on_the_external_network(world: World):
     router = world.create("router")
+    assert router["external_gateway_info"] is None
+    network, subnet = external(world)
+    info = gateway(world, router, {"network_id": network["id"]})["router"]["external_gateway_info"]
+    fixed = [{"subnet_id": subnet["id"], "ip_address": "203.0.113.2"}]
+    assert info == {
+        "network_id": network["id"],
+        "enable_snat": True,
+        "external_fixed_ips": fixed,
+    }
+    [port] = world.ports(device_id=router["id"])
+    assert (port["device_owner"], port["fixed_ips"]) == ("network:router_gateway", fixed)
+    assert (port["project_id"], port["security_groups"]) == ("", [])
+    assert world.error("DELETE", f"/v2.0/ports/{port['id']}", None, 409)[0] == "ServicePortInUse"
+    found = world.get("/v2.0/routers")["routers"][0]["external_gateway_info"]
+    assert found == info
+    held = f"/v2.0/networks/{network['id']}"
+    assert world.error("DELETE", held, None, 409)[0] == "NetworkInUse"
+
+
+@pytest.mark.parametrize("nothing", [{}, None])
+def test_a_gateway_is_cleared_and_goes_with_its_router(world: World, nothing: object):
+    network, _ = external(world)
+    router = world.create("router", external_gateway_info={"network_id": network["id"]})
+    assert router["external_gateway_info"]["network_id"] == network["id"]
+    assert gateway(world, router, nothing)["router"]["external_gateway_info"] is None
+    assert world.ports(device_id=router["id"]) == []
+    gateway(world, router, {"network_id": network["id"], "enable_snat": "False"})
+    world.call("DELETE", f"/v2.0/routers/{router['id']}", expect=204)
+    assert world.ports() == []
+
+
+def test_a_gateway_takes_the_address_that_is_asked_for(world: World):
+    network, subnet = external(world)
+    router = world.create("router")
+    for address in ("203.0.113.9", "203.0.113.10"):
+        fixed = {"subnet_id": subnet["id"], "ip_address": address}
+        info = {"network_id": network["id"], "external_fixed_ips": [fixed]}
+        shown = gateway(world, router, info)["router"]["external_gateway_info"]
+        assert shown["external_fixed_ips"] == [fixed]
+    assert len(world.ports(device_id=router["id"])) == 1
+
+
+def test_what_is_no_gateway(world: World):
+    router = world.create("router")
+    inner, _ = world.network()
+    bad = [
+        ({"network_id": UNKNOWN}, 404),
+        ({"network_id": inner["id"]}, 400),
+        ({"network_id": "x"}, 400),
+        ({"enable_snat": True}, 400),
+        ({"network_id": inner["id"], "colour": 1}, 400),
+        ("x", 400),
+        ([], 400),
+    ]
+    path = f"/v2.0/routers/{router['id']}"
+    for info, status in bad:
+        world.error("PUT", path, {"router": {"external_gateway_info": info}}, status)
+
+
+def test_routes_are_kept_and_hold_their_interface(world: World):
+    router = world.create("router")
+    _, subnet = world.network()
     routes = [{"destination": "192.0.2.0/24", "nexthop": "10.1.0.9"}]
     one = f"/v2.0/routers/{router['id']}"
-    assert world.call("PUT", one, {"router": {"routes": routes}})["router"]["routes"] == routes
+    body = {"router": {"routes": routes}}
+    assert "routes.nexthop: " in world.error("PUT", one, body, 400)[1]
+    act(world, router, "add", subnet_id=subnet["id"])
+    assert world.call("PUT", one, body)["router"]["routes"] == routes
+    found = world.error("PUT", path(router, "remove"), {"subnet_id": subnet["id"]}, 409)
+    assert found[0] == "RouterInterfaceInUseByRoute"
+    own = {"router": {"routes": [{**routes[0], "nexthop": "10.1.0.1"}]}}
+    world.error("PUT", one, own, 400)
+    world.call("PUT", one, {"router": {"routes": []}})
+    act(world, router, "remove", subnet_id=subnet["id"])

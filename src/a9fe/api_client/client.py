@@ -14,13 +14,14 @@ from a9fe.api_client.errors import (
     raise_for,
     reason_of,
 )
+from a9fe.api_client.servers import Rotation, headers
 
 Document = dict[str, Any]
 Documents = list[Document]
 
 TIMEOUT = 30.0  # s: the slowest call, deleting a large network, takes a few
 # Collections that are ours are not below /v2.0.
-OWN = frozenset({"instances"})
+OWN = frozenset({"instances", "flavors", "images", "keypairs"})
 
 
 def path_of(collection: str) -> str:
@@ -37,16 +38,30 @@ def singular(collection: str) -> str:
     return collection.removesuffix("s").replace("-", "_")
 
 
+def _after(links: object, page: Documents, filters: dict[str, str]) -> dict[str, str] | None:
+    """What to ask for the next page, if the answer says that there is one."""
+    relations = [link.get("rel") for link in links] if isinstance(links, list) else []
+    if "next" not in relations or not page:
+        return None
+    return {**filters, "marker": str(page[-1]["id"])}
+
+
 class ApiClient:
     """One server. `collection` is a plural name: networks, subnets, ports, routers, agents,
-    instances. Every call raises ApiError or ServerUnreachable.
+    instances, flavors, images, keypairs. Every call raises ApiError or ServerUnreachable.
     """
 
-    def __init__(self, url: str, transport: httpx.BaseTransport | None = None) -> None:
+    def __init__(
+        self, url: str, transport: httpx.BaseTransport | None = None, *, token: str = ""
+    ) -> None:
         """`url` as in the option server_url; `transport` for a server that is no socket."""
-        self._url = url.rstrip("/")
+        self._servers = Rotation(url)
         self._http = httpx.Client(
-            timeout=TIMEOUT, trust_env=False, transport=transport, verify=checks_certificates(url)
+            timeout=TIMEOUT,
+            trust_env=False,
+            transport=transport,
+            verify=checks_certificates(url),
+            headers=headers(token),
         )
 
     def __enter__(self) -> "ApiClient":
@@ -63,9 +78,15 @@ class ApiClient:
         self._http.close()
 
     def list(self, collection: str, **filters: str) -> Documents:
-        """All that the filters leave; a filter is an attribute's name and its value."""
-        answer = self.call("GET", path_of(collection), params=filters)
-        return self._list(answer, collection.rpartition("/")[2].replace("-", "_"))
+        """All that the filters leave, page by page; a filter is an attribute's name and value."""
+        key, found = collection.rpartition("/")[2].replace("-", "_"), []
+        params: dict[str, str] | None = filters
+        while params is not None:
+            answer = self.call("GET", path_of(collection), params=params)
+            page = self._list(answer, key)
+            found += page
+            params = _after(answer.get(f"{key}_links"), page, filters)
+        return found
 
     def show(self, collection: str, id: str) -> Document:
         """One by its id."""
@@ -114,10 +135,7 @@ class ApiClient:
         params: dict[str, str] | None = None,
     ) -> Document:
         """Any call; the body of the answer, {} where it has none or is Neutron's null."""
-        try:
-            response = self._http.request(method, self._url + path, json=body, params=params)
-        except httpx.HTTPError as error:
-            raise ServerUnreachable(self._url, reason_of(error)) from error
+        response = self._send(method, path, body, params)
         raise_for(response)
         if not response.content:
             return {}
@@ -126,6 +144,26 @@ class ApiClient:
         except ValueError as error:
             raise self._stranger() from error
         return {} if answer is None else self._object(answer)
+
+    def _send(
+        self,
+        method: str,
+        path: str,
+        body: Document | None,
+        params: dict[str, str] | None,
+    ) -> httpx.Response:
+        """To the first server that can be connected to: what was sent once is not sent again."""
+        for attempt in range(len(self._servers.urls)):
+            url = self._servers.current
+            try:
+                return self._http.request(method, url + path, json=body, params=params)
+            except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+                self._servers.turn()
+                if attempt + 1 == len(self._servers.urls):
+                    raise ServerUnreachable(url, reason_of(error)) from error
+            except httpx.HTTPError as error:
+                raise ServerUnreachable(url, reason_of(error)) from error
+        raise AssertionError("a rotation has at least one server")
 
     def _object(self, value: object) -> Document:
         if not isinstance(value, dict):
@@ -139,4 +177,6 @@ class ApiClient:
         return part
 
     def _stranger(self) -> ApiError:
-        return ApiError(502, "", f"{self._url} answers, but not as the API server of a9fe does")
+        return ApiError(
+            502, "", f"{self._servers.current} answers, but not as the API server of a9fe does"
+        )

@@ -43,8 +43,8 @@ class AmbiguousName(A9feError):
 
 
 def checks_certificates(url: str) -> bool:
-    """Whether to load certificates, which takes longer than a call of a plain URL."""
-    return not url.startswith("http://")
+    """Whether to load certificates, which takes longer than a call of plain URLs."""
+    return any(not part.strip().startswith("http://") for part in url.split(","))
 
 
 def reason_of(error: httpx.HTTPError) -> str:

@@ -15,6 +15,7 @@ from typing import Any
 import httpx
 
 from a9fe.api_client.errors import ApiError, FeedLost, checks_certificates, raise_for, reason_of
+from a9fe.api_client.servers import headers
 from a9fe.model.codec import CodecError, decode_kind
 from a9fe.model.resources import KINDS, Resource
 
@@ -66,6 +67,8 @@ async def stream(
     agent: str,
     from_revision: int | None = None,
     transport: httpx.AsyncBaseTransport | None = None,
+    *,
+    token: str = "",
 ) -> AsyncGenerator[FeedEvent, None]:
     """The events for an agent (l3, dhcp, metadata, service) of `host`, until the stream breaks.
 
@@ -83,6 +86,7 @@ async def stream(
                 trust_env=False,
                 transport=transport,
                 verify=checks_certificates(url),
+                headers=headers(token),
             ) as http,
             http.stream("GET", address, params=params) as response,
         ):

@@ -8,6 +8,7 @@ import httpx
 import structlog
 
 from a9fe.api_client.errors import ServerUnreachable, checks_certificates, raise_for, reason_of
+from a9fe.api_client.servers import Rotation, headers
 from a9fe.model.errors import A9feError
 from a9fe.runtime.tasks import Backoff, jittered
 
@@ -32,14 +33,23 @@ class Reporter:
     """Reports of one agent. `start` is sent with the first report that gets through."""
 
     def __init__(
-        self, url: str, identity: Identity, transport: httpx.AsyncBaseTransport | None = None
+        self,
+        url: str,
+        identity: Identity,
+        transport: httpx.AsyncBaseTransport | None = None,
+        *,
+        token: str = "",
     ) -> None:
-        """`url` as in the option server_url."""
-        self._url = url.rstrip("/")
+        """`url` as in the option server_url; `token` an agent's of this host."""
+        self._servers = Rotation(url, identity.host)
         self._identity = identity
         self._started = False
         self._http = httpx.AsyncClient(
-            timeout=TIMEOUT, trust_env=False, transport=transport, verify=checks_certificates(url)
+            timeout=TIMEOUT,
+            trust_env=False,
+            transport=transport,
+            verify=checks_certificates(url),
+            headers=headers(token),
         )
 
     async def report(
@@ -65,10 +75,14 @@ class Reporter:
         return str(answer.json().get("agent_id", ""))
 
     async def _post(self, body: dict[str, object]) -> httpx.Response:
+        url = self._servers.current
         try:
-            answer = await self._http.post(f"{self._url}/a9fe/v1/agents/report", json=body)
+            answer = await self._http.post(f"{url}/a9fe/v1/agents/report", json=body)
+            if answer.status_code >= httpx.codes.INTERNAL_SERVER_ERROR:
+                self._servers.turn()
         except httpx.HTTPError as error:
-            raise ServerUnreachable(self._url, reason_of(error)) from error
+            self._servers.turn()
+            raise ServerUnreachable(url, reason_of(error)) from error
         raise_for(answer)
         return answer
 

@@ -11,7 +11,7 @@ from a9fe.cli.flags import settings, settings_flags
 from a9fe.cli.processes import BY_NAME, Process
 from a9fe.linux import privileges
 from a9fe.model.errors import A9feError
-from a9fe.runtime import directories, logging, secret
+from a9fe.runtime import directories, local_tokens, logging, secret
 from a9fe.runtime.config import Config
 
 log = structlog.get_logger()
@@ -32,9 +32,10 @@ def prepare(process: Process, config: Config) -> None:
 
 
 def with_secret(process: Process, config: Config) -> Config:
-    """The configuration with the shared secret, or for those that need none without it."""
+    """The configuration with the secrets that the process needs, and no others."""
     value = secret.read(config) if process.secret else ""
-    return replace(config, metadata_proxy_shared_secret=value)
+    token = local_tokens.for_agent(config) if process.follows else ""
+    return replace(config, metadata_proxy_shared_secret=value, auth_token=token)
 
 
 def _command(name: str, help: str) -> click.Command:

@@ -9,7 +9,8 @@ from a9fe.runtime.config import Config
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Process:
     """A process. `room`'s main.run(config) is it; `user` runs it; `directories` of the state are
-    that user's alone; `secret`: it signs or verifies; `listens` is for people to read.
+    that user's alone; `secret`: it signs or verifies; `follows`: it is an agent with a token;
+    `listens` is for people to read.
     """
 
     name: str
@@ -18,6 +19,7 @@ class Process:
     directories: tuple[str, ...]
     listens: Callable[[Config], str]
     secret: bool = False
+    follows: bool = False
 
 
 PROCESSES: tuple[Process, ...] = (
@@ -33,6 +35,7 @@ PROCESSES: tuple[Process, ...] = (
         room="l3_agent",
         user=lambda _: "root",
         directories=("replica-l3",),
+        follows=True,
         listens=lambda _: "",
     ),
     Process(
@@ -40,6 +43,7 @@ PROCESSES: tuple[Process, ...] = (
         room="dhcp_agent",
         user=lambda _: "root",
         directories=("replica-dhcp",),
+        follows=True,
         listens=lambda _: "",
     ),
     Process(
@@ -54,6 +58,7 @@ PROCESSES: tuple[Process, ...] = (
         room="metadata_agent",
         user=lambda config: config.metadata_agent_user,
         directories=("replica-metadata",),
+        follows=True,
         listens=lambda config: config.metadata_proxy_socket,
         secret=True,
     ),
@@ -62,6 +67,7 @@ PROCESSES: tuple[Process, ...] = (
         room="metadata_service",
         user=lambda config: config.metadata_service_user,
         directories=("replica-service",),
+        follows=True,
         listens=lambda c: f"http://{c.metadata_listen}:{c.metadata_listen_port}",
         secret=True,
     ),

@@ -10,6 +10,7 @@ from a9fe.api_client import ApiClient
 from a9fe.api_client.client import Document, Documents
 from a9fe.cli.flags import client_flags, settings
 from a9fe.cli.output import print_fields, print_json, print_table
+from a9fe.runtime import local_tokens
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -44,7 +45,8 @@ def columns(*attributes: str) -> Callable[[ApiClient, Documents], list[tuple[obj
 
 def connect() -> ApiClient:
     """A client of the configured server."""
-    return ApiClient(settings().server_url)
+    config = settings()
+    return ApiClient(config.server_url, token=local_tokens.for_command(config))
 
 
 def print_one(document: Mapping[str, Any], *, as_json: bool) -> None:

@@ -93,6 +93,8 @@ class Supervised:
         env = {readiness.VARIABLE: self._notify_path}
         if not self.process.secret:
             env[BY_NAME["metadata_proxy_shared_secret"].variable] = ""
+        if not self.process.follows:
+            env[BY_NAME["auth_token"].variable] = ""
         return processes.Program(name=self.process.name, argv=self._argv, env=env)
 
     @property

@@ -16,7 +16,8 @@ from a9fe.cli.processes import PROCESSES
 from a9fe.cli.supervisor import Supervised, all_ready
 from a9fe.linux import privileges, programs
 from a9fe.linux.lock import StateLock
-from a9fe.runtime import directories, logging, secret, tasks
+from a9fe.model.exposure import check_exposure
+from a9fe.runtime import directories, local_tokens, logging, secret, tasks
 from a9fe.runtime.config import Config
 from a9fe.runtime.errors import StartError
 from a9fe.runtime.options import BY_NAME
@@ -50,6 +51,7 @@ def up(context: click.Context) -> None:
         json=config.log_format == "json",
         log_dir=config.log_dir or None,
     )
+    check_exposure(config.auth_strategy, config.bind_host)
     make_directories(config)
     with ExitStack() as locks:
         hold(locks, config)
@@ -106,11 +108,12 @@ def check_port_free(option: str, host: str, port: int) -> None:
 
 
 def set_up(config: Config) -> None:
-    """Users, their directories, and the secret."""
+    """Users, their directories, the secret and the tokens."""
     for process in PROCESSES:
         privileges.ensure_user(process.user(config))
         prepare(process, config)
     secret.ensure(config)
+    local_tokens.ensure(config)
 
 
 async def _supervise(supervised: Sequence[Supervised], config: Config) -> None:

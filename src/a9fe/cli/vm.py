@@ -12,13 +12,12 @@ from a9fe.cli import resource
 from a9fe.cli.boot import boot
 from a9fe.cli.boot_lines import Nic, libvirt_lines, qemu_lines
 from a9fe.cli.flags import client_flags
+from a9fe.cli.keys import read_file, read_keypair
 from a9fe.cli.output import print_json, print_table
 from a9fe.cli.port import addresses
-from a9fe.model.errors import A9feError, InvalidInput
 from a9fe.plan import names
 
 USER_DATA_MAX = 65535  # bytes in base64, as Nova
-KEY_MAX = 65536  # bytes: the largest RSA keys take 4 KiB
 
 
 @click.group()
@@ -123,7 +122,7 @@ def create(*, as_json: bool, **given: Any) -> None:  # noqa: ANN401 - click's op
 
 def _attributes(given: dict[str, Any]) -> Document:
     attributes: Document = {name: given[name] for name in ("name", "metadata", "flavor", "image")}
-    attributes["keypairs"] = [_keypair(path) for path in given["ssh_keys"]]
+    attributes["keypairs"] = [read_keypair("--ssh-key", path) for path in given["ssh_keys"]]
     if given["user_data"] is not None:
         attributes["user_data"] = _user_data(given["user_data"])
     for name in ("availability_zone", "project_id"):
@@ -139,34 +138,10 @@ def _wanted(api: ApiClient, given: dict[str, Any]) -> Documents:
     return wanted + [{"port": api.find("ports", p)["id"]} for p in given["ports"]]
 
 
-def _read(option: str, path: Path, limit: int, expected: str) -> bytes:
-    try:
-        with path.expanduser().open("rb") as file:
-            content = file.read(limit + 1)
-    except OSError as error:
-        raise A9feError(
-            f"--{option}: cannot read {path}: {error.strerror}, expected {expected}"
-        ) from error
-    if len(content) > limit:
-        raise InvalidInput(f"--{option}", str(path), f"{expected} of at most {limit} bytes")
-    return content
-
-
 def _user_data(path: Path) -> str:
     limit = USER_DATA_MAX // 4 * 3
-    content = _read("user-data", path, limit, "a file")
+    content = read_file("--user-data", path, limit, "a file")
     return base64.b64encode(content).decode("ascii")
-
-
-def _keypair(path: Path) -> Document:
-    """Named by the key's comment, or its file."""
-    expected = "a public key in OpenSSH form"
-    text = _read("ssh-key", path, KEY_MAX, expected).decode("utf-8", "replace").strip()
-    words = text.split(None, 2)
-    if "PRIVATE KEY" in text or len(words) < 2 or "\n" in text:
-        raise InvalidInput("--ssh-key", str(path), f"{expected}: one line, type and key")
-    name = words[2] if len(words) > 2 else path.name.removesuffix(".pub")
-    return {"name": name, "public_key": text, "type": "ssh"}
 
 
 def _nic(api: ApiClient, port: Document) -> Nic:

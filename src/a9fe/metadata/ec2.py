@@ -57,7 +57,8 @@ def _local_ipv4(asked: Asked) -> bytes:
 
 
 def _security_groups(asked: Asked) -> bytes:
-    names = (name for port in asked.view.ports for name in port.security_groups)
+    ids = [id for port in asked.view.ports for id in port.security_groups]
+    names = (asked.view.groups[id] for id in ids if id in asked.view.groups)
     return text("\n".join(dict.fromkeys(names)))
 
 

@@ -25,7 +25,8 @@ class InstanceView:
     """One instance as its guest may see it.
 
     `ports` are its network cards in their order; `networks` and `subnets`, by id, hold at least
-    those that the ports name. `random_bytes(n)` gives n fresh unpredictable bytes.
+    those that the ports name; `groups` are names of security groups by id. `random_bytes(n)`
+    gives n fresh unpredictable bytes.
     """
 
     instance: Instance
@@ -34,6 +35,7 @@ class InstanceView:
     subnets: Mapping[str, Subnet]
     random_bytes: Callable[[int], bytes]
     settings: Settings
+    groups: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def hostname(self) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from a9fe.metadata.view import InstanceView, Settings
-from a9fe.model.resources import Instance, Network, Port, Resource, Subnet
+from a9fe.model.resources import Instance, Network, Port, Resource, SecurityGroup, Subnet
 from a9fe.wire.refusals import Refusal
 
 
@@ -76,7 +76,15 @@ def view_of(
         subnets=known_subnets,
         random_bytes=random_bytes,
         settings=settings,
+        groups=_groups(source, ports),
     )
+
+
+def _groups(source: Source, ports: tuple[Port, ...]) -> dict[str, str]:
+    """Names of the ports' security groups; one that has not arrived is not there yet."""
+    ids = dict.fromkeys(id for port in ports for id in port.security_groups)
+    found = (source.get("security_group", id) for id in ids)
+    return {group.id: group.name for group in found if isinstance(group, SecurityGroup)}
 
 
 def _ports(source: Source, instance: Instance) -> tuple[Port, ...]:

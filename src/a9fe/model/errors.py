@@ -33,3 +33,7 @@ class Conflict(A9feError):
         """Keep Neutron's type for the error body."""
         super().__init__(message)
         self.type = type
+
+
+class Forbidden(A9feError):
+    """The caller, whom we know, may not do this; the text says what (403)."""

@@ -5,6 +5,9 @@ canonical text form of `ipaddress`; times ISO 8601 UTC ("2026-11-22T15:00:00Z").
 """
 
 from dataclasses import dataclass, field
+from typing import Any
+
+from a9fe.model.compute import Flavor, Image, KeypairRecord
 
 # Owners of ports (Neutron's constants): which of them the metadata path cares about.
 DHCP_OWNER = "network:dhcp"
@@ -26,7 +29,11 @@ METADATA_PORT = 80
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Network:
-    """A layer-2 network. `mtu` in bytes. `external` is Neutron's router:external."""
+    """A layer-2 network. `mtu` in bytes. `external` is Neutron's router:external.
+
+    `network_type`, `physical_network` and `segmentation_id` are its provider:* attributes: they
+    are recorded, and nothing is done with them.
+    """
 
     id: str
     project_id: str = ""
@@ -37,6 +44,12 @@ class Network:
     external: bool = False
     mtu: int = 1500
     port_security_enabled: bool = True
+    network_type: str = "local"
+    physical_network: str | None = None
+    segmentation_id: int | None = None
+    is_default: bool = False
+    dns_domain: str = ""
+    availability_zone_hints: tuple[str, ...] = ()
     revision_number: int = 0
     created_at: str = ""
     updated_at: str = ""
@@ -108,7 +121,11 @@ class AddressPair:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Port:
-    """A network card on a network. `host` is binding:host_id; `status` ACTIVE, DOWN or BUILD."""
+    """A network card on a network. `status` is ACTIVE, DOWN or BUILD.
+
+    `host`, `vnic_type` and `profile` are its binding:* attributes (host: binding:host_id);
+    `security_groups` are ids.
+    """
 
     id: str
     network_id: str
@@ -127,6 +144,8 @@ class Port:
     extra_dhcp_opts: tuple[DhcpOption, ...] = ()
     host: str = ""
     vnic_type: str = "normal"
+    profile: dict[str, Any] = field(default_factory=dict, hash=False)
+    dns_name: str = ""
     revision_number: int = 0
     created_at: str = ""
     updated_at: str = ""
@@ -134,7 +153,10 @@ class Port:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Router:
-    """A router between networks. Its interfaces are ports with device_id = the router's id."""
+    """A router between networks. Its interfaces are ports with device_id = the router's id.
+
+    So is its external gateway; `enable_snat` belongs to that.
+    """
 
     id: str
     project_id: str = ""
@@ -143,6 +165,43 @@ class Router:
     admin_state_up: bool = True
     status: str = "ACTIVE"
     routes: tuple[HostRoute, ...] = ()
+    enable_snat: bool = True
+    availability_zone_hints: tuple[str, ...] = ()
+    revision_number: int = 0
+    created_at: str = ""
+    updated_at: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SecurityGroup:
+    """A named set of rules. Recorded: a9fe filters nothing by it; guests read its name."""
+
+    id: str
+    project_id: str = ""
+    name: str = ""
+    description: str = ""
+    stateful: bool = True
+    is_default: bool = False
+    revision_number: int = 0
+    created_at: str = ""
+    updated_at: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SecurityGroupRule:
+    """What a security group lets in ("ingress") or out ("egress"). None: any."""
+
+    id: str
+    security_group_id: str
+    project_id: str = ""
+    description: str = ""
+    direction: str = "ingress"
+    ethertype: str = "IPv4"
+    protocol: str | None = None
+    port_range_min: int | None = None
+    port_range_max: int | None = None
+    remote_ip_prefix: str | None = None
+    remote_group_id: str | None = None
     revision_number: int = 0
     created_at: str = ""
     updated_at: str = ""
@@ -162,6 +221,7 @@ class Instance:
     """The record of a VM that something else boots. `user_data` are the decoded bytes.
 
     `number` is a small integer, unique, from which EC2 ids are made (i-%08x, as Nova does).
+    `flavor` and `image` are names; `flavor_id` and `image_id` "" where no record is meant.
     """
 
     id: str
@@ -174,6 +234,9 @@ class Instance:
     availability_zone: str = "nova"
     flavor: str = ""
     image: str = ""
+    flavor_id: str = ""
+    image_id: str = ""
+    description: str = ""
     launch_index: int = 0
     revision_number: int = 0
     created_at: str = ""
@@ -213,15 +276,33 @@ class Binding:
     resource_id: str
 
 
-Resource = Network | Subnet | Port | Router | Instance | Agent | Binding
+Resource = (
+    Network
+    | Subnet
+    | Port
+    | Router
+    | SecurityGroup
+    | SecurityGroupRule
+    | Instance
+    | Agent
+    | Binding
+    | Flavor
+    | Image
+    | KeypairRecord
+)
 
 KINDS: dict[str, type[Resource]] = {
     "network": Network,
     "subnet": Subnet,
     "port": Port,
     "router": Router,
+    "security_group": SecurityGroup,
+    "security_group_rule": SecurityGroupRule,
     "instance": Instance,
     "agent": Agent,
     "binding": Binding,
+    "flavor": Flavor,
+    "image": Image,
+    "keypair": KeypairRecord,
 }
 KIND_OF: dict[type[Resource], str] = {cls: kind for kind, cls in KINDS.items()}

@@ -62,7 +62,8 @@ async def serve(config: Config, role: Role) -> None:
     """Be that agent until cancelled. Namespaces, DHCP and listeners stay when it ends."""
     clock = SystemClock()
     replica = open_for(config, role.owner)
-    reporter = Reporter(config.server_url, _identity(config, role))
+    identity = _identity(config, role)
+    reporter = Reporter(config.server_url, identity, token=config.auth_token)
     reports = PortReports(reporter, lambda: role.configurations(replica))
     control = os.path.join(config.run_path, CONTROL_SOCKET)
 

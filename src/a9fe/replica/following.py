@@ -15,6 +15,7 @@ import structlog
 
 from a9fe.api_client.errors import FeedLost
 from a9fe.api_client.feed import FeedEvent, stream
+from a9fe.api_client.servers import Rotation
 from a9fe.replica.live import Replica
 from a9fe.runtime.clock import Clock
 from a9fe.runtime.config import Config
@@ -45,10 +46,20 @@ def open_for(config: Config, agent: str) -> Replica:
 
 
 def connector(config: Config, agent: str) -> Feed:
-    """The feed of an agent of this host, from the configured server."""
+    """The feed of an agent of this host, from the servers configured: one that breaks off, or
+    does not answer, is followed by the next."""
+    servers = Rotation(config.server_url, f"{config.host} {agent}")
 
-    def connect(from_revision: int | None) -> AsyncGenerator[FeedEvent, None]:
-        return stream(config.server_url, config.host, agent, from_revision)
+    async def connect(from_revision: int | None) -> AsyncGenerator[FeedEvent, None]:
+        try:
+            events = stream(
+                servers.current, config.host, agent, from_revision, token=config.auth_token
+            )
+            async with aclosing(events):
+                async for event in events:
+                    yield event
+        finally:
+            servers.turn()
 
     return connect
 

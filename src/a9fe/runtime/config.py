@@ -47,8 +47,24 @@ class Config:
     global_physnet_mtu: int
     max_dns_nameservers: int
     max_subnet_host_routes: int
+    pagination_max_limit: int
+    quota_network: int
+    quota_subnet: int
+    quota_port: int
+    quota_router: int
+    quota_security_group: int
+    quota_security_group_rule: int
     dns_domain: str
     default_availability_zone: str
+    auth_strategy: str
+    auth_token: str
+    keystone_auth_url: str
+    keystone_username: str
+    keystone_password: str
+    keystone_project_name: str
+    keystone_user_domain_name: str
+    keystone_project_domain_name: str
+    token_cache_time: int
     metadata_proxy_shared_secret: str
     metadata_proxy_socket: str
     metadata_proxy_user: str

@@ -54,7 +54,16 @@ MAIN = frozenset(
         "log_dir",
     }
 )
-SECRET = frozenset({"metadata_proxy_shared_secret", "database_connection"})
+SECRET = frozenset(
+    {
+        "metadata_proxy_shared_secret",
+        "database_connection",
+        "auth_token",
+        "keystone_password",
+    }
+)
+
+LIMIT = v.whole(-1, 2**31 - 1)
 
 OPTIONS: tuple[Option, ...] = (
     *_section(
@@ -66,7 +75,7 @@ OPTIONS: tuple[Option, ...] = (
         "server",
         ("bind_host", v.ADDRESS, "127.0.0.1", "address the API server listens on"),
         ("bind_port", v.PORT, 9696, "port the API server listens on"),
-        ("server_url", v.URL, "", "where agents and commands find the API server"),
+        ("server_url", v.URLS, "", "where the API server is; several are tried in turn"),
         ("database_connection", v.TEXT, "", "SQLAlchemy URL of the database"),
         ("host", v.OWN_HOST, "", "this host's name, as agents report it"),
         ("server_user", v.USER_NAME, "a9fe", "user the API server runs as"),
@@ -77,8 +86,32 @@ OPTIONS: tuple[Option, ...] = (
         ("global_physnet_mtu", v.whole(68, 65535, "bytes"), 1500, "MTU of networks, in bytes"),
         ("max_dns_nameservers", v.COUNT, 5, "name servers a subnet may have"),
         ("max_subnet_host_routes", v.COUNT, 20, "host routes a subnet may have"),
+        ("pagination_max_limit", LIMIT, 1000, "longest page of a list; -1: no limit"),
+        ("quota_network", LIMIT, 100, "networks of a project; -1: no limit"),
+        ("quota_subnet", LIMIT, 100, "subnets of a project"),
+        ("quota_port", LIMIT, 500, "ports of a project"),
+        ("quota_router", LIMIT, 10, "routers of a project"),
+        ("quota_security_group", LIMIT, 10, "security groups of a project"),
+        ("quota_security_group_rule", LIMIT, 100, "security group rules of a project"),
         ("dns_domain", v.TEXT, "openstacklocal", "domain of ports' names in DHCP"),
         ("default_availability_zone", v.TEXT, "nova", "zone of an instance that names none"),
+    ),
+    *_section(
+        "who may do what",
+        (
+            "auth_strategy",
+            v.one_of("none", "token", "keystone"),
+            "none",
+            "how callers are known: none (loopback only), token or keystone",
+        ),
+        ("auth_token", v.TEXT, "", "token that agents and commands send; `a9fe up` makes them"),
+        ("keystone_auth_url", v.URL, "", "Keystone's URL, such as http://127.0.0.1:5000/v3"),
+        ("keystone_username", v.TEXT, "neutron", "user that asks Keystone about tokens"),
+        ("keystone_password", v.TEXT, "", "its password"),
+        ("keystone_project_name", v.TEXT, "service", "its project"),
+        ("keystone_user_domain_name", v.TEXT, "Default", "domain of that user"),
+        ("keystone_project_domain_name", v.TEXT, "Default", "domain of that project"),
+        ("token_cache_time", v.whole(0, 3600, "seconds"), 60, "how long Keystone's word counts"),
     ),
     *_section(
         "metadata",

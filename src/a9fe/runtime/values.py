@@ -105,6 +105,13 @@ def one_of(*words: str) -> ValueType:
     return ValueType(read, " or ".join(repr(word) for word in words))
 
 
+def _urls(raw: object) -> str:
+    urls = [part.strip() for part in _text(raw).split(",") if part.strip()]
+    if not all(HTTP_URL.fullmatch(url) for url in urls):
+        raise ValueError
+    return ",".join(urls)
+
+
 TEXT = ValueType(_text, "text without control characters")
 BOOLEAN = ValueType(_boolean, "true or false")
 ADDRESS = ValueType(_address, "an IP address such as 127.0.0.1")
@@ -118,5 +125,6 @@ MAC_ADDRESS = matching(MAC, "a MAC address such as fa:16:3e:00:00:00")
 HOST_NAME = matching(HOST, "a host name or address such as 127.0.0.1")
 OWN_HOST = matching(HOST, "a host name such as node1, or nothing", optional=True)
 URL = matching(HTTP_URL, "a URL such as http://127.0.0.1:9696, or nothing", optional=True)
+URLS = ValueType(_urls, "URLs such as http://node1:9696, http://node2:9696, or nothing")
 SECONDS = whole(1, 366 * 86400, "seconds")
 COUNT = whole(0, 2**31 - 1)

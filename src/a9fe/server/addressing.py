@@ -48,7 +48,7 @@ def _default(call: Call, holder: Holder, subnets: list[Subnet]) -> tuple[FixedIp
 
 def _first_free(call: Call, holder: Holder, subnets: list[Subnet]) -> FixedIp:
     for subnet in subnets:
-        address = rules.free_address(subnet.allocation_pools, call.session.taken(subnet.id))
+        address = call.session.free_address(subnet.id)
         if address is not None:
             return FixedIp(subnet_id=subnet.id, ip_address=address)
     message = f"No more IP addresses available on network {holder.network_id}"
@@ -70,12 +70,13 @@ def _one(
     subnet = _subnet(holder, subnets, request)
     automatic = rules.uses_eui64(subnet) and holder.device_owner not in ROUTER_OWNERS
     mine = frozenset(f.ip_address for f in given if f.subnet_id == subnet.id)
-    taken = (call.session.taken(subnet.id) - holder.held) | mine
     if request.ip_address:
-        return _exact(subnet, request.ip_address, taken, holder if automatic else None)
+        fixed = _exact(subnet, request.ip_address, holder if automatic else None)
+        _refuse_taken(call, holder, fixed, mine)
+        return fixed
     if automatic:
         return _from_mac(subnet, holder)
-    address = _kept(subnet, holder, taken) or rules.free_address(subnet.allocation_pools, taken)
+    address = _kept(subnet, holder, mine) or call.session.free_address(subnet.id, mine)
     if address is None:
         message = f"No more IP addresses available on subnet {subnet.id}"
         raise Conflict("IpAddressGenerationFailure", message)
@@ -104,7 +105,7 @@ def _subnet(holder: Holder, subnets: list[Subnet], request: AddressRequest) -> S
     return subnet
 
 
-def _exact(subnet: Subnet, address: str, taken: Set[str], automatic: Holder | None) -> FixedIp:
+def _exact(subnet: Subnet, address: str, automatic: Holder | None) -> FixedIp:
     if not rules.contains(subnet.cidr, address):
         first, last = rules.usable(subnet.cidr)
         expected = f"an address from {first} to {last} of subnet {subnet.id}"
@@ -112,7 +113,12 @@ def _exact(subnet: Subnet, address: str, taken: Set[str], automatic: Holder | No
     if automatic and address != rules.eui64(subnet.cidr, automatic.mac_address):
         expected = f"no address, since subnet {subnet.id} makes them from MACs"
         raise InvalidInput("fixed_ips.ip_address", address, expected)
-    if address in taken:
-        message = f"IP address {address} of subnet {subnet.id} is already in use"
-        raise Conflict("IpAddressInUse", f"{message}; choose another")
     return FixedIp(subnet_id=subnet.id, ip_address=address)
+
+
+def _refuse_taken(call: Call, holder: Holder, wanted: FixedIp, mine: Set[str]) -> None:
+    address, subnet_id = wanted.ip_address, wanted.subnet_id
+    others = address not in holder.held and call.session.holder(subnet_id, address)
+    if address in mine or others:
+        message = f"IP address {address} of subnet {subnet_id} is already in use"
+        raise Conflict("IpAddressInUse", f"{message}; choose another")

@@ -6,16 +6,13 @@ from typing import TypeVar
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
-from a9fe.model.errors import InvalidInput
+from a9fe.model.policy import Caller
 from a9fe.runtime.clock import Clock
 from a9fe.server.call import Call, Settings
 from a9fe.server.feed import Hub
 from a9fe.store import Session, Store
 
 T = TypeVar("T")
-
-DEFAULT_PROJECT = "default"
-PROJECT_MAX = 255
 
 
 class Api:
@@ -30,24 +27,24 @@ class Api:
 
     async def write(self, request: Request, work: Callable[[Call], T]) -> T:
         """Do `work` in a transaction; it is repeated if it loses a race."""
-        project = project_of(request)
+        caller = caller_of(request)
         return await run_in_threadpool(
-            self.store.transact, lambda session: work(self._call(session, project))
+            self.store.transact, lambda session: work(self._call(session, caller))
         )
 
     async def read(self, request: Request, work: Callable[[Call], T]) -> T:
         """Do `work` over a consistent view."""
-        project = project_of(request)
+        caller = caller_of(request)
 
         def reading() -> T:
             with self.store.read() as session:
-                return work(self._call(session, project))
+                return work(self._call(session, caller))
 
         return await run_in_threadpool(reading)
 
-    def _call(self, session: Session, project: str) -> Call:
+    def _call(self, session: Session, caller: Caller) -> Call:
         now = self._clock.now()
-        return Call(session=session, settings=self._settings, now=now, project_id=project)
+        return Call(session=session, settings=self._settings, now=now, caller=caller)
 
 
 def api_of(request: Request) -> Api:
@@ -56,12 +53,10 @@ def api_of(request: Request) -> Api:
     return api
 
 
-def project_of(request: Request) -> str:
-    """The caller's project."""
-    project = request.headers.get("x-project-id", DEFAULT_PROJECT)
-    if not 0 < len(project) <= PROJECT_MAX or not project.isprintable():
-        raise InvalidInput("X-Project-Id", project, f"text of 1 to {PROJECT_MAX} characters")
-    return project
+def caller_of(request: Request) -> Caller:
+    """Who calls, as the gate found out."""
+    caller: Caller = request.state.caller
+    return caller
 
 
 def query_of(request: Request) -> dict[str, list[str]]:

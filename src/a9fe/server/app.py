@@ -5,16 +5,28 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse
+from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from a9fe.model.errors import A9feError
 from a9fe.runtime import metrics
 from a9fe.runtime.clock import Clock
-from a9fe.server import neutron, ours
+from a9fe.server import (
+    compute,
+    compute_records,
+    documents,
+    image,
+    neutron,
+    ours,
+    token_calls,
+)
 from a9fe.server.api import Api
+from a9fe.server.bad_request import BadRequest
 from a9fe.server.call import Settings
-from a9fe.server.errors import BadRequest, on_error, on_failure
+from a9fe.server.credentials import Authenticator, Everyone
+from a9fe.server.errors import on_error, on_failure
 from a9fe.server.feed import Hub
+from a9fe.server.gate import Gate
 from a9fe.store import Store
 
 PROCESS = "server"
@@ -47,11 +59,36 @@ async def _on_http(request: Request, error: Exception) -> JSONResponse:
     return answer
 
 
-def application(store: Store, settings: Settings, clock: Clock, hub: Hub) -> Starlette:
-    """The ASGI application over a migrated store; somebody else runs the hub."""
+def routes() -> list[Route]:
+    """All that is served."""
+    return [
+        *neutron.routes(),
+        *ours.routes(),
+        *token_calls.routes(),
+        *compute.routes(),
+        *compute_records.routes(),
+        *image.routes(),
+        *documents.routes(),
+    ]
+
+
+def application(
+    store: Store,
+    settings: Settings,
+    clock: Clock,
+    hub: Hub,
+    authenticator: Authenticator | None = None,
+) -> Starlette:
+    """The ASGI application over a migrated store; somebody else runs the hub.
+
+    Without an authenticator everyone is admin.
+    """
     app = Starlette(
-        routes=[*neutron.routes(), *ours.routes()],
-        middleware=[Middleware(_Counted)],
+        routes=routes(),
+        middleware=[
+            Middleware(_Counted),
+            Middleware(Gate, authenticator=authenticator or Everyone()),
+        ],
         exception_handlers={
             A9feError: on_error,
             HTTPException: _on_http,

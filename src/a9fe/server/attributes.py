@@ -4,12 +4,14 @@ A table's rows are in the order of the answer. Values are keyed by the model's f
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
 
 from a9fe.model import codec
 from a9fe.model.errors import InvalidInput
-from a9fe.server.converters import Converter, only
+from a9fe.model.resources import Port
+from a9fe.server.converters import Converter, boolean, only
+from a9fe.store import Filter
 
 Values = dict[str, Any]
 """Converted values by model field: the checked form of a body."""
@@ -24,9 +26,16 @@ COMPUTED = Computed()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Extra:
-    """What answers need besides the resource: `subnet_ids` by network, the time, settings."""
+    """What answers need besides the resource, by its id: the time, settings, what belongs to it.
+
+    `gateways` are routers' external ports; `zones` are those of a network's or router's agents.
+    """
 
     subnet_ids: Mapping[str, list[str]] = field(default_factory=dict)
+    tags: Mapping[str, list[str]] = field(default_factory=dict)
+    zones: Mapping[str, list[str]] = field(default_factory=dict)
+    gateways: Mapping[str, Port] = field(default_factory=dict)
+    rules: Mapping[str, list[dict[str, Any]]] = field(default_factory=dict)
     now: float = 0.0
     agent_down_time: float = 75.0
     dns_domain: str = "openstacklocal"
@@ -35,32 +44,48 @@ class Extra:
 Show = Callable[[Any, Extra], Any]
 
 
+Who = Literal["", "member", "admin"]
+"""Who may: nobody, everybody in the resource's project, or admins alone."""
+FilterKind = Literal["", "exact", "nocase", "boolean", "integer", "address", "mac", "constant"]
+Conditions = Callable[[list[str], Extra], tuple[Filter, ...]]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attribute:
     """One attribute of a resource.
 
-    `field` is the model's ("" if it has none), `convert` None for a read-only one. `text` says
-    that the database can compare it with a filter as it is.
+    `field` is the model's ("" if it has none), `convert` None for a read-only one. `create`,
+    `update` and `see`: who may give it, change it, read it. `filter` says how a list's filter
+    compares it ("": there is no such filter), `conditions` where that needs more than the field.
     """
 
     name: str
     show: Show
     field: str = ""
     convert: Converter | None = None
-    create: bool = False
-    update: bool = False
+    create: Who = ""
+    update: Who = ""
+    see: Who = "member"
     required: bool = False
     default: object = COMPUTED
-    text: bool = False
+    filter: FilterKind = ""
+    conditions: Conditions | None = None
+    sortable: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttributeTable:
-    """All attributes of a kind, and its names: "network", "networks"."""
+    """All attributes of a kind, and its names: "network", "networks". `tagged`: it has tags."""
 
     kind: str
     plural: str
     attributes: tuple[Attribute, ...]
+    tagged: bool = False
+
+    @property
+    def path(self) -> str:
+        """The plural as it stands in URLs: "security-groups"."""
+        return self.plural.replace("_", "-")
 
     def find(self, name: str) -> Attribute | None:
         """The attribute of that API name."""
@@ -72,7 +97,8 @@ def stored(
 ) -> Attribute:
     """An attribute that is the model's field `at` (or of the same name).
 
-    `allow` has C if it may be given on create, U on update, R if create needs it.
+    `allow` has C if it may be given on create, U on update, R if create needs it; c and u if
+    only admins may.
     """
     at = at or name
     return Attribute(
@@ -80,40 +106,73 @@ def stored(
         show=lambda resource, _: codec.encode(getattr(resource, at)),
         field=at,
         convert=convert,
-        create="C" in allow,
-        update="U" in allow,
+        create=_who(allow, "C"),
+        update=_who(allow, "U"),
         required="R" in allow,
         default=default,
-        text=default == "" or name.endswith("_id"),
+        filter=_filter_kind(name, convert, default),
+        sortable=_filter_kind(name, convert, default) != "",
     )
 
 
+def _who(allow: str, letter: str) -> Who:
+    if letter in allow:
+        return "member"
+    return "admin" if letter.lower() in allow else ""
+
+
+def _filter_kind(name: str, convert: Converter, default: object) -> FilterKind:
+    """How the attribute is compared where nothing else is said (see `filtered`)."""
+    if convert is boolean:
+        return "boolean"
+    if name == "id" or name.endswith("_id"):
+        return "exact"
+    return "nocase" if default == "" else ""
+
+
+def filtered(attribute: Attribute, kind: FilterKind, *, sortable: bool = True) -> Attribute:
+    """The attribute, with a filter."""
+    return replace(attribute, filter=kind, sortable=sortable)
+
+
+def for_admins(attribute: Attribute) -> Attribute:
+    """The attribute, which others do not see."""
+    return replace(attribute, see="admin")
+
+
 def read_only(name: str, *, at: str = "", text: bool = False) -> Attribute:
-    """A field of the model that only the server sets."""
+    """A field of the model that only the server sets; `text`: lists can be filtered by it."""
     at = at or name
 
     def show(resource: object, _: Extra) -> object:
         return codec.encode(getattr(resource, at))
 
-    return Attribute(name=name, field=at, show=show, text=text)
+    kind: FilterKind = "" if not text else "exact" if name == "id" else "nocase"
+    return Attribute(name=name, field=at, show=show, filter=kind, sortable=text)
 
 
-def computed(name: str, show: Show) -> Attribute:
+def computed(name: str, show: Show, conditions: Conditions | None = None) -> Attribute:
     """An attribute made for the answer."""
-    return Attribute(name=name, show=show)
+    return Attribute(name=name, show=show, conditions=conditions)
 
 
 def constant(name: str, value: object) -> Attribute:
     """An attribute of which only one value is supported; it may be given, and is not kept."""
     return Attribute(
-        name=name, show=lambda *_: value, convert=only(value), create=True, update=True
+        name=name,
+        show=lambda *_: value,
+        convert=only(value),
+        create="member",
+        update="member",
+        default=value,
+        filter="constant",
     )
 
 
 def read_create(table: AttributeTable, document: object) -> Values:
     """The values of a new resource, defaults filled in. Raises InvalidInput."""
     given = _object(table, document)
-    _refuse_unknown(table, given, lambda a: a.create)
+    _refuse_unknown(table, given, lambda a: bool(a.create))
     values: Values = {}
     for attribute in table.attributes:
         if attribute.name in given:
@@ -128,7 +187,7 @@ def read_create(table: AttributeTable, document: object) -> Values:
 def read_update(table: AttributeTable, document: object) -> Values:
     """The values to change. Raises InvalidInput."""
     given = _object(table, document)
-    _refuse_unknown(table, given, lambda a: a.update)
+    _refuse_unknown(table, given, lambda a: bool(a.update))
     values: Values = {}
     for attribute in table.attributes:
         if attribute.name in given:

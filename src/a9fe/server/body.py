@@ -5,7 +5,7 @@ from typing import Any
 
 from starlette.requests import Request
 
-from a9fe.server.errors import BadRequest
+from a9fe.server.bad_request import BadRequest
 
 BODY_MAX = 1024 * 1024  # bytes; the largest honest body is 64 KiB of user data and its envelope
 DEPTH_MAX = 32  # of nested JSON; bodies need 5

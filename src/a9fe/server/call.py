@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from a9fe.model import rules
+from a9fe.model.policy import Caller
 from a9fe.model.rules_scheduling import timestamp
 from a9fe.store import Session
 
@@ -46,18 +47,51 @@ class Settings(Protocol):
         """The domain of ports' names."""
 
     @property
+    def pagination_max_limit(self) -> int:
+        """The longest page of a list; -1: any."""
+
+    @property
+    def quota_network(self) -> int:
+        """Networks that a project may make; -1: any number. So are the others."""
+
+    @property
+    def quota_subnet(self) -> int:
+        """Subnets of a project."""
+
+    @property
+    def quota_port(self) -> int:
+        """Ports of a project."""
+
+    @property
+    def quota_router(self) -> int:
+        """Routers of a project."""
+
+    @property
+    def quota_security_group(self) -> int:
+        """Security groups of a project."""
+
+    @property
+    def quota_security_group_rule(self) -> int:
+        """Security group rules of a project."""
+
+    @property
     def default_availability_zone(self) -> str:
         """The zone of instances and agents."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """One API call inside its transaction. `project_id` is the caller's; `now` UNIX seconds."""
+    """One API call inside its transaction; `now` in UNIX seconds."""
 
     session: Session
     settings: Settings
     now: float
-    project_id: str
+    caller: Caller
+
+    @property
+    def project_id(self) -> str:
+        """The caller's project."""
+        return self.caller.project_id
 
     @property
     def at(self) -> str:

@@ -5,6 +5,8 @@ Clients send strings where values are typed ("True", "22"), as Neutron's do; tho
 
 import base64
 import binascii
+import json
+import re
 import uuid
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -12,6 +14,8 @@ from typing import Any
 from a9fe.model import rules
 from a9fe.model.errors import InvalidInput
 from a9fe.model.resources import AddressPair, AllocationPool, DhcpOption, HostRoute, Keypair
+from a9fe.server import schemas
+from a9fe.server.schemas import described
 
 Converter = Callable[[str, object], Any]
 
@@ -33,7 +37,8 @@ def string(maximum: int = NAME_MAX, minimum: int = 0) -> Converter:
             raise InvalidInput(field, value, expected)
         return value
 
-    return convert
+    least = {"minLength": minimum} if minimum else {}
+    return described(convert, {"type": "string", "maxLength": maximum, **least})
 
 
 def boolean(field: str, value: object) -> bool:
@@ -57,7 +62,7 @@ def integer(low: int, high: int) -> Converter:
             raise InvalidInput(field, value, expected)
         return number
 
-    return convert
+    return described(convert, {"type": "integer", "minimum": low, "maximum": high})
 
 
 def choice(*values: str) -> Converter:
@@ -68,7 +73,7 @@ def choice(*values: str) -> Converter:
             raise InvalidInput(field, value, "one of " + ", ".join(values))
         return value
 
-    return convert
+    return described(convert, {"type": "string", "enum": list(values)})
 
 
 def only(allowed: object) -> Converter:
@@ -79,12 +84,16 @@ def only(allowed: object) -> Converter:
             raise InvalidInput(field, value, f"{allowed!r}, as nothing else is supported")
         return allowed
 
-    return convert
+    return described(convert, {"const": allowed})
 
 
 def nullable(converter: Converter) -> Converter:
     """Null, or what `converter` takes."""
-    return lambda field, value: None if value is None else converter(field, value)
+
+    def convert(field: str, value: object) -> object:
+        return None if value is None else converter(field, value)
+
+    return described(convert, schemas.nullable(schemas.taken_by(converter)))
 
 
 def identifier(field: str, value: object) -> str:
@@ -103,7 +112,8 @@ def list_of(converter: Converter, maximum: int = LIST_MAX) -> Converter:
             raise InvalidInput(field, value, f"a list of at most {maximum}")
         return tuple(converter(field, item) for item in value)
 
-    return convert
+    items = schemas.taken_by(converter)
+    return described(convert, {"type": "array", "maxItems": maximum, "items": items})
 
 
 def _members(
@@ -201,3 +211,99 @@ def simple_map(field: str, value: object) -> dict[str, str | int | bool]:
         if not isinstance(item, str | int | bool):
             raise InvalidInput(f"{field}.{name}", item, "text, a whole number or a boolean")
     return dict(value)
+
+
+_LABEL = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)")
+_DOMAIN_MAX = 253
+
+
+def dns_name(field: str, value: object) -> str:
+    """A host name: labels of letters, digits and hyphens; "" for none."""
+    text = "" if value is None else value
+    expected = "a host name such as web1, or an empty text"
+    if not isinstance(text, str) or len(text) > _DOMAIN_MAX:
+        raise InvalidInput(field, value, expected)
+    if text and not all(_LABEL.fullmatch(label) for label in text.removesuffix(".").split(".")):
+        raise InvalidInput(field, value, expected)
+    return text
+
+
+def dns_domain(field: str, value: object) -> str:
+    """A domain, which ends with a dot; "" for none."""
+    name = dns_name(field, value)
+    if name and not name.endswith("."):
+        raise InvalidInput(field, value, "a domain with a dot at its end, such as example.org.")
+    return name
+
+
+def ip_version(field: str, value: object) -> int:
+    """4 or 6, also as text."""
+    return int(choice("4", "6")(field, "" if isinstance(value, bool) else str(value)))
+
+
+PROFILE_MAX = 4096  # bytes of JSON (Neutron)
+
+
+def profile(field: str, value: object) -> dict[str, Any]:
+    """Any object: what else was told of a port's place. Null is an empty one."""
+    if value is None:
+        return {}
+    if not isinstance(value, dict) or len(json.dumps(value)) > PROFILE_MAX:
+        raise InvalidInput(field, value, f"an object of at most {PROFILE_MAX} bytes of JSON")
+    return value
+
+
+# ---- what the plain ones take, for the API's document
+
+_ADDRESS: schemas.Schema = {"type": "string", "examples": ["10.1.0.5"]}
+_CIDR: schemas.Schema = {"type": "string", "examples": ["10.1.0.0/24"]}
+_MAC: schemas.Schema = {"type": "string", "examples": ["fa:16:3e:00:00:01"]}
+_NAME_OF_ITEM: schemas.Schema = schemas.text_of(NAME_MAX)
+_ONE_LINE = {"pattern": "^[ -~]*$"}
+
+described(boolean, {"type": "boolean"})
+described(identifier, {"type": "string", "format": "uuid"})
+described(rules.address, _ADDRESS)
+described(rules.cidr, _CIDR)
+described(rules.mac, _MAC)
+described(allocation_pool, schemas.members(start=_ADDRESS, end=_ADDRESS))
+described(host_route, schemas.members(destination=_CIDR, nexthop=_ADDRESS))
+described(
+    address_pair, schemas.members(optional=("mac_address",), ip_address=_CIDR, mac_address=_MAC)
+)
+described(
+    dhcp_option,
+    schemas.members(
+        optional=("ip_version",),
+        opt_name=schemas.text_of(64, **_ONE_LINE),
+        opt_value={"type": ["string", "null"], "maxLength": NAME_MAX, **_ONE_LINE},
+        ip_version={"type": "integer", "enum": [4, 6]},
+    ),
+)
+described(
+    keypair,
+    schemas.members(
+        optional=("type",),
+        name=_NAME_OF_ITEM,
+        public_key=schemas.text_of(PUBLIC_KEY_MAX),
+        type={"type": "string", "enum": ["ssh", "x509"]},
+    ),
+)
+described(user_data, {"type": "string", "format": "byte", "maxLength": USER_DATA_MAX})
+described(
+    string_map,
+    {
+        "type": "object",
+        "maxProperties": METADATA_MAX,
+        "propertyNames": _NAME_OF_ITEM,
+        "additionalProperties": {"type": "string", "maxLength": NAME_MAX},
+    },
+)
+described(
+    simple_map,
+    {
+        "type": "object",
+        "maxProperties": METADATA_MAX,
+        "additionalProperties": {"type": ["string", "integer", "boolean"]},
+    },
+)

@@ -6,24 +6,19 @@ import structlog
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
-from a9fe.model.errors import A9feError, Conflict, InvalidInput, NotFound
+from a9fe.model.errors import Conflict, Forbidden, InvalidInput, NotFound
+from a9fe.server import faults
+from a9fe.server.bad_request import BadRequest
+from a9fe.server.credentials import IdentityUnavailable, Unauthorized
+from a9fe.server.resources import RevisionMismatch
 from a9fe.server.routers import InterfaceNotFound
+from a9fe.server.tags import TagNotFound
 from a9fe.store import StoreError
 
 log = structlog.get_logger()
 
 SHOWN_MAX = 200  # characters of a client's value in a message: enough to recognise it
 RETRY_AFTER = "5"
-
-
-class BadRequest(A9feError):
-    """A request that is not of the protocol's shape: `status` 400, 404, 405 or 413."""
-
-    def __init__(self, status: int, message: str, type: str = "HTTPBadRequest") -> None:
-        """`type` as in Neutron's error body."""
-        super().__init__(message)
-        self.status = status
-        self.type = type
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +39,30 @@ def problem_of(error: Exception) -> Problem:
             return Problem(400, "InvalidInput", _message(error))
         case NotFound():
             return Problem(404, _not_found_type(error.kind), _shortened(str(error)))
-        case InterfaceNotFound():
-            return Problem(404, "RouterInterfaceNotFound", str(error))
         case Conflict():
             return Problem(409, error.type, str(error))
         case StoreError():
-            return Problem(503, "ServiceUnavailable", "The database is not usable; try again")
+            return Problem(503, "ServiceUnavailable", error.advice)
         case _:
-            return Problem(500, "HTTPInternalServerError", "The server failed; its log says why")
+            return _plain(error)
+
+
+PLAIN: tuple[tuple[type[Exception], int, str], ...] = (
+    (InterfaceNotFound, 404, "RouterInterfaceNotFound"),
+    (TagNotFound, 404, "TagNotFound"),
+    (RevisionMismatch, 412, "RevisionNumberConstraintFailed"),
+    (Unauthorized, 401, "Unauthorized"),
+    (Forbidden, 403, "PolicyNotAuthorized"),
+    (IdentityUnavailable, 503, "ServiceUnavailable"),
+)
+"""Errors whose text is the message: status and type."""
+
+
+def _plain(error: Exception) -> Problem:
+    for cls, status, type in PLAIN:
+        if isinstance(error, cls):
+            return Problem(status, type, _shortened(str(error)))
+    return Problem(500, "HTTPInternalServerError", "The server failed; its log says why")
 
 
 def _message(error: InvalidInput) -> str:
@@ -69,11 +80,11 @@ def _not_found_type(kind: str) -> str:
     return "".join(word.capitalize() for word in kind.split("_")) + "NotFound"
 
 
-def answer(problem: Problem) -> JSONResponse:
-    """Neutron's error body."""
-    body = {"type": problem.type, "message": problem.message, "detail": ""}
+def answer(problem: Problem, path: str) -> JSONResponse:
+    """The error body of the API that the path is of."""
+    body = faults.body_of(path, problem.status, problem.type, problem.message)
     headers = {"Retry-After": RETRY_AFTER} if problem.status == 503 else None
-    return JSONResponse({"NeutronError": body}, status_code=problem.status, headers=headers)
+    return JSONResponse(body, status_code=problem.status, headers=headers)
 
 
 async def on_error(request: Request, error: Exception) -> JSONResponse:
@@ -81,10 +92,10 @@ async def on_error(request: Request, error: Exception) -> JSONResponse:
     problem = problem_of(error)
     if problem.status >= 500:
         log.error("request failed", path=request.url.path, reason=str(error))
-    return answer(problem)
+    return answer(problem, request.url.path)
 
 
 async def on_failure(request: Request, error: Exception) -> JSONResponse:
     """Starlette's handler of what should not happen; uvicorn logs the traceback."""
     log.error("request failed", path=request.url.path, method=request.method)
-    return answer(problem_of(error))
+    return answer(problem_of(error), request.url.path)

@@ -1,36 +1,40 @@
 """The change feed (design of the feed: ARCHITECTURE.md): a snapshot, `synced`, then changes.
 
 One JSON object a line: {"event": "snapshot" | "upsert" | "delete" | "synced" | "heartbeat",
-"revision", "kind", "object" | "id"}. Events only say what is dirty: an upsert has the object as
-it is when it is sent, which may be newer than its revision.
+"revision", "kind", "object" | "id"}. Each agent of a host gets its part (feed_parts). Events
+only say what is dirty: an upsert has the object as it is when it is sent, which may be newer than
+its revision.
 """
 
 import asyncio
+import contextlib
 import json
 from collections import deque
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Collection, Iterator
+from dataclasses import dataclass
 
 import structlog
 
 from a9fe.model import codec
-from a9fe.model.resources import KINDS
-from a9fe.store import Change, Session, Store
+from a9fe.model.resources import KIND_OF, Resource
+from a9fe.runtime import tasks
+from a9fe.server.feed_parts import Key, deliveries, snapshot
+from a9fe.store import Change, Store, StoreError
 
 log = structlog.get_logger()
 
 HEARTBEAT = 10.0  # seconds
 QUEUE_MAX = 10_000
-"""Lines that wait for a reader before it is cut off; it comes back and resumes. About 5 MB."""
+QUEUE_BYTES_MAX = 8 * 1024 * 1024
+"""Lines and bytes that wait for a reader before it is cut off; it comes back and resumes."""
+RETRY = tasks.Backoff(first=0.1, ceiling=5.0)
+"""Between tries to reach a database that went away."""
+RESUMED_MAX = 2_000
+"""Changes after which a snapshot of a host's part is less work than to judge them all."""
+SNAPSHOT_TIMEOUT = 120.0
+"""Seconds in which a reader must have taken its snapshot, which stands in memory till then."""
 CHUNK = 64 * 1024  # bytes of a snapshot written at once
 MEDIA_TYPE = "application/x-ndjson"
-
-KINDS_OF: dict[str, tuple[str, ...]] = {
-    "l3": ("network", "subnet", "port", "router", "binding"),
-    "dhcp": ("network", "subnet", "port", "binding"),
-    "metadata": ("network", "port", "router"),
-    "service": ("network", "subnet", "port", "instance"),
-}
-"""What each kind of agent follows, in the order in which a snapshot sends it."""
 
 
 def _line(event: str, revision: int, **more: object) -> bytes:
@@ -45,53 +49,87 @@ def line_of(change: Change) -> bytes:
     return _line("upsert", change.revision, kind=change.kind, object=document)
 
 
-def _snapshot(session: Session, kinds: tuple[str, ...], revision: int) -> Iterator[bytes]:
-    yield _line("snapshot", revision)
-    for kind in kinds:
-        for resource in session.find(KINDS[kind]):
-            change = Change(revision=revision, kind=kind, id=resource.id, resource=resource)
-            yield line_of(change)
-
-
-def beginning(
-    store: Store, kinds: tuple[str, ...], from_revision: int | None
-) -> tuple[int, list[bytes]]:
-    """The revision reached and the lines up to `synced`: changes if the log has them all."""
+def beginning(store: Store, key: Key, from_revision: int | None) -> tuple[int, list[bytes]]:
+    """The revision reached and the lines up to `synced`: changes if the log has them all, and
+    they are not more than a snapshot would be."""
     with store.read() as session:
         revision = session.revision()
         changes = None if from_revision is None else session.changes_since(from_revision)
-        if changes is None:
-            lines = list(_snapshot(session, kinds, revision))
+        if changes is None or len(changes) > RESUMED_MAX:
+            found = (
+                Change(revision=revision, kind=kind_of(r), id=r.id, resource=r)
+                for r in snapshot(session, key)
+            )
+            lines = [_line("snapshot", revision), *map(line_of, found)]
         else:
-            lines = [line_of(change) for change in changes if change.kind in kinds]
+            told = deliveries(session, changes, [key]).get(key, [])
+            lines = [line_of(change) for change in told]
     return revision, [*lines, _line("synced", revision)]
 
 
-class Stream:
-    """One reader: the lines that wait for it, at most QUEUE_MAX."""
+def kind_of(resource: Resource) -> str:
+    """The kind of a resource, as lines name it."""
+    return KIND_OF[type(resource)]
 
-    def __init__(self, name: str, kinds: tuple[str, ...], limit: int = QUEUE_MAX) -> None:
-        """`name` is for the log."""
-        self.name = name
-        self.kinds = kinds
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What streams are sent after some commits: lines by agent, up to a revision."""
+
+    revision: int
+    lines: dict[Key, list[tuple[int, bytes]]]
+
+
+def batch_after(store: Store, revision: int, keys: Collection[Key]) -> Batch | None:
+    """All that was written after `revision`; None: the log does not reach back that far."""
+    with store.read() as session:
+        changes = session.changes_since(revision)
+        if changes is None:
+            return None
+        told = deliveries(session, changes, keys) if keys else {}
+    made: dict[tuple[str, str, int, bool], bytes] = {}
+    lines: dict[Key, list[tuple[int, bytes]]] = {}
+    for key, for_key in told.items():
+        lines[key] = [(change.revision, _once(made, change)) for change in for_key]
+    return Batch(changes[-1].revision if changes else revision, lines)
+
+
+def _once(made: dict[tuple[str, str, int, bool], bytes], change: Change) -> bytes:
+    """The line of a change, made once for all who get it."""
+    name = (change.kind, change.id, change.revision, change.resource is None)
+    if name not in made:
+        made[name] = line_of(change)
+    return made[name]
+
+
+class Stream:
+    """One reader: the lines that wait for it, within bounds."""
+
+    def __init__(self, key: Key, limit: int = QUEUE_MAX) -> None:
+        """`key` says whose part it reads."""
+        self.key = key
+        self.name = f"{key[1]}@{key[0]}"
         self.closed = False
         self._limit = limit
+        self._bytes = 0
         self._lines: deque[tuple[int, bytes]] = deque()
         self._ready = asyncio.Event()
 
     def put(self, revision: int, line: bytes) -> None:
         """Add a line; a reader that is too far behind is cut off."""
-        if len(self._lines) >= self._limit:
+        if len(self._lines) >= self._limit or self._bytes >= QUEUE_BYTES_MAX:
             log.warning("feed reader cut off: too slow", reader=self.name)
             self.close()
         elif not self.closed:
             self._lines.append((revision, line))
+            self._bytes += len(line)
             self._ready.set()
 
     def close(self) -> None:
         """End the stream."""
         self.closed = True
         self._lines.clear()
+        self._bytes = 0
         self._ready.set()
 
     async def take(self, patience: float) -> list[tuple[int, bytes]]:
@@ -104,27 +142,32 @@ class Stream:
         self._ready.clear()
         taken = list(self._lines)
         self._lines.clear()
+        self._bytes = 0
         return taken
 
 
 class Hub:
     """Reads the log after each commit and gives its changes to the streams."""
 
-    def __init__(self, store: Store, heartbeat: float = HEARTBEAT) -> None:
-        """Nothing runs before `run`; `heartbeat` seconds."""
+    def __init__(
+        self, store: Store, heartbeat: float = HEARTBEAT, queue_max: int = QUEUE_MAX
+    ) -> None:
+        """Nothing runs before `run`; `heartbeat` seconds, `queue_max` lines of a stream."""
         self._heartbeat = heartbeat
+        self._queue_max = queue_max
         self.revision = 0
         self.streams: set[Stream] = set()
         self.store = store
         self._wake = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
+        self._lost = False
         store.on_commit(self._committed)
 
-    def _committed(self) -> None:
-        """Called by writing threads."""
+    def _committed(self, revision: int) -> None:
+        """Called by writing threads, and for commits of other servers."""
         loop = self._loop
-        if loop is not None and not loop.is_closed():
+        if revision > self.revision and loop is not None and not loop.is_closed():
             loop.call_soon_threadsafe(self._wake.set)
 
     async def run(self) -> None:
@@ -133,35 +176,75 @@ class Hub:
         if not self.revision:
             self.revision = await asyncio.to_thread(self._current)
         self._wake.set()
+        failures = 0
         while True:
-            await self._wake.wait()
-            self._wake.clear()
-            await self._publish()
+            await self._woken()
+            try:
+                await self._publish()
+            except StoreError as error:
+                failures += 1
+                await self._wait_for_database(error, failures)
+            else:
+                self._lost, failures = False, 0
+
+    async def _woken(self) -> None:
+        """After a commit, or a heartbeat's time, in case that its notice was lost."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._heartbeat):
+                await self._wake.wait()
+        self._wake.clear()
+
+    async def _wait_for_database(self, error: StoreError, failures: int) -> None:
+        """Streams stay, without heartbeats: their readers shall not believe to be up to date."""
+        self._lost = True
+        delay = tasks.jittered(RETRY, failures)
+        log.warning("feed stands still", reason=str(error), again_in=round(delay, 2))
+        self._wake.set()
+        await asyncio.sleep(delay)
+
+    async def hear(self) -> None:
+        """Be told of other servers' commits, for ever."""
+        failures = 0
+        while True:
+            began = asyncio.get_running_loop().time()
+            try:
+                await self.store.listen()
+            except StoreError as error:
+                lasted = asyncio.get_running_loop().time() - began
+                failures = 1 if lasted > RETRY.ceiling else failures + 1
+                delay = tasks.jittered(RETRY, failures)
+                log.warning("deaf to other servers", reason=str(error), again_in=round(delay, 2))
+                await asyncio.sleep(delay)
+            else:
+                return
 
     def _current(self) -> int:
         with self.store.read() as session:
             return session.revision()
 
-    def _changes(self) -> list[Change] | None:
-        with self.store.read() as session:
-            return session.changes_since(self.revision)
-
     async def _publish(self) -> None:
-        changes = await asyncio.to_thread(self._changes)
-        if changes is None:  # further behind than the log: all must begin again
-            self.revision = await asyncio.to_thread(self._current)
-            for stream in tuple(self.streams):
-                stream.close()
-            return
-        for change in changes:
-            self._give(change)
-            self.revision = change.revision
+        lines: dict[Key, list[tuple[int, bytes]]] = {}
+        upto: int | None = None
+        while upto is None or self._keys() - lines.keys():  # those too who came meanwhile
+            keys = self._keys() - lines.keys()
+            batch = await asyncio.to_thread(batch_after, self.store, self.revision, keys)
+            if batch is None:  # further behind than the log: all must begin again
+                self.revision = await asyncio.to_thread(self._current)
+                for stream in tuple(self.streams):
+                    stream.close()
+                return
+            upto = batch.revision if upto is None else upto
+            lines |= {key: batch.lines.get(key, []) for key in keys}
+        for stream in tuple(self.streams):
+            for revision, line in lines[stream.key]:
+                if revision <= upto:  # what is newer comes again
+                    stream.put(revision, line)
+            if stream.closed:
+                self.streams.discard(stream)
+        self.revision = upto
 
-    def _give(self, change: Change) -> None:
-        line = line_of(change)
-        for stream in self.streams:
-            if change.kind in stream.kinds:
-                stream.put(change.revision, line)
+    def _keys(self) -> set[Key]:
+        return {stream.key for stream in self.streams}
 
     def close(self) -> None:
         """End every stream, and those to come."""
@@ -170,24 +253,32 @@ class Hub:
             stream.close()
 
     async def follow(
-        self, name: str, kinds: tuple[str, ...], from_revision: int | None
-    ) -> AsyncIterator[bytes]:
+        self, host: str, agent: str, from_revision: int | None
+    ) -> AsyncGenerator[bytes, None]:
         """The lines of one reader, until it goes or is cut off."""
-        stream = Stream(name, kinds)
+        stream = Stream((host, agent), self._queue_max)
         if self._closed:
             return
         self.streams.add(stream)  # before the beginning is read, so that nothing is missed
         try:
-            reached, lines = await asyncio.to_thread(beginning, self.store, kinds, from_revision)
+            reached, lines = await asyncio.to_thread(
+                beginning, self.store, stream.key, from_revision
+            )
+            deadline = asyncio.get_running_loop().time() + SNAPSHOT_TIMEOUT
             for chunk in _chunks(lines):
                 yield chunk
+                if asyncio.get_running_loop().time() > deadline:
+                    log.warning("feed reader cut off: reads too slowly", reader=stream.name)
+                    return
             del lines
-            while not stream.closed:
+            while True:
                 taken = await stream.take(self._heartbeat)
+                if stream.closed:
+                    return
                 fresh = [line for revision, line in taken if revision > reached]
                 if fresh:
                     yield b"".join(fresh)
-                elif not taken and not stream.closed:
+                elif not (taken or self._lost):
                     yield _line("heartbeat", max(reached, self.revision))
         finally:
             self.streams.discard(stream)

@@ -2,10 +2,10 @@
 
 from dataclasses import replace
 
-from a9fe.model import rules_ports
-from a9fe.model.errors import InvalidInput
+from a9fe.model import policy, rules_ports
+from a9fe.model.errors import InvalidInput, NotFound
 from a9fe.model.resources import Instance, Network, Port
-from a9fe.server import ports
+from a9fe.server import access, ports
 from a9fe.server.attributes import Values
 from a9fe.server.call import Call, new_id
 from a9fe.server.requests import AddressRequest, NetworkCard
@@ -15,11 +15,12 @@ def create(call: Call, values: Values) -> Instance:
     """A new instance with a port for each network asked for."""
     cards = _cards(values)
     host = values.pop("host", call.settings.host)
+    groups = values.pop("security_groups", None)
     values.setdefault("project_id", call.project_id)
     values.setdefault("availability_zone", call.settings.default_availability_zone)
     number = call.session.next_number("instance")
     instance = call.session.insert(Instance(id=new_id(), number=number, **values))
-    made = [_plug(call, instance, card, host) for card in cards]
+    made = [_plug(call, instance, card, host, groups) for card in cards]
     call.session.mark_made(instance.id, [port_id for port_id in made if port_id])
     return instance
 
@@ -34,11 +35,21 @@ def _cards(values: Values) -> list[NetworkCard]:
     return cards
 
 
-def _plug(call: Call, instance: Instance, card: NetworkCard, host: str) -> str:
-    """Give the instance a port; its id if it was made, "" if it was there."""
+def _plug(
+    call: Call,
+    instance: Instance,
+    card: NetworkCard,
+    host: str,
+    groups: tuple[str, ...] | None,
+) -> str:
+    """Give the instance a port; its id if it was made, "" if it was there.
+
+    `groups` are the security groups of a port that is made; None: the default.
+    """
     owner = f"compute:{instance.availability_zone}"
     if card.port_id:
-        port = call.session.require(Port, card.port_id)
+        port = access.require(call, Port, card.port_id)
+        access.check_change(call, port)
         rules_ports.check_port_free(port)
         plugged = replace(port, device_id=instance.id, device_owner=owner, host=host)
         ports.rebind(call, port, plugged)
@@ -53,22 +64,31 @@ def _plug(call: Call, instance: Instance, card: NetworkCard, host: str) -> str:
         device_owner=owner,
         host=host,
         port_security_enabled=network.port_security_enabled,
+        security_groups=groups or (),
     )
     wanted = (AddressRequest(ip_address=card.fixed_ip),) if card.fixed_ip else None
     return ports.make(call, port, wanted).id
 
 
 def _network(call: Call, id_or_name: str) -> Network:
-    found = call.session.get(Network, id_or_name)
-    named = [found] if found else call.session.find(Network, name=id_or_name)
+    """The network meant, which the caller may have ports on."""
+    scope = access.scope(call, "network")
+    named = call.session.find(Network, id=id_or_name, **scope)
+    named = named or call.session.find(Network, name=id_or_name, **scope)
     if len(named) > 1:
         expected = "an id, since several networks have that name"
         raise InvalidInput("network", id_or_name, expected)
-    return named[0] if named else call.session.require(Network, id_or_name)
+    if not named:
+        raise NotFound("network", id_or_name)
+    policy.check_on_network(call.caller, "port", (), named[0], create=True)
+    return named[0]
 
 
 def update(call: Call, old: Instance, values: Values) -> Instance:
-    """Change an instance."""
+    """Change an instance. A new name of its flavor or image stands for no record."""
+    for name in ("flavor", "image"):
+        if values.get(name, getattr(old, name)) != getattr(old, name):
+            values[f"{name}_id"] = ""
     return call.session.update(replace(old, **values))
 
 

@@ -1,102 +1,204 @@
-"""Lists: filters, the choice of fields, limit and marker, from the query of a request."""
+"""Lists: filters, order, page and the choice of fields, from the query of a request."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
+from urllib.parse import urlencode
 
+from a9fe.model import rules
 from a9fe.model.errors import InvalidInput
-from a9fe.server.attributes import AttributeTable
+from a9fe.server import converters as to
+from a9fe.server.attributes import Attribute, AttributeTable, Extra
+from a9fe.store import NOTHING, Filter, Page
+from a9fe.store.pages import How, Value
 
-IGNORED = frozenset(
-    {
-        "fields",
-        "limit",
-        "marker",
-        "page_reverse",
-        "sort_key",
-        "sort_dir",
-        "not-tags",
-        "not-tags-any",
-    }
-)
-"""Not filters, or filters that everything passes, as nothing has tags."""
-FIXED_IP_KEYS = ("ip_address", "subnet_id")
-_BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
+PAGING = frozenset({"fields", "limit", "marker", "page_reverse", "sort_key", "sort_dir"})
+TAG_FILTERS: dict[str, How] = {
+    "tags": "all",
+    "tags-any": "any",
+    "not-tags": "not-all",
+    "not-tags-any": "not-any",
+}
+FIXED_IP_KEYS: dict[str, tuple[str, How]] = {
+    "ip_address": ("ip_address", "exact"),
+    "ip_address_substr": ("ip_address", "contains"),
+    "subnet_id": ("subnet_id", "exact"),
+}
+INTEGER_MAX = 2**31 - 1  # of the integers that the API has
+LIMIT_DIGITS = 18
+SORT_KEYS_MAX = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Query:
-    """A list's query: `where` for the database, `others` to compare with what is shown."""
+    """A list's query; `limited`: the client or the server asked for pages."""
 
-    where: dict[str, list[str]]
-    others: dict[str, list[str]]
+    page: Page
     fields: frozenset[str]
-    limit: int
-    marker: str
+    limited: bool
 
 
-def read_query(table: AttributeTable, given: Mapping[str, list[str]]) -> Query:
-    """The query of a list. Raises InvalidInput for a filter that no attribute has."""
-    where: dict[str, list[str]] = {}
-    others: dict[str, list[str]] = {}
-    for name, values in given.items():
-        attribute = table.find("project_id" if name == "tenant_id" else name)
-        if table.kind == "port" and name == "fixed_ips":
-            where.update(_fixed_ips(values))
-        elif attribute is not None and attribute.text:
-            where[attribute.field] = values
-        elif attribute is not None or name == "tags-any":
-            others[name] = values
-        elif name not in IGNORED:
-            raise InvalidInput(name, values[0], f"a filter by an attribute of a {table.kind}")
-    return Query(
-        where=where,
-        others=others,
-        fields=_fields(given),
-        limit=_limit(given.get("limit", ["0"])[-1]),
+Given = Mapping[str, list[str]]
+
+
+def read_query(table: AttributeTable, given: Given, extra: Extra, limit_max: int) -> Query:
+    """The query of a list, at most `limit_max` on a page (0: any). Raises InvalidInput."""
+    limit = _limit(given, limit_max)
+    filters = [
+        f for name in given if name not in PAGING for f in _filters(table, name, given, extra)
+    ]
+    page = Page(
+        filters=tuple(filters),
+        order=_order(table, given),
         marker=given.get("marker", [""])[-1],
+        limit=limit,
+        backwards=_reverse(given),
     )
+    return Query(page=page, fields=fields_of(given), limited=limit > 0)
 
 
-def _fields(given: Mapping[str, list[str]]) -> frozenset[str]:
+def fields_of(given: Given) -> frozenset[str]:
     """fields=a&fields=b, and fields=a,b as some clients write it."""
     return frozenset(n for text in given.get("fields", []) for n in text.split(",") if n)
 
 
-def _limit(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or len(text) > 9:
-        raise InvalidInput("limit", text, "a whole number")
-    return int(text)
+def _limit(given: Given, limit_max: int) -> int:
+    text = given.get("limit", ["0"])[-1]
+    if not text.isascii() or not text.isdigit() or len(text) > LIMIT_DIGITS:
+        raise InvalidInput("limit", text, "a whole number, 0 or more")
+    asked = min(int(text), INTEGER_MAX)
+    return min(asked, limit_max) if asked and limit_max > 0 else asked or max(limit_max, 0)
 
 
-def _fixed_ips(values: list[str]) -> dict[str, list[str]]:
+def _reverse(given: Given) -> bool:
+    backwards: bool = to.boolean("page_reverse", given.get("page_reverse", ["false"])[-1])
+    return backwards
+
+
+def _order(table: AttributeTable, given: Given) -> tuple[tuple[str, bool], ...]:
+    keys, directions = given.get("sort_key", []), given.get("sort_dir", [])
+    if len(directions) > len(keys) or len(keys) > SORT_KEYS_MAX:
+        expected = f"a sort_dir for each sort_key, of which {SORT_KEYS_MAX} are allowed"
+        raise InvalidInput("sort_dir", ", ".join(directions), expected)
+    directions = [*directions, *(["asc"] * (len(keys) - len(directions)))]
+    return tuple(_ordered_by(table, *pair) for pair in zip(keys, directions, strict=True))
+
+
+def _ordered_by(table: AttributeTable, key: str, direction: str) -> tuple[str, bool]:
+    attribute = table.find(_real(key))
+    if attribute is None or not attribute.sortable:
+        names = ", ".join(a.name for a in table.attributes if a.sortable)
+        raise InvalidInput("sort_key", key, f"one of {names}")
+    descends: bool = to.choice("asc", "desc")("sort_dir", direction.lower()) == "desc"
+    return attribute.field, descends
+
+
+def _real(name: str) -> str:
+    return "project_id" if name == "tenant_id" else name
+
+
+def _filters(table: AttributeTable, name: str, given: Given, extra: Extra) -> tuple[Filter, ...]:
+    values = [value for value in given[name] if "\0" not in value]
+    if table.tagged and name in TAG_FILTERS:
+        wanted = tuple(tag for text in values for tag in text.split(","))
+        return (Filter(field="tags", values=wanted, how=TAG_FILTERS[name]),)
+    if table.kind == "port" and name == "fixed_ips":
+        return _fixed_ips(values)
+    attribute = table.find(_real(name))
+    if attribute is not None and attribute.conditions is not None:
+        return attribute.conditions(values, extra)
+    if attribute is None or not attribute.filter:
+        raise InvalidInput(name, given[name][0], f"a filter by an attribute of a {table.kind}")
+    return _conditions(attribute, values)
+
+
+def _conditions(attribute: Attribute, values: list[str]) -> tuple[Filter, ...]:
+    match attribute.filter:
+        case "constant":
+            return () if _is_constant(attribute.default, values) else (NOTHING,)
+        case "boolean":
+            found: tuple[Value, ...] = tuple(to.boolean(attribute.name, v) for v in values)
+        case "integer":
+            found = tuple(n for v in values if (n := _integer(attribute.name, v)) is not None)
+        case "address":
+            found = tuple(_canonical(rules.address, v) for v in values)
+        case "mac":
+            found = tuple(_canonical(rules.mac, v) for v in values)
+        case "nocase":
+            return (Filter(field=attribute.field, values=tuple(values), how="nocase"),)
+        case _:
+            found = tuple(values)
+    return (Filter(field=attribute.field, values=found),)
+
+
+def _is_constant(constant: object, values: list[str]) -> bool:
+    if constant is None:
+        return any(text in {"", "None", "null"} for text in values)
+    if isinstance(constant, bool):
+        return any(to.boolean("filter", text) is constant for text in values)
+    return isinstance(constant, str) and any(t.lower() == constant.lower() for t in values)
+
+
+def _integer(name: str, text: str) -> int | None:
+    """None: more than anything that is stored."""
+    digits = text.removeprefix("-")
+    if not digits.isascii() or not digits.isdigit():
+        raise InvalidInput(name, text, "a whole number")
+    return int(text) if len(digits) <= LIMIT_DIGITS and int(digits) <= INTEGER_MAX else None
+
+
+def _canonical(read: Any, text: str) -> Value:  # noqa: ANN401 - of model.rules
+    """As stored; None, like an absent value, for "" and "None"; a text that is none as it is."""
+    if text in {"", "None"}:
+        return None
+    try:
+        found: str = read("filter", text)
+    except InvalidInput:
+        return text
+    return found
+
+
+def _fixed_ips(values: list[str]) -> tuple[Filter, ...]:
     found: dict[str, list[str]] = {}
     for text in values:
         key, _, value = text.partition("=")
         if key not in FIXED_IP_KEYS:
-            raise InvalidInput("fixed_ips", text, "ip_address=<address> or subnet_id=<id>")
+            expected = "ip_address=<address>, ip_address_substr=<part> or subnet_id=<id>"
+            raise InvalidInput("fixed_ips", text, expected)
         found.setdefault(key, []).append(value)
+    return tuple(_fixed_ip(key, wanted) for key, wanted in found.items())
+
+
+def _fixed_ip(key: str, wanted: list[str]) -> Filter:
+    field, how = FIXED_IP_KEYS[key]
+    exact = key == "ip_address"
+    values = tuple(_canonical(rules.address, v) if exact else v for v in wanted)
+    return Filter(field=field, values=values, how=how)
+
+
+def links(query: Query, given: Given, url: str, ids: list[str]) -> list[dict[str, str]]:
+    """The pages before and behind, as Neutron gives them for a list that has a limit."""
+    full = len(ids) >= query.page.limit
+    backwards = query.page.backwards
+    found = []
+    if ids and (full or backwards):
+        found.append({"rel": "next", "href": _link(given, url, ids[-1], reverse=False)})
+    if ids and (full or not backwards) and (query.page.marker or backwards):
+        found.append({"rel": "previous", "href": _link(given, url, ids[0], reverse=True)})
     return found
 
 
-def matches(query: Query, shown: Mapping[str, Any]) -> bool:
-    """Whether an answer has, for every other filter, one of its values."""
-    return all(_equals_any(shown.get(n, []), values) for n, values in query.others.items())
+def _link(given: Given, url: str, marker: str, *, reverse: bool) -> str:
+    query = {
+        name: values for name, values in given.items() if name not in {"marker", "page_reverse"}
+    }
+    query["marker"] = [marker]
+    if reverse:
+        query["page_reverse"] = ["True"]
+    return f"{url}?{urlencode(query, doseq=True)}"
 
 
-def _equals_any(value: object, wanted: list[str]) -> bool:
-    if isinstance(value, bool):
-        return any(_BOOLEANS.get(text.lower()) is value for text in wanted)
-    if value is None:
-        return any(text in {"", "None", "null"} for text in wanted)
-    if isinstance(value, list):
-        return any(text in value for text in wanted)
-    return str(value) in wanted
-
-
-def page(query: Query, items: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The items after the marker, at most `limit` of them (0: all)."""
-    if query.marker:
-        at = next((i for i, item in enumerate(items) if item.get("id") == query.marker), None)
-        items = items[at + 1 :] if at is not None else []
-    return items[: query.limit] if query.limit else items
+def scoped(query: Query, scope: Mapping[str, str]) -> Query:
+    """The query, limited by what exists for the caller (access.scope)."""
+    more = tuple(Filter(field=field, values=(value,)) for field, value in scope.items())
+    return replace(query, page=replace(query.page, filters=(*query.page.filters, *more)))

@@ -13,10 +13,19 @@ import uvicorn
 
 from a9fe.linux import privileges
 from a9fe.model.errors import A9feError
-from a9fe.runtime import tasks
+from a9fe.model.exposure import check_exposure
+from a9fe.model.tokens import Token
+from a9fe.runtime import local_tokens, tasks
 from a9fe.runtime.clock import Clock, SystemClock
 from a9fe.server.app import application
 from a9fe.server.call import Settings
+from a9fe.server.credentials import (
+    TOKEN,
+    Authenticator,
+    Everyone,
+    OwnTokens,
+)
+from a9fe.server.failover import Failover
 from a9fe.server.feed import Hub
 from a9fe.store import Store
 
@@ -47,13 +56,22 @@ class ServerSettings(Settings, Protocol):
     def server_user(self) -> str:
         """The user to become."""
 
+    @property
+    def state_path(self) -> str:
+        """Where the tokens of this machine are."""
+
+    @property
+    def auth_strategy(self) -> str:
+        """How callers are known: none, token or keystone."""
+
 
 class Server(uvicorn.Server):
     """uvicorn whose signals are ours, and which ends the feeds when it ends."""
 
-    def __init__(self, config: uvicorn.Config, hub: Hub) -> None:
+    def __init__(self, config: uvicorn.Config, hub: Hub, failover: Failover) -> None:
         super().__init__(config)
         self.hub = hub
+        self.failover = failover
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -70,13 +88,29 @@ def run(config: ServerSettings) -> None:
     """Serve until SIGTERM or SIGINT. Raises A9feError for what stops it from starting."""
     os.umask(UMASK)
     clock = SystemClock()
+    check_exposure(config.auth_strategy, config.bind_host)
     store = Store(config.database_connection, clock.now)
     listener = listen(config.bind_host, config.bind_port)
-    server = prepare(config, store, clock)
+    server = prepare(config, store, clock, authenticator_of(config, store))
+    known = local_tokens.kept(config.state_path, config.host)
     privileges.drop(config.server_user)
     store.migrate()
+    keep_tokens(store, config.host, known)
     tasks.run(lambda: serve(server, listener))
     store.close()
+
+
+def authenticator_of(config: ServerSettings, store: Store) -> Authenticator:
+    """The way of knowing callers that auth_strategy names."""
+    if config.auth_strategy == TOKEN:
+        return OwnTokens(store)
+    return Everyone()
+
+
+def keep_tokens(store: Store, host: str, known: list[Token]) -> None:
+    """Know the tokens of this machine, and no former ones."""
+    description = local_tokens.description(host)
+    store.transact(lambda session: session.tokens.replace(description, known))
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -94,11 +128,17 @@ def listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def prepare(settings: Settings, store: Store, clock: Clock) -> Server:
+def prepare(
+    settings: Settings,
+    store: Store,
+    clock: Clock,
+    authenticator: Authenticator | None = None,
+    hub: Hub | None = None,
+) -> Server:
     """The server over a store; every module is loaded, as our user may not read their files."""
-    hub = Hub(store)
+    hub = hub or Hub(store)
     config = uvicorn.Config(
-        application(store, settings, clock, hub),
+        application(store, settings, clock, hub, authenticator),
         log_config=None,
         access_log=False,
         lifespan="off",
@@ -108,13 +148,15 @@ def prepare(settings: Settings, store: Store, clock: Clock) -> Server:
     config.load()
     for name in LOADED_LATE:
         importlib.import_module(name)
-    return Server(config, hub)
+    return Server(config, hub, Failover(store, settings, clock))
 
 
 async def serve(server: Server, listener: socket.socket) -> None:
     """Serve on a listening socket, and publish the feed, until cancelled."""
     hub = server.hub
     publishing = tasks.spawn(tasks.supervise("feed", hub.run), "feed")
+    hearing = tasks.spawn(tasks.supervise("notices", hub.hear), "notices")
+    moving = tasks.spawn(tasks.supervise("failover", server.failover.run), "failover")
     serving = asyncio.ensure_future(server.serve(sockets=[listener]))
     host, port = listener.getsockname()[:2]
     log.info("ready", url=f"http://{host}:{port}", database=hub.store.shown)
@@ -124,3 +166,5 @@ async def serve(server: Server, listener: socket.socket) -> None:
         server.should_exit = True
         await serving
         publishing.cancel()
+        hearing.cancel()
+        moving.cancel()

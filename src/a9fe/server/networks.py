@@ -14,15 +14,47 @@ from a9fe.server.scheduling import DHCP, bindings_of, follow_subnets, schedule_n
 def create(call: Call, values: Values) -> Network:
     """A new network."""
     values.setdefault("project_id", call.project_id)
-    values["mtu"] = values.get("mtu") or call.settings.global_physnet_mtu
+    values["mtu"] = values.get("mtu") or _default_mtu(call, values["network_type"])
+    check_provider(values)
     return call.session.insert(Network(id=new_id(), **values))
 
 
 def update(call: Call, old: Network, values: Values) -> Network:
     """Change a network."""
     if values.get("mtu") == 0:
-        values["mtu"] = call.settings.global_physnet_mtu
-    return call.session.update(replace(old, **values))
+        values["mtu"] = _default_mtu(call, old.network_type)
+    network = call.session.update(replace(old, **values))
+    if network.admin_state_up and not old.admin_state_up:
+        schedule_network(call, network.id)
+    return network
+
+
+OVERHEAD = {"vxlan": 50, "gre": 42, "geneve": 58}
+"""Bytes that a tunnel takes from the MTU of what carries it (Neutron's)."""
+
+
+def _default_mtu(call: Call, network_type: str) -> int:
+    return call.settings.global_physnet_mtu - OVERHEAD.get(network_type, 0)
+
+
+SEGMENTS = {"vlan": (1, 4094), "vxlan": (1, 2**24 - 1), "gre": (1, 2**31 - 1)}
+SEGMENTS["geneve"] = SEGMENTS["vxlan"]
+
+
+def check_provider(values: Values) -> None:
+    """What provider:* attributes need each other. Raises InvalidInput."""
+    kind, place = values["network_type"], values["physical_network"]
+    number = values["segmentation_id"]
+    if place is None and kind in {"flat", "vlan"}:
+        expected = f"a name, which a {kind} network needs"
+        raise InvalidInput("provider:physical_network", place, expected)
+    if place is not None and kind not in {"flat", "vlan"}:
+        raise InvalidInput("provider:physical_network", place, f"none for a {kind} network")
+    if number is not None:
+        low, high = SEGMENTS.get(kind, (0, -1))
+        if not low <= number <= high:
+            expected = f"from {low} to {high}" if high > 0 else f"none for a {kind} network"
+            raise InvalidInput("provider:segmentation_id", number, expected)
 
 
 def delete(call: Call, network: Network) -> None:

@@ -1,6 +1,6 @@
 """Handlers of Neutron's API: resources, router interfaces, schedulers, extensions, versions."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -8,11 +8,13 @@ from starlette.routing import Route
 
 from a9fe.model.errors import InvalidInput, NotFound
 from a9fe.model.resources import Agent, Binding, Network, Router
-from a9fe.server import body, extensions, resources, routers, scheduling
+from a9fe.model.rules_scheduling import DHCP_AGENT, L3_AGENT
+from a9fe.server import body, extensions, quotas, resources, routers, scheduling, tags
 from a9fe.server import converters as to
 from a9fe.server.api import api_of, query_of
 from a9fe.server.call import Call
-from a9fe.server.resources import ALL, COLLECTIONS, Collection, Json, shown
+from a9fe.server.listing import fields_of
+from a9fe.server.resources import ALL, COLLECTIONS, OURS, Collection, Json, shown
 from a9fe.server.tables import AGENT, NETWORK, ROUTER
 
 BASE = "/v2.0"
@@ -29,8 +31,9 @@ async def versions(request: Request) -> Response:
 async def resource_list(request: Request) -> Response:
     """GET /v2.0: the resources there are."""
     root = str(request.base_url).rstrip("/")
-    names = [n for n in COLLECTIONS if n != "instances"]
-    links = {n: [{"href": f"{root}{BASE}/{n}", "rel": "self"}] for n in names}
+    names = [n for n in COLLECTIONS if n not in OURS]
+    path = {n: COLLECTIONS[n].table.path for n in names}
+    links = {n: [{"href": f"{root}{BASE}/{path[n]}", "rel": "self"}] for n in names}
     return JSONResponse(
         {
             "resources": [
@@ -42,15 +45,41 @@ async def resource_list(request: Request) -> Response:
 
 def collection_routes(base: str, collection: Collection) -> list[Route]:
     """List, create, show, update and delete of one kind."""
-    plural, kind = collection.table.plural, collection.table.kind
+    many = f"{base}/{collection.table.path}"
+    single = f"{many}/{{id}}"
+    routes = [
+        Route(many, _list_handler(collection), methods=["GET"]),
+        Route(single, _show_handler(collection), methods=["GET"]),
+        Route(single, _update_handler(collection), methods=["PUT"]),
+        Route(single, _delete_handler(collection), methods=["DELETE"]),
+    ]
+    if collection.create is not None:
+        routes.append(Route(many, _create_handler(collection), methods=["POST"]))
+    return routes
+
+
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+def _list_handler(collection: Collection) -> Handler:
+    plural = collection.table.plural
 
     async def listed(request: Request) -> Response:
-        query = query_of(request)
+        query, url = query_of(request), str(request.url.replace(query=""))
+        if collection.prepare is not None:
+            await api_of(request).write(request, collection.prepare)
         found = await api_of(request).read(
-            request, lambda call: resources.list_all(call, collection, query)
+            request, lambda call: resources.list_all(call, collection, query, url)
         )
-        return JSONResponse({plural: found})
+        answer: dict[str, object] = {plural: found.items}
+        if found.links:
+            answer[f"{plural}_links"] = found.links
+        return JSONResponse(answer)
 
+    return listed
+
+
+def _create_handler(collection: Collection) -> Handler:
     async def created(request: Request) -> Response:
         document = await body.read(request)
         made = await api_of(request).write(
@@ -58,6 +87,10 @@ def collection_routes(base: str, collection: Collection) -> list[Route]:
         )
         return JSONResponse(made, status_code=201)
 
+    return created
+
+
+def _show_handler(collection: Collection) -> Handler:
     async def one(request: Request) -> Response:
         id, fields = request.path_params["id"], _fields(request)
 
@@ -65,35 +98,50 @@ def collection_routes(base: str, collection: Collection) -> list[Route]:
             found = resources.require(call, collection, id)
             return shown(call, [found], collection.table, fields)[0]
 
+        kind = collection.table.kind
         return JSONResponse({kind: await api_of(request).read(request, work)})
 
+    return one
+
+
+def _update_handler(collection: Collection) -> Handler:
+    kind = collection.table.kind
+
     async def updated(request: Request) -> Response:
-        id = request.path_params["id"]
+        id, constraint = request.path_params["id"], _constraint(request)
         document = body.member(await body.read(request), kind)
         changed = await api_of(request).write(
-            request, lambda call: resources.update(call, collection, id, document)
+            request, lambda call: resources.update(call, collection, id, document, constraint)
         )
         return JSONResponse({kind: changed})
 
+    return updated
+
+
+def _delete_handler(collection: Collection) -> Handler:
     async def deleted(request: Request) -> Response:
-        id = request.path_params["id"]
-        await api_of(request).write(request, lambda call: resources.delete(call, collection, id))
+        id, constraint = request.path_params["id"], _constraint(request)
+        await api_of(request).write(
+            request, lambda call: resources.delete(call, collection, id, constraint)
+        )
         return Response(status_code=204)
 
-    many, single = f"{base}/{plural}", f"{base}/{plural}/{{id}}"
-    routes = [
-        Route(many, listed, methods=["GET"]),
-        Route(single, one, methods=["GET"]),
-        Route(single, updated, methods=["PUT"]),
-        Route(single, deleted, methods=["DELETE"]),
-    ]
-    if collection.create is not None:
-        routes.append(Route(many, created, methods=["POST"]))
-    return routes
+    return deleted
 
 
 def _fields(request: Request) -> frozenset[str]:
-    return frozenset(request.query_params.getlist("fields"))
+    return fields_of(query_of(request))
+
+
+def _constraint(request: Request) -> int | None:
+    """The revision that a change is for: If-Match: revision_number=5."""
+    text = request.headers.get("if-match")
+    if text is None:
+        return None
+    name, _, number = text.partition("=")
+    if name.strip() != "revision_number" or not number.isascii() or not number.isdigit():
+        raise InvalidInput("If-Match", text, "revision_number=<number>")
+    return int(number[:18])
 
 
 def _create(call: Call, collection: Collection, document: object) -> Json:
@@ -235,6 +283,27 @@ async def show_extension(request: Request) -> Response:
     return JSONResponse({"extension": extensions.shown(alias)})
 
 
+async def availability_zones(request: Request) -> Response:
+    """GET /availability_zones: those of the agents, by what they serve."""
+
+    def work(call: Call) -> list[Json]:
+        found: dict[tuple[str, str], bool] = {}
+        for agent in call.session.find(Agent):
+            served = AGENT_SERVES.get(agent.agent_type)
+            if served is not None:
+                key = (agent.availability_zone, served)
+                found[key] = found.get(key, False) or agent.admin_state_up
+        return [
+            {"name": name, "resource": served, "state": "available" if up else "unavailable"}
+            for (name, served), up in sorted(found.items())
+        ]
+
+    return JSONResponse({"availability_zones": await api_of(request).read(request, work)})
+
+
+AGENT_SERVES = {DHCP_AGENT: "network", L3_AGENT: "router"}
+
+
 def routes() -> list[Route]:
     """All of Neutron's paths."""
     agent = f"{BASE}/agents/{{id}}"
@@ -244,6 +313,8 @@ def routes() -> list[Route]:
         Route(f"{BASE}/", resource_list, methods=["GET"]),
         Route(f"{BASE}/extensions", list_extensions, methods=["GET"]),
         Route(f"{BASE}/extensions/{{alias}}", show_extension, methods=["GET"]),
+        Route(f"{BASE}/availability_zones", availability_zones, methods=["GET"]),
+        *quotas.routes(),
         Route(f"{agent}/dhcp-networks", networks_of_agent, methods=["GET"]),
         Route(f"{agent}/dhcp-networks", add_network, methods=["POST"]),
         Route(f"{agent}/dhcp-networks/{{network_id}}", remove_network, methods=["DELETE"]),
@@ -256,6 +327,8 @@ def routes() -> list[Route]:
         _interface(routers.remove_interface, "remove_router_interface"),
     ]
     for name, collection in COLLECTIONS.items():
-        if name != "instances":
+        if name not in OURS:
             found += collection_routes(BASE, collection)
+        if collection.table.tagged:
+            found += tags.routes(BASE, collection)
     return found

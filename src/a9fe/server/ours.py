@@ -1,6 +1,7 @@
 """Handlers of our own API below /a9fe/v1: instances, agents' reports, the feed, status."""
 
 import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
 
 import structlog
 from starlette.requests import Request
@@ -9,13 +10,14 @@ from starlette.routing import Route
 from starlette.types import Message, Receive, Scope, Send
 
 from a9fe.model.errors import InvalidInput
+from a9fe.model.policy import check_host
 from a9fe.model.resources import KINDS
 from a9fe.runtime import metrics
-from a9fe.server import agents, body, feed
-from a9fe.server.api import api_of
+from a9fe.server import agents, body, feed, feed_parts
+from a9fe.server.api import api_of, caller_of
 from a9fe.server.call import Call
 from a9fe.server.neutron import collection_routes
-from a9fe.server.resources import COLLECTIONS
+from a9fe.server.resources import COLLECTIONS, OURS
 
 log = structlog.get_logger()
 
@@ -28,6 +30,8 @@ REVISION_DIGITS = 18  # of a signed 64-bit number
 async def report(request: Request) -> Response:
     """POST /a9fe/v1/agents/report."""
     document = await body.read(request)
+    if isinstance(document, dict):
+        check_host(caller_of(request), document.get("host"))
     agent = await api_of(request).write(request, lambda call: agents.report(call, document))
     return JSONResponse({"agent_id": agent.id})
 
@@ -52,6 +56,17 @@ async def metrics_page(_request: Request) -> Response:
 class _Patient(StreamingResponse):
     """A stream whose reader must read: one that does not for SEND_TIMEOUT is cut off."""
 
+    def __init__(self, first: bytes, lines: AsyncGenerator[bytes, None]) -> None:
+        """`first` was read from `lines` before."""
+
+        async def whole() -> AsyncIterator[bytes]:
+            yield first
+            async for chunk in lines:
+                yield chunk
+
+        super().__init__(whole(), media_type=feed.MEDIA_TYPE)
+        self._lines = lines
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def timed(message: Message) -> None:
             async with asyncio.timeout(SEND_TIMEOUT):
@@ -61,6 +76,8 @@ class _Patient(StreamingResponse):
             await super().__call__(scope, receive, timed)
         except TimeoutError:
             log.warning("feed reader cut off: does not read", client=str(scope.get("client")))
+        finally:
+            await self._lines.aclose()
 
 
 async def follow(request: Request) -> Response:
@@ -69,11 +86,13 @@ async def follow(request: Request) -> Response:
     host, agent = query.get("host", ""), query.get("agent", "")
     if not host:
         raise InvalidInput("host", host, "the name of the agent's host")
-    if agent not in feed.KINDS_OF:
-        raise InvalidInput("agent", agent, "one of " + ", ".join(feed.KINDS_OF))
-    kinds, since = feed.KINDS_OF[agent], _revision(query.get("from"))
-    lines = api_of(request).hub.follow(f"{agent}@{host}", kinds, since)
-    return _Patient(lines, media_type=feed.MEDIA_TYPE)
+    if agent not in feed_parts.KINDS_OF:
+        raise InvalidInput("agent", agent, "one of " + ", ".join(feed_parts.KINDS_OF))
+    check_host(caller_of(request), host)
+    since = _revision(query.get("from"))
+    lines = api_of(request).hub.follow(host, agent, since)
+    first = await anext(lines, b"")  # a database that is away is a status, not a broken answer
+    return _Patient(first, lines)
 
 
 def _revision(text: str | None) -> int | None:
@@ -91,5 +110,5 @@ def routes() -> list[Route]:
         Route(f"{BASE}/feed", follow, methods=["GET"]),
         Route(f"{BASE}/status", status, methods=["GET"]),
         Route("/metrics", metrics_page, methods=["GET"]),
-        *collection_routes(BASE, COLLECTIONS["instances"]),
+        *(route for name in OURS for route in collection_routes(BASE, COLLECTIONS[name])),
     ]

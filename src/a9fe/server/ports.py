@@ -3,20 +3,21 @@
 from dataclasses import replace
 
 from a9fe.model import rules_ports
-from a9fe.model.errors import Conflict, InvalidInput, NotFound
+from a9fe.model.errors import Conflict, InvalidInput
 from a9fe.model.resources import DhcpOption, FixedIp, Network, Port
 from a9fe.server.addressing import Holder, assign
 from a9fe.server.attributes import Values
 from a9fe.server.call import Call, new_id
 from a9fe.server.requests import AddressRequest
+from a9fe.server.security_groups import checked, groups_for
 
 
 def create(call: Call, values: Values) -> Port:
     """A new port on a network."""
     network = call.session.require(Network, values["network_id"])
-    _refuse_groups(values)
     values.setdefault("port_security_enabled", network.port_security_enabled)
     values.setdefault("project_id", call.project_id)
+    values["security_groups"] = _groups(call, values)
     values["extra_dhcp_opts"] = _options((), values["extra_dhcp_opts"])
     values["host"] = values["host"] or ""
     values["mac_address"] = _mac(call, network.id, values.get("mac_address"))
@@ -36,12 +37,17 @@ def make(call: Call, port: Port, wanted: tuple[AddressRequest, ...] | None) -> P
         network_id=port.network_id, mac_address=mac_address, device_owner=port.device_owner
     )
     fixed_ips = assign(call, holder, wanted)
-    return call.session.insert(replace(port, mac_address=mac_address, fixed_ips=fixed_ips))
+    made = replace(port, mac_address=mac_address, fixed_ips=fixed_ips)
+    if port.port_security_enabled and not port.security_groups:
+        groups = groups_for(call, port.project_id, port.device_owner, None)
+        made = replace(made, security_groups=groups)
+    return call.session.insert(made)
 
 
 def update(call: Call, old: Port, values: Values) -> Port:
     """Change a port. A port that moves to another host is down until its agent says otherwise."""
-    _refuse_groups(values)
+    if "security_groups" in values:
+        values["security_groups"] = checked(call, values["security_groups"] or ())
     if "extra_dhcp_opts" in values:
         values["extra_dhcp_opts"] = _options(old.extra_dhcp_opts, values["extra_dhcp_opts"])
     if "host" in values:
@@ -80,9 +86,11 @@ def _plain(values: Values) -> Values:
     return {name: value for name, value in values.items() if name != "fixed_ips"}
 
 
-def _refuse_groups(values: Values) -> None:
-    for group in values.get("security_groups", ()):
-        raise NotFound("security_group", group)
+def _groups(call: Call, values: Values) -> tuple[str, ...]:
+    wanted = values.get("security_groups")
+    if wanted is None and not values["port_security_enabled"]:
+        return ()
+    return groups_for(call, values["project_id"], values["device_owner"], wanted)
 
 
 def _mac(call: Call, network_id: str, wanted: str | None) -> str:

@@ -50,3 +50,29 @@ def instance_network(field: str, value: object) -> NetworkCard:
     fixed_ip = rules.address(f"{field}.fixed_ip", value["fixed_ip"]) if "fixed_ip" in value else ""
     network = to.string(minimum=1)(f"{field}.uuid", value["uuid"])
     return NetworkCard(network=network, fixed_ip=fixed_ip)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatewayRequest:
+    """A router's external gateway as asked for; None: what the router has, or the default."""
+
+    network_id: str
+    enable_snat: bool | None = None
+    addresses: tuple[AddressRequest, ...] | None = None
+
+
+def gateway_request(field: str, value: object) -> GatewayRequest | None:
+    """external_gateway_info; null and {} are none."""
+    if value is None or value == {}:
+        return None
+    allowed = {"network_id", "enable_snat", "external_fixed_ips"}
+    if not isinstance(value, dict) or value.keys() - allowed or "network_id" not in value:
+        expected = "an object with network_id and perhaps enable_snat, external_fixed_ips"
+        raise InvalidInput(field, value, expected)
+    snat, addresses = value.get("enable_snat"), value.get("external_fixed_ips")
+    read = to.list_of(address_request)
+    return GatewayRequest(
+        network_id=to.identifier(f"{field}.network_id", value["network_id"]),
+        enable_snat=None if snat is None else to.boolean(f"{field}.enable_snat", snat),
+        addresses=None if addresses is None else read(f"{field}.external_fixed_ips", addresses),
+    )

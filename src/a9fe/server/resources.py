@@ -4,9 +4,33 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from a9fe.model.errors import NotFound
-from a9fe.model.resources import Agent, Instance, Network, Port, Router, Subnet
-from a9fe.server import agents, instances, networks, ports, routers, scheduling, tables
+from a9fe.model import policy
+from a9fe.model.compute import Flavor, Image, KeypairRecord
+from a9fe.model.errors import A9feError
+from a9fe.model.resources import (
+    Agent,
+    Instance,
+    Network,
+    Port,
+    Router,
+    SecurityGroup,
+    SecurityGroupRule,
+    Subnet,
+)
+from a9fe.server import (
+    access,
+    agents,
+    group_tables,
+    instances,
+    networks,
+    ports,
+    quotas,
+    records,
+    routers,
+    scheduling,
+    security_groups,
+    tables,
+)
 from a9fe.server.attributes import (
     AttributeTable,
     Extra,
@@ -16,21 +40,30 @@ from a9fe.server.attributes import (
     show,
 )
 from a9fe.server.call import Call
-from a9fe.server.listing import matches, page, read_query
+from a9fe.server.listing import links, read_query, scoped
+from a9fe.server.surroundings import extra_of
 
 ALL: frozenset[str] = frozenset()
 Json = dict[str, Any]
 
 
+class RevisionMismatch(A9feError):
+    """A resource has another revision than If-Match says (412)."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Collection:
-    """A kind of resource and what may be done with it; None: not by this way."""
+    """A kind of resource and what may be done with it; None: not by this way.
+
+    `prepare` makes what a list should have.
+    """
 
     table: AttributeTable
     cls: type[Any]
     create: Callable[[Call, Values], Any] | None = None
     update: Callable[[Call, Any, Values], Any]
     delete: Callable[[Call, Any], None]
+    prepare: Callable[[Call], None] | None = None
     create_table: AttributeTable | None = None
 
 
@@ -65,6 +98,22 @@ COLLECTIONS: dict[str, Collection] = {
             update=routers.update,
             delete=routers.delete,
         ),
+        Collection(
+            table=group_tables.SECURITY_GROUP,
+            cls=SecurityGroup,
+            create=security_groups.create,
+            update=security_groups.update,
+            delete=security_groups.delete,
+            prepare=security_groups.prepare,
+        ),
+        Collection(
+            table=group_tables.SECURITY_GROUP_RULE,
+            cls=SecurityGroupRule,
+            create=security_groups.create_rule,
+            update=security_groups.update_rule,
+            delete=security_groups.delete_rule,
+            prepare=security_groups.prepare,
+        ),
         Collection(table=tables.AGENT, cls=Agent, update=agents.update, delete=agents.delete),
         Collection(
             table=tables.INSTANCE,
@@ -74,8 +123,32 @@ COLLECTIONS: dict[str, Collection] = {
             delete=instances.delete,
             create_table=tables.INSTANCE_REQUEST,
         ),
+        Collection(
+            table=records.FLAVOR,
+            cls=Flavor,
+            create=records.create_flavor,
+            update=records.update_flavor,
+            delete=records.delete_flavor,
+        ),
+        Collection(
+            table=records.IMAGE,
+            cls=Image,
+            create=records.create_image,
+            update=records.update_image,
+            delete=records.delete_image,
+        ),
+        Collection(
+            table=records.KEYPAIR,
+            cls=KeypairRecord,
+            create=records.create_keypair,
+            update=records.update_keypair,
+            delete=records.delete_keypair,
+        ),
     )
 }
+
+OURS = ("instances", "flavors", "images", "keypairs")
+"""The collections below /a9fe/v1; all others are Neutron's, below /v2.0."""
 
 
 def shown(
@@ -83,32 +156,16 @@ def shown(
 ) -> list[Json]:
     """The answers for resources."""
     items = list(found)
-    extra = _extra(call, table, items)
+    extra = extra_of(call, table, [item.id for item in items])
     answers = [show(table, item, extra, fields) for item in items]
     if table.kind == "instance" and (not fields or "ports" in fields):
         _add_ports(call, items, answers)
-    return answers
-
-
-def _extra(call: Call, table: AttributeTable, items: list[Any]) -> Extra:
-    subnet_ids: dict[str, list[str]] = {}
-    if table.kind == "network":
-        one = items[0].id if len(items) == 1 else None
-        where: dict[str, str] = {"network_id": one} if one else {}
-        for subnet in call.session.find(Subnet, **where):
-            subnet_ids.setdefault(subnet.network_id, []).append(subnet.id)
-    return Extra(
-        subnet_ids=subnet_ids,
-        now=call.now,
-        agent_down_time=call.settings.agent_down_time,
-        dns_domain=call.settings.dns_domain,
-    )
+    return access.without_hidden(call, table.kind, answers)
 
 
 def _add_ports(call: Call, found: list[Instance], answers: list[Json]) -> None:
-    one = {"device_id": found[0].id} if len(found) == 1 else {}
     of: dict[str, list[Json]] = {instance.id: [] for instance in found}
-    ours = [port for port in call.session.find(Port, **one) if port.device_id in of]
+    ours = call.session.find(Port, device_id=list(of))
     for port, answer in zip(ours, shown(call, ours, tables.PORT, ALL), strict=True):
         of[port.device_id].append(answer)
     for instance, answer in zip(found, answers, strict=True):
@@ -120,42 +177,64 @@ def one_shown(call: Call, resource: object, table: AttributeTable) -> Json:
     return shown(call, [resource], table, ALL)[0]
 
 
-def list_all(call: Call, collection: Collection, given: Mapping[str, list[str]]) -> list[Json]:
-    """What a list answers."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listed:
+    """A page of a list; `links` None: it has no pages."""
+
+    items: list[Json]
+    links: list[dict[str, str]] | None
+
+
+def list_all(
+    call: Call, collection: Collection, given: Mapping[str, list[str]], url: str = ""
+) -> Listed:
+    """What a list answers; `url` is its own, for the links."""
     table = collection.table
-    query = read_query(table, given)
-    found = call.session.find(collection.cls, **query.where)
-    whole = [item for item in shown(call, found, table, ALL) if matches(query, item)]
-    items = page(query, whole)
-    return [_chosen(item, query.fields) for item in items]
-
-
-def _chosen(item: Json, fields: frozenset[str]) -> Json:
-    return {k: v for k, v in item.items() if k in fields} if fields else item
+    policy.check_filters(call.caller, table.kind, given)
+    extra = Extra(now=call.now, agent_down_time=call.settings.agent_down_time)
+    query = read_query(table, given, extra, call.settings.pagination_max_limit)
+    query = scoped(query, access.scope(call, table.kind))
+    found = call.session.page(collection.cls, query.page)
+    more = links(query, given, url, [item.id for item in found]) if query.limited else None
+    return Listed(items=shown(call, found, table, query.fields), links=more)
 
 
 def require(call: Call, collection: Collection, id: str) -> Any:  # noqa: ANN401 - its class
     """The resource. Raises NotFound with the API's name of its kind."""
-    found = call.session.get(collection.cls, id)
-    if found is None:
-        raise NotFound(collection.table.kind, id)
-    return found
+    return access.require(call, collection.cls, id, collection.table.kind)
 
 
 def create(call: Call, collection: Collection, document: object) -> Json:
     """Make one from the inner object of a body."""
     assert collection.create is not None
+    access.check_create(call, collection.table.kind, document)
     values = read_create(collection.create_table or collection.table, document)
+    access.check_made(call, collection.table.kind, values)
+    quotas.check(call, collection.table.kind, values.get("project_id", call.project_id))
     return one_shown(call, collection.create(call, values), collection.table)
 
 
-def update(call: Call, collection: Collection, id: str, document: object) -> Json:
-    """Change one by the inner object of a body."""
+def update(
+    call: Call, collection: Collection, id: str, document: object, constraint: int | None = None
+) -> Json:
+    """Change one by the inner object of a body, if it has still the revision of `constraint`."""
     old = require(call, collection, id)
+    access.check_update(call, old, document)
+    _check_revision(old, constraint)
     values = read_update(collection.table, document)
+    access.check_values(call, values)
     return one_shown(call, collection.update(call, old, values), collection.table)
 
 
-def delete(call: Call, collection: Collection, id: str) -> None:
+def _check_revision(found: Any, constraint: int | None) -> None:  # noqa: ANN401 - any resource
+    current = getattr(found, "revision_number", constraint)
+    if constraint is not None and current != constraint:
+        raise RevisionMismatch(f"Constrained to {constraint}, but current revision is {current}")
+
+
+def delete(call: Call, collection: Collection, id: str, constraint: int | None = None) -> None:
     """Remove one."""
-    collection.delete(call, require(call, collection, id))
+    found = require(call, collection, id)
+    access.check_change(call, found)
+    _check_revision(found, constraint)
+    collection.delete(call, found)

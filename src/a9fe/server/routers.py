@@ -12,8 +12,8 @@ from a9fe.model.resources import (
     Router,
     Subnet,
 )
+from a9fe.server import access, gateways, ports
 from a9fe.server import converters as to
-from a9fe.server import ports
 from a9fe.server.attributes import Values
 from a9fe.server.call import Call, new_id
 from a9fe.server.requests import AddressRequest
@@ -48,29 +48,45 @@ class Interface:
 def create(call: Call, values: Values) -> Router:
     """A new router, served by an L3 agent if there is one."""
     values.setdefault("project_id", call.project_id)
+    wanted = values.pop("gateway", None)
     router = call.session.insert(Router(id=new_id(), **values))
     schedule_router(call, router)
-    return router
+    if wanted is None:
+        return router
+    return call.session.update(gateways.set_gateway(call, router, wanted))
 
 
 def update(call: Call, old: Router, values: Values) -> Router:
     """Change a router."""
-    return call.session.update(replace(old, **values))
+    changes_gateway = "gateway" in values
+    wanted = values.pop("gateway", None)
+    router = replace(old, **values)
+    if changes_gateway:
+        router = gateways.set_gateway(call, router, wanted)
+    if "routes" in values:
+        gateways.unique(router.routes)
+        gateways.check_routes(call, router)
+    return call.session.update(router)
 
 
 def delete(call: Call, router: Router) -> None:
     """Remove a router that has no interfaces. Raises RouterInUse."""
     rules_ports.check_router_delete(router.id, router_ports(call, router.id))
+    gateways.clear(call, replace(router, routes=()))
     for binding in bindings_of(call, L3, router.id):
         call.session.delete(Binding, binding.id)
     call.session.delete(Router, router.id)
 
 
 def add_interface(call: Call, router: Router, document: object) -> Interface:
-    """Put a router on a subnet, by its gateway address, or give it a port."""
+    """Put a router on a subnet, by its gateway address, or give it a port.
+
+    On a subnet without a gateway it takes a free address, which Neutron refuses.
+    """
     subnet_id, port_id = _which(document)
     if bool(subnet_id) == bool(port_id):
         raise InvalidInput("subnet_id", subnet_id or None, "either subnet_id or port_id")
+    access.check_interface(call, router, subnet_id, port_id)
     schedule_router(call, router)
     if subnet_id:
         return _add_subnet(call, router, call.session.require(Subnet, subnet_id))
@@ -91,17 +107,9 @@ def _identifier(document: dict[str, object], name: str) -> str:
     return "" if value is None else to.identifier(name, value)
 
 
-def _present(call: Call, router: Router) -> list[Subnet]:
-    ids = {f.subnet_id for p in router_ports(call, router.id) for f in p.fixed_ips}
-    return call.session.find(Subnet, id=sorted(ids))
-
-
 def _add_subnet(call: Call, router: Router, subnet: Subnet) -> Interface:
-    if subnet.gateway_ip is None:
-        expected = "a subnet with a gateway_ip, which the router takes; or give it a port_id"
-        raise InvalidInput("subnet_id", subnet.id, expected)
-    rules_ports.check_router_subnet(subnet, _present(call, router))
-    wanted = AddressRequest(subnet_id=subnet.id, ip_address=subnet.gateway_ip)
+    rules_ports.check_router_subnet(subnet, gateways.subnets_of(call, router))
+    wanted = AddressRequest(subnet_id=subnet.id, ip_address=subnet.gateway_ip or "")
     shared = _port_to_share(call, router, subnet)
     if shared is not None:
         port = _with_address(call, shared, wanted)
@@ -154,7 +162,7 @@ def _add_port(call: Call, router: Router, port: Port) -> Interface:
         raise InvalidInput("port_id", port.id, "a port that has an address")
     if sum(s.ip_version == 4 for s in subnets) > 1:
         raise InvalidInput("port_id", port.id, "a port with at most one IPv4 subnet")
-    present = _present(call, router)
+    present = gateways.subnets_of(call, router)
     for subnet in subnets:
         rules_ports.check_router_subnet(subnet, present)
     given = replace(
@@ -172,7 +180,9 @@ def remove_interface(call: Call, router: Router, document: object) -> Interface:
     subnet_id, port_id = _which(document)
     if not subnet_id and not port_id:
         raise InvalidInput("subnet_id", None, "subnet_id or port_id")
+    access.check_change(call, router)
     port = _interface(call, router, subnet_id, port_id)
+    gateways.check_routes(call, router, without=port)
     left = tuple(f for f in port.fixed_ips if subnet_id and f.subnet_id != subnet_id)
     if left:
         call.session.update(replace(port, fixed_ips=left))

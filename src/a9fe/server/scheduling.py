@@ -3,6 +3,8 @@
 A binding and what it needs (the DHCP port, the host of a router's ports) are one transaction.
 """
 
+from collections import Counter
+from collections.abc import Collection
 from dataclasses import replace
 
 from a9fe.model import rules, rules_scheduling
@@ -10,6 +12,7 @@ from a9fe.model.errors import Conflict
 from a9fe.model.resources import (
     DHCP_OWNER,
     RESERVED_DHCP_DEVICE_ID,
+    ROUTER_GATEWAY_OWNER,
     ROUTER_INTERFACE_OWNERS,
     Agent,
     Binding,
@@ -32,10 +35,12 @@ def bindings_of(call: Call, kind: str, resource_id: str) -> list[Binding]:
 
 
 def schedule_network(call: Call, network_id: str) -> None:
-    """Bind a network that has DHCP and no agent; then let DHCP ports follow its subnets."""
+    """Bind a network that is up, has DHCP and too few agents; let DHCP ports follow its subnets."""
     network = call.session.require(Network, network_id)
-    if _dhcp_subnets(call, network_id) and not bindings_of(call, DHCP, network_id):
-        for agent in _choose(call, DHCP, call.settings.dhcp_agents_per_network):
+    if network.admin_state_up and _dhcp_subnets(call, network_id):
+        serving = {b.agent_id for b in bindings_of(call, DHCP, network_id)}
+        missing = call.settings.dhcp_agents_per_network - len(serving)
+        for agent in _choose(call, DHCP, max(missing, 0), serving):
             bind(call, DHCP, network_id, agent)
     follow_subnets(call, network)
 
@@ -47,20 +52,25 @@ def schedule_router(call: Call, router: Router) -> None:
             bind_router(call, router, agent)
 
 
-def _choose(call: Call, kind: str, count: int) -> tuple[Agent, ...]:
-    agents = call.session.find(Agent, agent_type=rules_scheduling.AGENT_TYPE[kind])
+def _choose(call: Call, kind: str, count: int, besides: Collection[str] = ()) -> tuple[Agent, ...]:
+    """The agents with the least to do, without those of the ids `besides`."""
+    if not count:
+        return ()
+    found = call.session.find(Agent, agent_type=rules_scheduling.AGENT_TYPE[kind])
+    agents = [agent for agent in found if agent.id not in besides]
     load = call.session.load(kind)
     down_time = call.settings.agent_down_time
     return rules_scheduling.choose(agents, load, count, now=call.now, down_time=down_time)
 
 
 def schedule_unserved(call: Call, agent: Agent) -> None:
-    """An agent has come: serve all that nobody serves."""
+    """An agent has come: serve all that nobody, or too few, serve."""
     if agent.agent_type == rules_scheduling.DHCP_AGENT:
-        served = {b.resource_id for b in call.session.find(Binding, kind=DHCP)}
+        serving = Counter(b.resource_id for b in call.session.find(Binding, kind=DHCP))
         with_dhcp = {s.network_id for s in call.session.find(Subnet, enable_dhcp=True)}
-        for network_id in sorted(with_dhcp - served):
-            schedule_network(call, network_id)
+        for network_id in sorted(with_dhcp):
+            if serving[network_id] < call.settings.dhcp_agents_per_network:
+                schedule_network(call, network_id)
     if agent.agent_type == rules_scheduling.L3_AGENT:
         served = {b.resource_id for b in call.session.find(Binding, kind=L3)}
         for router in call.session.find(Router):
@@ -135,7 +145,8 @@ def _require_usable(agent: Agent, agent_type: str, error: str) -> None:
 
 
 def _move_router_ports(call: Call, router: Router, host: str) -> None:
-    for port in router_ports(call, router.id):
+    owners = sorted(ROUTER_INTERFACE_OWNERS | {ROUTER_GATEWAY_OWNER})
+    for port in call.session.find(Port, device_id=router.id, device_owner=owners):
         ports.rebind(call, port, replace(port, host=host))
 
 
@@ -187,8 +198,7 @@ def _has_room(call: Call, subnet: Subnet, port: Port | None) -> bool:
         return True
     if port and any(fixed.subnet_id == subnet.id for fixed in port.fixed_ips):
         return True
-    taken = call.session.taken(subnet.id)
-    return rules.free_address(subnet.allocation_pools, taken) is not None
+    return call.session.free_address(subnet.id) is not None
 
 
 def _ensure_port(call: Call, network: Network, host: str, subnets: list[Subnet]) -> None:

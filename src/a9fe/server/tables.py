@@ -1,10 +1,11 @@
 """The attribute tables of Neutron's resources (Network API v2.0) and of instances."""
 
 import base64
+from dataclasses import replace
 
-from a9fe.model import rules
-from a9fe.model.resources import Agent, FixedIp, Instance, Network, Port
-from a9fe.model.rules_scheduling import alive
+from a9fe.model import codec, rules
+from a9fe.model.resources import Agent, FixedIp, Instance, Network, Port, Router
+from a9fe.model.rules_scheduling import alive, timestamp
 from a9fe.plan import names
 from a9fe.server import converters as to
 from a9fe.server.attributes import (
@@ -13,86 +14,133 @@ from a9fe.server.attributes import (
     Extra,
     computed,
     constant,
+    filtered,
+    for_admins,
     read_only,
     stored,
 )
-from a9fe.server.requests import address_request, instance_network
+from a9fe.server.requests import address_request, gateway_request, instance_network
+from a9fe.store import NOTHING, Filter
+from a9fe.store.pages import How
 
 MTU = to.integer(68, 65535)  # RFC 791's least; 0 means the default
 IPV6_MODES = to.nullable(to.choice("slaac", "dhcpv6-stateful", "dhcpv6-stateless"))
 
 
-def _head(name_allow: str = "CU") -> tuple[Attribute, ...]:
+def described() -> tuple[Attribute, ...]:
+    """What most resources begin with."""
     return (
         read_only("id", text=True),
-        stored("name", to.string(), name_allow, default=""),
+        stored("name", to.string(), default=""),
         stored("project_id", to.string(minimum=1), "C"),
         computed("tenant_id", lambda resource, _: resource.project_id),
         stored("description", to.string(), default=""),
     )
 
 
-def _tail() -> tuple[Attribute, ...]:
+def standard() -> tuple[Attribute, ...]:
+    """What resources that have tags end with."""
     return (
-        constant("tags", []),
-        read_only("revision_number"),
-        read_only("created_at"),
-        read_only("updated_at"),
+        computed("tags", lambda resource, extra: list(extra.tags.get(resource.id, ()))),
+        *stamps(),
     )
+
+
+def stamps() -> tuple[Attribute, ...]:
+    """What every revision has."""
+    times = (read_only("created_at", text=True), read_only("updated_at", text=True))
+    return (filtered(read_only("revision_number"), "integer"), *times)
+
+
+def zones(resource: Network | Router, extra: Extra) -> list[str]:
+    """The zones of the agents that serve it."""
+    return extra.zones.get(resource.id, [])
 
 
 def _subnets(network: Network, extra: Extra) -> list[str]:
     return extra.subnet_ids.get(network.id, [])
 
 
+NETWORK_TYPES = to.choice("local", "flat", "vlan", "vxlan", "gre", "geneve")
+
+
+def _provider() -> tuple[Attribute, ...]:
+    """Recorded: a9fe's networks are bridges of their own whatever these say."""
+    kind = stored("provider:network_type", NETWORK_TYPES, "c", default="local", at="network_type")
+    place = stored(
+        "provider:physical_network",
+        to.nullable(to.string(minimum=1)),
+        "c",
+        default=None,
+        at="physical_network",
+    )
+    number = stored(
+        "provider:segmentation_id",
+        to.nullable(to.integer(0, 2**31 - 1)),
+        "cu",
+        default=None,
+        at="segmentation_id",
+    )
+    return (
+        for_admins(filtered(kind, "nocase")),
+        for_admins(filtered(place, "nocase")),
+        for_admins(filtered(number, "integer")),
+    )
+
+
+def server_set(name: str, value: object) -> Attribute:
+    """An attribute that always has the same value."""
+    return replace(constant(name, value), convert=None, create="", update="")
+
+
 NETWORK = AttributeTable(
     kind="network",
     plural="networks",
     attributes=(
-        *_head(),
+        *described(),
         stored("admin_state_up", to.boolean, default=True),
-        computed("status", lambda *_: "ACTIVE"),
+        server_set("status", "ACTIVE"),
         computed("subnets", _subnets),
-        stored("shared", to.boolean, default=False),
-        stored("router:external", to.boolean, default=False, at="external"),
-        stored("mtu", lambda f, v: 0 if v in (0, "0") else MTU(f, v)),
+        stored("shared", to.boolean, "cu", default=False),
+        stored("router:external", to.boolean, "cu", default=False, at="external"),
+        filtered(stored("mtu", lambda f, v: 0 if v in (0, "0") else MTU(f, v)), "integer"),
         stored("port_security_enabled", to.boolean, default=True),
-        constant("provider:network_type", "local"),
-        constant("provider:physical_network", None),
-        constant("provider:segmentation_id", None),
-        constant("availability_zone_hints", []),
-        computed("availability_zones", lambda *_: []),
-        computed("ipv4_address_scope", lambda *_: None),
-        computed("ipv6_address_scope", lambda *_: None),
-        constant("dns_domain", ""),
-        constant("is_default", False),  # noqa: FBT003 - the value
+        *_provider(),
+        stored("availability_zone_hints", to.list_of(to.string(minimum=1)), "C", default=()),
+        computed("availability_zones", zones),
+        server_set("ipv4_address_scope", None),
+        server_set("ipv6_address_scope", None),
+        stored("dns_domain", to.dns_domain, default=""),
+        stored("is_default", to.boolean, "cu", default=False),
         constant("vlan_transparent", None),
         constant("qos_policy_id", None),
-        *_tail(),
+        *standard(),
     ),
+    tagged=True,
 )
 
 SUBNET = AttributeTable(
     kind="subnet",
     plural="subnets",
     attributes=(
-        *_head(),
+        *described(),
         stored("network_id", to.identifier, "CR"),
-        stored("ip_version", lambda f, v: int(to.choice("4", "6")(f, str(v))), "CR"),
+        filtered(stored("ip_version", to.ip_version, "CR"), "integer"),
         stored("cidr", to.string(), "CR", default=""),  # read once ip_version is known
-        stored("gateway_ip", to.nullable(rules.address)),
+        filtered(stored("gateway_ip", to.nullable(rules.address)), "address"),
         stored("allocation_pools", to.list_of(to.allocation_pool)),
         stored("dns_nameservers", to.list_of(rules.address), default=()),
         stored("host_routes", to.list_of(to.host_route), default=()),
         stored("enable_dhcp", to.boolean, default=True),
-        stored("ipv6_ra_mode", IPV6_MODES, "C", default=None),
-        stored("ipv6_address_mode", IPV6_MODES, "C", default=None),
+        filtered(stored("ipv6_ra_mode", IPV6_MODES, "C", default=None), "exact"),
+        filtered(stored("ipv6_address_mode", IPV6_MODES, "C", default=None), "exact"),
         constant("subnetpool_id", None),
         constant("segment_id", None),
         constant("service_types", []),
         constant("dns_publish_fixed_ip", False),  # noqa: FBT003 - the value
-        *_tail(),
+        *standard(),
     ),
+    tagged=True,
 )
 
 
@@ -103,11 +151,11 @@ def _vif_details(port: Port, _: Extra) -> dict[str, str | bool]:
 
 
 def _dns_assignment(port: Port, extra: Extra) -> list[dict[str, str]]:
-    return [_dns_name(fixed, extra.dns_domain) for fixed in port.fixed_ips]
+    return [_dns_name(port, fixed, extra.dns_domain) for fixed in port.fixed_ips]
 
 
-def _dns_name(fixed: FixedIp, domain: str) -> dict[str, str]:
-    hostname = "host-" + fixed.ip_address.replace(".", "-").replace(":", "-")
+def _dns_name(port: Port, fixed: FixedIp, domain: str) -> dict[str, str]:
+    hostname = port.dns_name or "host-" + fixed.ip_address.replace(".", "-").replace(":", "-")
     fqdn = f"{hostname}.{domain.strip('.')}."
     return {"ip_address": fixed.ip_address, "hostname": hostname, "fqdn": fqdn}
 
@@ -116,64 +164,119 @@ VNIC_TYPES = to.choice(
     "normal", "direct", "macvtap", "baremetal", "direct-physical", "virtio-forwarder"
 )
 
+
+def _in_groups(values: list[str], _: Extra) -> tuple[Filter, ...]:
+    return (Filter(field="security_group_id", values=tuple(values)),)
+
+
+def _vif_type(values: list[str], _: Extra) -> tuple[Filter, ...]:
+    wanted = {value.lower() for value in values} & {"bridge", "unbound"}
+    if len(wanted) == 1:
+        how: How = "exact" if wanted == {"unbound"} else "unequal"
+        return (Filter(field="host", values=("",), how=how),)
+    return () if wanted else (NOTHING,)
+
+
+def _binding() -> tuple[Attribute, ...]:
+    host = stored("binding:host_id", to.nullable(to.string()), "cu", default="", at="host")
+    profile = stored("binding:profile", to.profile, "cu", default={}, at="profile")
+    vnic = stored("binding:vnic_type", VNIC_TYPES, default="normal", at="vnic_type")
+
+    def vif_type(port: Port, _: Extra) -> str:
+        return "bridge" if port.host else "unbound"
+
+    return (
+        for_admins(filtered(host, "exact")),
+        for_admins(profile),
+        filtered(vnic, "nocase"),
+        for_admins(computed("binding:vif_type", vif_type, _vif_type)),
+        for_admins(computed("binding:vif_details", _vif_details)),
+    )
+
+
 PORT = AttributeTable(
     kind="port",
     plural="ports",
     attributes=(
-        *_head(),
+        *described(),
         stored("network_id", to.identifier, "CR"),
         stored("admin_state_up", to.boolean, default=True),
-        stored("mac_address", rules.mac),
+        filtered(replace(stored("mac_address", rules.mac), update="admin"), "mac"),
         stored("fixed_ips", to.list_of(address_request)),
         stored("device_id", to.string(), default=""),
         stored("device_owner", to.string(), default=""),
         read_only("status", text=True),
-        stored("security_groups", to.list_of(to.identifier), default=()),
+        replace(
+            stored("security_groups", to.nullable(to.list_of(to.identifier))),
+            conditions=_in_groups,
+        ),
         stored("port_security_enabled", to.boolean),
         stored("allowed_address_pairs", to.list_of(to.address_pair), default=()),
         stored("extra_dhcp_opts", to.list_of(to.dhcp_option), default=()),
-        stored("binding:host_id", to.nullable(to.string()), default="", at="host"),
-        constant("binding:profile", {}),
-        stored("binding:vnic_type", VNIC_TYPES, default="normal", at="vnic_type"),
-        computed("binding:vif_type", lambda port, _: "bridge" if port.host else "unbound"),
-        computed("binding:vif_details", _vif_details),
-        constant("dns_name", ""),
+        *_binding(),
+        stored("dns_name", to.dns_name, default=""),
         constant("dns_domain", ""),
         computed("dns_assignment", _dns_assignment),
         computed("ip_allocation", lambda port, _: "immediate" if port.fixed_ips else "none"),
         constant("qos_policy_id", None),
-        *_tail(),
+        *standard(),
     ),
+    tagged=True,
 )
+
+
+def _gateway(router: Router, extra: Extra) -> dict[str, object] | None:
+    port = extra.gateways.get(router.id)
+    if port is None:
+        return None
+    return {
+        "network_id": port.network_id,
+        "enable_snat": router.enable_snat,
+        "external_fixed_ips": [codec.encode(fixed) for fixed in port.fixed_ips],
+    }
+
 
 ROUTER = AttributeTable(
     kind="router",
     plural="routers",
     attributes=(
-        *_head(),
+        *described(),
         stored("admin_state_up", to.boolean, default=True),
         read_only("status", text=True),
         Attribute(
             name="external_gateway_info",
-            show=lambda *_: None,
-            convert=lambda f, v: None if v in (None, {}) else to.only(None)(f, v),
-            create=True,
-            update=True,
+            show=_gateway,
+            field="gateway",
+            convert=gateway_request,
+            create="member",
+            update="member",
         ),
         stored("routes", to.list_of(to.host_route), "U", default=()),
-        constant("distributed", False),  # noqa: FBT003 - the value
-        constant("ha", False),  # noqa: FBT003 - the value
-        constant("availability_zone_hints", []),
-        computed("availability_zones", lambda *_: []),
+        *(
+            for_admins(replace(constant(name, value=False), create="admin", update="admin"))
+            for name in ("distributed", "ha")
+        ),
+        stored("availability_zone_hints", to.list_of(to.string(minimum=1)), "C", default=()),
+        computed("availability_zones", zones),
         constant("flavor_id", None),
         constant("service_type_id", None),
-        *_tail(),
+        *standard(),
     ),
+    tagged=True,
 )
 
 
 def _alive(agent: Agent, extra: Extra) -> bool:
     return alive(agent, extra.now, extra.agent_down_time)
+
+
+def _alive_since(values: list[str], extra: Extra) -> tuple[Filter, ...]:
+    since = (timestamp(extra.now - extra.agent_down_time),)
+    wanted = {to.boolean("alive", value) for value in values}
+    hows: tuple[How, ...] = tuple("since" if value else "before" for value in wanted)
+    if len(hows) != 1:
+        return ()
+    return (Filter(field="heartbeat_timestamp", values=since, how=hows[0]),)
 
 
 AGENT = AttributeTable(
@@ -186,14 +289,14 @@ AGENT = AttributeTable(
         read_only("topic", text=True),
         read_only("host", text=True),
         read_only("availability_zone", text=True),
-        stored("admin_state_up", to.boolean, "U"),
-        stored("description", to.nullable(to.string()), "U"),
-        computed("alive", _alive),
+        stored("admin_state_up", to.boolean, "u"),
+        filtered(stored("description", to.nullable(to.string()), "u"), "nocase"),
+        computed("alive", _alive, _alive_since),
         read_only("configurations"),
         computed("resources_synced", lambda *_: None),
-        read_only("created_at"),
-        read_only("started_at"),
-        read_only("heartbeat_timestamp"),
+        read_only("created_at", text=True),
+        read_only("started_at", text=True),
+        read_only("heartbeat_timestamp", text=True),
     ),
 )
 
@@ -218,13 +321,13 @@ INSTANCE = AttributeTable(
             show=_user_data,
             field="user_data",
             convert=to.nullable(to.user_data),
-            create=True,
-            update=True,
+            create="member",
+            update="member",
             default=None,
         ),
         stored("keypairs", to.list_of(to.keypair), default=()),
         stored("metadata", to.string_map, default={}),
-        stored("availability_zone", to.string(minimum=1)),
+        filtered(stored("availability_zone", to.string(minimum=1)), "nocase"),
         stored("flavor", to.string(), default=""),
         stored("image", to.string(), default=""),
         stored("launch_index", to.integer(0, 1_000_000), "C", default=0),

@@ -3,10 +3,23 @@
 Values in and out are the model's frozen dataclasses. A write and its rows in the change log are
 one transaction, so that a follower of the log misses nothing and sees nothing that was undone.
 It may not decide: which address, which agent, what may be deleted is the server's and the
-model's business. SQL is SQLAlchemy Core, portable to PostgreSQL.
+model's business. SQL is SQLAlchemy Core, on SQLite and PostgreSQL; engine.py has what differs.
 """
 
+from a9fe.store.engine import StoreError, StoreFull
+from a9fe.store.pages import NOTHING, Filter, Page
 from a9fe.store.session import Change, Session
-from a9fe.store.store import Store, StoreError
+from a9fe.store.store import Store
+from a9fe.store.transfer import TransferError
 
-__all__ = ["Change", "Session", "Store", "StoreError"]
+__all__ = [
+    "NOTHING",
+    "Change",
+    "Filter",
+    "Page",
+    "Session",
+    "Store",
+    "StoreError",
+    "StoreFull",
+    "TransferError",
+]

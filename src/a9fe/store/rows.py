@@ -35,8 +35,13 @@ _FROM_JSON: dict[str, Callable[[Any], Any]] = {
     "keypairs": _items(Keypair),
     "dns_nameservers": tuple,
     "security_groups": tuple,
+    "availability_zone_hints": tuple,
+    "profile": dict,
     "metadata": dict,
     "configurations": dict,
+    "extra_specs": dict,
+    "properties": dict,
+    "tags": tuple,
 }
 
 

@@ -19,7 +19,9 @@ from sqlalchemy import (
     MetaData,
     String,
     Table,
+    Text,
     UniqueConstraint,
+    text,
 )
 
 METADATA = MetaData(
@@ -50,9 +52,18 @@ def _id(of: String = ID) -> list[Column[Any]]:
 
 def _described() -> list[Column[Any]]:
     return [
-        Column("project_id", NAME, nullable=False, index=True),
-        Column("name", NAME, nullable=False, index=True),
+        Column("project_id", NAME, nullable=False),
+        Column("name", NAME, nullable=False),
         Column("description", NAME, nullable=False),
+    ]
+
+
+def _listed(table: str) -> list[Index]:
+    """What makes a page of a list cost the same in a small and in a large table."""
+    return [
+        Index(f"ix_{table}_project_id_born", "project_id", BORN),
+        Index(f"ix_{table}_name_born", "name", BORN),
+        Index(f"ix_{table}_lower_name", text("lower(name)"), BORN),
     ]
 
 
@@ -78,7 +89,14 @@ networks = Table(
     Column("external", Boolean, nullable=False),
     Column("mtu", Integer, nullable=False),
     Column("port_security_enabled", Boolean, nullable=False),
+    Column("network_type", String(16), nullable=False),
+    Column("physical_network", NAME),
+    Column("segmentation_id", BigInteger),
+    Column("is_default", Boolean, nullable=False),
+    Column("dns_domain", NAME, nullable=False),
+    _json("availability_zone_hints"),
     *_revised(),
+    *_listed("networks"),
 )
 
 subnets = Table(
@@ -97,6 +115,7 @@ subnets = Table(
     Column("ipv6_ra_mode", String(16)),
     Column("ipv6_address_mode", String(16)),
     *_revised(),
+    *_listed("subnets"),
 )
 
 ports = Table(
@@ -116,8 +135,16 @@ ports = Table(
     _json("extra_dhcp_opts"),
     Column("host", NAME, nullable=False),
     Column("vnic_type", String(32), nullable=False),
+    _json("profile"),
+    Column("dns_name", NAME, nullable=False),
     *_revised(),
     UniqueConstraint("network_id", "mac_address"),
+    *_listed("ports"),
+    Index("ix_ports_network_id_born", "network_id", BORN),
+    Index("ix_ports_host_born", "host", BORN),
+    Index("ix_ports_lower_device_owner", text("lower(device_owner)"), BORN),
+    Index("ix_ports_lower_status", text("lower(status)"), BORN),
+    Index("ix_ports_mac_address", "mac_address"),
 )
 
 ip_allocations = Table(
@@ -130,6 +157,15 @@ ip_allocations = Table(
     Index("ix_ip_allocations_ip_address", "ip_address"),
 )
 
+free_ranges = Table(
+    "free_ranges",
+    METADATA,
+    Column("subnet_id", ID, ForeignKey("subnets.id", ondelete="CASCADE"), primary_key=True),
+    Column("first_ip", LargeBinary(16), primary_key=True),
+    Column("last_ip", LargeBinary(16), nullable=False),
+)
+"""What is free in the pools of a subnet: 4 or 16 bytes, which sort as the addresses do."""
+
 routers = Table(
     "routers",
     METADATA,
@@ -138,24 +174,138 @@ routers = Table(
     Column("admin_state_up", Boolean, nullable=False),
     Column("status", String(16), nullable=False),
     _json("routes"),
+    Column("enable_snat", Boolean, nullable=False),
+    _json("availability_zone_hints"),
     *_revised(),
+    *_listed("routers"),
 )
+
+security_groups = Table(
+    "security_groups",
+    METADATA,
+    *_id(),
+    *_described(),
+    Column("stateful", Boolean, nullable=False),
+    Column("is_default", Boolean, nullable=False),
+    *_revised(),
+    *_listed("security_groups"),
+    Index(
+        "uq_security_groups_default",
+        "project_id",
+        unique=True,
+        sqlite_where=text("is_default"),
+        postgresql_where=text("is_default"),
+    ),
+)
+
+security_group_rules = Table(
+    "security_group_rules",
+    METADATA,
+    *_id(),
+    Column("security_group_id", ID, ForeignKey("security_groups.id"), nullable=False, index=True),
+    Column("project_id", NAME, nullable=False),
+    Column("description", NAME, nullable=False),
+    Column("direction", String(8), nullable=False),
+    Column("ethertype", String(8), nullable=False),
+    Column("protocol", String(40)),
+    Column("port_range_min", Integer),
+    Column("port_range_max", Integer),
+    Column("remote_ip_prefix", String(49)),
+    Column("remote_group_id", ID, ForeignKey("security_groups.id"), index=True),
+    *_revised(),
+    Index("ix_security_group_rules_project_id_born", "project_id", BORN),
+)
+
+port_security_groups = Table(
+    "port_security_groups",
+    METADATA,
+    Column("port_id", ID, ForeignKey("ports.id", ondelete="CASCADE"), primary_key=True),
+    Column("security_group_id", ID, ForeignKey("security_groups.id"), primary_key=True),
+    Index("ix_port_security_groups_security_group_id", "security_group_id"),
+)
+"""Which ports are in a group: what the ports' security_groups say, the other way round."""
+
+tags = Table(
+    "tags",
+    METADATA,
+    Column("object_id", ID, primary_key=True),
+    Column("tag", NAME, primary_key=True),
+    Index("ix_tags_tag", "tag"),
+)
+
+quotas = Table(
+    "quotas",
+    METADATA,
+    Column("project_id", NAME, primary_key=True),
+    Column("resource", String(32), primary_key=True),
+    Column("maximum", BigInteger, nullable=False),
+)
+"""The limits that differ from the options; -1: none."""
 
 instances = Table(
     "instances",
     METADATA,
     *_id(),
-    Column("name", NAME, nullable=False, index=True),
+    Column("name", NAME, nullable=False),
     Column("number", BigInteger, nullable=False, unique=True),
-    Column("project_id", NAME, nullable=False, index=True),
+    Column("project_id", NAME, nullable=False),
     Column("user_data", LargeBinary),
     _json("keypairs"),
     _json("metadata"),
     Column("availability_zone", NAME, nullable=False),
     Column("flavor", NAME, nullable=False),
     Column("image", NAME, nullable=False),
+    Column("flavor_id", NAME, nullable=False),
+    Column("image_id", NAME, nullable=False),
+    Column("description", NAME, nullable=False),
     Column("launch_index", Integer, nullable=False),
     *_revised(),
+    *_listed("instances"),
+)
+
+flavors = Table(
+    "flavors",
+    METADATA,
+    *_id(String(64)),
+    Column("name", NAME, nullable=False, unique=True),
+    Column("vcpus", Integer, nullable=False),
+    Column("ram", Integer, nullable=False),
+    Column("disk", Integer, nullable=False),
+    Column("ephemeral", Integer, nullable=False),
+    Column("swap", Integer, nullable=False),
+    Column("is_public", Boolean, nullable=False),
+    Column("description", NAME, nullable=False),
+    _json("extra_specs"),
+    *_revised(),
+)
+
+images = Table(
+    "images",
+    METADATA,
+    *_id(),
+    Column("project_id", NAME, nullable=False, index=True),
+    Column("name", NAME, nullable=False, index=True),
+    Column("visibility", String(16), nullable=False),
+    Column("disk_format", String(16), nullable=False),
+    Column("container_format", String(16), nullable=False),
+    Column("min_disk", Integer, nullable=False),
+    Column("min_ram", Integer, nullable=False),
+    Column("protected", Boolean, nullable=False),
+    _json("tags"),
+    _json("properties"),
+    *_revised(),
+)
+
+keypairs = Table(
+    "keypairs",
+    METADATA,
+    *_id(),
+    Column("project_id", NAME, nullable=False, index=True),
+    Column("name", NAME, nullable=False),
+    Column("public_key", Text, nullable=False),
+    Column("type", String(8), nullable=False),
+    *_revised(),
+    UniqueConstraint("project_id", "name"),
 )
 
 instance_ports = Table(
@@ -190,7 +340,7 @@ bindings = Table(
     *_id(String(80)),
     Column("kind", String(8), nullable=False),
     Column("agent_id", ID, ForeignKey("agents.id"), nullable=False, index=True),
-    Column("host", NAME, nullable=False),
+    Column("host", NAME, nullable=False, index=True),
     Column("resource_id", ID, nullable=False, index=True),
 )
 
@@ -198,9 +348,10 @@ change_log = Table(
     "change_log",
     METADATA,
     Column("revision", BigInteger, primary_key=True, autoincrement=False),
-    Column("kind", String(16), nullable=False),
+    Column("kind", String(32), nullable=False),
     Column("object_id", String(80), nullable=False),
     Column("deleted", Boolean, nullable=False),
+    Column("before", JSON(none_as_null=True)),
 )
 
 counters = Table(
@@ -209,16 +360,21 @@ counters = Table(
     Column("name", String(32), primary_key=True),
     Column("value", BigInteger, nullable=False),
 )
-"""`revision` of the change log and `instance` numbers. Incrementing one locks its row until the
-commit, so that revisions are seen in order, also where writers run side by side (PostgreSQL)."""
+"""`revision` of the change log and `instance` numbers. Every write locks the row of `revision`
+first and until its commit (log.py)."""
 
 TABLES: dict[str, Table] = {
     "network": networks,
     "subnet": subnets,
     "port": ports,
     "router": routers,
+    "security_group": security_groups,
+    "security_group_rule": security_group_rules,
     "instance": instances,
     "agent": agents,
     "binding": bindings,
+    "flavor": flavors,
+    "image": images,
+    "keypair": keypairs,
 }
 """The table of each kind of model.resources.KINDS."""

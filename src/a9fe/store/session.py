@@ -13,36 +13,41 @@ from sqlalchemy import Connection, Select, delete, func, insert, select, update
 from sqlalchemy.sql.elements import ColumnElement
 
 from a9fe.model.errors import NotFound
-from a9fe.model.resources import KINDS, Agent, Binding, FixedIp, Port, Resource
+from a9fe.model.resources import KINDS, Agent, Binding, FixedIp, Port, Resource, Subnet
+from a9fe.store.addresses import FreeAddresses
+from a9fe.store.annotations import Quotas, Tags, join_groups
+from a9fe.store.log import Before, ChangeLog
+from a9fe.store.pages import Page, select_page
+from a9fe.store.parts import Parts
 from a9fe.store.rows import from_row, kind_of, table_of, to_row
 from a9fe.store.schema import (
     BORN,
     TABLES,
-    change_log,
     counters,
     instance_ports,
     ip_allocations,
     ports,
 )
+from a9fe.store.tokens import Tokens
+from a9fe.store.visibility import VISIBLE_TO, visible_to
 
 R = TypeVar("R", bound=Resource)
 Where = str | bool | int | Collection[str | bool | int] | None
 
-KEPT_CHANGES = 100_000
-"""Rows of the change log that are kept: an agent further behind gets a snapshot. At a hundred
-writes a second, a quarter of an hour; a row is about 100 bytes."""
-TRIM_EVERY = 1_000
 IN_CHUNK = 500  # values of one IN(): below the 999 of old SQLite builds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """That a resource was written. `resource` is as it is now; None: deleted."""
+    """That a resource was written. `resource` is as it is now; None: deleted. `before`: where a
+    port or binding was, each time that it moved.
+    """
 
     revision: int
     kind: str
     id: str
     resource: Resource | None
+    before: tuple[Before, ...] = ()
 
 
 class Session:
@@ -52,7 +57,29 @@ class Session:
         """`now` is the time of this transaction, ISO 8601 UTC."""
         self._connection = connection
         self._now = now
+        self._log = ChangeLog(connection)
+        self._free = FreeAddresses(connection)
         self.changed = False
+
+    @property
+    def parts(self) -> Parts:
+        """What is on which host."""
+        return Parts(self._connection)
+
+    @property
+    def tokens(self) -> Tokens:
+        """The tokens of our own."""
+        return Tokens(self._connection, self._now)
+
+    @property
+    def tags(self) -> Tags:
+        """The tags of resources."""
+        return Tags(self._connection)
+
+    @property
+    def quotas(self) -> Quotas:
+        """The quotas of projects."""
+        return Quotas(self._connection)
 
     def get(self, cls: type[R], id: str) -> R | None:
         """The resource with this id, or None."""
@@ -73,6 +100,14 @@ class Session:
         table = table_of(cls)
         columns = [column for column in table.c if column.name != BORN]
         query = select(*columns).where(*_conditions(cls, where)).order_by(table.c[BORN])
+        return self._resources(cls, query)
+
+    def page(self, cls: type[R], wanted: Page) -> list[R]:
+        """A page of a list, in its order. Raises NotFound for a marker that is not there."""
+        found = self._resources(cls, select_page(self._connection, cls, wanted))
+        return found[::-1] if wanted.backwards else found
+
+    def _resources(self, cls: type[R], query: Select[Any]) -> list[R]:
         rows = [dict(row) for row in self._connection.execute(query).mappings()]
         if cls is not Port:
             return [from_row(cls, row) for row in rows]
@@ -93,10 +128,24 @@ class Session:
                 found[row.port_id].append(fixed)
         return found
 
-    def taken(self, subnet_id: str) -> frozenset[str]:
-        """Every address that a port holds on a subnet."""
-        query = select(ip_allocations.c.ip_address).where(ip_allocations.c.subnet_id == subnet_id)
-        return frozenset(self._connection.execute(query).scalars())
+    def begin_write(self) -> None:
+        """Wait until no other transaction writes. Store.write has done it."""
+        self._log.lock()
+
+    def end_write(self) -> int:
+        """Write the log, right before the commit; the revision reached, 0 if nothing changed."""
+        self._log.flush()
+        return self.revision() if self.changed else 0
+
+    def free_address(self, subnet_id: str, besides: Collection[str] = ()) -> str | None:
+        """The lowest free address of a subnet's pools that is not among `besides`, or None."""
+        return self._free.lowest(subnet_id, besides)
+
+    def holder(self, subnet_id: str, ip_address: str) -> str | None:
+        """The id of the port that has an address on a subnet, or None."""
+        columns = ip_allocations.c
+        here = (columns.subnet_id == subnet_id) & (columns.ip_address == ip_address)
+        return self._connection.execute(select(columns.port_id).where(here)).scalar()
 
     def count(self, kind: str) -> int:
         """How many resources of a kind there are."""
@@ -115,10 +164,14 @@ class Session:
     def insert(self, resource: R) -> R:
         """Add a resource; as stored."""
         stored = _stamped(resource, created_at=self._now, updated_at=self._now, revision_number=1)
-        row = {**to_row(stored), BORN: self._log(stored)}
+        new = Before() if isinstance(stored, Port | Binding) else None
+        row = {**to_row(stored), BORN: self._changed(stored, new)}
         self._connection.execute(insert(table_of(type(stored))).values(row))
         if isinstance(stored, Port):
             self._allocate(stored)
+            join_groups(self._connection, stored)
+        if isinstance(stored, Subnet):
+            self._free.define(stored)
         return stored
 
     def update(self, resource: R) -> R:
@@ -129,16 +182,34 @@ class Session:
         number = getattr(old, "revision_number", 0) + 1
         stored = _stamped(resource, updated_at=self._now, revision_number=number)
         self._replace(stored)
-        if (
-            isinstance(stored, Port)
-            and isinstance(old, Port)
-            and stored.fixed_ips != old.fixed_ips
-        ):
-            query = delete(ip_allocations).where(ip_allocations.c.port_id == stored.id)
-            self._connection.execute(query)
-            self._allocate(stored)
-        self._log(stored)
+        self._readdress(old, stored)
+        if isinstance(old, Port) and isinstance(stored, Port):
+            join_groups(self._connection, stored, old)
+        before = _before(old)
+        self._changed(stored, None if before == _before(stored) else before)
         return stored
+
+    def retag(self, resource: R, tags: Iterable[str]) -> R:
+        """Let a resource have these tags, which is a change of it; as stored."""
+        self.tags.replace(resource.id, tags)
+        number = getattr(resource, "revision_number", 0) + 1
+        stored = _stamped(resource, updated_at=self._now, revision_number=number)
+        self._replace(stored)
+        self._changed(stored)
+        return stored
+
+    def _readdress(self, old: Resource, new: Resource) -> None:
+        """Keep the addresses of a port and the pools of a subnet as they are now."""
+        if isinstance(old, Port) and isinstance(new, Port) and new.fixed_ips != old.fixed_ips:
+            query = delete(ip_allocations).where(ip_allocations.c.port_id == new.id)
+            self._connection.execute(query)
+            self._free.release(old.fixed_ips)
+            self._allocate(new)
+        if (
+            isinstance(new, Subnet)
+            and getattr(old, "allocation_pools", ()) != new.allocation_pools
+        ):
+            self._free.define(new)
 
     def touch(self, agent: Agent) -> None:
         """Keep an agent's heartbeat: no change of state, so nothing for the change log."""
@@ -152,10 +223,15 @@ class Session:
     def delete(self, cls: type[Resource], id: str) -> None:
         """Remove a resource. Raises NotFound."""
         table = table_of(cls)
+        old = self.get(cls, id) if cls in (Port, Binding) else None
+        held = old.fixed_ips if isinstance(old, Port) else ()
         result = self._connection.execute(delete(table).where(table.c.id == id))
         if not result.rowcount:
             raise NotFound(kind_of(cls), id)
-        self._append(kind_of(cls), id, deleted=True)
+        self._free.release(held)
+        self.tags.replace(id, ())
+        self._log.append(kind_of(cls), id, deleted=True, before=_before(old))
+        self.changed = True
 
     def _allocate(self, port: Port) -> None:
         rows = [
@@ -169,6 +245,8 @@ class Session:
         ]
         if rows:
             self._connection.execute(insert(ip_allocations), rows)
+        for fixed in port.fixed_ips:
+            self._free.take(fixed.subnet_id, fixed.ip_address)
 
     def made_with(self, instance_id: str) -> frozenset[str]:
         """Ids of the ports that were made with an instance."""
@@ -193,48 +271,56 @@ class Session:
 
     def revision(self) -> int:
         """The revision of the newest change."""
-        return self._scalar(select(counters.c.value).where(counters.c.name == "revision"))
+        return self._log.revision()
 
     def changes_since(self, revision: int) -> list[Change] | None:
         """What was written after `revision`, newest state of each resource once, in order.
 
         None: the log does not reach back that far, or has never been there (another database).
         """
-        if not self._reaches(revision):
+        entries = self._log.since(revision)
+        if entries is None:
             return None
-        query = (
-            select(change_log)
-            .where(change_log.c.revision > revision)
-            .order_by(change_log.c.revision)
-        )
-        last = {(row.kind, row.object_id): row for row in self._connection.execute(query)}
-        rows = sorted(last.values(), key=lambda row: int(row.revision))
-        return [self._change(row.revision, row.kind, row.object_id) for row in rows]
+        ids: dict[str, list[str]] = defaultdict(list)
+        for entry in entries:
+            ids[entry.kind].append(entry.object_id)
+        now = {kind: self._by_id(KINDS[kind], some) for kind, some in ids.items()}
+        return [
+            Change(
+                revision=entry.revision,
+                kind=entry.kind,
+                id=entry.object_id,
+                resource=now[entry.kind].get(entry.object_id),
+                before=entry.before,
+            )
+            for entry in entries
+        ]
 
-    def _reaches(self, revision: int) -> bool:
-        if revision == self.revision():
-            return True
-        oldest = self._connection.execute(select(func.min(change_log.c.revision))).scalar()
-        return oldest is not None and int(oldest) - 1 <= revision < self.revision()
+    def _by_id(self, cls: type[R], ids: list[str]) -> dict[str, R]:
+        chunks = (ids[start : start + IN_CHUNK] for start in range(0, len(ids), IN_CHUNK))
+        return {found.id: found for chunk in chunks for found in self.find(cls, id=chunk)}
 
-    def _change(self, revision: int, kind: str, id: str) -> Change:
-        return Change(revision=revision, kind=kind, id=id, resource=self.get(KINDS[kind], id))
-
-    def _log(self, resource: Resource) -> int:
-        return self._append(kind_of(type(resource)), resource.id, deleted=False)
-
-    def _append(self, kind: str, id: str, *, deleted: bool) -> int:
-        revision = self.next_number("revision")
-        row = {"revision": revision, "kind": kind, "object_id": id, "deleted": deleted}
-        self._connection.execute(insert(change_log).values(row))
-        if revision % TRIM_EVERY == 0:
-            old = change_log.c.revision <= revision - KEPT_CHANGES
-            self._connection.execute(delete(change_log).where(old))
+    def _changed(self, resource: Resource, before: Before | None = None) -> int:
         self.changed = True
-        return revision
+        kind = kind_of(type(resource))
+        return self._log.append(kind, resource.id, deleted=False, before=before)
 
     def _scalar(self, query: Any) -> int:  # noqa: ANN401 - any executable that gives one value
         return int(self._connection.execute(query).scalar_one())
+
+
+def _before(old: Resource | None) -> Before | None:
+    """Where a port or a binding is, by which it belongs to a host's part."""
+    if isinstance(old, Binding):
+        return Before(network_id=old.resource_id, host=old.host, device_owner=old.kind)
+    if not isinstance(old, Port):
+        return None
+    return Before(
+        network_id=old.network_id,
+        host=old.host,
+        device_id=old.device_id,
+        device_owner=old.device_owner,
+    )
 
 
 def _stamped(resource: R, **stamps: str | int) -> R:
@@ -252,6 +338,8 @@ def _conditions(cls: type[Any], where: Mapping[str, Where]) -> list[ColumnElemen
             matching = _matches(ip_allocations.c[name], wanted)
             holders: Select[Any] = select(ip_allocations.c.port_id).where(matching)
             conditions.append(ports.c.id.in_(holders))
+        elif name == VISIBLE_TO:
+            conditions.append(visible_to(cls, str(wanted)))
         else:
             conditions.append(_matches(columns[name], wanted))
     return conditions

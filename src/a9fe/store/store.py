@@ -1,42 +1,24 @@
 """The database: opening, migrating, transactions, and who is told of commits."""
 
-import re
+import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from functools import cache
-from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from alembic.config import Config
-from alembic.runtime.environment import EnvironmentContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
-from sqlalchemy.exc import (
-    ArgumentError,
-    DBAPIError,
-    IntegrityError,
-    OperationalError,
-    SQLAlchemyError,
-)
+from sqlalchemy import make_url
+from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 
-from a9fe.model.errors import A9feError
 from a9fe.model.rules_scheduling import timestamp
-from a9fe.store.schema import METADATA
+from a9fe.store import engine as engines
+from a9fe.store import migrating, notifications, transfer
+from a9fe.store.engine import BUSY_TIMEOUT, StoreError, StoreFull
 from a9fe.store.session import Session
 
 T = TypeVar("T")
 
-BUSY_TIMEOUT = 15.0
-"""Seconds to wait for another process's write to SQLite, below a client's usual 30."""
 ATTEMPTS = 10
 """Tries of a transaction that lost a race for an address or a MAC."""
-_PASSWORD = re.compile(r"//[^/]*@")  # with the user, of any URL, also one that is none
-MIGRATIONS = Path(__file__).parent / "migrations"
-
-
-class StoreError(A9feError):
-    """The database cannot be opened, read or written: one line that says which and why."""
 
 
 class Store:
@@ -50,62 +32,47 @@ class Store:
         that is none.
         """
         self._url = url
-        self.shown = _PASSWORD.sub("//***@", url)
+        self.shown = engines.shown(url)
         self._now = now
-        self._listeners: list[Callable[[], None]] = []
-        self._sqlite = url.startswith("sqlite")
+        self._listeners: list[Callable[[int], None]] = []
         self._writing = threading.Lock()
-        self._scripts = _load_scripts()
-        self._engine = self._make_engine()
-        self._writer = self._engine.execution_options(begin="BEGIN IMMEDIATE")
-
-    def _make_engine(self) -> Engine:
-        try:
-            engine = create_engine(make_url(self._url), pool_size=16, max_overflow=48)
-        except (ArgumentError, ImportError) as error:
-            expected = "a URL such as sqlite:////var/lib/a9fe/a9fe.db"
-            raise StoreError(f"database_connection: {self.shown!r} is not {expected}") from error
-        if self._sqlite:
-            event.listen(engine, "connect", _prepare_sqlite)
-            event.listen(engine, "begin", _begin_sqlite)
-        return engine
+        self._engine = engines.open_engine(url)
+        self._reader = engines.reading(self._engine)
+        self._writer = engines.writing(self._engine)
+        migrating.scripts()
 
     def migrate(self) -> None:
         """Bring the database to this version's schema, making it if need be. Raises StoreError."""
         with self._reported(), self._one_writer(), self._writer.begin() as connection:
-            self._check_readable(connection)
-            self._check_known(connection)
-            self._upgrade(connection)
+            migrating.check_usable(connection, self.shown)
+            migrating.upgrade(connection, self._now())
 
-    def _upgrade(self, connection: Connection) -> None:
-        def steps(revision: Any, _context: object) -> Any:  # noqa: ANN401 - alembic's own
-            return self._scripts._upgrade_revs("head", revision)  # noqa: SLF001 - alembic's recipe
+    def schema(self) -> tuple[str | None, str]:
+        """The schema that the database has (None: none) and the one that this version needs.
 
-        config = Config(attributes={"now": self._now()})
-        with EnvironmentContext(config, self._scripts, fn=steps) as environment:
-            environment.configure(connection=connection, target_metadata=METADATA)
-            environment.run_migrations()
+        Raises StoreError, also for a schema that this version does not know.
+        """
+        with self._reported(), self._reader.begin() as connection:
+            migrating.check_usable(connection, self.shown)
+            return migrating.found_schema(connection), migrating.head()
 
-    def _check_readable(self, connection: Connection) -> None:
-        if self._sqlite:
-            verdict = connection.execute(text("PRAGMA quick_check(1)")).scalar()
-            if verdict != "ok":
-                raise StoreError(f"database {self.shown} is damaged: {_one_line(verdict)}")
+    def export(self) -> Iterator[str]:
+        """The whole model as JSON lines, of one moment. Raises StoreError."""
+        with self._reported(), self._reader.begin() as connection:
+            yield from transfer.export(connection, migrating.head())
 
-    def _check_known(self, connection: Connection) -> None:
-        if not connection.dialect.has_table(connection, "alembic_version"):
-            return
-        found = connection.execute(text("SELECT version_num FROM alembic_version")).scalars()
-        known = {script.revision for script in self._scripts.walk_revisions()}
-        for version in found:
-            if version not in known:
-                message = f"has schema {version}, which a newer a9fe made; use that version"
-                raise StoreError(f"database {self.shown} {message}")
+    def load(self, lines: Iterable[str]) -> int:
+        """Fill this database, which must be migrated and empty, from an export's lines; all or
+        nothing; the number of rows. Raises StoreError, TransferError."""
+        with self._reported(), self._one_writer(), self._writer.begin() as connection:
+            Session(connection, timestamp(self._now())).begin_write()
+            transfer.check_empty(connection, self.shown)
+            return transfer.load(connection, lines, migrating.head(), self._now())
 
     @contextmanager
     def read(self) -> Iterator[Session]:
         """A consistent view. Raises StoreError."""
-        with self._reported(), self._engine.begin() as connection:
+        with self._reported(), self._reader.begin() as connection:
             yield Session(connection, timestamp(self._now()))
 
     @contextmanager
@@ -121,9 +88,11 @@ class Store:
     def _committed(self) -> Iterator[Session]:
         with self._one_writer(), self._writer.begin() as connection:
             session = Session(connection, timestamp(self._now()))
+            session.begin_write()
             yield session
-        if session.changed:
-            self._tell()
+            reached = session.end_write()
+        if reached:
+            self.tell(reached)
 
     def transact(self, work: Callable[[Session], T]) -> T:
         """Do `work` in a transaction, again if it lost a race. Raises StoreError."""
@@ -132,31 +101,41 @@ class Store:
                 try:
                     with self._committed() as session:
                         return work(session)
-                except IntegrityError:
-                    continue
+                except DBAPIError as error:
+                    if not engines.is_race(error):
+                        raise
             with self._committed() as session:
                 return work(session)
 
-    def on_commit(self, listener: Callable[[], None]) -> None:
-        """Call `listener`, from the writing thread, after every commit that changed something."""
+    def on_commit(self, listener: Callable[[int], None]) -> None:
+        """Call `listener` with the revision reached, from the writing thread, after every commit
+        that changed something."""
         self._listeners.append(listener)
 
     def close(self) -> None:
         """Close every connection."""
         self._engine.dispose()
 
-    def _tell(self) -> None:
+    async def listen(self) -> None:
+        """Tell of other processes' commits too, for ever; at once back where there are none, as
+        on SQLite. Raises StoreError when the database is lost."""
+        if not engines.is_sqlite(self._engine):
+            await notifications.listen(self._engine, self.tell)
+
+    def tell(self, revision: int) -> None:
+        """Tell the listeners that the database has reached a revision."""
         for listener in self._listeners:
-            listener()
+            listener(revision)
 
     @contextmanager
     def _one_writer(self) -> Iterator[None]:
-        """SQLite has one writer: a lock of ours is fair, its busy handler polls."""
-        if not self._sqlite:
+        """One thread of ours writes: a lock is fair, and the others hold no connection."""
+        if not self._writing.acquire(timeout=2 * BUSY_TIMEOUT):
+            raise StoreError(f"database {self.shown}: busy with another write for too long")
+        try:
             yield
-            return
-        with self._writing:
-            yield
+        finally:
+            self._writing.release()
 
     @contextmanager
     def _reported(self) -> Iterator[None]:
@@ -164,40 +143,17 @@ class Store:
         try:
             yield
         except DBAPIError as error:
-            raise StoreError(f"database {self.shown}: {error.orig}{self._hint(error)}") from error
+            kind = StoreFull if engines.is_full(error) else StoreError
+            reason = " ".join(str(error.orig).split())
+            raise kind(f"database {self.shown}: {reason}{self._hint(error)}") from error
         except SQLAlchemyError as error:
             reason = str(error).splitlines()[0]
             raise StoreError(f"database {self.shown}: {reason}") from error
 
     def _hint(self, error: DBAPIError) -> str:
         path = make_url(self._url).database
-        if not isinstance(error, OperationalError) or not self._sqlite or not path:
+        sqlite = engines.is_sqlite(self._engine)
+        if not isinstance(error, OperationalError) or not sqlite or not path:
             return ""
-        directory = Path(path).parent
-        return "" if directory.is_dir() else f" (there is no directory {directory})"
-
-
-def _one_line(report: object) -> str:
-    return ", ".join(str(report).splitlines())
-
-
-@cache
-def _load_scripts() -> ScriptDirectory:
-    """The migrations, read from their files."""
-    scripts = ScriptDirectory(str(MIGRATIONS))
-    scripts.get_heads()
-    return scripts
-
-
-def _prepare_sqlite(connection: Any, _record: object) -> None:  # noqa: ANN401 - a DBAPI connection
-    connection.isolation_level = None  # BEGIN is ours to say
-    cursor = connection.cursor()
-    cursor.execute(f"PRAGMA busy_timeout = {int(BUSY_TIMEOUT * 1000)}")
-    cursor.execute("PRAGMA journal_mode = WAL")
-    cursor.execute("PRAGMA synchronous = FULL")  # an agent must not know more than the disk does
-    cursor.execute("PRAGMA foreign_keys = ON")
-    cursor.close()
-
-
-def _begin_sqlite(connection: Connection) -> None:
-    connection.exec_driver_sql(connection.get_execution_options().get("begin", "BEGIN"))
+        directory = os.path.dirname(os.path.abspath(path))
+        return "" if os.path.exists(directory) else f" (there is no directory {directory})"

@@ -61,6 +61,7 @@ def view(
         subnets={s.id: s for s in subnets},
         random_bytes=zeros,
         settings=settings or Settings(),
+        groups={id: id for p in ports for id in p.security_groups},
     )
 
 

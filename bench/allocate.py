@@ -1,0 +1,69 @@
+"""What one create of a port costs with 100, 10,000 and 60,000 ports in its subnet, on both
+databases: `.venv/bin/python -m bench.allocate`. The ratios say whether it grows.
+"""
+
+import argparse
+import tempfile
+import time
+from pathlib import Path
+from statistics import median
+
+from tests.databases import START
+from tests.unit.server_world import ServerOptions
+
+from a9fe.model.policy import Caller
+from a9fe.server.call import Call
+from a9fe.server.resources import COLLECTIONS, create
+from a9fe.store import Session, Store
+from bench import databases
+
+SIZES = (100, 10_000, 60_000)
+ADMIN = Caller(project_id="bench", is_admin=True)
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(prog="python -m bench.allocate", description=__doc__)
+    parser.add_argument("--creates", type=int, default=200, help="timed creates a size [200]")
+    options = parser.parse_args()
+    with (
+        tempfile.TemporaryDirectory(prefix="a9fe-bench-") as name,
+        databases.both(Path(name)) as urls,
+    ):
+        for kind, url in urls.items():
+            print("\n".join(table(kind, url, options.creates)))
+
+
+def table(kind: str, url: str, creates: int) -> list[str]:
+    """The lines of one database."""
+    store = Store(url, lambda: START)
+    with store.write() as session:
+        session.quotas.set("bench", {"port": -1})
+        subnets = [databases.subnet(session, number) for number in range(len(SIZES))]
+    lines = [f"{kind}: ports in the subnet, ms a create (median, worst), ratio to {SIZES[0]}"]
+    first = 0.0
+    for size, subnet in zip(SIZES, subnets, strict=True):
+        databases.fill(store, subnet, size)
+        databases.analyze(store)
+        taken = sorted(timed(store, subnet.network_id) for _ in range(creates))
+        middle = median(taken)
+        first = first or middle
+        lines.append(f"{size:>8} {middle:8.2f} {taken[-1]:8.2f} {middle / first:6.2f}")
+    store.close()
+    return lines
+
+
+def timed(store: Store, network_id: str) -> float:
+    """Milliseconds of one create, with its transaction."""
+
+    def work(session: Session) -> None:
+        call = Call(session=session, settings=ServerOptions(), now=START, caller=ADMIN)
+        create(call, COLLECTIONS["ports"], {"network_id": network_id})
+
+    began = time.perf_counter()
+    store.transact(work)
+    return (time.perf_counter() - began) * 1000
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,153 @@
+"""`a9fe db`: the database's schema, and the whole model as a file."""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TextIO
+
+import click
+
+from a9fe.cli.flags import settings, settings_flags
+from a9fe.cli.process import prepare
+from a9fe.cli.processes import BY_NAME
+from a9fe.linux import privileges
+from a9fe.model.errors import A9feError
+from a9fe.runtime import logging
+from a9fe.runtime.clock import SystemClock
+from a9fe.store import Store
+
+STANDARD = "-"
+MODE = 0o600  # an export has user data and hashes of tokens
+UMASK = 0o077  # as the server's
+
+
+@click.group()
+def db() -> None:
+    """Upgrade, check, export and import the database of database_connection.
+
+    \b
+    a9fe db check
+    a9fe db export model.jsonl
+    A9FE_DATABASE_CONNECTION=postgresql://a9fe@db1/a9fe a9fe db import model.jsonl
+    """
+
+
+@contextmanager
+def _opened() -> Iterator[Store]:
+    """The database, opened as the server's user, who shall own its file."""
+    config = settings()
+    logging.configure("db", debug=config.debug, json=config.log_format == "json", log_dir=None)
+    os.umask(UMASK)
+    store = Store(config.database_connection, SystemClock().now)
+    prepare(BY_NAME["server"], config)
+    if privileges.is_root():
+        privileges.drop(config.server_user)
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+@db.command()
+@settings_flags
+def upgrade() -> None:
+    """Bring the database to this version's schema, making it if need be.
+
+    \b
+    a9fe db upgrade
+    """
+    with _opened() as store:
+        store.migrate()
+        found, _ = store.schema()
+        click.echo(f"database {store.shown} has schema {found}")
+
+
+@db.command()
+@settings_flags
+def check() -> None:
+    """Say which schema the database has; exit 1 if it needs `a9fe db upgrade`.
+
+    \b
+    a9fe db check || a9fe db upgrade
+    """
+    with _opened() as store:
+        found, needed = store.schema()
+        if found == needed:
+            click.echo(f"database {store.shown} has schema {found}, as this version needs")
+            return
+        has = f"has schema {found}" if found else "has no schema"
+        message = f"database {store.shown} {has}, this version needs {needed}: run a9fe db upgrade"
+        raise A9feError(message)
+
+
+@db.command()
+@click.argument("file")
+@settings_flags
+def export(file: str) -> None:
+    """Write the whole model, of one moment, as JSON lines to FILE, or to standard output for -.
+
+    It has user data and hashes of tokens, so FILE is readable by its owner alone.
+
+    \b
+    a9fe db export model.jsonl
+    a9fe db export - | gzip > model.jsonl.gz
+    """
+    with _output(file) as output, _opened() as store:
+        found, needed = store.schema()
+        if found != needed:
+            raise A9feError(f"database {store.shown} needs a9fe db upgrade before it is exported")
+        for line in store.export():
+            output.write(line)
+
+
+@contextmanager
+def _output(file: str) -> Iterator[TextIO]:
+    """A new file, which is not left behind half-written."""
+    if file == STANDARD:
+        yield sys.stdout
+        return
+    try:
+        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, MODE)
+    except OSError as error:
+        raise A9feError(f"cannot make {file!r}: {error.strerror}") from error
+    with open(descriptor, "w", encoding="utf-8") as output:
+        try:
+            yield output
+            output.flush()
+            os.fsync(descriptor)
+        except OSError as error:
+            os.ftruncate(descriptor, 0)
+            raise A9feError(f"cannot write {file!r}: {error.strerror}") from error
+        except BaseException:
+            os.ftruncate(descriptor, 0)
+            raise
+
+
+@db.command("import")
+@click.argument("file")
+@settings_flags
+def import_(file: str) -> None:
+    """Fill an empty database from FILE (-: standard input): all of it, or nothing.
+
+    \b
+    A9FE_DATABASE_CONNECTION=postgresql://a9fe@db1/a9fe a9fe db import model.jsonl
+    """
+    with _input(file) as lines, _opened() as store:
+        store.migrate()
+        count = store.load(lines)
+        click.echo(f"database {store.shown} has {count} rows from {file}")
+
+
+@contextmanager
+def _input(file: str) -> Iterator[TextIO]:
+    if file == STANDARD:
+        yield sys.stdin
+        return
+    try:
+        with open(file, encoding="utf-8") as lines:
+            yield lines
+    except OSError as error:
+        raise A9feError(f"cannot read {file!r}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise A9feError(f"cannot read {file!r}: not UTF-8") from error

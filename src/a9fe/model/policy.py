@@ -1,0 +1,201 @@
+"""Who may do what: tables of kinds and attributes, and the decisions over them. Pure.
+
+As Neutron's default policy has it: an admin may do all; a member sees its own project's and what
+is shared, and changes its own. What a member may not see does not exist for it (404); what it
+sees and may not change is refused (403).
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from a9fe.model.errors import Forbidden, NotFound
+from a9fe.model.resources import KIND_OF, Network, Port, Resource
+
+ADMIN, MEMBER, READER, AGENT = "admin", "member", "reader", "agent"
+ROLES = (ADMIN, MEMBER)
+"""Those that a token of ours may have; Keystone's may have any."""
+ANY_HOST = "*"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caller:
+    """Who calls. `host` is that of an agent's credential: "" for all others, ANY_HOST where
+    everyone is trusted.
+    """
+
+    project_id: str
+    roles: frozenset[str] = frozenset()
+    is_admin: bool = False
+    host: str = ""
+
+    @property
+    def may_write(self) -> bool:
+        """Whether it has more than Keystone's reader role."""
+        return self.is_admin or bool(self.roles - {READER})
+
+
+def trusted(project_id: str) -> Caller:
+    """The caller where everyone is admin."""
+    return Caller(project_id=project_id, roles=frozenset({ADMIN}), is_admin=True, host=ANY_HOST)
+
+
+HIDDEN = frozenset({"agent", "binding"})
+"""Kinds that only admins see."""
+
+PUBLIC = frozenset({"flavor"})
+"""Kinds of no project, that everyone sees and admins change."""
+
+ON_NETWORK = frozenset({"subnet", "port"})
+"""Kinds whose network's owner has them too."""
+
+ADMIN_SETS: Mapping[str, frozenset[str]] = {
+    "network": frozenset(
+        {
+            "shared",
+            "router:external",
+            "is_default",
+            "provider:network_type",
+            "provider:physical_network",
+            "provider:segmentation_id",
+        }
+    ),
+    "port": frozenset({"binding:host_id", "binding:profile"}),
+    "router": frozenset({"distributed", "ha"}),
+    "instance": frozenset({"host"}),
+}
+"""Attributes that only admins set, by kind; and of every kind another project's project_id."""
+
+ADMIN_UPDATES: Mapping[str, frozenset[str]] = {"port": frozenset({"mac_address"})}
+"""Attributes that a member may choose on create, and not change."""
+
+ADMIN_SEES: Mapping[str, frozenset[str]] = {
+    "network": frozenset(
+        {"provider:network_type", "provider:physical_network", "provider:segmentation_id"}
+    ),
+    "port": frozenset(
+        {"binding:host_id", "binding:profile", "binding:vif_type", "binding:vif_details"}
+    ),
+    "router": frozenset({"distributed", "ha"}),
+    "instance": frozenset({"host"}),
+}
+"""Attributes that are absent in a member's answers."""
+
+NETWORK_OWNER_SETS: Mapping[str, frozenset[str]] = {
+    "port": frozenset(
+        {"mac_address", "fixed_ips", "port_security_enabled", "allowed_address_pairs"}
+    )
+}
+"""Attributes that, on somebody else's network, are that one's or an admin's to choose."""
+
+UNSET: tuple[object, ...] = (None, "", False, "false", "False", {}, [])
+"""What a create may say of an admin's attribute, as it changes nothing."""
+
+
+def owns(caller: Caller, resource: Resource) -> bool:
+    """Whether it is of the caller's project."""
+    return bool(caller.project_id) and _project(resource) == caller.project_id
+
+
+def sees(caller: Caller, resource: Resource, network: Network | None = None) -> bool:
+    """Whether the resource exists for the caller. `network`: the one that it is on."""
+    kind = KIND_OF[type(resource)]
+    if caller.is_admin or (kind in PUBLIC and getattr(resource, "is_public", True)):
+        return True
+    if kind in HIDDEN:
+        return False
+    return owns(caller, resource) or _is_shared(caller, kind, resource, network)
+
+
+def _is_shared(caller: Caller, kind: str, resource: Resource, network: Network | None) -> bool:
+    if isinstance(resource, Network):
+        return resource.shared or resource.external
+    if kind == "image":
+        return getattr(resource, "visibility", "") in {"public", "community"}
+    if kind not in ON_NETWORK or network is None:
+        return False
+    return owns(caller, network) or (kind == "subnet" and network.shared)
+
+
+def changes(caller: Caller, resource: Resource, network: Network | None = None) -> bool:
+    """Whether the caller may change or delete the resource, which it sees."""
+    if caller.is_admin or owns(caller, resource):
+        return True
+    return KIND_OF[type(resource)] in ON_NETWORK and network is not None and owns(caller, network)
+
+
+def check_change(caller: Caller, resource: Resource, network: Network | None = None) -> None:
+    """Raises NotFound or Forbidden unless the caller may change the resource."""
+    kind = KIND_OF[type(resource)]
+    if not sees(caller, resource, network):
+        raise NotFound(kind, resource.id)
+    if not changes(caller, resource, network):
+        raise Forbidden(f"{kind} {resource.id} is shared with your project, not its own")
+
+
+def check_given(caller: Caller, kind: str, given: Mapping[str, object], *, create: bool) -> None:
+    """Raises Forbidden for an attribute of a body that the caller may not set."""
+    if caller.is_admin:
+        return
+    if kind in PUBLIC:
+        raise Forbidden(f"{kind}s are for admins to make")
+    for name in ("project_id", "tenant_id"):
+        if given.get(name, caller.project_id) != caller.project_id:
+            raise Forbidden(f"{name}: another project's is for admins to set")
+    limited = ADMIN_SETS.get(kind, frozenset())
+    if not create:
+        limited |= ADMIN_UPDATES.get(kind, frozenset())
+    for name in sorted(limited & given.keys()):
+        if not (create and given[name] in UNSET):
+            raise Forbidden(f"{name}: is for admins to set")
+    _check_owner(given.get("device_owner"))
+
+
+def _check_owner(device_owner: object) -> None:
+    """Ports of the network itself are made by the server: a router's, a DHCP agent's."""
+    if isinstance(device_owner, str) and device_owner.lower().startswith("network:"):
+        raise Forbidden(f"device_owner: {device_owner[:64]!r} is for admins to set")
+
+
+def check_on_network(
+    caller: Caller, kind: str, given: Iterable[str], network: Network, *, create: bool
+) -> None:
+    """Raises unless the caller may have such a port or subnet on the network."""
+    if caller.is_admin or owns(caller, network):
+        return
+    if create and not network.shared:
+        if not network.external:
+            raise NotFound("network", network.id)
+        raise Forbidden(f"network {network.id} is external: only routers go there")
+    if create and kind == "subnet":
+        raise Forbidden(f"network {network.id} is another project's: its subnets are too")
+    for name in sorted(NETWORK_OWNER_SETS.get(kind, frozenset()) & set(given)):
+        raise Forbidden(f"{name}: is for the owner of network {network.id} to choose")
+
+
+def check_port_update(port: Port, given: Iterable[str]) -> None:
+    """Raises Forbidden where a member would change whose a port of the network itself is."""
+    if port.device_owner.startswith("network:"):
+        for name in ("device_id", "device_owner"):
+            if name in given:
+                raise Forbidden(f"{name}: of a {port.device_owner} port is for admins to set")
+
+
+def check_host(caller: Caller, host: object) -> None:
+    """Raises Forbidden unless the caller is an agent of that host."""
+    if caller.host not in {ANY_HOST, host}:
+        raise Forbidden(f"host: the token is bound to another host than {str(host)[:255]!r}")
+
+
+def hidden(caller: Caller, kind: str) -> frozenset[str]:
+    """The attributes that are absent in answers to the caller."""
+    return frozenset() if caller.is_admin else ADMIN_SEES.get(kind, frozenset())
+
+
+def check_filters(caller: Caller, kind: str, names: Iterable[str]) -> None:
+    """Raises Forbidden for a filter by what the caller may not see."""
+    for name in sorted(hidden(caller, kind) & set(names)):
+        raise Forbidden(f"{name}: is for admins to filter by")
+
+
+def _project(resource: Resource) -> str:
+    return str(getattr(resource, "project_id", ""))

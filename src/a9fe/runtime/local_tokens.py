@@ -1,0 +1,99 @@
+"""The tokens of this machine: an admin's for root's commands, an agent's for its processes.
+
+They stand in <state_path>/admin-token and agent-token, mode 0600. `a9fe up` makes them where a
+token is needed, the server learns their hashes when it starts, and all read them as root.
+"""
+
+import os
+import secrets
+from ipaddress import ip_address
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from a9fe.model import tokens
+from a9fe.model.policy import ADMIN, AGENT
+from a9fe.model.tokens import Token
+from a9fe.runtime.config import Config
+
+ROLES = (ADMIN, AGENT)
+NONE = "none"
+
+
+def path_of(state_path: str, role: str) -> Path:
+    """The file of the admin's or the agent's token."""
+    return Path(state_path) / f"{role}-token"
+
+
+def ensure(config: Config) -> None:
+    """Make the tokens that are not there, if callers are known by tokens at all."""
+    if config.auth_strategy == NONE:
+        return
+    for role in ROLES:
+        path = path_of(config.state_path, role)
+        if not path.exists():
+            _write(path, tokens.text_of(secrets.token_bytes(tokens.RANDOM_BYTES)))
+
+
+def _write(path: Path, text: str) -> None:
+    """Whole or not at all, whenever we are killed."""
+    draft = path.with_suffix(".new")
+    draft.unlink(missing_ok=True)
+    fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(fd, "w") as file:
+        file.write(text + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    draft.rename(path)
+
+
+def read(state_path: str, role: str) -> str:
+    """The token; "" if there is none that we may read."""
+    try:
+        return path_of(state_path, role).read_text(encoding="ascii").strip()
+    except (OSError, ValueError):
+        return ""
+
+
+def kept(state_path: str, host: str) -> list[Token]:
+    """What a server keeps of the tokens of its machine. Call it as root."""
+    found = [(role, read(state_path, role)) for role in ROLES]
+    return [_token(role, text, host) for role, text in found if tokens.id_of(text)]
+
+
+def _token(role: str, text: str, host: str) -> Token:
+    return Token(
+        id=tokens.id_of(text) or "",
+        sha256=tokens.hash_of(text),
+        project_id="default" if role == ADMIN else "",
+        role=role,
+        host=host if role == AGENT else "",
+        description=description(host),
+    )
+
+
+def description(host: str) -> str:
+    """Of a machine's tokens, among all others."""
+    return f"of {host} itself"
+
+
+def for_agent(config: Config) -> str:
+    """What a process of this host sends."""
+    return config.auth_token or (
+        read(config.state_path, AGENT) if config.auth_strategy != NONE else ""
+    )
+
+
+def for_command(config: Config) -> str:
+    """What a command sends: the option, or root's token, which no other machine is told."""
+    if config.auth_token or config.auth_strategy == NONE:
+        return config.auth_token
+    urls = config.server_url.split(",")
+    return read(config.state_path, ADMIN) if all(_is_here(url) for url in urls) else ""
+
+
+def _is_here(url: str) -> bool:
+    name = urlsplit(url).hostname or ""
+    try:
+        return name == "localhost" or ip_address(name).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,55 @@
+"""Error bodies as each API's clients read them: Neutron's; Nova's, Glance's below their paths.
+
+Pure; the paths' prefixes are this module's, so that an unknown path too is answered in the API's
+own words.
+"""
+
+from http import HTTPStatus
+
+COMPUTE = "/v2.1"
+IMAGE = "/image"
+
+Json = dict[str, object]
+
+_NOVA_NAMES = {
+    400: "badRequest",
+    401: "unauthorized",
+    403: "forbidden",
+    404: "itemNotFound",
+    405: "badMethod",
+    409: "conflictingRequest",
+    413: "overLimit",
+    415: "badMediaType",
+    503: "serviceUnavailable",
+}
+
+
+def below(path: str, base: str) -> bool:
+    """Whether a path is that of an API or under it."""
+    return path == base or path.startswith(base + "/")
+
+
+def neutron(status: int, type: str, message: str) -> Json:
+    """{"NeutronError": {"type", "message", "detail"}}."""
+    del status
+    return {"NeutronError": {"type": type, "message": message, "detail": ""}}
+
+
+def nova(status: int, message: str) -> Json:
+    """{"badRequest": {"code", "message"}} and its like."""
+    return {_NOVA_NAMES.get(status, "computeFault"): {"code": status, "message": message}}
+
+
+def glance(status: int, message: str) -> Json:
+    """{"code", "title", "message"}, as the JSON form of WebOb's errors."""
+    title = HTTPStatus(status).phrase
+    return {"code": f"{status} {title}", "title": title, "message": message}
+
+
+def body_of(path: str, status: int, type: str, message: str) -> Json:
+    """The body of an error at a path."""
+    if below(path, COMPUTE):
+        return nova(status, message)
+    if below(path, IMAGE):
+        return glance(status, message)
+    return neutron(status, type, message)

@@ -1,0 +1,86 @@
+"""JSON Schemas (2020-12) of what converters take and of what the model's fields are shown as."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import fields, is_dataclass
+from types import UnionType
+from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+from weakref import WeakKeyDictionary
+
+Schema = Mapping[str, Any]
+C = TypeVar("C", bound=Callable[..., Any])
+
+ANY: Schema = {}
+_of_converters: WeakKeyDictionary[Callable[..., Any], Schema] = WeakKeyDictionary()
+"""Weak, as some converters live for one call."""
+_PLAIN: dict[object, Schema] = {
+    str: {"type": "string"},
+    bytes: {"type": "string", "format": "byte"},
+    int: {"type": "integer"},
+    float: {"type": "number"},
+    bool: {"type": "boolean"},
+    type(None): {"type": "null"},
+}
+
+
+def described(converter: C, schema: Schema) -> C:
+    """The converter, of which it is known now what it takes."""
+    _of_converters[converter] = schema
+    return converter
+
+
+def taken_by(converter: Callable[..., Any]) -> Schema:
+    """What a converter takes; ANY where nobody said."""
+    return _of_converters.get(converter, ANY)
+
+
+def nullable(schema: Schema) -> Schema:
+    """null, or what the schema allows."""
+    kind = schema.get("type")
+    if kind is None or "enum" in schema:
+        return {"anyOf": [schema, {"type": "null"}]} if schema else ANY
+    kinds = kind if isinstance(kind, list) else [kind]
+    return {**schema, "type": [*kinds, *([] if "null" in kinds else ["null"])]}
+
+
+def of_type(hint: Any) -> Schema:  # noqa: ANN401 - a type hint has no better type
+    """What a value of a type is shown as."""
+    origin, args = get_origin(hint), get_args(hint)
+    if hint in _PLAIN:
+        return _PLAIN[hint]
+    if origin in (UnionType, Union):
+        some = [of_type(arg) for arg in args if arg is not type(None)]
+        schema = some[0] if len(some) == 1 else {"anyOf": some}
+        return nullable(schema) if type(None) in args else schema
+    if origin is tuple:
+        return {"type": "array", "items": of_type(args[0])}
+    if origin is dict:
+        return {"type": "object", "additionalProperties": of_type(args[1])}
+    if isinstance(hint, type) and is_dataclass(hint):
+        return _of_dataclass(hint)
+    return ANY
+
+
+def _of_dataclass(cls: type[Any]) -> Schema:
+    properties = of_fields(cls)
+    return {"type": "object", "properties": properties, "required": list(properties)}
+
+
+def of_fields(cls: type[Any]) -> dict[str, Schema]:
+    """The schema of each field of a dataclass."""
+    hints = get_type_hints(cls)
+    return {field.name: of_type(hints[field.name]) for field in fields(cls)}
+
+
+def members(optional: tuple[str, ...] = (), **properties: Schema) -> Schema:
+    """An object with these members and no others."""
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": [name for name in properties if name not in optional],
+        "additionalProperties": False,
+    }
+
+
+def text_of(maximum: int, **more: object) -> Schema:
+    """Text of 1 to so many characters."""
+    return {"type": "string", "minLength": 1, "maxLength": maximum, **more}

@@ -1,0 +1,125 @@
+"""The change log inside one transaction: revisions are given, and seen, without gap or disorder.
+
+A writing transaction first locks the row of the counter and keeps it until its commit. So the
+next revision is given only when all before it can be seen, and a reader that sees one has
+missed none, however many servers write.
+"""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from sqlalchemy import Connection, delete, func, insert, select, text, update
+
+from a9fe.store.schema import change_log, counters
+
+CHANNEL = "a9fe_changes"
+"""PostgreSQL's channel on which a commit says the revision it reached."""
+KEPT_CHANGES = 100_000
+"""Rows of the change log that are kept: an agent further behind gets a snapshot. At a hundred
+writes a second, a quarter of an hour; a row is about 100 bytes."""
+TRIM_EVERY = 1_000
+_REVISION = select(counters.c.value).where(counters.c.name == "revision")
+_NOTIFY = text("SELECT pg_notify(:channel, :revision)")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Before:
+    """Where a port or a binding was before it moved or went; all "" for a new one.
+
+    Of a binding, `network_id` is what it bound, and `device_owner` its kind.
+    """
+
+    network_id: str = ""
+    host: str = ""
+    device_id: str = ""
+    device_owner: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One row of the log; of several of one resource the newest, with `before` of all."""
+
+    revision: int
+    kind: str
+    object_id: str
+    deleted: bool
+    before: tuple[Before, ...] = ()
+
+
+class ChangeLog:
+    """Reads, or the pending entries of a write, which `flush` writes at once."""
+
+    def __init__(self, connection: Connection) -> None:
+        """Nothing is read before it is asked for."""
+        self._connection = connection
+        self._reached: int | None = None
+        self._pending: list[dict[str, object]] = []
+
+    def lock(self) -> None:
+        """Begin to write: wait until no other transaction does."""
+        self._reached = self._connection.execute(_REVISION.with_for_update()).scalar_one()
+
+    def revision(self) -> int:
+        """The revision of the newest change."""
+        if self._reached is not None:
+            return self._reached
+        return int(self._connection.execute(_REVISION).scalar_one())
+
+    def append(self, kind: str, id: str, *, deleted: bool, before: Before | None = None) -> int:
+        """Log a change; its revision. `before`: see Before; None where it did not move."""
+        assert self._reached is not None, "the transaction does not write"
+        self._reached += 1
+        row = {"revision": self._reached, "kind": kind, "object_id": id, "deleted": deleted}
+        self._pending.append({**row, "before": before and asdict(before)})
+        return self._reached
+
+    def flush(self) -> None:
+        """Write what is pending, as the last step before the commit."""
+        if not self._pending or self._reached is None:
+            return
+        self._connection.execute(insert(change_log), self._pending)
+        here = counters.c.name == "revision"
+        self._connection.execute(update(counters).where(here).values(value=self._reached))
+        if self._reached // TRIM_EVERY > (self._reached - len(self._pending)) // TRIM_EVERY:
+            old = change_log.c.revision <= self._reached - KEPT_CHANGES
+            self._connection.execute(delete(change_log).where(old))
+        if self._connection.dialect.name == "postgresql":
+            said = {"channel": CHANNEL, "revision": str(self._reached)}
+            self._connection.execute(_NOTIFY, said)
+        self._pending.clear()
+
+    def since(self, revision: int) -> list[Entry] | None:
+        """The newest entry of each resource written after `revision`, in order; None: the log
+        does not reach back that far, or has never been there (another database)."""
+        if not self._reaches(revision):
+            return None
+        if revision == self.revision():
+            return []
+        query = (
+            select(change_log)
+            .where(change_log.c.revision > revision)
+            .order_by(change_log.c.revision)
+        )
+        last: dict[tuple[str, str], Entry] = {}
+        for row in self._connection.execute(query).mappings():
+            key = (row["kind"], row["object_id"])
+            last[key] = _entry(dict(row), last[key].before if key in last else ())
+        return sorted(last.values(), key=lambda entry: entry.revision)
+
+    def _reaches(self, revision: int) -> bool:
+        now = self.revision()
+        if revision == now:
+            return True
+        oldest = self._connection.execute(select(func.min(change_log.c.revision))).scalar()
+        return oldest is not None and int(oldest) - 1 <= revision < now
+
+
+def _entry(row: dict[str, Any], before: tuple[Before, ...]) -> Entry:
+    moved = (Before(**row["before"]),) if row["before"] else ()
+    return Entry(
+        revision=row["revision"],
+        kind=row["kind"],
+        object_id=row["object_id"],
+        deleted=row["deleted"],
+        before=before + moved,
+    )

@@ -1,0 +1,30 @@
+"""What other servers on the same PostgreSQL commit: LISTEN, and every revision that it says."""
+
+from collections.abc import Callable
+
+import psycopg
+from sqlalchemy import Engine
+
+from a9fe.store.engine import LINK, StoreError, shown
+from a9fe.store.log import CHANNEL
+
+_REVISION = "SELECT value FROM counters WHERE name = 'revision'"
+
+
+async def listen(engine: Engine, tell: Callable[[int], None]) -> None:
+    """Tell of each commit, and first of how far the log is now. Raises StoreError when the
+    connection is lost, or there is none."""
+    _, link = engine.dialect.create_connect_args(engine.url)
+    where = shown(engine.url.render_as_string())
+    try:
+        async with await psycopg.AsyncConnection.connect(
+            **{**LINK, **link}, autocommit=True
+        ) as connection:
+            await connection.execute(f"LISTEN {CHANNEL}")
+            row = await (await connection.execute(_REVISION)).fetchone()
+            if row:
+                tell(int(row[0]))
+            async for notice in connection.notifies():
+                tell(int(notice.payload))
+    except psycopg.Error as error:
+        raise StoreError(f"database {where}: {' '.join(str(error).split())}") from error

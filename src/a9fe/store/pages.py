@@ -1,0 +1,178 @@
+"""Pages of lists as SQL: filters, order and marker.
+
+A page costs the same in a small and in a large table where an index has the filter's field, or
+the order's: a page begins at the marker's row, never by counting rows before it.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from sqlalchemy import Connection, Select, and_, exists, func, or_, select, tuple_
+from sqlalchemy.sql.elements import ColumnElement
+
+from a9fe.model.errors import NotFound
+from a9fe.model.resources import Port
+from a9fe.store.rows import kind_of, table_of
+from a9fe.store.schema import BORN, ip_allocations, port_security_groups, ports, tags
+from a9fe.store.visibility import VISIBLE_TO, visible_to
+
+Value = str | int | bool | None
+How = Literal[
+    "exact",
+    "unequal",
+    "nocase",
+    "contains",
+    "since",
+    "before",
+    "all",
+    "any",
+    "not-all",
+    "not-any",
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filter:
+    """A condition on a field: one of `values`, compared so.
+
+    "nocase" is without regard to ASCII case; "since" and "before" are of texts in order; all,
+    any, not-all and not-any are of the field "tags". Ports have also ip_address and subnet_id
+    (of one fixed IP), and security_group_id. Every kind has the field "visible_to": what exists
+    for members of a project.
+    """
+
+    field: str
+    values: tuple[Value, ...]
+    how: How = "exact"
+
+
+FEW = 1000
+"""Rows that are cheaper to look up and sort than to meet on the way."""
+
+NOTHING = Filter(field="id", values=())
+"""What no row passes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """A page of a list.
+
+    Rows pass all of `filters`. `order` is fields and whether they descend; then comes the order
+    of creation. `marker` is the id of the row before the page, or behind it if `backwards`.
+    `limit` 0: all.
+    """
+
+    filters: tuple[Filter, ...] = ()
+    order: tuple[tuple[str, bool], ...] = ()
+    marker: str = ""
+    limit: int = 0
+    backwards: bool = False
+
+
+def select_page(connection: Connection, cls: type[Any], page: Page) -> Select[Any]:
+    """The query of a page; backwards, its rows come in the wrong order. Raises NotFound."""
+    table = table_of(cls)
+    columns = [column for column in table.c if column.name != BORN]
+    query = select(*columns).where(*(condition(connection, cls, f) for f in page.filters))
+    order = _order(cls, page)
+    if page.marker:
+        query = query.where(_behind(order, _marker_row(connection, cls, page.marker, order)))
+    query = query.order_by(*(c.desc() if descends else c.asc() for c, descends in order))
+    return query.limit(page.limit) if page.limit else query
+
+
+Order = list[tuple[ColumnElement[Any], bool]]
+
+
+def _order(cls: type[Any], page: Page) -> Order:
+    columns = table_of(cls).c
+    keys = [(_sortable(columns[field]), descends) for field, descends in page.order]
+    keys.append((columns[BORN], keys[-1][1] if keys else False))
+    return [(column, descends != page.backwards) for column, descends in keys]
+
+
+def _sortable(column: ColumnElement[Any]) -> ColumnElement[Any]:
+    """NULL has no place in an order that a marker can stand in: it is as the least value."""
+    if not getattr(column, "nullable", False):
+        return column
+    least: Any = -1 if column.type.python_type is int else ""
+    return func.coalesce(column, least)
+
+
+def _marker_row(
+    connection: Connection, cls: type[Any], marker: str, order: Order
+) -> Sequence[Any]:
+    of_marker = table_of(cls).c.id == marker
+    row = connection.execute(select(*(column for column, _ in order)).where(of_marker)).first()
+    if row is None:
+        raise NotFound(kind_of(cls), marker)
+    return tuple(row)
+
+
+def _behind(order: Order, row: Sequence[Any]) -> ColumnElement[bool]:
+    columns = [column for column, _ in order]
+    directions = {descends for _, descends in order}
+    if len(directions) == 1:  # one comparison of rows, which an index serves
+        left, right = tuple_(*columns), tuple_(*row)
+        return left < right if directions == {True} else left > right
+    alternatives = []
+    for position, (column, descends) in enumerate(order):
+        same = [c == v for c, v in zip(columns[:position], row[:position], strict=True)]
+        value = row[position]
+        alternatives.append(and_(*same, column < value if descends else column > value))
+    return or_(*alternatives)
+
+
+def condition(connection: Connection, cls: type[Any], wanted: Filter) -> ColumnElement[bool]:
+    """A filter as SQL; its values are parameters, never text of the query."""
+    if wanted.field == VISIBLE_TO:
+        return visible_to(cls, str(wanted.values[0]))
+    columns = table_of(cls).c
+    if wanted.field == "tags":
+        return _tagged(columns.id, wanted)
+    if wanted.field == "security_group_id" and cls is Port:
+        link = port_security_groups.c
+        return _held(connection, link.port_id, link.security_group_id.in_(wanted.values))
+    if wanted.field in {"ip_address", "subnet_id"} and cls is Port:
+        link = ip_allocations.c
+        return _held(connection, link.port_id, _compare(link[wanted.field], wanted))
+    return _compare(columns[wanted.field], wanted)
+
+
+def _held(
+    connection: Connection, port_id: ColumnElement[Any], holds: ColumnElement[bool]
+) -> ColumnElement[bool]:
+    """The ports that a row of a link names: looked up where those are few, else tried one by one.
+
+    A page of many would otherwise begin with all of them.
+    """
+    holders = select(port_id).where(holds)
+    some = holders.limit(FEW + 1).subquery()
+    count = connection.execute(select(func.count()).select_from(some)).scalar_one()
+    if count <= FEW:
+        return ports.c.id.in_(holders)
+    return exists().where(port_id == ports.c.id, holds)
+
+
+def _compare(column: ColumnElement[Any], wanted: Filter) -> ColumnElement[bool]:
+    one_by_one: dict[str, Callable[[Value], ColumnElement[bool]]] = {
+        "contains": lambda value: column.contains(value, autoescape=True),
+        "unequal": lambda value: column != value,
+        "since": lambda value: column >= value,
+        "before": lambda value: column < value,
+    }
+    if wanted.how in one_by_one:
+        return or_(*(one_by_one[wanted.how](value) for value in wanted.values))
+    values = [value for value in wanted.values if value is not None]
+    if wanted.how == "nocase":
+        found = func.lower(column).in_([func.lower(value) for value in values])
+    else:
+        found = column.in_(values)
+    return or_(found, column.is_(None)) if None in wanted.values else found
+
+
+def _tagged(id: ColumnElement[Any], wanted: Filter) -> ColumnElement[bool]:
+    holders = [id.in_(select(tags.c.object_id).where(tags.c.tag == t)) for t in wanted.values]
+    found = or_(*holders) if wanted.how in {"any", "not-any"} else and_(*holders)
+    return ~found if wanted.how.startswith("not-") else found

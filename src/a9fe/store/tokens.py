@@ -1,0 +1,58 @@
+"""Tokens of our own in the database: their hashes."""
+
+from collections.abc import Iterable
+
+from sqlalchemy import Column, Connection, String, Table, delete, insert, select
+
+from a9fe.model.errors import NotFound
+from a9fe.model.tokens import Token
+from a9fe.store.schema import METADATA, NAME, TIME
+
+tokens = Table(
+    "tokens",
+    METADATA,
+    Column("id", String(16), primary_key=True),
+    Column("sha256", String(64), nullable=False),
+    Column("project_id", NAME, nullable=False),
+    Column("role", String(16), nullable=False),
+    Column("host", NAME, nullable=False),
+    Column("description", NAME, nullable=False),
+    Column("created_at", TIME, nullable=False),
+)
+
+
+class Tokens:
+    """The tokens, inside a transaction."""
+
+    def __init__(self, connection: Connection, now: str) -> None:
+        """`now` is the time of the transaction, ISO 8601 UTC."""
+        self._connection = connection
+        self._now = now
+
+    def get(self, id: str) -> Token | None:
+        """The token with this id."""
+        row = self._connection.execute(select(tokens).where(tokens.c.id == id)).mappings().first()
+        return Token(**row) if row else None
+
+    def all(self) -> list[Token]:
+        """Every token, oldest first."""
+        query = select(tokens).order_by(tokens.c.created_at, tokens.c.id)
+        return [Token(**row) for row in self._connection.execute(query).mappings()]
+
+    def add(self, token: Token) -> None:
+        """Keep a token."""
+        row = {name: getattr(token, name) for name in tokens.c.keys()}  # noqa: SIM118 - not a dict
+        row["created_at"] = self._now
+        self._connection.execute(insert(tokens).values(row))
+
+    def remove(self, id: str) -> None:
+        """Revoke a token. Raises NotFound."""
+        result = self._connection.execute(delete(tokens).where(tokens.c.id == id))
+        if not result.rowcount:
+            raise NotFound("token", id)
+
+    def replace(self, description: str, wanted: Iterable[Token]) -> None:
+        """Let these be all the tokens of that description."""
+        self._connection.execute(delete(tokens).where(tokens.c.description == description))
+        for token in wanted:
+            self.add(token)

@@ -1,0 +1,34 @@
+"""What a project sees, as SQL: model.policy.sees for a whole table. A test compares the two."""
+
+from typing import Any
+
+from sqlalchemy import false, or_, select, true
+from sqlalchemy.sql.elements import ColumnElement
+
+from a9fe.store.rows import kind_of, table_of
+from a9fe.store.schema import TABLES
+
+VISIBLE_TO = "visible_to"
+"""The name of this condition among those of a search: its value is a project's id."""
+
+
+def visible_to(cls: type[Any], project_id: str) -> ColumnElement[bool]:
+    """The rows that exist for members of a project."""
+    kind, columns = kind_of(cls), table_of(cls).c
+    networks = TABLES["network"].c
+    if kind == "flavor":
+        return columns.is_public.is_(true())
+    if "project_id" not in columns:
+        return false()
+    own = columns.project_id == project_id
+    if kind == "network":
+        return or_(own, columns.shared.is_(true()), columns.external.is_(true()))
+    if kind == "subnet":
+        theirs = or_(networks.project_id == project_id, networks.shared.is_(true()))
+        return or_(own, columns.network_id.in_(select(networks.id).where(theirs)))
+    if kind == "port":
+        mine = select(networks.id).where(networks.project_id == project_id)
+        return or_(own, columns.network_id.in_(mine))
+    if kind == "image":
+        return or_(own, columns.visibility.in_(["public", "community"]))
+    return own

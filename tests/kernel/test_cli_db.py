@@ -1,0 +1,114 @@
+"""`a9fe db`: one line of result or error; the model goes from SQLite to PostgreSQL and back."""
+
+import os
+import stat
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from a9fe.model.resources import KINDS, Network
+from a9fe.store import Store
+from tests.databases import START, running_postgres
+from tests.unit.test_store import fill
+
+pytestmark = pytest.mark.kernel
+A9FE = str(Path(sys.executable).with_name("a9fe"))
+
+
+class Shell:
+    """The command on one database."""
+
+    def __init__(self, directory: Path, database: str = "") -> None:
+        self.environment = {**os.environ, "A9FE_STATE_PATH": f"{directory}/state"}
+        self.environment["A9FE_RUN_PATH"] = f"{directory}/run"
+        if database:
+            self.environment["A9FE_DATABASE_CONNECTION"] = database
+
+    def __call__(self, *arguments: str, given: str = "", status: int = 0) -> str:
+        """What it says, all of it, after `a9fe db`."""
+        done = subprocess.run(
+            [A9FE, "db", *arguments],
+            env=self.environment,
+            input=given,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == status, done.stderr
+        assert status == 0 or done.stdout == ""
+        assert status == 1 or done.stderr == ""
+        return done.stdout or done.stderr
+
+
+def everything(store: Store) -> list[object]:
+    with store.read() as session:
+        return [found for cls in KINDS.values() for found in session.find(cls)]
+
+
+@pytest.fixture
+def directory() -> Iterator[Path]:
+    """Outside root's private ones, so that the server's user can get there."""
+    with tempfile.TemporaryDirectory(prefix="a9fe-test-") as name:
+        Path(name).chmod(0o711)
+        yield Path(name)
+
+
+def test_the_model_goes_to_postgresql_and_back(directory: Path):
+    sqlite = Shell(directory)
+    assert sqlite("check", status=1).endswith("run a9fe db upgrade\n")
+    sqlite("upgrade")
+    assert "as this version needs" in sqlite("check")
+    file = directory / "state/server/a9fe.db"
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert file.owner() == "a9fe"
+    store = Store(f"sqlite:///{file}", lambda: START)
+    fill(store)
+    exported = directory / "model.jsonl"
+    sqlite("export", str(exported))
+    assert stat.S_IMODE(exported.stat().st_mode) == 0o600
+    with running_postgres() as cluster:
+        url = cluster.empty()
+        postgresql = Shell(directory, url)
+        assert "rows from" in postgresql("import", str(exported))
+        other = Store(url, lambda: START)
+        assert everything(other) == everything(store)
+        other.close()
+        back = Shell(directory, f"sqlite:///{directory}/state/server/back.db")
+        back("import", "-", given=postgresql("export", "-"))
+    again = Store(f"sqlite:///{directory}/state/server/back.db", lambda: START)
+    assert everything(again) == everything(store)
+    again.close()
+    store.close()
+
+
+def test_every_error_is_one_line_and_changes_nothing(directory: Path):
+    shell = Shell(directory)
+    shell("upgrade")
+    store = Store(f"sqlite:///{directory}/state/server/a9fe.db", lambda: START)
+    store.transact(lambda session: session.insert(Network(id="n1")))
+    whole = shell("export", "-")
+    before = everything(store)
+    for given, expected in ((whole, "is not empty: it has networks"), ("x", "is not empty")):
+        assert_one_line(shell("import", "-", given=given, status=1), expected)
+    file = directory / "model.jsonl"
+    file.write_text("kept")
+    assert_one_line(shell("export", str(file), status=1), "File exists")
+    assert file.read_text() == "kept"
+    assert_one_line(shell("import", f"{directory}/no", status=1), "No such file or directory")
+    assert everything(store) == before
+    store.close()
+    nowhere = Shell(directory, f"postgresql://a9fe:secret@/x?host={directory}")
+    for arguments in (("check",), ("upgrade",), ("import", str(file)), ("export", "-")):
+        said = nowhere(*arguments, status=1)
+        assert_one_line(said, "postgresql://***@/x")
+        assert "secret" not in said
+
+
+def assert_one_line(said: str, expected: str) -> None:
+    assert expected in said
+    assert said.count("\n") == 1
+    assert said.startswith("a9fe: error: ")

@@ -1,0 +1,45 @@
+"""Every test of the store and the server runs on SQLite and on PostgreSQL.
+
+`pytest.mark.sqlite` keeps one of a file, or of no database at all, to SQLite.
+"""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.databases import DATABASES, KINDS
+
+MODULES = ("test_store", "test_server_")
+THAT_USE_ONE = {"tmp_path", "tmp_path_factory", "world", "store"}
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Both kinds, for the modules named above."""
+    name = metafunc.module.__name__.rpartition(".")[2]
+    both = name.startswith(MODULES) and THAT_USE_ONE & set(metafunc.fixturenames)
+    if both and not list(metafunc.definition.iter_markers("sqlite")):
+        metafunc.parametrize("database_kind", KINDS, indirect=True, scope="module")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def database_kind(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The kind that DATABASES makes."""
+    DATABASES.kind = getattr(request, "param", "sqlite")
+    mark = DATABASES.mark()
+    yield DATABASES.kind
+    DATABASES.drop(mark)
+
+
+@pytest.fixture(autouse=True)
+def database_drops() -> Iterator[None]:
+    """A test's own databases go with it."""
+    mark = DATABASES.mark()
+    yield
+    DATABASES.drop(mark)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cluster_ends() -> Iterator[None]:
+    """The cluster that the first test on PostgreSQL started."""
+    yield
+    DATABASES.close()
