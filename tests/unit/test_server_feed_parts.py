@@ -69,7 +69,11 @@ class Follower:
             assert missing(expected, part) == [], key
             spare = list(part.keys() - expected.keys())
             if key[1] == "service":  # keeps networks of instances that have left
-                spare = [name for name in spare if name[0] not in {"network", "subnet", "security_group"}]
+                spare = [
+                    name
+                    for name in spare
+                    if name[0] not in {"network", "subnet", "security_group"}
+                ]
             assert spare == [], key
 
 
