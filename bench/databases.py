@@ -64,7 +64,7 @@ def _port(to: Subnet, number: int) -> Port:
         network_id=to.network_id,
         mac_address=(b"\xfa\x16" + octets).hex(":"),
         name=f"port-{number}",
-        project_id=f"p{number % 1000}",
+        project_id=f"p{number % 5}",
         device_id=str(uuid.UUID(int=number)),
         device_owner="compute:nova",
         host=f"h{number % 500}",

@@ -109,13 +109,13 @@ def measured(_kind: str, url: str, size: int, rounds: int) -> None:
 
 
 def _ends(store: Store) -> tuple[Port, Port]:
-    """The oldest port, and one of the newest."""
+    """The oldest port, and one of the newest with a page behind it."""
+    born = ports.c[BORN]
     with store.read() as session:
-        born = ports.c[BORN]
-        ids = [
-            session._connection.execute(select(ports.c.id).order_by(order).limit(1)).scalar_one()  # noqa: SLF001 - no API sorts so
-            for order in (born, born.desc())
-        ]
+        connection = session._connection  # noqa: SLF001 - no API sorts so
+        oldest = select(ports.c.id).order_by(born).limit(1)
+        newest = select(ports.c.id).order_by(born.desc()).offset(150).limit(1)
+        ids = [connection.execute(query).scalar_one() for query in (oldest, newest)]
         return session.require(Port, ids[0]), session.require(Port, ids[1])
 
 

@@ -42,6 +42,9 @@ DEFAULTS: dict[str, Document] = {
     "ports": {"name": "", "fixed_ips": [], "device_id": "", "device_owner": "", "status": "DOWN"},
     "routers": {"name": "", "status": "ACTIVE", "admin_state_up": True},
     "instances": {"name": "", "project_id": "default"},
+    "flavors": {"name": "", "vcpus": 1, "ram": 512, "disk": 0},
+    "images": {"name": "", "project_id": "default"},
+    "keypairs": {"name": "", "project_id": "default", "fingerprint": ""},
     "agents": {},
 }
 

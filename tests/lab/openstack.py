@@ -18,7 +18,7 @@ clouds:
     auth: {{endpoint: "{URL}"}}
     network_endpoint_override: {URL}
     compute_endpoint_override: {URL}/v2.1
-    image_endpoint_override: {URL}
+    image_endpoint_override: {URL}/image
 """
 NOT_ERRORS = ("is deprecated", "DeprecationWarning", "warnings.warn")
 

@@ -3,7 +3,7 @@
 import asyncio
 import os
 import sqlite3
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -467,20 +467,21 @@ def known(replica: Replica) -> dict[tuple[str, str], Resource]:
     }
 
 
+def by_id(ports: Iterable[Port]) -> list[Port]:
+    return sorted(ports, key=lambda port: port.id)
+
+
 def assert_indexes_tell_the_same(replica: Replica) -> None:
-    ports = replica.all("port")
+    ports = by_id(replica.all("port"))
     for network in "nm":
-        assert set(replica.ports_by_network(network)) == {
-            p for p in ports if p.network_id == network
-        }
+        on = [p for p in ports if p.network_id == network]
+        assert by_id(replica.ports_by_network(network)) == on
         for ip in IPS:
-            assert set(replica.ports_by_address(network, ip)) == {
-                p
-                for p in ports
-                if p.network_id == network and ip in [f.ip_address for f in p.fixed_ips]
-            }
+            with_ip = [p for p in on if ip in [f.ip_address for f in p.fixed_ips]]
+            assert by_id(replica.ports_by_address(network, ip)) == with_ip
     for device in ("vm1", "vm2"):
-        assert set(replica.ports_by_device(device)) == {p for p in ports if p.device_id == device}
+        of_device = [p for p in ports if p.device_id == device]
+        assert by_id(replica.ports_by_device(device)) == of_device
 
 
 def connected(data: st.DataObject, replica: Replica, history: list[FeedEvent]) -> list[FeedEvent]:

@@ -8,8 +8,10 @@ from typing import Any
 from a9fe.model import rules
 from a9fe.model.errors import InvalidInput
 from a9fe.server import converters as to
+from a9fe.server import schemas
 from a9fe.server.records import visible_name
 from a9fe.server.requests import NetworkCard
+from a9fe.server.schemas import described
 
 COUNT_MAX = 100  # servers of one request
 CARDS_MAX = 64
@@ -102,6 +104,21 @@ def _devices(field: str, value: object) -> tuple[str, ...]:
         return _reference(f"{field}.uuid", item.get("uuid")) if is_image else ""
 
     return tuple(id for id in to.list_of(image, 64)(field, value) if id)
+
+
+_UUID = {"type": "string", "format": "uuid"}
+_CARD = {
+    "type": "object",
+    "properties": {"uuid": _UUID, "port": _UUID, "fixed_ip": {"type": "string"}},
+    "additionalProperties": False,
+    "minProperties": 1,
+}
+_CARDS = {"type": "array", "maxItems": CARDS_MAX, "items": _CARD}
+described(_reference, schemas.text_of(to.NAME_MAX))
+described(_image, {"type": "string", "maxLength": to.NAME_MAX})
+described(_networks, {"anyOf": [{"type": "string", "enum": [AUTO, NONE]}, _CARDS]})
+described(_groups, {"type": "array", "items": schemas.members(name=schemas.text_of(to.NAME_MAX))})
+described(_devices, {"type": "array", "maxItems": 64, "items": {"type": "object"}})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,7 @@ import structlog
 import uvicorn
 
 from a9fe.linux import privileges
-from a9fe.model.errors import A9feError
+from a9fe.model.errors import A9feError, InvalidInput
 from a9fe.model.exposure import check_exposure
 from a9fe.model.tokens import Token
 from a9fe.runtime import local_tokens, tasks
@@ -20,6 +20,7 @@ from a9fe.runtime.clock import Clock, SystemClock
 from a9fe.server.app import application
 from a9fe.server.call import Settings
 from a9fe.server.credentials import (
+    KEYSTONE,
     TOKEN,
     Authenticator,
     Everyone,
@@ -27,6 +28,7 @@ from a9fe.server.credentials import (
 )
 from a9fe.server.failover import Failover
 from a9fe.server.feed import Hub
+from a9fe.server.keystone import Keystone, KeystoneSettings
 from a9fe.store import Store
 
 log = structlog.get_logger()
@@ -37,7 +39,7 @@ LOADED_LATE = ("uvloop", "anyio._backends._asyncio", "uvicorn.lifespan.off")
 UMASK = 0o077  # the database has user data
 
 
-class ServerSettings(Settings, Protocol):
+class ServerSettings(Settings, KeystoneSettings, Protocol):
     """The options of the process; runtime.config.Config has them."""
 
     @property
@@ -91,7 +93,7 @@ def run(config: ServerSettings) -> None:
     check_exposure(config.auth_strategy, config.bind_host)
     store = Store(config.database_connection, clock.now)
     listener = listen(config.bind_host, config.bind_port)
-    server = prepare(config, store, clock, authenticator_of(config, store))
+    server = prepare(config, store, clock, authenticator_of(config, store, clock))
     known = local_tokens.kept(config.state_path, config.host)
     privileges.drop(config.server_user)
     store.migrate()
@@ -100,10 +102,15 @@ def run(config: ServerSettings) -> None:
     store.close()
 
 
-def authenticator_of(config: ServerSettings, store: Store) -> Authenticator:
-    """The way of knowing callers that auth_strategy names."""
+def authenticator_of(config: ServerSettings, store: Store, clock: Clock) -> Authenticator:
+    """The way of knowing callers that auth_strategy names. Raises InvalidInput."""
     if config.auth_strategy == TOKEN:
         return OwnTokens(store)
+    if config.auth_strategy == KEYSTONE:
+        if not config.keystone_auth_url:
+            expected = "Keystone's URL, as auth_strategy is keystone"
+            raise InvalidInput("keystone_auth_url", "", expected)
+        return Keystone(config, store, clock)
     return Everyone()
 
 

@@ -81,8 +81,10 @@ def _serves(operation: Operation, example: Example) -> bool:
 def document(routes: Iterable[BaseRoute], examples: Iterable[Example]) -> Json:
     """The whole document."""
     paths: dict[str, Json] = {}
-    for operation in operations(routes, examples)[0]:
-        item = paths.setdefault(operation.path, _parameters(operation.path))
+    served = operations(routes, examples)[0]
+    known = {operation.path for operation in served}
+    for operation in served:
+        item = paths.setdefault(operation.path, _parameters(operation.path, known))
         item[operation.method.lower()] = _shown(operation)
     return {
         "openapi": "3.1.0",
@@ -107,16 +109,19 @@ def _order(path: str) -> tuple[int, str]:
     return next((i for i, base in enumerate(bases) if path.startswith(base)), len(bases)), path
 
 
-def _parameters(path: str) -> Json:
-    names = _PARAMETER.findall(path)
-    if not names:
-        return {}
-    schema = {"type": "string", "minLength": 1}
-    return {
-        "parameters": [
-            {"name": name, "in": "path", "required": True, "schema": schema} for name in names
-        ]
-    }
+def _parameters(path: str, known: set[str]) -> Json:
+    """The parameters of a path; none has the value that makes it another known path."""
+    found = []
+    for match in _PARAMETER.finditer(path):
+        before, after = path[: match.start()], path[match.end() :]
+        others = {p[len(before) :] for p in known if p.startswith(before) and p.endswith(after)}
+        words = sorted(o.removesuffix(after) for o in others)
+        taken = [w for w in words if w and "/" not in w and "{" not in w]
+        schema: Json = {"type": "string", "minLength": 1}
+        if taken:
+            schema["not"] = {"enum": taken}
+        found.append({"name": match[1], "in": "path", "required": True, "schema": schema})
+    return {"parameters": found} if found else {}
 
 
 def _shown(operation: Operation) -> Json:

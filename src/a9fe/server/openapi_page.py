@@ -39,6 +39,7 @@ details[open] > summary { background: var(--soft); border-bottom: 1px solid var(
   font: 600 12px/1.8 ui-monospace, monospace; }
 .get { background: #0969da; } .post { background: #1a7f37; } .put { background: #9a6700; }
 .patch { background: #8250df; } .delete { background: #cf222e; }
+h3 code { text-transform: none; letter-spacing: 0; }
 code, pre { font: 13px/1.5 ui-monospace, monospace; }
 summary .about { color: var(--muted); margin-left: auto; }
 table { border-collapse: collapse; width: 100%; }

@@ -5,7 +5,7 @@ from typing import Any
 
 from a9fe.server import compute_fields as nova
 from a9fe.server import schemas
-from a9fe.server.attributes import Attribute, AttributeTable
+from a9fe.server.attributes import Attribute, AttributeTable, Who
 from a9fe.server.resources import COLLECTIONS, Collection
 from a9fe.server.schemas import ANY
 
@@ -70,13 +70,44 @@ SHOWN_OTHERWISE: dict[str, Json] = {
 """Attributes whose answer is not what the model keeps."""
 
 
+_FIXED_IP: Json = {
+    "type": "object",
+    "properties": {
+        "subnet_id": {"type": "string", "format": "uuid"},
+        "ip_address": {"type": "string", "examples": ["10.1.0.20"]},
+    },
+    "additionalProperties": False,
+    "minProperties": 1,
+}
+GIVEN: dict[str, Json] = {
+    "mtu": {"type": "integer", "minimum": 0, "maximum": 65535, "description": "0: the default"},
+    "ip_version": {"type": "integer", "enum": [4, 6]},
+    "dns_name": {"type": "string", "maxLength": 253},
+    "dns_domain": {"type": "string", "maxLength": 253},
+    "binding:profile": {"type": ["object", "null"]},
+    "ethertype": {"type": "string", "enum": ["IPv4", "IPv6"]},
+    "protocol": {"type": ["string", "integer", "null"], "description": "Its name or number"},
+    "remote_ip_prefix": {"type": ["string", "null"], "examples": ["10.1.0.0/24"]},
+    "external_gateway_info": {
+        "type": ["object", "null"],
+        "properties": {
+            "network_id": {"type": "string", "format": "uuid"},
+            "enable_snat": {"type": "boolean"},
+            "external_fixed_ips": {"type": "array", "items": _FIXED_IP},
+        },
+        "additionalProperties": False,
+    },
+}
+"""What converters take that nobody described."""
+
+
 def _marks(attribute: Attribute) -> Json:
     return {} if attribute.create or attribute.update else {"readOnly": True}
 
 
 def _taken(attributes: Iterable[Attribute], *, create: bool) -> Json:
     chosen = list(attributes)
-    properties: Json = {a.name: _given(a) for a in chosen}
+    properties: Json = {a.name: _given(a, a.create if create else a.update) for a in chosen}
     if "project_id" in properties:
         properties["tenant_id"] = properties["project_id"]
     found: Json = {"type": "object", "properties": properties, "additionalProperties": False}
@@ -84,9 +115,11 @@ def _taken(attributes: Iterable[Attribute], *, create: bool) -> Json:
     return {**found, "required": required} if required else found
 
 
-def _given(attribute: Attribute) -> Json:
+def _given(attribute: Attribute, who: Who) -> Json:
     assert attribute.convert is not None
-    schema = dict(schemas.taken_by(attribute.convert))
+    schema = dict(schemas.taken_by(attribute.convert) or GIVEN.get(attribute.name, ANY))
+    if who == "admin":
+        schema["description"] = "For admins"
     default = attribute.default
     if isinstance(default, str | bool | int) and default != "":
         schema["default"] = default

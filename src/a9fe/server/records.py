@@ -12,6 +12,7 @@ from dataclasses import replace
 from a9fe.model.compute import Flavor, Image, KeypairRecord
 from a9fe.model.errors import Conflict, InvalidInput
 from a9fe.server import converters as to
+from a9fe.server import schemas
 from a9fe.server.attributes import (
     Attribute,
     AttributeTable,
@@ -21,6 +22,7 @@ from a9fe.server.attributes import (
     stored,
 )
 from a9fe.server.call import Call, new_id
+from a9fe.server.schemas import described
 
 FLAVOR_ID_MAX = 64
 SIZE_MAX = 2**31 - 1  # of Nova's integers
@@ -80,6 +82,11 @@ def fingerprint(keypair: KeypairRecord) -> str:
     algorithm = "md5" if keypair.type == "ssh" else "sha1"
     digest = hashlib.new(algorithm, blob, usedforsecurity=False).hexdigest()
     return ":".join(digest[i : i + 2] for i in range(0, len(digest), 2))
+
+
+described(flavor_id, schemas.text_of(FLAVOR_ID_MAX, pattern=r"^[A-Za-z0-9_.\-]+$"))
+described(visible_name, schemas.text_of(to.NAME_MAX))
+described(public_key, schemas.text_of(to.PUBLIC_KEY_MAX))
 
 
 def _stamps() -> tuple[Attribute, ...]:

@@ -35,7 +35,7 @@ def bindings_of(call: Call, kind: str, resource_id: str) -> list[Binding]:
 
 
 def schedule_network(call: Call, network_id: str) -> None:
-    """Bind a network that is up, has DHCP and too few agents; let DHCP ports follow its subnets."""
+    """Bind a network that is up, has DHCP and too few agents; DHCP ports follow its subnets."""
     network = call.session.require(Network, network_id)
     if network.admin_state_up and _dhcp_subnets(call, network_id):
         serving = {b.agent_id for b in bindings_of(call, DHCP, network_id)}
