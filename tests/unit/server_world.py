@@ -16,7 +16,6 @@ from a9fe.store import Store
 from tests.databases import DATABASES, START
 
 
-
 @dataclass(kw_only=True)
 class HandTurnedClock:
     """A clock that tests turn."""
