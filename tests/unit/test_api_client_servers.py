@@ -44,9 +44,11 @@ def test_a_call_goes_to_a_server_that_answers():
     transport = httpx.MockTransport(answer)
     with ApiClient("http://down:1,http://up:2", transport, token="t") as client:
         assert client.list("networks") == []
-    with ApiClient("http://down:1,http://down:2", transport) as client:
-        with pytest.raises(ServerUnreachable):
-            client.list("networks")
+    with (
+        ApiClient("http://down:1,http://down:2", transport) as client,
+        pytest.raises(ServerUnreachable),
+    ):
+        client.list("networks")
 
 
 def test_what_was_sent_is_not_sent_to_another_server():
@@ -56,9 +58,12 @@ def test_what_was_sent_is_not_sent_to_another_server():
         asked.append(request.url.host)
         raise httpx.ReadTimeout("slow", request=request)
 
-    with ApiClient("http://a:1,http://b:2", httpx.MockTransport(answer)) as client:
-        with pytest.raises(ServerUnreachable):
-            client.create("networks", {})
+    transport = httpx.MockTransport(answer)
+    with (
+        ApiClient("http://a:1,http://b:2", transport) as client,
+        pytest.raises(ServerUnreachable),
+    ):
+        client.create("networks", {})
     assert asked == ["a"]
 
 
