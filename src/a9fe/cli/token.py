@@ -11,6 +11,7 @@ from a9fe.cli.output import print_json, print_table
 from a9fe.linux import privileges
 from a9fe.model import tokens
 from a9fe.model.policy import MEMBER, ROLES
+from a9fe.runtime import logging
 from a9fe.runtime.clock import SystemClock
 from a9fe.runtime.config import Config
 from a9fe.server.token_calls import new, shown
@@ -122,6 +123,7 @@ def _opened() -> Store:
     """The database, as the server's user, so that its files stay that one's."""
     config: Config = settings()
     privileges.require_root("a9fe token --direct")
+    logging.configure("token", debug=config.debug, json=config.log_format == "json", log_dir=None)
     store = Store(config.database_connection, SystemClock().now)
     privileges.drop(config.server_user)
     return store
