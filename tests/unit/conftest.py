@@ -7,8 +7,19 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.databases import DATABASES, KINDS
+from tests.databases import DATABASES
 
+BOTH = ["sqlite", pytest.param("postgresql", marks=pytest.mark.heavy)]
+HEAVY = {  # they start processes or PostgreSQL, or make hundreds of requests
+    "test_metadata_proxy_process",
+    "test_metadata_service_process",
+    "test_server_failover",
+    "test_server_feed_parts",
+    "test_server_process",
+    "test_server_schemathesis",
+    "test_store_several",
+    "test_store_transfer",
+}
 MODULES = ("test_store", "test_server_")
 THAT_USE_ONE = {"tmp_path", "tmp_path_factory", "world", "store"}
 
@@ -18,7 +29,14 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     name = metafunc.module.__name__.rpartition(".")[2]
     both = name.startswith(MODULES) and THAT_USE_ONE & set(metafunc.fixturenames)
     if both and not list(metafunc.definition.iter_markers("sqlite")):
-        metafunc.parametrize("database_kind", KINDS, indirect=True, scope="module")
+        metafunc.parametrize("database_kind", BOTH, indirect=True, scope="module")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """`./run test unit` leaves the heavy ones to `./run test heavy`."""
+    for item in items:
+        if item.path.stem in HEAVY:
+            item.add_marker("heavy")
 
 
 @pytest.fixture(scope="module", autouse=True)
