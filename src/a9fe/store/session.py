@@ -83,6 +83,8 @@ class Session:
 
     def get(self, cls: type[R], id: str) -> R | None:
         """The resource with this id, or None."""
+        if "\0" in id:  # PostgreSQL takes no such text, not even to compare
+            return None
         return next(iter(self.find(cls, id=id)), None)
 
     def require(self, cls: type[R], id: str) -> R:
