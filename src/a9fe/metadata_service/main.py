@@ -6,6 +6,7 @@ import socket
 
 import structlog
 
+from a9fe.http.metrics_socket import metrics_path, serve_metrics
 from a9fe.http.report import Report
 from a9fe.http.server import serve
 from a9fe.http.sockets import tcp_listener, unix_listener
@@ -20,7 +21,7 @@ from a9fe.runtime.clock import SystemClock
 from a9fe.runtime.config import Config
 from a9fe.runtime.errors import StartError
 from a9fe.wire.message import Answer, Request
-from a9fe.wire.refusals import Refusal, refuse
+from a9fe.wire.refusals import Refusal
 
 PROCESS = "metadata-service"
 AGENT = "service"  # the name under which it follows the feed
@@ -34,15 +35,10 @@ def run(config: Config) -> None:
     sock = tcp_listener(
         config.metadata_listen, config.metadata_listen_port, config.metadata_backlog
     )
-    metrics_sock = unix_listener(metrics_path(config), owner=owner)
+    metrics_sock = unix_listener(metrics_path(config.run_path, PROCESS), owner=owner)
     _make_directory(os.path.dirname(path_of(config, AGENT)), owner)
     privileges.drop(config.metadata_service_user)
     tasks.run(lambda: _serve(config, sock, metrics_sock))
-
-
-def metrics_path(config: Config) -> str:
-    """Where this process answers GET /metrics."""
-    return os.path.join(config.run_path, f"{PROCESS}.metrics.sock")
 
 
 def make_service(config: Config, source: Source, report: Report) -> Service:
@@ -67,21 +63,13 @@ def make_service(config: Config, source: Source, report: Report) -> Service:
     )
 
 
-def exposition(request: Request) -> Answer:
-    """The handler of the metrics socket."""
-    if request.target != b"/metrics":
-        return refuse(Refusal.NO_SUCH_PATH)
-    content_type = (b"content-type", metrics.CONTENT_TYPE.encode())
-    return Answer(status=200, headers=(content_type,), body=metrics.exposition())
-
-
 async def _serve(config: Config, sock: socket.socket, metrics_sock: socket.socket) -> None:
     replica = open_for(config, AGENT)
     report = Report(PROCESS, metrics)
     server = await serve(make_service(config, replica, report), sock=sock, report=report)
-    exporter = await serve(exposition, sock=metrics_sock)
+    exporter = await serve_metrics(metrics_sock)
     listen = f"{config.metadata_listen}:{sock.getsockname()[1]}"
-    log.info("ready", listen=listen, metrics=metrics_path(config))
+    log.info("ready", listen=listen, metrics=metrics_path(config.run_path, PROCESS))
     clock = SystemClock()
     try:
         await tasks.supervise("feed", lambda: follow(replica, connector(config, AGENT), clock))
