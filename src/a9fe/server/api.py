@@ -8,6 +8,7 @@ from starlette.requests import Request
 
 from a9fe.model.policy import Caller
 from a9fe.runtime.clock import Clock
+from a9fe.server.admissions import Admissions
 from a9fe.server.call import Call, Settings
 from a9fe.server.feed import Hub
 from a9fe.store import Session, Store
@@ -18,10 +19,13 @@ T = TypeVar("T")
 class Api:
     """What every handler needs; it is the application's state."""
 
-    def __init__(self, store: Store, settings: Settings, clock: Clock, hub: Hub) -> None:
+    def __init__(
+        self, store: Store, settings: Settings, clock: Clock, hub: Hub, admissions: Admissions
+    ) -> None:
         """All are used from the event loop's thread and from worker threads."""
         self.store = store
         self.hub = hub
+        self.admissions = admissions
         self._settings = settings
         self._clock = clock
 

@@ -20,6 +20,7 @@ from a9fe.server import (
     ours,
     token_calls,
 )
+from a9fe.server.admissions import Admissions
 from a9fe.server.api import Api
 from a9fe.server.bad_request import BadRequest
 from a9fe.server.call import Settings
@@ -83,11 +84,12 @@ def application(
 
     Without an authenticator everyone is admin.
     """
+    authenticator = authenticator or Everyone()
     app = Starlette(
         routes=routes(),
         middleware=[
             Middleware(_Counted),
-            Middleware(Gate, authenticator=authenticator or Everyone()),
+            Middleware(Gate, authenticator=authenticator),
         ],
         exception_handlers={
             A9feError: on_error,
@@ -96,5 +98,5 @@ def application(
         },
     )
     app.router.redirect_slashes = False
-    app.state.api = Api(store, settings, clock, hub)
+    app.state.api = Api(store, settings, clock, hub, Admissions(authenticator))
     return app

@@ -6,6 +6,7 @@ keystone: Keystone's tokens for people, and ours for agents.
 
 import base64
 import binascii
+from collections.abc import Collection
 from typing import Protocol
 
 from starlette.concurrency import run_in_threadpool
@@ -14,6 +15,7 @@ from starlette.datastructures import Headers
 from a9fe.model import tokens
 from a9fe.model.errors import A9feError, InvalidInput
 from a9fe.model.policy import AGENT, Caller, trusted
+from a9fe.model.tokens import Token
 from a9fe.store import Store
 
 TOKEN, KEYSTONE = "token", "keystone"
@@ -39,6 +41,10 @@ class Authenticator(Protocol):
         """Who it is; None: nothing was shown. Raises Unauthorized, IdentityUnavailable."""
         ...
 
+    async def unknown(self, shown: Collection[str]) -> frozenset[str]:
+        """Those of these tokens that are nobody's, or not any more. Raises A9feError."""
+        ...
+
 
 class Everyone:
     """Everyone is admin, of the project that X-Project-Id names."""
@@ -52,6 +58,10 @@ class Everyone:
             expected = f"text of 1 to {PROJECT_MAX} characters"
             raise InvalidInput("X-Project-Id", project, expected)
         return trusted(project)
+
+    async def unknown(self, _shown: Collection[str]) -> frozenset[str]:
+        """None: nobody needs a token."""
+        return frozenset()
 
 
 class OwnTokens:
@@ -73,14 +83,30 @@ class OwnTokens:
 
     def known(self, shown: str) -> Caller:
         """Whose token it is. Raises Unauthorized."""
-        id = tokens.id_of(shown)
-        with self._store.read() as session:
-            token = session.tokens.get(id) if id else None
-        if token is None or not tokens.matches(token, shown):
+        token = self._found([shown]).get(shown)
+        if token is None:
             raise Unauthorized("The token is not one of this server's, or was revoked")
         if self._agents_only and token.role != AGENT:
             raise Unauthorized("Only agents have tokens of a9fe here; others have Keystone's")
         return token.caller
+
+    async def unknown(self, shown: Collection[str]) -> frozenset[str]:
+        """Those that were revoked."""
+        found = await run_in_threadpool(self._found, shown)
+        return frozenset(shown) - found.keys()
+
+    def _found(self, shown: Collection[str]) -> dict[str, Token]:
+        """What is kept of each of those that are ours."""
+        ids = {text: id for text in shown if (id := tokens.id_of(text))}
+        if not ids:
+            return {}
+        with self._store.read() as session:
+            kept = {token.id: token for token in session.tokens.get_many(ids.values())}
+        return {
+            text: kept[id]
+            for text, id in ids.items()
+            if id in kept and tokens.matches(kept[id], text)
+        }
 
 
 def shown_in(headers: Headers) -> str | None:

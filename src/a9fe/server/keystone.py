@@ -7,6 +7,7 @@ token lives; so a revoked token works that long at most. Tokens are kept as hash
 import asyncio
 import hashlib
 from collections import OrderedDict
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
@@ -121,6 +122,17 @@ class Keystone:
         if known is not None and self._clock.now() < known.until:
             return known.caller
         return await self._ask_once(name, shown)
+
+    async def unknown(self, shown: Collection[str]) -> frozenset[str]:
+        """Keystone's that it does not confirm any more, and agents' that were revoked."""
+        ours = frozenset(text for text in shown if id_of(text) is not None)
+        gone = set(await self._agents.unknown(ours))
+        for text in frozenset(shown) - ours:
+            try:
+                await self.caller(Headers({"x-auth-token": text}))
+            except Unauthorized:
+                gone.add(text)
+        return frozenset(gone)
 
     async def _ask_once(self, name: str, shown: str) -> Caller:
         """Many requests with one token ask Keystone once."""

@@ -1,7 +1,8 @@
 """Handlers of our own API below /a9fe/v1: instances, agents' reports, the feed, status."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import AbstractContextManager, suppress
 
 import structlog
 from starlette.requests import Request
@@ -16,6 +17,7 @@ from a9fe.runtime import metrics
 from a9fe.server import agents, body, feed, feed_parts
 from a9fe.server.api import api_of, caller_of
 from a9fe.server.call import Call
+from a9fe.server.credentials import shown_in
 from a9fe.server.neutron import collection_routes
 from a9fe.server.resources import COLLECTIONS, OURS
 
@@ -24,6 +26,7 @@ log = structlog.get_logger()
 BASE = "/a9fe/v1"
 SEND_TIMEOUT = 30.0
 """Seconds that a feed's reader may refuse to read: three heartbeats."""
+LAST_TIMEOUT = 1.0  # s for the last word to a reader whose stream is ended
 REVISION_DIGITS = 18  # of a signed 64-bit number
 
 
@@ -54,10 +57,18 @@ async def metrics_page(_request: Request) -> Response:
 
 
 class _Patient(StreamingResponse):
-    """A stream whose reader must read: one that does not for SEND_TIMEOUT is cut off."""
+    """A stream whose reader must read: one that does not for SEND_TIMEOUT is cut off.
 
-    def __init__(self, first: bytes, lines: AsyncGenerator[bytes, None]) -> None:
-        """`first` was read from `lines` before."""
+    It ends, too, when its caller is known no longer.
+    """
+
+    def __init__(
+        self,
+        first: bytes,
+        lines: AsyncGenerator[bytes, None],
+        admitted: Callable[[Callable[[], None]], AbstractContextManager[None]],
+    ) -> None:
+        """`first` was read from `lines` before. `admitted` is told how to end it."""
 
         async def whole() -> AsyncIterator[bytes]:
             yield first
@@ -66,8 +77,22 @@ class _Patient(StreamingResponse):
 
         super().__init__(whole(), media_type=feed.MEDIA_TYPE)
         self._lines = lines
+        self._admitted = admitted
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it, for as long as it may be."""
+        now = asyncio.get_running_loop().time
+        try:
+            async with asyncio.timeout(None) as until:
+                with self._admitted(lambda: until.reschedule(now())):
+                    await self._send(scope, receive, send)
+        except TimeoutError:
+            log.warning("feed ended: its token is known no longer", client=str(scope["client"]))
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LAST_TIMEOUT):
+                    await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def _send(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def timed(message: Message) -> None:
             async with asyncio.timeout(SEND_TIMEOUT):
                 await send(message)
@@ -92,7 +117,8 @@ async def follow(request: Request) -> Response:
     since = _revision(query.get("from"))
     lines = api_of(request).hub.follow(host, agent, since)
     first = await anext(lines, b"")  # a database that is away is a status, not a broken answer
-    return _Patient(first, lines)
+    shown = shown_in(request.headers)
+    return _Patient(first, lines, lambda end: api_of(request).admissions.hold(shown, end))
 
 
 def _revision(text: str | None) -> int | None:

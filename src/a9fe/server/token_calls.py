@@ -74,9 +74,10 @@ async def listed(request: Request) -> Response:
 
 
 async def revoke(request: Request) -> Response:
-    """DELETE: from now on it is nobody's."""
+    """DELETE: from now on it is nobody's, and what it holds open ends."""
     id = request.path_params["id"]
     await api_of(request).write(request, lambda call: call.session.tokens.remove(id))
+    api_of(request).admissions.review()
     return Response(status_code=204)
 
 

@@ -6,6 +6,7 @@ from sqlalchemy import Column, Connection, String, Table, delete, insert, select
 
 from a9fe.model.errors import NotFound
 from a9fe.model.tokens import Token
+from a9fe.store.annotations import IN_CHUNK
 from a9fe.store.schema import METADATA, NAME, TIME
 
 tokens = Table(
@@ -31,8 +32,14 @@ class Tokens:
 
     def get(self, id: str) -> Token | None:
         """The token with this id."""
-        row = self._connection.execute(select(tokens).where(tokens.c.id == id)).mappings().first()
-        return Token(**row) if row else None
+        return next(iter(self.get_many([id])), None)
+
+    def get_many(self, ids: Iterable[str]) -> list[Token]:
+        """The tokens with these ids."""
+        wanted = sorted(ids)
+        chunks = (wanted[start : start + IN_CHUNK] for start in range(0, len(wanted), IN_CHUNK))
+        queries = (select(tokens).where(tokens.c.id.in_(chunk)) for chunk in chunks)
+        return [Token(**row) for q in queries for row in self._connection.execute(q).mappings()]
 
     def all(self) -> list[Token]:
         """Every token, oldest first."""
