@@ -1,4 +1,4 @@
-"""Who may do what: tables of kinds and attributes, and the decisions over them. Pure.
+"""Who may do what: tables of kinds, and the decisions over them and over attributes. Pure.
 
 As Neutron's default policy has it: an admin may do all; a member sees its own project's and what
 is shared, and changes its own. What a member may not see does not exist for it (404); what it
@@ -48,37 +48,27 @@ PUBLIC = frozenset({"flavor"})
 ON_NETWORK = frozenset({"subnet", "port"})
 """Kinds whose network's owner has them too."""
 
-ADMIN_SETS: Mapping[str, frozenset[str]] = {
-    "network": frozenset(
-        {
-            "shared",
-            "router:external",
-            "is_default",
-            "provider:network_type",
-            "provider:physical_network",
-            "provider:segmentation_id",
-        }
-    ),
-    "port": frozenset({"binding:host_id", "binding:profile"}),
-    "router": frozenset({"distributed", "ha"}),
-    "instance": frozenset({"host"}),
-}
-"""Attributes that only admins set, by kind; and of every kind another project's project_id."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Marks:
+    """The attributes of a kind that are for admins: to set, to change, to see.
 
-ADMIN_UPDATES: Mapping[str, frozenset[str]] = {"port": frozenset({"mac_address"})}
-"""Attributes that a member may choose on create, and not change."""
+    The server's attribute tables say which. `changes`: those that a member may choose on create.
+    """
 
-ADMIN_SEES: Mapping[str, frozenset[str]] = {
-    "network": frozenset(
-        {"provider:network_type", "provider:physical_network", "provider:segmentation_id"}
-    ),
-    "port": frozenset(
-        {"binding:host_id", "binding:profile", "binding:vif_type", "binding:vif_details"}
-    ),
-    "router": frozenset({"distributed", "ha"}),
-    "instance": frozenset({"host"}),
+    sets: frozenset[str] = frozenset()
+    changes: frozenset[str] = frozenset()
+    sees: frozenset[str] = frozenset()
+
+
+ADMIN_VALUES: Mapping[str, Mapping[str, frozenset[str]]] = {
+    "image": {"visibility": frozenset({"public"})}
 }
-"""Attributes that are absent in a member's answers."""
+"""Values that only admins give to attributes that others set too, by kind."""
+
+PARTS: Mapping[str, Mapping[str, frozenset[str]]] = {
+    "router": {"external_gateway_info": frozenset({"enable_snat", "external_fixed_ips"})}
+}
+"""Members of attributes' values that only admins give, by kind."""
 
 NETWORK_OWNER_SETS: Mapping[str, frozenset[str]] = {
     "port": frozenset(
@@ -132,7 +122,9 @@ def check_change(caller: Caller, resource: Resource, network: Network | None = N
         raise Forbidden(f"{kind} {resource.id} is shared with your project, not its own")
 
 
-def check_given(caller: Caller, kind: str, given: Mapping[str, object], *, create: bool) -> None:
+def check_given(
+    caller: Caller, kind: str, marks: Marks, given: Mapping[str, object], *, create: bool
+) -> None:
     """Raises Forbidden for an attribute of a body that the caller may not set."""
     if caller.is_admin:
         return
@@ -141,13 +133,23 @@ def check_given(caller: Caller, kind: str, given: Mapping[str, object], *, creat
     for name in ("project_id", "tenant_id"):
         if given.get(name, caller.project_id) != caller.project_id:
             raise Forbidden(f"{name}: another project's is for admins to set")
-    limited = ADMIN_SETS.get(kind, frozenset())
-    if not create:
-        limited |= ADMIN_UPDATES.get(kind, frozenset())
+    limited = marks.sets if create else marks.sets | marks.changes
     for name in sorted(limited & given.keys()):
         if not (create and given[name] in UNSET):
             raise Forbidden(f"{name}: is for admins to set")
+    _check_values(kind, given)
     _check_owner(given.get("device_owner"))
+
+
+def _check_values(kind: str, given: Mapping[str, object]) -> None:
+    for name, values in ADMIN_VALUES.get(kind, {}).items():
+        value = given.get(name)
+        if isinstance(value, str) and value in values:
+            raise Forbidden(f"{name}: {value} is for admins to set")
+    for name, parts in PARTS.get(kind, {}).items():
+        inside = given.get(name)
+        for part in sorted(parts & inside.keys()) if isinstance(inside, Mapping) else ():
+            raise Forbidden(f"{name}.{part}: is for admins to set")
 
 
 def _check_owner(device_owner: object) -> None:
@@ -186,14 +188,14 @@ def check_host(caller: Caller, host: object) -> None:
         raise Forbidden(f"host: the token is bound to another host than {str(host)[:255]!r}")
 
 
-def hidden(caller: Caller, kind: str) -> frozenset[str]:
+def hidden(caller: Caller, marks: Marks) -> frozenset[str]:
     """The attributes that are absent in answers to the caller."""
-    return frozenset() if caller.is_admin else ADMIN_SEES.get(kind, frozenset())
+    return frozenset() if caller.is_admin else marks.sees
 
 
-def check_filters(caller: Caller, kind: str, names: Iterable[str]) -> None:
+def check_filters(caller: Caller, marks: Marks, names: Iterable[str]) -> None:
     """Raises Forbidden for a filter by what the caller may not see."""
-    for name in sorted(hidden(caller, kind) & set(names)):
+    for name in sorted(hidden(caller, marks) & set(names)):
         raise Forbidden(f"{name}: is for admins to filter by")
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from a9fe.model.compute import Flavor, Image, KeypairRecord
+from a9fe.model.guest import InjectedFile, MetadataOptions, ScheduledEvent
 
 # Owners of ports (Neutron's constants): which of them the metadata path cares about.
 DHCP_OWNER = "network:dhcp"
@@ -222,6 +223,8 @@ class Instance:
 
     `number` is a small integer, unique, from which EC2 ids are made (i-%08x, as Nova does).
     `flavor` and `image` are names; `flavor_id` and `image_id` "" where no record is meant.
+    `nic_tags` are names of network cards by port id. What the guest wrote: `password`, encrypted
+    by it, "" for none, and `guest_attributes`, "<namespace>/<key>" to value.
     """
 
     id: str
@@ -238,6 +241,12 @@ class Instance:
     image_id: str = ""
     description: str = ""
     launch_index: int = 0
+    files: tuple[InjectedFile, ...] = ()
+    nic_tags: dict[str, str] = field(default_factory=dict)
+    metadata_options: MetadataOptions = field(default_factory=MetadataOptions)
+    password: str = ""
+    guest_attributes: dict[str, str] = field(default_factory=dict)
+    events: tuple[ScheduledEvent, ...] = ()
     revision_number: int = 0
     created_at: str = ""
     updated_at: str = ""

@@ -20,9 +20,11 @@ def create(call: Call, values: Values) -> Instance:
     values.setdefault("availability_zone", call.settings.default_availability_zone)
     number = call.session.next_number("instance")
     instance = call.session.insert(Instance(id=new_id(), number=number, **values))
-    made = [_plug(call, instance, card, host, groups) for card in cards]
-    call.session.mark_made(instance.id, [port_id for port_id in made if port_id])
-    return instance
+    plugged = [(card, _plug(call, instance, card, host, groups)) for card in cards]
+    made = [port_id for card, port_id in plugged if not card.port_id]
+    call.session.mark_made(instance.id, made)
+    tags = {port_id: card.tag for card, port_id in plugged if card.tag}
+    return call.session.update(replace(instance, nic_tags=tags)) if tags else instance
 
 
 def _cards(values: Values) -> list[NetworkCard]:
@@ -42,7 +44,7 @@ def _plug(
     host: str,
     groups: tuple[str, ...] | None,
 ) -> str:
-    """Give the instance a port; its id if it was made, "" if it was there.
+    """Give the instance a port; its id.
 
     `groups` are the security groups of a port that is made; None: the default.
     """
@@ -53,7 +55,7 @@ def _plug(
         rules_ports.check_port_free(port)
         plugged = replace(port, device_id=instance.id, device_owner=owner, host=host)
         ports.rebind(call, port, plugged)
-        return ""
+        return card.port_id
     network = _network(call, card.network)
     port = Port(
         id=new_id(),
@@ -67,12 +69,13 @@ def _plug(
         security_groups=groups or (),
     )
     wanted = (AddressRequest(ip_address=card.fixed_ip),) if card.fixed_ip else None
-    return ports.make(call, port, wanted).id
+    made: Port = ports.make(call, port, wanted)
+    return made.id
 
 
 def _network(call: Call, id_or_name: str) -> Network:
     """The network meant, which the caller may have ports on."""
-    scope = access.scope(call, "network")
+    scope = access.scope(call)
     named = call.session.find(Network, id=id_or_name, **scope)
     named = named or call.session.find(Network, name=id_or_name, **scope)
     if len(named) > 1:

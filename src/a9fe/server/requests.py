@@ -36,20 +36,25 @@ class NetworkCard:
     network: str = ""
     port_id: str = ""
     fixed_ip: str = ""
+    tag: str = ""
+
+
+TAG_MAX = 60  # characters of a device's tag (Nova)
 
 
 def instance_network(field: str, value: object) -> NetworkCard:
-    """{"uuid"} or {"port"}, and with "uuid" perhaps "fixed_ip" (Nova's body)."""
-    expected = "an object with uuid (and fixed_ip), or port"
-    if not isinstance(value, dict) or value.keys() - {"uuid", "fixed_ip", "port"}:
+    """{"uuid"} or {"port"}, with either perhaps "tag", with "uuid" perhaps "fixed_ip" (Nova)."""
+    expected = "an object with uuid (and fixed_ip), or port, and perhaps tag"
+    if not isinstance(value, dict) or value.keys() - {"uuid", "fixed_ip", "port", "tag"}:
         raise InvalidInput(field, value, expected)
     if ("uuid" in value) == ("port" in value) or {"port", "fixed_ip"} <= value.keys():
         raise InvalidInput(field, value, expected)
+    tag = to.string(TAG_MAX)(f"{field}.tag", value.get("tag", ""))
     if "port" in value:
-        return NetworkCard(port_id=to.identifier(f"{field}.port", value["port"]))
+        return NetworkCard(port_id=to.identifier(f"{field}.port", value["port"]), tag=tag)
     fixed_ip = rules.address(f"{field}.fixed_ip", value["fixed_ip"]) if "fixed_ip" in value else ""
     network = to.string(minimum=1)(f"{field}.uuid", value["uuid"])
-    return NetworkCard(network=network, fixed_ip=fixed_ip)
+    return NetworkCard(network=network, fixed_ip=fixed_ip, tag=tag)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,6 +4,7 @@ import base64
 from dataclasses import replace
 
 from a9fe.model import codec, rules
+from a9fe.model.guest import MetadataOptions
 from a9fe.model.resources import Agent, FixedIp, Instance, Network, Port, Router
 from a9fe.model.rules_scheduling import alive, timestamp
 from a9fe.plan import names
@@ -19,6 +20,7 @@ from a9fe.server.attributes import (
     read_only,
     stored,
 )
+from a9fe.server.guest_requests import FILES_MAX, injected_file, metadata_options, shown_file
 from a9fe.server.requests import address_request, gateway_request, instance_network
 from a9fe.store import NOTHING, Filter
 from a9fe.store.pages import How
@@ -331,6 +333,15 @@ INSTANCE = AttributeTable(
         stored("flavor", to.string(), default=""),
         stored("image", to.string(), default=""),
         stored("launch_index", to.integer(0, 1_000_000), "C", default=0),
+        replace(
+            stored("files", to.list_of(injected_file, FILES_MAX), "C", default=()),
+            show=lambda instance, _: [shown_file(file) for file in instance.files],
+        ),
+        read_only("nic_tags"),
+        stored("metadata_options", metadata_options, default=MetadataOptions()),
+        computed("has_password", lambda instance, _: bool(instance.password)),
+        read_only("guest_attributes"),
+        read_only("events"),
         read_only("revision_number"),
         read_only("created_at"),
         read_only("updated_at"),
@@ -342,7 +353,7 @@ INSTANCE_REQUEST = AttributeTable(
     plural="instances",
     attributes=(
         *(a for a in INSTANCE.attributes if a.create),
-        stored("host", to.string(minimum=1), "C"),
+        stored("host", to.string(minimum=1), "c"),
         stored("network", to.string(minimum=1), "C"),
         stored("port_id", to.identifier, "C"),
         stored("networks", to.list_of(instance_network, maximum=64), "C", default=()),

@@ -7,6 +7,7 @@ model's business. SQL is SQLAlchemy Core, on SQLite and PostgreSQL; engine.py ha
 """
 
 from a9fe.store.engine import StoreError, StoreFull
+from a9fe.store.guests import IdentityKey, Usage
 from a9fe.store.pages import NOTHING, Filter, Page
 from a9fe.store.session import Change, Session
 from a9fe.store.store import Store
@@ -16,10 +17,12 @@ __all__ = [
     "NOTHING",
     "Change",
     "Filter",
+    "IdentityKey",
     "Page",
     "Session",
     "Store",
     "StoreError",
     "StoreFull",
     "TransferError",
+    "Usage",
 ]

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 from sqlalchemy import JSON, Table
 
 from a9fe.model import codec
+from a9fe.model.guest import InjectedFile, MetadataOptions, ScheduledEvent
 from a9fe.model.resources import (
     KIND_OF,
     AddressPair,
@@ -26,6 +27,11 @@ def _items(cls: type[Any]) -> Callable[[Any], tuple[Any, ...]]:
     return lambda stored: tuple(cls(**item) for item in stored)
 
 
+def _coded(cls: type[Any]) -> Callable[[Any], tuple[Any, ...]]:
+    """As `_items`, of what holds bytes."""
+    return lambda stored: tuple(codec.decode(cls, item) for item in stored)
+
+
 _FROM_JSON: dict[str, Callable[[Any], Any]] = {
     "allocation_pools": _items(AllocationPool),
     "host_routes": _items(HostRoute),
@@ -33,6 +39,11 @@ _FROM_JSON: dict[str, Callable[[Any], Any]] = {
     "extra_dhcp_opts": _items(DhcpOption),
     "allowed_address_pairs": _items(AddressPair),
     "keypairs": _items(Keypair),
+    "files": _coded(InjectedFile),
+    "events": _items(ScheduledEvent),
+    "metadata_options": lambda stored: MetadataOptions(**stored),
+    "nic_tags": dict,
+    "guest_attributes": dict,
     "dns_nameservers": tuple,
     "security_groups": tuple,
     "availability_zone_hints": tuple,

@@ -259,6 +259,12 @@ instances = Table(
     Column("image_id", NAME, nullable=False),
     Column("description", NAME, nullable=False),
     Column("launch_index", Integer, nullable=False),
+    _json("files"),
+    _json("nic_tags"),
+    _json("metadata_options"),
+    Column("password", Text, nullable=False),
+    _json("guest_attributes"),
+    _json("events"),
     *_revised(),
     *_listed("instances"),
 )

@@ -16,6 +16,7 @@ from a9fe.model.errors import NotFound
 from a9fe.model.resources import KINDS, Agent, Binding, FixedIp, Port, Resource, Subnet
 from a9fe.store.addresses import FreeAddresses
 from a9fe.store.annotations import Quotas, Tags, join_groups
+from a9fe.store.guests import Guests
 from a9fe.store.log import Before, ChangeLog
 from a9fe.store.pages import Page, select_page
 from a9fe.store.parts import Parts
@@ -70,6 +71,11 @@ class Session:
     def tokens(self) -> Tokens:
         """The tokens of our own."""
         return Tokens(self._connection, self._now)
+
+    @property
+    def guests(self) -> Guests:
+        """Keys of identities, and counts of requests."""
+        return Guests(self._connection)
 
     @property
     def tags(self) -> Tags:

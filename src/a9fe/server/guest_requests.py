@@ -1,0 +1,68 @@
+"""What is said of an instance's guest in bodies: how it may ask, and the files it shall have."""
+
+import base64
+import binascii
+from typing import Any
+
+from a9fe.model.errors import InvalidInput
+from a9fe.model.guest import GUEST_ATTRIBUTES, HTTP_TOKENS, InjectedFile, MetadataOptions
+from a9fe.server import converters as to
+from a9fe.server import schemas
+
+HOP_LIMIT_MAX = 64  # EC2's
+REQUIRED_AFTER_MAX = 10 * 365 * 86400  # seconds
+FILES_MAX = 5  # Nova's default quotas: files, bytes of a path, bytes of a file
+FILE_PATH_MAX = 255
+FILE_CONTENT_MAX = 10240
+
+OPTIONS: dict[str, to.Converter] = {
+    "http_tokens": to.choice("", *HTTP_TOKENS),
+    "http_tokens_required_after": to.nullable(to.integer(0, REQUIRED_AFTER_MAX)),
+    "http_put_response_hop_limit": to.integer(0, HOP_LIMIT_MAX),
+    "guest_attributes": to.choice("", *GUEST_ATTRIBUTES),
+}
+
+
+def metadata_options(field: str, value: object) -> MetadataOptions:
+    """Any of OPTIONS; what is not given is as the cloud's options say."""
+    if not isinstance(value, dict) or value.keys() - OPTIONS.keys():
+        raise InvalidInput(field, value, "an object with any of " + ", ".join(OPTIONS))
+    given: dict[str, Any] = {n: OPTIONS[n](f"{field}.{n}", value[n]) for n in value}
+    return MetadataOptions(**given)
+
+
+def injected_file(field: str, value: object) -> InjectedFile:
+    """{"path", "contents"}: an absolute path, and base64 (Nova's personality)."""
+    if not isinstance(value, dict) or value.keys() != {"path", "contents"}:
+        raise InvalidInput(field, value, "an object with path and contents")
+    path = to.string(FILE_PATH_MAX, minimum=2)(f"{field}.path", value["path"])
+    if not path.startswith("/") or not path.isprintable():
+        raise InvalidInput(f"{field}.path", path, "an absolute path in printable text")
+    expected = f"base64 of at most {FILE_CONTENT_MAX} bytes"
+    try:
+        content = base64.b64decode(str(value["contents"]), validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise InvalidInput(f"{field}.contents", value["contents"], expected) from error
+    if len(content) > FILE_CONTENT_MAX:
+        raise InvalidInput(f"{field}.contents", f"{len(content)} bytes", expected)
+    return InjectedFile(path=path, content=content)
+
+
+def shown_file(file: InjectedFile) -> dict[str, str]:
+    """The file as a body has it."""
+    return {"path": file.path, "contents": base64.b64encode(file.content).decode("ascii")}
+
+
+schemas.described(
+    metadata_options,
+    schemas.members(
+        optional=tuple(OPTIONS), **{n: schemas.taken_by(c) for n, c in OPTIONS.items()}
+    ),
+)
+schemas.described(
+    injected_file,
+    schemas.members(
+        path={"type": "string", "pattern": "^/[ -~]+$", "maxLength": FILE_PATH_MAX},
+        contents={"type": "string", "format": "byte"},
+    ),
+)

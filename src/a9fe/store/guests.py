@@ -1,0 +1,135 @@
+"""Keys that sign identities, and who asks without a token: no part of the model that agents
+follow, so without rows in the change log."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Column,
+    Connection,
+    String,
+    Table,
+    Text,
+    delete,
+    insert,
+    select,
+    update,
+)
+
+from a9fe.store.schema import ID, METADATA, NAME, TIME
+
+identity_keys = Table(
+    "identity_keys",
+    METADATA,
+    Column("id", String(64), primary_key=True),
+    Column("host", NAME, nullable=False),
+    Column("jwk", JSON, nullable=False),
+    Column("certificate", Text, nullable=False),
+    Column("created_at", TIME, nullable=False),
+    Column("expires_at", TIME, nullable=False),
+)
+
+imds_usage = Table(
+    "imds_usage",
+    METADATA,
+    Column("instance_id", ID, primary_key=True),
+    Column("v1_requests", BigInteger, nullable=False),
+    Column("v2_requests", BigInteger, nullable=False),
+    Column("v1_last_at", TIME, nullable=False),
+    Column("v2_last_at", TIME, nullable=False),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IdentityKey:
+    """The public half of a key that a metadata service signs with.
+
+    `id` is the key id in tokens, `jwk` as RFC 7517 has it, `certificate` PEM; times ISO 8601 UTC.
+    """
+
+    id: str
+    host: str
+    jwk: dict[str, Any] = field(hash=False)
+    certificate: str
+    created_at: str
+    expires_at: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """Requests of an instance without (v1) and with (v2) a token; "": never."""
+
+    instance_id: str
+    v1_requests: int = 0
+    v2_requests: int = 0
+    v1_last_at: str = ""
+    v2_last_at: str = ""
+
+    def plus(self, more: "Usage") -> "Usage":
+        """Both together."""
+        return Usage(
+            instance_id=self.instance_id,
+            v1_requests=self.v1_requests + more.v1_requests,
+            v2_requests=self.v2_requests + more.v2_requests,
+            v1_last_at=max(self.v1_last_at, more.v1_last_at),
+            v2_last_at=max(self.v2_last_at, more.v2_last_at),
+        )
+
+
+def _row(value: IdentityKey | Usage) -> dict[str, Any]:
+    return {f.name: getattr(value, f.name) for f in fields(value)}
+
+
+class Guests:
+    """Both, inside a transaction."""
+
+    def __init__(self, connection: Connection) -> None:
+        """Nothing is read before it is asked for."""
+        self._connection = connection
+
+    def keys(self, now: str) -> list[IdentityKey]:
+        """The keys that have not expired at `now`, oldest first."""
+        query = (
+            select(identity_keys)
+            .where(identity_keys.c.expires_at > now)
+            .order_by(identity_keys.c.created_at, identity_keys.c.id)
+        )
+        return [IdentityKey(**row) for row in self._connection.execute(query).mappings()]
+
+    def add_key(self, key: IdentityKey, now: str) -> None:
+        """Publish a key, or say the same again; forget those that expired before `now`."""
+        expired = identity_keys.c.expires_at <= now
+        same = identity_keys.c.id == key.id
+        self._connection.execute(delete(identity_keys).where(expired | same))
+        self._connection.execute(insert(identity_keys).values(_row(key)))
+
+    def key(self, id: str) -> IdentityKey | None:
+        """The key of that id."""
+        query = select(identity_keys).where(identity_keys.c.id == id)
+        row = self._connection.execute(query).mappings().first()
+        return IdentityKey(**row) if row else None
+
+    def usage(self) -> list[Usage]:
+        """What was counted, by instance."""
+        query = select(imds_usage).order_by(imds_usage.c.instance_id)
+        return [Usage(**row) for row in self._connection.execute(query).mappings()]
+
+    def count(self, more: Iterable[Usage]) -> None:
+        """Add to what was counted."""
+        for one in more:
+            query = select(imds_usage).where(imds_usage.c.instance_id == one.instance_id)
+            row = self._connection.execute(query).mappings().first()
+            if row is None:
+                self._connection.execute(insert(imds_usage).values(_row(one)))
+            else:
+                at = imds_usage.c.instance_id == one.instance_id
+                values = _row(Usage(**row).plus(one))
+                self._connection.execute(update(imds_usage).where(at).values(values))
+
+    def forget(self, instance_id: str) -> None:
+        """Forget an instance's counts."""
+        at = imds_usage.c.instance_id == instance_id
+        self._connection.execute(delete(imds_usage).where(at))
