@@ -18,6 +18,7 @@ from a9fe.model.resources import (
 )
 from a9fe.server import gate
 from a9fe.server.credentials import Unauthorized
+from a9fe.server.marks import MARKS
 
 ADMIN = Caller(project_id="ops", roles=frozenset({"admin"}), is_admin=True)
 MEMBER = Caller(project_id="mine", roles=frozenset({"member"}))
@@ -118,12 +119,20 @@ ATTRIBUTES = [
     ("router", {"ha": False}, True, False),
     ("instance", {"host": "h"}, False, False),
     ("flavor", {"name": "x"}, False, False),
+    ("image", {"visibility": "private"}, True, True),
+    ("image", {"visibility": "community"}, True, True),
+    ("image", {"visibility": "public"}, False, False),
+    ("image", {"visibility": ["public"]}, True, True),  # wrong in another way
+    ("router", {"external_gateway_info": {"network_id": "n"}}, True, True),
+    ("router", {"external_gateway_info": {"enable_snat": False}}, False, False),
+    ("router", {"external_gateway_info": {"external_fixed_ips": []}}, False, False),
+    ("router", {"external_gateway_info": None}, True, True),
 ]
 
 
 def may_give(caller: Caller, kind: str, body: dict, *, create: bool) -> bool:
     try:
-        policy.check_given(caller, kind, body, create=create)
+        policy.check_given(caller, kind, MARKS[kind], body, create=create)
     except Forbidden:
         return False
     return True

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from a9fe.server.image import PATCH_TYPE
 from tests.unit.server_world import World
 from tests.unit.test_server_api import UNKNOWN
 
@@ -376,11 +377,19 @@ def test_images(nova: Nova):
         {"op": "add", "path": "/a~1b", "value": "c"},
         {"op": "remove", "path": "/os_distro"},
     ]
-    changed = world.call("PATCH", path, patch)
+
+    def patched(operations: object, expect: int) -> Any:
+        answer = world.send("PATCH", path, json=operations, headers={"Content-Type": PATCH_TYPE})
+        assert answer.status_code == expect, answer.text
+        return answer.json()
+
+    changed = patched(patch, 200)
     assert (changed["name"], changed["a/b"]) == ("new", "c")
     assert "os_distro" not in changed
     for bad in ({}, [1], [{"op": "move"}], [{"op": "add", "path": "/status", "value": "x"}]):
-        assert world.call("PATCH", path, bad, 400)["title"] == "Bad Request"
+        assert patched(bad, 400)["title"] == "Bad Request"
+    plain = world.call("PATCH", path, patch, 415)
+    assert PATCH_TYPE in plain["message"]
     assert world.send("PUT", f"{path}/file", content=b"data").status_code == 204
     world.get(f"{path}/file", 404)
     world.call("DELETE", path, expect=204)

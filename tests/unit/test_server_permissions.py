@@ -1,17 +1,34 @@
-"""The attribute tables and the policy say the same of who may set and see what."""
+"""What the attribute tables say is for admins; policy asks nobody else."""
 
 import pytest
 
-from a9fe.model import policy
-from a9fe.server import tables
-from a9fe.server.attributes import AttributeTable
+from a9fe.model.policy import Marks
+from a9fe.server.marks import MARKS, TABLES
+from a9fe.server.resources import COLLECTIONS
+
+PLACE = {"provider:network_type", "provider:physical_network", "provider:segmentation_id"}
+BOUND = {"binding:host_id", "binding:profile"}
+SHAPE = {"distributed", "ha"}
+
+# what only admins set, what a member may choose on create alone, what only admins see
+FOR_ADMINS: dict[str, tuple[set[str], set[str], set[str]]] = {
+    "network": ({"shared", "router:external", "is_default", *PLACE}, set(), PLACE),
+    "port": (BOUND, {"mac_address"}, {*BOUND, "binding:vif_type", "binding:vif_details"}),
+    "router": (SHAPE, set(), SHAPE),
+    "instance": ({"host"}, set(), set()),
+    "agent": (set(), {"admin_state_up", "description"}, set()),
+}
 
 
-@pytest.mark.parametrize("table", [tables.NETWORK, tables.SUBNET, tables.PORT, tables.ROUTER])
-def test_tables_and_policy_agree(table: AttributeTable):
-    admins = {a.name for a in table.attributes if a.create == "admin"}
-    assert admins == policy.ADMIN_SETS.get(table.kind, frozenset())
-    hidden = {a.name for a in table.attributes if a.see == "admin"}
-    assert hidden == policy.ADMIN_SEES.get(table.kind, frozenset())
-    later = {a.name for a in table.attributes if a.update == "admin" and a.create == "member"}
-    assert later == policy.ADMIN_UPDATES.get(table.kind, frozenset())
+@pytest.mark.parametrize("kind", sorted(MARKS))
+def test_what_is_for_admins(kind: str):
+    sets, changes, sees = FOR_ADMINS.get(kind, (set(), set(), set()))
+    expected = Marks(sets=frozenset(sets), changes=frozenset(changes), sees=frozenset(sees))
+    assert MARKS[kind] == expected
+
+
+def test_every_table_is_asked():
+    used = {c.table.kind for c in COLLECTIONS.values()}
+    assert used == MARKS.keys()
+    made = {id(c.create_table) for c in COLLECTIONS.values() if c.create_table}
+    assert made <= {id(table) for table in TABLES}

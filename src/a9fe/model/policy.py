@@ -48,6 +48,7 @@ PUBLIC = frozenset({"flavor"})
 ON_NETWORK = frozenset({"subnet", "port"})
 """Kinds whose network's owner has them too."""
 
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Marks:
     """The attributes of a kind that are for admins: to set, to change, to see.

@@ -7,6 +7,7 @@ from a9fe.model import policy
 from a9fe.model.errors import Forbidden, NotFound
 from a9fe.model.resources import KIND_OF, KINDS, Network, Port, Resource, Router, Subnet
 from a9fe.server.call import Call
+from a9fe.server.marks import MARKS
 
 Json = dict[str, Any]
 
@@ -49,17 +50,15 @@ def require_admin(call: Call, what: str) -> None:
         raise Forbidden(f"{what}: for admins alone")
 
 
-def scope(call: Call, kind: str) -> dict[str, Any]:
+def scope(call: Call) -> dict[str, Any]:
     """What a search must be limited by, to find what exists for the caller."""
-    if call.caller.is_admin or kind in policy.PUBLIC:
-        return {}
-    return {"visible_to": call.project_id}
+    return {} if call.caller.is_admin else {"visible_to": call.project_id}
 
 
 def check_create(call: Call, kind: str, document: object) -> None:
     """Raises Forbidden for attributes of a body that are not the caller's to set."""
     if isinstance(document, dict):
-        policy.check_given(call.caller, kind, document, create=True)
+        policy.check_given(call.caller, kind, MARKS[kind], document, create=True)
 
 
 def check_made(call: Call, kind: str, values: Mapping[str, Any]) -> None:
@@ -80,7 +79,7 @@ def check_update(call: Call, resource: Resource, document: object) -> None:
     if call.caller.is_admin or not isinstance(document, dict):
         return
     kind = KIND_OF[type(resource)]
-    policy.check_given(call.caller, kind, document, create=False)
+    policy.check_given(call.caller, kind, MARKS[kind], document, create=False)
     network = network_of(call, resource)
     if network is not None:
         policy.check_on_network(call.caller, kind, document, network, create=False)
@@ -122,9 +121,14 @@ def check_interface(call: Call, router: Router, subnet_id: str, port_id: str) ->
             check_change(call, require(call, cls, id))
 
 
+def check_filters(call: Call, kind: str, names: Iterable[str]) -> None:
+    """Raises Forbidden for a filter by what the caller may not see."""
+    policy.check_filters(call.caller, MARKS[kind], names)
+
+
 def without_hidden(call: Call, kind: str, answers: list[Json]) -> list[Json]:
     """The answers without what the caller may not see."""
-    hidden = policy.hidden(call.caller, kind)
+    hidden = policy.hidden(call.caller, MARKS[kind])
     if not hidden:
         return answers
     return [{k: v for k, v in answer.items() if k not in hidden} for answer in answers]

@@ -1,6 +1,8 @@
 """Bodies of requests: read whole within a limit, decoded, and checked to be storable text."""
 
 import json
+import math
+from collections import Counter
 from typing import Any
 
 from starlette.requests import Request
@@ -9,63 +11,146 @@ from a9fe.server.bad_request import BadRequest
 
 BODY_MAX = 1024 * 1024  # bytes; the largest honest body is 64 KiB of user data and its envelope
 DEPTH_MAX = 32  # of nested JSON; bodies need 5
+DIGITS_MAX = 300  # of a whole number: about what a float can be
+NAME_SHOWN_MAX = 100  # characters of a member's name in a message
+JSON = "application/json"
+_CHARSETS = frozenset({"utf-8", "utf8"})
 
 
-async def read(request: Request) -> object:
-    """The JSON document of a request. Raises BadRequest (400, 413)."""
+async def read(request: Request, media_type: str = JSON) -> object:
+    """The JSON document of a request. Raises BadRequest (400, 413, 415)."""
+    _check_type(request, media_type)
     return parse(await _whole(request))
 
 
+def _check_type(request: Request, expected: str) -> None:
+    """A body without a type is taken for what is expected, as Neutron does."""
+    if request.headers.get("content-encoding", "identity").lower() != "identity":
+        given = request.headers["content-encoding"][:NAME_SHOWN_MAX]
+        raise _unsupported(f"Content-Encoding {given!r} is not read; send the body as it is")
+    given = ", ".join(request.headers.getlist("content-type"))
+    name, _, parameters = given.partition(";")
+    if given and name.strip().lower() != expected:
+        shown = name.strip()[:NAME_SHOWN_MAX]
+        raise _unsupported(f"Content-Type {shown!r} is not read here; send {expected}")
+    for parameter in parameters.split(";"):
+        key, _, value = parameter.partition("=")
+        charset = value.strip().strip('"')
+        if key.strip().lower() == "charset" and charset.lower() not in _CHARSETS:
+            shown = charset[:NAME_SHOWN_MAX]
+            raise _unsupported(f"The charset {shown!r} is not read; send UTF-8")
+
+
+def _unsupported(message: str) -> BadRequest:
+    return BadRequest(415, message, "HTTPUnsupportedMediaType")
+
+
 async def _whole(request: Request) -> bytes:
+    if _announced(request) > BODY_MAX:
+        raise _too_large()
     chunks = bytearray()
     async for chunk in request.stream():
         chunks += chunk
         if len(chunks) > BODY_MAX:
-            message = f"The body is larger than {BODY_MAX} bytes"
-            raise BadRequest(413, message, "HTTPRequestEntityTooLarge")
+            raise _too_large()
     return bytes(chunks)
+
+
+def _announced(request: Request) -> int:
+    text = request.headers.get("content-length", "")
+    return int(text) if text.isascii() and text.isdigit() and len(text) < DIGITS_MAX else 0
+
+
+def _too_large() -> BadRequest:
+    message = f"The body is larger than {BODY_MAX} bytes"
+    return BadRequest(413, message, "HTTPRequestEntityTooLarge")
 
 
 def parse(body: bytes) -> object:
     """The document of JSON bytes. Raises BadRequest."""
     try:
-        document = json.loads(body.decode("utf-8"), parse_constant=_refuse_constant)
+        document = json.loads(
+            body.decode("utf-8"),
+            object_pairs_hook=_members,
+            parse_constant=_refuse_constant,
+            parse_float=_number,
+            parse_int=_whole_number,
+        )
     except UnicodeDecodeError as error:
         raise BadRequest(400, f"The body is not UTF-8: byte {error.start}") from error
     except json.JSONDecodeError as error:
         where = f"line {error.lineno} column {error.colno}"
         raise BadRequest(400, f"The body is not JSON: {error.msg} at {where}") from error
-    except (ValueError, RecursionError) as error:
-        raise BadRequest(400, "The body is not JSON that can be read") from error
+    except RecursionError as error:
+        raise _too_deep() from error
     _check_texts(document)
     return document
 
 
+def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object, each of whose members is given once: of two, readers take one or the other."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        counts = Counter(name for name, _ in pairs)
+        twice = counts.most_common(1)[0][0]
+        raise BadRequest(400, f"{_shown(twice)}: is in one object of the body more than once")
+    return found
+
+
 def _refuse_constant(name: str) -> None:
-    raise ValueError(name)
+    raise BadRequest(400, f"The body is not JSON: {name} is no number of JSON")
+
+
+def _number(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise BadRequest(400, f"The body has a number that is too large: {_shown(text)}")
+    return value
+
+
+def _whole_number(text: str) -> int:
+    if len(text) > DIGITS_MAX:
+        raise BadRequest(400, f"The body has a number of more than {DIGITS_MAX} digits")
+    return int(text)
+
+
+def _shown(name: str) -> str:
+    """A name that a client gave, on one line and not too long."""
+    text = repr(name).strip("'\"")
+    return text if len(text) <= NAME_SHOWN_MAX else text[:NAME_SHOWN_MAX] + "..."
+
+
+def _too_deep() -> BadRequest:
+    return BadRequest(400, f"The body is nested deeper than {DEPTH_MAX}")
 
 
 def _check_texts(document: object) -> None:
     """Refuse text that no database can keep: NUL, and halves of surrogate pairs."""
-    level: list[Any] = [document]
+    level: list[tuple[str, Any]] = [("body", document)]
     for _ in range(DEPTH_MAX):
-        texts = [item for item in level if isinstance(item, str)]
-        if not all(_storable(text) for text in texts):
-            raise BadRequest(400, "The body has text with a NUL or half a surrogate pair")
-        level = [inner for item in level for inner in _inside(item)]
+        for field, item in level:
+            if isinstance(item, str) and not _storable(item):
+                message = f"{_shown(field)}: has a NUL or half a surrogate pair in its text"
+                raise BadRequest(400, message)
+        level = [inner for field, item in level for inner in _inside(field, item)]
         if not level:
             return
-    raise BadRequest(400, f"The body is nested deeper than {DEPTH_MAX}")
+    raise _too_deep()
 
 
 def _storable(text: str) -> bool:
-    return "\0" not in text and not any("\ud800" <= c <= "\udfff" for c in text)
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return "\0" not in text
 
 
-def _inside(item: object) -> list[Any]:
+def _inside(field: str, item: object) -> list[tuple[str, Any]]:
+    """What is in an item, each with the name of the member that it is in."""
     if isinstance(item, dict):
-        return [*item.keys(), *item.values()]
-    return item if isinstance(item, list) else []
+        return [(field, name) for name in item] + list(item.items())
+    return [(field, inner) for inner in item] if isinstance(item, list) else []
 
 
 def member(document: object, name: str) -> object:

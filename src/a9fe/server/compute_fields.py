@@ -19,16 +19,18 @@ Json = dict[str, Any]
 V = TypeVar("V")
 
 RUNNING = 1  # Nova's power_state
+HOSTNAME_FOR_ALL = 90  # since then not only admins see a server's host name
 EMBEDDED_FLAVOR = 47  # since then a server has its flavor's sizes, not its id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerView:
-    """A server with what its answer is made of. `base` is the URL of the server's root."""
+    """A server with what its answer is made of: who asks (an admin), and the root's URL `base`."""
 
     instance: Instance
     version: int
     base: str
+    is_admin: bool = False
     ports: tuple[Port, ...] = ()
     networks: Mapping[str, str] = field(default_factory=dict)
     groups: Mapping[str, str] = field(default_factory=dict)
@@ -165,6 +167,14 @@ def _is(value: object) -> Callable[[Any], object]:
     return lambda _: value
 
 
+def _for_admins(view: ServerView) -> bool:
+    return view.is_admin
+
+
+def _hostname_shown(view: ServerView) -> bool:
+    return view.is_admin or view.version >= HOSTNAME_FOR_ALL
+
+
 SUMMARY = (
     Field(name="id", show=_of("id"), schema=TEXT),
     Field(name="name", show=_of("name"), schema=TEXT),
@@ -195,16 +205,23 @@ DETAIL = (
     Field(name="OS-SRV-USG:launched_at", show=_of("created_at"), schema=TEXT),
     Field(name="OS-SRV-USG:terminated_at", show=_is(None), schema=NULL),
     Field(name="os-extended-volumes:volumes_attached", show=_is([]), schema=LIST),
-    Field(name="OS-EXT-SRV-ATTR:host", show=lambda v: v.host or None, schema=MAYBE_TEXT),
+    Field(
+        name="OS-EXT-SRV-ATTR:host",
+        show=lambda v: v.host or None,
+        schema=MAYBE_TEXT,
+        present=_for_admins,
+    ),
     Field(
         name="OS-EXT-SRV-ATTR:hypervisor_hostname",
         show=lambda view: view.host or None,
         schema=MAYBE_TEXT,
+        present=_for_admins,
     ),
     Field(
         name="OS-EXT-SRV-ATTR:instance_name",
         show=lambda view: f"instance-{view.instance.number:08x}",
         schema=TEXT,
+        present=_for_admins,
     ),
     Field(
         name="security_groups", show=_groups, schema=LIST, present=lambda view: bool(_groups(view))
@@ -214,20 +231,44 @@ DETAIL = (
         show=lambda view: identifiers.reservation_id(view.instance),
         schema=TEXT,
         since=3,
+        present=_for_admins,
     ),
-    Field(name="OS-EXT-SRV-ATTR:launch_index", show=_of("launch_index"), schema=NUMBER, since=3),
+    Field(
+        name="OS-EXT-SRV-ATTR:launch_index",
+        show=_of("launch_index"),
+        schema=NUMBER,
+        since=3,
+        present=_for_admins,
+    ),
     Field(
         name="OS-EXT-SRV-ATTR:hostname",
         show=lambda view: identifiers.hostname(view.instance),
         schema=TEXT,
         since=3,
+        present=_hostname_shown,
     ),
-    Field(name="OS-EXT-SRV-ATTR:kernel_id", show=_is(""), schema=TEXT, since=3),
-    Field(name="OS-EXT-SRV-ATTR:ramdisk_id", show=_is(""), schema=TEXT, since=3),
-    Field(name="OS-EXT-SRV-ATTR:root_device_name", show=_is("/dev/sda"), schema=TEXT, since=3),
-    Field(name="OS-EXT-SRV-ATTR:user_data", show=_user_data, schema=MAYBE_TEXT, since=3),
+    Field(
+        name="OS-EXT-SRV-ATTR:kernel_id", show=_is(""), schema=TEXT, since=3, present=_for_admins
+    ),
+    Field(
+        name="OS-EXT-SRV-ATTR:ramdisk_id", show=_is(""), schema=TEXT, since=3, present=_for_admins
+    ),
+    Field(
+        name="OS-EXT-SRV-ATTR:root_device_name",
+        show=_is("/dev/sda"),
+        schema=TEXT,
+        since=3,
+        present=_for_admins,
+    ),
+    Field(
+        name="OS-EXT-SRV-ATTR:user_data",
+        show=_user_data,
+        schema=MAYBE_TEXT,
+        since=3,
+        present=_for_admins,
+    ),
     Field(name="locked", show=_is(False), schema=FLAG, since=9),  # noqa: FBT003 - the value
-    Field(name="host_status", show=_is("UP"), schema=TEXT, since=16),
+    Field(name="host_status", show=_is("UP"), schema=TEXT, since=16, present=_for_admins),
     Field(
         name="description",
         show=lambda view: view.instance.description or None,

@@ -59,7 +59,7 @@ def _names_of(request: ServerRequest) -> list[str]:
 def _values(call: Call, request: ServerRequest) -> Values:
     if request.host and not call.caller.is_admin:
         raise Forbidden("host: is for admins to set")
-    flavor = _referred(call.session.get(Flavor, request.flavor), "flavorRef", request.flavor)
+    flavor = _flavor(call, request.flavor)
     image = _image(call, request.image)
     given = {"availability_zone": request.availability_zone, "host": request.host}
     return {
@@ -78,9 +78,10 @@ def _values(call: Call, request: ServerRequest) -> Values:
     }
 
 
-def _referred(found: Flavor | None, field: str, id: str) -> Flavor:
-    if found is None:
-        raise InvalidInput(field, id, "the id of a flavor that exists")
+def _flavor(call: Call, id: str) -> Flavor:
+    found = call.session.get(Flavor, id)
+    if found is None or not access.seen(call, found):
+        raise InvalidInput("flavorRef", id, "the id of a flavor that exists")
     return found
 
 
@@ -156,12 +157,14 @@ def views(call: Call, found: list[Instance], asker: Asker) -> list[ServerView]:
     networks = _names(call, Network, (port.network_id for port in ports))
     groups = _names(call, SecurityGroup, (id for port in ports for id in port.security_groups))
     flavors = call.session.find(Flavor)
-    by_id, by_name = {f.id: f for f in flavors}, {f.name: f for f in flavors}
+    by_id = {f.id: f for f in flavors}
+    by_name = {f.name: f for f in flavors if access.seen(call, f)}  # anyone may write a name
     return [
         ServerView(
             instance=instance,
             version=asker.version,
             base=asker.base,
+            is_admin=call.caller.is_admin,
             ports=tuple(of[instance.id]),
             networks=networks,
             groups=groups,
@@ -265,7 +268,8 @@ def _all_projects(call: Call, query: Mapping[str, str]) -> bool:
 
 
 def _addressed(call: Call, found: list[Instance], query: Mapping[str, str]) -> list[Instance]:
-    wanted = {4: query.get("ip"), 6: query.get("ip6"), 0: query.get("host")}
+    host = query.get("host") if call.caller.is_admin else None
+    wanted = {4: query.get("ip"), 6: query.get("ip6"), 0: host}
     if not any(wanted.values()):
         return found
     return [

@@ -67,9 +67,10 @@ def _plain(error: Exception) -> Problem:
 
 def _message(error: InvalidInput) -> str:
     text = repr(error.value)
-    if len(text) <= SHOWN_MAX:
+    field = error.field if error.field.isprintable() else repr(error.field)
+    if len(text) <= SHOWN_MAX and field == error.field and len(field) <= SHOWN_MAX:
         return str(error)
-    return f"{error.field[:SHOWN_MAX]}: {_shortened(text)} is not valid, expected {error.expected}"
+    return f"{_shortened(field)}: {_shortened(text)} is not valid, expected {error.expected}"
 
 
 def _shortened(text: str) -> str:

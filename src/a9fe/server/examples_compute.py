@@ -13,6 +13,7 @@ IMAGES = (
         method="PATCH",
         path="/image/v2/images/{cirros}",
         body=[{"op": "replace", "path": "/name", "value": "cirros-0.6"}],
+        headers={"Content-Type": "application/openstack-images-v2.1-json-patch"},
     ),
     Example(method="PUT", path="/image/v2/images/{cirros}/file", body={}, expect=204),
     get("/image/v2/images/{cirros}/file", expect=404),

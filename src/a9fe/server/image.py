@@ -21,6 +21,7 @@ from a9fe.server.compute import root_of
 BASE = faults.IMAGE
 PATH = f"{BASE}/v2/images"
 SCHEMA = "/v2/schemas/image"
+PATCH_TYPE = "application/openstack-images-v2.1-json-patch"
 PAGE_DEFAULT, PAGE_MAX = 25, 1000  # images of one answer (Glance)
 Json = dict[str, Any]
 
@@ -106,12 +107,17 @@ def _put(values: Values, name: str, value: object) -> None:
         values["properties"] |= to.string_map("properties", {name: value})
 
 
+def _check_given(call: Call, values: Values) -> None:
+    """Raises Forbidden for what is not the caller's to set; names here are the model's."""
+    access.check_create(call, "image", {n: v for n, v in values.items() if n != "properties"})
+
+
 async def create_image(request: Request) -> Response:
     """Record an image."""
     values = read(await body.read(request))
 
     def work(call: Call) -> Json:
-        access.check_create(call, "image", {k: v for k, v in values.items() if k == "project_id"})
+        _check_given(call, values)
         return shown(records.create_image(call, dict(values)))
 
     made = await api_of(request).write(request, work)
@@ -176,13 +182,13 @@ async def show_image(request: Request) -> Response:
 
 async def patch_image(request: Request) -> Response:
     """Change an image: a JSON patch of whole attributes (RFC 6902: add, replace, remove)."""
-    patch = await body.read(request)
+    patch = await body.read(request, PATCH_TYPE)
 
     def work(call: Call) -> Json:
         image = _require(call, request)
         access.check_change(call, image)
         values = _patched(image, patch)
-        access.check_create(call, "image", {k: v for k, v in values.items() if k == "project_id"})
+        _check_given(call, values)
         return shown(records.update_image(call, image, values))
 
     return JSONResponse(await api_of(request).write(request, work))

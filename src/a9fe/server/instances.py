@@ -56,7 +56,7 @@ def _plug(
         plugged = replace(port, device_id=instance.id, device_owner=owner, host=host)
         ports.rebind(call, port, plugged)
         return card.port_id
-    network = _network(call, card.network)
+    network = _network(call, card)
     port = Port(
         id=new_id(),
         network_id=network.id,
@@ -73,8 +73,9 @@ def _plug(
     return made.id
 
 
-def _network(call: Call, id_or_name: str) -> Network:
-    """The network meant, which the caller may have ports on."""
+def _network(call: Call, card: NetworkCard) -> Network:
+    """The network meant, which the caller may have such a port on."""
+    id_or_name = card.network
     scope = access.scope(call)
     named = call.session.find(Network, id=id_or_name, **scope)
     named = named or call.session.find(Network, name=id_or_name, **scope)
@@ -83,7 +84,8 @@ def _network(call: Call, id_or_name: str) -> Network:
         raise InvalidInput("network", id_or_name, expected)
     if not named:
         raise NotFound("network", id_or_name)
-    policy.check_on_network(call.caller, "port", (), named[0], create=True)
+    given = ("fixed_ips",) if card.fixed_ip else ()
+    policy.check_on_network(call.caller, "port", given, named[0], create=True)
     return named[0]
 
 

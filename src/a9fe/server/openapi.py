@@ -21,7 +21,7 @@ Text is accepted where a value is typed ("True", "22"), as OpenStack's clients s
 """
 JSON = "application/json"
 TEXT = {"/metrics": "text/plain", "/a9fe/v1/feed": "application/x-ndjson", "/docs": "text/html"}
-READS, WRITES = (400, 401, 403, 404, 503), (400, 401, 403, 404, 409, 413, 503)
+READS, WRITES = (400, 401, 403, 404, 503), (400, 401, 403, 404, 409, 413, 415, 503)
 REASONS = {
     400: "Invalid: the message names what",
     401: "The token is missing or not valid",
@@ -30,6 +30,7 @@ REASONS = {
     406: "The microversion is not served",
     409: "Valid, but in conflict with what is there",
     413: "The body is too large",
+    415: "The body is not of the type that is read here",
     503: "The database is not usable now",
 }
 _PARAMETER = re.compile(r"\{(\w+)(?::\w+)?\}")
@@ -174,7 +175,8 @@ def _request(operation: Operation) -> Json | None:
     content: Json = {"schema": schema or {}}
     if with_body:
         content["example"] = filled(with_body[0].body, Samples())
-    return {"required": True, "content": {JSON: content}}
+    media_type = openapi_bodies.TYPES.get(operation.key, JSON)
+    return {"required": True, "content": {media_type: content}}
 
 
 def _responses(operation: Operation) -> Json:

@@ -4,6 +4,7 @@ from a9fe.server import compute_request, faults, schemas
 from a9fe.server import converters as to
 from a9fe.server.compute_records import FLAVOR_MEMBERS, KEYPAIR_MEMBERS
 from a9fe.server.image import MEMBERS as IMAGE_MEMBERS
+from a9fe.server.image import PATCH_TYPE
 from a9fe.server.openapi_schemas import Json, name_of, ref
 from a9fe.server.resources import COLLECTIONS, OURS, Collection
 
@@ -17,6 +18,8 @@ ALSO: dict[str, tuple[int, ...]] = {
     "DELETE /v2.1/os-keypairs/{name}": (202, 204),
 }
 """Statuses besides those of the examples: they depend on the microversion."""
+TYPES = {"PATCH /image/v2/images/{id}": PATCH_TYPE}
+"""Media types of bodies that are not application/json."""
 
 
 def _path_of(collection: Collection) -> str:

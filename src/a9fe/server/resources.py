@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from a9fe.model import policy
 from a9fe.model.compute import Flavor, Image, KeypairRecord
 from a9fe.model.errors import A9feError
 from a9fe.model.resources import (
@@ -190,10 +189,10 @@ def list_all(
 ) -> Listed:
     """What a list answers; `url` is its own, for the links."""
     table = collection.table
-    policy.check_filters(call.caller, table.kind, given)
+    access.check_filters(call, table.kind, given)
     extra = Extra(now=call.now, agent_down_time=call.settings.agent_down_time)
     query = read_query(table, given, extra, call.settings.pagination_max_limit)
-    query = scoped(query, access.scope(call, table.kind))
+    query = scoped(query, access.scope(call))
     found = call.session.page(collection.cls, query.page)
     more = links(query, given, url, [item.id for item in found]) if query.limited else None
     return Listed(items=shown(call, found, table, query.fields), links=more)
