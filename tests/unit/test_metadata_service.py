@@ -10,7 +10,8 @@ import pytest
 
 from a9fe.api_client.feed import FeedEvent
 from a9fe.metadata.view import Settings
-from a9fe.metadata_service.handler import Service, path_of, request_id
+from a9fe.metadata_service.call import path_of
+from a9fe.metadata_service.handler import Service, request_id
 from a9fe.metadata_service.source import Freshness, Source, doubt
 from a9fe.model.errors import InvalidInput
 from a9fe.model.resources import KIND_OF, Instance, Port, Resource

@@ -31,7 +31,7 @@ def render(view: InstanceView, path: str) -> Rendered | None:
 
     Never raises, whatever the path.
     """
-    parts = _parts(path)
+    parts = parts_of(path)
     if parts is None:
         return None
     if not parts or parts[0] not in FAMILIES:
@@ -41,7 +41,7 @@ def render(view: InstanceView, path: str) -> Rendered | None:
 
 def is_root(path: str) -> bool:
     """Whether `path` is the list of EC2 versions, which Nova shows to anyone."""
-    return _parts(path) == ()
+    return parts_of(path) == ()
 
 
 def versions(family: Family) -> bytes:
@@ -49,7 +49,8 @@ def versions(family: Family) -> bytes:
     return text("\n".join((*family.versions, LATEST)))
 
 
-def _parts(path: str) -> tuple[str, ...] | None:
+def parts_of(path: str) -> tuple[str, ...] | None:
+    """The names that a path consists of, decoded; None: it does not begin with a slash."""
     if not path.startswith("/"):
         return None
     return tuple(unquote(part) for part in path.rstrip("/").split("/")[1:])

@@ -1,7 +1,8 @@
 """The service as a handler: a request with signed headers in, an answer out."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
+from inspect import isawaitable
 
 import structlog
 
@@ -9,7 +10,18 @@ from a9fe.metadata import tree
 from a9fe.metadata.ec2 import EC2
 from a9fe.metadata.rendered import TEXT, Rendered
 from a9fe.metadata.view import InstanceView, Settings
-from a9fe.metadata_service import claim
+from a9fe.metadata_service import actions, claim
+from a9fe.metadata_service.actions import Action
+from a9fe.metadata_service.call import (
+    NO_QUERY,
+    GuestCall,
+    Outcome,
+    Refused,
+    Result,
+    path_of,
+    port_that_asks,
+    query_of,
+)
 from a9fe.metadata_service.claim import Claim
 from a9fe.metadata_service.source import Source, doubt, view_of
 from a9fe.model.errors import InvalidInput
@@ -25,13 +37,18 @@ METHODS = (b"GET", b"HEAD")
 REQUEST_ID_MAX = 64  # bytes; ours have 12, and a longer one is not repeated
 
 
+def admit_all(_: GuestCall) -> None:
+    """A gate that stands open."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Service:
-    """Nova's metadata API over a source. It keeps nothing between two requests.
+    """Nova's metadata API over a source, with actions. It keeps nothing between two requests.
 
     `settings()` gives what the operator decides, as it is now. `now()` is the time in UNIX
     seconds. `source_lost_after`: the seconds without the server after which the source is called
-    lost. `refuse` makes the answer of a refusal, and is where it is counted and logged.
+    lost. `refuse` makes the answer of a refusal, and is where it is counted and logged. `gate`
+    says why a call may not go on; actions that are open are not asked of it.
     """
 
     source: Source
@@ -41,32 +58,51 @@ class Service:
     random_bytes: Callable[[int], bytes]
     source_lost_after: float
     refuse: Callable[[Refusal, Request], Answer]
+    gate: Callable[[GuestCall], Refusal | None] = admit_all
+    actions: Sequence[Action] = ()
 
     def __post_init__(self) -> None:
         """An empty secret would sign for anybody."""
         if not self.secret:
             raise InvalidInput("metadata_proxy_shared_secret", "", "a secret that is not empty")
 
-    def __call__(self, request: Request) -> Answer:
+    def __call__(self, request: Request) -> Answer | Awaitable[Answer]:
         """The answer. HEAD has the body of GET: that it is not sent is the shell's affair."""
-        outcome = self._outcome(request)
-        if isinstance(outcome, Refusal):
-            return _with_allow(outcome, self.refuse(outcome, request))
-        return Answer(
-            status=200, headers=((b"content-type", outcome.content_type),), body=outcome.body
-        )
+        result = self._result(request)
+        if isawaitable(result):
+            return self._later(result, request)
+        return self._said(result, request)
 
-    def _outcome(self, request: Request) -> Rendered | Refusal:
+    async def _later(self, result: Awaitable[Outcome], request: Request) -> Answer:
+        return self._said(await result, request)
+
+    def _said(self, outcome: Outcome, request: Request) -> Answer:
+        if isinstance(outcome, Rendered):
+            headers = ((b"content-type", outcome.content_type),)
+            return Answer(status=200, headers=headers, body=outcome.body)
+        if isinstance(outcome, Refusal):
+            return self.refuse(outcome, request)
+        if isinstance(outcome, Refused):
+            answer = self.refuse(outcome.refusal, request)
+            return replace(answer, headers=(*answer.headers, *outcome.headers))
+        return outcome
+
+    def _result(self, request: Request) -> Result:
         path = path_of(request.target)
         if tree.is_root(path):
-            found: Rendered | Refusal = Rendered(content_type=TEXT, body=tree.versions(EC2))
-        else:
-            found = self._document(request, path)
-        if isinstance(found, Rendered) and request.method not in METHODS:
-            return Refusal.METHOD_NOT_ALLOWED
-        return found
+            return _read_only(request, Rendered(content_type=TEXT, body=tree.versions(EC2)))
+        call = self._call(request, path)
+        if isinstance(call, Refusal):
+            return call
+        there = actions.at(self.actions, path)
+        action = next((a for a in there if a.method == request.method), None)
+        if action is None or not action.open:
+            refusal = self.gate(call)
+            if refusal is not None:
+                return refusal
+        return self._documents(call, there) if action is None else action.run(call)
 
-    def _document(self, request: Request, path: str) -> Rendered | Refusal:
+    def _call(self, request: Request, path: str) -> GuestCall | Refusal:
         claimed = claim.verify(request, self.secret)
         if isinstance(claimed, Refusal):
             return claimed
@@ -77,7 +113,14 @@ class Service:
             return Refusal.SOURCE_UNREADABLE
         if isinstance(view, Refusal):
             return view
-        return tree.render(view, path) or Refusal.NO_SUCH_PATH
+        return GuestCall(
+            request=request,
+            path=path,
+            query=query_of(request.target) if b"?" in request.target else NO_QUERY,
+            view=view,
+            port_id=port_that_asks(request, view),
+            now=self.now(),
+        )
 
     def _view(self, claimed: Claim) -> InstanceView | Refusal:
         instance = self.source.get("instance", claimed.instance_id)
@@ -89,13 +132,21 @@ class Service:
         view = view_of(self.source, instance, self.settings(), self.random_bytes)
         return view or Refusal.NOT_SYNCED
 
+    def _documents(self, call: GuestCall, there: Sequence[Action]) -> Result:
+        rendered = tree.render(call.view, call.path)
+        also = tuple(action.method for action in there)
+        if rendered is None:
+            return _not_allowed(also) if also else Refusal.NO_SUCH_PATH
+        return _read_only(call.request, rendered, also)
 
-def path_of(target: bytes) -> str:
-    """The path of a request target (RFC 9112 section 3.2): origin or absolute form, no query."""
-    text = target.decode("latin-1").partition("?")[0].partition("#")[0]
-    if text[:7].lower() == "http://":
-        return "/" + text[7:].partition("/")[2]
-    return text
+
+def _read_only(request: Request, rendered: Rendered, also: tuple[bytes, ...] = ()) -> Outcome:
+    return rendered if request.method in METHODS else _not_allowed((*METHODS, *also))
+
+
+def _not_allowed(methods: Sequence[bytes]) -> Refused:
+    allow = (b"allow", b", ".join(methods))
+    return Refused(refusal=Refusal.METHOD_NOT_ALLOWED, headers=(allow,))
 
 
 def request_id(request: Request) -> str:
@@ -104,9 +155,3 @@ def request_id(request: Request) -> str:
     if len(values) != 1 or not values[0].isalnum() or len(values[0]) > REQUEST_ID_MAX:
         return ""
     return values[0].decode("ascii")
-
-
-def _with_allow(refusal: Refusal, answer: Answer) -> Answer:
-    if refusal is not Refusal.METHOD_NOT_ALLOWED:
-        return answer
-    return replace(answer, headers=(*answer.headers, (b"allow", b", ".join(METHODS))))

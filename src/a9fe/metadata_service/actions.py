@@ -1,0 +1,34 @@
+"""What a guest may do besides reading documents: a table of methods and paths."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from a9fe.metadata.tree import parts_of
+from a9fe.metadata_service.call import GuestCall, Result
+
+ANY = "*"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Action:
+    """One row: `parts` of the path after its versions' tree, ANY for any one segment.
+
+    `open`: it needs no token where reading does (it is how a token is had).
+    """
+
+    method: bytes
+    parts: tuple[str, ...]
+    run: Callable[[GuestCall], Result]
+    open: bool = False
+
+    def is_at(self, parts: tuple[str, ...]) -> bool:
+        """Whether the path is this action's."""
+        return len(parts) == len(self.parts) and all(
+            mine in {ANY, theirs} for mine, theirs in zip(self.parts, parts, strict=True)
+        )
+
+
+def at(actions: Sequence[Action], path: str) -> tuple[Action, ...]:
+    """The actions at a path, whatever their method."""
+    parts = parts_of(path)
+    return () if parts is None else tuple(a for a in actions if a.is_at(parts))
