@@ -8,6 +8,7 @@ import structlog
 
 from a9fe.metadata import tree
 from a9fe.metadata.ec2 import EC2
+from a9fe.metadata.gather import view_of
 from a9fe.metadata.rendered import TEXT, Rendered
 from a9fe.metadata.view import InstanceView, Settings
 from a9fe.metadata_service import actions, claim
@@ -23,7 +24,7 @@ from a9fe.metadata_service.call import (
     query_of,
 )
 from a9fe.metadata_service.claim import Claim
-from a9fe.metadata_service.source import Source, doubt, view_of
+from a9fe.metadata_service.source import Source, doubt
 from a9fe.model.errors import InvalidInput
 from a9fe.model.resources import Instance
 from a9fe.replica import ReplicaUnreadable

@@ -14,12 +14,12 @@ from a9fe.linux import privileges
 from a9fe.metadata.view import Settings
 from a9fe.metadata_service.handler import Service, request_id
 from a9fe.metadata_service.source import Source
-from a9fe.metadata_service.vendordata import VendordataFile
 from a9fe.replica import connector, follow, open_for, path_of
 from a9fe.runtime import metrics, tasks
 from a9fe.runtime.clock import SystemClock
 from a9fe.runtime.config import Config
 from a9fe.runtime.errors import StartError
+from a9fe.runtime.vendordata import VendordataFile
 from a9fe.wire.message import Answer, Request
 from a9fe.wire.refusals import Refusal
 
