@@ -41,6 +41,9 @@ class Guarded(World):
     def be(self, name: str) -> None:
         self._client.headers["X-Auth-Token"] = TEXTS[name]
 
+    def show_nothing(self) -> None:
+        self._client.headers.pop("X-Auth-Token", None)
+
     def status(self, method: str, path: str, body: object = None, **headers: str) -> int:
         return self.send(method, path, json=body, headers=headers).status_code
 
