@@ -83,14 +83,16 @@ def neutron() -> Client:
     )
 
 
-def openstack(directory: Path) -> Client:
-    """python-openstackclient's command; its configuration is written to `directory`."""
+def openstack(directory: Path, cloud: str = "lab") -> Client:
+    """python-openstackclient's command, with the clouds.yaml that is in `directory`; the one of
+    the cloud "lab" is written there."""
     clouds = directory / "clouds.yaml"
-    clouds.write_text(CLOUDS)
+    if cloud == "lab":
+        clouds.write_text(CLOUDS)
     environment = {
         "OS_IDENTITY_API_VERSION": "3",
         "OS_CLIENT_CONFIG_FILE": str(clouds),
-        "OS_CLOUD": "lab",
+        "OS_CLOUD": cloud,
     }
     return Client(
         program=CLIENTS / "openstackclient" / "bin" / "openstack", environment=environment

@@ -38,5 +38,6 @@ def test_clouds_yaml_names_this_server(shell: Shell, cloud: str):
 
 
 def test_the_page_for_clients_has_what_the_command_prints():
-    printed = clouds.document("a9fe", "http://127.0.0.1:9696")
-    assert printed.partition("\n")[2] in PAGE.read_text()
+    for token in ("", "a9fe_0123456789abcdef_..."):
+        printed = clouds.document("a9fe", "http://127.0.0.1:9696", token)
+        assert printed.partition("\n")[2] in PAGE.read_text()

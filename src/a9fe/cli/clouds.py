@@ -2,24 +2,39 @@
 
 import click
 
+from a9fe.api_client.servers import servers
 from a9fe.cli.flags import client_flags, settings
 
 IMAGE_PATH = "/image"
 COMPUTE_PATH = "/v2.1"
 
 
-def document(cloud: str, url: str) -> str:
+def document(cloud: str, url: str, token: str = "") -> str:
     """A clouds.yaml of one cloud without Keystone."""
     return f"""\
 # For openstack and openstacksdk. Also set OS_IDENTITY_API_VERSION=3: some commands ask for it.
 clouds:
   {cloud}:
-    auth_type: none
-    auth:
-      endpoint: {url}
+{_auth(url, token)}\
     network_endpoint_override: {url}
     compute_endpoint_override: {url}{COMPUTE_PATH}
     image_endpoint_override: {url}{IMAGE_PATH}
+"""
+
+
+def _auth(url: str, token: str) -> str:
+    if not token:
+        return f"""\
+    auth_type: none
+    auth:
+      endpoint: {url}
+"""
+    return f"""\
+    auth_type: admin_token
+    auth:
+      endpoint: {url}
+      token: {token}
+    identity_endpoint_override: {url}
 """
 
 
@@ -29,8 +44,12 @@ clouds:
 def clouds_yaml(cloud: str) -> None:
     """Print a clouds.yaml for `openstack` and openstacksdk.
 
+    Where A9FE_AUTH_TOKEN is set, the token is in it.
+
     \b
     a9fe clouds-yaml > clouds.yaml
     OS_CLOUD=a9fe OS_IDENTITY_API_VERSION=3 openstack server list
     """
-    click.echo(document(cloud, settings().server_url.rstrip("/")), nl=False)
+    config = settings()
+    url = servers(config.server_url)[0]  # it has place for one
+    click.echo(document(cloud, url, config.auth_token), nl=False)
