@@ -36,6 +36,8 @@ class Store:
         self._now = now
         self._listeners: list[Callable[[int], None]] = []
         self._writing = threading.Lock()
+        self._using = 0
+        self._idle = threading.Condition()
         self._engine = engines.open_engine(url)
         self._reader = engines.reading(self._engine)
         self._writer = engines.writing(self._engine)
@@ -59,12 +61,14 @@ class Store:
     def export(self) -> Iterator[str]:
         """The whole model as JSON lines, of one moment. Raises StoreError."""
         with self._reported(), self._reader.begin() as connection:
+            engines.be_patient(connection)
             yield from transfer.export(connection, migrating.head())
 
     def load(self, lines: Iterable[str]) -> int:
         """Fill this database, which must be migrated and empty, from an export's lines; all or
         nothing; the number of rows. Raises StoreError, TransferError."""
         with self._reported(), self._one_writer(), self._writer.begin() as connection:
+            engines.be_patient(connection)
             Session(connection, timestamp(self._now())).begin_write()
             transfer.check_empty(connection, self.shown)
             return transfer.load(connection, lines, migrating.head(), self._now())
@@ -85,8 +89,8 @@ class Store:
             yield session
 
     @contextmanager
-    def _committed(self) -> Iterator[Session]:
-        with self._one_writer(), self._writer.begin() as connection:
+    def _committed(self, patience: float = BUSY_TIMEOUT) -> Iterator[Session]:
+        with self._one_writer(patience), self._writer.begin() as connection:
             session = Session(connection, timestamp(self._now()))
             session.begin_write()
             yield session
@@ -94,17 +98,18 @@ class Store:
         if reached:
             self.tell(reached)
 
-    def transact(self, work: Callable[[Session], T]) -> T:
-        """Do `work` in a transaction, again if it lost a race. Raises StoreError."""
+    def transact(self, work: Callable[[Session], T], patience: float = BUSY_TIMEOUT) -> T:
+        """Do `work` in a transaction, again if it lost a race. Raises StoreError, also after
+        `patience` seconds of waiting for other threads' writes."""
         with self._reported():
             for _ in range(ATTEMPTS - 1):
                 try:
-                    with self._committed() as session:
+                    with self._committed(patience) as session:
                         return work(session)
                 except DBAPIError as error:
                     if not engines.is_race(error):
                         raise
-            with self._committed() as session:
+            with self._committed(patience) as session:
                 return work(session)
 
     def on_commit(self, listener: Callable[[int], None]) -> None:
@@ -113,7 +118,9 @@ class Store:
         self._listeners.append(listener)
 
     def close(self) -> None:
-        """Close every connection."""
+        """Close every connection, after what other threads still do with them."""
+        with self._idle:
+            self._idle.wait_for(lambda: not self._using, timeout=2 * BUSY_TIMEOUT)
         self._engine.dispose()
 
     async def listen(self) -> None:
@@ -128,9 +135,9 @@ class Store:
             listener(revision)
 
     @contextmanager
-    def _one_writer(self) -> Iterator[None]:
+    def _one_writer(self, patience: float = BUSY_TIMEOUT) -> Iterator[None]:
         """One thread of ours writes: a lock is fair, and the others hold no connection."""
-        if not self._writing.acquire(timeout=2 * BUSY_TIMEOUT):
+        if not self._writing.acquire(timeout=patience):
             raise StoreError(f"database {self.shown}: busy with another write for too long")
         try:
             yield
@@ -139,7 +146,9 @@ class Store:
 
     @contextmanager
     def _reported(self) -> Iterator[None]:
-        """Turn the database's errors into one line."""
+        """Turn the database's errors into one line; what is done inside uses connections."""
+        with self._idle:
+            self._using += 1
         try:
             yield
         except DBAPIError as error:
@@ -149,6 +158,10 @@ class Store:
         except SQLAlchemyError as error:
             reason = str(error).splitlines()[0]
             raise StoreError(f"database {self.shown}: {reason}") from error
+        finally:
+            with self._idle:
+                self._using -= 1
+                self._idle.notify_all()
 
     def _hint(self, error: DBAPIError) -> str:
         path = make_url(self._url).database
