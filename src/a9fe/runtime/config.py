@@ -82,6 +82,9 @@ class Config:
     metadata_backlog: int
     dhcp_domain: str
     vendordata_jsonfile_path: str
+    http_tokens: str
+    http_tokens_required_after: int
+    http_put_response_hop_limit: int
     upstream_timeout: int
     source_lost_after: int
     rate_limit_enabled: bool

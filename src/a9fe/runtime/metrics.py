@@ -23,6 +23,18 @@ REQUESTS = Counter(
     ["process", "status"],
     registry=REGISTRY,
 )
+IMDS_REQUESTS = Counter(
+    "a9fe_imds_requests_total",
+    "Requests of instances without (1) and with (2) a token of IMDSv2.",
+    ["version"],
+    registry=REGISTRY,
+)
+IMDS_TOKENS = Counter("a9fe_imds_tokens_total", "Tokens given to instances.", registry=REGISTRY)
+IMDS_USAGE_LOST = Counter(
+    "a9fe_imds_usage_lost_total",
+    "Requests missing in `a9fe imds report`: too many instances while the server was away.",
+    registry=REGISTRY,
+)
 RESTARTS = Counter(
     "a9fe_task_restarts_total",
     "Supervised tasks started again after a failure.",

@@ -54,13 +54,15 @@ class Request:
 class Answer:
     """A whole answer. `headers` are end-to-end only: framing belongs to the shell.
 
-    `reason` is the reason phrase, "" for the standard one.
+    `reason` is the reason phrase, "" for the standard one. `hop_limit`: the IP hops (1-255) that
+    its packets may live on the way to the client, 0 for as many as any others.
     """
 
     status: int
     headers: Headers = ()
     body: bytes = b""
     reason: bytes = b""
+    hop_limit: int = 0
 
 
 Handler = Callable[[Request], Answer | Awaitable[Answer]]

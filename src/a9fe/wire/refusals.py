@@ -76,6 +76,22 @@ class Refusal(Enum):
     WRONG_TENANT = Rule(404, "No such instance.", "the port's project is not the instance's")
     NO_SUCH_PATH = Rule(404, "No such path.", "the metadata tree has no such path")
     METHOD_NOT_ALLOWED = Rule(405, "Method not allowed.", "the path does not take this method")
+    NO_TOKEN = Rule(401, "A token is needed.", "a token is demanded, and none was shown")
+    BAD_TOKEN = Rule(401, "The token is not valid.", "the token is altered, expired or another's")
+    TOKEN_TTL = Rule(
+        400,
+        "X-aws-ec2-metadata-token-ttl-seconds must be a whole number from 1 to 21600.",
+        "a token was asked for without a usable time to live",
+    )
+    TOKENS_OFF = Rule(403, "No tokens are given here.", "http_tokens is off for the instance")
+    TOKEN_DATED = Rule(
+        403, "Tokens are had at /latest/api/token.", "a token was asked for at a dated version"
+    )
+    FORWARDED = Rule(
+        403,
+        "Tokens are not given to requests with X-Forwarded-For.",
+        "the guest had sent an X-Forwarded-For with its request for a token",
+    )
     RATE_LIMITED = Rule(429, "Too many requests, try again later.", "over the rate limit", 10)
     MALFORMED = Rule(400, "Malformed or ambiguous HTTP.", "malformed or ambiguous HTTP")
     HEAD_TOO_LARGE = Rule(431, "Request head too large.", "request head over the limit")

@@ -19,6 +19,7 @@ SIGNATURE = b"x-instance-id-signature"
 REQUEST_ID = b"x-a9fe-request-id"
 PORT_ID = b"x-a9fe-port-id"
 GUEST_FORWARDED = b"x-a9fe-guest-forwarded"  # "1": the guest had sent an X-Forwarded-For
+HOP_LIMIT = b"x-a9fe-hop-limit"  # of an answer: the IP hops that its packets may live
 
 TRUSTED = frozenset(
     {
