@@ -15,14 +15,15 @@ from a9fe.store.rows import to_row
 from a9fe.store.schema import BORN, ip_allocations, ports
 
 BATCH = 5_000
+DURABLE = {"fsync": "on", "full_page_writes": "on", "autovacuum": "on"}
+"""PostgreSQL as it is on a host that must not lose anything."""
 
 
 @contextmanager
 def both(directory: Path) -> Iterator[dict[str, str]]:
     """The URL of an empty, migrated database of each kind; PostgreSQL with its fsync."""
-    durable = {"fsync": "on", "full_page_writes": "on", "autovacuum": "on"}
     large = {"shared_buffers": "256MB", "max_wal_size": "4GB"}
-    with running_postgres({**durable, **large}) as cluster:
+    with running_postgres({**DURABLE, **large}) as cluster:
         yield {"SQLite": _file(directory), "PostgreSQL": cluster.fresh()}
 
 

@@ -7,6 +7,7 @@ and `fresh` makes a migrated one, a copy of a template.
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -17,7 +18,9 @@ from pathlib import Path
 
 import psycopg
 
+from a9fe.linux import process
 from a9fe.store import Store
+from tests.conditions import eventually
 
 KINDS = ("sqlite", "postgresql")
 START = 1_795_000_000.0
@@ -34,26 +37,40 @@ FAST = {
 
 
 class Postgres:
-    """One cluster in a directory of its own, without TCP."""
+    """One cluster in a directory of its own, without TCP.
 
-    def __init__(self, settings: dict[str, str] | None = None) -> None:
+    `data` and `wal` are empty directories elsewhere, on a disk of their own, for its tables and
+    its log.
+    """
+
+    def __init__(
+        self,
+        settings: dict[str, str] | None = None,
+        *,
+        data: Path | None = None,
+        wal: Path | None = None,
+    ) -> None:
         self.directory = Path(tempfile.mkdtemp(prefix="a9fe-pg-"))
+        self._data = data or self.directory / "data"
         self._settings = {**FAST, **(settings or {})}
         self._names = count(1)
         self._identity: dict[str, object] = {}
         if os.getuid() == 0:
             entry = pwd.getpwnam(OWNER)
-            os.chown(self.directory, entry.pw_uid, entry.pw_gid)
+            for path in filter(None, (self.directory, data, wal)):
+                os.chown(path, entry.pw_uid, entry.pw_gid)
             identity = {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
             self._identity = identity
         self.directory.chmod(0o755)
-        self._run("initdb", "--username=a9fe", "--auth=trust", "--encoding=UTF8", "--no-sync")
+        of_wal = [f"--waldir={wal}", "--wal-segsize=1"] if wal else []
+        options = ("--username=a9fe", "--auth=trust", "--encoding=UTF8", "--no-sync")
+        self._run("initdb", *options, *of_wal)
 
-    def _run(self, program: str, *arguments: str) -> None:
-        command = [str(BINARIES / program), f"--pgdata={self.directory}/data", *arguments]
-        subprocess.run(
+    def _run(self, program: str, *arguments: str, check: bool = True) -> bool:
+        command = [str(BINARIES / program), f"--pgdata={self._data}", *arguments]
+        done = subprocess.run(
             command,
-            check=True,
+            check=check,
             cwd="/",
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
@@ -61,6 +78,7 @@ class Postgres:
             env={"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"},
             **self._identity,  # type: ignore[call-overload]  # its own overloads are many
         )
+        return bool(done.returncode == 0)
 
     def start(self) -> None:
         settings = {**self._settings, "unix_socket_directories": str(self.directory)}
@@ -70,8 +88,22 @@ class Postgres:
     def stop(self, mode: str = "fast") -> None:
         self._run("pg_ctl", "stop", "-w", f"--mode={mode}")
 
+    def runs(self) -> bool:
+        return self._run("pg_ctl", "status", check=False)
+
+    def kill(self) -> None:
+        """SIGKILL to all its processes at once, as when the machine's power goes."""
+        first = int((self._data / "postmaster.pid").read_text().split()[0])
+        os.kill(first, signal.SIGSTOP)  # so that it starts no more of them
+        children = Path(f"/proc/{first}/task/{first}/children").read_text().split()
+        pids = [first, *map(int, children)]
+        for pid in pids:
+            os.kill(pid, signal.SIGKILL)
+        eventually(lambda: not any(map(process.alive, pids)), what="the end of PostgreSQL")
+
     def close(self) -> None:
-        self.stop("immediate")
+        if self.runs():
+            self.stop("immediate")
         shutil.rmtree(self.directory)
 
     def url(self, name: str) -> str:
@@ -107,9 +139,11 @@ class Postgres:
 
 
 @contextmanager
-def running_postgres(settings: dict[str, str] | None = None) -> Iterator[Postgres]:
-    """A cluster that ends with the block."""
-    cluster = Postgres(settings)
+def running_postgres(
+    settings: dict[str, str] | None = None, *, data: Path | None = None, wal: Path | None = None
+) -> Iterator[Postgres]:
+    """A cluster that ends with the block; see Postgres."""
+    cluster = Postgres(settings, data=data, wal=wal)
     cluster.start()
     try:
         yield cluster

@@ -6,7 +6,7 @@ It may not decide: which address, which agent, what may be deleted is the server
 model's business. SQL is SQLAlchemy Core, on SQLite and PostgreSQL; engine.py has what differs.
 """
 
-from a9fe.store.engine import StoreError, StoreFull
+from a9fe.store.engine import BUSY_TIMEOUT, StoreError, StoreFull
 from a9fe.store.guests import IdentityKey, Usage
 from a9fe.store.pages import NOTHING, Filter, Page
 from a9fe.store.session import Change, Session
@@ -14,6 +14,7 @@ from a9fe.store.store import Store
 from a9fe.store.transfer import TransferError
 
 __all__ = [
+    "BUSY_TIMEOUT",
     "NOTHING",
     "Change",
     "Filter",

@@ -15,10 +15,12 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError
 from a9fe.model.errors import A9feError
 
 BUSY_TIMEOUT = 15.0
-"""Seconds to wait for another process's write, below a client's usual 30."""
+"""Seconds to wait for another process's write, and as long before for our own: together a
+client's usual 30."""
 CONNECT_TIMEOUT = 5
-STUCK_TIMEOUT = 30
-"""Seconds after which PostgreSQL ends a transaction whose server says nothing more."""
+STUCK_TIMEOUT = 10
+"""Seconds after which PostgreSQL ends a transaction whose server says nothing more: before those
+lose patience who wait for it."""
 EXPECTED = "a URL such as sqlite:////var/lib/a9fe/a9fe.db or postgresql://a9fe@db1/a9fe"
 
 _SESSION = {
@@ -107,6 +109,12 @@ def writing(engine: Engine) -> Engine:
 def is_sqlite(engine: Engine) -> bool:
     """Whether the database is a file of ours."""
     return engine.dialect.name == "sqlite"
+
+
+def be_patient(connection: Connection) -> None:
+    """Let this transaction say nothing for as long as whoever reads or feeds it needs."""
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
 
 
 def is_race(error: DBAPIError) -> bool:
