@@ -3,15 +3,20 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from a9fe.metadata.ec2 import canonical
+from a9fe.metadata.table import LATEST
 from a9fe.metadata.tree import parts_of
 from a9fe.metadata_service.call import GuestCall, Result
 
 ANY = "*"
+VERSION = "<version>"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Action:
     """One row: `parts` of the path after its versions' tree, ANY for any one segment.
+
+    VERSION stands for any version of the EC2 tree but `latest`.
 
     `open`: it needs no token where reading does (it is how a token is had).
     """
@@ -24,8 +29,14 @@ class Action:
     def is_at(self, parts: tuple[str, ...]) -> bool:
         """Whether the path is this action's."""
         return len(parts) == len(self.parts) and all(
-            mine in {ANY, theirs} for mine, theirs in zip(self.parts, parts, strict=True)
+            _fits(mine, theirs) for mine, theirs in zip(self.parts, parts, strict=True)
         )
+
+
+def _fits(mine: str, theirs: str) -> bool:
+    if mine == VERSION:
+        return theirs != LATEST and canonical(theirs) is not None
+    return mine in {ANY, theirs}
 
 
 def at(actions: Sequence[Action], path: str) -> tuple[Action, ...]:

@@ -91,7 +91,8 @@ class Service:
     def _result(self, request: Request) -> Result:
         path = path_of(request.target)
         if tree.is_root(path):
-            return _read_only(request, Rendered(content_type=TEXT, body=tree.versions(EC2)))
+            root = Rendered(content_type=TEXT, body=tree.versions(EC2))
+            return self._refusal_at_root(request, path) or _read_only(request, root)
         call = self._call(request, path)
         if isinstance(call, Refusal):
             return call
@@ -102,6 +103,11 @@ class Service:
             if refusal is not None:
                 return refusal
         return self._documents(call, there) if action is None else action.run(call)
+
+    def _refusal_at_root(self, request: Request, path: str) -> Refusal | None:
+        """Nova shows it to anyone; of an instance that is known the gate is asked."""
+        call = self._call(request, path)
+        return self.gate(call) if isinstance(call, GuestCall) else None
 
     def _call(self, request: Request, path: str) -> GuestCall | Refusal:
         claimed = claim.verify(request, self.secret)

@@ -1,0 +1,105 @@
+"""IMDSv2: tokens for whom asks rightly, and the gate that they open.
+
+EC2's contract: PUT /latest/api/token with a time to live, then the token in a header of each
+request. A token that is shown must be good; whether one is needed, the instance's mode says.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from a9fe.metadata.tokens import OFF, REQUIRED, Holder, Tokens, hop_limit_of, mode_of, ttl_of
+from a9fe.metadata.tree import parts_of
+from a9fe.metadata_service.actions import VERSION, Action
+from a9fe.metadata_service.call import GuestCall, Outcome
+from a9fe.model.guest import MetadataOptions
+from a9fe.wire import trusted
+from a9fe.wire.message import Answer, Request
+from a9fe.wire.refusals import Refusal
+
+# EC2's names, and those that Firecracker's service takes as well.
+TOKEN = (b"x-aws-ec2-metadata-token", b"x-metadata-token")
+TTL = (b"x-aws-ec2-metadata-token-ttl-seconds", b"x-metadata-token-ttl-seconds")
+PATH = ("latest", "api", "token")
+TEXT = (b"content-type", b"text/plain")
+
+Count = Callable[[GuestCall, int], None]
+"""Told of each request of an instance: it is of version 1, without a token, or 2."""
+
+
+def uncounted(_: GuestCall, __: int) -> None:
+    """Counts nothing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Imds:
+    """The action and the gate. `options` are the cloud's; an instance may have its own."""
+
+    tokens: Tokens
+    options: MetadataOptions = field(default_factory=lambda: MetadataOptions(http_tokens=OFF))
+    count: Count = uncounted
+
+    @property
+    def actions(self) -> tuple[Action, ...]:
+        """For the service's table."""
+        return (
+            Action(method=b"PUT", parts=PATH, run=self.give, open=True),
+            Action(method=b"PUT", parts=(VERSION, *PATH[1:]), run=self.refer, open=True),
+        )
+
+    def give(self, call: GuestCall) -> Outcome:
+        """A token, or why there is none."""
+        self.count(call, 2)
+        if is_forwarded(call.request):
+            return Refusal.FORWARDED
+        if self._mode(call) == OFF:
+            return Refusal.TOKENS_OFF
+        asked = _shown(call.request, TTL)
+        ttl = ttl_of(asked[0][1]) if len(asked) == 1 else None
+        if ttl is None:
+            return Refusal.TOKEN_TTL
+        token = self.tokens.issue(_holder(call), ttl, call.now)
+        headers = [TEXT, (asked[0][0], b"%d" % ttl)]
+        limit = hop_limit_of(call.view.instance, self.options)
+        if limit:
+            headers.append((trusted.HOP_LIMIT, b"%d" % limit))
+        return Answer(status=200, headers=tuple(headers), body=token)
+
+    def refer(self, call: GuestCall) -> Outcome:
+        """Tokens are of no version: EC2 gives them at `latest` alone."""
+        self.count(call, 2)
+        return Refusal.TOKEN_DATED
+
+    def gate(self, call: GuestCall) -> Refusal | None:
+        """Why the call may not go on. It counts the call."""
+        shown = _shown(call.request, TOKEN)
+        self.count(call, 2 if shown else 1)
+        mode = self._mode(call)
+        if mode == OFF:
+            return None
+        if not shown:
+            needed = mode == REQUIRED and parts_of(call.path) != PATH  # where 405 says how
+            return Refusal.NO_TOKEN if needed else None
+        if len(shown) > 1 or self.tokens.check(shown[0][1], _holder(call), call.now):
+            return Refusal.BAD_TOKEN
+        return None
+
+    def _mode(self, call: GuestCall) -> str:
+        return mode_of(call.view.instance, self.options, call.now)
+
+
+def is_forwarded(request: Request) -> bool:
+    """Whether the request came through a proxy of the guest's.
+
+    Ours says so; another hop before appends to what the guest had sent, or sends both.
+    """
+    forwarded = request.values(trusted.FORWARDED_FOR)
+    several = len(forwarded) > 1 or any(b"," in value for value in forwarded)
+    return several or bool(request.values(trusted.GUEST_FORWARDED))
+
+
+def _shown(request: Request, names: tuple[bytes, ...]) -> list[tuple[bytes, bytes]]:
+    return [pair for pair in request.headers if pair[0] in names]
+
+
+def _holder(call: GuestCall) -> Holder:
+    return Holder(instance_id=call.view.instance.id, port_id=call.port_id)
