@@ -35,6 +35,12 @@ IMDS_USAGE_LOST = Counter(
     "Requests missing in `a9fe imds report`: too many instances while the server was away.",
     registry=REGISTRY,
 )
+VENDORDATA = Counter(
+    "a9fe_vendordata_total",
+    "Questions to providers of dynamic vendor data: ok, failed, or kept from before.",
+    ["provider", "outcome"],
+    registry=REGISTRY,
+)
 RESTARTS = Counter(
     "a9fe_task_restarts_total",
     "Supervised tasks started again after a failure.",

@@ -1,10 +1,9 @@
 """The static vendor data: a JSON file of the operator's, read again whenever it changes."""
 
-import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import NoReturn
 
+from a9fe.metadata import vendordata
 from a9fe.metadata.rendered import Json
 
 EMPTY: Json = {}
@@ -58,15 +57,7 @@ class VendordataFile:
 
 
 def parse(content: bytes) -> Json:
-    """A JSON document, of any type as Nova takes it. Raises ValueError."""
+    """A JSON document of bounded size. Raises ValueError."""
     if len(content) > SIZE_MAX:
         raise ValueError(f"more than {SIZE_MAX} bytes")
-    try:
-        found: Json = json.loads(content, parse_constant=_refuse_constant)
-    except RecursionError:
-        raise ValueError("nested too deeply") from None
-    return found
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no JSON")
+    return vendordata.parse(content)

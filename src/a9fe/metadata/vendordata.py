@@ -1,0 +1,84 @@
+"""Vendor data as JSON; of the dynamic sort (Nova's DynamicJSON), what a provider is asked, and
+what its answer means.
+
+Pure. Facts of the contract: Nova's vendordata REST API. A provider that fails costs its own key
+only: its value is `{}`.
+"""
+
+import base64
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import NoReturn
+from urllib.parse import urlsplit
+
+from a9fe.metadata.rendered import Json
+from a9fe.metadata.view import InstanceView
+
+STATIC = "static"
+STATIC_JSON, DYNAMIC_JSON = "StaticJSON", "DynamicJSON"
+PROVIDERS = (STATIC_JSON, DYNAMIC_JSON)
+ACCEPTED = frozenset({200, 201, 202, 204})
+"""Statuses of an answer that counts (Nova)."""
+EMPTY: Mapping[str, Json] = {}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """A provider: the key of its answer in vendor_data2.json, and where it is asked."""
+
+    name: str
+    url: str
+
+
+def parse_targets(texts: Iterable[str]) -> tuple[Target, ...]:
+    """Targets of Nova's form name@url. Raises ValueError that says what is wrong.
+
+    Of several with one name the first counts, and "static" is the file's.
+    """
+    found: dict[str, Target] = {}
+    for text in texts:
+        name, at, url = text.partition("@")
+        parts = urlsplit(url)
+        if not (name and at and parts.scheme in {"http", "https"} and parts.hostname):
+            raise ValueError(f"{text!r} is not name@url such as site@http://127.0.0.1:9090/")
+        if name == STATIC:
+            raise ValueError(f"{text!r}: the name {STATIC} is that of vendordata_jsonfile_path")
+        found.setdefault(name, Target(name=name, url=url))
+    return tuple(found.values())
+
+
+def question(view: InstanceView) -> bytes:
+    """The body of the POST, the same bytes for the same state of the instance."""
+    instance = view.instance
+    user_data = instance.user_data
+    document: dict[str, Json] = {
+        "project-id": instance.project_id,
+        "instance-id": instance.id,
+        "image-id": instance.image_id or instance.image,
+        "user-data": None if user_data is None else base64.b64encode(user_data).decode("ascii"),
+        "hostname": view.hostname,
+        "metadata": instance.metadata,
+        "boot-roles": "",
+    }
+    return json.dumps(document, sort_keys=True).encode("ascii")
+
+
+def answer_of(status: int, body: bytes) -> Json:
+    """What an answer says. Raises ValueError with the reason why it does not count."""
+    if status not in ACCEPTED:
+        raise ValueError(f"status {status}")
+    return parse(body) if body else {}
+
+
+def parse(content: bytes) -> Json:
+    """A JSON document, of any type as Nova takes it. Raises ValueError."""
+    try:
+        found: Json = json.loads(content, parse_constant=_refuse_constant)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    return found
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no JSON")
