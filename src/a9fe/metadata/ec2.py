@@ -1,4 +1,4 @@
-"""The EC2 tree, as Nova serves it: versions 1.0 to 2009-04-04.
+"""The EC2 tree, as Nova serves it: versions 1.0 to 2009-04-04. At `latest` there is more.
 
 Unlike Nova: local-ipv4 is empty where the instance has no IPv4 address, never that of whoever
 asked; each security group is named once; all key pairs are served, not only the first; and later
@@ -8,7 +8,7 @@ versions of AWS's, which cloud-init probes for, are served as `latest`.
 import re
 from datetime import date
 
-from a9fe.metadata import identifiers
+from a9fe.metadata import ec2_identity, ec2_later, identifiers
 from a9fe.metadata.rendered import text
 from a9fe.metadata.table import LATEST, Asked, Entry, Family, Placeholder
 
@@ -78,14 +78,6 @@ def _key_line(asked: Asked, index: str) -> str:
 
 def _device(asked: Asked) -> bytes:
     return text(BLOCK_DEVICES[asked.keys[0]])
-
-
-def _has_user_data(asked: Asked) -> bool:
-    return asked.view.instance.user_data is not None
-
-
-def _user_data(asked: Asked) -> bytes:
-    return asked.view.instance.user_data or b""
 
 
 ENTRIES = (
@@ -189,12 +181,15 @@ ENTRIES = (
         path="user-data",
         since="1.0",
         about="user data byte for byte; 404 if none was given",
-        extract=_user_data,
-        present=_has_user_data,
+        extract=lambda asked: asked.view.user_data,
+        present=lambda asked: asked.view.has_user_data,
     ),
+    *ec2_later.ENTRIES,
+    *ec2_identity.ENTRIES,
 )
 
 PLACEHOLDERS = {
+    **ec2_later.PLACEHOLDERS,
     "{index}": Placeholder(keys=_key_indexes, line=_key_line),
     "{device}": Placeholder(
         keys=lambda _: tuple(sorted(BLOCK_DEVICES)), line=lambda _, device: device

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from a9fe.metadata import identifiers
 from a9fe.metadata.rendered import Json
+from a9fe.metadata.signed import Identity
 from a9fe.model.resources import Instance, Network, Port, Subnet
 
 
@@ -13,11 +14,14 @@ class Settings:
     """What the operator decides for every instance.
 
     `dhcp_domain` is put behind each host name, "" for none (Nova's option). `vendordata` is the
-    content of vendordata_jsonfile_path.
+    content of vendordata_jsonfile_path. `identity` signs for instances, None: nobody does.
+    `region` is the name of the cloud's region.
     """
 
     dhcp_domain: str = "novalocal"
     vendordata: Json = field(default_factory=dict)
+    identity: Identity | None = None
+    region: str = "RegionOne"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +30,8 @@ class InstanceView:
 
     `ports` are its network cards in their order; `networks` and `subnets`, by id, hold at least
     those that the ports name; `groups` are names of security groups by id. `random_bytes(n)`
-    gives n fresh unpredictable bytes.
+    gives n fresh unpredictable bytes. `read_user_data`, where there is one, gives the user data
+    that `instance` leaves out, since it may be large and is seldom asked for.
     """
 
     instance: Instance
@@ -36,6 +41,18 @@ class InstanceView:
     random_bytes: Callable[[int], bytes]
     settings: Settings
     groups: Mapping[str, str] = field(default_factory=dict)
+    read_user_data: Callable[[], bytes | None] | None = None
+
+    @property
+    def has_user_data(self) -> bool:
+        """Whether any was given; it may be empty."""
+        return self.read_user_data is not None or self.instance.user_data is not None
+
+    @property
+    def user_data(self) -> bytes:
+        """The user data, empty where there is none."""
+        known = self.instance.user_data if self.read_user_data is None else self.read_user_data()
+        return known or b""
 
     @property
     def hostname(self) -> str:

@@ -1,0 +1,56 @@
+"""Public RSA keys as JSON (RFC 7517, RFC 7518 section 6.3.1), and their names (RFC 7638)."""
+
+import base64
+import binascii
+import hashlib
+import json
+import re
+from typing import Any
+
+ALGORITHM = "RS256"
+KEY_ID = re.compile(r"[A-Za-z0-9_-]{43}")
+"""A thumbprint: SHA-256 in base64url without padding."""
+MEMBERS = frozenset({"kty", "n", "e", "alg", "use", "kid"})
+
+
+def encoded(data: bytes) -> str:
+    """Base64url without padding (RFC 7515 section 2)."""
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode("ascii")
+
+
+def decoded(text: str) -> bytes:
+    """The bytes of `encoded`; nothing else is taken. Raises ValueError."""
+    try:
+        data = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+    except (binascii.Error, UnicodeError) as error:
+        raise ValueError("no base64url") from error
+    if encoded(data) != text:
+        raise ValueError("no base64url in its one form")
+    return data
+
+
+def of_numbers(modulus: int, exponent: int) -> dict[str, str]:
+    """The public key as a JWK that signs."""
+    key = {"kty": "RSA", "n": _number(modulus), "e": _number(exponent)}
+    return {**key, "alg": ALGORITHM, "use": "sig", "kid": thumbprint(key)}
+
+
+def numbers_of(jwk: object) -> tuple[int, int]:
+    """Modulus and exponent of a JWK that has all of MEMBERS and no more. Raises ValueError."""
+    if not isinstance(jwk, dict) or jwk.keys() != MEMBERS:
+        raise ValueError("not the members " + ", ".join(sorted(MEMBERS)))
+    modulus, exponent = (int.from_bytes(decoded(str(jwk[name]))) for name in ("n", "e"))
+    if jwk != of_numbers(modulus, exponent):
+        raise ValueError("not a public RSA key for RS256 whose kid is its thumbprint")
+    return modulus, exponent
+
+
+def thumbprint(jwk: dict[str, Any]) -> str:
+    """The key's id: the digest of its required members, sorted (RFC 7638)."""
+    required = {name: jwk[name] for name in ("e", "kty", "n")}
+    text = json.dumps(required, sort_keys=True, separators=(",", ":"))
+    return encoded(hashlib.sha256(text.encode("ascii")).digest())
+
+
+def _number(value: int) -> str:
+    return encoded(value.to_bytes((value.bit_length() + 7) // 8))
