@@ -47,6 +47,8 @@ CALLS: list[tuple[str, Any, Statuses]] = [
     ("GET /v2.1/servers/{server}/os-interface", None, OWN),
     ("GET /v2.1/servers/{server}/os-security-groups", None, OWN),
     ("GET /v2.1/servers/{server}/os-volume_attachments", None, OWN),
+    ("GET /v2.1/servers/{server}/os-server-password", None, OWN),
+    ("DELETE /v2.1/servers/{server}/os-server-password", None, GONE),
     ("GET /v2.1/servers/{server}/metadata", None, OWN),
     ("POST /v2.1/servers/{server}/metadata", META, OWN),
     ("PUT /v2.1/servers/{server}/metadata", META, OWN),

@@ -15,6 +15,7 @@ from a9fe.server import (
     compute,
     compute_records,
     documents,
+    guest_calls,
     image,
     neutron,
     ours,
@@ -65,6 +66,7 @@ def routes() -> list[Route]:
     return [
         *neutron.routes(),
         *ours.routes(),
+        *guest_calls.routes(),
         *token_calls.routes(),
         *compute.routes(),
         *compute_records.routes(),

@@ -14,7 +14,7 @@ from starlette.routing import Route
 
 from a9fe.model.errors import A9feError, InvalidInput, NotFound
 from a9fe.model.resources import Instance
-from a9fe.server import body, compute_servers, errors, faults, instances, microversion
+from a9fe.server import body, compute_servers, errors, faults, guests, instances, microversion
 from a9fe.server import converters as to
 from a9fe.server.api import api_of, query_of
 from a9fe.server.call import Call
@@ -186,6 +186,17 @@ async def list_volumes(request: Request, _asker: Asker) -> Response:
     return JSONResponse({"volumeAttachments": []})
 
 
+async def show_password(request: Request, _asker: Asker) -> Response:
+    """The password that a server's guest posted, encrypted by it or not."""
+    return JSONResponse({"password": await _read(request, lambda _, i: i.password)})
+
+
+async def clear_password(request: Request, _asker: Asker) -> Response:
+    """Forget a server's password."""
+    await _write(request, lambda call, i: guests.clear_password(call, i.id))
+    return Response(status_code=204)
+
+
 async def show_metadata(request: Request, _asker: Asker) -> Response:
     """The metadata of a server."""
     return JSONResponse({"metadata": await _read(request, lambda _, i: i.metadata)})
@@ -270,6 +281,8 @@ def routes() -> list[Route]:
         route(f"{server}/os-interface", list_interfaces, "GET"),
         route(f"{server}/os-security-groups", list_groups, "GET"),
         route(f"{server}/os-volume_attachments", list_volumes, "GET"),
+        route(f"{server}/os-server-password", show_password, "GET"),
+        route(f"{server}/os-server-password", clear_password, "DELETE"),
         route(f"{server}/metadata", show_metadata, "GET"),
         route(f"{server}/metadata", add_metadata, "POST"),
         route(f"{server}/metadata", replace_metadata, "PUT"),

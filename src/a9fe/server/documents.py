@@ -8,6 +8,7 @@ from starlette.routing import BaseRoute, Route
 
 from a9fe.server import (
     examples_compute,
+    examples_guests,
     examples_network,
     examples_projects,
     openapi,
@@ -25,6 +26,7 @@ EXAMPLES: tuple[Example, ...] = (
     *examples_projects.TAGS,
     *examples_projects.TOKENS,
     *examples_network.OURS,
+    *examples_guests.GUESTS,
     *examples_compute.IMAGES,
     *examples_compute.RECORDS,
     *examples_compute.SERVERS,

@@ -66,6 +66,8 @@ SERVERS = (
     get("/v2.1/servers/{server}/os-interface"),
     get("/v2.1/servers/{server}/os-security-groups"),
     get("/v2.1/servers/{server}/os-volume_attachments"),
+    get("/v2.1/servers/{server}/os-server-password"),
+    delete("/v2.1/servers/{server}/os-server-password"),
     post("/v2.1/servers/{server}/metadata", {"metadata": {"tier": "front"}}, 200),
     get("/v2.1/servers/{server}/metadata"),
     put("/v2.1/servers/{server}/metadata/role", {"meta": {"role": "db"}}),

@@ -1,0 +1,150 @@
+"""What a guest writes and operators announce to it, inside one transaction.
+
+Every change is one of the instance, so that the feed carries it.
+"""
+
+import secrets
+from dataclasses import replace
+from typing import Any
+
+from a9fe.model import codec, rules_guest
+from a9fe.model.errors import Conflict, Forbidden, InvalidInput, NotFound
+from a9fe.model.guest import EVENT_CODES, ScheduledEvent
+from a9fe.model.policy import ANY_HOST
+from a9fe.model.resources import Instance, Port
+from a9fe.server import access, schemas
+from a9fe.server import converters as to
+from a9fe.server.call import Call
+
+Json = dict[str, Any]
+EVENT: dict[str, to.Converter] = {
+    "code": to.choice(*EVENT_CODES),
+    "description": to.string(),
+    "not_before": rules_guest.event_time,
+    "not_after": rules_guest.event_time,
+}
+"""What is said of a new event."""
+ENDS = to.choice("completed", "canceled")
+
+
+def of_caller(call: Call, id: str) -> Instance:
+    """The instance, of the caller's project or for an admin. Raises NotFound."""
+    found: Instance = access.require(call, Instance, id)
+    return found
+
+
+def of_agent(call: Call, id: str) -> Instance:
+    """The instance, for an agent of a host that answers its guest. Raises NotFound, Forbidden."""
+    found: Instance = call.session.require(Instance, id)
+    host = call.caller.host
+    if host != ANY_HOST and not _answers(call, host, found):
+        raise Forbidden(f"instance {id}: the token is bound to a host that does not serve it")
+    return found
+
+
+def _answers(call: Call, host: str, instance: Instance) -> bool:
+    """Whether the instance is on that host, or an agent there serves a network that it is on."""
+    theirs = call.session.find(Port, device_id=instance.id, project_id=instance.project_id)
+    parts = call.session.parts
+    return any(port.host == host for port in theirs) or any(
+        host in parts.bound_hosts("dhcp", id) | parts.router_hosts(id)
+        for id in {port.network_id for port in theirs}
+    )
+
+
+def _kept(call: Call, old: Instance, new: Instance) -> int:
+    """Keep an instance as it is now; the feed's revision of it, 0 where nothing is new."""
+    if new == old:
+        return 0
+    call.session.update(new)
+    return call.session.revision()
+
+
+def set_password(call: Call, id: str, text: object) -> int:
+    """The guest's password, kept once. Raises Conflict where there is one."""
+    kept = rules_guest.password("password", text)
+    instance = of_agent(call, id)
+    if instance.password:
+        raise Conflict("PasswordExists", f"Instance {id} has a password; its owner may clear it")
+    return _kept(call, instance, replace(instance, password=kept))
+
+
+def clear_password(call: Call, id: str) -> int:
+    """Forget the password, so that the guest may post another."""
+    instance = of_caller(call, id)
+    access.check_change(call, instance)
+    return _kept(call, instance, replace(instance, password=""))
+
+
+def attributes(instance: Instance) -> list[Json]:
+    """The guest's attributes, by namespace and key."""
+    return [
+        {"namespace": path.partition("/")[0], "key": path.partition("/")[2], "value": value}
+        for path, value in sorted(instance.guest_attributes.items())
+    ]
+
+
+def path_of(namespace: str, key: str) -> str:
+    """The name of an attribute, both parts of it. Raises InvalidInput."""
+    named = rules_guest.attribute_name
+    return f"{named('namespace', namespace)}/{named('key', key)}"
+
+
+def set_attribute(call: Call, id: str, path: str, value: object) -> int:
+    """Write an attribute. Raises Conflict for too many, and where they are off."""
+    text = rules_guest.attribute_value("value", value)
+    instance = of_agent(call, id)
+    if instance.metadata_options.guest_attributes == "off":
+        raise Conflict("GuestAttributesOff", f"Guest attributes of instance {id} are off")
+    found = rules_guest.with_attribute(instance.guest_attributes, path, text)
+    return _kept(call, instance, replace(instance, guest_attributes=found))
+
+
+def remove_attribute(call: Call, id: str, path: str) -> int:
+    """Remove an attribute. Raises NotFound."""
+    instance = of_agent(call, id)
+    if path not in instance.guest_attributes:
+        raise NotFound("guest_attribute", path)
+    left = {name: text for name, text in instance.guest_attributes.items() if name != path}
+    return _kept(call, instance, replace(instance, guest_attributes=left))
+
+
+def new_event(given: object) -> ScheduledEvent:
+    """An event as a body has it. Raises InvalidInput."""
+    if not isinstance(given, dict) or "code" not in given or given.keys() - EVENT.keys():
+        expected = "an object with code, and any of " + ", ".join(list(EVENT)[1:])
+        raise InvalidInput("event", given, expected)
+    values: Json = {name: EVENT[name](name, value) for name, value in given.items()}
+    return ScheduledEvent(id=f"instance-event-{secrets.token_hex(9)[:17]}", **values)
+
+
+def announce(call: Call, id: str, event: ScheduledEvent) -> Json:
+    """Let the guest know of an event; the answer's body."""
+    instance = call.session.require(Instance, id)
+    events = rules_guest.announced(instance.events, event)
+    revision = _kept(call, instance, replace(instance, events=events))
+    return {"event": codec.encode(event), "revision": revision}
+
+
+def end_event(call: Call, id: str, event_id: str, given: object) -> Json:
+    """Say that an event is over: {"state": "completed"} or "canceled"; the answer's body."""
+    if not isinstance(given, dict) or given.keys() != {"state"}:
+        raise InvalidInput("event", given, "an object with state alone")
+    state = ENDS("state", given["state"])
+    instance = call.session.require(Instance, id)
+    events = rules_guest.ended(instance.events, event_id, state)
+    event = replace(rules_guest.event_of(instance.events, event_id), state=state)
+    revision = _kept(call, instance, replace(instance, events=events))
+    return {"event": codec.encode(event), "revision": revision}
+
+
+def acknowledge(call: Call, id: str, event_id: str) -> int:
+    """The guest says that it is ready for an event."""
+    instance = of_agent(call, id)
+    events = rules_guest.acknowledged(instance.events, event_id, call.at)
+    return _kept(call, instance, replace(instance, events=events))
+
+
+schemas.described(
+    rules_guest.event_time, {"type": ["string", "null"], "examples": ["2026-11-22T15:00:00Z"]}
+)
