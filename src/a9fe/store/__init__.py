@@ -7,7 +7,7 @@ model's business. SQL is SQLAlchemy Core, on SQLite and PostgreSQL; engine.py ha
 """
 
 from a9fe.store.engine import BUSY_TIMEOUT, StoreError, StoreFull
-from a9fe.store.guests import IdentityKey, Usage
+from a9fe.store.guests import IdentityKey, UsageOf
 from a9fe.store.pages import NOTHING, Filter, Page
 from a9fe.store.session import Change, Session
 from a9fe.store.store import Store
@@ -25,5 +25,5 @@ __all__ = [
     "StoreError",
     "StoreFull",
     "TransferError",
-    "Usage",
+    "UsageOf",
 ]

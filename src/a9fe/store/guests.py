@@ -19,7 +19,9 @@ from sqlalchemy import (
     update,
 )
 
-from a9fe.store.schema import ID, METADATA, NAME, TIME
+from a9fe.model.guest import MetadataOptions
+from a9fe.model.usage import Usage
+from a9fe.store.schema import ID, METADATA, NAME, TIME, instances
 
 identity_keys = Table(
     "identity_keys",
@@ -59,24 +61,13 @@ class IdentityKey:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Usage:
-    """Requests of an instance without (v1) and with (v2) a token; "": never."""
+class UsageOf:
+    """What was counted of an instance, and which instance it is."""
 
-    instance_id: str
-    v1_requests: int = 0
-    v2_requests: int = 0
-    v1_last_at: str = ""
-    v2_last_at: str = ""
-
-    def plus(self, more: "Usage") -> "Usage":
-        """Both together."""
-        return Usage(
-            instance_id=self.instance_id,
-            v1_requests=self.v1_requests + more.v1_requests,
-            v2_requests=self.v2_requests + more.v2_requests,
-            v1_last_at=max(self.v1_last_at, more.v1_last_at),
-            v2_last_at=max(self.v2_last_at, more.v2_last_at),
-        )
+    usage: Usage
+    name: str
+    project_id: str
+    options: MetadataOptions
 
 
 def _row(value: IdentityKey | Usage) -> dict[str, Any]:
@@ -112,24 +103,46 @@ class Guests:
         row = self._connection.execute(query).mappings().first()
         return IdentityKey(**row) if row else None
 
-    def usage(self) -> list[Usage]:
-        """What was counted, by instance."""
-        query = select(imds_usage).order_by(imds_usage.c.instance_id)
-        return [Usage(**row) for row in self._connection.execute(query).mappings()]
+    def usage(self, project_id: str | None = None) -> list[UsageOf]:
+        """What was counted, of one project's instances or of all, by instance."""
+        columns = [instances.c[name] for name in ("name", "project_id", "metadata_options")]
+        query = (
+            select(*imds_usage.c, *columns)
+            .join(instances, instances.c.id == imds_usage.c.instance_id)
+            .order_by(imds_usage.c.instance_id)
+        )
+        if project_id is not None:
+            query = query.where(instances.c.project_id == project_id)
+        return [_usage_of(row) for row in self._connection.execute(query)]
 
     def count(self, more: Iterable[Usage]) -> None:
-        """Add to what was counted."""
-        for one in more:
-            query = select(imds_usage).where(imds_usage.c.instance_id == one.instance_id)
-            row = self._connection.execute(query).mappings().first()
-            if row is None:
-                self._connection.execute(insert(imds_usage).values(_row(one)))
-            else:
-                at = imds_usage.c.instance_id == one.instance_id
-                values = _row(Usage(**row).plus(one))
+        """Add to what was counted; nothing is kept of instances that are not there."""
+        wanted = {one.instance_id: one for one in more}
+        query = select(instances.c.id).where(instances.c.id.in_(wanted))
+        there = set(self._connection.scalars(query))
+        query_known = select(imds_usage).where(imds_usage.c.instance_id.in_(there))
+        known = {
+            row["instance_id"]: Usage(**row)
+            for row in self._connection.execute(query_known).mappings()
+        }
+        for id in sorted(there):
+            if id in known:
+                at = imds_usage.c.instance_id == id
+                values = _row(known[id].plus(wanted[id]))
                 self._connection.execute(update(imds_usage).where(at).values(values))
+            else:
+                self._connection.execute(insert(imds_usage).values(_row(wanted[id])))
 
     def forget(self, instance_id: str) -> None:
         """Forget an instance's counts."""
         at = imds_usage.c.instance_id == instance_id
         self._connection.execute(delete(imds_usage).where(at))
+
+
+def _usage_of(row: Any) -> UsageOf:  # noqa: ANN401 - a row of SQLAlchemy's
+    return UsageOf(
+        usage=Usage(**{f.name: getattr(row, f.name) for f in fields(Usage)}),
+        name=row.name,
+        project_id=row.project_id,
+        options=MetadataOptions(**row.metadata_options),
+    )
