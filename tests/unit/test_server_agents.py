@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from a9fe.model.resources import Binding
 from tests.unit.server_world import START, ServerOptions, World
 from tests.unit.test_server_api import UNKNOWN
 
@@ -219,3 +220,55 @@ def test_a_disabled_agent_gets_nothing_and_a_deleted_one_frees_all(world: World)
     assert hosts(world, network) == set()
     assert world.dhcp_ports(network)[0]["device_id"] == "reserved_dhcp_port"
     world.error("POST", "/v2.0/agents", {"agent": {}}, 405)
+
+
+def set_up(world: World, agent_id: str, *, up: bool) -> None:
+    body = {"agent": {"admin_state_up": up}}
+    world.call("PUT", f"/v2.0/agents/{agent_id}", body)
+
+
+def serving_hosts(world: World) -> set[str]:
+    """What feeds are narrowed by."""
+    with world.store.read() as session:
+        return {binding.host for binding in session.find(Binding)}
+
+
+def test_a_disabled_agent_serves_nothing_and_stays_bound(world: World):
+    agents = [world.report(kind, start=True) for kind in ("DHCP agent", "L3 agent")]
+    network, _ = world.network()
+    router = world.create("router")
+    [port] = world.dhcp_ports(network)
+    for agent_id in agents:
+        set_up(world, agent_id, up=False)
+    assert serving_hosts(world) == {""}
+    assert hosts(world, network) == {"h1"}
+    assert world.get(f"/v2.0/agents/{agents[1]}/l3-routers")["routers"][0]["id"] == router["id"]
+    second = world.subnet(network, "10.2.0.0/24")
+    later, _ = world.network("10.3.0.0/24")
+    assert world.dhcp_ports(network)[0]["id"] == port["id"]
+    assert hosts(world, later) == set()
+    body = {"subnet_id": second["id"]}
+    path = f"/v2.0/routers/{router['id']}/add_router_interface"
+    added = world.call("PUT", path, body)["port_id"]
+    assert world.get(f"/v2.0/ports/{added}")["port"]["binding:host_id"] == "h1"
+    for agent_id in agents:
+        set_up(world, agent_id, up=True)
+    assert serving_hosts(world) == {"h1"}
+    assert hosts(world, later) == {"h1"}
+    [same] = world.dhcp_ports(network)
+    assert (same["id"], same["device_id"]) == (port["id"], port["device_id"])
+
+
+def test_a_dhcp_port_that_went_while_its_agent_was_disabled_is_made_on_enabling(world: World):
+    agent_id = world.report(start=True)
+    network, subnet = world.network()
+    set_up(world, agent_id, up=False)
+    path = f"/v2.0/subnets/{subnet['id']}"
+    for flag in (False, True):
+        world.call("PUT", path, {"subnet": {"enable_dhcp": flag}})
+    assert world.dhcp_ports(network) == []
+    set_up(world, agent_id, up=True)
+    assert world.dhcp_ports(network)[0]["binding:host_id"] == "h1"
+    before = world.revision()
+    set_up(world, agent_id, up=True)
+    assert world.revision() == before

@@ -275,7 +275,7 @@ class Binding:
     """That an agent serves a resource: `kind` is dhcp (a network) or l3 (a router).
 
     `id` is "<kind>:<agent_id>:<resource_id>"; `host` is the agent's, so that a host's replica
-    needs no agent records.
+    needs no agent records, and "" while the agent is disabled: it is bound and serves nothing.
     """
 
     id: str

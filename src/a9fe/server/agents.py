@@ -8,7 +8,13 @@ from a9fe.model.rules_scheduling import alive
 from a9fe.server import converters as to
 from a9fe.server.attributes import Values
 from a9fe.server.call import Call, new_id
-from a9fe.server.scheduling import DHCP, schedule_unserved, unbind_network, unbind_router
+from a9fe.server.scheduling import (
+    DHCP,
+    follow_admin_state,
+    schedule_unserved,
+    unbind_network,
+    unbind_router,
+)
 
 PORTS_MAX = 10_000  # of one report
 
@@ -17,7 +23,10 @@ def update(call: Call, old: Agent, values: Values) -> Agent:
     """Enable, disable or describe an agent."""
     if values.get("description", "") is None:
         values["description"] = ""
-    return call.session.update(replace(old, **values))
+    agent = call.session.update(replace(old, **values))
+    if agent.admin_state_up != old.admin_state_up:
+        follow_admin_state(call, agent)
+    return agent
 
 
 def delete(call: Call, agent: Agent) -> None:

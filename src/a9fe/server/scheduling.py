@@ -27,6 +27,7 @@ from a9fe.server.call import Call, new_id
 from a9fe.server.requests import AddressRequest
 
 DHCP, L3 = "dhcp", "l3"
+NOWHERE = ""  # the host of a disabled agent's bindings
 
 
 def bindings_of(call: Call, kind: str, resource_id: str) -> list[Binding]:
@@ -76,6 +77,19 @@ def schedule_unserved(call: Call, agent: Agent) -> None:
         for router in call.session.find(Router):
             if router.id not in served:
                 schedule_router(call, router)
+
+
+def follow_admin_state(call: Call, agent: Agent) -> None:
+    """A disabled agent serves nothing and stays bound; enabled again, it serves all of that, and
+    what nobody does.
+    """
+    host = agent.host if agent.admin_state_up else NOWHERE
+    for binding in call.session.find(Binding, agent_id=agent.id):
+        call.session.update(replace(binding, host=host))
+        if binding.kind == DHCP:
+            follow_subnets(call, call.session.require(Network, binding.resource_id))
+    if agent.admin_state_up:
+        schedule_unserved(call, agent)
 
 
 def bind(call: Call, kind: str, resource_id: str, agent: Agent) -> None:
@@ -158,7 +172,8 @@ def router_ports(call: Call, router_id: str) -> list[Port]:
 
 def router_host(call: Call, router_id: str) -> str:
     """The host of the router's agent, or ""."""
-    return next((b.host for b in bindings_of(call, L3, router_id)), "")
+    bindings = bindings_of(call, L3, router_id)
+    return call.session.require(Agent, bindings[0].agent_id).host if bindings else ""
 
 
 def _dhcp_ports(call: Call, network_id: str) -> list[Port]:
@@ -183,7 +198,8 @@ def follow_subnets(call: Call, network: Network) -> None:
     for port in present:
         _readdress(call, port, subnets)
     for binding in bindings_of(call, DHCP, network.id):
-        _ensure_port(call, network, binding.host, subnets)
+        if binding.host != NOWHERE:
+            _ensure_port(call, network, binding.host, subnets)
 
 
 def _readdress(call: Call, port: Port, subnets: list[Subnet]) -> None:
