@@ -16,6 +16,7 @@ import httpx
 import pytest
 
 from tests.conditions import eventually
+from tests.lab.openstack import Client
 from tests.lab.places import CLIENTS
 
 KEYSTONE = CLIENTS / "keystone" / "bin"
@@ -184,6 +185,7 @@ def test_keystone_says_who_may_do_what(directory: Path):
         keystone.member("bob", "theirs", "member")
         with server(str(directory), keystone) as api:
             story(api, keystone, mine)
+            commands_story(api, keystone)
     finally:
         keystone.stop()
 
@@ -208,3 +210,37 @@ def story(api: httpx.Client, keystone: Keystone, mine: str) -> None:
     assert status(api, "", "/") == 200
     keystone.start()
     assert status(api, bob) == 200
+
+
+def commands_story(api: httpx.Client, keystone: Keystone) -> None:
+    """The commands find our server in Keystone's catalog, as docs/clients.md says."""
+    url = str(api.base_url)
+    for kind, path in (("network", ""), ("compute", "v2.1"), ("image", "image")):
+        made = keystone.call("POST", "/services", {"service": {"name": kind, "type": kind}})
+        endpoint = {
+            "service_id": made["service"]["id"],
+            "interface": "public",
+            "url": f"{url.rstrip('/')}/{path}".rstrip("/"),
+        }
+        keystone.call("POST", "/endpoints", {"endpoint": endpoint})
+    environment = {
+        "OS_AUTH_URL": keystone.url,
+        "OS_USERNAME": "bob",
+        "OS_PASSWORD": PASSWORD,
+        "OS_PROJECT_NAME": "theirs",
+        "OS_USER_DOMAIN_NAME": "Default",
+        "OS_PROJECT_DOMAIN_NAME": "Default",
+        "OS_IDENTITY_API_VERSION": "3",
+    }
+    program = CLIENTS / "openstackclient" / "bin" / "openstack"
+    made, servers, listed, quota = Client(program=program, environment=environment)(
+        "network create b -f json",
+        "server list -f json",
+        "network list -f json",
+        "quota show --network -f json",
+    )
+    assert (servers, [n["ID"] for n in listed]) == ([], [made["id"]])
+    assert "networks" in str(quota)
+    program = CLIENTS / "neutronclient" / "bin" / "neutron"
+    (networks,) = Client(program=program, environment=environment)("net-list -f json")
+    assert [n["id"] for n in networks] == [made["id"]]
