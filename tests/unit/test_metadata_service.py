@@ -12,9 +12,11 @@ from a9fe.api_client.feed import FeedEvent
 from a9fe.metadata.view import Settings
 from a9fe.metadata_service.call import path_of
 from a9fe.metadata_service.handler import Service, request_id
+from a9fe.metadata_service.readiness import EXPECTED_WITHIN
 from a9fe.metadata_service.source import Freshness, Source, doubt
 from a9fe.model.errors import InvalidInput
 from a9fe.model.resources import KIND_OF, Instance, Port, Resource
+from a9fe.model.rules_scheduling import timestamp
 from a9fe.replica import Freshness as ReplicaFreshness
 from a9fe.replica import Replica, ReplicaUnreadable
 from a9fe.wire.message import Answer, Request
@@ -274,6 +276,25 @@ def test_an_unknown_instance_is_404_only_when_certain(
     answer = ask(signed(instance_id=OTHER_ID))
     assert (answer.status, ask.refused) == (expected.value.status, [expected])
     assert (b"retry-after" in dict(answer.headers)) == (answer.status == 503)
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, Refusal.INSTANCE_EXPECTED),
+        ({"updated_at": timestamp(NOW - EXPECTED_WITHIN - 1)}, Refusal.UNKNOWN_INSTANCE),
+        ({"project_id": "another"}, Refusal.UNKNOWN_INSTANCE),
+        ({"device_owner": "network:dhcp"}, Refusal.UNKNOWN_INSTANCE),
+    ],
+)
+def test_an_instance_that_a_new_port_names_is_expected(
+    ask: Asking, changes: dict[str, str], expected: Refusal
+):
+    new = {"id": OTHER_ID, "device_id": OTHER_ID, "updated_at": timestamp(NOW)}
+    port = replace(VIEW.ports[0], **{**new, **changes})
+    ask.resources = (*RESOURCES, port)
+    answer = ask(signed(instance_id=OTHER_ID))
+    assert (answer.status, ask.refused) == (expected.value.status, [expected])
 
 
 @pytest.mark.parametrize("fresh", [lost(1), lost(1e9)])

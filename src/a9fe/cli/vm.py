@@ -15,6 +15,7 @@ from a9fe.cli.flags import client_flags
 from a9fe.cli.keys import read_file, read_keypair
 from a9fe.cli.output import print_json, print_table
 from a9fe.cli.port import addresses
+from a9fe.cli.wait_ready import wait_ready
 from a9fe.plan import names
 
 USER_DATA_MAX = 65535  # bytes in base64, as Nova
@@ -31,6 +32,7 @@ def vm() -> None:
 
 
 vm.add_command(boot)
+vm.add_command(wait_ready)
 
 
 def _rows(api: ApiClient, found: Documents) -> list[tuple[object, ...]]:

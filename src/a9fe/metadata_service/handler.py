@@ -24,6 +24,7 @@ from a9fe.metadata_service.call import (
     query_of,
 )
 from a9fe.metadata_service.claim import Claim
+from a9fe.metadata_service.readiness import is_expected
 from a9fe.metadata_service.source import Source, doubt
 from a9fe.model.errors import InvalidInput
 from a9fe.model.resources import Instance
@@ -132,16 +133,25 @@ class Service:
     def _view(self, claimed: Claim) -> InstanceView | Refusal:
         instance = self.source.get("instance", claimed.instance_id)
         if not isinstance(instance, Instance):
-            freshness = self.source.freshness(self.now())
-            return doubt(freshness, self.source_lost_after) or Refusal.UNKNOWN_INSTANCE
+            return self._unknown(claimed)
         if instance.project_id != claimed.tenant_id:
             return Refusal.WRONG_TENANT
         view = view_of(self.source, instance, self.settings(), self.random_bytes)
         return view or Refusal.NOT_SYNCED
 
+    def _unknown(self, claimed: Claim) -> Refusal:
+        now = self.now()
+        unsure = doubt(self.source.freshness(now), self.source_lost_after)
+        ports = self.source.ports_by_device(claimed.instance_id)
+        if unsure is None and is_expected(ports, claimed.tenant_id, now):
+            return Refusal.INSTANCE_EXPECTED
+        return unsure or Refusal.UNKNOWN_INSTANCE
+
     def _documents(self, call: GuestCall, there: Sequence[Action]) -> Result:
         rendered = tree.render(call.view, call.path)
         also = tuple(action.method for action in there)
+        if rendered is None and call.request.method in METHODS:
+            also = tuple(action.method for action in there if not action.changes)
         if rendered is None:
             return _not_allowed(also) if also else Refusal.NO_SUCH_PATH
         return _read_only(call.request, rendered, also)

@@ -73,8 +73,40 @@ class Refusal(Enum):
         403, "Invalid proxy request signature.", "signature is wrong: shared secrets differ?"
     )
     UNKNOWN_INSTANCE = Rule(404, "No such instance.", "no instance has this id")
+    INSTANCE_EXPECTED = Rule(
+        503, "Not ready yet, try again.", "a new port names an instance that has no record yet", 2
+    )
     WRONG_TENANT = Rule(404, "No such instance.", "the port's project is not the instance's")
     NO_SUCH_PATH = Rule(404, "No such path.", "the metadata tree has no such path")
+    PASSWORD_IS_SET = Rule(
+        409, "A password has been set already.", "a second password: its owner may clear the first"
+    )
+    BAD_PASSWORD = Rule(
+        400, "A password is 1 to 1020 bytes of UTF-8 text.", "a password too long, empty or no text"
+    )
+    GUEST_ATTRIBUTES_OFF = Rule(
+        403,
+        "Guest attributes are off for this instance.",
+        "see enable_guest_attributes, and the instance's metadata_options",
+    )
+    BAD_ATTRIBUTE = Rule(
+        400,
+        "Namespace and key are 1 to 64 letters, digits, _, . or -, "
+        "and the value at most 1024 bytes of UTF-8 text.",
+        "a guest attribute with a bad name or value",
+    )
+    TOO_MANY_ATTRIBUTES = Rule(
+        409,
+        "An instance has at most 64 guest attributes of 16384 bytes together.",
+        "a guest attribute over the instance's bounds",
+    )
+    EVENT_IS_OVER = Rule(409, "The event is over.", "an event acknowledged that is not active")
+    TOO_MANY_WRITES = Rule(
+        429, "Too many writes, try again later.", "an instance over the rate of writes", 2
+    )
+    SERVER_AWAY = Rule(
+        503, "Cannot be kept now, try again.", "the server does not take a guest's write", 5
+    )
     METHOD_NOT_ALLOWED = Rule(405, "Method not allowed.", "the path does not take this method")
     NO_TOKEN = Rule(401, "A token is needed.", "a token is demanded, and none was shown")
     BAD_TOKEN = Rule(401, "The token is not valid.", "the token is altered, expired or another's")

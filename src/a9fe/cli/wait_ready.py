@@ -1,0 +1,89 @@
+"""`a9fe vm wait-ready`: until a VM's first request for its metadata would succeed."""
+
+import time
+
+import click
+import httpx
+
+from a9fe.api_client import ApiClient
+from a9fe.api_client.client import Document
+from a9fe.cli import resource
+from a9fe.cli.boot import TIMED_OUT
+from a9fe.cli.flags import settings, settings_flags
+from a9fe.linux import privileges
+from a9fe.model.resources import DHCP_OWNER, ROUTER_INTERFACE_OWNERS
+
+DOCUMENT = "/openstack/latest/meta_data.json"
+ANSWERED = frozenset({200, 401})  # 401: it is there, for who brings a token
+SERVING = ROUTER_INTERFACE_OWNERS | {DHCP_OWNER}
+INTERVAL = 0.2  # s between two looks
+LOOK_TIMEOUT = 5.0  # s that the metadata agent may take
+
+
+@click.command("wait-ready")
+@click.argument("name")
+@click.option(
+    "--timeout",
+    type=click.FloatRange(0, min_open=True),
+    default=300.0,
+    metavar="S",
+    help="Give up then, with exit status 124.  [300]",
+)
+@settings_flags
+@click.pass_context
+def wait_ready(context: click.Context, name: str, timeout: float) -> None:
+    """Return when the first request of the VM NAME for its metadata would succeed.
+
+    Run it as root on the VM's host: it looks whether the namespaces of its networks stand, and
+    asks this host's metadata agent what the VM would ask.
+
+    \b
+    a9fe vm wait-ready web1 && a9fe vm boot web1
+    a9fe vm wait-ready web1 --timeout 30
+    """
+    privileges.require_root("a9fe vm wait-ready")
+    config = settings(context)
+    end = time.monotonic() + timeout
+    said = ""
+    with resource.connect() as api, _agent(config.metadata_proxy_socket) as agent:
+        while reason := missing(api, agent, name):
+            if reason != said:
+                click.echo(f"vm {name}: {reason}", err=True)
+                said = reason
+            if time.monotonic() > end:
+                click.echo(f"vm {name}: not ready after {timeout:g} s: {reason}", err=True)
+                context.exit(TIMED_OUT)
+            time.sleep(INTERVAL)
+    click.echo(f"vm {name}: ready")
+
+
+def _agent(path: str) -> httpx.Client:
+    transport = httpx.HTTPTransport(uds=path)
+    return httpx.Client(transport=transport, base_url="http://a9fe", timeout=LOOK_TIMEOUT)
+
+
+def missing(api: ApiClient, agent: httpx.Client, name: str) -> str:
+    """What the VM's first request would still fail for; "" if nothing."""
+    instance = api.find("instances", name)
+    ports = [p for p in api.list("ports", device_id=instance["id"]) if p["fixed_ips"]]
+    if not ports:
+        return "waiting for a port with an address"
+    reasons = (_missing_of(api, agent, port) for port in ports)
+    return next((reason for reason in reasons if reason), "")
+
+
+def _missing_of(api: ApiClient, agent: httpx.Client, port: Document) -> str:
+    network_id = port["network_id"]
+    serving = [p for p in api.list("ports", network_id=network_id) if p["device_owner"] in SERVING]
+    if not serving:
+        return f"waiting for a DHCP agent or a router on network {network_id}"
+    down = [p for p in serving if p["status"] != "ACTIVE"]
+    if down:
+        return f"waiting for port {down[0]['id']} ({down[0]['device_owner']}) to be ACTIVE"
+    address = port["fixed_ips"][0]["ip_address"]
+    headers = {"x-forwarded-for": address, "x-neutron-network-id": network_id}
+    try:
+        status = agent.get(DOCUMENT, headers=headers).status_code
+    except httpx.HTTPError as error:
+        return f"waiting for the metadata agent: {error}"
+    return "" if status in ANSWERED else f"waiting for metadata: {address} is answered {status}"
