@@ -5,9 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from a9fe.api_client.client import ApiClient
 from tests.lab.cloud import Cloud
 from tests.lab.command import inside_sandbox
 from tests.lab.house import House
+from tests.lab.typed import cleared
 
 STATE = Path("/run/a9fe-journey/state")  # of the sandbox; where unprivileged users may go
 
@@ -41,3 +43,10 @@ def cloud(house: House) -> Iterator[Cloud]:
     yield made
     house.start()
     made.clear()
+
+
+@pytest.fixture
+def api(house: House) -> Iterator[ApiClient]:
+    """Our API; what a session of typed commands leaves behind is removed."""
+    with cleared(house.api) as api:
+        yield api

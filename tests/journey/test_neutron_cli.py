@@ -1,14 +1,12 @@
 """The classic `neutron` command: each step has its effect, which is read from our API."""
 
-from collections.abc import Iterator
-from typing import Any
-
 import pytest
 
+from a9fe.api_client.client import ApiClient
 from tests.conditions import eventually
 from tests.lab import host
-from tests.lab.house import House
 from tests.lab.openstack import Client, neutron
+from tests.lab.typed import agent_id, one
 
 DEVICE = "33333333-3333-4333-8333-333333333333"
 DHCP_PORT_FIELDS = {
@@ -24,28 +22,7 @@ def client() -> Client:
     return neutron()
 
 
-@pytest.fixture
-def api(house: House) -> Iterator[Any]:
-    """Our API; what a session leaves behind is removed."""
-    yield house.api
-    for network in house.api.list("networks"):
-        for port in house.api.list("ports", network_id=network["id"]):
-            if not port["device_owner"].startswith("network:"):
-                house.api.delete("ports", port["id"])
-        house.api.delete("networks", network["id"])
-
-
-def one(api: Any, collection: str, name: str) -> Any:
-    (found,) = api.list(collection, name=name)
-    return found
-
-
-def agent_id(api: Any, agent_type: str) -> str:
-    (agent,) = api.list("agents", agent_type=agent_type)
-    return str(agent["id"])
-
-
-def test_networks_subnets_and_agents(client: Client, api: Any) -> None:
+def test_networks_subnets_and_agents(client: Client, api: ApiClient) -> None:
     dhcp = agent_id(api, "DHCP agent")
     shown = client(
         "ext-list -f json -c alias",
@@ -92,7 +69,7 @@ def test_networks_subnets_and_agents(client: Client, api: Any) -> None:
     assert api.list("subnets") == []
 
 
-def test_routers(client: Client, api: Any) -> None:
+def test_routers(client: Client, api: ApiClient) -> None:
     client(
         "net-create net1",
         "net-create ext1 --router:external=True",
@@ -123,7 +100,7 @@ def test_routers(client: Client, api: Any) -> None:
     assert api.list("networks") == []
 
 
-def test_ports(client: Client, api: Any) -> None:
+def test_ports(client: Client, api: ApiClient) -> None:
     client("net-create net1", "subnet-create net1 10.10.0.0/24 --name s4")
     net1 = one(api, "networks", "net1")["id"]
     client(
@@ -162,7 +139,7 @@ def test_ports(client: Client, api: Any) -> None:
     assert api.list("ports") == []
 
 
-def test_security_groups_and_quotas(client: Client, api: Any) -> None:
+def test_security_groups_and_quotas(client: Client, api: ApiClient) -> None:
     shown = client(
         "security-group-create sg1",
         "security-group-rule-create sg1 --protocol tcp --port-range-min 22 --port-range-max 22"
@@ -187,7 +164,7 @@ def test_security_groups_and_quotas(client: Client, api: Any) -> None:
     assert api.call("GET", "/v2.0/quotas")["quotas"] == []
 
 
-def test_a_dhcp_port_is_shown_true(client: Client, api: Any) -> None:
+def test_a_dhcp_port_is_shown_true(client: Client, api: ApiClient) -> None:
     client("net-create net1", "subnet-create net1 10.10.0.0/24 --name s4")
     network = one(api, "networks", "net1")
     (port,) = api.list("ports", network_id=network["id"], device_owner="network:dhcp")
@@ -213,7 +190,7 @@ def listener(namespace: str) -> str:
     return next((word for word in shown.split() if word.startswith("ino:")), "")
 
 
-def test_the_proxy_goes_and_comes_back_with_its_network(client: Client, api: Any) -> None:
+def test_the_proxy_goes_and_comes_back_with_its_network(client: Client, api: ApiClient) -> None:
     client("net-create net1", "subnet-create net1 10.10.0.0/24 --name s4")
     network, dhcp = one(api, "networks", "net1")["id"], agent_id(api, "DHCP agent")
     namespace = f"qdhcp-{network}"

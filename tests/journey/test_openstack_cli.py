@@ -4,14 +4,13 @@ Some of its commands say nothing and succeed when the server refuses, so what th
 believed.
 """
 
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.lab.house import House
+from a9fe.api_client.client import ApiClient
 from tests.lab.openstack import Client, openstack
+from tests.lab.typed import agent_id, one
 
 DEVICE = "33333333-3333-4333-8333-333333333333"
 
@@ -21,28 +20,7 @@ def client(tmp_path: Path) -> Client:
     return openstack(tmp_path)
 
 
-@pytest.fixture
-def api(house: House) -> Iterator[Any]:
-    """Our API; what a session leaves behind is removed."""
-    yield house.api
-    for network in house.api.list("networks"):
-        for port in house.api.list("ports", network_id=network["id"]):
-            if not port["device_owner"].startswith("network:"):
-                house.api.delete("ports", port["id"])
-        house.api.delete("networks", network["id"])
-
-
-def one(api: Any, collection: str, name: str) -> Any:
-    (found,) = api.list(collection, name=name)
-    return found
-
-
-def agent_id(api: Any, agent_type: str) -> str:
-    (agent,) = api.list("agents", agent_type=agent_type)
-    return str(agent["id"])
-
-
-def test_networks_subnets_and_agents(client: Client, api: Any) -> None:
+def test_networks_subnets_and_agents(client: Client, api: ApiClient) -> None:
     dhcp = agent_id(api, "DHCP agent")
     shown = client(
         "extension list --network -f json -c Alias",
@@ -94,7 +72,7 @@ def test_networks_subnets_and_agents(client: Client, api: Any) -> None:
     assert api.list("subnets") == []
 
 
-def test_routers(client: Client, api: Any) -> None:
+def test_routers(client: Client, api: ApiClient) -> None:
     shown = client(
         "network create net1",
         "network create ext1 --external",
@@ -122,7 +100,7 @@ def test_routers(client: Client, api: Any) -> None:
     assert api.list("routers") == []
 
 
-def test_ports(client: Client, api: Any) -> None:
+def test_ports(client: Client, api: ApiClient) -> None:
     shown = client(
         "network create net1",
         "subnet create s4 --network net1 --subnet-range 10.10.0.0/24",
@@ -146,7 +124,7 @@ def test_ports(client: Client, api: Any) -> None:
     assert api.list("ports") == []
 
 
-def test_security_groups(client: Client, api: Any) -> None:
+def test_security_groups(client: Client, api: ApiClient) -> None:
     groups, listed = client(
         "security group create sg1",
         "security group list -f json",

@@ -1,0 +1,265 @@
+"""What happens to a server's database: a writer that stands still, a killed PostgreSQL, a full
+disk. Whatever was answered with success is there afterwards."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from a9fe.model.resources import Network
+from a9fe.server.errors import problem_of
+from a9fe.store import Store, StoreFull
+from a9fe.store.engine import BUSY_TIMEOUT, STUCK_TIMEOUT
+from tests.conditions import eventually
+from tests.databases import START, Postgres, running_postgres
+from tests.lab.servers import DEADLINE, RunningServer, running_server
+from tests.lab.writers import Answers, writing
+
+pytestmark = pytest.mark.kernel
+
+CROWD = 60  # writers at once, more than a server has threads
+AT_ONCE = 5.0  # s, on a busy machine
+HOLDS_THE_LOG = """
+SELECT count(*) FROM pg_locks l JOIN pg_class c ON c.oid = l.relation
+JOIN pg_stat_activity a ON a.pid = l.pid
+WHERE c.relname = 'counters' AND l.mode = 'RowShareLock' AND a.state = 'idle in transaction'
+"""
+
+
+@pytest.fixture
+def directory() -> Iterator[Path]:
+    """Where unprivileged users may go."""
+    with tempfile.TemporaryDirectory(prefix="a9fe-faults-") as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+
+
+@contextmanager
+def disk(place: Path, megabytes: float) -> Iterator[Path]:
+    """A file system of that size."""
+    place.mkdir()
+    size = f"size={int(megabytes * 1024)}k"
+    subprocess.run(["mount", "-t", "tmpfs", "-o", size, "tmpfs", str(place)], check=True)
+    try:
+        yield place
+    finally:
+        subprocess.run(["umount", "--lazy", str(place)], check=True)
+
+
+def enlarge(place: Path, megabytes: int) -> None:
+    subprocess.run(["mount", "-o", f"remount,size={megabytes}m", str(place)], check=True)
+
+
+def names(server: RunningServer, network_id: str) -> set[str]:
+    return {port["name"] for port in server.list("port", network_id=network_id)}
+
+
+def write_until_refused(server: RunningServer, network_id: str) -> Answers:
+    """Write until nothing more is taken."""
+    with writing(server, network_id, description="x" * 250) as answers:
+        eventually(lambda: answers.refused.total() > 20, DEADLINE, "refusals")
+    assert answers.made
+    for refusal in answers.refused:
+        assert refusal.startswith("503 "), refusal
+        assert "ServiceUnavailable" in refusal
+    return answers
+
+
+def goes_on(server: RunningServer, network_id: str, answers: Answers) -> None:
+    """All that was answered is there, and more can be written."""
+    eventually(lambda: server.api.get("/v2.0/networks").is_success, what="the database")
+    assert set(answers.made) <= names(server, network_id)
+    server.create("port", network_id=network_id)
+
+
+def stopped_in_a_transaction(process: "subprocess.Popen[bytes]", database: str) -> bool:
+    """Stop it; unless it holds the log then, let it go on."""
+    process.send_signal(signal.SIGSTOP)
+    with psycopg.connect(database) as connection:
+        row = connection.execute(HOLDS_THE_LOG).fetchone()
+    if row and row[0]:
+        return True
+    process.send_signal(signal.SIGCONT)
+    return False
+
+
+def crowd(server: RunningServer, network_id: str) -> list[int]:
+    """The statuses of many writers at once; meanwhile a reader is answered at once."""
+
+    def write(_: int) -> int:
+        body = {"port": {"network_id": network_id}}
+        return server.api.post("/v2.0/ports", json=body, timeout=DEADLINE).status_code
+
+    with ThreadPoolExecutor(CROWD) as pool:
+        writes = [pool.submit(write, number) for number in range(CROWD)]
+        for _ in range(3):
+            began = time.monotonic()
+            server.list("network")
+            assert time.monotonic() - began < AT_ONCE
+        assert not any(write.done() for write in writes)
+        return [write.result() for write in writes]
+
+
+def test_a_stopped_server_holds_up_the_other_for_seconds_only(directory: Path):
+    with running_postgres() as cluster, ExitStack() as stack:
+        database = cluster.fresh()
+        one, other = (stack.enter_context(running_server(directory, database)) for _ in "12")
+        network_id = one.network("10.1.0.0/16")
+        with closing(Store(database, lambda: START)) as store:
+            export = store.export()
+            exported = [next(export)]  # its reader may take his time
+            with writing(one, network_id) as answers:
+                eventually(lambda: len(answers.made) > 4, DEADLINE, "writes")
+                eventually(
+                    lambda: stopped_in_a_transaction(one.process, database), DEADLINE, "a stop"
+                )
+                began = time.monotonic()
+                assert crowd(other, network_id) == [201] * CROWD
+                assert STUCK_TIMEOUT / 2 < time.monotonic() - began < DEADLINE / 2
+                one.process.send_signal(signal.SIGCONT)
+                made = len(answers.made)
+                eventually(lambda: len(answers.made) > made + 4, DEADLINE, "more writes")
+            exported += export
+        assert len(exported) > 3
+        assert set(answers.made) <= names(other, network_id)
+
+
+def test_a_killed_database_keeps_what_was_answered(directory: Path):
+    with running_postgres({"fsync": "on", "full_page_writes": "on"}) as cluster:
+        database = cluster.fresh()
+        with running_server(directory, database) as server:
+            network_id = server.network("10.1.0.0/16")
+            with writing(server, network_id) as answers:
+                for _ in range(2):
+                    made = len(answers.made)
+                    eventually(lambda made=made: len(answers.made) > made + 20, what="writes")
+                    cluster.kill()
+                    refused = answers.refused.total()
+                    eventually(
+                        lambda refused=refused: answers.refused.total() > refused + 8,
+                        what="refusals",
+                    )
+                    cluster.start()
+            assert all(refusal.startswith("503 ") for refusal in answers.refused)
+            goes_on(server, network_id, answers)
+
+
+@pytest.mark.parametrize("full", ["data", "wal"])
+def test_a_full_disk_of_postgresql_is_said_and_nothing_answered_is_lost(
+    directory: Path, full: str
+):
+    """Where its log has no room, PostgreSQL ends itself and somebody has to start it again."""
+    with ExitStack() as stack:
+        place = stack.enter_context(disk(directory / full, 400))
+        other = directory / "other"
+        other.mkdir()
+        places = {"data": place, "wal": other} if full == "data" else {"wal": place}
+        cluster = stack.enter_context(running_postgres({"wal_keep_size": "200MB"}, **places))
+        database = cluster.fresh()
+        server = stack.enter_context(running_server(directory, database))
+        network_id = server.network("10.1.0.0/16")
+        leave(place, 300_000)
+        answers = write_until_refused(server, network_id)
+        if full == "data":
+            assert any("The database is full" in refusal for refusal in answers.refused)
+        enlarge(place, 500)
+        started(cluster)
+        goes_on(server, network_id, answers)
+
+
+def leave(place: Path, room: int) -> None:
+    """Fill a disk with something else but for so many bytes."""
+    ballast = shutil.disk_usage(place).free - room
+    with (place / "ballast").open("wb") as file:
+        os.posix_fallocate(file.fileno(), 0, max(1, ballast))
+
+
+def started(cluster: Postgres) -> None:
+    if not cluster.runs():
+        cluster.start()
+
+
+def test_a_full_disk_of_sqlite_is_said_and_nothing_answered_is_lost(directory: Path):
+    with disk(directory / "small", 3) as place:
+        place.chmod(0o777)
+        with running_server(directory, f"sqlite:///{place}/a9fe.db") as server:
+            network_id = server.network("10.1.0.0/16")
+            answers = write_until_refused(server, network_id)
+            assert all("The database is full" in refusal for refusal in answers.refused)
+            assert server.list("network")
+            enlarge(place, 9)
+            goes_on(server, network_id, answers)
+
+
+WRITER = """
+import sqlite3, sys
+connection = sqlite3.connect(sys.argv[1], isolation_level=None)
+connection.execute("BEGIN IMMEDIATE")
+print("holds it", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_stopped_command_holds_up_writers_of_sqlite_only_and_they_are_told(directory: Path):
+    place = directory / "state"
+    place.mkdir()
+    place.chmod(0o777)
+    with running_server(directory, f"sqlite:///{place}/a9fe.db") as server:
+        network_id = server.network("10.1.0.0/16")
+        command = [sys.executable, "-c", WRITER, f"{place}/a9fe.db"]
+        with subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        ) as writer:
+            assert writer.stdout is not None
+            assert writer.stdout.readline() == "holds it\n"
+            writer.send_signal(signal.SIGSTOP)
+            began = time.monotonic()
+            assert crowd(server, network_id) == [503] * CROWD
+            assert BUSY_TIMEOUT / 2 < time.monotonic() - began < 2 * BUSY_TIMEOUT + AT_ONCE
+            writer.kill()
+        server.create("port", network_id=network_id)
+
+
+def test_a_full_disk_is_said_and_nothing_is_half_written(tmp_path: Path):
+    with disk(tmp_path / "disk", 3) as place:
+        store = Store(f"sqlite:///{place}/a9fe.db", lambda: START)
+        store.migrate()
+        with store.read() as session:
+            start = session.revision()
+        kept = fill(store)
+        with store.read() as session:
+            assert [n.name for n in session.find(Network)] == kept
+            assert session.revision() == start + len(kept)
+            changes = session.changes_since(start)
+            assert changes is not None
+            assert [c.revision - start for c in changes] == list(range(1, len(kept) + 1))
+        enlarge(place, 9)
+        store.transact(lambda session: session.insert(Network(id="after", name="after")))
+        store.close()
+
+
+def fill(store: Store) -> list[str]:
+    """Write until the disk is full; what was said to be written."""
+    kept: list[str] = []
+
+    def write_on() -> None:
+        for number in range(10_000):
+            made = Network(id=f"n{number}", name=f"{number}", description="x" * 250)
+            kept.append(store.transact(lambda session, made=made: session.insert(made)).name)
+
+    with pytest.raises(StoreFull, match="disk is full") as error:
+        write_on()
+    problem = problem_of(error.value)
+    assert (problem.status, problem.type) == (503, "ServiceUnavailable")
+    assert "full" in problem.message
+    return kept
