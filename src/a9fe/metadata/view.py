@@ -15,13 +15,15 @@ class Settings:
 
     `dhcp_domain` is put behind each host name, "" for none (Nova's option). `vendordata` is the
     content of vendordata_jsonfile_path. `identity` signs for instances, None: nobody does.
-    `region` is the name of the cloud's region.
+    `region` is the name of the cloud's region. `guest_attributes`: guests may write some, unless
+    their instance's options say otherwise.
     """
 
     dhcp_domain: str = "novalocal"
     vendordata: Json = field(default_factory=dict)
     identity: Identity | None = None
     region: str = "RegionOne"
+    guest_attributes: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

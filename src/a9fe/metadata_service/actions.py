@@ -16,15 +16,17 @@ VERSION = "<version>"
 class Action:
     """One row: `parts` of the path after its versions' tree, ANY for any one segment.
 
-    VERSION stands for any version of the EC2 tree but `latest`.
+    VERSION stands for any version of the EC2 tree but `latest`, a set for any of its names.
 
-    `open`: it needs no token where reading does (it is how a token is had).
+    `open`: it needs no token where reading does (it is how a token is had). `changes`: what is
+    read at its path are documents, and where the trees have none there is nothing.
     """
 
     method: bytes
-    parts: tuple[str, ...]
+    parts: tuple[str | frozenset[str], ...]
     run: Callable[[GuestCall], Result]
     open: bool = False
+    changes: bool = False
 
     def is_at(self, parts: tuple[str, ...]) -> bool:
         """Whether the path is this action's."""
@@ -33,7 +35,9 @@ class Action:
         )
 
 
-def _fits(mine: str, theirs: str) -> bool:
+def _fits(mine: str | frozenset[str], theirs: str) -> bool:
+    if isinstance(mine, frozenset):
+        return theirs in mine
     if mine == VERSION:
         return theirs != LATEST and canonical(theirs) is not None
     return mine in {ANY, theirs}

@@ -81,6 +81,11 @@ class Config:
     enable_metadata_proxy: bool
     metadata_backlog: int
     dhcp_domain: str
+    enable_guest_attributes: bool
+    enable_identity: bool
+    identity_issuer: str
+    identity_key_lifetime: int
+    identity_token_lifetime: int
     vendordata_jsonfile_path: str
     http_tokens: str
     http_tokens_required_after: int
@@ -205,6 +210,9 @@ def _derive(values: dict[str, Any], sources: dict[str, str]) -> None:
     for name, value in derived.items():
         if not values[name]:
             values[name], sources[name] = value, "derived"
+    if not values["identity_issuer"]:
+        first = values["server_url"].partition(",")[0]
+        values["identity_issuer"], sources["identity_issuer"] = first, "derived"
     _follow_our_service(values, sources)
 
 

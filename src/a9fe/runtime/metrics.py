@@ -41,6 +41,12 @@ VENDORDATA = Counter(
     ["provider", "outcome"],
     registry=REGISTRY,
 )
+GUEST_WRITES = Counter(
+    "a9fe_guest_writes_total",
+    "What guests wrote and the server kept: password, attribute, acknowledgement.",
+    ["what"],
+    registry=REGISTRY,
+)
 RESTARTS = Counter(
     "a9fe_task_restarts_total",
     "Supervised tasks started again after a failure.",

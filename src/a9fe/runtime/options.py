@@ -131,6 +131,26 @@ OPTIONS: tuple[Option, ...] = (
         ("enable_metadata_proxy", v.BOOLEAN, True, "serve metadata in router namespaces"),
         ("metadata_backlog", v.whole(1, 65535), 4096, "connections a listener may queue"),
         ("dhcp_domain", v.TEXT, "novalocal", "domain appended to an instance's hostname"),
+        ("enable_guest_attributes", v.BOOLEAN, False, "guests may write attributes"),
+        ("enable_identity", v.BOOLEAN, True, "sign identity documents and tokens for guests"),
+        (
+            "identity_issuer",
+            v.URL,
+            "",
+            "who issues tokens, in them; the first server_url if empty",
+        ),
+        (
+            "identity_key_lifetime",
+            v.whole(3600, 30 * 86400, "seconds"),
+            7 * 86400,
+            "how long a host signs with one key",
+        ),
+        (
+            "identity_token_lifetime",
+            v.whole(60, 86400, "seconds"),
+            3600,
+            "how long a signed token holds",
+        ),
         ("vendordata_jsonfile_path", v.PATH, "", "vendor_data.json; none if empty"),
         (
             "http_tokens",

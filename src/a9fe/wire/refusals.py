@@ -107,6 +107,19 @@ class Refusal(Enum):
     SERVER_AWAY = Rule(
         503, "Cannot be kept now, try again.", "the server does not take a guest's write", 5
     )
+    BAD_AUDIENCE = Rule(
+        400,
+        "audience: is needed once, 1 to 255 characters of printable ASCII.",
+        "a token asked for without an audience, or with a bad one",
+    )
+    BAD_NONCE = Rule(
+        400,
+        "nonce: may be given once, at most 255 characters of printable ASCII.",
+        "a token asked for with a bad nonce",
+    )
+    IDENTITY_NOT_READY = Rule(
+        503, "Nothing can be signed yet, try again.", "no server has this host's identity key", 5
+    )
     METHOD_NOT_ALLOWED = Rule(405, "Method not allowed.", "the path does not take this method")
     NO_TOKEN = Rule(401, "A token is needed.", "a token is demanded, and none was shown")
     BAD_TOKEN = Rule(401, "The token is not valid.", "the token is altered, expired or another's")
