@@ -25,4 +25,21 @@ GUESTS = (
     get(f"{ONE}/events"),
     post(f"{ONE}/events/{{event}}/acknowledge", None, 200),
     put(f"{ONE}/events/{{event}}", {"event": {"state": "completed"}}),
+    post(
+        "/a9fe/v1/imds-usage",
+        {
+            "host": "node1",
+            "usage": [
+                {
+                    "instance_id": "{instance}",
+                    "v1_requests": 12,
+                    "v2_requests": 3,
+                    "v1_last_at": "2026-11-22T15:00:00Z",
+                    "v2_last_at": "2026-11-22T15:00:05Z",
+                }
+            ],
+        },
+        200,
+    ),
+    get("/a9fe/v1/imds-usage"),
 )

@@ -43,6 +43,7 @@ WRITES = "POST PUT PATCH DELETE"
 PATHS: tuple[Row, ...] = (
     Row(READS, r"/|/v2\.1/?|/image/?|/docs/?|/openapi[^/]*", Who.ANYONE),
     Row("", r"/a9fe/v1/(feed|agents/report)", Who.AGENT),
+    Row("POST", r"/a9fe/v1/imds-usage", Who.AGENT),
     Row("PUT", r"/a9fe/v1/instances/[^/]+/password", Who.AGENT),
     Row("PUT DELETE", r"/a9fe/v1/instances/[^/]+/guest-attributes/.+", Who.AGENT),
     Row("POST", r"/a9fe/v1/instances/[^/]+/events/[^/]+/acknowledge", Who.AGENT),

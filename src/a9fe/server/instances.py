@@ -105,6 +105,7 @@ def delete(call: Call, instance: Instance) -> None:
             call.session.delete(Port, port.id)
         else:
             ports.rebind(call, port, replace(port, device_id="", device_owner="", host=""))
+    call.session.guests.forget(instance.id)
     call.session.delete(Instance, instance.id)
 
 
