@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from a9fe.metadata.openstack import META_DATA
+from a9fe.metadata.openstack import META_DATA, SEED
 from a9fe.metadata.table import LATEST, Entry, Family
 from a9fe.metadata.tree import FAMILIES
 
@@ -31,6 +31,7 @@ def _family(family: Family) -> str:
     title, prefix, others = TITLES[family.name]
     versions = ", ".join((*family.versions, LATEST))
     rows = [(_path(prefix, entry), _since(entry), _about(entry)) for entry in family.entries]
+    rows += [(f"`/{family.name}/{e.path}`", "listed nowhere", _about(e)) for e in family.beside]
     return f"## {title}\n\nVersions: {versions}. {others}\n\n" + _table("path", rows)
 
 
@@ -48,7 +49,7 @@ def _about(entry: Entry) -> str:
 
 
 def _meta_data() -> str:
-    rows = [(f"`{key.name}`", key.since, key.about) for key in META_DATA]
+    rows = [(f"`{key.name}`", key.since, key.about) for key in (*META_DATA, SEED)]
     return "## Keys of meta_data.json\n\n" + _table("key", rows)
 
 

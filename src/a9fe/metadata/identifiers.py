@@ -6,6 +6,7 @@ import unicodedata
 
 from a9fe.model.resources import Instance
 
+EC2_DIGITS = 17  # of AWS's longer ids
 LABEL_MAX = 63  # bytes of one DNS label (RFC 1035 section 2.3.4, kept by RFC 1123)
 
 _BREAKS = re.compile(r"[\s._]+")
@@ -45,3 +46,8 @@ def image_id(instance: Instance) -> str:
 def reservation_id(instance: Instance) -> str:
     """An id of the request that made the instance; here one instance is one request."""
     return f"r-{instance.id.replace('-', '')[:8]}"
+
+
+def ec2_id(kind: str, id: str) -> str:
+    """An id of EC2's form, e.g. "eni-3e7a1b520c4d4f1e9", from one of ours."""
+    return f"{kind}-{id.replace('-', '')[:EC2_DIGITS]}"

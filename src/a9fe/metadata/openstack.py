@@ -9,9 +9,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from a9fe.metadata.network_data import network_data
-from a9fe.metadata.rendered import JSON, Json, document
-from a9fe.metadata.table import LATEST, Asked, Entry, Family
+from a9fe.metadata.rendered import HTML, JSON, Json, document, text
+from a9fe.metadata.table import LATEST, Asked, Entry, Family, Placeholder, always
 from a9fe.metadata.view import InstanceView
+from a9fe.model.resources import Port
 
 VERSIONS = (
     "2012-08-10",
@@ -26,6 +27,8 @@ VERSIONS = (
     "2025-04-04",
 )
 
+CONTENT = "content"  # where injected files are, beside the versions
+VF_TRUSTED_SINCE = "2018-08-27"
 RANDOM_SEED_BYTES = 512  # as Nova: one pool of the kernel's generator, fresh at each request
 
 
@@ -41,20 +44,47 @@ class Key:
     name: str
     since: str
     about: str
-    extract: Callable[[InstanceView], Json]
-    present: Callable[[InstanceView], bool] = lambda _: True
+    extract: Callable[[Asked], Json]
+    present: Callable[[Asked], bool] = always
 
 
-def _random_seed(view: InstanceView) -> Json:
-    return base64.b64encode(view.random_bytes(RANDOM_SEED_BYTES)).decode("ascii")
+def _has_keypair(asked: Asked) -> bool:
+    return bool(asked.view.instance.keypairs)
 
 
-def _has_keypair(view: InstanceView) -> bool:
-    return bool(view.instance.keypairs)
+def _keys(asked: Asked) -> Json:
+    keypairs = asked.view.instance.keypairs
+    return [{"name": k.name, "type": k.type, "data": k.public_key} for k in keypairs]
 
 
-def _keys(view: InstanceView) -> Json:
-    return [{"name": k.name, "type": k.type, "data": k.public_key} for k in view.instance.keypairs]
+def _files(asked: Asked) -> Json:
+    files = asked.view.instance.files
+    return [
+        {"content_path": content_path(number), "path": file.path}
+        for number, file in enumerate(files)
+    ]
+
+
+def content_path(number: int) -> str:
+    """Where the content of an injected file is, below the tree's name (Nova)."""
+    return f"/{CONTENT}/{number:04d}"
+
+
+def _devices(asked: Asked) -> Json:
+    """Network cards that have a tag. Nova's buses and addresses are the hypervisor's to know."""
+    tags = asked.view.instance.nic_tags
+    return [_card(port, tags[port.id], asked) for port in asked.view.ports if port.id in tags]
+
+
+def _card(port: Port, tag: str, asked: Asked) -> Json:
+    card: dict[str, Json] = {
+        "type": "nic",
+        "bus": "none",
+        "address": "none",
+        "mac": port.mac_address,
+        "tags": [tag],
+    }
+    return card | {"vf_trusted": False} if asked.version >= VF_TRUSTED_SINCE else card
 
 
 META_DATA = (
@@ -62,44 +92,51 @@ META_DATA = (
         name="uuid",
         since="2012-08-10",
         about="the instance's id",
-        extract=lambda view: view.instance.id,
+        extract=lambda asked: asked.view.instance.id,
     ),
     Key(
         name="name",
         since="2012-08-10",
         about="the name it was given",
-        extract=lambda view: view.instance.name,
+        extract=lambda asked: asked.view.instance.name,
     ),
     Key(
         name="hostname",
         since="2012-08-10",
         about="host name with dhcp_domain",
-        extract=lambda view: view.hostname,
+        extract=lambda asked: asked.view.hostname,
     ),
     Key(
         name="launch_index",
         since="2012-08-10",
         about="number within the request that made several instances",
-        extract=lambda view: view.instance.launch_index,
+        extract=lambda asked: asked.view.instance.launch_index,
     ),
     Key(
         name="availability_zone",
         since="2012-08-10",
         about="availability zone",
-        extract=lambda view: view.instance.availability_zone,
+        extract=lambda asked: asked.view.instance.availability_zone,
     ),
     Key(
         name="meta",
         since="2012-08-10",
         about="what the owner set; absent if nothing",
-        extract=lambda view: view.instance.metadata,
-        present=lambda view: bool(view.instance.metadata),
+        extract=lambda asked: asked.view.instance.metadata,
+        present=lambda asked: bool(asked.view.instance.metadata),
+    ),
+    Key(
+        name="files",
+        since="2012-08-10",
+        about="list of path, content_path of injected files; absent without",
+        extract=_files,
+        present=lambda asked: bool(asked.view.instance.files),
     ),
     Key(
         name="public_keys",
         since="2012-08-10",
         about="name to public key; absent without keys",
-        extract=lambda view: {k.name: k.public_key for k in view.instance.keypairs},
+        extract=lambda asked: {k.name: k.public_key for k in asked.view.instance.keypairs},
         present=_has_keypair,
     ),
     Key(
@@ -110,22 +147,16 @@ META_DATA = (
         present=_has_keypair,
     ),
     Key(
-        name="random_seed",
-        since="2013-04-04",
-        about="512 random bytes in base64, others at each request",
-        extract=_random_seed,
-    ),
-    Key(
         name="project_id",
         since="2015-10-15",
         about="the instance's project",
-        extract=lambda view: view.instance.project_id,
+        extract=lambda asked: asked.view.instance.project_id,
     ),
     Key(
         name="devices",
         since="2016-06-30",
-        about="tagged devices: an empty list",
-        extract=lambda _: [],
+        about="network cards that have a tag; vf_trusted from 2018-08-27 on",
+        extract=_devices,
     ),
     Key(
         name="dedicated_cpus",
@@ -136,17 +167,43 @@ META_DATA = (
 )
 
 
+SEED = Key(
+    name="random_seed",
+    since="2013-04-04",
+    about="512 random bytes in base64, others at each request; no part of the ETag",
+    extract=lambda asked: _random_seed(asked.view),
+)
+
+
+def _random_seed(view: InstanceView) -> str:
+    return base64.b64encode(view.random_bytes(RANDOM_SEED_BYTES)).decode("ascii")
+
+
 def meta_data(view: InstanceView, version: str) -> dict[str, Json]:
     """meta_data.json at `version`."""
+    asked = Asked(view=view, version=version)
+    seed = {SEED.name: SEED.extract(asked)} if SEED.since <= version else {}
+    return {**_unseeded(asked), **seed}
+
+
+def _unseeded(asked: Asked) -> dict[str, Json]:
     return {
-        key.name: key.extract(view)
+        key.name: key.extract(asked)
         for key in META_DATA
-        if key.since <= version and key.present(view)
+        if key.since <= asked.version and key.present(asked)
     }
 
 
-def _has_user_data(asked: Asked) -> bool:
-    return asked.view.instance.user_data is not None
+def _seeded(asked: Asked, unseeded: bytes) -> bytes:
+    """The document with the seed as its last key."""
+    if SEED.since > asked.version:
+        return unseeded
+    seed = _random_seed(asked.view).encode("ascii")
+    return b'%b, "random_seed": "%b"}' % (unseeded[:-1], seed)
+
+
+def _file_numbers(asked: Asked) -> tuple[str, ...]:
+    return tuple(f"{number:04d}" for number in range(len(asked.view.instance.files)))
 
 
 ENTRIES = (
@@ -154,15 +211,23 @@ ENTRIES = (
         path="meta_data.json",
         since="2012-08-10",
         about="the instance: see the table of its keys",
-        extract=lambda asked: document(meta_data(asked.view, asked.version)),
+        extract=lambda asked: document(_unseeded(asked)),
+        finish=_seeded,
         content_type=JSON,
     ),
     Entry(
         path="user_data",
         since="2012-08-10",
         about="user data byte for byte; 404 if none was given",
-        extract=lambda asked: asked.view.instance.user_data or b"",
-        present=_has_user_data,
+        extract=lambda asked: asked.view.user_data,
+        present=lambda asked: asked.view.has_user_data,
+    ),
+    Entry(
+        path="password",
+        since="2013-04-04",
+        about="password that the guest has posted, encrypted by it; empty before",
+        extract=lambda asked: text(asked.view.instance.password),
+        content_type=HTML,
     ),
     Entry(
         path="vendor_data.json",
@@ -177,6 +242,7 @@ ENTRIES = (
         listed_since="2015-10-15",
         about="links, networks and DNS servers of the ports",
         extract=lambda asked: document(network_data(asked.view)),
+        structured=True,
     ),
     Entry(
         path="vendor_data2.json",
@@ -193,4 +259,15 @@ OPENSTACK = Family(
     entries=ENTRIES,
     canonical=canonical,
     sort=False,
+    placeholders={
+        "{file}": Placeholder(keys=_file_numbers, line=lambda _, number: number),
+    },
+    beside=(
+        Entry(
+            path=f"{CONTENT}/{{file}}",
+            since="2012-08-10",
+            about="an injected file byte for byte, by the content_path of meta_data.json",
+            extract=lambda asked: asked.view.instance.files[int(asked.keys[0])].content,
+        ),
+    ),
 )

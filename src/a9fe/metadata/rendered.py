@@ -3,19 +3,23 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 
 TEXT = b"text/plain; charset=UTF-8"
+HTML = b"text/html; charset=UTF-8"
 JSON = b"application/json"
+ETAG_BYTES = 8
 
 Json = None | bool | int | float | str | Sequence["Json"] | Mapping[str, "Json"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rendered:
-    """A document or a listing, as the guest gets it."""
+    """A document or a listing, as the guest gets it. `etag` is a strong one, b"" for none."""
 
     content_type: bytes
     body: bytes
+    etag: bytes = b""
 
 
 def text(value: object) -> bytes:
@@ -26,3 +30,8 @@ def text(value: object) -> bytes:
 def document(value: Json) -> bytes:
     """The value as JSON in ASCII, keys in the order given."""
     return json.dumps(value).encode("ascii")
+
+
+def etag_of(content: bytes) -> bytes:
+    """The entity tag of what is served, without what is random in it (RFC 9110 section 8.8.3)."""
+    return b'"%b"' % blake2b(content, digest_size=ETAG_BYTES).hexdigest().encode("ascii")

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from a9fe.metadata.rendered import TEXT
+from a9fe.metadata.rendered import JSON, TEXT
 from a9fe.metadata.view import InstanceView
 
 LATEST = "latest"  # greater than every date as a string, so versions compare as strings
@@ -33,6 +33,9 @@ class Entry:
 
     `path` is below the version, e.g. "meta-data/public-keys/{index}/openssh-key". It is served
     from version `since` on where `present` holds, and listed from `listed_since` (else `since`).
+    What is random in it `finish` adds to what `extract` gave: it is no part of the entity tag.
+    `structured`: it is JSON, whatever its content type. `needs` names what the shell must have
+    fetched before `extract` is called, "" for nothing.
     """
 
     path: str
@@ -42,6 +45,14 @@ class Entry:
     present: Callable[[Asked], bool] = always
     content_type: bytes = TEXT
     listed_since: str = ""
+    finish: Callable[[Asked, bytes], bytes] | None = None
+    structured: bool = False
+    needs: str = ""
+
+    @property
+    def is_json(self) -> bool:
+        """Whether its body is one JSON value."""
+        return self.structured or self.content_type == JSON
 
     def is_listed(self, asked: Asked) -> bool:
         """Whether the listing shows it; then it is served as well."""
@@ -62,6 +73,7 @@ class Family:
 
     `canonical` gives the version of `versions` or LATEST that a requested one is served as, None
     if it is not served. Listings are sorted where `sort` says so, else in the table's order.
+    `beside` are entries whose paths stand beside the versions and are listed nowhere.
     """
 
     name: str
@@ -70,3 +82,4 @@ class Family:
     canonical: Callable[[str], str | None]
     sort: bool
     placeholders: Mapping[str, Placeholder] = field(default_factory=dict)
+    beside: tuple[Entry, ...] = ()

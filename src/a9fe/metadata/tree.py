@@ -4,26 +4,53 @@ A path is split at its slashes before its escapes are decoded, and each part mus
 the table: so dots, doubled and encoded slashes, NULs and what lies below a leaf are no paths.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from urllib.parse import unquote
 
 from a9fe.metadata.ec2 import EC2
 from a9fe.metadata.openstack import OPENSTACK
-from a9fe.metadata.rendered import TEXT, Rendered, text
+from a9fe.metadata.rendered import TEXT, Rendered, etag_of, text
 from a9fe.metadata.table import LATEST, Asked, Entry, Family, Placeholder
 from a9fe.metadata.view import InstanceView
 
 FAMILIES = {family.name: family for family in (EC2, OPENSTACK)}
+PATHS_REMEMBERED = 1024
+REMEMBERED_LENGTH = 128  # characters of a path: guests choose them
 
 
 @dataclass(slots=True)
 class Node:
-    """A leaf (`entry`), or a directory: named children, and those under a placeholder."""
+    """A leaf (`entry`), or a directory: named children, and those under a placeholder.
+
+    `is_root`: it is a version's. `needs` are those of all entries from here on down.
+    """
 
     entry: Entry | None = None
     named: dict[str, "Node"] = field(default_factory=dict)
     various: tuple[Placeholder, "Node"] | None = None
+    is_root: bool = False
+    needs: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Child:
+    """What a directory lists: its name in a path, its line in the listing, and what it is."""
+
+    name: str
+    line: str
+    node: Node
+    asked: Asked
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where a path leads for one instance. `node` None: to the versions of the family."""
+
+    family: Family
+    node: Node | None
+    asked: Asked
 
 
 def render(view: InstanceView, path: str) -> Rendered | None:
@@ -31,12 +58,39 @@ def render(view: InstanceView, path: str) -> Rendered | None:
 
     Never raises, whatever the path.
     """
+    place = find(view, path)
+    return None if place is None else rendered(place)
+
+
+def find(view: InstanceView, path: str) -> Place | None:
+    """Where `path` leads; None: there is no such path, or there is nothing now."""
     parts = parts_of(path)
     if parts is None:
         return None
     if not parts or parts[0] not in FAMILIES:
         return _in_family(EC2, parts, view)
     return _in_family(FAMILIES[parts[0]], parts[1:], view)
+
+
+def rendered(place: Place) -> Rendered:
+    """The document or the listing, as Nova prints it."""
+    if place.node is None:
+        return listing(versions(place.family))
+    entry = place.node.entry
+    if entry is None:
+        lines = (child.line for child in children(place.node, place.asked, place.family))
+        return listing(text("\n".join(lines)))
+    content = entry.extract(place.asked)
+    return Rendered(
+        content_type=entry.content_type,
+        body=entry.finish(place.asked, content) if entry.finish else content,
+        etag=etag_of(content),
+    )
+
+
+def listing(body: bytes) -> Rendered:
+    """A listing as an answer."""
+    return Rendered(content_type=TEXT, body=body, etag=etag_of(body))
 
 
 def is_root(path: str) -> bool:
@@ -51,32 +105,45 @@ def versions(family: Family) -> bytes:
 
 def parts_of(path: str) -> tuple[str, ...] | None:
     """The names that a path consists of, decoded; None: it does not begin with a slash."""
+    return _short_parts(path) if len(path) <= REMEMBERED_LENGTH else _parts(path)
+
+
+def _parts(path: str) -> tuple[str, ...] | None:
     if not path.startswith("/"):
         return None
     return tuple(unquote(part) for part in path.rstrip("/").split("/")[1:])
 
 
-def _in_family(family: Family, parts: tuple[str, ...], view: InstanceView) -> Rendered | None:
+_short_parts = lru_cache(maxsize=PATHS_REMEMBERED)(_parts)
+
+
+def _in_family(family: Family, parts: tuple[str, ...], view: InstanceView) -> Place | None:
     if not parts:
-        return Rendered(content_type=TEXT, body=versions(family))
+        return Place(family=family, node=None, asked=Asked(view=view, version=LATEST))
     version = family.canonical(parts[0])
-    if version is None:
-        return None
-    asked = Asked(view=view, version=version)
-    return _walk(_ROOTS[family.name, version], parts[1:], asked, family)
+    if version is not None:
+        asked = Asked(view=view, version=version)
+        return _walk(_ROOTS[family.name, version], parts[1:], asked, family)
+    beside = _walk(_BESIDE[family.name], parts, Asked(view=view, version=LATEST), family)
+    return beside if beside and beside.node and beside.node.entry else None
 
 
-def _walk(node: Node, parts: tuple[str, ...], asked: Asked, family: Family) -> Rendered | None:
+def _walk(node: Node, parts: tuple[str, ...], asked: Asked, family: Family) -> Place | None:
     for part in parts:
         step = _step(node, part, asked)
         if step is None:
             return None
         node, asked = step
-    if node.entry is None:
-        return _listing(node, asked, family)
-    if not node.entry.present(asked):
+    if not _is_there(node, asked, family):
         return None
-    return Rendered(content_type=node.entry.content_type, body=node.entry.extract(asked))
+    return Place(family=family, node=node, asked=asked)
+
+
+def _is_there(node: Node, asked: Asked, family: Family) -> bool:
+    """A directory without anything in it is not, save a version's root."""
+    if node.entry is not None:
+        return node.entry.present(asked)
+    return node.is_root or any(True for _ in children(node, asked, family))
 
 
 def _step(node: Node, part: str, asked: Asked) -> tuple[Node, Asked] | None:
@@ -91,24 +158,20 @@ def _with_key(asked: Asked, key: str) -> Asked:
     return Asked(view=asked.view, version=asked.version, keys=(*asked.keys, key))
 
 
-def _listing(node: Node, asked: Asked, family: Family) -> Rendered | None:
-    """The directory's listing; an empty directory is none, save a version's root."""
-    lines = list(_lines(node, asked, family))
-    if not lines and node is not _ROOTS[family.name, asked.version]:
-        return None
-    return Rendered(content_type=TEXT, body=text("\n".join(lines)))
-
-
-def _lines(node: Node, asked: Asked, family: Family) -> Iterator[str]:
+def children(node: Node, asked: Asked, family: Family) -> Iterator[Child]:
+    """What a directory lists, in the listing's order."""
     for name in sorted(node.named) if family.sort else node.named:
         child = node.named[name]
         if _is_listed(child, asked):
-            yield name if child.entry else f"{name}/"
+            yield Child(
+                name=name, line=name if child.entry else f"{name}/", node=child, asked=asked
+            )
     if node.various is not None:
         placeholder, child = node.various
         for key in placeholder.keys(asked):
-            if _is_listed(child, _with_key(asked, key)):
-                yield placeholder.line(asked, key)
+            below = _with_key(asked, key)
+            if _is_listed(child, below):
+                yield Child(name=key, line=placeholder.line(asked, key), node=child, asked=below)
 
 
 def _is_listed(node: Node, asked: Asked) -> bool:
@@ -122,15 +185,21 @@ def _is_listed(node: Node, asked: Asked) -> bool:
     return any(_is_listed(child, _with_key(asked, key)) for key in placeholder.keys(asked))
 
 
-def _grow(family: Family, version: str) -> Node:
+def _grow(entries: Iterable[Entry], family: Family) -> Node:
     root = Node()
-    for entry in family.entries:
-        if entry.since <= version:
-            node = root
-            for part in entry.path.split("/"):
-                node = _child(node, part, family)
-            node.entry = entry
+    for entry in entries:
+        node = root
+        for part in entry.path.split("/"):
+            _note_needs(node, entry)
+            node = _child(node, part, family)
+        node.entry = entry
+        _note_needs(node, entry)
     return root
+
+
+def _note_needs(node: Node, entry: Entry) -> None:
+    if entry.needs:
+        node.needs |= {entry.needs}
 
 
 def _child(node: Node, part: str, family: Family) -> Node:
@@ -141,8 +210,15 @@ def _child(node: Node, part: str, family: Family) -> Node:
     return node.various[1]
 
 
+def _grow_version(family: Family, version: str) -> Node:
+    root = _grow((entry for entry in family.entries if entry.since <= version), family)
+    root.is_root = True
+    return root
+
+
 _ROOTS = {
-    (family.name, version): _grow(family, version)
+    (family.name, version): _grow_version(family, version)
     for family in FAMILIES.values()
     for version in (*family.versions, LATEST)
 }
+_BESIDE = {family.name: _grow(family.beside, family) for family in FAMILIES.values()}

@@ -13,6 +13,7 @@ from a9fe.metadata import tree
 from a9fe.metadata.rendered import JSON, Rendered
 from a9fe.metadata.table import LATEST
 from a9fe.metadata.view import InstanceView, Settings
+from a9fe.model.guest import InjectedFile, ScheduledEvent
 from a9fe.model.resources import FixedIp, HostRoute, Instance, Keypair, Network, Port, Subnet
 
 INSTANCE_ID = "3e7a1b52-0c4d-4f1e-9a55-8a1d2f6b7c01"
@@ -144,10 +145,48 @@ def bare() -> InstanceView:
     return view(instance, settings=Settings(dhcp_domain=""))
 
 
+def announced() -> InstanceView:
+    """All that an instance can have besides: files, tags, events, a password, IPv6 alone."""
+    lan = network(4)
+    v6 = subnet(6, lan, "2001:db8:4::/64", ip_version=6, ipv6_address_mode="slaac")
+    second = subnet(7, lan, "2001:db8:5::/64", ip_version=6)
+    cards = (
+        port(4, lan, (v6, "2001:db8:4::7"), (second, "2001:db8:5::7")),
+        port(5, lan),
+        port(6, lan, (v6, "2001:db8:4::8"), mac_address="fa:16:3e:00:00:04"),
+    )
+    instance = Instance(
+        id=INSTANCE_ID,
+        name="web2",
+        number=43,
+        metadata={"role": "web", "Name:1": "", "a b": "c", "d/e": "f", "0=x": "g", "..": "h"},
+        files=(
+            InjectedFile(path="/etc/motd", content=b"hello\n"),
+            InjectedFile(path="/root/key", content=b"\x00\xff"),
+        ),
+        nic_tags={cards[0].id: "blue", cards[2].id: "red"},
+        password="c2VjcmV0",
+        events=(
+            ScheduledEvent(
+                id="instance-event-0d59937288b749b32",
+                code="system-reboot",
+                description="scheduled reboot",
+                not_before="2026-12-01T09:00:43Z",
+                not_after="2026-12-01T09:17:23Z",
+                acknowledged_at="2026-11-30T10:00:00+02:00",
+            ),
+            ScheduledEvent(id="e2", code="instance-stop", description="full", state="completed"),
+            ScheduledEvent(id="e3", code="instance-reboot", state="canceled"),
+        ),
+    )
+    return view(instance, cards, (lan,), (v6, second))
+
+
 SCENARIOS: dict[str, Callable[[], InstanceView]] = {
     "one_card": one_card,
     "several_cards": several_cards,
     "bare": bare,
+    "announced": announced,
 }
 
 Fetch = Callable[[str], Rendered | None]
