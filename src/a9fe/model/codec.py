@@ -6,7 +6,8 @@ agent can follow a newer server.
 
 import base64
 from dataclasses import fields, is_dataclass
-from types import UnionType
+from functools import cache
+from types import NoneType, UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from a9fe.model.resources import KINDS, Resource
@@ -18,12 +19,23 @@ class CodecError(ValueError):
     """A document that is not of the shape its kind says; names the field."""
 
 
+_PLAIN = frozenset({str, int, bool, float, dict, NoneType})
+
+
+@cache
+def _names(cls: Any) -> tuple[str, ...]:  # noqa: ANN401 - a class of dataclasses
+    return tuple(field.name for field in fields(cls))
+
+
 def encode(value: object) -> Any:  # noqa: ANN401 - a JSON value has no better type
     """A resource (or a field of one) as JSON-ready values."""
-    if is_dataclass(value) and not isinstance(value, type):
-        return {f.name: encode(getattr(value, f.name)) for f in fields(value)}
+    kind = type(value)
+    if kind in _PLAIN:
+        return value
     if isinstance(value, tuple):
         return [encode(item) for item in value]
+    if is_dataclass(kind):
+        return {name: encode(getattr(value, name)) for name in _names(kind)}
     if isinstance(value, bytes):
         return {"base64": base64.b64encode(value).decode("ascii")}
     return value

@@ -1,8 +1,6 @@
 """Calls that run in a thread, each inside one transaction of the store."""
 
-import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from typing import TypeVar
 
 from starlette.concurrency import run_in_threadpool
@@ -13,13 +11,10 @@ from a9fe.runtime.clock import Clock
 from a9fe.server.admissions import Admissions
 from a9fe.server.call import Call, Settings
 from a9fe.server.feed import Hub
-from a9fe.store import BUSY_TIMEOUT, Session, Store, StoreError
+from a9fe.server.writes import Writes
+from a9fe.store import Session, Store
 
 T = TypeVar("T")
-
-WRITERS = 8
-"""Threads that writes may have, of 40: one writes and the others wait, and while all of them wait
-for a database that is held up, reads go on."""
 
 
 class Api:
@@ -33,30 +28,13 @@ class Api:
         self.hub = hub
         self.admissions = admissions
         self._settings = settings
+        self._writes = Writes(store)
         self._clock = clock
-        self._writers = asyncio.Semaphore(WRITERS)
 
     async def write(self, request: Request, work: Callable[[Call], T]) -> T:
         """Do `work` in a transaction; it is repeated if it loses a race."""
         caller = caller_of(request)
-        async with self._turn() as patience:
-            return await run_in_threadpool(
-                self.store.transact, lambda session: work(self._call(session, caller)), patience
-            )
-
-    @asynccontextmanager
-    async def _turn(self) -> AsyncIterator[float]:
-        """Be one of the writers; what is left of BUSY_TIMEOUT. Raises StoreError."""
-        end = asyncio.get_running_loop().time() + BUSY_TIMEOUT
-        try:
-            async with asyncio.timeout_at(end):
-                await self._writers.acquire()
-        except TimeoutError as error:
-            raise StoreError(f"database {self.store.shown}: too many writes wait") from error
-        try:
-            yield max(0.0, end - asyncio.get_running_loop().time())
-        finally:
-            self._writers.release()
+        return await self._writes.do(lambda session: work(self._call(session, caller)))
 
     async def read(self, request: Request, work: Callable[[Call], T]) -> T:
         """Do `work` over a consistent view."""

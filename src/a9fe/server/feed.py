@@ -72,12 +72,15 @@ def kind_of(resource: Resource) -> str:
     return KIND_OF[type(resource)]
 
 
+Lines = dict[Key, list[tuple[int, bytes]]]
+
+
 @dataclass(frozen=True, slots=True)
 class Batch:
     """What streams are sent after some commits: lines by agent, up to a revision."""
 
     revision: int
-    lines: dict[Key, list[tuple[int, bytes]]]
+    lines: Lines
 
 
 def batch_after(store: Store, revision: int, keys: Collection[Key]) -> Batch | None:
@@ -88,7 +91,7 @@ def batch_after(store: Store, revision: int, keys: Collection[Key]) -> Batch | N
             return None
         told = deliveries(session, changes, keys) if keys else {}
     made: dict[tuple[str, str, int, bool], bytes] = {}
-    lines: dict[Key, list[tuple[int, bytes]]] = {}
+    lines: Lines = {}
     for key, for_key in told.items():
         lines[key] = [(change.revision, _once(made, change)) for change in for_key]
     return Batch(changes[-1].revision if changes else revision, lines)
@@ -157,6 +160,8 @@ class Hub:
         self._queue_max = queue_max
         self.revision = 0
         self.streams: set[Stream] = set()
+        self._of: dict[Key, set[Stream]] = {}
+        self._keys: frozenset[Key] | None = None  # of _of; None: not made yet
         self.store = store
         self._wake = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -223,10 +228,11 @@ class Hub:
             return session.revision()
 
     async def _publish(self) -> None:
-        lines: dict[Key, list[tuple[int, bytes]]] = {}
+        lines: Lines = {}
         upto: int | None = None
-        while upto is None or self._keys() - lines.keys():  # those too who came meanwhile
-            keys = self._keys() - lines.keys()
+        covered: frozenset[Key] = frozenset()
+        keys = self._followed()
+        while upto is None or keys:
             batch = await asyncio.to_thread(batch_after, self.store, self.revision, keys)
             if batch is None:  # further behind than the log: all must begin again
                 self.revision = await asyncio.to_thread(self._current)
@@ -234,17 +240,40 @@ class Hub:
                     stream.close()
                 return
             upto = batch.revision if upto is None else upto
-            lines |= {key: batch.lines.get(key, []) for key in keys}
-        for stream in tuple(self.streams):
-            for revision, line in lines[stream.key]:
-                if revision <= upto:  # what is newer comes again
-                    stream.put(revision, line)
-            if stream.closed:
-                self.streams.discard(stream)
+            lines |= batch.lines
+            covered = covered | keys if covered else keys
+            later = self._followed()  # those too who came meanwhile
+            keys = frozenset() if later is covered else later - covered
+        for key, some in lines.items():
+            for stream in tuple(self._of.get(key, ())):
+                self._give(stream, some, upto)
         self.revision = upto
 
-    def _keys(self) -> set[Key]:
-        return {stream.key for stream in self.streams}
+    def _give(self, stream: Stream, lines: list[tuple[int, bytes]], upto: int) -> None:
+        for revision, line in lines:
+            if revision <= upto:  # what is newer comes again
+                stream.put(revision, line)
+        if stream.closed:
+            self._remove(stream)
+
+    def _add(self, stream: Stream) -> None:
+        self.streams.add(stream)
+        self._of.setdefault(stream.key, set()).add(stream)
+        self._keys = None
+
+    def _followed(self) -> frozenset[Key]:
+        """Whose parts are read: the same object while it does not change."""
+        if self._keys is None:
+            self._keys = frozenset(self._of)
+        return self._keys
+
+    def _remove(self, stream: Stream) -> None:
+        self.streams.discard(stream)
+        others = self._of.get(stream.key, set())
+        others.discard(stream)
+        if not others:
+            self._of.pop(stream.key, None)
+            self._keys = None
 
     def close(self) -> None:
         """End every stream, and those to come."""
@@ -259,7 +288,7 @@ class Hub:
         stream = Stream((host, agent), self._queue_max)
         if self._closed:
             return
-        self.streams.add(stream)  # before the beginning is read, so that nothing is missed
+        self._add(stream)  # before the beginning is read, so that nothing is missed
         try:
             reached, lines = await asyncio.to_thread(
                 beginning, self.store, stream.key, from_revision
@@ -281,7 +310,7 @@ class Hub:
                 elif not (taken or self._lost):
                     yield _line("heartbeat", max(reached, self.revision))
         finally:
-            self.streams.discard(stream)
+            self._remove(stream)
 
 
 def _chunks(lines: list[bytes]) -> Iterator[bytes]:

@@ -110,7 +110,6 @@ class _Batch:
         self.session = session
         self.known = _Known(session)
         self.keys = frozenset(keys)
-        self.hosts = frozenset(host for host, _ in self.keys)
         self.told: dict[Key, dict[tuple[str, str], Change]] = defaultdict(dict)
         self.lost: dict[str, set[str]] = defaultdict(set)  # hosts that served a network before
         self.left: dict[str, set[str]] = defaultdict(set)  # hosts that had a port of a network
@@ -141,7 +140,7 @@ class _Batch:
 
     def of_hosts(self, hosts: Iterable[str]) -> list[Key]:
         """All agents of hosts."""
-        return [(host, agent) for host in hosts if host in self.hosts for agent in KINDS_OF]
+        return [(h, agent) for h in hosts for agent in KINDS_OF if (h, agent) in self.keys]
 
     def was_served(self, network_id: str) -> frozenset[Key]:
         """Whose the network was to serve before the batch, or is now."""

@@ -10,7 +10,7 @@ from a9fe.store.engine import BUSY_TIMEOUT, StoreError, StoreFull
 from a9fe.store.guests import IdentityKey, UsageOf
 from a9fe.store.pages import NOTHING, Filter, Page
 from a9fe.store.session import Change, Session
-from a9fe.store.store import Store
+from a9fe.store.store import Outcome, Store
 from a9fe.store.transfer import TransferError
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "Change",
     "Filter",
     "IdentityKey",
+    "Outcome",
     "Page",
     "Session",
     "Store",

@@ -7,7 +7,7 @@ changes either, by Session alone.
 from collections.abc import Collection
 from ipaddress import ip_address
 
-from sqlalchemy import Column, Connection, Row, Select, delete, insert, select, update
+from sqlalchemy import Column, Connection, Row, bindparam, delete, insert, select, update
 
 from a9fe.model import rules_ranges
 from a9fe.model.resources import AllocationPool, FixedIp, Subnet
@@ -17,6 +17,21 @@ from a9fe.store.schema import free_ranges, ip_allocations, subnets
 
 _first: Column[bytes] = free_ranges.c.first_ip
 _last: Column[bytes] = free_ranges.c.last_ip
+_here = free_ranges.c.subnet_id == bindparam("of_subnet")
+_ranges = select(_first, _last).where(_here)
+_LOWEST = _ranges.order_by(_first).limit(bindparam("most"))
+_PRECEDING = _ranges.where(_first <= bindparam("address")).order_by(_first.desc()).limit(1)
+_FOLLOWING = _ranges.where(_first == bindparam("address"))
+_ADD = insert(free_ranges)
+_CHANGE = update(free_ranges).where(_here, _first == bindparam("old_first"))
+_REMOVE = delete(free_ranges).where(_here, _first.in_(bindparam("firsts", expanding=True)))
+_CLEAR = delete(free_ranges).where(_here)
+_TAKEN = select(ip_allocations.c.ip_address).where(
+    ip_allocations.c.subnet_id == bindparam("of_subnet")
+)
+_POOLS = select(subnets.c.id, subnets.c.allocation_pools).where(
+    subnets.c.id.in_(bindparam("ids", expanding=True))
+)
 
 
 class FreeAddresses:
@@ -28,18 +43,16 @@ class FreeAddresses:
 
     def lowest(self, subnet_id: str, besides: Collection[str] = ()) -> str | None:
         """The lowest free address of a subnet's pools that is not among `besides`, or None."""
-        query = _of(subnet_id).order_by(_first).limit(len(besides) + 1)
-        rows = self._connection.execute(query)
+        wanted = {"of_subnet": subnet_id, "most": len(besides) + 1}
+        rows = self._connection.execute(_LOWEST, wanted)
         return rules_ranges.lowest((_range(row) for row in rows), besides)
 
     def define(self, subnet: Subnet) -> None:
         """Begin again from a subnet's pools."""
-        allocated = select(ip_allocations.c.ip_address)
-        allocated = allocated.where(ip_allocations.c.subnet_id == subnet.id)
-        taken = self._connection.execute(allocated).scalars()
+        here = {"of_subnet": subnet.id}
+        taken = self._connection.execute(_TAKEN, here).scalars()
         ranges = rules_ranges.free_ranges(subnet.allocation_pools, taken)
-        gone = delete(free_ranges).where(free_ranges.c.subnet_id == subnet.id)
-        self._connection.execute(gone)
+        self._connection.execute(_CLEAR, here)
         self._add(subnet.id, ranges)
 
     def take(self, subnet_id: str, text: str) -> None:
@@ -58,9 +71,10 @@ class FreeAddresses:
 
     def release(self, fixed_ips: Collection[FixedIp]) -> None:
         """Addresses are given back; those inside the pools of their subnets are free again."""
-        ids = {fixed.subnet_id for fixed in fixed_ips}
-        query = select(subnets.c.id, subnets.c.allocation_pools).where(subnets.c.id.in_(ids))
-        pools = {row.id: _pools(row.allocation_pools) for row in self._connection.execute(query)}
+        if not fixed_ips:
+            return
+        rows = self._connection.execute(_POOLS, {"ids": [f.subnet_id for f in fixed_ips]})
+        pools = {row.id: _pools(row.allocation_pools) for row in rows}
         for fixed in fixed_ips:
             if in_pools(fixed.ip_address, pools.get(fixed.subnet_id, ())):
                 self._release(fixed.subnet_id, ip_address(fixed.ip_address))
@@ -75,35 +89,30 @@ class FreeAddresses:
         self._add(subnet_id, [whole])
 
     def _preceding(self, subnet_id: str, address: Address) -> FreeRange | None:
-        query = _of(subnet_id).where(_first <= address.packed).order_by(_first.desc()).limit(1)
-        row = self._connection.execute(query).first()
+        at = {"of_subnet": subnet_id, "address": address.packed}
+        row = self._connection.execute(_PRECEDING, at).first()
         return _range(row) if row else None
 
     def _following(self, subnet_id: str, address: Address) -> FreeRange | None:
         if int(address) + 1 == 1 << address.max_prefixlen:
             return None
-        query = _of(subnet_id).where(_first == (address + 1).packed)
-        row = self._connection.execute(query).first()
+        at = {"of_subnet": subnet_id, "address": (address + 1).packed}
+        row = self._connection.execute(_FOLLOWING, at).first()
         return _range(row) if row else None
 
     def _add(self, subnet_id: str, ranges: list[FreeRange]) -> None:
         rows = [{"subnet_id": subnet_id, **_bounds(one)} for one in ranges]
         if rows:
-            self._connection.execute(insert(free_ranges), rows)
+            self._connection.execute(_ADD, rows)
 
     def _change(self, subnet_id: str, old: FreeRange, new: FreeRange) -> None:
-        one = (free_ranges.c.subnet_id == subnet_id) & (_first == old.first.packed)
-        self._connection.execute(update(free_ranges).where(one).values(_bounds(new)))
+        at = {"of_subnet": subnet_id, "old_first": old.first.packed}
+        self._connection.execute(_CHANGE, {**at, **_bounds(new)})
 
     def _remove(self, subnet_id: str, ranges: list[FreeRange]) -> None:
         firsts = [one.first.packed for one in ranges]
         if firsts:
-            some = (free_ranges.c.subnet_id == subnet_id) & _first.in_(firsts)
-            self._connection.execute(delete(free_ranges).where(some))
-
-
-def _of(subnet_id: str) -> Select[bytes, bytes]:
-    return select(_first, _last).where(free_ranges.c.subnet_id == subnet_id)
+            self._connection.execute(_REMOVE, {"of_subnet": subnet_id, "firsts": firsts})
 
 
 def _range(row: Row[bytes, bytes]) -> FreeRange:

@@ -3,12 +3,21 @@
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 
-from sqlalchemy import Connection, delete, func, insert, select
+from sqlalchemy import Connection, bindparam, delete, func, insert, select
 
 from a9fe.model.resources import Port
 from a9fe.store.schema import TABLES, port_security_groups, quotas, tags
 
 IN_CHUNK = 500
+
+_TAGS = select(tags.c.object_id, tags.c.tag).order_by(tags.c.tag)
+_TAGS_OF_ONE = _TAGS.where(tags.c.object_id == bindparam("of_id"))
+_TAGS_OF = _TAGS.where(tags.c.object_id.in_(bindparam("ids", expanding=True)))
+_UNTAG = delete(tags).where(tags.c.object_id == bindparam("of_id"))
+_TAG = insert(tags)
+_QUOTAS = select(quotas).where(quotas.c.project_id == bindparam("of_project"))
+_JOIN = insert(port_security_groups)
+_LEAVE = delete(port_security_groups).where(port_security_groups.c.port_id == bindparam("of_port"))
 
 
 class Tags:
@@ -24,17 +33,20 @@ class Tags:
         wanted = list(ids)
         for start in range(0, len(wanted), IN_CHUNK):
             chunk = wanted[start : start + IN_CHUNK]
-            query = select(tags).where(tags.c.object_id.in_(chunk)).order_by(tags.c.tag)
-            for row in self._connection.execute(query):
-                found[row.object_id].append(row.tag)
+            if len(chunk) == 1:
+                rows = self._connection.execute(_TAGS_OF_ONE, {"of_id": chunk[0]})
+            else:
+                rows = self._connection.execute(_TAGS_OF, {"ids": chunk})
+            for object_id, tag in rows:
+                found[object_id].append(tag)
         return found
 
     def replace(self, id: str, wanted: Iterable[str]) -> None:
         """Let a resource have these tags and no others."""
-        self._connection.execute(delete(tags).where(tags.c.object_id == id))
+        self._connection.execute(_UNTAG, {"of_id": id})
         rows = [{"object_id": id, "tag": tag} for tag in sorted(set(wanted))]
         if rows:
-            self._connection.execute(insert(tags), rows)
+            self._connection.execute(_TAG, rows)
 
 
 class Quotas:
@@ -53,8 +65,8 @@ class Quotas:
 
     def of(self, project_id: str) -> dict[str, int]:
         """A project's, by resource."""
-        query = select(quotas).where(quotas.c.project_id == project_id)
-        return {row.resource: row.maximum for row in self._connection.execute(query)}
+        rows = self._connection.execute(_QUOTAS, {"of_project": project_id})
+        return {row.resource: row.maximum for row in rows}
 
     def set(self, project_id: str, limits: Mapping[str, int]) -> None:
         """Keep these limits of a project, with those it has of other resources."""
@@ -85,10 +97,9 @@ def join_groups(connection: Connection, port: Port, old: Port | None = None) -> 
     """Let port_security_groups say what a port's security_groups do."""
     if old is not None and old.security_groups == port.security_groups:
         return
-    link = port_security_groups
     if old is not None:
-        connection.execute(delete(link).where(link.c.port_id == port.id))
+        connection.execute(_LEAVE, {"of_port": port.id})
     groups = dict.fromkeys(port.security_groups)
     rows = [{"port_id": port.id, "security_group_id": group} for group in groups]
     if rows:
-        connection.execute(insert(link), rows)
+        connection.execute(_JOIN, rows)

@@ -5,6 +5,7 @@ and PostgreSQL's row lock on the counter of revisions (log.py) make the first, s
 that reads before it writes can lose a race; a snapshot makes the second.
 """
 
+import json
 import re
 from typing import Any
 
@@ -84,11 +85,19 @@ def open_engine(url: str) -> Engine:
 def _postgresql(url: URL) -> Engine:
     settings = " ".join(f"-c {name}={value}" for name, value in _SESSION.items())
     link = {**LINK, "options": settings}
-    return create_engine(url.set(drivername="postgresql+psycopg"), connect_args=link, **POSTGRESQL)
+    url = url.set(drivername="postgresql+psycopg")
+    return create_engine(url, connect_args=link, json_deserializer=read_json, **POSTGRESQL)
+
+
+def read_json(text: str | bytes) -> Any:  # noqa: ANN401 - a JSON value has no better type
+    """The value of a JSON column; most are empty."""
+    if text in {"[]", b"[]"}:
+        return []
+    return {} if text in {"{}", b"{}"} else json.loads(text)
 
 
 def _sqlite(url: URL) -> Engine:
-    engine = create_engine(url, **SQLITE)
+    engine = create_engine(url, json_deserializer=read_json, **SQLITE)
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine

@@ -8,7 +8,7 @@ missed none, however many servers write.
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sqlalchemy import Connection, delete, func, insert, select, text, update
+from sqlalchemy import Connection, bindparam, delete, func, insert, select, text, update
 
 from a9fe.store.schema import change_log, counters
 
@@ -19,6 +19,15 @@ KEPT_CHANGES = 100_000
 writes a second, a quarter of an hour; a row is about 100 bytes."""
 TRIM_EVERY = 1_000
 _REVISION = select(counters.c.value).where(counters.c.name == "revision")
+_LOCK = _REVISION.with_for_update()
+_REACH = update(counters).where(counters.c.name == "revision").values(value=bindparam("reached"))
+_APPEND = insert(change_log)
+_SINCE = (
+    select(change_log)
+    .where(change_log.c.revision > bindparam("after"))
+    .order_by(change_log.c.revision)
+)
+_OLDEST = select(func.min(change_log.c.revision))
 _NOTIFY = text("SELECT pg_notify(:channel, :revision)")
 
 
@@ -57,7 +66,7 @@ class ChangeLog:
 
     def lock(self) -> None:
         """Begin to write: wait until no other transaction does."""
-        self._reached = self._connection.execute(_REVISION.with_for_update()).scalar_one()
+        self._reached = self._connection.execute(_LOCK).scalar_one()
 
     def revision(self) -> int:
         """The revision of the newest change."""
@@ -73,13 +82,22 @@ class ChangeLog:
         self._pending.append({**row, "before": before and asdict(before)})
         return self._reached
 
+    def mark(self) -> int:
+        """How far the pending entries are, for `rewind`."""
+        return len(self._pending)
+
+    def rewind(self, mark: int) -> None:
+        """Forget the entries since a mark: what they tell of was undone."""
+        if self._reached is not None:
+            self._reached -= len(self._pending) - mark
+        del self._pending[mark:]
+
     def flush(self) -> None:
         """Write what is pending, as the last step before the commit."""
         if not self._pending or self._reached is None:
             return
-        self._connection.execute(insert(change_log), self._pending)
-        here = counters.c.name == "revision"
-        self._connection.execute(update(counters).where(here).values(value=self._reached))
+        self._connection.execute(_APPEND, self._pending)
+        self._connection.execute(_REACH, {"reached": self._reached})
         if self._reached // TRIM_EVERY > (self._reached - len(self._pending)) // TRIM_EVERY:
             old = change_log.c.revision <= self._reached - KEPT_CHANGES
             self._connection.execute(delete(change_log).where(old))
@@ -95,13 +113,8 @@ class ChangeLog:
             return None
         if revision == self.revision():
             return []
-        query = (
-            select(change_log)
-            .where(change_log.c.revision > revision)
-            .order_by(change_log.c.revision)
-        )
         last: dict[tuple[str, str], Entry] = {}
-        for row in self._connection.execute(query).mappings():
+        for row in self._connection.execute(_SINCE, {"after": revision}).mappings():
             key = (row["kind"], row["object_id"])
             last[key] = _entry(dict(row), last[key].before if key in last else ())
         return sorted(last.values(), key=lambda entry: entry.revision)
@@ -110,7 +123,7 @@ class ChangeLog:
         now = self.revision()
         if revision == now:
             return True
-        oldest = self._connection.execute(select(func.min(change_log.c.revision))).scalar()
+        oldest = self._connection.execute(_OLDEST).scalar()
         return oldest is not None and int(oldest) - 1 <= revision < now
 
 

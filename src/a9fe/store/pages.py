@@ -13,7 +13,7 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from a9fe.model.errors import NotFound
 from a9fe.model.resources import Port
-from a9fe.store.rows import kind_of, table_of
+from a9fe.store.rows import columns_of, kind_of, table_of
 from a9fe.store.schema import BORN, ip_allocations, port_security_groups, ports, tags
 from a9fe.store.visibility import VISIBLE_TO, visible_to
 
@@ -72,9 +72,9 @@ class Page:
 
 def select_page(connection: Connection, cls: type[Any], page: Page) -> Select[Any]:
     """The query of a page; backwards, its rows come in the wrong order. Raises NotFound."""
-    table = table_of(cls)
-    columns = [column for column in table.c if column.name != BORN]
-    query = select(*columns).where(*(condition(connection, cls, f) for f in page.filters))
+    query = select(*columns_of(kind_of(cls))).where(
+        *(condition(connection, cls, f) for f in page.filters)
+    )
     order = _order(cls, page)
     if page.marker:
         query = query.where(_behind(order, _marker_row(connection, cls, page.marker, order)))

@@ -2,13 +2,36 @@
 
 from collections.abc import Collection
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Select, bindparam, select
 
 from a9fe.model.resources import ROUTER_INTERFACE_OWNERS
 from a9fe.store.schema import TABLES, port_security_groups, ports
 
 _bindings = TABLES["binding"].c
+_groups = port_security_groups.c
 _NETWORK_OWNED = "network:%"
+_of_instance = ports.c.device_owner.not_like(_NETWORK_OWNED)
+_of_router = ports.c.device_owner.in_(sorted(ROUTER_INTERFACE_OWNERS))
+_on_network = ports.c.network_id == bindparam("network_id")
+_on_host = ports.c.host == bindparam("host")
+
+_BOUND_HOSTS = select(_bindings.host).where(
+    _bindings.resource_id == bindparam("resource_id"), _bindings.kind == bindparam("kind")
+)
+_PORT_HOSTS = select(ports.c.host).where(_on_network).distinct()
+_ROUTER_HOSTS = _PORT_HOSTS.where(_of_router)
+_HAS_PORT = select(ports.c.id).where(_on_network, _on_host).limit(1)
+_NETWORKS_HERE = select(ports.c.network_id).where(_on_host).distinct()
+_ROUTED_HERE = _NETWORKS_HERE.where(_of_router)
+_NETWORKS_OF = select(ports.c.network_id).where(
+    ports.c.device_id == bindparam("device_id"), _of_instance
+)
+_NETWORKS_WITH = (
+    select(ports.c.network_id)
+    .join(port_security_groups, _groups.port_id == ports.c.id)
+    .where(_groups.security_group_id == bindparam("security_group_id"))
+    .distinct()
+)
 
 
 class Parts:
@@ -18,62 +41,49 @@ class Parts:
         """Nothing is read before it is asked for."""
         self._connection = connection
 
+    def _texts(self, query: Select[str], **of: str) -> frozenset[str]:
+        return frozenset(self._connection.execute(query, of).scalars())
+
     def bound_hosts(self, kind: str, resource_id: str) -> frozenset[str]:
         """The hosts whose agents serve a network ("dhcp") or a router ("l3")."""
-        query = select(_bindings.host).where(
-            _bindings.resource_id == resource_id, _bindings.kind == kind
-        )
-        return frozenset(self._connection.execute(query).scalars())
+        return self._texts(_BOUND_HOSTS, kind=kind, resource_id=resource_id)
 
     def port_hosts(self, network_id: str) -> frozenset[str]:
         """The hosts that have a port of a network."""
-        query = select(ports.c.host).where(ports.c.network_id == network_id).distinct()
-        return frozenset(self._connection.execute(query).scalars()) - {""}
+        return self._texts(_PORT_HOSTS, network_id=network_id) - {""}
 
     def router_hosts(self, network_id: str) -> frozenset[str]:
         """The hosts that have a router on a network."""
-        owners = ports.c.device_owner.in_(sorted(ROUTER_INTERFACE_OWNERS))
-        query = select(ports.c.host).where(ports.c.network_id == network_id, owners).distinct()
-        return frozenset(self._connection.execute(query).scalars()) - {""}
+        return self._texts(_ROUTER_HOSTS, network_id=network_id) - {""}
 
     def has_port(self, network_id: str, host: str) -> bool:
         """Whether a host has a port of a network."""
-        query = select(ports.c.id).where(ports.c.network_id == network_id, ports.c.host == host)
-        return self._connection.execute(query.limit(1)).first() is not None
+        return bool(self._texts(_HAS_PORT, network_id=network_id, host=host))
 
     def networks_here(self, host: str) -> frozenset[str]:
         """The networks that a host has ports of."""
-        query = select(ports.c.network_id).where(ports.c.host == host).distinct()
-        return frozenset(self._connection.execute(query).scalars())
+        return self._texts(_NETWORKS_HERE, host=host)
 
     def routed_here(self, host: str) -> frozenset[str]:
         """The networks that a router on a host is on."""
-        owners = ports.c.device_owner.in_(sorted(ROUTER_INTERFACE_OWNERS))
-        query = select(ports.c.network_id).where(ports.c.host == host, owners).distinct()
-        return frozenset(self._connection.execute(query).scalars())
+        return self._texts(_ROUTED_HERE, host=host)
 
     def networks_of(self, device_id: str) -> frozenset[str]:
         """The networks that an instance has ports on."""
-        query = select(ports.c.network_id).where(
-            ports.c.device_id == device_id, ports.c.device_owner.not_like(_NETWORK_OWNED)
-        )
-        return frozenset(self._connection.execute(query).scalars()) if device_id else frozenset()
+        return self._texts(_NETWORKS_OF, device_id=device_id) if device_id else frozenset()
 
     def devices_on(self, network_ids: Collection[str]) -> frozenset[str]:
         """The ids of the instances (or what else ports are said to belong to) on networks."""
         query = select(ports.c.device_id).where(
             ports.c.network_id.in_(sorted(network_ids)),
             ports.c.device_id != "",
-            ports.c.device_owner.not_like(_NETWORK_OWNED),
+            _of_instance,
         )
         return frozenset(self._connection.execute(query.distinct()).scalars())
 
     def networks_with(self, security_group_id: str) -> frozenset[str]:
         """The networks of the ports in a security group."""
-        link = port_security_groups.c
-        query = select(ports.c.network_id).join(port_security_groups, link.port_id == ports.c.id)
-        found = query.where(link.security_group_id == security_group_id).distinct()
-        return frozenset(self._connection.execute(found).scalars())
+        return self._texts(_NETWORKS_WITH, security_group_id=security_group_id)
 
     def beside(self, network_id: str) -> frozenset[str]:
         """Other networks of the instances on a network."""

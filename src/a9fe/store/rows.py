@@ -1,15 +1,17 @@
 """Resources to rows and back. A JSON column holds what model.codec.encode makes of the field."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from dataclasses import fields
+from functools import cache
 from typing import Any, TypeVar
 
-from sqlalchemy import JSON, Table
+from sqlalchemy import JSON, Column, Table
 
 from a9fe.model import codec
 from a9fe.model.guest import InjectedFile, MetadataOptions, ScheduledEvent
 from a9fe.model.resources import (
     KIND_OF,
+    KINDS,
     AddressPair,
     AllocationPool,
     DhcpOption,
@@ -18,7 +20,7 @@ from a9fe.model.resources import (
     Keypair,
     Resource,
 )
-from a9fe.store.schema import TABLES
+from a9fe.store.schema import BORN, TABLES
 
 R = TypeVar("R", bound=Resource)
 
@@ -66,21 +68,46 @@ def table_of(cls: type[Any]) -> Table:
     return TABLES[kind_of(cls)]
 
 
-def to_row(resource: Resource) -> dict[str, Any]:
-    """The column values of a resource. A port's fixed_ips are rows of ip_allocations."""
-    columns = table_of(type(resource)).c
+@cache
+def columns_of(kind: str) -> tuple[Column[Any], ...]:
+    """The columns that are fields of a kind, in the order of the rows that `from_row` reads."""
+    return tuple(column for column in TABLES[kind].c if column.name != BORN)
+
+
+@cache
+def _kept(kind: str) -> dict[str, bool]:
+    """The fields that are columns, and whether as JSON."""
+    columns = TABLES[kind].c
+    names = [field.name for field in fields(KINDS[kind]) if field.name in columns]
+    return {name: isinstance(columns[name].type, JSON) for name in names}
+
+
+def to_row(resource: Resource, old: Resource | None = None) -> dict[str, Any]:
+    """The column values of a resource; with `old`, those that differ from its. A port's
+    fixed_ips are rows of ip_allocations."""
     row: dict[str, Any] = {}
-    for field in fields(resource):
-        if field.name in columns:
-            value = getattr(resource, field.name)
-            is_json = isinstance(columns[field.name].type, JSON)
-            row[field.name] = codec.encode(value) if is_json else value
+    for name, is_json in _kept(kind_of(type(resource))).items():
+        value = getattr(resource, name)
+        if old is None or getattr(old, name) != value:
+            row[name] = codec.encode(value) if is_json else value
     return row
 
 
-def from_row(cls: type[R], row: Mapping[str, Any], fixed_ips: tuple[FixedIp, ...] = ()) -> R:
-    """The resource that a row stands for."""
-    values = {k: _FROM_JSON[k](v) if k in _FROM_JSON else v for k, v in row.items()}
+Reader = Callable[[Any], Any]
+
+
+@cache
+def _readers(kind: str) -> tuple[tuple[str, ...], tuple[tuple[str, Reader], ...]]:
+    names = tuple(column.name for column in columns_of(kind))
+    return names, tuple((name, _FROM_JSON[name]) for name in names if name in _FROM_JSON)
+
+
+def from_row(cls: type[R], row: Sequence[Any], fixed_ips: tuple[FixedIp, ...] = ()) -> R:
+    """The resource that a row of `columns_of` stands for."""
+    names, readers = _readers(kind_of(cls))
+    values = dict(zip(names, row, strict=True))
+    for name, read in readers:
+        values[name] = read(values[name])
     if fixed_ips:
         values["fixed_ips"] = fixed_ips
     return cls(**values)

@@ -5,35 +5,34 @@ updated_at of the resource are kept here, not by the callers.
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Select, delete, func, insert, select, update
-from sqlalchemy.sql.elements import ColumnElement
+from sqlalchemy import Connection, Row, func, insert, select, update
 
 from a9fe.model.errors import NotFound
 from a9fe.model.resources import KINDS, Agent, Binding, FixedIp, Port, Resource, Subnet
+from a9fe.store import queries
 from a9fe.store.addresses import FreeAddresses
 from a9fe.store.annotations import Quotas, Tags, join_groups
 from a9fe.store.guests import Guests
 from a9fe.store.log import Before, ChangeLog
 from a9fe.store.pages import Page, select_page
 from a9fe.store.parts import Parts
-from a9fe.store.rows import from_row, kind_of, table_of, to_row
+from a9fe.store.queries import OF, Where
+from a9fe.store.rows import from_row, kind_of, to_row
 from a9fe.store.schema import (
     BORN,
     TABLES,
     counters,
     instance_ports,
     ip_allocations,
-    ports,
 )
 from a9fe.store.tokens import Tokens
-from a9fe.store.visibility import VISIBLE_TO, visible_to
 
 R = TypeVar("R", bound=Resource)
-Where = str | bool | int | Collection[str | bool | int] | None
 
 IN_CHUNK = 500  # values of one IN(): below the 999 of old SQLite builds
 
@@ -60,6 +59,8 @@ class Session:
         self._now = now
         self._log = ChangeLog(connection)
         self._free = FreeAddresses(connection)
+        self._seen: dict[tuple[type[Any], str], Any] | None = None
+        """What a writer has read and written: nobody else changes it meanwhile."""
         self.changed = False
 
     @property
@@ -89,9 +90,12 @@ class Session:
 
     def get(self, cls: type[R], id: str) -> R | None:
         """The resource with this id, or None."""
-        if "\0" in id:  # PostgreSQL takes no such text, not even to compare
-            return None
-        return next(iter(self.find(cls, id=id)), None)
+        if self._seen is None:
+            return next(iter(self.find(cls, id=id)), None)
+        if (cls, id) not in self._seen:
+            self._seen[cls, id] = next(iter(self.find(cls, id=id)), None)
+        seen: R | None = self._seen[cls, id]
+        return seen
 
     def require(self, cls: type[R], id: str) -> R:
         """The resource with this id. Raises NotFound."""
@@ -105,40 +109,50 @@ class Session:
 
         Ports can also be found by `ip_address` and `subnet_id` of their fixed IPs.
         """
-        table = table_of(cls)
-        columns = [column for column in table.c if column.name != BORN]
-        query = select(*columns).where(*_conditions(cls, where)).order_by(table.c[BORN])
-        return self._resources(cls, query)
+        shape, values = queries.shaped(where)
+        rows = self._connection.execute(queries.found(kind_of(cls), shape), values)
+        return self._resources(cls, rows.all())
 
     def page(self, cls: type[R], wanted: Page) -> list[R]:
         """A page of a list, in its order. Raises NotFound for a marker that is not there."""
-        found = self._resources(cls, select_page(self._connection, cls, wanted))
+        rows = self._connection.execute(select_page(self._connection, cls, wanted))
+        found = self._resources(cls, rows.all())
         return found[::-1] if wanted.backwards else found
 
-    def _resources(self, cls: type[R], query: Select[Any]) -> list[R]:
-        rows = [dict(row) for row in self._connection.execute(query).mappings()]
+    def _resources(self, cls: type[R], rows: Sequence[Row[Any]]) -> list[R]:
         if cls is not Port:
             return [from_row(cls, row) for row in rows]
-        addresses = self._addresses([row["id"] for row in rows])
-        return [from_row(cls, row, tuple(addresses[row["id"]])) for row in rows]
+        addresses = self._addresses([row.id for row in rows])
+        return [from_row(cls, row, tuple(addresses.get(row.id, ()))) for row in rows]
 
     def _addresses(self, port_ids: list[str]) -> dict[str, list[FixedIp]]:
         found: dict[str, list[FixedIp]] = defaultdict(list)
         for start in range(0, len(port_ids), IN_CHUNK):
             chunk = port_ids[start : start + IN_CHUNK]
-            query = (
-                select(ip_allocations)
-                .where(ip_allocations.c.port_id.in_(chunk))
-                .order_by(ip_allocations.c.position)
-            )
-            for row in self._connection.execute(query):
-                fixed = FixedIp(subnet_id=row.subnet_id, ip_address=row.ip_address)
-                found[row.port_id].append(fixed)
+            one = len(chunk) == 1
+            wanted = {"port_id": chunk[0] if one else chunk}
+            query = queries.addresses("one" if one else "several")
+            for port_id, subnet_id, ip_address in self._connection.execute(query, wanted):
+                fixed = FixedIp(subnet_id=subnet_id, ip_address=ip_address)
+                found[port_id].append(fixed)
         return found
 
     def begin_write(self) -> None:
         """Wait until no other transaction writes. Store.write has done it."""
         self._log.lock()
+        self._seen = {}
+
+    @contextmanager
+    def part(self) -> Iterator[None]:
+        """A part of a write: all or, if the block raises, nothing of it, and the write goes on."""
+        mark, changed = self._log.mark(), self.changed
+        try:
+            with self._connection.begin_nested():
+                yield
+        except BaseException:
+            self._log.rewind(mark)
+            self.changed, self._seen = changed, {}
+            raise
 
     def end_write(self) -> int:
         """Write the log, right before the commit; the revision reached, 0 if nothing changed."""
@@ -174,7 +188,8 @@ class Session:
         stored = _stamped(resource, created_at=self._now, updated_at=self._now, revision_number=1)
         new = Before() if isinstance(stored, Port | Binding) else None
         row = {**to_row(stored), BORN: self._changed(stored, new)}
-        self._connection.execute(insert(table_of(type(stored))).values(row))
+        self._connection.execute(queries.inserted(kind_of(type(stored))), row)
+        self._remember(stored)
         if isinstance(stored, Port):
             self._allocate(stored)
             join_groups(self._connection, stored)
@@ -189,7 +204,7 @@ class Session:
             return old
         number = getattr(old, "revision_number", 0) + 1
         stored = _stamped(resource, updated_at=self._now, revision_number=number)
-        self._replace(stored)
+        self._replace(stored, old)
         self._readdress(old, stored)
         if isinstance(old, Port) and isinstance(stored, Port):
             join_groups(self._connection, stored, old)
@@ -202,15 +217,14 @@ class Session:
         self.tags.replace(resource.id, tags)
         number = getattr(resource, "revision_number", 0) + 1
         stored = _stamped(resource, updated_at=self._now, revision_number=number)
-        self._replace(stored)
+        self._replace(stored, resource)
         self._changed(stored)
         return stored
 
     def _readdress(self, old: Resource, new: Resource) -> None:
         """Keep the addresses of a port and the pools of a subnet as they are now."""
         if isinstance(old, Port) and isinstance(new, Port) and new.fixed_ips != old.fixed_ips:
-            query = delete(ip_allocations).where(ip_allocations.c.port_id == new.id)
-            self._connection.execute(query)
+            self._connection.execute(queries.DEALLOCATE, {OF: new.id})
             self._free.release(old.fixed_ips)
             self._allocate(new)
         if (
@@ -223,19 +237,26 @@ class Session:
         """Keep an agent's heartbeat: no change of state, so nothing for the change log."""
         self._replace(agent)
 
-    def _replace(self, resource: Resource) -> None:
-        table = table_of(type(resource))
-        query = update(table).where(table.c.id == resource.id).values(to_row(resource))
-        self._connection.execute(query)
+    def _replace(self, resource: Resource, old: Resource | None = None) -> None:
+        """Write the columns that differ from `old`: an index of the others stays as it is."""
+        if row := to_row(resource, old):
+            query = queries.replaced(kind_of(type(resource)))
+            self._connection.execute(query, {OF: resource.id, **row})
+        self._remember(resource)
+
+    def _remember(self, resource: Resource) -> None:
+        if self._seen is not None:
+            self._seen[type(resource), resource.id] = resource
 
     def delete(self, cls: type[Resource], id: str) -> None:
         """Remove a resource. Raises NotFound."""
-        table = table_of(cls)
         old = self.get(cls, id) if cls in (Port, Binding) else None
         held = old.fixed_ips if isinstance(old, Port) else ()
-        result = self._connection.execute(delete(table).where(table.c.id == id))
+        result = self._connection.execute(queries.removed(kind_of(cls)), {OF: id})
         if not result.rowcount:
             raise NotFound(kind_of(cls), id)
+        if self._seen is not None:
+            self._seen.pop((cls, id), None)
         self._free.release(held)
         self.tags.replace(id, ())
         self._log.append(kind_of(cls), id, deleted=True, before=_before(old))
@@ -252,7 +273,7 @@ class Session:
             for position, fixed in enumerate(port.fixed_ips)
         ]
         if rows:
-            self._connection.execute(insert(ip_allocations), rows)
+            self._connection.execute(queries.ALLOCATE, rows)
         for fixed in port.fixed_ips:
             self._free.take(fixed.subnet_id, fixed.ip_address)
 
@@ -336,24 +357,3 @@ def _stamped(resource: R, **stamps: str | int) -> R:
     if isinstance(resource, Binding | Agent):
         return resource
     return replace(resource, **stamps)  # type: ignore[arg-type]  # fields every other kind has
-
-
-def _conditions(cls: type[Any], where: Mapping[str, Where]) -> list[ColumnElement[bool]]:
-    columns = table_of(cls).c
-    conditions: list[ColumnElement[bool]] = []
-    for name, wanted in where.items():
-        if cls is Port and name in {"ip_address", "subnet_id"}:
-            matching = _matches(ip_allocations.c[name], wanted)
-            holders: Select[Any] = select(ip_allocations.c.port_id).where(matching)
-            conditions.append(ports.c.id.in_(holders))
-        elif name == VISIBLE_TO:
-            conditions.append(visible_to(cls, str(wanted)))
-        else:
-            conditions.append(_matches(columns[name], wanted))
-    return conditions
-
-
-def _matches(column: ColumnElement[Any], wanted: Where) -> ColumnElement[bool]:
-    if isinstance(wanted, Collection) and not isinstance(wanted, str):
-        return column.in_(list(wanted))
-    return column == wanted

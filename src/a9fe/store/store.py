@@ -2,9 +2,11 @@
 
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TypeVar
+from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 from sqlalchemy import make_url
 from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
@@ -19,6 +21,33 @@ T = TypeVar("T")
 
 ATTEMPTS = 10
 """Tries of a transaction that lost a race for an address or a MAC."""
+TOGETHER = 0.1
+"""Seconds after which a commit takes no more work: those in it wait for it, and other servers."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome(Generic[T]):
+    """What one of several works came to: `value`, or the `error` that it raised."""
+
+    value: T | None = None
+    error: Exception | None = None
+
+
+class _Spoiled(Exception):
+    pass
+
+
+def _part(session: Session, work: Callable[[Session], T]) -> Outcome[T] | None:
+    """Do a work as a part of a transaction; None: it should be done alone."""
+    try:
+        with session.part():
+            return Outcome(value=work(session))
+    except OperationalError as error:  # the disk is full, the connection is lost
+        raise _Spoiled from error
+    except DBAPIError:
+        return None
+    except Exception as error:  # noqa: BLE001 - the outcome, whatever it is
+        return Outcome(error=error)
 
 
 class Store:
@@ -111,6 +140,33 @@ class Store:
                         raise
             with self._committed(patience) as session:
                 return work(session)
+
+    def transact_all(self, works: Sequence[Callable[[Session], T]]) -> list[Outcome[T]]:
+        """Do the first of `works`, one or more, each all or nothing for itself, and commit them
+        together; their outcomes in order. A disk that is waited for once serves them all.
+        """
+        if len(works) == 1:
+            return [self._alone(works[0])]
+        outcomes: list[Outcome[T] | None] = []
+        try:
+            with self._reported(), self._committed() as session:
+                until = time.monotonic() + TOGETHER
+                for work in works:
+                    outcomes.append(_part(session, work))
+                    if time.monotonic() > until:
+                        break
+        except _Spoiled:
+            outcomes = [None] * (len(outcomes) + 1)
+        except StoreError as error:
+            return [Outcome(error=error) for _ in works]
+        done = zip(works, outcomes, strict=False)
+        return [outcome or self._alone(work) for work, outcome in done]
+
+    def _alone(self, work: Callable[[Session], T]) -> Outcome[T]:
+        try:
+            return Outcome(value=self.transact(work))
+        except Exception as error:  # noqa: BLE001 - the outcome, whatever it is
+            return Outcome(error=error)
 
     def on_commit(self, listener: Callable[[int], None]) -> None:
         """Call `listener` with the revision reached, from the writing thread, after every commit

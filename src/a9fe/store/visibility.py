@@ -3,7 +3,7 @@
 from typing import Any
 
 from sqlalchemy import false, or_, select, true
-from sqlalchemy.sql.elements import ColumnElement
+from sqlalchemy.sql.elements import BindParameter, ColumnElement
 
 from a9fe.store.rows import kind_of, table_of
 from a9fe.store.schema import TABLES
@@ -12,7 +12,7 @@ VISIBLE_TO = "visible_to"
 """The name of this condition among those of a search: its value is a project's id."""
 
 
-def visible_to(cls: type[Any], project_id: str) -> ColumnElement[bool]:
+def visible_to(cls: type[Any], project_id: str | BindParameter[str]) -> ColumnElement[bool]:
     """The rows that exist for members of a project."""
     kind, columns = kind_of(cls), table_of(cls).c
     networks = TABLES["network"].c

@@ -82,7 +82,9 @@ class Refusal(Enum):
         409, "A password has been set already.", "a second password: its owner may clear the first"
     )
     BAD_PASSWORD = Rule(
-        400, "A password is 1 to 1020 bytes of UTF-8 text.", "a password too long, empty or no text"
+        400,
+        "A password is 1 to 1020 bytes of UTF-8 text.",
+        "a password too long, empty or no text",
     )
     GUEST_ATTRIBUTES_OFF = Rule(
         403,
