@@ -12,7 +12,9 @@ from a9fe.http.server import serve
 from a9fe.http.sockets import tcp_listener, unix_listener
 from a9fe.linux import privileges
 from a9fe.metadata.view import Settings
-from a9fe.metadata_service.handler import Service, request_id
+from a9fe.metadata_service import identity
+from a9fe.metadata_service.handler import Service, admit_all, request_id
+from a9fe.metadata_service.identity import Keeper
 from a9fe.metadata_service.source import Source
 from a9fe.replica import connector, follow, open_for, path_of
 from a9fe.runtime import metrics, tasks
@@ -37,17 +39,21 @@ def run(config: Config) -> None:
     )
     metrics_sock = unix_listener(metrics_path(config.run_path, PROCESS), owner=owner)
     _make_directory(os.path.dirname(path_of(config, AGENT)), owner)
+    _make_directory(identity.path_of(config), owner)
     privileges.drop(config.metadata_service_user)
     tasks.run(lambda: _serve(config, sock, metrics_sock))
 
 
-def make_service(config: Config, source: Source, report: Report) -> Service:
-    """The handler over `source`, as `config` says."""
+def make_service(
+    config: Config, source: Source, report: Report, keeper: Keeper | None = None
+) -> Service:
+    """The handler over `source`, as `config` says; it signs with the keeper's keys."""
+    signer = keeper.identity(os.uname().machine) if keeper else None
     vendordata = VendordataFile(config.vendordata_jsonfile_path, _vendordata_unusable)
     vendordata()  # what is wrong with it is said at the start, not at a VM's boot
 
     def settings() -> Settings:
-        return Settings(dhcp_domain=config.dhcp_domain, vendordata=vendordata())
+        return Settings(dhcp_domain=config.dhcp_domain, vendordata=vendordata(), identity=signer)
 
     def refused(refusal: Refusal, request: Request) -> Answer:
         return report.refusal(refusal, request, request_id=request_id(request).encode())
@@ -60,20 +66,27 @@ def make_service(config: Config, source: Source, report: Report) -> Service:
         random_bytes=secrets.token_bytes,
         source_lost_after=config.source_lost_after,
         refuse=refused,
+        gate=identity.guarded(admit_all, keeper) if keeper else admit_all,
+        actions=identity.actions(keeper, config.identity_token_lifetime) if keeper else (),
     )
 
 
 async def _serve(config: Config, sock: socket.socket, metrics_sock: socket.socket) -> None:
     replica = open_for(config, AGENT)
     report = Report(PROCESS, metrics)
-    server = await serve(make_service(config, replica, report), sock=sock, report=report)
+    keeper = identity.keeper(config) if config.enable_identity else None
+    service = make_service(config, replica, report, keeper)
+    server = await serve(service, sock=sock, report=report)
     exporter = await serve_metrics(metrics_sock)
     listen = f"{config.metadata_listen}:{sock.getsockname()[1]}"
     log.info("ready", listen=listen, metrics=metrics_path(config.run_path, PROCESS))
     clock = SystemClock()
+    keeping = keeper and tasks.spawn(tasks.supervise("identity", keeper.run), "identity")
     try:
         await tasks.supervise("feed", lambda: follow(replica, connector(config, AGENT), clock))
     finally:
+        if keeping:
+            keeping.cancel()
         await server.close()
         await exporter.close()
         replica.close()

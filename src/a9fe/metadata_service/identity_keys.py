@@ -1,0 +1,191 @@
+"""Keys that sign identities: RSA, each with a certificate, each a file of this service alone."""
+
+import json
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import structlog
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from cryptography.hazmat.primitives.serialization import pkcs7
+from cryptography.x509.oid import NameOID
+
+from a9fe.metadata.identity_keys import KeyTimes
+from a9fe.model import jwk
+
+log = structlog.get_logger()
+
+BITS = 2048
+EXPONENT = 65537
+SKEW = timedelta(minutes=5)  # that a verifier's clock may be behind ours
+# The bytes of the document as they are; nothing that differs from one signing to the next.
+PKCS7_OPTIONS = [pkcs7.PKCS7Options.Binary, pkcs7.PKCS7Options.NoAttributes]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SigningKey:
+    """A key with its certificate. `issuer`: in whose name it signs, as the server said last."""
+
+    times: KeyTimes
+    private: rsa.RSAPrivateKey
+    certificate: x509.Certificate
+    issuer: str = ""
+
+    @property
+    def id(self) -> str:
+        """The thumbprint."""
+        return self.times.id
+
+    @property
+    def certificate_pem(self) -> str:
+        """The certificate as text."""
+        return self.certificate.public_bytes(serialization.Encoding.PEM).decode("ascii")
+
+    @property
+    def jwk(self) -> dict[str, str]:
+        """The public half."""
+        return jwk_of(self.private.public_key())
+
+    def published(self, at: float, issuer: str) -> "SigningKey":
+        """The key, of which everybody can know."""
+        first = at if self.times.published_at is None else self.times.published_at
+        return replace(self, times=replace(self.times, published_at=first), issuer=issuer)
+
+    def signature(self, data: bytes) -> bytes:
+        """RSASSA-PKCS1-v1_5 with SHA-256."""
+        return self.private.sign(data, padding.PKCS1v15(), hashes.SHA256())
+
+    def signed_data(self, data: bytes) -> bytes:
+        """PKCS#7 signed data with `data` and the certificate inside, DER."""
+        builder = pkcs7.PKCS7SignatureBuilder().set_data(data)
+        signer = builder.add_signer(self.certificate, self.private, hashes.SHA256())
+        return signer.sign(serialization.Encoding.DER, PKCS7_OPTIONS)
+
+
+def jwk_of(key: rsa.RSAPublicKey) -> dict[str, str]:
+    """The JWK of a public key."""
+    numbers = key.public_numbers()
+    return jwk.of_numbers(numbers.n, numbers.e)
+
+
+def make(signs_from: float, expires_at: float, now: float) -> SigningKey:
+    """A new key. It takes some tenths of a second."""
+    private = rsa.generate_private_key(EXPONENT, BITS)
+    id = jwk_of(private.public_key())["kid"]
+    return SigningKey(
+        times=KeyTimes(id=id, signs_from=signs_from, expires_at=expires_at),
+        private=private,
+        certificate=_certificate(private, id, now, expires_at),
+    )
+
+
+def _certificate(
+    private: rsa.RSAPrivateKey, id: str, now: float, expires_at: float
+) -> x509.Certificate:
+    """Self-signed: the server, which publishes it, vouches for it. It names no host."""
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"a9fe identity {id}")])
+    usage = dict.fromkeys(
+        (
+            "content_commitment",
+            "key_encipherment",
+            "data_encipherment",
+            "key_agreement",
+            "key_cert_sign",
+            "crl_sign",
+            "encipher_only",
+            "decipher_only",
+        ),
+        False,
+    )
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(private.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(datetime.fromtimestamp(int(now), UTC) - SKEW)
+        .not_valid_after(datetime.fromtimestamp(int(expires_at), UTC))
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(x509.KeyUsage(digital_signature=True, **usage), critical=True)
+    )
+    return builder.sign(private, hashes.SHA256())
+
+
+class KeyDirectory:
+    """Where the keys of this host are kept, a file each, mode 0600.
+
+    Call it as the user that signs. Files of another host, whose state was copied, and those that
+    cannot be read are removed: a new key is made instead.
+    """
+
+    def __init__(self, path: Path, host: str) -> None:
+        """`path` is a directory of that user's alone."""
+        self._path = path
+        self._host = host
+
+    def load(self) -> list[SigningKey]:
+        """All keys."""
+        found = []
+        for file in sorted(self._path.glob("*.json")):
+            try:
+                found.append(self._read(file.read_bytes()))
+            except (OSError, ValueError, KeyError, TypeError) as error:
+                log.warning("identity key of no use, removed", file=file.name, reason=str(error))
+                file.unlink(missing_ok=True)
+        return found
+
+    def _read(self, content: bytes) -> SigningKey:
+        document: dict[str, Any] = json.loads(content)
+        if document["host"] != self._host:
+            raise ValueError(f"it is host {document['host']}'s")
+        private = serialization.load_pem_private_key(document["private_key"].encode(), None)
+        certificate = x509.load_pem_x509_certificate(document["certificate"].encode())
+        if not isinstance(private, rsa.RSAPrivateKey):
+            raise TypeError("no RSA key")
+        if certificate.public_key() != private.public_key():
+            raise ValueError("the certificate is another key's")
+        published_at = document["published_at"]
+        times = KeyTimes(
+            id=jwk_of(private.public_key())["kid"],
+            signs_from=float(document["signs_from"]),
+            expires_at=float(document["expires_at"]),
+            published_at=None if published_at is None else float(published_at),
+        )
+        issuer = str(document["issuer"])
+        return SigningKey(times=times, private=private, certificate=certificate, issuer=issuer)
+
+    def save(self, key: SigningKey) -> None:
+        """Keep a key. Whole or not at all, whenever we are killed. Raises OSError."""
+        private = key.private.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+        document = {
+            "host": self._host,
+            "issuer": key.issuer,
+            "signs_from": key.times.signs_from,
+            "expires_at": key.times.expires_at,
+            "published_at": key.times.published_at,
+            "certificate": key.certificate_pem,
+            "private_key": private.decode("ascii"),
+        }
+        file = self._path / f"{key.id}.json"
+        draft = file.with_suffix(".new")
+        draft.unlink(missing_ok=True)
+        fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(fd, "w") as opened:
+            json.dump(document, opened)
+            opened.flush()
+            os.fsync(opened.fileno())
+        draft.rename(file)
+
+    def forget(self, ids: Iterable[str]) -> None:
+        """Remove keys."""
+        for id in ids:
+            (self._path / f"{id}.json").unlink(missing_ok=True)
