@@ -291,7 +291,9 @@ def test_each_ec2_version_has_what_came_up_to_it(version: str):
     ],
 )
 def test_each_openstack_version_lists_its_documents_in_novas_order(version: str, expected: str):
-    assert lines(one_card(), f"/openstack/{version}") == expected.split(" ")
+    ours = ["events"] if version == "latest" else []
+    listed = lines(one_card(), f"/openstack/{version}")
+    assert [name for name in listed if not name.startswith("identity")] == expected.split() + ours
 
 
 @pytest.mark.parametrize("version", ["2012-08-10", "2013-04-04"])

@@ -8,6 +8,7 @@ import base64
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from a9fe.metadata import written
 from a9fe.metadata.network_data import network_data
 from a9fe.metadata.rendered import HTML, JSON, Json, document, text
 from a9fe.metadata.table import LATEST, Asked, Entry, Family, Placeholder, always
@@ -251,6 +252,7 @@ ENTRIES = (
         extract=lambda asked: document({"static": asked.view.settings.vendordata}),
         content_type=JSON,
     ),
+    *written.ENTRIES,
 )
 
 OPENSTACK = Family(
@@ -260,6 +262,7 @@ OPENSTACK = Family(
     canonical=canonical,
     sort=False,
     placeholders={
+        **written.PLACEHOLDERS,
         "{file}": Placeholder(keys=_file_numbers, line=lambda _, number: number),
     },
     beside=(

@@ -1,0 +1,197 @@
+"""What a guest writes: its password, its attributes, its word on events. The server keeps it.
+
+A guest reads its own writing: an answer waits for the replica. One that writes without end is
+held back here, so that it is no burden to the database.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import structlog
+
+from a9fe.api_client.errors import ApiError, ServerUnreachable
+from a9fe.metadata import openstack
+from a9fe.metadata.rendered import HTML, TEXT
+from a9fe.metadata.table import LATEST
+from a9fe.metadata.tree import parts_of
+from a9fe.metadata.written import ATTRIBUTES, EVENTS, attributes_on
+from a9fe.metadata_service.actions import ANY, Action
+from a9fe.metadata_service.call import GuestCall, Outcome, Result
+from a9fe.model import rules_guest
+from a9fe.model.errors import InvalidInput
+from a9fe.runtime import metrics
+from a9fe.wire.message import Answer
+from a9fe.wire.rate_limit import RateLimiter, Window
+from a9fe.wire.refusals import Refusal
+
+log = structlog.get_logger()
+
+RATE = Window(limit=10, duration=10.0)  # of one instance: its guest's agent writes a few at boot
+REACHED_WITHIN = 5.0  # s; then the answer is given without
+PASSWORD_AT = frozenset(v for v in (*openstack.VERSIONS, LATEST) if v >= "2013-04-04")
+OF_ATTRIBUTES = ("openstack", LATEST, ATTRIBUTES)
+REFUSALS = {
+    "PasswordExists": Refusal.PASSWORD_IS_SET,
+    "GuestAttributesExceeded": Refusal.TOO_MANY_ATTRIBUTES,
+    "GuestAttributesOff": Refusal.GUEST_ATTRIBUTES_OFF,
+    "EventIsOver": Refusal.EVENT_IS_OVER,
+    "InstanceNotFound": Refusal.UNKNOWN_INSTANCE,
+    "GuestAttributeNotFound": Refusal.NO_SUCH_PATH,
+    "EventNotFound": Refusal.NO_SUCH_PATH,
+}
+"""What the server's errors, by their types, are to the guest."""
+
+
+class Server(Protocol):
+    """Who keeps it: api_client.agent_calls.AgentCalls."""
+
+    async def call(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:  # noqa: ANN401 - JSON
+        """The JSON of the answer. Raises ApiError or ServerUnreachable."""
+        ...
+
+
+class Followed(Protocol):
+    """What follows the server: the replica."""
+
+    @property
+    def revision(self) -> int:
+        """How far it has come."""
+        ...
+
+    async def wait_change(self, after_revision: int) -> int:
+        """Wait until it has come further, or is lost."""
+        ...
+
+
+async def reach(replica: Followed, revision: int, within: float = REACHED_WITHIN) -> None:
+    """Wait until the replica has come to `revision`; no longer than `within` seconds."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(within):
+            while replica.revision < revision:
+                await replica.wait_change(replica.revision)
+
+
+def closed(call: GuestCall) -> Refusal | None:
+    """Why the call may not go on: it is about attributes, and they are off."""
+    inside = (parts_of(call.path) or ())[: len(OF_ATTRIBUTES)] == OF_ATTRIBUTES
+    return Refusal.GUEST_ATTRIBUTES_OFF if inside and not attributes_on(call.view) else None
+
+
+@dataclass(frozen=True, slots=True)
+class _Write:
+    """What to tell the server; `what` is counted, `content_type` the answer's."""
+
+    what: str
+    method: str
+    path: str
+    body: dict[str, Any] | None = None
+    content_type: bytes = TEXT
+
+
+class Writes:
+    """The actions of guests that write."""
+
+    def __init__(
+        self,
+        server: Server,
+        reached: Callable[[int], Awaitable[None]],
+        monotonic: Callable[[], float],
+    ) -> None:
+        """`reached` returns once what the server has kept at that revision is read here too."""
+        self._server = server
+        self._reached = reached
+        self._monotonic = monotonic
+        self._limiter = RateLimiter((RATE,))
+
+    def actions(self) -> tuple[Action, ...]:
+        """The table's rows."""
+        one = (*OF_ATTRIBUTES, ANY, ANY)
+        acknowledge = ("openstack", LATEST, EVENTS, ANY, "acknowledge")
+        password = ("openstack", PASSWORD_AT, "password")
+        return (
+            Action(method=b"POST", parts=password, run=self.post_password, changes=True),
+            Action(method=b"PUT", parts=one, run=self.put_attribute, changes=True),
+            Action(method=b"DELETE", parts=one, run=self.delete_attribute, changes=True),
+            Action(method=b"POST", parts=acknowledge, run=self.acknowledge),
+        )
+
+    def post_password(self, call: GuestCall) -> Result:
+        """The body is the password, kept once (Nova)."""
+        try:
+            text = rules_guest.password("password", _text(call))
+        except InvalidInput:
+            return Refusal.BAD_PASSWORD
+        body = {"password": text}
+        return self._keep(call, _Write("password", "PUT", "password", body, HTML))
+
+    def put_attribute(self, call: GuestCall) -> Result:
+        """The body is the attribute's value."""
+        try:
+            path = _attribute(call)
+            value = rules_guest.attribute_value("value", _text(call))
+        except InvalidInput:
+            return Refusal.BAD_ATTRIBUTE
+        return self._keep(call, _Write("attribute", "PUT", path, {"value": value}))
+
+    def delete_attribute(self, call: GuestCall) -> Result:
+        """The attribute goes."""
+        try:
+            path = _attribute(call)
+        except InvalidInput:
+            return Refusal.NO_SUCH_PATH
+        return self._keep(call, _Write("attribute", "DELETE", path))
+
+    def acknowledge(self, call: GuestCall) -> Result:
+        """The guest is ready for the event."""
+        id = (parts_of(call.path) or ())[3]
+        try:
+            rules_guest.attribute_name("event", id)
+        except InvalidInput:
+            return Refusal.NO_SUCH_PATH
+        return self._keep(call, _Write("acknowledgement", "POST", f"{EVENTS}/{id}/acknowledge"))
+
+    def _keep(self, call: GuestCall, write: _Write) -> Result:
+        instance_id = call.view.instance.id
+        if self._limiter.wait((instance_id, ""), self._monotonic()):
+            return Refusal.TOO_MANY_WRITES
+        return self._told(f"/a9fe/v1/instances/{instance_id}/{write.path}", write)
+
+    async def _told(self, path: str, write: _Write) -> Outcome:
+        try:
+            answer = await self._server.call(write.method, path, write.body)
+        except ServerUnreachable as error:
+            log.warning("a guest's write is not kept", what=write.what, reason=str(error))
+            return Refusal.SERVER_AWAY
+        except ApiError as error:
+            return _refusal(error, write)
+        revision = answer.get("revision") if isinstance(answer, dict) else None
+        if isinstance(revision, int):
+            await self._reached(revision)
+        metrics.GUEST_WRITES.labels(write.what).inc()
+        return Answer(status=200, headers=((b"content-type", write.content_type),))
+
+
+def _refusal(error: ApiError, write: _Write) -> Refusal:
+    known = REFUSALS.get(error.type)
+    if known is not None:
+        return known
+    log.warning("a guest's write is not kept", what=write.what, reason=str(error))
+    return Refusal.SERVER_AWAY
+
+
+def _text(call: GuestCall) -> str | None:
+    try:
+        return call.request.body.decode("utf-8")
+    except UnicodeDecodeError:
+        return None
+
+
+def _attribute(call: GuestCall) -> str:
+    """The path of the attribute at the server. Raises InvalidInput."""
+    *_, namespace, key = parts_of(call.path) or ()
+    rules_guest.attribute_name("namespace", namespace)
+    rules_guest.attribute_name("key", key)
+    return f"{ATTRIBUTES}/{namespace}/{key}"
