@@ -5,7 +5,7 @@ import pytest
 from a9fe.model import policy
 from a9fe.model.compute import Flavor, Image
 from a9fe.model.errors import Forbidden, InvalidInput, NotFound
-from a9fe.model.exposure import check_exposure
+from a9fe.model.exposure import check_exposure, check_identity
 from a9fe.model.policy import Caller
 from a9fe.model.resources import (
     Agent,
@@ -238,6 +238,15 @@ def test_where_everyone_is_admin_only_this_machine_may_come():
 def test_an_agents_token_is_of_one_host():
     policy.check_host(AGENT, "h1")
     policy.check_host(policy.trusted("default"), "h9")
-    for caller, host in ((AGENT, "h2"), (AGENT, None), (MEMBER, "h1"), (ADMIN, "h1")):
+    for caller, host in ((AGENT, "h2"), (AGENT, None), (AGENT, []), (MEMBER, "h1"), (ADMIN, "h1")):
         with pytest.raises(Forbidden, match="host"):
             policy.check_host(caller, host)
+
+
+def test_keystone_is_asked_with_an_url_and_a_password():
+    check_identity("none", "", "")
+    check_identity("token", "", "")
+    check_identity("keystone", "http://k:5000/v3", "secret")
+    for given, named in ((("", "secret"), "keystone_auth_url"), (("x", ""), "keystone_password")):
+        with pytest.raises(InvalidInput, match=f"{named}: .* auth_strategy is keystone"):
+            check_identity("keystone", *given)

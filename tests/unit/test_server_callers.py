@@ -7,6 +7,7 @@ import pytest
 
 from a9fe.server import faults, openapi
 from a9fe.server.image import PATCH_TYPE
+from tests.unit.server_calls import message_of
 from tests.unit.server_world import World
 from tests.unit.test_server_access import Guarded
 from tests.unit.test_server_api import UNKNOWN
@@ -167,17 +168,6 @@ def filled(value: Any, names: dict[str, str]) -> Any:
     return value
 
 
-def check_refusal(answer: Any, path: str) -> None:
-    """It is in the API's own shape."""
-    status, found = answer.status_code, answer.json()
-    if path.startswith(faults.IMAGE):
-        assert found.keys() == {"code", "title", "message"}
-        assert found["code"].startswith(str(status))
-    else:
-        name = {401: "unauthorized", 403: "forbidden", 404: "itemNotFound", 400: "badRequest"}
-        assert found[name[status]]["code"] == status
-
-
 @pytest.mark.parametrize("row", CALLS, ids=lambda row: row[0])
 def test_who_may(made: Made, row: tuple):
     call, body, statuses = row
@@ -188,7 +178,7 @@ def test_who_may(made: Made, row: tuple):
         answer = made.answer(caller, method, url, document)
         assert answer.status_code == expected, (caller, answer.text)
         if answer.status_code >= 400:
-            check_refusal(answer, path)
+            message_of(answer, path)
             assert made.world.revision() == before
         elif method != "GET":
             made.clear()

@@ -4,7 +4,6 @@ Paths have the ids of the examples' resources half of the time, so that bodies a
 """
 
 import random
-import re
 from typing import Any
 
 import pytest
@@ -20,8 +19,8 @@ from schemathesis.specs.openapi.checks import (
 
 from a9fe.server import openapi
 from a9fe.server.documents import EXAMPLES
-from a9fe.server.examples import filled, saved
 from a9fe.server.openapi_page import METHODS
+from tests.unit.server_calls import ids_of, made_by_examples
 from tests.unit.server_world import World
 
 pytestmark = pytest.mark.sqlite
@@ -46,25 +45,7 @@ def world(tmp_path_factory: pytest.TempPathFactory):
 @pytest.fixture(scope="module")
 def known(world: World) -> dict[str, str]:
     """The ids of what the examples made, by the examples' names."""
-    found: dict[str, str] = {}
-    for example in EXAMPLES:
-        if example.method != "POST":
-            continue
-        body = filled(example.body, found)
-        answer = world.send(example.method, filled(example.path, found), json=body)
-        if answer.status_code == example.expect:
-            found |= saved(example, answer.json())
-    assert {name for example in EXAMPLES for name in example.save} <= found.keys()
-    return found
-
-
-def ids_of(operation: openapi.Operation, known: dict[str, str]) -> dict[str, str]:
-    """Path parameters with which an example called the operation."""
-    names = re.findall(r"\{(\w+)\}", operation.path)
-    pattern = re.sub(r"\\\{\w+\\\}", "([^/?]+)", re.escape(operation.path)) + r"(\?.*)?"
-    match = re.fullmatch(pattern, filled(operation.examples[0].path, known))
-    assert match is not None
-    return dict(zip(names, match.groups(), strict=False))
+    return made_by_examples(world)
 
 
 def order(operation: Any) -> int:

@@ -39,6 +39,9 @@ def trusted(project_id: str) -> Caller:
     return Caller(project_id=project_id, roles=frozenset({ADMIN}), is_admin=True, host=ANY_HOST)
 
 
+NOBODY = Caller(project_id="")
+"""The caller of what is for anyone."""
+
 HIDDEN = frozenset({"agent", "binding"})
 """Kinds that only admins see."""
 
@@ -185,7 +188,7 @@ def check_port_update(port: Port, given: Iterable[str]) -> None:
 
 def check_host(caller: Caller, host: object) -> None:
     """Raises Forbidden unless the caller is an agent of that host."""
-    if caller.host not in {ANY_HOST, host}:
+    if caller.host not in (ANY_HOST, host):  # host is of any type
         raise Forbidden(f"host: the token is bound to another host than {str(host)[:255]!r}")
 
 

@@ -155,6 +155,10 @@ def _inside(field: str, item: object) -> list[tuple[str, Any]]:
 
 def member(document: object, name: str) -> object:
     """The one member of {"network": ...}. Raises BadRequest."""
-    if not isinstance(document, dict) or document.keys() != {name}:
-        raise BadRequest(400, f'The body should be {{"{name}": ...}} and nothing else')
+    expected = f'{{"{name}": ...}}'
+    if not isinstance(document, dict) or name not in document:
+        raise BadRequest(400, f"The body should be {expected}")
+    for other in document:
+        if other != name:
+            raise BadRequest(400, f"{_shown(other)}: should not be there, only {expected}")
     return document[name]

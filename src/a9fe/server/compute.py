@@ -244,7 +244,9 @@ async def set_item(request: Request, _asker: Asker) -> Response:
     key = request.path_params["key"]
     given = to.string_map("meta", body.member(await body.read(request), "meta"))
     if list(given) != [key]:
-        raise InvalidInput("meta", given, f"an object with the one item {key!r}, as the path says")
+        raise InvalidInput(
+            "meta", given, f"an object with the one item {key[:100]!r}, as the path says"
+        )
 
     def work(call: Call, i: Instance) -> dict[str, str]:
         return _item(compute_servers.set_metadata(call, i, {**i.metadata, **given}), key)

@@ -67,14 +67,19 @@ def _plain(error: Exception) -> Problem:
 
 def _message(error: InvalidInput) -> str:
     text = repr(error.value)
-    field = error.field if error.field.isprintable() else repr(error.field)
-    if len(text) <= SHOWN_MAX and field == error.field and len(field) <= SHOWN_MAX:
+    if len(text) <= SHOWN_MAX and len(error.field) <= SHOWN_MAX:
         return str(error)
-    return f"{_shortened(field)}: {_shortened(text)} is not valid, expected {error.expected}"
+    field = _shortened(error.field)
+    return f"{field}: {_shortened(text)} is not valid, expected {error.expected}"
 
 
 def _shortened(text: str) -> str:
     return text if len(text) <= SHOWN_MAX else text[:SHOWN_MAX] + "..."
+
+
+def _one_line(text: str) -> str:
+    """The text with what cannot be seen written as Python does: \\n, \\x00."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 def _not_found_type(kind: str) -> str:
@@ -83,7 +88,8 @@ def _not_found_type(kind: str) -> str:
 
 def answer(problem: Problem, path: str) -> JSONResponse:
     """The error body of the API that the path is of."""
-    body = faults.body_of(path, problem.status, problem.type, problem.message)
+    message = _one_line(problem.message)
+    body = faults.body_of(path, problem.status, problem.type, message)
     headers = {"Retry-After": RETRY_AFTER} if problem.status == 503 else None
     return JSONResponse(body, status_code=problem.status, headers=headers)
 

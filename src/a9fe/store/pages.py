@@ -103,6 +103,8 @@ def _sortable(column: ColumnElement[Any]) -> ColumnElement[Any]:
 def _marker_row(
     connection: Connection, cls: type[Any], marker: str, order: Order
 ) -> Sequence[Any]:
+    if "\0" in marker:  # PostgreSQL takes no such text, not even to compare
+        raise NotFound(kind_of(cls), marker)
     of_marker = table_of(cls).c.id == marker
     row = connection.execute(select(*(column for column, _ in order)).where(of_marker)).first()
     if row is None:
