@@ -79,7 +79,7 @@ class FakeApi:
         if len(parts) == 3 and method == "PUT":
             return 200, self._interface(parts[1], parts[2], body or {})
         if len(parts) == 2:
-            return self._one(method, parts[0], parts[1])
+            return self._one(method, parts[0], parts[1], body)
         if method == "POST":
             return 201, self._create(parts[0], body or {})
         return 200, {parts[0]: self._list(parts[0], dict(parse_qsl(url.query)))}
@@ -88,7 +88,9 @@ class FakeApi:
         found = self.resources[collection].values()
         return [d for d in found if all(str(d.get(k)) == v for k, v in filters.items())]
 
-    def _one(self, method: str, collection: str, id: str) -> tuple[int, Document]:
+    def _one(
+        self, method: str, collection: str, id: str, body: Document | None
+    ) -> tuple[int, Document]:
         word = collection[:-1]
         if id not in self.resources[collection]:
             raise Refused(
@@ -98,6 +100,8 @@ class FakeApi:
             self._check_unused(collection, id)
             del self.resources[collection][id]
             return 204, {}
+        if method == "PUT":
+            self.resources[collection][id] |= (body or {})[word]
         return 200, {word: self.resources[collection][id]}
 
     def _check_unused(self, collection: str, id: str) -> None:

@@ -1,6 +1,7 @@
 """`a9fe db`: one line of result or error; the model goes from SQLite to PostgreSQL and back."""
 
 import os
+import shutil
 import stat
 import subprocess
 import sys
@@ -30,8 +31,15 @@ class Shell:
 
     def __call__(self, *arguments: str, given: str = "", status: int = 0) -> str:
         """What it says, all of it, after `a9fe db`."""
+        return self.run("db", *arguments, given=given, status=status)
+
+    def token(self, *arguments: str, status: int = 0) -> str:
+        """What `a9fe token` says."""
+        return self.run("token", *arguments, status=status)
+
+    def run(self, *arguments: str, given: str = "", status: int = 0) -> str:
         done = subprocess.run(
-            [A9FE, "db", *arguments],
+            [A9FE, *arguments],
             env=self.environment,
             input=given,
             capture_output=True,
@@ -40,7 +48,7 @@ class Shell:
         )
         assert done.returncode == status, done.stderr
         assert status == 0 or done.stdout == ""
-        assert status == 1 or done.stderr == ""
+        assert status != 0 or done.stderr == ""
         return done.stdout or done.stderr
 
 
@@ -59,7 +67,6 @@ def directory() -> Iterator[Path]:
 
 def test_the_model_goes_to_postgresql_and_back(directory: Path):
     sqlite = Shell(directory)
-    assert sqlite("check", status=1).endswith("run a9fe db upgrade\n")
     sqlite("upgrade")
     assert "as this version needs" in sqlite("check")
     file = directory / "state/server/a9fe.db"
@@ -83,6 +90,33 @@ def test_the_model_goes_to_postgresql_and_back(directory: Path):
     assert everything(again) == everything(store)
     again.close()
     store.close()
+
+
+def test_where_there_is_no_database_none_is_made(directory: Path):
+    shell = Shell(directory)
+    exported = directory / "model.jsonl"
+    for arguments in (("check",), ("export", str(exported)), ("export", "-")):
+        assert_one_line(shell(*arguments, status=1), "there is no database sqlite:///")
+    assert_one_line(shell.token("list", "--direct", status=1), "there is no database")
+    assert list(directory.iterdir()) == []
+    (directory / "state").mkdir(mode=0o711)
+    for empty in (directory / "state/server", directory / "state/server/a9fe.db"):
+        empty.touch() if empty.suffix else empty.mkdir(mode=0o700)
+        shutil.chown(empty, "a9fe", "a9fe")
+    said = shell("check", status=1)
+    assert_one_line(said, "has no schema, this version needs")
+    assert said.endswith("run a9fe db upgrade\n")
+
+
+def test_tokens_are_made_without_a_server(directory: Path):
+    shell = Shell(directory)
+    shell("upgrade")
+    token = shell.token("create", "--direct", "--project", "web").strip()
+    id = token.split("_")[1]
+    assert id in shell.token("list", "--direct")
+    assert shell.token("revoke", "--direct", token) == f"token {id}: revoked\n"
+    assert_one_line(shell.token("revoke", "--direct", id, status=1), id)
+    assert_one_line(shell.token("create", "--direct", status=2), "--project or --agent")
 
 
 def test_every_error_is_one_line_and_changes_nothing(directory: Path):

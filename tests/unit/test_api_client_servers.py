@@ -135,6 +135,14 @@ def test_roots_token_is_told_to_no_other_machine(tmp_path: Path):
     assert local_tokens.for_command(given) == "mine"
 
 
+def test_with_keystone_only_agents_have_a_token_of_ours(tmp_path: Path):
+    (tmp_path / "admin-token").write_text("of another time")
+    config = config_of(tmp_path, auth_strategy="keystone")
+    local_tokens.ensure(config)
+    assert local_tokens.for_agent(config).startswith("a9fe_")
+    assert local_tokens.for_command(config) == ""
+
+
 def test_without_tokens_none_are_made(tmp_path: Path):
     config = config_of(tmp_path)
     local_tokens.ensure(config)

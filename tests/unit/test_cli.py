@@ -187,6 +187,13 @@ def test_agents_and_the_networks_they_serve(shell: Shell, lab: str):
     shell.ok("agent network-remove", shell.json("agent show neutron-dhcp-agent")["id"], "lab")
     assert shell.json("agent networks node1") == []
     assert "node9" in shell.refused("agent networks node9")
+    assert shell.ok("agent disable neutron-l3-agent") == "agent neutron-l3-agent: disabled\n"
+    assert shell.json("agent show neutron-l3-agent")["admin_state_up"] is False
+    shell.ok("agent enable neutron-l3-agent")
+    assert shell.json("agent show neutron-l3-agent")["admin_state_up"] is True
+    assert "2 are named 'node1'" in shell.refused("agent disable node1")
+    shell.ok("agent delete neutron-l3-agent")
+    assert [a["agent_type"] for a in shell.json("agent list")] == ["DHCP agent"]
 
 
 # ---- vms

@@ -4,13 +4,19 @@ import httpx
 
 from a9fe.model.errors import A9feError
 
+UNAUTHORIZED = 401
+UNKNOWN_CALLER = (
+    ": set A9FE_AUTH_TOKEN, or auth_token in the configuration, to one that `a9fe token create` or"
+    " Keystone gave; root on the server's machine needs none where auth_strategy is token"
+)
+
 
 class ApiError(A9feError):
     """The server refused: `status` of HTTP, `type` and `message` of its NeutronError."""
 
     def __init__(self, status: int, type: str, message: str) -> None:
-        """The text is the server's own message."""
-        super().__init__(message)
+        """The text is the server's own message; of a 401, with what to do about it."""
+        super().__init__(f"{message}{UNKNOWN_CALLER if status == UNAUTHORIZED else ''}")
         self.status = status
         self.type = type
         self.message = message

@@ -46,6 +46,41 @@ AGENT = resource.Kind(
 )
 resource.add_list(agent, AGENT)
 resource.add_show(agent, AGENT)
+resource.add_delete(agent, AGENT)
+
+
+@agent.command("enable")
+@click.argument("name", metavar="AGENT")
+@client_flags
+def enable(name: str) -> None:
+    """Let an agent serve what it is bound to.
+
+    \b
+    a9fe agent enable neutron-dhcp-agent
+    """
+    _set_admin_state(name, up=True)
+    click.echo(f"agent {name}: enabled")
+
+
+@agent.command("disable")
+@click.argument("name", metavar="AGENT")
+@client_flags
+def disable(name: str) -> None:
+    """Let an agent serve nothing, and be given nothing new; it stays bound to what it has.
+
+    Its namespaces on its host go, until it is enabled again.
+
+    \b
+    a9fe agent disable neutron-dhcp-agent
+    """
+    _set_admin_state(name, up=False)
+    click.echo(f"agent {name}: disabled")
+
+
+def _set_admin_state(name: str, *, up: bool) -> None:
+    with resource.connect() as api:
+        found = find_agent(api, name)
+        api.call("PUT", f"/v2.0/agents/{found['id']}", {"agent": {"admin_state_up": up}})
 
 
 def _networks_path(api: ApiClient, name: str) -> str:

@@ -34,19 +34,39 @@ def db() -> None:
 
 
 @contextmanager
-def _opened() -> Iterator[Store]:
-    """The database, opened as the server's user, who shall own its file."""
-    config = settings()
-    logging.configure("db", debug=config.debug, json=config.log_format == "json", log_dir=None)
+def opened(*, make: bool = False) -> Iterator[Store]:
+    """The database, opened as the server's user, who shall own its file.
+
+    `make`: it may be made. Else nothing is, and it must be there: raises StoreError.
+    """
+    config, store = settings(), _store()
     os.umask(UMASK)
-    store = Store(config.database_connection, SystemClock().now)
-    prepare(BY_NAME["server"], config)
+    if make:
+        prepare(BY_NAME["server"], config)
+    else:
+        store.check_there()
     if privileges.is_root():
         privileges.drop(config.server_user)
     try:
         yield store
     finally:
         store.close()
+
+
+def _store() -> Store:
+    config = settings()
+    logging.configure("db", debug=config.debug, json=config.log_format == "json", log_dir=None)
+    return Store(config.database_connection, SystemClock().now)
+
+
+def check_schema(store: Store) -> str:
+    """Its schema. Raises A9feError unless that is the one of this version."""
+    found, needed = store.schema()
+    if found == needed:
+        return needed
+    has = f"has schema {found}" if found else "has no schema"
+    message = f"database {store.shown} {has}, this version needs {needed}: run a9fe db upgrade"
+    raise A9feError(message)
 
 
 @db.command()
@@ -57,7 +77,7 @@ def upgrade() -> None:
     \b
     a9fe db upgrade
     """
-    with _opened() as store:
+    with opened(make=True) as store:
         store.migrate()
         found, _ = store.schema()
         click.echo(f"database {store.shown} has schema {found}")
@@ -66,19 +86,14 @@ def upgrade() -> None:
 @db.command()
 @settings_flags
 def check() -> None:
-    """Say which schema the database has; exit 1 if it needs `a9fe db upgrade`.
+    """Say which schema the database has; exit 1 if there is none, or it needs `a9fe db upgrade`.
 
     \b
     a9fe db check || a9fe db upgrade
     """
-    with _opened() as store:
-        found, needed = store.schema()
-        if found == needed:
-            click.echo(f"database {store.shown} has schema {found}, as this version needs")
-            return
-        has = f"has schema {found}" if found else "has no schema"
-        message = f"database {store.shown} {has}, this version needs {needed}: run a9fe db upgrade"
-        raise A9feError(message)
+    with opened() as store:
+        found = check_schema(store)
+        click.echo(f"database {store.shown} has schema {found}, as this version needs")
 
 
 @db.command()
@@ -93,10 +108,9 @@ def export(file: str) -> None:
     a9fe db export model.jsonl
     a9fe db export - | gzip > model.jsonl.gz
     """
-    with _output(file) as output, _opened() as store:
-        found, needed = store.schema()
-        if found != needed:
-            raise A9feError(f"database {store.shown} needs a9fe db upgrade before it is exported")
+    _store().check_there()  # before there is a file to write it to
+    with _output(file) as output, opened() as store:
+        check_schema(store)
         for line in store.export():
             output.write(line)
 
@@ -133,7 +147,7 @@ def import_(file: str) -> None:
     \b
     A9FE_DATABASE_CONNECTION=postgresql://a9fe@db1/a9fe a9fe db import model.jsonl
     """
-    with _input(file) as lines, _opened() as store:
+    with _input(file) as lines, opened(make=True) as store:
         store.migrate()
         count = store.load(lines)
         click.echo(f"database {store.shown} has {count} rows from {file}")

@@ -1,19 +1,19 @@
 """`a9fe token`: who may call the server, where auth_strategy is token; and its agents' tokens."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
+from urllib.parse import quote
 
 import click
 
 from a9fe.api_client.client import Document, Documents
-from a9fe.cli import resource
-from a9fe.cli.flags import settings, settings_flags
+from a9fe.cli import db, resource
+from a9fe.cli.flags import settings_flags
 from a9fe.cli.output import print_json, print_table
 from a9fe.linux import privileges
 from a9fe.model import tokens
 from a9fe.model.policy import MEMBER, ROLES
-from a9fe.runtime import logging
-from a9fe.runtime.clock import SystemClock
-from a9fe.runtime.config import Config
 from a9fe.server.token_calls import new, shown
 from a9fe.store import Session, Store
 
@@ -114,39 +114,37 @@ def revoke(ids: tuple[str, ...], *, direct: bool) -> None:
     else:
         with resource.connect() as api:
             for id in wanted:
-                api.call("DELETE", f"/a9fe/v1/tokens/{id}")
-    for id in wanted:
-        click.echo(f"token {id}: revoked")
+                api.call("DELETE", f"/a9fe/v1/tokens/{quote(id, safe='')}")
+                click.echo(f"token {id}: revoked")
 
 
-def _opened() -> Store:
+@contextmanager
+def _opened() -> Iterator[Store]:
     """The database, as the server's user, so that its files stay that one's."""
-    config: Config = settings()
     privileges.require_root("a9fe token --direct")
-    logging.configure("token", debug=config.debug, json=config.log_format == "json", log_dir=None)
-    store = Store(config.database_connection, SystemClock().now)
-    privileges.drop(config.server_user)
-    return store
+    with db.opened() as store:
+        db.check_schema(store)
+        yield store
 
 
 def _create_directly(asked: Document) -> Document:
     made, text = new(asked)
-    store = _opened()
-    store.transact(lambda session: session.tokens.add(made))
+    with _opened() as store:
+        store.transact(lambda session: session.tokens.add(made))
     return {**shown(made), "token": text}
 
 
 def _list_directly() -> Documents:
-    store = _opened()
-    with store.read() as session:
+    with _opened() as store, store.read() as session:
         return [{name: getattr(t, name) for name in COLUMNS} for t in session.tokens.all()]
 
 
 def _revoke_directly(ids: list[str]) -> None:
-    store = _opened()
-
     def work(session: Session) -> None:
         for id in ids:
             session.tokens.remove(id)
 
-    store.transact(work)
+    with _opened() as store:
+        store.transact(work)
+    for id in ids:
+        click.echo(f"token {id}: revoked")

@@ -16,7 +16,7 @@ from a9fe.cli.processes import PROCESSES
 from a9fe.cli.supervisor import Supervised, all_ready
 from a9fe.linux import privileges, programs
 from a9fe.linux.lock import StateLock
-from a9fe.model.exposure import check_exposure
+from a9fe.model.exposure import check_exposure, check_identity
 from a9fe.runtime import directories, local_tokens, logging, secret, tasks
 from a9fe.runtime.config import Config
 from a9fe.runtime.errors import StartError
@@ -52,6 +52,7 @@ def up(context: click.Context) -> None:
         log_dir=config.log_dir or None,
     )
     check_exposure(config.auth_strategy, config.bind_host)
+    check_identity(config.auth_strategy, config.keystone_auth_url, config.keystone_password)
     make_directories(config)
     with ExitStack() as locks:
         hold(locks, config)

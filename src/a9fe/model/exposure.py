@@ -1,10 +1,10 @@
-"""Where a server may listen, by how it knows its callers. Pure."""
+"""What a server needs to know its callers, and where it may listen then. Pure."""
 
 from ipaddress import ip_address
 
 from a9fe.model.errors import InvalidInput
 
-NONE = "none"
+NONE, KEYSTONE = "none", "keystone"
 
 
 def check_exposure(auth_strategy: str, bind_host: str) -> None:
@@ -15,3 +15,15 @@ def check_exposure(auth_strategy: str, bind_host: str) -> None:
             " (or auth_strategy token or keystone)"
         )
         raise InvalidInput("bind_host", bind_host, expected)
+
+
+def check_identity(auth_strategy: str, keystone_auth_url: str, keystone_password: str) -> None:
+    """Raises InvalidInput where Keystone could not be asked."""
+    if auth_strategy != KEYSTONE:
+        return
+    if not keystone_auth_url:
+        expected = "Keystone's URL, such as http://127.0.0.1:5000/v3, as auth_strategy is keystone"
+        raise InvalidInput("keystone_auth_url", "", expected)
+    if not keystone_password:
+        expected = "the password of keystone_username, as auth_strategy is keystone"
+        raise InvalidInput("keystone_password", "", expected)

@@ -1,7 +1,8 @@
-"""The tokens of this machine: an admin's for root's commands, an agent's for its processes.
+"""The tokens of this machine: an agent's for its processes, an admin's for root's commands.
 
-They stand in <state_path>/admin-token and agent-token, mode 0600. `a9fe up` makes them where a
-token is needed, the server learns their hashes when it starts, and all read them as root.
+With Keystone people have its tokens, root too, so there is the agent's alone. They stand in
+<state_path>/admin-token and agent-token, mode 0600. `a9fe up` makes them where a token is needed,
+the server learns their hashes when it starts, and all read them as root.
 """
 
 import os
@@ -16,7 +17,8 @@ from a9fe.model.tokens import Token
 from a9fe.runtime.config import Config
 
 ROLES = (ADMIN, AGENT)
-NONE = "none"
+MADE = {"none": (), "token": ROLES, "keystone": (AGENT,)}
+"""Which there are, by auth_strategy."""
 
 
 def path_of(state_path: str, role: str) -> Path:
@@ -25,10 +27,8 @@ def path_of(state_path: str, role: str) -> Path:
 
 
 def ensure(config: Config) -> None:
-    """Make the tokens that are not there, if callers are known by tokens at all."""
-    if config.auth_strategy == NONE:
-        return
-    for role in ROLES:
+    """Make the tokens that are needed and not there."""
+    for role in MADE[config.auth_strategy]:
         path = path_of(config.state_path, role)
         if not path.exists():
             _write(path, tokens.text_of(secrets.token_bytes(tokens.RANDOM_BYTES)))
@@ -78,17 +78,18 @@ def description(host: str) -> str:
 
 def for_agent(config: Config) -> str:
     """What a process of this host sends."""
-    return config.auth_token or (
-        read(config.state_path, AGENT) if config.auth_strategy != NONE else ""
-    )
+    return config.auth_token or _read_if_made(config, AGENT)
 
 
 def for_command(config: Config) -> str:
     """What a command sends: the option, or root's token, which no other machine is told."""
-    if config.auth_token or config.auth_strategy == NONE:
+    if config.auth_token or not all(_is_here(url) for url in config.server_url.split(",")):
         return config.auth_token
-    urls = config.server_url.split(",")
-    return read(config.state_path, ADMIN) if all(_is_here(url) for url in urls) else ""
+    return _read_if_made(config, ADMIN)
+
+
+def _read_if_made(config: Config, role: str) -> str:
+    return read(config.state_path, role) if role in MADE[config.auth_strategy] else ""
 
 
 def _is_here(url: str) -> bool:

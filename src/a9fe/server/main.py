@@ -12,8 +12,8 @@ import structlog
 import uvicorn
 
 from a9fe.linux import privileges
-from a9fe.model.errors import A9feError, InvalidInput
-from a9fe.model.exposure import check_exposure
+from a9fe.model.errors import A9feError
+from a9fe.model.exposure import check_exposure, check_identity
 from a9fe.model.tokens import Token
 from a9fe.runtime import local_tokens, tasks
 from a9fe.runtime.clock import Clock, SystemClock
@@ -91,6 +91,7 @@ def run(config: ServerSettings) -> None:
     os.umask(UMASK)
     clock = SystemClock()
     check_exposure(config.auth_strategy, config.bind_host)
+    check_identity(config.auth_strategy, config.keystone_auth_url, config.keystone_password)
     store = Store(config.database_connection, clock.now)
     listener = listen(config.bind_host, config.bind_port)
     server = prepare(config, store, clock, authenticator_of(config, store, clock))
@@ -103,13 +104,10 @@ def run(config: ServerSettings) -> None:
 
 
 def authenticator_of(config: ServerSettings, store: Store, clock: Clock) -> Authenticator:
-    """The way of knowing callers that auth_strategy names. Raises InvalidInput."""
+    """The way of knowing callers that auth_strategy names."""
     if config.auth_strategy == TOKEN:
         return OwnTokens(store)
     if config.auth_strategy == KEYSTONE:
-        if not config.keystone_auth_url:
-            expected = "Keystone's URL, as auth_strategy is keystone"
-            raise InvalidInput("keystone_auth_url", "", expected)
         return Keystone(config, store, clock)
     return Everyone()
 

@@ -78,6 +78,13 @@ class Store:
             migrating.check_usable(connection, self.shown)
             migrating.upgrade(connection, self._now())
 
+    def check_there(self) -> None:
+        """Raises StoreError where there is no file of SQLite, which opening would make."""
+        path = make_url(self._url).database
+        if engines.is_sqlite(self._engine) and path and not os.path.exists(path):
+            advice = "a9fe db upgrade makes it, and so does the start of a server"
+            raise StoreError(f"there is no database {self.shown}: {advice}")
+
     def schema(self) -> tuple[str | None, str]:
         """The schema that the database has (None: none) and the one that this version needs.
 
