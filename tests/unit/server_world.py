@@ -49,6 +49,7 @@ class ServerOptions:
     quota_security_group_rule: int = -1
     dns_domain: str = "openstacklocal"
     default_availability_zone: str = "nova"
+    identity_issuer: str = "http://127.0.0.1:9696"
     state_path: str = ""
     auth_strategy: str = "none"
 

@@ -27,7 +27,7 @@ class Api:
         self.store = store
         self.hub = hub
         self.admissions = admissions
-        self._settings = settings
+        self.settings = settings
         self._writes = Writes(store)
         self._clock = clock
 
@@ -48,7 +48,7 @@ class Api:
 
     def _call(self, session: Session, caller: Caller) -> Call:
         now = self._clock.now()
-        return Call(session=session, settings=self._settings, now=now, caller=caller)
+        return Call(session=session, settings=self.settings, now=now, caller=caller)
 
 
 def api_of(request: Request) -> Api:

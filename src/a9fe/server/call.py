@@ -78,6 +78,10 @@ class Settings(Protocol):
     def default_availability_zone(self) -> str:
         """The zone of instances and agents."""
 
+    @property
+    def identity_issuer(self) -> str:
+        """In whose name hosts sign identities, a URL."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:

@@ -9,6 +9,7 @@ from starlette.routing import BaseRoute, Route
 from a9fe.server import (
     examples_compute,
     examples_guests,
+    examples_identity,
     examples_network,
     examples_projects,
     openapi,
@@ -30,6 +31,7 @@ EXAMPLES: tuple[Example, ...] = (
     *examples_compute.IMAGES,
     *examples_compute.RECORDS,
     *examples_compute.SERVERS,
+    *examples_identity.IDENTITY,
     *examples_network.ABOUT,
     *examples_compute.END,
     *examples_projects.END,

@@ -13,7 +13,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from a9fe.model.errors import A9feError, Forbidden
-from a9fe.model.policy import Caller
+from a9fe.model.policy import NOBODY, Caller
 from a9fe.server.credentials import Authenticator, Unauthorized
 from a9fe.server.errors import answer, problem_of
 
@@ -42,6 +42,9 @@ READS = "GET HEAD"
 WRITES = "POST PUT PATCH DELETE"
 PATHS: tuple[Row, ...] = (
     Row(READS, r"/|/v2\.1/?|/image/?|/docs/?|/openapi[^/]*", Who.ANYONE),
+    Row(READS, r"/\.well-known/.+|/a9fe/v1/identity/(jwks|certificates)", Who.ANYONE),
+    Row("PUT", r"/a9fe/v1/identity/keys/[^/]+", Who.AGENT),
+    Row("", r"/a9fe/v1/identity/.+", Who.ADMIN),
     Row("", r"/a9fe/v1/(feed|agents/report)", Who.AGENT),
     Row("POST", r"/a9fe/v1/imds-usage", Who.AGENT),
     Row("PUT", r"/a9fe/v1/instances/[^/]+/password", Who.AGENT),
@@ -121,8 +124,10 @@ class Gate:
 
     async def _admit(self, scope: Scope) -> None:
         method, path = scope["method"], scope["path"]
+        state = scope.setdefault("state", {})
         if who_may(method, path) is Who.ANYONE:
+            state["caller"] = NOBODY
             return
         caller = await self._authenticator.caller(Headers(scope=scope))
         check(caller, method, path)
-        scope.setdefault("state", {})["caller"] = caller
+        state["caller"] = caller

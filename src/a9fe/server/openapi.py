@@ -20,7 +20,12 @@ calls keep records; nothing starts a VM.
 Text is accepted where a value is typed ("True", "22"), as OpenStack's clients send it.
 """
 JSON = "application/json"
-TEXT = {"/metrics": "text/plain", "/a9fe/v1/feed": "application/x-ndjson", "/docs": "text/html"}
+TEXT = {
+    "/metrics": "text/plain",
+    "/a9fe/v1/feed": "application/x-ndjson",
+    "/a9fe/v1/identity/certificates": "application/x-pem-file",
+    "/docs": "text/html",
+}
 READS, WRITES = (400, 401, 403, 404, 503), (400, 401, 403, 404, 409, 413, 415, 503)
 REASONS = {
     400: "Invalid: the message names what",

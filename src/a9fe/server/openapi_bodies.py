@@ -1,6 +1,6 @@
 """What each operation takes and answers: derived for collections, a table for all others."""
 
-from a9fe.server import compute_request, faults, imds_usage, openapi_guests, schemas
+from a9fe.server import compute_request, faults, identity, imds_usage, openapi_guests, schemas
 from a9fe.server import converters as to
 from a9fe.server.compute_records import FLAVOR_MEMBERS, KEYPAIR_MEMBERS
 from a9fe.server.image import MEMBERS as IMAGE_MEMBERS
@@ -51,7 +51,12 @@ def tag_of(path: str) -> str:
         word = path.removeprefix(base).strip("/").partition("/")[0]
         if path.startswith(base + "/") and f"{base}/{word}" in _collections():
             return prefix + word
-        if path.startswith(base + "/") and word in ("tokens", "quotas", "extensions"):
+        if path.startswith(base + "/") and word in (
+            "tokens",
+            "quotas",
+            "extensions",
+            "identity",
+        ):
             return prefix + word
     return "About the server"
 
@@ -252,6 +257,7 @@ _TAG_LIST: Json = _wrapped(
 BODIES: dict[str, Json] = {
     **{key: dict(schema) for key, schema in openapi_guests.BODIES.items()},
     **{key: dict(schema) for key, schema in imds_usage.BODIES.items()},
+    **{key: dict(schema) for key, schema in identity.BODIES.items()},
     "POST /v2.1/servers": _wrapped("server", _SERVER),
     "PUT /v2.1/servers/{id}": _wrapped("server", _object(name=TEXT, description=TEXT)),
     "POST /v2.1/servers/{id}/metadata": _wrapped("metadata", ITEMS),
@@ -310,6 +316,7 @@ _META, _METADATA = _of("meta", {"type": "object"}), _of("metadata", {"type": "ob
 ANSWERS: dict[str, Json] = {
     **{key: dict(schema) for key, schema in openapi_guests.ANSWERS.items()},
     **{key: dict(schema) for key, schema in imds_usage.ANSWERS.items()},
+    **{key: dict(schema) for key, schema in identity.ANSWERS.items()},
     "GET /v2.1/servers": _list("servers", ref("ServerSummary")),
     "GET /v2.1/servers/detail": _list("servers", ref("Server")),
     "GET /v2.1/servers/{id}": _of("server", ref("Server")),

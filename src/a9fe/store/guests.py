@@ -50,6 +50,7 @@ class IdentityKey:
     """The public half of a key that a metadata service signs with.
 
     `id` is the key id in tokens, `jwk` as RFC 7517 has it, `certificate` PEM; times ISO 8601 UTC.
+    One that was revoked has no certificate, and is known until it expires.
     """
 
     id: str
@@ -58,6 +59,11 @@ class IdentityKey:
     certificate: str
     created_at: str
     expires_at: str
+
+    @property
+    def is_revoked(self) -> bool:
+        """Whether nothing that it signed is to be believed."""
+        return not self.certificate
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,10 +88,10 @@ class Guests:
         self._connection = connection
 
     def keys(self, now: str) -> list[IdentityKey]:
-        """The keys that have not expired at `now`, oldest first."""
+        """The keys that have not expired at `now` and are not revoked, oldest first."""
         query = (
             select(identity_keys)
-            .where(identity_keys.c.expires_at > now)
+            .where(identity_keys.c.expires_at > now, identity_keys.c.certificate != "")
             .order_by(identity_keys.c.created_at, identity_keys.c.id)
         )
         return [IdentityKey(**row) for row in self._connection.execute(query).mappings()]
@@ -102,6 +108,12 @@ class Guests:
         query = select(identity_keys).where(identity_keys.c.id == id)
         row = self._connection.execute(query).mappings().first()
         return IdentityKey(**row) if row else None
+
+    def revoke_key(self, id: str) -> bool:
+        """Publish a key no longer; False if there is none of that id, or it was revoked before."""
+        at = (identity_keys.c.id == id) & (identity_keys.c.certificate != "")
+        query = update(identity_keys).where(at).values(certificate="")
+        return self._connection.execute(query).rowcount > 0
 
     def usage(self, project_id: str | None = None) -> list[UsageOf]:
         """What was counted, of one project's instances or of all, by instance."""
