@@ -8,19 +8,25 @@ from collections.abc import Sequence
 from a9fe.model.errors import A9feError
 
 PACKAGES = {
-    "curl": "curl",
+    "apt-cache": "apt",
+    "apt-get": "apt",
+    "busybox": "busybox-static",
+    "cpio": "cpio",
     "dhclient": "isc-dhcp-client",
     "dhcpcd": "dhcpcd-base",
     "dnsmasq": "dnsmasq-base",
+    "dpkg-deb": "dpkg",
     "ip": "iproute2",
-    "iptables": "iptables",
     "iptables-restore": "iptables",
     "iptables-save": "iptables",
+    "lz4": "lz4",
     "nft": "nftables",
     "nsenter": "util-linux",
     "qemu-system-x86_64": "qemu-system-x86",
-    "udhcpc": "busybox-static",
+    "setpriv": "util-linux",
+    "unshare": "util-linux",
     "useradd": "passwd",
+    "zstd": "zstd",
 }
 SYSTEM_PATHS = ("/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/bin", "/bin")
 TIMEOUT = 30.0  # s: none of the programs that we wait for takes a second

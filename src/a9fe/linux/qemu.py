@@ -106,7 +106,8 @@ def _disk_format(disk: Path) -> str:
 
 def check(machine: Machine) -> None:
     """Refuse what cannot boot: a missing program, file or /dev/kvm. Changes nothing."""
-    programs.find(PROGRAM)
+    for program in (PROGRAM, "setpriv"):
+        programs.find(program)
     for field, path in (
         ("kernel", machine.kernel),
         ("initrd", machine.initrd),
