@@ -6,7 +6,7 @@ server's sweep asks every connection in turn, so that a request costs no timer.
 
 import asyncio
 import socket
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from typing import Protocol, cast
 
 import structlog
@@ -16,7 +16,7 @@ from a9fe.http.head import BadMessage, RequestHead
 from a9fe.http.reader import Incoming, Reading, RequestReader
 from a9fe.http.render import CONTINUE, answer_bytes
 from a9fe.http.report import Report
-from a9fe.http.sockets import is_hung_up
+from a9fe.http.sockets import is_hung_up, limit_hops, unacknowledged
 from a9fe.wire.limits import Limits
 from a9fe.wire.message import Answer, Handler, Listener, Request
 from a9fe.wire.refusals import Refusal
@@ -32,6 +32,7 @@ class Host(Protocol):
     report: Report
     now: float
     draining: bool
+    outgoing: Callable[[Answer], Answer] | None
 
     def opened(self, connection: "Connection") -> Refusal | None:
         """Count it in; why its requests are refused, if they are."""
@@ -48,6 +49,7 @@ class Connection(asyncio.Protocol):
     __slots__ = (
         "_current",
         "_half_closed",
+        "_hop_limit",
         "_host",
         "_lingering",
         "_listener",
@@ -76,6 +78,7 @@ class Connection(asyncio.Protocol):
         self._request: Request | None = None
         self._refusal: Refusal | None = None
         self._since = host.now
+        self._hop_limit = 0
         self._paused = self._reading_paused = False
         self._half_closed = self._lingering = self._told_to_continue = False
         self.peer = ""
@@ -275,10 +278,26 @@ class Connection(asyncio.Protocol):
         self._since = self._host.now
         self._host.report.answered(answer.status)
         head_only = head.method == b"HEAD"
+        if self._host.outgoing is not None:
+            answer = self._host.outgoing(answer)
+        if answer.hop_limit != self._hop_limit:
+            self._limit_hops(answer.hop_limit)
         self._transport.write(answer_bytes(answer, head_only=head_only, close=close, old=head.old))
         if close:
             self._lingering = True
             self._transport.close()
+
+    def _limit_hops(self, hops: int) -> None:
+        """From here on. A limit stays until all that it was meant for has arrived: what is lost
+        on the way is sent again, with the limit of then."""
+        if self._transport.is_closing():
+            return
+        sock = self.socket
+        wider = self._hop_limit and (not hops or hops > self._hop_limit)
+        if wider and (self._transport.get_write_buffer_size() or unacknowledged(sock)):
+            return
+        limit_hops(sock, hops)
+        self._hop_limit = hops
 
     def _refuse(self, bad: BadMessage) -> None:
         """Answer and close; read on for a while, as a reset would take the answer along."""

@@ -14,7 +14,7 @@ from a9fe.http.connection import Connection
 from a9fe.http.report import Report, silent_report
 from a9fe.http.sockets import unix_listener
 from a9fe.wire.limits import DRAIN_TIMEOUT, HARD_CONNECTIONS, LIMITS, LISTEN_BACKLOG, Limits
-from a9fe.wire.message import Handler, Listener
+from a9fe.wire.message import Answer, Handler, Listener
 from a9fe.wire.refusals import Refusal
 
 SWEEPS_PER_TIMEOUT = 4  # a timeout is late by a quarter of the shortest one at most
@@ -24,6 +24,8 @@ log = structlog.get_logger("a9fe.http")
 
 Admit = Callable[[socket.socket], bool]
 """Whether the other side of an accepted socket may speak to us; it logs why not."""
+Outgoing = Callable[[Answer], Answer]
+"""Makes of an answer what the client sees of it."""
 
 
 class Listening:
@@ -52,10 +54,12 @@ class Server:
         report: Report | None = None,
         admit: Admit | None = None,
         backlog: int = LISTEN_BACKLOG,
+        outgoing: Outgoing | None = None,
     ) -> None:
         """Must be made inside a running loop. `admit` None lets everyone in.
 
         `backlog`: connections that the kernel queues on each socket, whatever it was before.
+        `outgoing` has the last word on every answer of the handler's.
         """
         self._loop = asyncio.get_running_loop()
         self.handler = handler
@@ -63,6 +67,7 @@ class Server:
         self.report = report or silent_report()
         self.now = self._loop.time()
         self.draining = False
+        self.outgoing = outgoing
         self._admit = admit
         self._backlog = backlog
         self._connections: set[Connection] = set()
@@ -181,10 +186,13 @@ async def serve(  # noqa: PLR0913 - all but one have a default, and callers name
     report: Report | None = None,
     admit: Admit | None = None,
     backlog: int = LISTEN_BACKLOG,
+    outgoing: Outgoing | None = None,
 ) -> Server:
     """Serve `handler` on one socket: `sock`, bound, or a Unix socket made at `path` (0600)."""
     if (sock is None) == (path is None):
         raise ValueError("serve: expected either sock or path")
-    server = Server(handler, limits=limits, report=report, admit=admit, backlog=backlog)
+    server = Server(
+        handler, limits=limits, report=report, admit=admit, backlog=backlog, outgoing=outgoing
+    )
     await server.listen(sock if sock is not None else unix_listener(str(path)), listener)
     return server

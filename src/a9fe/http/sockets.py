@@ -1,16 +1,20 @@
 """Listening sockets of the host's own processes, and how connections end."""
 
+import fcntl
 import os
 import select
 import socket
 import stat
 import struct
+import termios
+from array import array
 from contextlib import suppress
 
 from a9fe.runtime.errors import StartError
 from a9fe.wire.limits import LISTEN_BACKLOG
 
 OWNER_ONLY = 0o600
+KERNELS_LIMIT = -1  # of hops (ip(7), ipv6(7))
 _SUN_PATH_MAX = 107
 _NO_LINGER = struct.pack("ii", 1, 0)  # struct linger: on, 0 s (socket(7))
 
@@ -76,6 +80,27 @@ def reset_on_close(sock: socket.socket) -> None:
     """Have the close of a TCP socket say that nobody reads any more (RST, not FIN)."""
     if sock.family != socket.AF_UNIX:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
+
+
+def limit_hops(sock: socket.socket, hops: int) -> None:
+    """Let the packets of a TCP socket live for so many IP hops; 0: for as many as any others.
+
+    An IPv6 socket may carry IPv4 (mapped addresses): both limits are set.
+    """
+    limit = hops or KERNELS_LIMIT
+    if sock.family == socket.AF_INET6:
+        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_UNICAST_HOPS, limit)
+    if sock.family != socket.AF_UNIX:
+        sock.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, limit)
+
+
+def unacknowledged(sock: socket.socket) -> int:
+    """Bytes that were written to a TCP socket and are not known to have arrived (tcp(7))."""
+    if sock.family == socket.AF_UNIX:
+        return 0
+    found = array("i", [0])
+    fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, found)
+    return found[0]
 
 
 def tcp_listener(address: str, port: int, backlog: int = LISTEN_BACKLOG) -> socket.socket:

@@ -16,7 +16,7 @@ from a9fe.http.sockets import tcp_listener
 from a9fe.linux import privileges
 from a9fe.metadata_proxy.main import limiter_of, upstream_of
 from a9fe.metadata_proxy.proxy import MetadataProxy, Watcher
-from a9fe.metadata_proxy.relay import added
+from a9fe.metadata_proxy.relay import added, homeward
 from a9fe.model.resources import METADATA_IPV4, METADATA_PORT
 from a9fe.runtime import metrics, tasks
 from a9fe.runtime.config import Config
@@ -52,6 +52,7 @@ def run_in_namespace(
             listener=listener,
             report=report,
             backlog=config.metadata_backlog,
+            outgoing=homeward,
         )
         listen = f"{listener.address}:{listener.port}"
         log.info(

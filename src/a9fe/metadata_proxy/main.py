@@ -15,6 +15,7 @@ from a9fe.linux import privileges
 from a9fe.metadata_proxy.control import Control
 from a9fe.metadata_proxy.held import HeldListeners
 from a9fe.metadata_proxy.proxy import MetadataProxy, log_request
+from a9fe.metadata_proxy.relay import homeward
 from a9fe.runtime import metrics, tasks
 from a9fe.runtime.config import Config
 from a9fe.wire.rate_limit import RateLimiter, Window
@@ -72,7 +73,9 @@ async def _serve(config: Config, control: socket.socket, exporter: socket.socket
     proxy = MetadataProxy(
         upstream, report, limiter_of(config), log_request if config.debug else None
     )
-    server = Server(proxy.handle, report=report, backlog=config.metadata_backlog)
+    server = Server(
+        proxy.handle, report=report, backlog=config.metadata_backlog, outgoing=homeward
+    )
     held = HeldListeners(server)
     exposing = await serve_metrics(exporter)
     settle()
