@@ -1,21 +1,29 @@
 """The process: a listening socket, a replica that follows the feed, and the handler over both."""
 
+import asyncio
 import os
 import secrets
 import socket
+from collections.abc import Awaitable, Callable
 
 import structlog
 
+from a9fe.api_client.agent_calls import AgentCalls
 from a9fe.http.metrics_socket import metrics_path, serve_metrics
 from a9fe.http.report import Report
 from a9fe.http.server import serve
 from a9fe.http.sockets import tcp_listener, unix_listener
 from a9fe.linux import privileges
+from a9fe.metadata.tokens import Tokens
 from a9fe.metadata.view import Settings
 from a9fe.metadata_service import identity
-from a9fe.metadata_service.handler import Service, admit_all, request_id
+from a9fe.metadata_service.call import GuestCall
+from a9fe.metadata_service.handler import Service, request_id
 from a9fe.metadata_service.identity import Keeper
+from a9fe.metadata_service.imds import Imds
 from a9fe.metadata_service.source import Source
+from a9fe.metadata_service.usage import Tally, UsageReports, teller
+from a9fe.model.guest import MetadataOptions
 from a9fe.replica import connector, follow, open_for, path_of
 from a9fe.runtime import metrics, tasks
 from a9fe.runtime.clock import SystemClock
@@ -45,9 +53,17 @@ def run(config: Config) -> None:
 
 
 def make_service(
-    config: Config, source: Source, report: Report, keeper: Keeper | None = None
+    config: Config,
+    source: Source,
+    report: Report,
+    keeper: Keeper | None = None,
+    tally: Tally | None = None,
 ) -> Service:
-    """The handler over `source`, as `config` says; it signs with the keeper's keys."""
+    """The handler over `source`, as `config` says; it signs with the keeper's keys.
+
+    `tally` counts who asks without tokens.
+    """
+    imds = imds_of(config, tally or Tally())
     signer = keeper.identity(os.uname().machine) if keeper else None
     vendordata = VendordataFile(config.vendordata_jsonfile_path, _vendordata_unusable)
     vendordata()  # what is wrong with it is said at the start, not at a VM's boot
@@ -66,29 +82,56 @@ def make_service(
         random_bytes=secrets.token_bytes,
         source_lost_after=config.source_lost_after,
         refuse=refused,
-        gate=identity.guarded(admit_all, keeper) if keeper else admit_all,
-        actions=identity.actions(keeper, config.identity_token_lifetime) if keeper else (),
+        gate=identity.guarded(imds.gate, keeper) if keeper else imds.gate,
+        actions=(
+            *imds.actions,
+            *(identity.actions(keeper, config.identity_token_lifetime) if keeper else ()),
+        ),
     )
+
+
+def imds_of(config: Config, tally: Tally) -> Imds:
+    """Tokens as `config` says, every request counted."""
+
+    def count(call: GuestCall, version: int) -> None:
+        metrics.imds_asked(version)
+        tally.count(call.view.instance.id, version, call.now)
+
+    after = config.http_tokens_required_after
+    options = MetadataOptions(
+        http_tokens=config.http_tokens,
+        http_tokens_required_after=None if after < 0 else after,
+        http_put_response_hop_limit=config.http_put_response_hop_limit,
+    )
+    return Imds(tokens=Tokens(config.metadata_proxy_shared_secret), options=options, count=count)
 
 
 async def _serve(config: Config, sock: socket.socket, metrics_sock: socket.socket) -> None:
     replica = open_for(config, AGENT)
     report = Report(PROCESS, metrics)
     keeper = identity.keeper(config) if config.enable_identity else None
-    service = make_service(config, replica, report, keeper)
+    tally = Tally(metrics.IMDS_USAGE_LOST.inc)
+    calls = AgentCalls(config.server_url, config.host, token=config.auth_token)
+    service = make_service(config, replica, report, keeper, tally)
     server = await serve(service, sock=sock, report=report)
     exporter = await serve_metrics(metrics_sock)
     listen = f"{config.metadata_listen}:{sock.getsockname()[1]}"
     log.info("ready", listen=listen, metrics=metrics_path(config.run_path, PROCESS))
     clock = SystemClock()
-    keeping = keeper and tasks.spawn(tasks.supervise("identity", keeper.run), "identity")
+    work: dict[str, Callable[[], Awaitable[None]]] = {
+        "feed": lambda: follow(replica, connector(config, AGENT), clock),
+        "usage": UsageReports(tally, teller(calls)).run,
+    }
+    if keeper:
+        work["identity"] = keeper.run
     try:
-        await tasks.supervise("feed", lambda: follow(replica, connector(config, AGENT), clock))
+        async with asyncio.TaskGroup() as group:
+            for name, factory in work.items():
+                group.create_task(tasks.supervise(name, factory))
     finally:
-        if keeping:
-            keeping.cancel()
         await server.close()
         await exporter.close()
+        await calls.close()
         replica.close()
 
 

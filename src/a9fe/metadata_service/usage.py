@@ -8,10 +8,12 @@ count twice: the report is for finding instances, not for billing.
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import asdict
 from typing import Protocol
 
 import structlog
 
+from a9fe.api_client.agent_calls import AgentCalls
 from a9fe.model.errors import A9feError
 from a9fe.model.rules_scheduling import timestamp
 from a9fe.model.usage import Usage
@@ -106,6 +108,16 @@ class Tell(Protocol):
     async def __call__(self, usage: Sequence[Usage]) -> None:
         """Once."""
         ...
+
+
+def teller(calls: AgentCalls) -> Tell:
+    """Tells by a call of the API."""
+
+    async def tell(usage: Sequence[Usage]) -> None:
+        body = {"host": calls.host, "usage": [asdict(one) for one in usage]}
+        await calls.call("POST", "/a9fe/v1/imds-usage", body)
+
+    return tell
 
 
 class UsageReports:

@@ -29,7 +29,6 @@ IMDS_REQUESTS = Counter(
     ["version"],
     registry=REGISTRY,
 )
-IMDS_TOKENS = Counter("a9fe_imds_tokens_total", "Tokens given to instances.", registry=REGISTRY)
 IMDS_USAGE_LOST = Counter(
     "a9fe_imds_usage_lost_total",
     "Requests missing in `a9fe imds report`: too many instances while the server was away.",
@@ -74,6 +73,16 @@ def answered(process: str, status: int) -> None:
 @cache  # looking a child up by its labels costs more than counting
 def _answers(process: str, status: int) -> Counter:
     return REQUESTS.labels(process, str(status))
+
+
+def imds_asked(version: int) -> None:
+    """Count a request of an instance's, of IMDSv1 or 2."""
+    _imds_requests(version).inc()
+
+
+@cache
+def _imds_requests(version: int) -> Counter:
+    return IMDS_REQUESTS.labels(str(version))
 
 
 def exposition() -> bytes:
