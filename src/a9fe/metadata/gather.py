@@ -24,8 +24,12 @@ def view_of(
     instance: Instance,
     settings: Settings,
     random_bytes: Callable[[int], bytes],
+    read_user_data: Callable[[], bytes | None] | None = None,
 ) -> InstanceView | None:
-    """The instance with all that its documents are made of; None while a part has not arrived."""
+    """The instance with all that its documents are made of; None while a part has not arrived.
+
+    `read_user_data` where `instance` leaves it out.
+    """
     ports = _ports(source, instance)
     networks = {port.network_id: source.get("network", port.network_id) for port in ports}
     subnet_ids = {fixed.subnet_id for port in ports for fixed in port.fixed_ips}
@@ -42,6 +46,7 @@ def view_of(
         random_bytes=random_bytes,
         settings=settings,
         groups=_groups(source, ports),
+        read_user_data=read_user_data,
     )
 
 

@@ -51,7 +51,7 @@ def parse_targets(texts: Iterable[str]) -> tuple[Target, ...]:
 def question(view: InstanceView) -> bytes:
     """The body of the POST, the same bytes for the same state of the instance."""
     instance = view.instance
-    user_data = instance.user_data
+    user_data = view.user_data if view.has_user_data else None
     document: dict[str, Json] = {
         "project-id": instance.project_id,
         "instance-id": instance.id,

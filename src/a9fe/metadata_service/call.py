@@ -32,10 +32,11 @@ class GuestCall:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refused:
-    """A refusal with headers of its own, such as Allow."""
+    """A refusal with headers of its own, such as Allow, or a line that says more."""
 
     refusal: Refusal
     headers: Headers = ()
+    detail: str = ""
 
 
 Outcome = Answer | Rendered | Refusal | Refused

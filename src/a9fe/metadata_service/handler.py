@@ -1,7 +1,7 @@
 """The service as a handler: a request with signed headers in, an answer out."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from inspect import isawaitable
 
 import structlog
@@ -9,9 +9,9 @@ import structlog
 from a9fe.metadata import tree
 from a9fe.metadata.ec2 import EC2
 from a9fe.metadata.gather import view_of
-from a9fe.metadata.rendered import TEXT, Rendered
+from a9fe.metadata.rendered import Rendered
 from a9fe.metadata.view import InstanceView, Settings
-from a9fe.metadata_service import actions, claim
+from a9fe.metadata_service import actions, claim, conditions
 from a9fe.metadata_service.actions import Action
 from a9fe.metadata_service.call import (
     NO_QUERY,
@@ -24,13 +24,13 @@ from a9fe.metadata_service.call import (
     query_of,
 )
 from a9fe.metadata_service.claim import Claim
+from a9fe.metadata_service.documents import Documents
 from a9fe.metadata_service.readiness import is_expected
 from a9fe.metadata_service.source import Source, doubt
 from a9fe.model.errors import InvalidInput
-from a9fe.model.resources import Instance
 from a9fe.replica import ReplicaUnreadable
 from a9fe.wire import trusted
-from a9fe.wire.message import Answer, Request
+from a9fe.wire.message import Answer, Headers, Request
 from a9fe.wire.refusals import Refusal
 
 log = structlog.get_logger()
@@ -45,7 +45,7 @@ def admit_all(_: GuestCall) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Service:
-    """Nova's metadata API over a source, with actions. It keeps nothing between two requests.
+    """Nova's metadata API over a source, with actions. `documents` answers what is read.
 
     `settings()` gives what the operator decides, as it is now. `now()` is the time in UNIX
     seconds. `source_lost_after`: the seconds without the server after which the source is called
@@ -61,6 +61,7 @@ class Service:
     source_lost_after: float
     refuse: Callable[[Refusal, Request], Answer]
     gate: Callable[[GuestCall], Refusal | None] = admit_all
+    documents: Documents = field(default_factory=Documents)
     actions: Sequence[Action] = ()
 
     def __post_init__(self) -> None:
@@ -70,33 +71,41 @@ class Service:
 
     def __call__(self, request: Request) -> Answer | Awaitable[Answer]:
         """The answer. HEAD has the body of GET: that it is not sent is the shell's affair."""
-        result = self._result(request)
+        try:
+            result = self._result(request)
+        except ReplicaUnreadable as error:
+            result = _unreadable(error)
         if isawaitable(result):
             return self._later(result, request)
         return self._said(result, request)
 
     async def _later(self, result: Awaitable[Outcome], request: Request) -> Answer:
-        return self._said(await result, request)
+        try:
+            outcome = await result
+        except ReplicaUnreadable as error:
+            outcome = _unreadable(error)
+        return self._said(outcome, request)
 
     def _said(self, outcome: Outcome, request: Request) -> Answer:
         if isinstance(outcome, Rendered):
-            headers = ((b"content-type", outcome.content_type),)
+            headers: Headers = ((b"content-type", outcome.content_type),)
+            if outcome.etag:
+                headers = (*headers, (b"etag", outcome.etag))
             return Answer(status=200, headers=headers, body=outcome.body)
         if isinstance(outcome, Refusal):
             return self.refuse(outcome, request)
         if isinstance(outcome, Refused):
             answer = self.refuse(outcome.refusal, request)
-            return replace(answer, headers=(*answer.headers, *outcome.headers))
+            detail = outcome.detail.encode("utf-8", "replace") + b"\n" if outcome.detail else b""
+            headers = (*answer.headers, *outcome.headers)
+            return replace(answer, headers=headers, body=answer.body + detail)
         return outcome
 
     def _result(self, request: Request) -> Result:
         path = path_of(request.target)
-        if tree.is_root(path):
-            root = Rendered(content_type=TEXT, body=tree.versions(EC2))
-            return self._refusal_at_root(request, path) or _read_only(request, root)
         call = self._call(request, path)
         if isinstance(call, Refusal):
-            return call
+            return _versions(request) if tree.is_root(path) else call
         there = actions.at(self.actions, path)
         action = next((a for a in there if a.method == request.method), None)
         if action is None or not action.open:
@@ -105,20 +114,11 @@ class Service:
                 return refusal
         return self._documents(call, there) if action is None else action.run(call)
 
-    def _refusal_at_root(self, request: Request, path: str) -> Refusal | None:
-        """Nova shows it to anyone; of an instance that is known the gate is asked."""
-        call = self._call(request, path)
-        return self.gate(call) if isinstance(call, GuestCall) else None
-
     def _call(self, request: Request, path: str) -> GuestCall | Refusal:
         claimed = claim.verify(request, self.secret)
         if isinstance(claimed, Refusal):
             return claimed
-        try:
-            view = self._view(claimed)
-        except ReplicaUnreadable as error:
-            log.warning("replica unreadable", reason=str(error))
-            return Refusal.SOURCE_UNREADABLE
+        view = self._view(claimed)
         if isinstance(view, Refusal):
             return view
         return GuestCall(
@@ -131,12 +131,18 @@ class Service:
         )
 
     def _view(self, claimed: Claim) -> InstanceView | Refusal:
-        instance = self.source.get("instance", claimed.instance_id)
-        if not isinstance(instance, Instance):
+        known = self.source.instance(claimed.instance_id)
+        if known is None:
             return self._unknown(claimed)
-        if instance.project_id != claimed.tenant_id:
+        if known.instance.project_id != claimed.tenant_id:
             return Refusal.WRONG_TENANT
-        view = view_of(self.source, instance, self.settings(), self.random_bytes)
+        view = view_of(
+            self.source,
+            known.instance,
+            self.settings(),
+            self.random_bytes,
+            known.read_user_data,
+        )
         return view or Refusal.NOT_SYNCED
 
     def _unknown(self, claimed: Claim) -> Refusal:
@@ -148,17 +154,26 @@ class Service:
         return unsure or Refusal.UNKNOWN_INSTANCE
 
     def _documents(self, call: GuestCall, there: Sequence[Action]) -> Result:
-        rendered = tree.render(call.view, call.path)
-        also = tuple(action.method for action in there)
-        if rendered is None and call.request.method in METHODS:
-            also = tuple(action.method for action in there if not action.changes)
-        if rendered is None:
+        reads = call.request.method in METHODS
+        place = tree.find(call.view, call.path)
+        if place is None:
+            also = tuple(action.method for action in there if not (reads and action.changes))
             return _not_allowed(also) if also else Refusal.NO_SUCH_PATH
-        return _read_only(call.request, rendered, also)
+        if not reads:
+            return _not_allowed((*METHODS, *(action.method for action in there)))
+        return self.documents.answer(call, place, lambda: self._call(call.request, call.path))
 
 
-def _read_only(request: Request, rendered: Rendered, also: tuple[bytes, ...] = ()) -> Outcome:
-    return rendered if request.method in METHODS else _not_allowed((*METHODS, *also))
+def _versions(request: Request) -> Outcome:
+    """What Nova shows to anyone."""
+    if request.method not in METHODS:
+        return _not_allowed(METHODS)
+    return conditions.outcome(request, tree.listing(tree.versions(EC2)))
+
+
+def _unreadable(error: ReplicaUnreadable) -> Refusal:
+    log.warning("replica unreadable", reason=str(error))
+    return Refusal.SOURCE_UNREADABLE
 
 
 def _not_allowed(methods: Sequence[bytes]) -> Refused:

@@ -3,6 +3,7 @@
 from typing import Protocol
 
 from a9fe.metadata.gather import Resources
+from a9fe.replica import KnownInstance
 from a9fe.wire.refusals import Refusal
 
 
@@ -27,6 +28,10 @@ class Freshness(Protocol):
 
 class Source(Resources, Protocol):
     """What the service asks of a replica. Nothing here waits, `get` raises ReplicaUnreadable."""
+
+    def instance(self, id: str) -> KnownInstance | None:
+        """An instance, whose user data need not be read yet. Raises ReplicaUnreadable."""
+        ...
 
     def freshness(self, now: float) -> Freshness:
         """How current it is at `now`, UNIX seconds."""

@@ -6,6 +6,7 @@ end in the same state. User data stays on disk, and is read when asked for.
 
 import asyncio
 from collections import OrderedDict
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 
 import structlog
@@ -15,6 +16,7 @@ from a9fe.api_client.feed import FeedEvent
 from a9fe.replica.disk import IN_MEMORY, UNREADABLE, Disk, Meta, Row
 from a9fe.replica.state import State, light
 from a9fe.replica.view import Documents, View
+from a9fe.replica.watching import Key, Wake, Watchers
 from a9fe.runtime import metrics
 
 log = structlog.get_logger()
@@ -57,6 +59,7 @@ class Replica(View):
         self._synced = False
         self._deleted: OrderedDict[tuple[str, str], int] = OrderedDict()
         self._changed = asyncio.Event()
+        self._watchers = Watchers()
         self._revision = self._seen = self._floor = NOTHING
         self._load()
 
@@ -99,6 +102,13 @@ class Replica(View):
         if self._revision == after_revision:
             await self._changed.wait()
         return self._revision
+
+    def watch(self, keys: Collection[Key], wake: Wake) -> Callable[[], None]:
+        """Call `wake` as soon as a resource of `keys` is another; the result ends that.
+
+        ("instance", id) stands for an instance's ports as well.
+        """
+        return self._watchers.add(keys, wake)
 
     # What the feed says
 
@@ -165,11 +175,13 @@ class Replica(View):
     def _swap(self, snapshot: _Snapshot, revision: int, now: float) -> None:
         meta = Meta(snapshot.generation, revision, now, self._source)
         self._disk.complete(meta)
+        before = self._state
         self._meta, self._state, self._snapshot = meta, snapshot.state, None
         self._revision = self._seen = self._floor = revision
         self._deleted.clear()
         self._documents.clear()
         self._set_synced()
+        self._watchers.replaced(before, self._state)
 
     def _change(self, event: FeedEvent, now: float) -> None:
         """An event outside of a snapshot."""
@@ -210,6 +222,7 @@ class Replica(View):
     def _write(self, event: FeedEvent, meta: Meta) -> None:
         """Change disk, then memory."""
         key = (event.kind, event.id)
+        before = self._state.entry(*key)
         if event.object is not None:
             self._disk.write(meta.generation, [(event.kind, event.revision, event.object)], meta)
             self._state.put(event.kind, light(event.revision, event.object))
@@ -220,6 +233,7 @@ class Replica(View):
             self._deleted[key] = event.revision
             if len(self._deleted) > KEPT_DELETIONS:
                 self._deleted.popitem(last=False)
+        self._watchers.changed(key, before.resource if before else None, event.object)
 
     def _set_synced(self) -> None:
         self._synced = True

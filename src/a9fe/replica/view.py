@@ -1,6 +1,9 @@
 """Reading the replica: resources by kind and id, ports by what a request tells of them."""
 
 from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from typing import Literal, overload
 
 from a9fe.model.errors import A9feError
@@ -24,6 +27,17 @@ class ReplicaUnreadable(A9feError):
     """The disk failed while a document was read; trying again later is right."""
 
 
+@dataclass(frozen=True, slots=True)
+class KnownInstance:
+    """`instance`, and what reads its user data where `instance` leaves that out.
+
+    `read_user_data` gives what the revision known now said; it raises ReplicaUnreadable.
+    """
+
+    instance: Instance
+    read_user_data: Callable[[], bytes | None] | None = None
+
+
 class Documents:
     """Instances with their user data, from disk; those asked for last are kept."""
 
@@ -41,6 +55,10 @@ class Documents:
                 self._kept.popitem(last=False)
         self._kept.move_to_end(key)
         return self._kept[key]
+
+    def user_data(self, id: str, revision: int) -> bytes | None:
+        """Its user data at that revision. Raises ReplicaUnreadable."""
+        return self.instance(id, revision).user_data
 
     def clear(self) -> None:
         """Keep none: revisions begin to mean something else."""
@@ -106,6 +124,17 @@ class View:
     def all(self, kind: str) -> tuple[Resource, ...]:
         """Every resource of a kind; instances without their user data (see `get`)."""
         return tuple(entry.resource for entry in self._state.entries[kind].values())
+
+    def instance(self, id: str) -> KnownInstance | None:
+        """An instance without reading its user data."""
+        entry = self._state.entry("instance", id)
+        if entry is None or not isinstance(entry.resource, Instance):
+            return None
+        if not entry.partial:
+            return KnownInstance(entry.resource)
+        return KnownInstance(
+            entry.resource, partial(self._documents.user_data, id, entry.revision)
+        )
 
     def ports_by_address(self, network_id: str, ip: str) -> tuple[Port, ...]:
         """The ports of that network with that fixed IP (canonical text)."""

@@ -139,6 +139,10 @@ class Refusal(Enum):
         "Tokens are not given to requests with X-Forwarded-For.",
         "the guest had sent an X-Forwarded-For with its request for a token",
     )
+    BAD_PARAMETER = Rule(400, "Bad parameter.", "a parameter of the query is unusable")
+    TOO_MANY_WAITERS = Rule(
+        503, "Too many requests wait for a change, try again.", "over the limit of waiters", 5
+    )
     RATE_LIMITED = Rule(429, "Too many requests, try again later.", "over the rate limit", 10)
     MALFORMED = Rule(400, "Malformed or ambiguous HTTP.", "malformed or ambiguous HTTP")
     HEAD_TOO_LARGE = Rule(431, "Request head too large.", "request head over the limit")

@@ -1,0 +1,72 @@
+"""Who waits for which resources: a change costs look-ups, and wakes nobody else.
+
+A key is a kind and an id. A port counts as its device too: ("instance", id) stands for an
+instance and all its ports.
+"""
+
+from collections.abc import Callable, Collection, Iterator
+
+from a9fe.model.resources import Port, Resource
+from a9fe.replica.state import State
+
+Key = tuple[str, str]
+Wake = Callable[[], None]
+
+PORT, DEVICE = "port", "instance"
+
+
+class Watchers:
+    """Callables by what they wait for. They are called in the event loop's thread, at once."""
+
+    def __init__(self) -> None:
+        """Nobody waits."""
+        self._by_key: dict[Key, set[Wake]] = {}
+
+    def add(self, keys: Collection[Key], wake: Wake) -> Callable[[], None]:
+        """Call `wake` at each change of one of `keys`, until what is returned is called."""
+        for key in keys:
+            self._by_key.setdefault(key, set()).add(wake)
+
+        def forget() -> None:
+            for key in keys:
+                waiting = self._by_key.get(key)
+                if waiting is not None:
+                    waiting.discard(wake)
+                    if not waiting:
+                        del self._by_key[key]
+
+        return forget
+
+    def __len__(self) -> int:
+        """How many keys are waited for."""
+        return len(self._by_key)
+
+    def changed(self, key: Key, before: Resource | None, after: Resource | None) -> None:
+        """A resource was made, changed or deleted."""
+        if not self._by_key:
+            return
+        self._wake(key)
+        devices = {port.device_id for port in (before, after) if isinstance(port, Port)}
+        for device in devices - {""}:
+            self._wake((DEVICE, device))
+
+    def replaced(self, before: State, after: State) -> None:
+        """All may be other: wakes those whose resources are."""
+        for key in [key for key in self._by_key if _differ(key, before, after)]:
+            self._wake(key)
+
+    def _wake(self, key: Key) -> None:
+        for wake in tuple(self._by_key.get(key, ())):
+            wake()
+
+
+def _differ(key: Key, before: State, after: State) -> bool:
+    return list(_known(key, before)) != list(_known(key, after))
+
+
+def _known(key: Key, state: State) -> Iterator[object]:
+    kind, id = key
+    entry = state.entry(kind, id)
+    yield entry and (entry.resource, entry.partial)
+    if kind == DEVICE:
+        yield {port.id: port for port in state.by_device.find(id)}
