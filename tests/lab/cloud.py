@@ -89,10 +89,10 @@ class Cloud:
     def name(self, what: str) -> str:
         return f"{what}{next(_serial)}"
 
-    def network(self, cidr: str = "10.1.0.0/24") -> str:
+    def network(self, cidr: str = "10.1.0.0/24", *options: str) -> str:
         """An isolated network; its name."""
         name = self.name("net")
-        self.house.a9fe("network", "create", name, "--subnet", cidr)
+        self.house.a9fe("network", "create", name, "--subnet", cidr, *options)
         self.networks.append(name)
         return name
 
@@ -123,11 +123,12 @@ class Cloud:
         return self.routed(cidr) if kind == "routed" else self.isolated(cidr)
 
     def vm(self, network: str, *options: str) -> Vm:
-        """A VM on that network, not started."""
+        """A VM on that network, and perhaps others, not started."""
         name = self.name("vm")
         self.house.a9fe("vm", "create", name, "--network", network, *options)
         instance = self.house.api.find("instances", name)
-        (port,) = self.house.api.list("ports", device_id=instance["id"])
+        first = {"device_id": instance["id"], "network_id": self.id("networks", network)}
+        (port,) = self.house.api.list("ports", **first)
         vm = Vm(house=self.house, name=name, instance=instance, port=port)
         self.vms.append(vm)
         return vm

@@ -1,0 +1,63 @@
+"""A whole run of cloud-init in a guest with two network cards: keys, user data, files, network."""
+
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from a9fe.plan.names import guest_namespace
+from tests.journey.test_cloud_init import KEY
+from tests.lab.cloud import Cloud, Vm
+from tests.lab.places import CLOUD_INIT, ROOT
+
+LAB = ROOT / "tests" / "lab"
+USER_DATA = """#cloud-config
+write_files:
+- {path: /run/written, content: written by user data}
+runcmd:
+- [sh, -c, 'hostname > /run/ran']
+"""
+
+
+@pytest.fixture
+def options(tmp_path: Path) -> tuple[str, ...]:
+    (tmp_path / "key.pub").write_text(KEY + "\n")
+    (tmp_path / "data").write_text(USER_DATA)
+    return ("--ssh-key", str(tmp_path / "key.pub"), "--user-data", str(tmp_path / "data"))
+
+
+def second_card(cloud: Cloud, vm: Vm, network: str) -> dict[str, Any]:
+    """The VM's port on its second network, and a card for it in the guest."""
+    wanted = {"device_id": vm.instance["id"], "network_id": cloud.id("networks", network)}
+    (port,) = cloud.house.api.list("ports", **wanted)
+    space, outer = guest_namespace(vm.name), f"tap{port['id'][:11]}"
+    peer = ("peer", "name", "eth1", "address", port["mac_address"], "netns", space)
+    bridge = f"brq{port['network_id'][:11]}"
+    for command in (
+        ("ip", "link", "add", outer, "type", "veth", *peer),
+        ("ip", "link", "set", outer, "master", bridge, "up"),
+    ):
+        subprocess.run(command, check=True, timeout=30)
+    vm.sh("ip", "link", "set", "eth1", "up")
+    return dict(port)
+
+
+def test_the_whole_of_cloud_init(cloud: Cloud, options: tuple[str, ...]) -> None:
+    first, second = cloud.isolated("10.1.0.0/24"), cloud.network("10.2.0.0/24", "--no-dhcp")
+    vm = cloud.vm(first, "--network", second, *options).start("none")
+    static = second_card(cloud, vm, second)
+    script = str(LAB / "cloud_init_run.sh")
+    vm.sh("env", f"PYTHONPATH={CLOUD_INIT}", "/bin/sh", script, str(LAB / "cloud.cfg"))
+
+    assert vm.sh("cat", "/run/home/cloudy/.ssh/authorized_keys").strip() == KEY
+    assert KEY in vm.sh("cat", "/run/root/.ssh/authorized_keys")
+    assert vm.sh("cat", "/run/written") == "written by user data"
+    assert vm.sh("cat", "/run/ran").strip() == vm.name
+    assert vm.sh("cat", "/var/lib/cloud/data/instance-id").strip() == vm.instance["id"]
+    dynamic = vm.sh("cat", "/etc/systemd/network/10-cloud-init-eth0.network")
+    assert f"MACAddress={vm.mac}" in dynamic
+    assert "DHCP=ipv4" in dynamic
+    fixed = vm.sh("cat", "/etc/systemd/network/10-cloud-init-eth1.network")
+    assert f"MACAddress={static['mac_address']}" in fixed
+    assert f"Address={static['fixed_ips'][0]['ip_address']}/24" in fixed
