@@ -14,6 +14,7 @@ from typing import Protocol
 
 import structlog
 
+from a9fe.api_client.errors import ApiError
 from a9fe.api_client.identity import KeyRegistry
 from a9fe.metadata import ec2, ec2_identity, identity, identity_keys
 from a9fe.metadata.identity import Grant
@@ -36,6 +37,7 @@ log = structlog.get_logger()
 
 LINE = 64  # characters of a line of base64, as openssl reads it
 KEPT = 2048  # signed documents, some 4 KB each
+CONFLICT = 409  # the key was revoked, or is another host's: another one is made
 STEP = 60.0  # s between two looks at the keys
 RETRY = Backoff(first=0.2, ceiling=10.0)
 UNUSUAL = 5  # failures in a row, some 3 s: more than starting beside the server explains
@@ -111,9 +113,7 @@ class Keeper:
     async def step(self) -> str:
         """Do what is due now; why a key could not be published, else ""."""
         now = self._clock.now()
-        gone = [times.id for times in identity_keys.to_forget(self._times, now)]
-        self._directory.forget(gone)
-        self._keys = {id: key for id, key in self._keys.items() if id not in gone}
+        self._forget([times.id for times in identity_keys.to_forget(self._times, now)])
         if identity_keys.is_next_due(self._times, now, self._policy):
             begin, end = identity_keys.times_of_next(self._times, now, self._policy)
             key = await asyncio.to_thread(make, begin, end, now)
@@ -121,6 +121,10 @@ class Keeper:
             log.info("identity key made", kid=key.id, signs_from=timestamp(begin))
         reasons = [await self._publish(key) for key in list(self._keys.values())]
         return next(filter(None, reasons), "")
+
+    def _forget(self, ids: list[str]) -> None:
+        self._directory.forget(ids)
+        self._keys = {id: key for id, key in self._keys.items() if id not in ids}
 
     def _keep(self, key: SigningKey) -> None:
         self._directory.save(key)
@@ -134,6 +138,8 @@ class Keeper:
         try:
             issuer = await self._registry.publish(key.jwk, key.certificate_pem, expires_at)
         except A9feError as error:
+            if isinstance(error, ApiError) and error.status == CONFLICT:
+                self._forget([key.id])
             return str(error)
         said = key.published(self._clock.now(), issuer)
         if said != key:
