@@ -6,18 +6,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from a9fe.metadata_proxy.relay import onward
-from a9fe.wire.message import Listener, Request
+from a9fe.metadata_proxy.relay import homeward, onward
+from a9fe.wire.message import Answer, Listener, Request
 from a9fe.wire.trusted import (
     FORWARDED_FOR,
     GUEST_FORWARDED,
+    HOP_LIMIT,
     NETWORK_ID,
     OUR_PREFIX,
     REQUEST_ID,
     ROUTER_ID,
     TRUSTED,
 )
-from tests.unit.test_wire_trusted import disguised
+from tests.unit.test_wire_trusted import disguise, disguised
 
 NETWORK = Listener(kind="network", id="n1", namespace="qdhcp-n1", address="1.2.3.4", port=80)
 ROUTER = replace(NETWORK, kind="router", id="r1")
@@ -115,3 +116,36 @@ def test_the_table_of_trusted_headers_is_neutrons():
         b"x-metadata-provider-signature",
     } == TRUSTED
     assert OUR_PREFIX == b"x-a9fe-"
+
+
+# -- The way back --------------------------------------------------------------------------
+
+
+def home(*headers: tuple[bytes, bytes]) -> Answer:
+    return homeward(Answer(status=200, headers=headers, body=b"token"))
+
+
+def test_what_is_for_nobody_of_us_goes_home_as_it_is():
+    answer = Answer(status=200, headers=((b"content-type", b"text/plain"), (REQUEST_ID, b"id42")))
+    assert homeward(answer) is answer
+
+
+@pytest.mark.parametrize(
+    ("value", "hops"),
+    [(b"1", 1), (b"2", 2), (b"64", 64), (b"0", 1), (b"", 1), (b"-1", 1), (b"x", 1), (b"640", 1)],
+)
+def test_how_far_an_answer_may_go_is_for_us(value: bytes, hops: int):
+    answer = home((b"content-type", b"text/plain"), (HOP_LIMIT, value))
+    assert answer.headers == ((b"content-type", b"text/plain"),)
+    assert (answer.hop_limit, answer.status, answer.body) == (hops, 200, b"token")
+
+
+@given(
+    st.builds(
+        disguise,
+        st.sampled_from(["x-a9fe-internal", "x-a9fe-hop-limit", "x-a9fe-port-id"]),
+        st.integers(0, 2**32 - 1),
+    )
+)
+def test_the_guest_hears_nothing_of_what_hops_say_to_each_other(name: bytes):
+    assert home((name, b"1"), (REQUEST_ID, b"id42")).headers == ((REQUEST_ID, b"id42"),)
