@@ -23,6 +23,7 @@ from a9fe.metadata_service.identity import Keeper
 from a9fe.metadata_service.imds import Imds
 from a9fe.metadata_service.source import Source
 from a9fe.metadata_service.usage import Tally, UsageReports, teller
+from a9fe.metadata_service.writes import Writes, guarded, reach
 from a9fe.model.guest import MetadataOptions
 from a9fe.replica import connector, follow, open_for, path_of
 from a9fe.runtime import metrics, tasks
@@ -58,18 +59,25 @@ def make_service(
     report: Report,
     keeper: Keeper | None = None,
     tally: Tally | None = None,
+    writes: Writes | None = None,
 ) -> Service:
     """The handler over `source`, as `config` says; it signs with the keeper's keys.
 
-    `tally` counts who asks without tokens.
+    `tally` counts who asks without tokens, `writes` keeps what guests write.
     """
     imds = imds_of(config, tally or Tally())
+    gate = guarded(imds.gate)
     signer = keeper.identity(os.uname().machine) if keeper else None
     vendordata = VendordataFile(config.vendordata_jsonfile_path, _vendordata_unusable)
     vendordata()  # what is wrong with it is said at the start, not at a VM's boot
 
     def settings() -> Settings:
-        return Settings(dhcp_domain=config.dhcp_domain, vendordata=vendordata(), identity=signer)
+        return Settings(
+            dhcp_domain=config.dhcp_domain,
+            vendordata=vendordata(),
+            identity=signer,
+            guest_attributes=config.enable_guest_attributes,
+        )
 
     def refused(refusal: Refusal, request: Request) -> Answer:
         return report.refusal(refusal, request, request_id=request_id(request).encode())
@@ -82,10 +90,11 @@ def make_service(
         random_bytes=secrets.token_bytes,
         source_lost_after=config.source_lost_after,
         refuse=refused,
-        gate=identity.guarded(imds.gate, keeper) if keeper else imds.gate,
+        gate=identity.guarded(gate, keeper) if keeper else gate,
         actions=(
             *imds.actions,
             *(identity.actions(keeper, config.identity_token_lifetime) if keeper else ()),
+            *(writes.actions() if writes else ()),
         ),
     )
 
@@ -112,7 +121,8 @@ async def _serve(config: Config, sock: socket.socket, metrics_sock: socket.socke
     keeper = identity.keeper(config) if config.enable_identity else None
     tally = Tally(metrics.IMDS_USAGE_LOST.inc)
     calls = AgentCalls(config.server_url, config.host, token=config.auth_token)
-    service = make_service(config, replica, report, keeper, tally)
+    writes = Writes(calls, lambda revision: reach(replica, revision), SystemClock().monotonic)
+    service = make_service(config, replica, report, keeper, tally, writes)
     server = await serve(service, sock=sock, report=report)
     exporter = await serve_metrics(metrics_sock)
     listen = f"{config.metadata_listen}:{sock.getsockname()[1]}"
