@@ -14,6 +14,7 @@ from a9fe.api_client.report import Identity, Reporter
 from a9fe.api_client.servers import Rotation, servers
 from a9fe.model import tokens
 from a9fe.replica import connector
+from a9fe.replica.following import host_of
 from a9fe.runtime import local_tokens
 from a9fe.runtime.config import Config, load
 from tests.unit.test_server_feed import running
@@ -141,6 +142,21 @@ def test_with_keystone_only_agents_have_a_token_of_ours(tmp_path: Path):
     local_tokens.ensure(config)
     assert local_tokens.for_agent(config).startswith("a9fe_")
     assert local_tokens.for_command(config) == ""
+
+
+def test_a_service_of_all_hosts_has_a_token_of_all_hosts(tmp_path: Path):
+    config = config_of(tmp_path, auth_strategy="token", metadata_service_hosts="*")
+    local_tokens.ensure(config)
+    service = local_tokens.for_agent(config, is_service=True)
+    assert local_tokens.for_agent(config) != service
+    kept = {t.host: t for t in local_tokens.kept(str(tmp_path), "h1")}
+    assert kept.keys() == {"", "h1", "*"}
+    assert tokens.matches(kept["*"], service)
+    assert (kept["*"].role, kept["*"].caller.is_admin) == ("agent", False)
+    assert [host_of(config, agent) for agent in ("service", "metadata")] == ["*", config.host]
+    own = replace(config, metadata_service_hosts="own")
+    assert local_tokens.for_agent(own, is_service=True) == local_tokens.for_agent(own)
+    assert host_of(own, "service") == config.host
 
 
 def test_without_tokens_none_are_made(tmp_path: Path):

@@ -1,4 +1,4 @@
-"""Open feed streams end when their token is revoked, and no others."""
+"""Whom a feed is open for: it ends when the token is revoked; of all hosts it needs its own."""
 
 import asyncio
 import contextlib
@@ -18,7 +18,7 @@ from tests.databases import DATABASES
 from tests.unit.server_world import HandTurnedClock, ServerOptions
 
 DEADLINE = 20.0
-ADMIN, H1, H2 = (text_of(bytes([number]) * 40) for number in range(3))
+ADMIN, H1, H2, ALL = (text_of(bytes([number]) * 40) for number in range(4))
 
 
 def kept(text: str, **more: str) -> Token:
@@ -31,6 +31,7 @@ def store_with_tokens(directory: Path) -> Store:
         session.tokens.add(kept(ADMIN, project_id="ops", role="admin"))
         session.tokens.add(kept(H1, role="agent", host="h1"))
         session.tokens.add(kept(H2, role="agent", host="h2"))
+        session.tokens.add(kept(ALL, role="agent", host="*"))
     return store
 
 
@@ -51,15 +52,18 @@ async def served(directory: Path) -> AsyncIterator[httpx.AsyncClient]:
         store.close()
 
 
-def following(client: httpx.AsyncClient, token: str, host: str) -> Any:
+def following(client: httpx.AsyncClient, token: str, host: str, agent: str = "l3") -> Any:
     headers = {"X-Auth-Token": token}
-    return client.stream("GET", f"/a9fe/v1/feed?host={host}&agent=l3", headers=headers)
+    return client.stream("GET", f"/a9fe/v1/feed?host={host}&agent={agent}", headers=headers)
 
 
-async def read_until(lines: AsyncIterator[str], event: str) -> None:
+async def read_until(lines: AsyncIterator[str], word: str) -> list[Any]:
+    """What came up to an event of that name, or about that kind, and it."""
+    seen: list[Any] = []
     async with asyncio.timeout(DEADLINE):
-        while json.loads(await anext(lines))["event"] != event:
-            pass
+        while not seen or word not in {seen[-1]["event"], seen[-1].get("kind")}:
+            seen.append(json.loads(await anext(lines)))
+    return seen
 
 
 def test_a_stream_ends_when_its_token_is_revoked_and_others_go_on(tmp_path: Path):
@@ -128,5 +132,36 @@ def test_where_everyone_is_trusted_nothing_ends(tmp_path: Path):
         found = await OwnTokens(store).unknown([H1, H2[:-1] + "f", "notours"])
         assert found == {H2[:-1] + "f", "notours"}
         store.close()
+
+    asyncio.run(story())
+
+
+def test_all_hosts_are_for_a_metadata_service_with_a_token_of_all_hosts(tmp_path: Path):
+    async def story() -> None:
+        async with served(tmp_path) as client:
+            for token, host, agent, status in (
+                (H1, "*", "service", 403),
+                (ADMIN, "*", "service", 403),
+                (ALL, "*", "dhcp", 400),
+            ):
+                async with following(client, token, host, agent) as refused:
+                    assert refused.status_code == status, (host, agent)
+            for host in ("h1", "*"):
+                body = {"agent_type": "DHCP agent", "binary": "x", "host": host}
+                headers = {"X-Auth-Token": ALL}
+                answer = await client.post("/a9fe/v1/agents/report", json=body, headers=headers)
+                assert answer.status_code == 403
+            admin = {"X-Auth-Token": ADMIN}
+            made = await client.post("/v2.0/networks", json={"network": {}}, headers=admin)
+            network_id = made.json()["network"]["id"]
+            async with following(client, ALL, "*", "service") as stream:
+                lines = stream.aiter_lines()
+                begin, network, _ = await read_until(lines, "synced")
+                assert (begin["event"], network["object"]["id"]) == ("snapshot", network_id)
+                for host in ("h1", "h2"):
+                    port = {"network_id": network_id, "binding:host_id": host}
+                    await client.post("/v2.0/ports", json={"port": port}, headers=admin)
+                    told = (await read_until(lines, "port"))[-1]
+                    assert (told["event"], told["object"]["host"]) == ("upsert", host)
 
     asyncio.run(story())

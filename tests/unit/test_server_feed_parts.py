@@ -23,7 +23,7 @@ from a9fe.store import Change, Session, Store
 from tests.databases import DATABASES, START
 
 HOSTS = ("h1", "h2")
-KEYS: list[Key] = [(host, agent) for host in HOSTS for agent in KINDS_OF]
+KEYS: list[Key] = [(host, agent) for host in HOSTS for agent in KINDS_OF] + [("*", "service")]
 ROUTER_PORT = "network:router_interface"
 Part = dict[tuple[str, str], Resource]
 
@@ -68,7 +68,7 @@ class Follower:
             expected = self.whole(key)
             assert missing(expected, part) == [], key
             spare = list(part.keys() - expected.keys())
-            if key[1] == "service":  # keeps networks of instances that have left
+            if key[1] == "service" and key[0] != "*":  # keeps networks of instances that have left
                 spare = [
                     name
                     for name in spare
@@ -186,6 +186,13 @@ class Life:
                 )
             )
 
+    def disable(self, session: Session) -> None:
+        """Disable or enable an agent, as the server does."""
+        if binding := self.one(session, Binding):
+            host = "" if binding.host else binding.agent_id.partition("-")[2]
+            for other in session.find(Binding, agent_id=binding.agent_id):
+                session.update(replace(other, host=host))
+
     def unbind_network(self, session: Session) -> None:
         found = session.find(Binding, kind="dhcp")
         if found:
@@ -224,6 +231,7 @@ class Life:
             self.move_port,
             self.change_network,
             self.unbind_network,
+            self.disable,
             self.delete_port,
             self.delete_network,
             self.delete_instance,
@@ -288,3 +296,19 @@ def test_a_port_that_moves_is_deleted_here_and_made_there(store: Store):
     come = {(c.kind, c.id, c.resource is None) for c in told["h2", "dhcp"]}
     assert gone == {("port", "p", True), ("network", "n", True), ("subnet", "s", True)}
     assert come == {("port", "p", False), ("network", "n", False), ("subnet", "s", False)}
+
+
+def test_a_disabled_agents_bindings_leave_its_host(store: Store):
+    with store.write() as session:
+        session.insert(Network(id="n"))
+        Life(0).bind(session, "dhcp", "n", "h1")
+    follower = Follower(store)
+    assert ("binding", "dhcp:dhcp-h1:n") in follower.parts["h1", "dhcp"]
+    with store.write() as session:
+        Life(0).disable(session)
+    follower.catch_up()
+    assert follower.parts["h1", "dhcp"] == {}
+    with store.write() as session:
+        Life(0).disable(session)
+    follower.catch_up()
+    assert {kind for kind, _ in follower.parts["h1", "dhcp"]} == {"network", "binding"}

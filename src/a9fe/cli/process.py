@@ -34,7 +34,8 @@ def prepare(process: Process, config: Config) -> None:
 def with_secret(process: Process, config: Config) -> Config:
     """The configuration with the secrets that the process needs, and no others."""
     value = secret.read(config) if process.secret else ""
-    token = local_tokens.for_agent(config) if process.follows else ""
+    is_service = process.room == "metadata_service"
+    token = local_tokens.for_agent(config, is_service=is_service) if process.follows else ""
     return replace(config, metadata_proxy_shared_secret=value, auth_token=token)
 
 

@@ -43,7 +43,12 @@ def token() -> None:
 @token.command("create")
 @click.option("--project", "project_id", metavar="ID", help="Project that it is of.")
 @click.option("--role", type=click.Choice(ROLES), help=f"What it may do.  [{MEMBER}]")
-@click.option("--agent", "host", metavar="HOST", help="For the agents of HOST, nothing else.")
+@click.option(
+    "--agent",
+    "host",
+    metavar="HOST",
+    help="For the agents of HOST, nothing else; HOST '*': for a metadata service of all hosts.",
+)
 @click.option("--description", default="", help="What it is for.")
 @direct_flag
 @resource.json_flag

@@ -192,6 +192,16 @@ def check_host(caller: Caller, host: object) -> None:
         raise Forbidden(f"host: the token is bound to another host than {str(host)[:255]!r}")
 
 
+def check_reports(caller: Caller, host: object) -> None:
+    """Raises Forbidden unless the caller may say what that host's agents do.
+
+    A credential of every host is a metadata service's, which reads all and speaks for none.
+    """
+    check_host(caller, host)
+    if host == ANY_HOST or (caller.host == ANY_HOST and not caller.is_admin):
+        raise Forbidden("host: agents report with a token that is bound to their own host")
+
+
 def hidden(caller: Caller, marks: Marks) -> frozenset[str]:
     """The attributes that are absent in answers to the caller."""
     return frozenset() if caller.is_admin else marks.sees

@@ -16,6 +16,7 @@ import structlog
 from a9fe.api_client.errors import FeedLost
 from a9fe.api_client.feed import FeedEvent, stream
 from a9fe.api_client.servers import Rotation
+from a9fe.model.policy import ANY_HOST
 from a9fe.replica.live import Replica
 from a9fe.runtime.clock import Clock
 from a9fe.runtime.config import Config
@@ -24,6 +25,7 @@ from a9fe.runtime.tasks import Backoff, jittered
 log = structlog.get_logger()
 
 BACKOFF = Backoff(first=0.2, ceiling=5.0)
+SERVICE = "service"  # the metadata service, among agents
 UNUSUAL = 4  # failures in a row, some 2 s: more than starting beside the server explains
 
 
@@ -42,19 +44,24 @@ def path_of(config: Config, agent: str) -> str:
 
 def open_for(config: Config, agent: str) -> Replica:
     """The replica of an agent as it was left. Call it as the user that will write it."""
-    return Replica.open(path_of(config, agent), f"{config.server_url} {config.host} {agent}")
+    source = f"{config.server_url} {host_of(config, agent)} {agent}"
+    return Replica.open(path_of(config, agent), source)
+
+
+def host_of(config: Config, agent: str) -> str:
+    """The host whose part an agent follows: this one, or all, for a metadata service of all."""
+    is_central = agent == SERVICE and config.metadata_service_hosts == ANY_HOST
+    return ANY_HOST if is_central else config.host
 
 
 def connector(config: Config, agent: str) -> Feed:
     """The feed of an agent of this host, from the servers configured: one that breaks off, or
     does not answer, is followed by the next."""
-    servers = Rotation(config.server_url, f"{config.host} {agent}")
+    servers, host = Rotation(config.server_url, f"{config.host} {agent}"), host_of(config, agent)
 
     async def connect(from_revision: int | None) -> AsyncGenerator[FeedEvent, None]:
         try:
-            events = stream(
-                servers.current, config.host, agent, from_revision, token=config.auth_token
-            )
+            events = stream(servers.current, host, agent, from_revision, token=config.auth_token)
             async with aclosing(events):
                 async for event in events:
                     yield event

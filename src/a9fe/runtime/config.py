@@ -76,6 +76,7 @@ class Config:
     nova_metadata_protocol: str
     metadata_listen: str
     metadata_listen_port: int
+    metadata_service_hosts: str
     metadata_port: int
     metadata_access_mark: str
     enable_metadata_proxy: bool
@@ -86,6 +87,8 @@ class Config:
     identity_issuer: str
     identity_key_lifetime: int
     identity_token_lifetime: int
+    metadata_wait_max: int
+    region_name: str
     vendordata_jsonfile_path: str
     http_tokens: str
     http_tokens_required_after: int

@@ -12,23 +12,31 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from a9fe.model import tokens
-from a9fe.model.policy import ADMIN, AGENT
+from a9fe.model.policy import ADMIN, AGENT, ANY_HOST
 from a9fe.model.tokens import Token
 from a9fe.runtime.config import Config
 
+SERVICE = "service"
+"""The file of an agent's token for every host: of a metadata service that answers for all."""
 ROLES = (ADMIN, AGENT)
 MADE = {"none": (), "token": ROLES, "keystone": (AGENT,)}
 """Which there are, by auth_strategy."""
 
 
+def _made(config: Config) -> tuple[str, ...]:
+    made = MADE[config.auth_strategy]
+    is_central = bool(made) and config.metadata_service_hosts == ANY_HOST
+    return (*made, SERVICE) if is_central else made
+
+
 def path_of(state_path: str, role: str) -> Path:
-    """The file of the admin's or the agent's token."""
+    """The file of the admin's, the agent's or the service's token."""
     return Path(state_path) / f"{role}-token"
 
 
 def ensure(config: Config) -> None:
     """Make the tokens that are needed and not there."""
-    for role in MADE[config.auth_strategy]:
+    for role in _made(config):
         path = path_of(config.state_path, role)
         if not path.exists():
             _write(path, tokens.text_of(secrets.token_bytes(tokens.RANDOM_BYTES)))
@@ -56,7 +64,7 @@ def read(state_path: str, role: str) -> str:
 
 def kept(state_path: str, host: str) -> list[Token]:
     """What a server keeps of the tokens of its machine. Call it as root."""
-    found = [(role, read(state_path, role)) for role in ROLES]
+    found = [(role, read(state_path, role)) for role in (*ROLES, SERVICE)]
     return [_token(role, text, host) for role, text in found if tokens.id_of(text)]
 
 
@@ -65,8 +73,8 @@ def _token(role: str, text: str, host: str) -> Token:
         id=tokens.id_of(text) or "",
         sha256=tokens.hash_of(text),
         project_id="default" if role == ADMIN else "",
-        role=role,
-        host=host if role == AGENT else "",
+        role=ADMIN if role == ADMIN else AGENT,
+        host={AGENT: host, SERVICE: ANY_HOST}.get(role, ""),
         description=description(host),
     )
 
@@ -76,9 +84,10 @@ def description(host: str) -> str:
     return f"of {host} itself"
 
 
-def for_agent(config: Config) -> str:
-    """What a process of this host sends."""
-    return config.auth_token or _read_if_made(config, AGENT)
+def for_agent(config: Config, *, is_service: bool = False) -> str:
+    """What a process of this host sends; `is_service`: the metadata service."""
+    of_all = _read_if_made(config, SERVICE) if is_service else ""
+    return config.auth_token or of_all or _read_if_made(config, AGENT)
 
 
 def for_command(config: Config) -> str:
@@ -89,7 +98,7 @@ def for_command(config: Config) -> str:
 
 
 def _read_if_made(config: Config, role: str) -> str:
-    return read(config.state_path, role) if role in MADE[config.auth_strategy] else ""
+    return read(config.state_path, role) if role in _made(config) else ""
 
 
 def _is_here(url: str) -> bool:

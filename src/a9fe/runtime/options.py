@@ -6,6 +6,7 @@ is "", the value is derived (runtime.config says how) unless `help` says otherwi
 
 from dataclasses import dataclass
 
+from a9fe.model.policy import ANY_HOST
 from a9fe.runtime import values as v
 
 
@@ -126,6 +127,12 @@ OPTIONS: tuple[Option, ...] = (
         ("nova_metadata_protocol", v.one_of("http", "https"), "http", "http or https"),
         ("metadata_listen", v.ADDRESS, "127.0.0.1", "address the service listens on"),
         ("metadata_listen_port", v.PORT, 8775, "port the service listens on"),
+        (
+            "metadata_service_hosts",
+            v.one_of("own", ANY_HOST),
+            "own",
+            "whose VMs the service answers: own, or * for the VMs of all hosts",
+        ),
         ("metadata_port", v.PORT, 9697, "port of the proxy in a router namespace"),
         ("metadata_access_mark", v.MARK, "0x1", "packet mark of metadata traffic in a router"),
         ("enable_metadata_proxy", v.BOOLEAN, True, "serve metadata in router namespaces"),
@@ -151,6 +158,13 @@ OPTIONS: tuple[Option, ...] = (
             3600,
             "how long a signed token holds",
         ),
+        (
+            "metadata_wait_max",
+            v.whole(0, 3600, "seconds"),
+            25,
+            "how long a guest may wait for a change; always less than upstream_timeout",
+        ),
+        ("region_name", v.TEXT, "RegionOne", "the cloud's region, as guests read it"),
         ("vendordata_jsonfile_path", v.PATH, "", "vendor_data.json; none if empty"),
         (
             "http_tokens",

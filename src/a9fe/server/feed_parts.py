@@ -8,6 +8,7 @@
 | service  | of the host and   | the same, and the other ports of the | instances behind those  |
 |          | of its instances  | instances behind them                | ports, their groups     |
 
+Of host "*", a metadata service's for the whole cloud, a part is all there is of its kinds.
 A network is of a host that serves it or has a port of it. Every agent is sent its host's own
 ports, and the DHCP agent those of no host on the host's networks: their taps need filters.
 
@@ -21,7 +22,9 @@ from collections.abc import Collection, Iterable
 from dataclasses import replace
 from typing import TypeVar
 
+from a9fe.model.policy import ANY_HOST
 from a9fe.model.resources import (
+    KINDS,
     ROUTER_INTERFACE_OWNERS,
     Binding,
     Instance,
@@ -166,7 +169,7 @@ class _Batch:
             self.tell(self.of_hosts([found.host]), change.revision, "binding", found)
             self._bound(found.host, found.kind, found.resource_id, change.revision)
         for before in change.before:
-            if not isinstance(found, Binding):
+            if not isinstance(found, Binding) or before.host != found.host:
                 keys = self.of_hosts([before.host])
                 self.tell(keys, change.revision, "binding", change.id)
             self._bound(before.host, before.device_owner, before.network_id, change.revision)
@@ -332,15 +335,28 @@ def deliveries(
                 batch.group(change)
             case _:
                 pass  # no agent follows it
-    return {
+    found = {
         key: sorted(told.values(), key=lambda change: change.revision)
         for key, told in batch.told.items()
+    }
+    return found | _of_all_hosts(changes, keys)
+
+
+def _of_all_hosts(changes: list[Change], keys: Collection[Key]) -> dict[Key, list[Change]]:
+    return {
+        (ANY_HOST, agent): [change for change in changes if change.kind in kinds]
+        for agent, kinds in KINDS_OF.items()
+        if (ANY_HOST, agent) in keys
     }
 
 
 def snapshot(session: Session, key: Key) -> Iterable[Resource]:
     """All of an agent's part, in the order of its kinds."""
     host, agent = key
+    if host == ANY_HOST:
+        for kind in KINDS_OF[agent]:
+            yield from session.find(KINDS[kind])
+        return
     bindings = session.find(Binding, host=host)
     bound = {b.resource_id for b in bindings if b.kind == "dhcp"}
     routed = session.parts.routed_here(host)

@@ -11,7 +11,7 @@ from starlette.routing import Route
 from starlette.types import Message, Receive, Scope, Send
 
 from a9fe.model.errors import InvalidInput
-from a9fe.model.policy import check_host
+from a9fe.model.policy import ANY_HOST, check_host, check_reports
 from a9fe.model.resources import KINDS
 from a9fe.runtime import metrics
 from a9fe.server import agents, body, feed, feed_parts
@@ -34,7 +34,7 @@ async def report(request: Request) -> Response:
     """POST /a9fe/v1/agents/report."""
     document = await body.read(request)
     if isinstance(document, dict):
-        check_host(caller_of(request), document.get("host"))
+        check_reports(caller_of(request), document.get("host"))
     agent = await api_of(request).write(request, lambda call: agents.report(call, document))
     return JSONResponse({"agent_id": agent.id})
 
@@ -106,13 +106,15 @@ class _Patient(StreamingResponse):
 
 
 async def follow(request: Request) -> Response:
-    """GET /a9fe/v1/feed?host=&agent=&from=."""
+    """GET /a9fe/v1/feed?host=&agent=&from=. Of host * a metadata service gets all hosts' parts."""
     query = request.query_params
     host, agent = query.get("host", ""), query.get("agent", "")
     if not host:
         raise InvalidInput("host", host, "the name of the agent's host")
     if agent not in feed_parts.KINDS_OF:
         raise InvalidInput("agent", agent, "one of " + ", ".join(feed_parts.KINDS_OF))
+    if host == ANY_HOST and agent != "service":
+        raise InvalidInput("host", host, "the name of a host; * is for agent=service")
     check_host(caller_of(request), host)
     since = _revision(query.get("from"))
     lines = api_of(request).hub.follow(host, agent, since)
