@@ -31,3 +31,9 @@ class UpstreamTimeout(UpstreamError):
     """It did not answer in time."""
 
     refusal = Refusal.UPSTREAM_TIMEOUT
+
+
+class UpstreamFull(UpstreamError):
+    """As many requests wait there as may."""
+
+    refusal = Refusal.TOO_MANY_WAITERS

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from a9fe.http.errors import (
     UpstreamBroken,
     UpstreamError,
+    UpstreamFull,
     UpstreamTimeout,
     UpstreamUnreachable,
 )
@@ -74,11 +75,13 @@ class Upstream:
         patience: float = 0.0,
         max_connections: int = MAX_UPSTREAM_CONNECTIONS,
         max_body: int = MAX_ANSWER_BYTES,
+        may_line_up: bool = True,
     ) -> None:
         """`timeout` in seconds for a whole request. Must be made inside a running loop.
 
         `patience`: for so many seconds after an upstream began to refuse connections, requests
         wait for it, so that its restart is not seen; after that they fail at once.
+        `may_line_up`: whether requests wait for a connection when all are busy, or fail.
         """
         self.target = target
         self.max_body = max_body
@@ -86,6 +89,7 @@ class Upstream:
         self._timeout = timeout
         self._patience = patience
         self._max = max_connections
+        self._may_line_up = may_line_up
         self._loop = asyncio.get_running_loop()
         self._idle: list[PeerConnection] = []
         self._busy: set[PeerConnection] = set()
@@ -99,6 +103,9 @@ class Upstream:
         """Ask; to be awaited."""
         data = request_bytes(request, self._authority)
         exchange = Exchange(request, data, self._loop.time() + self._timeout, self._loop)
+        if not self._may_line_up and self._taken >= self._max:
+            exchange.fail(UpstreamFull, f"{self.target}: as many wait as may")
+            return exchange
         if request.method not in IDEMPOTENT:
             exchange.fresh = True
         elif self._idle and not self._line:
@@ -113,6 +120,10 @@ class Upstream:
         self._sweeper.cancel()
         for connection in (*self._idle, *self._busy):
             connection.abort()
+
+    @property
+    def _taken(self) -> int:
+        return len(self._busy) + self._connecting + len(self._line)
 
     def _start(self, connection: PeerConnection, exchange: Exchange) -> None:
         self._busy.add(connection)

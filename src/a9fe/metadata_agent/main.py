@@ -7,17 +7,18 @@ from collections.abc import Callable
 
 import structlog
 
+from a9fe.http.lanes import Lanes
 from a9fe.http.memory import settle
 from a9fe.http.metrics_socket import metrics_path, serve_metrics
 from a9fe.http.report import Report
 from a9fe.http.server import Admit, serve
 from a9fe.http.sockets import unix_listener
-from a9fe.http.upstream import Target, Upstream
+from a9fe.http.upstream import Target
 from a9fe.linux import peer, privileges
 from a9fe.metadata_agent.agent import MetadataAgent, signer
 from a9fe.model.errors import A9feError, InvalidInput
 from a9fe.replica import connector, follow, open_for, path_of
-from a9fe.runtime import metrics, tasks
+from a9fe.runtime import descriptors, metrics, tasks
 from a9fe.runtime.clock import SystemClock
 from a9fe.runtime.config import Config
 from a9fe.runtime.errors import StartError
@@ -37,6 +38,7 @@ def run(config: Config) -> None:
     """Serve until SIGTERM or SIGINT. Opens what needs root, then becomes metadata_agent_user."""
     if config.nova_metadata_protocol != "http":
         raise InvalidInput("nova_metadata_protocol", config.nova_metadata_protocol, "http")
+    descriptors.raise_limit()
     own = _ids(config.metadata_agent_user)
     proxy = _ids(config.metadata_proxy_user)
     sock = unix_listener(config.metadata_proxy_socket, owner=proxy)
@@ -91,7 +93,7 @@ async def _serve(
     replica = open_for(config, AGENT)
     report = Report(PROCESS, ServiceHints())
     target = Target(host=config.nova_metadata_host, port=config.nova_metadata_port)
-    upstream = Upstream(target, timeout=config.upstream_timeout, patience=SERVICE_PATIENCE)
+    upstream = Lanes(target, timeout=config.upstream_timeout, patience=SERVICE_PATIENCE)
     clock = SystemClock()
     agent = MetadataAgent(
         source=replica,

@@ -5,18 +5,19 @@ import socket
 
 import structlog
 
+from a9fe.http.lanes import Lanes
 from a9fe.http.memory import settle
 from a9fe.http.metrics_socket import metrics_path, serve_metrics
 from a9fe.http.report import Report
 from a9fe.http.server import Server
 from a9fe.http.sockets import unix_listener
-from a9fe.http.upstream import Target, Upstream
+from a9fe.http.upstream import Target
 from a9fe.linux import privileges
 from a9fe.metadata_proxy.control import Control
 from a9fe.metadata_proxy.held import HeldListeners
 from a9fe.metadata_proxy.proxy import MetadataProxy, log_request
 from a9fe.metadata_proxy.relay import homeward
-from a9fe.runtime import metrics, tasks
+from a9fe.runtime import descriptors, metrics, tasks
 from a9fe.runtime.config import Config
 from a9fe.wire.rate_limit import RateLimiter, Window
 
@@ -29,6 +30,7 @@ log = structlog.get_logger("a9fe.metadata_proxy")
 
 def run(config: Config) -> None:
     """Serve until SIGTERM or SIGINT. Opens what needs root, then becomes metadata_proxy_user."""
+    descriptors.raise_limit()
     owner = privileges_owner(config.metadata_proxy_user)
     control = unix_listener(control_path(config), kind=socket.SOCK_SEQPACKET, owner=owner)
     exporter = unix_listener(metrics_path(config.run_path, PROCESS), owner=owner)
@@ -49,9 +51,9 @@ def privileges_owner(user: str) -> tuple[int, int] | None:
     return entry.pw_uid, entry.pw_gid
 
 
-def upstream_of(config: Config) -> Upstream:
+def upstream_of(config: Config) -> Lanes:
     """The agent."""
-    return Upstream(
+    return Lanes(
         Target(path=config.metadata_proxy_socket),
         timeout=config.upstream_timeout + AGENT_MARGIN,
         patience=AGENT_PATIENCE,

@@ -6,11 +6,13 @@ from dataclasses import dataclass
 
 from a9fe.metadata.rendered import Rendered
 from a9fe.metadata_service.call import Outcome, Refused
+from a9fe.wire import waiting
 from a9fe.wire.message import Answer, Request
 from a9fe.wire.refusals import Refusal
 
 NOT_MODIFIED = 304
 BOOLEANS = {"true": True, "false": False}
+WAIT = waiting.PARAMETER.decode()
 SECONDS_MAX_DIGITS = 9
 NO_ETAG = frozenset({b"", b"0", b"NONE"})  # GCE's clients begin with these
 
@@ -40,12 +42,15 @@ class _Bad(ValueError):
     """A parameter that cannot be meant; the text says what would be right."""
 
 
-def wish_of(query: Query) -> Wish | Refused:
-    """The wish. Parameters that are not ours mean nothing (Nova)."""
+def wish_of(query: Query, target: bytes) -> Wish | Refused:
+    """The wish. Parameters that are not ours mean nothing (Nova).
+
+    The hops before must have seen that it waits: the parameter's name is not to be escaped.
+    """
     try:
         return Wish(
             recursive=_boolean(query, "recursive"),
-            wait=_boolean(query, "wait_for_change"),
+            wait=_waits(query, target),
             last_etag=_etag(query),
             timeout=_seconds(query),
         )
@@ -78,6 +83,12 @@ def _boolean(query: Query, name: str) -> bool:
     if name in query and said not in BOOLEANS:
         raise _Bad(f"{name}: expected true or false")
     return BOOLEANS.get(said, False)
+
+
+def _waits(query: Query, target: bytes) -> bool:
+    if WAIT in query and not waiting.may_wait(target):
+        raise _Bad(f"{WAIT}: expected without escapes")
+    return _boolean(query, WAIT)
 
 
 def _etag(query: Query) -> bytes:

@@ -41,7 +41,7 @@ class Documents:
 
     def answer(self, call: GuestCall, place: Place, renew: Renew) -> Result:
         """The document at `place`, which is that of the call's path."""
-        wish = wish_of(call.query) if call.query else PLAIN
+        wish = wish_of(call.query, call.request.target) if call.query else PLAIN
         if isinstance(wish, Refused):
             return wish
         waits = wish.wait and wish.last_etag

@@ -5,6 +5,7 @@ import os
 import secrets
 import socket
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 import structlog
 
@@ -18,30 +19,36 @@ from a9fe.metadata.tokens import Tokens
 from a9fe.metadata.view import Settings
 from a9fe.metadata_service import identity
 from a9fe.metadata_service.call import GuestCall
+from a9fe.metadata_service.documents import Documents
 from a9fe.metadata_service.handler import Service, request_id
 from a9fe.metadata_service.identity import Keeper
 from a9fe.metadata_service.imds import Imds
 from a9fe.metadata_service.source import Source
 from a9fe.metadata_service.usage import Tally, UsageReports, teller
+from a9fe.metadata_service.waiting import Waiters
 from a9fe.metadata_service.writes import Writes, guarded, reach
 from a9fe.model.guest import MetadataOptions
 from a9fe.replica import connector, follow, open_for, path_of
-from a9fe.runtime import metrics, tasks
+from a9fe.runtime import descriptors, metrics, tasks
 from a9fe.runtime.clock import SystemClock
 from a9fe.runtime.config import Config
 from a9fe.runtime.errors import StartError
 from a9fe.runtime.vendordata import VendordataFile
+from a9fe.wire.limits import SERVICE_LIMITS
 from a9fe.wire.message import Answer, Request
 from a9fe.wire.refusals import Refusal
 
 PROCESS = "metadata-service"
 AGENT = "service"  # the name under which it follows the feed
 
+WAIT_MARGIN = 2  # seconds before a hop's patience ends, in which an answer is on its way
+
 log = structlog.get_logger()
 
 
 def run(config: Config) -> None:
     """Serve until SIGTERM or SIGINT. Opens what needs root, then becomes metadata_service_user."""
+    descriptors.raise_limit()
     owner = _owner(config)
     sock = tcp_listener(
         config.metadata_listen, config.metadata_listen_port, config.metadata_backlog
@@ -76,6 +83,7 @@ def make_service(
             dhcp_domain=config.dhcp_domain,
             vendordata=vendordata(),
             identity=signer,
+            region=config.region_name,
             guest_attributes=config.enable_guest_attributes,
         )
 
@@ -97,6 +105,12 @@ def make_service(
             *(writes.actions() if writes else ()),
         ),
     )
+
+
+def documents_of(config: Config, waiters: Waiters) -> Documents:
+    """What is read, waited for no longer than the hops before have patience."""
+    patience = max(0, config.upstream_timeout - WAIT_MARGIN)
+    return Documents(waiters, wait_max=min(config.metadata_wait_max, patience))
 
 
 def imds_of(config: Config, tally: Tally) -> Imds:
@@ -123,7 +137,10 @@ async def _serve(config: Config, sock: socket.socket, metrics_sock: socket.socke
     calls = AgentCalls(config.server_url, config.host, token=config.auth_token)
     writes = Writes(calls, lambda revision: reach(replica, revision), SystemClock().monotonic)
     service = make_service(config, replica, report, keeper, tally, writes)
-    server = await serve(service, sock=sock, report=report)
+    waiters = Waiters(replica)
+    metrics.WAITERS.set_function(lambda: len(waiters))
+    service = replace(service, documents=documents_of(config, waiters))
+    server = await serve(service, sock=sock, report=report, limits=SERVICE_LIMITS)
     exporter = await serve_metrics(metrics_sock)
     listen = f"{config.metadata_listen}:{sock.getsockname()[1]}"
     log.info("ready", listen=listen, metrics=metrics_path(config.run_path, PROCESS))
@@ -139,6 +156,7 @@ async def _serve(config: Config, sock: socket.socket, metrics_sock: socket.socke
             for name, factory in work.items():
                 group.create_task(tasks.supervise(name, factory))
     finally:
+        waiters.close()
         await server.close()
         await exporter.close()
         await calls.close()

@@ -110,6 +110,11 @@ class Replica(View):
         """
         return self._watchers.add(keys, wake)
 
+    @property
+    def watched(self) -> int:
+        """How many keys are watched."""
+        return len(self._watchers)
+
     # What the feed says
 
     def apply(self, event: FeedEvent, now: float) -> None:

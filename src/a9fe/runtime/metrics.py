@@ -59,6 +59,8 @@ SYNCED = Gauge(
     "a9fe_replica_synced", "1 while the change feed is followed and complete.", registry=REGISTRY
 )
 
+WAITERS = Gauge("a9fe_waiters", "Guests that wait for a change.", registry=REGISTRY)
+
 
 def refused(process: str, refusal: Refusal) -> None:
     """Count a refusal."""
