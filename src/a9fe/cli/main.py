@@ -37,6 +37,7 @@ COMMANDS = {
     "clouds-yaml": "a9fe.cli.clouds:clouds_yaml",
     "guest": "a9fe.cli.guest:guest",
     "token": "a9fe.cli.token:token",
+    "imds": "a9fe.cli.imds:imds",
     "identity": "a9fe.cli.identity:identity",
     "db": "a9fe.cli.db:db",
     "server": "a9fe.cli.process:server",

@@ -15,6 +15,7 @@ from a9fe.cli.flags import client_flags
 from a9fe.cli.keys import read_file, read_keypair
 from a9fe.cli.output import print_json, print_table
 from a9fe.cli.port import addresses
+from a9fe.cli.vm_set import set_
 from a9fe.cli.wait_ready import wait_ready
 from a9fe.plan import names
 
@@ -32,6 +33,7 @@ def vm() -> None:
 
 
 vm.add_command(boot)
+vm.add_command(set_)
 vm.add_command(wait_ready)
 
 
