@@ -2,10 +2,10 @@
 
 import asyncio
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 
@@ -14,6 +14,8 @@ from a9fe.server.credentials import Authenticator, Everyone
 from a9fe.server.feed import Hub
 from a9fe.store import Store
 from tests.databases import DATABASES, START
+
+T = TypeVar("T")
 
 
 @dataclass(kw_only=True)
@@ -48,6 +50,9 @@ class ServerOptions:
     quota_security_group: int = -1
     quota_security_group_rule: int = -1
     dns_domain: str = "openstacklocal"
+    dhcp_domain: str = "novalocal"
+    region_name: str = "RegionOne"
+    vendordata_jsonfile_path: str = ""
     default_availability_zone: str = "nova"
     identity_issuer: str = "http://127.0.0.1:9696"
     state_path: str = ""
@@ -86,6 +91,10 @@ class World:
     def send(self, method: str, path: str, **more: Any) -> httpx.Response:
         """One request, its answer."""
         return self._loop.run(self._client.request(method, path, **more))
+
+    def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """What a coroutine gives, in the loop that the server is in."""
+        return self._loop.run(coroutine)
 
     def call(self, method: str, path: str, body: object = None, expect: int = 200) -> Any:
         """The answer's document; the status is checked."""
