@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -18,6 +17,7 @@ import pytest
 from tests.conditions import eventually
 from tests.lab.openstack import Client
 from tests.lab.places import CLIENTS
+from tests.lab.servers import free_port
 
 KEYSTONE = CLIENTS / "keystone" / "bin"
 PASSWORD = "secret"
@@ -38,12 +38,6 @@ wsgi_app = "keystone.wsgi.api:application"
 bind = "127.0.0.1:{port}"
 workers, threads = 1, 4
 """
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @dataclass(kw_only=True)

@@ -4,7 +4,6 @@ import json
 import os
 import pwd
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -22,6 +21,7 @@ from a9fe.model.resources import KIND_OF
 from a9fe.wire.trusted import sign
 from tests.conditions import eventually
 from tests.golden.metadata.scenarios import INSTANCE_ID, PROJECT, one_card
+from tests.lab.servers import free_port
 
 SECRET = "s3cret"
 VIEW = one_card()
@@ -73,11 +73,6 @@ def feed() -> Iterator[str]:
         finally:
             ended.set()
             server.shutdown()
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as sock:
-        return int(sock.getsockname()[1])
 
 
 @dataclass
