@@ -11,21 +11,15 @@ from a9fe.model.guest import GUEST_ATTRIBUTES, HTTP_TOKENS
 DEFAULT = "default"
 
 
-class Seconds(click.ParamType):
-    """A number of seconds, or `default`."""
-
-    name = "seconds"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> str | int:
-        """As typed, or as a number; what number it may be is the server's to say."""
-        text = str(value)
-        if text == DEFAULT:
-            return text
-        if not text.isascii() or not text.isdigit():
-            self.fail(f"{text!r} is not valid, expected seconds or {DEFAULT}", param, ctx)
-        return int(text)
+def seconds(
+    context: click.Context, parameter: click.Parameter, given: str | None
+) -> str | int | None:
+    """A number of seconds, or `default`; which numbers may be is the server's to say."""
+    if given is None or given == DEFAULT:
+        return given
+    if not given.isascii() or not given.isdigit():
+        raise click.BadParameter(f"{given!r} is not valid, expected seconds or {DEFAULT}")
+    return int(given)
 
 
 @click.command("set")
@@ -33,7 +27,7 @@ class Seconds(click.ParamType):
 @click.option("--http-tokens", type=click.Choice([*HTTP_TOKENS, DEFAULT]), help="Tokens (IMDSv2).")
 @click.option(
     "--http-tokens-required-after",
-    type=Seconds(),
+    callback=seconds,
     metavar="SECONDS",
     help="Need tokens from so long after the VM was made.",
 )
