@@ -14,8 +14,9 @@ import httpx
 import pytest
 
 from a9fe.api_client.client import ApiClient
+from a9fe.wire.trusted import sign
 from tests.conditions import eventually
-from tests.lab.cloud import Cloud
+from tests.lab.cloud import Cloud, Vm
 from tests.lab.house import URL, House
 from tests.lab.openstack import neutron, openstack
 from tests.lab.places import ROOT
@@ -138,19 +139,22 @@ def database() -> bytes:
     return b"".join(path.read_bytes() for path in sorted((STATE / "server").glob("a9fe.db*")))
 
 
-def test_an_agent_whose_token_is_revoked_knows_nothing_new(guarded: House) -> None:
-    def following() -> Any:
-        return guarded.api.call("GET", "/a9fe/v1/status")["streams"]
+def following(house: House) -> list[str]:
+    """Who follows the feed, as <agent>@<host>."""
+    found: list[str] = house.api.call("GET", "/a9fe/v1/status")["streams"]
+    return found
 
+
+def test_an_agent_whose_token_is_revoked_knows_nothing_new(guarded: House) -> None:
     host = socket.gethostname()
     everyone = {f"{agent}@{host}" for agent in ("dhcp", "l3", "metadata", "service")}
-    eventually(lambda: everyone == set(following()), what="all agents follow")
+    eventually(lambda: everyone == set(following(guarded)), what="all agents follow")
     (agents,) = [t for t in guarded.a9fe.json("token", "list") if t["role"] == "agent"]
     guarded.a9fe("token", "revoke", agents["id"])
-    eventually(lambda: following() == [], 10, "their streams end")
+    eventually(lambda: following(guarded) == [], 10, "their streams end")
     guarded.stop()  # a start makes this host known again: its files are the operator's
     guarded.start()
-    eventually(lambda: everyone == set(following()), what="all agents follow again")
+    eventually(lambda: everyone == set(following(guarded)), what="all agents follow again")
 
 
 def test_the_openstack_commands_of_the_page(member: House, tmp_path: Path) -> None:
@@ -168,3 +172,37 @@ def test_the_openstack_commands_of_the_page(member: House, tmp_path: Path) -> No
     assert [n["name"] for n in networks] == ["page"]
     client("network delete page")
     assert member.api.list("networks") == []
+
+
+def test_one_metadata_service_answers_for_all_hosts(guarded: House) -> None:
+    guarded.stop()
+    guarded.variables["A9FE_METADATA_SERVICE_HOSTS"] = "*"
+    guarded.start()
+    eventually(lambda: "service@*" in following(guarded), what="the service follows all hosts")
+    cloud = Cloud(house=guarded)
+    try:
+        here = cloud.vm(cloud.isolated()).start()
+        assert here.reads_its_own()
+        network = cloud.name("net")
+        guarded.a9fe("network", "create", network, "--subnet", "10.8.0.0/24", "--no-dhcp")
+        cloud.networks.append(network)
+        there = cloud.vm(network)
+        body = {"port": {"binding:host_id": "elsewhere"}}
+        guarded.api.call("PUT", f"/v2.0/ports/{there.port['id']}", body)
+        assert eventually(lambda: asked(there), what="its metadata")["name"] == there.name
+    finally:
+        cloud.clear()
+
+
+def asked(vm: Vm) -> Any:
+    """What the service says to the metadata agent of a host where nothing of ours runs."""
+    id = vm.instance["id"]
+    headers = {
+        "X-Forwarded-For": vm.address,
+        "X-Instance-ID": id,
+        "X-Tenant-ID": vm.instance["project_id"],
+        "X-Instance-ID-Signature": sign((STATE / "secret").read_text().strip(), id),
+    }
+    url = "http://127.0.0.1:8775/openstack/latest/meta_data.json"
+    answer = httpx.get(url, headers=headers, timeout=30, trust_env=False)
+    return answer.json() if answer.is_success else None
