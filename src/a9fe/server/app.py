@@ -14,6 +14,7 @@ from a9fe.runtime.clock import Clock
 from a9fe.server import (
     compute,
     compute_records,
+    config_drives,
     documents,
     guest_calls,
     identity,
@@ -69,6 +70,7 @@ def routes() -> list[Route]:
         *neutron.routes(),
         *ours.routes(),
         *guest_calls.routes(),
+        *config_drives.routes(),
         *identity.routes(),
         *imds_usage.routes(),
         *token_calls.routes(),

@@ -47,6 +47,18 @@ class Settings(Protocol):
         """The domain of ports' names."""
 
     @property
+    def dhcp_domain(self) -> str:
+        """The domain behind instances' host names."""
+
+    @property
+    def region_name(self) -> str:
+        """The region that guests read."""
+
+    @property
+    def vendordata_jsonfile_path(self) -> str:
+        """The vendor data's file; "" for none."""
+
+    @property
     def pagination_max_limit(self) -> int:
         """The longest page of a list; -1: any."""
 

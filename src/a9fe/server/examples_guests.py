@@ -7,6 +7,7 @@ GUESTS = (
     put(f"{ONE}/password", {"password": "bG9uZyBhbmQgZW5jcnlwdGVk"}),
     get(f"{ONE}/password"),
     delete(f"{ONE}/password", 200),
+    get(f"{ONE}/config-drive?format=nocloud"),
     put(f"{ONE}/guest-attributes/health/state", {"value": "ready"}),
     get(f"{ONE}/guest-attributes"),
     delete(f"{ONE}/guest-attributes/health/state", 200),

@@ -178,6 +178,7 @@ _SERVERS = {
 }
 _LIMITS = {name: _PAGE[name] for name in ("limit", "marker")}
 QUERIES: dict[str, dict[str, str]] = {
+    **openapi_guests.QUERIES,
     "/v2.1/servers": _SERVERS,
     "/v2.1/servers/detail": _SERVERS,
     "/v2.1/flavors": {"is_public": "None: also those that are not, for admins", **_LIMITS},

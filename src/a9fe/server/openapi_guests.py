@@ -6,6 +6,7 @@ from a9fe.server.schemas import Schema, members, taken_by
 
 ONE = "/a9fe/v1/instances/{id}"
 TEXT: Schema = {"type": "string"}
+_BYTES: Schema = {"type": "string", "format": "byte"}
 _REVISION: Schema = {"type": "integer", "minimum": 0}
 _EVENT = schemas.of_type(ScheduledEvent)
 _NEW = members(tuple(guests.EVENT)[1:], **{n: taken_by(r) for n, r in guests.EVENT.items()})
@@ -21,6 +22,9 @@ BODIES: dict[str, Schema] = {
     f"POST {ONE}/events": members(event=_NEW),
     f"PUT {ONE}/events/{{event_id}}": members(event=members(state=taken_by(guests.ENDS))),
 }
+QUERIES: dict[str, dict[str, str]] = {
+    f"{ONE}/config-drive": {"format": "openstack, which is the default, or nocloud"},
+}
 ANSWERS: dict[str, Schema] = {
     f"GET {ONE}/password": members(password=TEXT),
     f"PUT {ONE}/password": _REACHED,
@@ -30,6 +34,9 @@ ANSWERS: dict[str, Schema] = {
     ),
     f"PUT {ONE}/guest-attributes/{{namespace}}/{{key}}": _REACHED,
     f"DELETE {ONE}/guest-attributes/{{namespace}}/{{key}}": _REACHED,
+    f"GET {ONE}/config-drive": members(
+        label=TEXT, files={"type": "array", "items": members(path=TEXT, content=_BYTES)}
+    ),
     f"GET {ONE}/events": members(events={"type": "array", "items": _EVENT}),
     f"POST {ONE}/events": _ANNOUNCED,
     f"PUT {ONE}/events/{{event_id}}": _ANNOUNCED,

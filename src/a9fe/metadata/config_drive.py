@@ -1,0 +1,136 @@
+"""A config drive: what a VM would read over the network, as files of a disk.
+
+Two layouts: "openstack" (Nova's config-2; cloud-init's ConfigDrive, cloudbase-init) and
+"nocloud" (cloud-init's cidata). What only makes sense over a network is on neither: the password,
+events, guest attributes, identity. Dynamic vendor data is not either: nobody is asked.
+"""
+
+import ipaddress
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from a9fe.metadata import tree
+from a9fe.metadata.network_data import network_data
+from a9fe.metadata.openstack import OPENSTACK, content_path
+from a9fe.metadata.recursive import recursive
+from a9fe.metadata.rendered import Json, document, text
+from a9fe.metadata.table import LATEST
+from a9fe.metadata.view import InstanceView
+
+EC2_VERSIONS = ("2009-04-04", LATEST)  # alike, and no others (Nova's default)
+DOCUMENTS = frozenset(
+    {"meta_data.json", "user_data", "vendor_data.json", "network_data.json", "vendor_data2.json"}
+)
+NOCLOUD_TYPES = {
+    "ipv4_dhcp": "dhcp4",
+    "ipv4": "static",
+    "ipv6_slaac": "ipv6_slaac",
+    "ipv6_dhcp": "ipv6_dhcpv6-stateful",
+    "ipv6": "static6",
+}
+"""Types of network_data.json, as network-config version 1 calls them."""
+
+Files = dict[str, bytes]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layout:
+    """A form of config drive: the label that its volume must have, and what is on it."""
+
+    label: str
+    files: Callable[[InstanceView], Files]
+
+
+def openstack_files(view: InstanceView) -> Files:
+    """Nova's layout: path, without a slash at its beginning, to content."""
+    files: Files = {}
+    for version in EC2_VERSIONS:
+        _add(files, view, f"ec2/{version}/user-data")
+        place = tree.find(view, f"/ec2/{EC2_VERSIONS[0]}/meta-data")
+        if place is not None:
+            files[f"ec2/{version}/meta-data.json"] = recursive(place).body
+    for version in (*OPENSTACK.versions, LATEST):
+        for name in _listed(view, f"/openstack/{version}"):
+            if name in DOCUMENTS:
+                _add(files, view, f"openstack/{version}/{name}")
+    for number in range(len(view.instance.files)):
+        _add(files, view, f"openstack{content_path(number)}")
+    return files
+
+
+def _add(files: Files, view: InstanceView, path: str) -> None:
+    rendered = tree.render(view, f"/{path}")
+    if rendered is not None:
+        files[path] = rendered.body
+
+
+def _listed(view: InstanceView, path: str) -> list[str]:
+    rendered = tree.render(view, path)
+    return rendered.body.decode().split("\n") if rendered is not None else []
+
+
+def nocloud_files(view: InstanceView) -> Files:
+    """cloud-init's own layout. JSON is YAML too."""
+    instance = view.instance
+    meta_data: dict[str, Json] = {
+        "instance-id": instance.id,
+        "local-hostname": view.hostname,
+        "public-keys": [k.public_key for k in instance.keypairs if k.type == "ssh"],
+    }
+    files = {
+        "meta-data": document(meta_data),
+        "user-data": view.user_data if view.has_user_data else b"",
+        "network-config": json.dumps(network_config(view)).encode("ascii"),
+    }
+    vendor = _vendor_text(view.settings.vendordata)
+    return {**files, "vendor-data": text(vendor)} if vendor else files
+
+
+def _vendor_text(vendordata: Json) -> str:
+    """What cloud-init takes from vendor_data.json: a text, or that of its key `cloud-init`."""
+    found = vendordata.get("cloud-init") if isinstance(vendordata, Mapping) else vendordata
+    return found if isinstance(found, str) else ""
+
+
+def network_config(view: InstanceView) -> dict[str, Any]:
+    """The network cards as cloud-init's network-config version 1; they are found by their MACs."""
+    data: dict[str, Any] = network_data(view)
+    links = [
+        {
+            "type": "physical",
+            "name": f"eth{number}",
+            "mac_address": link["ethernet_mac_address"],
+            **({"mtu": link["mtu"]} if link["mtu"] else {}),
+            "subnets": [_subnet(n) for n in data["networks"] if n["link"] == link["id"]],
+        }
+        for number, link in enumerate(data["links"])
+    ]
+    servers = _servers(data["services"])
+    dns = [{"type": "nameserver", "address": servers}] if servers else []
+    return {"version": 1, "config": [*links, *dns]}
+
+
+def _subnet(network: Mapping[str, Any]) -> dict[str, Any]:
+    kind = NOCLOUD_TYPES[network["type"]]
+    if "ip_address" not in network:
+        return {"type": kind}
+    length = f"{int(ipaddress.ip_address(network['netmask'])):b}".count("1")
+    subnet = {
+        "type": kind,
+        "address": f"{network['ip_address']}/{length}",
+        "routes": network["routes"],
+    }
+    servers = _servers(network["services"])
+    return {**subnet, "dns_nameservers": servers} if servers else subnet
+
+
+def _servers(services: Iterable[Mapping[str, Any]]) -> list[str]:
+    return [service["address"] for service in services if service["type"] == "dns"]
+
+
+LAYOUTS = {
+    "openstack": Layout(label="config-2", files=openstack_files),
+    "nocloud": Layout(label="cidata", files=nocloud_files),
+}
