@@ -13,6 +13,7 @@ BOTH = ["sqlite", pytest.param("postgresql", marks=pytest.mark.heavy)]
 HEAVY = {  # they start processes or PostgreSQL, or make hundreds of requests
     "test_metadata_proxy_process",
     "test_metadata_service_process",
+    "test_metadata_waiting_process",
     "test_server_bad_bodies",
     "test_server_failover",
     "test_server_feed_parts",
