@@ -5,6 +5,7 @@ databases: `.venv/bin/python -m bench.allocate`. The ratios say whether it grows
 import argparse
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
@@ -31,26 +32,37 @@ def main() -> None:
         databases.both(Path(name)) as urls,
     ):
         for kind, url in urls.items():
-            print("\n".join(table(kind, url, options.creates)))
+            print(f"{kind}: ports in the subnet, ms a create (median, worst), ratio")
+            for cost in costs(url, options.creates):
+                print(f"{cost.ports:>8} {cost.median:8.2f} {cost.worst:8.2f} {cost.ratio:6.2f}")
 
 
-def table(kind: str, url: str, creates: int) -> list[str]:
-    """The lines of one database."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cost:
+    """ms of a create beside so many ports; the ratio is to the fewest."""
+
+    ports: int
+    median: float
+    worst: float
+    ratio: float
+
+
+def costs(url: str, creates: int) -> list[Cost]:
+    """Those of one database, which is empty."""
     store = Store(url, lambda: START)
     with store.write() as session:
         session.quotas.set("bench", {"port": -1})
         subnets = [databases.subnet(session, number) for number in range(len(SIZES))]
-    lines = [f"{kind}: ports in the subnet, ms a create (median, worst), ratio to {SIZES[0]}"]
-    first = 0.0
+    found: list[Cost] = []
     for size, subnet in zip(SIZES, subnets, strict=True):
         databases.fill(store, subnet, size)
         databases.analyze(store)
         taken = sorted(timed(store, subnet.network_id) for _ in range(creates))
         middle = median(taken)
-        first = first or middle
-        lines.append(f"{size:>8} {middle:8.2f} {taken[-1]:8.2f} {middle / first:6.2f}")
+        ratio = middle / (found[0].median if found else middle)
+        found.append(Cost(ports=size, median=middle, worst=taken[-1], ratio=ratio))
     store.close()
-    return lines
+    return found
 
 
 def timed(store: Store, network_id: str) -> float:

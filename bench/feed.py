@@ -11,85 +11,111 @@ import json
 import os
 import random
 import re
-import signal
-import socket
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
+from tests.lab.servers import RunningServer, running_server
 
 WRITERS = 16
-READY_WITHIN = 30.0  # s
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Load:
+    """What is asked of the server."""
+
+    streams: int = 1000
+    writes: int = 200
+    seconds: int = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figures:
+    """What was seen; delays in ms, memory in MB, CPU in ms of the server for a write."""
+
+    rate: float
+    delays: list[float]
+    overtaken: int
+    before: float
+    idle: float
+    busy: float
+    cpu: float
+
+    def a_stream(self, load: Load) -> float:
+        """KB of memory."""
+        return (self.idle - self.before) * 1024 / load.streams
+
+
+LOAD = Load()
 
 
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(prog="bench.feed", description=__doc__)
-    parser.add_argument("--streams", type=int, default=1000, help="agents [1000]")
-    parser.add_argument("--writes", type=int, default=200, help="a second [200]")
-    parser.add_argument("--seconds", type=int, default=20, help="of writing [20]")
+    parser.add_argument("--streams", type=int, default=LOAD.streams, help="agents [1000]")
+    parser.add_argument("--writes", type=int, default=LOAD.writes, help="a second [200]")
+    parser.add_argument("--seconds", type=int, default=LOAD.seconds, help="of writing [20]")
     parser.add_argument("--directory", help="for the database; /dev/shm leaves the disk out")
-    options = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="a9fe-bench-", dir=options.directory) as name:
-        Path(name).chmod(0o755)
-        print(measured(options, name))
+    given = parser.parse_args()
+    load = Load(streams=given.streams, writes=given.writes, seconds=given.seconds)
+    print(text_of(load, measured(load, given.directory)))
 
 
-def measured(options: argparse.Namespace, directory: str) -> str:
-    """A line of figures, from a server of its own."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
-    arguments = [f"--state-path={directory}/state", f"--run-path={directory}/run"]
-    server = subprocess.Popen(
-        [sys.executable, "-m", "a9fe", "server", *arguments, f"--bind-port={port}"],
-        stderr=subprocess.DEVNULL,
-        env={**os.environ, "A9FE_QUOTA_NETWORK": "-1", "A9FE_QUOTA_PORT": "-1"},
-    )
-    try:
-        return asyncio.run(story(options, port, server.pid))
-    finally:
-        server.send_signal(signal.SIGTERM)
-        server.wait(30)
-
-
-async def story(options: argparse.Namespace, port: int, pid: int) -> str:
-    """Fill, follow, write; then what was seen."""
-    url = f"http://127.0.0.1:{port}"
-    limits = httpx.Limits(max_connections=WRITERS)
-    async with httpx.AsyncClient(base_url=url, timeout=60, limits=limits, trust_env=False) as api:
-        await ready(api)
-        ports = await fill(api, options.streams)
-        before = memory(pid)
-        seen: dict[str, float] = {}
-        synced = asyncio.Semaphore(0)
-        following = [
-            asyncio.ensure_future(follow(port, f"h{number}", seen, synced))
-            for number in range(options.streams)
-        ]
-        for _ in following:
-            await synced.acquire()
-        idle = memory(pid)
-        began = time.monotonic()
-        cpu = seconds_of(pid)
-        sent = await write(port, ports, options)
-        lasted = time.monotonic() - began
-        await settled(seen, sent)
-        used = (seconds_of(pid) - cpu) / len(sent)
-        busy = memory(pid)
-        for task in following:
-            task.cancel()
-    delays = sorted(seen[name] - at for name, at in sent.items() if name in seen)
+def text_of(load: Load, seen: Figures) -> str:
+    """The figures as text."""
     return (
-        f"streams {options.streams}, writes {len(sent)} ({len(sent) / lasted:.0f}/s), "
-        f"{len(sent) - len(delays)} overtaken by the next of the same port; "
-        f"change to agent p50 {at(delays, 0.5):.1f} ms, "
-        f"p99 {at(delays, 0.99):.1f} ms; server {before:.0f} MB before, "
-        f"{(idle - before) * 1024 / options.streams:.1f} KB a stream, {busy:.0f} MB after; "
-        f"server CPU {used * 1000:.2f} ms a write"
+        f"streams {load.streams}, {seen.rate:.0f} writes/s, "
+        f"{seen.overtaken} overtaken by the next of the same port; "
+        f"change to agent p50 {at(seen.delays, 0.5):.1f} ms, p99 {at(seen.delays, 0.99):.1f} ms; "
+        f"server {seen.before:.0f} MB before, {seen.a_stream(load):.1f} KB a stream, "
+        f"{seen.busy:.0f} MB after; server CPU {seen.cpu:.2f} ms a write"
+    )
+
+
+def measured(load: Load, directory: str | None = None, database: str = "") -> Figures:
+    """The figures of a server of its own; without `database`, on SQLite in `directory`."""
+    with tempfile.TemporaryDirectory(prefix="a9fe-bench-", dir=directory) as name:
+        scratch = Path(name)
+        scratch.chmod(0o755)
+        with running_server(scratch, database, quota_network="-1", quota_port="-1") as server:
+            return asyncio.run(story(load, server))
+
+
+async def story(load: Load, server: RunningServer) -> Figures:
+    """Fill, follow, write; then what was seen."""
+    pid, port = server.process.pid, httpx.URL(server.url).port or 0
+    ports = await asyncio.to_thread(fill, server, load.streams)
+    before = memory(pid)
+    seen: dict[str, float] = {}
+    synced = asyncio.Semaphore(0)
+    following = [
+        asyncio.ensure_future(follow(port, f"h{number}", seen, synced))
+        for number in range(load.streams)
+    ]
+    for _ in following:
+        await synced.acquire()
+    idle = memory(pid)
+    began = time.monotonic()
+    cpu = seconds_of(pid)
+    sent = await write(port, ports, load)
+    lasted = time.monotonic() - began
+    await settled(seen, sent)
+    used = seconds_of(pid) - cpu
+    busy = memory(pid)
+    for task in following:
+        task.cancel()
+    delays = sorted(seen[name] - at for name, at in sent.items() if name in seen)
+    return Figures(
+        rate=len(sent) / lasted,
+        delays=delays,
+        overtaken=len(sent) - len(delays),
+        before=before,
+        idle=idle,
+        busy=busy,
+        cpu=used / len(sent) * 1000,
     )
 
 
@@ -98,29 +124,16 @@ def at(delays: list[float], part: float) -> float:
     return delays[min(int(len(delays) * part), len(delays) - 1)] * 1000 if delays else 0.0
 
 
-async def ready(api: httpx.AsyncClient) -> None:
-    """Wait for the server."""
-    async with asyncio.timeout(READY_WITHIN):
-        while True:
-            try:
-                await api.get("/")
-            except httpx.HTTPError:
-                await asyncio.sleep(0.1)
-            else:
-                return
-
-
-async def fill(api: httpx.AsyncClient, count: int) -> list[str]:
+def fill(server: RunningServer, count: int) -> list[str]:
     """Ports on as many hosts, ten to a network."""
     made: list[str] = []
     for first in range(0, count, 10):
-        answer = await api.post("/v2.0/networks", json={"network": {"name": str(first)}})
-        network_id = answer.json()["network"]["id"]
+        network_id = server.create("network", name=str(first))["id"]
         ports = [
             {"network_id": network_id, "binding:host_id": f"h{number}"}
             for number in range(first, min(first + 10, count))
         ]
-        answer = await api.post("/v2.0/ports", json={"ports": ports})
+        answer = server.api.post("/v2.0/ports", json={"ports": ports})
         made += [port["id"] for port in answer.json()["ports"]]
     return made
 
@@ -143,14 +156,14 @@ async def lines(port: int, host: str) -> AsyncIterator[bytes]:
             yield line
 
 
-async def write(port: int, ports: list[str], options: argparse.Namespace) -> dict[str, float]:
+async def write(port: int, ports: list[str], load: Load) -> dict[str, float]:
     """Rename ports at the rate asked for; when each name was sent."""
     due: asyncio.Queue[str | None] = asyncio.Queue(WRITERS)
     sent: dict[str, float] = {}
     writers = [asyncio.ensure_future(rename(port, ports, due, sent)) for _ in range(WRITERS)]
     began = time.monotonic()
-    for number in range(options.writes * options.seconds):
-        await asyncio.sleep(max(0.0, began + number / options.writes - time.monotonic()))
+    for number in range(load.writes * load.seconds):
+        await asyncio.sleep(max(0.0, began + number / load.writes - time.monotonic()))
         await due.put(f"w{number}")
     for _ in writers:
         await due.put(None)

@@ -1,11 +1,14 @@
-"""The first table: create to first answer, the whole chain beside nginx, memory of each process.
+"""Two parts of one page, bench/RESULTS.md, each measured and written by itself.
 
-Runs in the private sandbox: `./run bench`. Every figure of the data path is taken in turns with
-nginx in the same run and given as a ratio; absolute numbers are of one machine and moment.
-`./run bench --write` renews bench/RESULTS.md.
+`./run bench chain` (the default): create to first answer, the whole chain beside nginx, memory of
+each process. It runs in the private sandbox; every figure of the data path is taken in turns with
+nginx in the same run and given as a ratio. `./run bench control`: creates, both databases with
+1,000 and 1,000,000 ports, the change feed. Absolute numbers are of one machine and moment.
+`--write` renews that part of the page.
 """
 
 import argparse
+import os
 import platform
 import signal
 import subprocess
@@ -14,7 +17,7 @@ import time
 from pathlib import Path
 from statistics import median
 
-from bench import chain
+from bench import chain, control, feed
 from bench.observe import (
     A9FE,
     HOPS,
@@ -30,26 +33,69 @@ from bench.observe import (
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
 GUEST = "a9fe-guest-bench"
+PARTS = ("chain", "control")
+MARK = "<!-- part: {} -->"
+HEAD = """# What was measured
+
+Ratios are medians of pairs taken in turns; read absolute numbers as of that machine and moment.
+"""
+BURST = 3  # s
+LARGE = 1_000_000
 
 
 def main() -> None:
     """Start all, measure, print; write the page if asked."""
     parser = argparse.ArgumentParser(prog="./run bench", description=__doc__)
-    parser.add_argument("--write", action="store_true", help="renew bench/RESULTS.md")
-    parser.add_argument("--rounds", type=int, default=5, help="pairs of bursts a mode [5]")
-    parser.add_argument("--seconds", type=int, default=3, help="length of a burst [3]")
+    parser.add_argument("part", nargs="?", choices=PARTS, default="chain")
+    parser.add_argument("--write", action="store_true", help="renew the part in RESULTS.md")
+    parser.add_argument("--rounds", type=int, default=5, help="chain: pairs of bursts a mode [5]")
+    parser.add_argument("--seconds", type=int, help="of a burst [3], of writes to the feed [20]")
+    parser.add_argument("--ports", type=int, default=LARGE, help=f"control: large store [{LARGE}]")
     options = parser.parse_args()
+    lines = chain_part(options) if options.part == "chain" else control_part(options)
+    print("\n".join(lines))
+    if options.write:
+        RESULTS.write_text(renewed(RESULTS.read_text(), options.part, lines))
+
+
+def renewed(page: str, part: str, lines: list[str]) -> str:
+    """The page with one part replaced; each stands behind its mark."""
+    kept = {name: text for name in PARTS if (text := _between_marks(page, name))}
+    parts = {**kept, part: "\n".join(lines)}
+    marked = [f"{MARK.format(name)}\n\n{parts[name].strip()}\n" for name in PARTS if name in parts]
+    return "\n".join([HEAD, *marked])
+
+
+def _between_marks(page: str, part: str) -> str:
+    return page.partition(MARK.format(part))[2].partition("<!--")[0]
+
+
+def control_part(options: argparse.Namespace) -> list[str]:
+    """The control plane, which needs no sandbox."""
+    began = time.monotonic()
+    lines = control.page(options.ports, options.seconds or feed.LOAD.seconds)
+    control.progress(f"measured in {time.monotonic() - began:.0f} s")
+    return [*lines, "", *measured_on("control")]
+
+
+def measured_on(part: str) -> list[str]:
+    """Where and how a part was measured."""
+    system = f"Linux {platform.release()}, Python {platform.python_version()}"
+    cores = len(os.sched_getaffinity(0))
+    return [f"By `./run bench {part} --write` on {system}, {cores} shared cores."]
+
+
+def chain_part(options: argparse.Namespace) -> list[str]:
+    """The data path."""
+    options.seconds = options.seconds or BURST
     with tempfile.TemporaryDirectory(prefix="a9fe-bench-") as name:
         scratch = Path(name)
         scratch.chmod(0o755)
-        text = measured(options, scratch)
-    print(text)
-    if options.write:
-        RESULTS.write_text(text)
+        return measured(options, scratch)
 
 
-def measured(options: argparse.Namespace, scratch: Path) -> str:
-    """The page, from a system of its own."""
+def measured(options: argparse.Namespace, scratch: Path) -> list[str]:
+    """The part, from a system of its own."""
     with (scratch / "up.log").open("w") as log:
         up = subprocess.Popen([A9FE, "up", "--state-path", f"{scratch}/state"], stderr=log)
         try:
@@ -65,7 +111,7 @@ def within_host(*command: str) -> str:
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
-def page(options: argparse.Namespace, scratch: Path) -> str:
+def page(options: argparse.Namespace, scratch: Path) -> list[str]:
     """All tables as Markdown."""
     namespace = f"qdhcp-{create_network('bench', '10.7.0.0/24')['id']}"
     a9fe("vm", "create", "bench", "--network", "bench")
@@ -73,34 +119,27 @@ def page(options: argparse.Namespace, scratch: Path) -> str:
     url = f"http://169.254.169.254{chain.PATH}"
     until(lambda: within(GUEST, "curl", "-sf", url))
     memory_rows = sizes(options.rounds * 10)  # before the load: its connections cost too
-    machine = f"Linux {platform.release()}, Python {platform.python_version()}, 2 shared cores"
-    return "\n".join(
-        (
-            "# What was measured",
-            "",
-            f"By `./run bench --write` on {machine}. Ratios are medians of pairs taken in turns;",
-            "read absolute numbers as of that machine and moment.",
-            "",
-            "## The whole chain beside nginx",
-            "",
-            "From a guest through proxy, Unix socket, agent, TCP and service; nginx serves the",
-            "same bytes as a file in the same namespace.",
-            "",
-            *chain.table(options.rounds, options.seconds, GUEST, namespace, scratch),
-            "",
-            "For scale: the chain of Neutron 29 and Nova 34 on two such cores answers about 30",
-            "requests a second at 30-35 ms of CPU each.",
-            "",
-            "## From create to answer",
-            "",
-            *first_answer(options.rounds, url),
-            "",
-            "## Memory",
-            "",
-            *memory_rows,
-            "",
-        )
-    )
+    return [
+        "## The whole chain beside nginx",
+        "",
+        "From a guest through proxy, Unix socket, agent, TCP and service; nginx serves the",
+        "same bytes as a file in the same namespace.",
+        "",
+        *chain.table(options.rounds, options.seconds, GUEST, namespace, scratch),
+        "",
+        "For scale: the chain of Neutron 29 and Nova 34 on two such cores answers about 30",
+        "requests a second at 30-35 ms of CPU each.",
+        "",
+        "## From create to answer",
+        "",
+        *first_answer(options.rounds, url),
+        "",
+        "## Memory",
+        "",
+        *memory_rows,
+        "",
+        *measured_on("chain"),
+    ]
 
 
 def first_answer(rounds: int, url: str) -> list[str]:

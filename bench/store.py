@@ -1,21 +1,24 @@
 """Creates, shows and filtered lists a second on both databases, with 1,000 ports in the store
-and, with --large, 1,000,000; and the memory of the process: `.venv/bin/python -m bench.store`.
+and, with --large, 1,000,000; and the memory of a server: `.venv/bin/python -m bench.store`.
 
-An indexed look-up and a page of 100 shall cost the same at both sizes. Each size is measured in
-a process of its own, through the operations that the API calls, without HTTP.
+An indexed look-up and a page of 100 shall cost the same at both sizes. The sizes are measured in
+turns, through the operations that the API calls, without HTTP.
 """
 
 import argparse
-import multiprocessing
-import resource
+import getpass
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from itertools import cycle
 from pathlib import Path
 from statistics import median
 
 from sqlalchemy import select
 from tests.databases import START
+from tests.lab.servers import running_server
 from tests.unit.server_world import ServerOptions
 
 from a9fe.model.policy import Caller
@@ -25,6 +28,7 @@ from a9fe.server.resources import COLLECTIONS, create, list_all, one_shown, requ
 from a9fe.store import Session, Store
 from a9fe.store.schema import BORN, ports
 from bench import databases
+from bench.feed import memory
 
 SMALL, LARGE = 1_000, 1_000_000
 PER_SUBNET = 60_000
@@ -32,6 +36,7 @@ ADMIN = Caller(project_id="bench", is_admin=True)
 PORTS = COLLECTIONS["ports"]
 URL = "http://127.0.0.1:9696/v2.0/ports"
 Operation = Callable[[Call, Port], object]
+PAGES = 10
 
 READS: dict[str, Operation] = {
     "show": lambda call, port: one_shown(call, require(call, PORTS, port.id), PORTS.table),
@@ -54,6 +59,17 @@ def _list(call: Call, **query: str) -> object:
     return list_all(call, PORTS, {name: [value] for name, value in query.items()}, URL)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figures:
+    """One database at one size: seconds of each operation, to load it, and MB of a server that
+    has just started and that has answered lists."""
+
+    operations: dict[str, float]
+    loading: float
+    started: float
+    served: float
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(prog="python -m bench.store", description=__doc__)
@@ -61,24 +77,48 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=100, help="of each operation [100]")
     options = parser.parse_args()
     sizes = (SMALL, LARGE) if options.large else (SMALL,)
-    for size in sizes:
-        with (
-            tempfile.TemporaryDirectory(prefix="a9fe-bench-") as name,
-            databases.both(Path(name)) as urls,
-        ):
-            for kind, url in urls.items():
-                _in_a_process(loaded, kind, url, size)
-                _in_a_process(measured, kind, url, size, options.rounds)
+    for kind, found in figures(sizes, options.rounds).items():
+        for size, seen in zip(sizes, found, strict=True):
+            print(f"{kind}, {size} ports (loaded in {seen.loading:.0f} s)")
+            for name, seconds in seen.operations.items():
+                print(f"  {name:<26}{1000 * seconds:8.2f} ms {1 / seconds:8.0f} a second")
+            print(f"  a server: {seen.started:.0f} MB, {seen.served:.0f} MB after lists")
 
 
-def _in_a_process(work: Callable[..., None], *arguments: object) -> None:
-    process = multiprocessing.get_context("spawn").Process(target=work, args=arguments)
-    process.start()
-    process.join()
+def figures(
+    sizes: Sequence[int], rounds: int, progress: Callable[[str], None] = print
+) -> dict[str, list[Figures]]:
+    """Of both databases, at each size; the sizes are measured in turns."""
+    with ExitStack() as stack:
+        directories = [stack.enter_context(_directory()) for _ in sizes]
+        places = [stack.enter_context(databases.both(directory)) for directory in directories]
+        found: dict[str, list[Figures]] = {}
+        for kind in places[0]:
+            urls = [urls[kind] for urls in places]
+            loading = []
+            for url, size in zip(urls, sizes, strict=True):
+                progress(f"loading {size:,} ports into {kind}")
+                loading.append(loaded(url, size))
+            progress(f"operations and servers on {kind}")
+            operations = measured(urls, rounds)
+            memories = [memory_of_a_server(d, u) for d, u in zip(directories, urls, strict=True)]
+            found[kind] = [
+                Figures(operations=done, loading=took, started=started, served=served)
+                for done, took, (started, served) in zip(
+                    operations, loading, memories, strict=True
+                )
+            ]
+        return found
 
 
-def loaded(kind: str, url: str, size: int) -> None:
-    """Fill a database."""
+@contextmanager
+def _directory() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="a9fe-bench-") as name:
+        yield Path(name)
+
+
+def loaded(url: str, size: int) -> float:
+    """Fill a database; seconds."""
     began = time.monotonic()
     store = Store(url, lambda: START)
     for number, begin in enumerate(range(0, size, PER_SUBNET)):
@@ -87,25 +127,48 @@ def loaded(kind: str, url: str, size: int) -> None:
         databases.fill(store, subnet, min(PER_SUBNET, size - begin))
     databases.analyze(store)
     store.close()
-    print(f"{kind}, {size} ports (loaded in {time.monotonic() - began:.0f} s)", flush=True)
+    return time.monotonic() - began
 
 
-def measured(_kind: str, url: str, size: int, rounds: int) -> None:
-    """Print the operations of one database at one size."""
-    store = Store(url, lambda: START)
+def measured(urls: Sequence[str], rounds: int) -> list[dict[str, float]]:
+    """The operations of databases that are loaded, of all in turns; seconds."""
+    stores = [Store(url, lambda: START) for url in urls]
+    found: list[dict[str, float]] = [{} for _ in stores]
+    works = [_works(store) for store in stores]
+    for name in works[0]:
+        taken: list[list[float]] = [[] for _ in stores]
+        for _ in range(rounds):
+            for work, times in zip(works, taken, strict=True):
+                times.append(_timed(work[name]))
+        for figures_of_one, times in zip(found, taken, strict=True):
+            figures_of_one[name] = median(times)
+    for store in stores:
+        store.close()
+    return found
+
+
+def _works(store: Store) -> dict[str, Callable[[], object]]:
+    """The operations on one store; reads are of an old and of a new port by turns."""
     with store.write() as session:
         session.quotas.set("bench", {"port": -1})
-    first, last = _ends(store)
-    network_id = last.network_id
-    lines = {"create": _timed(rounds, lambda: store.transact(lambda s: _create(s, network_id)))}
+    ends = _ends(store)
+    network_id, either = ends[-1].network_id, cycle(ends)
+    found: dict[str, Callable[[], object]] = {
+        "create": lambda: store.transact(lambda s: _create(s, network_id))
+    }
     for name, operation in READS.items():
-        both = _timed(rounds, lambda o=operation: _read(store, o, (first, last)))
-        lines[name] = both / 2
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-    for name, seconds in lines.items():
-        print(f"  {name:<26}{1000 * seconds:8.2f} ms {1 / seconds:8.0f} a second")
-    print(f"  memory of the process     {peak:8} MiB at most", flush=True)
-    store.close()
+        found[name] = lambda o=operation: _read(store, o, next(either))  # type: ignore[misc]
+    return found
+
+
+def memory_of_a_server(directory: Path, url: str) -> tuple[float, float]:
+    """MB of a server process on a database: at first, and after pages of 100 and of 1,000."""
+    with running_server(directory, url, server_user=getpass.getuser()) as server:
+        started = memory(server.process.pid)
+        for limit in ["100", "1000"] * PAGES:
+            answer = server.api.get("/v2.0/ports", params={"limit": limit})
+            assert answer.status_code == 200, answer.text
+        return started, memory(server.process.pid)
 
 
 def _ends(store: Store) -> tuple[Port, Port]:
@@ -123,24 +186,19 @@ def _create(session: Session, network_id: str) -> None:
     create(_call(session), PORTS, {"network_id": network_id})
 
 
-def _read(store: Store, operation: Operation, ends: tuple[Port, Port]) -> None:
-    for port in ends:
-        with store.read() as session:
-            operation(_call(session), port)
+def _read(store: Store, operation: Operation, port: Port) -> None:
+    with store.read() as session:
+        operation(_call(session), port)
 
 
 def _call(session: Session) -> Call:
     return Call(session=session, settings=ServerOptions(), now=START, caller=ADMIN)
 
 
-def _timed(rounds: int, work: Callable[[], object]) -> float:
-    """The median of seconds."""
-    taken = []
-    for _ in range(rounds):
-        began = time.perf_counter()
-        work()
-        taken.append(time.perf_counter() - began)
-    return median(taken)
+def _timed(work: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
 
 
 if __name__ == "__main__":
