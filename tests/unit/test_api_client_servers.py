@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from a9fe.api_client import ApiClient, ServerUnreachable
+from a9fe.api_client import ApiClient, ApiError, ServerUnreachable
 from a9fe.api_client.report import Identity, Reporter
 from a9fe.api_client.servers import Rotation, servers
 from a9fe.model import tokens
@@ -157,6 +157,13 @@ def test_a_service_of_all_hosts_has_a_token_of_all_hosts(tmp_path: Path):
     own = replace(config, metadata_service_hosts="own")
     assert local_tokens.for_agent(own, is_service=True) == local_tokens.for_agent(own)
     assert host_of(own, "service") == config.host
+
+
+def test_who_is_not_known_is_told_what_to_set():
+    assert str(ApiError(403, "x", "no")) == "no"
+    unknown = ApiError(401, "Unauthorized", "no")
+    assert str(unknown).startswith("no: set A9FE_AUTH_TOKEN")
+    assert unknown.message == "no"
 
 
 def test_without_tokens_none_are_made(tmp_path: Path):

@@ -110,6 +110,9 @@ def _rows(found: Documents) -> list[tuple[object, ...]]:
 def revoke(ids: tuple[str, ...], *, direct: bool) -> None:
     """Make tokens worthless from now on. ID is the list's, or the token itself.
 
+    A token of the server's own machine counts again after the server's next start, unless its file
+    in --state-path is removed, too; `a9fe up` makes another.
+
     \b
     a9fe token revoke 0123456789abcdef
     """
