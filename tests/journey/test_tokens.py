@@ -22,8 +22,12 @@ from tests.lab.openstack import neutron, openstack
 from tests.lab.places import ROOT
 
 STATE = Path("/run/a9fe-journey/guarded")
-OPEN = {"/", "/v2.1", "/v2.1/", "/image", "/image/", "/docs", "/openapi.json"}
-"""Versions and the documents of the API, for anyone; the issue of all else is 401."""
+OPEN = {
+    *("/", "/v2.1", "/v2.1/", "/image", "/image/", "/docs", "/openapi.json"),
+    *("/.well-known/openid-configuration", "/a9fe/v1/identity/jwks"),
+    "/a9fe/v1/identity/certificates",
+}
+"""Versions, the documents of the API and keys that verify, for anyone; the issue of all else is 401."""
 SOME_ID = "33333333-3333-4333-8333-333333333333"
 
 

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import httpx
 
-from a9fe.api_client.identity import KeyRegistry
+from a9fe.api_client.agent_calls import AgentCalls
 from a9fe.metadata.identity_keys import Policy
 from a9fe.metadata.view import Settings
 from a9fe.metadata_service.handler import Service, admit_all
-from a9fe.metadata_service.identity import Keeper, actions, guarded
+from a9fe.metadata_service.identity import Keeper, actions, guarded, publisher
 from a9fe.metadata_service.identity_keys import KeyDirectory
 from a9fe.wire.message import Answer
 from a9fe.wire.refusals import refuse
@@ -44,17 +44,17 @@ class Network(httpx.AsyncBaseTransport):
 class Host:
     """A metadata service with its keys; `restart` makes another one over the same files."""
 
-    def __init__(self, world: World, path: Path, name: str = "node1", token: str = "") -> None:
+    def __init__(self, world: World, path: Path, name: str = "node1") -> None:
         path.mkdir(mode=0o700, exist_ok=True)
-        self.world, self.path, self.name, self._token = world, path, name, token
+        self.world, self.path, self.name = world, path, name
         self.network = Network(world)
         self.instance = RESOURCES[0]
         self.restart()
 
     def restart(self) -> None:
-        registry = KeyRegistry("http://server", self.name, self.network, token=self._token)
+        calls = AgentCalls("http://server", self.name, self.network)
         directory = KeyDirectory(self.path, self.name)
-        self.keeper = Keeper(directory, registry, POLICY, self.world.clock)
+        self.keeper = Keeper(directory, publisher(calls), POLICY, self.world.clock)
 
     def step(self) -> str:
         """What the service does in the background; why a key is not published."""

@@ -7,15 +7,14 @@ server has taken its public half to be published.
 import asyncio
 import base64
 import os
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import lru_cache
 from pathlib import Path
-from typing import Protocol
 
 import structlog
 
+from a9fe.api_client.agent_calls import AgentCalls
 from a9fe.api_client.errors import ApiError
-from a9fe.api_client.identity import KeyRegistry
 from a9fe.metadata import ec2, ec2_identity, identity, identity_keys
 from a9fe.metadata.identity import Grant
 from a9fe.metadata.identity_keys import KeyTimes, Policy
@@ -42,28 +41,44 @@ STEP = 60.0  # s between two looks at the keys
 RETRY = Backoff(first=0.2, ceiling=10.0)
 UNUSUAL = 5  # failures in a row, some 3 s: more than starting beside the server explains
 JWT_HEADERS = ((b"content-type", b"application/jwt"), (b"cache-control", b"no-store"))
+KEYS_PATH = "/a9fe/v1/identity/keys"
 TOKEN_PARTS = ("openstack", LATEST, "identity")
 ARCHITECTURES = {"aarch64": "arm64"}
 """EC2's names for machines, where they differ from the kernel's."""
 
 
-class Registry(Protocol):
-    """Who publishes keys; api_client.identity.KeyRegistry is one."""
+Publish = Callable[[SigningKey], Awaitable[str]]
+"""Tells a server of a key; the issuer in whose name it signs. Raises A9feError."""
 
-    async def publish(self, jwk: dict[str, str], certificate: str, expires_at: str) -> str:
-        """The issuer. Raises A9feError."""
-        ...
+
+def publisher(calls: AgentCalls) -> Publish:
+    """Publishing with the credential of the host."""
+
+    async def publish(key: SigningKey) -> str:
+        body = {
+            "host": calls.host,
+            "jwk": key.jwk,
+            "certificate": key.certificate_pem,
+            "expires_at": timestamp(key.times.expires_at),
+        }
+        answer = await calls.call("PUT", f"{KEYS_PATH}/{key.id}", {"key": body})
+        issuer = answer.get("issuer") if isinstance(answer, dict) else None
+        if not isinstance(issuer, str) or not issuer:
+            raise ApiError(502, "", "the server names no issuer of identities")
+        return issuer
+
+    return publish
 
 
 class Keeper:
     """This service's keys. What signs is decided by metadata.identity_keys alone."""
 
     def __init__(
-        self, directory: KeyDirectory, registry: Registry, policy: Policy, clock: Clock
+        self, directory: KeyDirectory, publish: Publish, policy: Policy, clock: Clock
     ) -> None:
         """Reads the keys that are there. Call it as the user that signs."""
         self._directory = directory
-        self._registry = registry
+        self._tell = publish
         self._policy = policy
         self._clock = clock
         self._keys = {key.id: key for key in directory.load()}
@@ -134,9 +149,8 @@ class Keeper:
         now = self._clock.now()
         if now < self._said_at.get(key.id, float("-inf")) + identity_keys.PUBLISH_AGAIN:
             return ""
-        expires_at = timestamp(key.times.expires_at)
         try:
-            issuer = await self._registry.publish(key.jwk, key.certificate_pem, expires_at)
+            issuer = await self._tell(key)
         except A9feError as error:
             if isinstance(error, ApiError) and error.status == CONFLICT:
                 self._forget([key.id])
@@ -154,14 +168,13 @@ def path_of(config: Config) -> str:
     return os.path.join(config.state_path, "identity")
 
 
-def keeper(config: Config) -> Keeper:
+def keeper(config: Config, calls: AgentCalls) -> Keeper:
     """The keeper of this host's keys, as `config` says."""
     directory = KeyDirectory(Path(path_of(config)), config.host)
-    registry = KeyRegistry(config.server_url, config.host, token=config.auth_token)
     policy = Policy(
         lifetime=config.identity_key_lifetime, token_lifetime=config.identity_token_lifetime
     )
-    return Keeper(directory, registry, policy, SystemClock())
+    return Keeper(directory, publisher(calls), policy, SystemClock())
 
 
 def in_lines(data: bytes) -> bytes:

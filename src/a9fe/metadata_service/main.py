@@ -132,9 +132,9 @@ def imds_of(config: Config, tally: Tally) -> Imds:
 async def _serve(config: Config, sock: socket.socket, metrics_sock: socket.socket) -> None:
     replica = open_for(config, AGENT)
     report = Report(PROCESS, metrics)
-    keeper = identity.keeper(config) if config.enable_identity else None
     tally = Tally(metrics.IMDS_USAGE_LOST.inc)
     calls = AgentCalls(config.server_url, config.host, token=config.auth_token)
+    keeper = identity.keeper(config, calls) if config.enable_identity else None
     writes = Writes(calls, lambda revision: reach(replica, revision), SystemClock().monotonic)
     service = make_service(config, replica, report, keeper, tally, writes)
     waiters = Waiters(replica)
