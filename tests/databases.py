@@ -11,7 +11,7 @@ import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from itertools import count
 from pathlib import Path
@@ -98,7 +98,8 @@ class Postgres:
         children = Path(f"/proc/{first}/task/{first}/children").read_text().split()
         pids = [first, *map(int, children)]
         for pid in pids:
-            os.kill(pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):  # it saw the first one's end, and ended
+                os.kill(pid, signal.SIGKILL)
         eventually(lambda: not any(map(process.alive, pids)), what="the end of PostgreSQL")
 
     def close(self) -> None:

@@ -29,10 +29,11 @@ pytestmark = pytest.mark.kernel
 
 CROWD = 60  # writers at once, more than a server has threads
 AT_ONCE = 5.0  # s, on a busy machine
-HOLDS_THE_LOG = """
-SELECT count(*) FROM pg_locks l JOIN pg_class c ON c.oid = l.relation
-JOIN pg_stat_activity a ON a.pid = l.pid
-WHERE c.relname = 'counters' AND l.mode = 'RowShareLock' AND a.state = 'idle in transaction'
+WHO_HOLDS_THE_LOG = """
+SELECT a.state = 'idle in transaction' AND clock_timestamp() - a.state_change > interval '0.5 s'
+FROM pg_locks l JOIN pg_class c ON c.oid = l.relation JOIN pg_stat_activity a ON a.pid = l.pid
+WHERE c.relname = 'counters' AND l.mode = 'RowShareLock' AND l.granted AND NOT EXISTS (
+    SELECT 1 FROM pg_locks w WHERE w.pid = l.pid AND NOT w.granted)
 """
 
 
@@ -82,15 +83,31 @@ def goes_on(server: RunningServer, network_id: str, answers: Answers) -> None:
     server.create("port", network_id=network_id)
 
 
-def stopped_in_a_transaction(process: "subprocess.Popen[bytes]", database: str) -> bool:
-    """Stop it; unless it holds the log then, let it go on."""
-    process.send_signal(signal.SIGSTOP)
+@contextmanager
+def stopped_in_a_transaction(process: "subprocess.Popen[bytes]", database: str) -> Iterator[None]:
+    """Stop it when it holds the log, and let it go on at the block's end."""
+
+    def stopped() -> bool:
+        process.send_signal(signal.SIGSTOP)
+        held = eventually(lambda: settled(database), DEADLINE, "what it sent has been done")
+        if held == "free":
+            process.send_signal(signal.SIGCONT)
+        return held == "held"
+
+    try:
+        eventually(stopped, DEADLINE, "a stop in a transaction")
+        yield
+    finally:
+        process.send_signal(signal.SIGCONT)
+
+
+def settled(database: str) -> str:
+    """Whether the log is "held" by one who says nothing, or "free"; "" while that may change."""
     with psycopg.connect(database) as connection:
-        row = connection.execute(HOLDS_THE_LOG).fetchone()
-    if row and row[0]:
-        return True
-    process.send_signal(signal.SIGCONT)
-    return False
+        found = [quiet for (quiet,) in connection.execute(WHO_HOLDS_THE_LOG)]
+    if not found:
+        return "free"
+    return "held" if all(found) else ""
 
 
 def crowd(server: RunningServer, network_id: str) -> list[int]:
@@ -115,21 +132,18 @@ def test_a_stopped_server_holds_up_the_other_for_seconds_only(directory: Path):
         database = cluster.fresh()
         one, other = (stack.enter_context(running_server(directory, database)) for _ in "12")
         network_id = one.network("10.1.0.0/16")
-        with closing(Store(database, lambda: START)) as store:
-            export = store.export()
-            exported = [next(export)]  # its reader may take his time
-            with writing(one, network_id) as answers:
-                eventually(lambda: len(answers.made) > 4, DEADLINE, "writes")
-                eventually(
-                    lambda: stopped_in_a_transaction(one.process, database), DEADLINE, "a stop"
-                )
+        store = stack.enter_context(closing(Store(database, lambda: START)))
+        export = stack.enter_context(closing(store.export()))
+        exported = [next(export)]  # its reader may take his time
+        with writing(one, network_id) as answers:
+            eventually(lambda: len(answers.made) > 4, DEADLINE, "writes")
+            with stopped_in_a_transaction(one.process, database):
                 began = time.monotonic()
                 assert crowd(other, network_id) == [201] * CROWD
                 assert STUCK_TIMEOUT / 2 < time.monotonic() - began < DEADLINE / 2
-                one.process.send_signal(signal.SIGCONT)
-                made = len(answers.made)
-                eventually(lambda: len(answers.made) > made + 4, DEADLINE, "more writes")
-            exported += export
+            made = len(answers.made)
+            eventually(lambda: len(answers.made) > made + 4, DEADLINE, "more writes")
+        exported += export
         assert len(exported) > 3
         assert set(answers.made) <= names(other, network_id)
 
