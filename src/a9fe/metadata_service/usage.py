@@ -71,7 +71,8 @@ class Tally:
         self._limit = limit
         self._counts: dict[str, Counts] = {}
 
-    def __len__(self) -> int:
+    @property
+    def waiting(self) -> int:
         """Instances of which there is something to tell."""
         return len(self._counts)
 
@@ -145,7 +146,7 @@ class UsageReports:
 
     async def _told(self) -> bool:
         """Tell all there is, message by message; whether that was possible."""
-        for _ in range(0, len(self._tally), BATCH):
+        for _ in range(0, self._tally.waiting, BATCH):
             taken = self._tally.take()
             try:
                 await self._tell([counts.usage(id) for id, counts in taken.items()])
