@@ -293,6 +293,88 @@ def test_a_disk_that_fails_is_said_and_not_taken_for_no_user_data(path: str):
         replica.get("instance", "a")
 
 
+def test_who_does_not_ask_for_user_data_needs_no_disk(path: str):
+    disk = Disk(path)
+    replica = Replica(disk)
+    feed(replica, *snapshot(1, vm("a", b"x"), vm("b", None)))
+    known, none = replica.instance("a"), replica.instance("b")
+    assert known is not None
+    assert known.read_user_data is not None
+    assert none is not None
+    assert none.read_user_data is None
+    assert replica.instance("c") is None
+    assert known.read_user_data() == b"x"
+    disk.close()
+    again = replica.instance("a")
+    assert again is not None
+    assert again.instance == vm("a", None)
+    bare = replica.instance("b")
+    assert bare is not None
+    assert bare.instance == vm("b", None)
+
+
+def test_user_data_of_a_revision_that_has_gone_is_said(replica: Replica):
+    feed(replica, *snapshot(1, vm("a", b"x")))
+    known = replica.instance("a")
+    feed(replica, upsert(2, vm("a", b"y")))
+    assert known is not None
+    assert known.read_user_data is not None
+    with pytest.raises(ReplicaUnreadable):
+        known.read_user_data()
+
+
+# ---- who watches
+
+
+class Watch:
+    """Counts how often it is woken."""
+
+    def __init__(self, replica: Replica, *keys: tuple[str, str]) -> None:
+        self.woken = 0
+        self.forget = replica.watch(keys, self.wake)
+
+    def wake(self) -> None:
+        self.woken += 1
+
+
+def test_a_change_wakes_who_watches_it_and_nobody_else(replica: Replica):
+    feed(replica, *snapshot(1, vm("a", b"x"), vm("b", b"x"), port("p", device="a")))
+    mine, other = (
+        Watch(replica, ("instance", "a"), ("network", "n")),
+        Watch(replica, ("instance", "b")),
+    )
+    feed(replica, upsert(2, vm("a", b"y")), upsert(2, vm("a", b"y")))  # the same again: no news
+    assert (mine.woken, other.woken) == (1, 0)
+    feed(
+        replica, upsert(3, Network(id="n")), delete(4, "network", "n"), upsert(5, Network(id="m"))
+    )
+    assert (mine.woken, other.woken) == (3, 0)
+    mine.forget()
+    feed(replica, upsert(6, vm("a", None)))
+    assert (mine.woken, replica.watched) == (3, 1)
+    other.forget()
+    assert replica.watched == 0
+
+
+def test_a_port_is_its_instances_before_and_after(replica: Replica):
+    feed(replica, *snapshot(1, port("p", device="a")))
+    a, b, c = (Watch(replica, ("instance", id)) for id in "abc")
+    feed(replica, upsert(2, port("p", device="b")))
+    assert (a.woken, b.woken) == (1, 1)
+    feed(replica, delete(3, "port", "p"), upsert(4, port("q")))
+    assert (a.woken, b.woken, c.woken) == (1, 2, 0)
+
+
+def test_a_snapshot_wakes_those_whose_resources_are_others(replica: Replica):
+    feed(replica, *snapshot(1, vm("a", None), vm("b", None), port("p", device="c"), vm("d", b"x")))
+    a, b, c, d, e = (Watch(replica, ("instance", id)) for id in "abcde")
+    feed(replica, *snapshot(2, vm("a", None), port("p", "1.2.3.4", device="c"), vm("d", None)))
+    assert [watch.woken for watch in (a, b, c, d, e)] == [0, 1, 1, 1, 0]
+    feed(replica, plain("snapshot", 3))
+    replica.lost(NOW)
+    assert [watch.woken for watch in (a, b, c, d, e)] == [0, 1, 1, 1, 0]
+
+
 # ---- the file
 
 

@@ -3,10 +3,12 @@
 import hashlib
 import re
 import unicodedata
+from functools import lru_cache
 
 from a9fe.model.resources import Instance
 
 EC2_DIGITS = 17  # of AWS's longer ids
+LABELS_REMEMBERED = 1024
 LABEL_MAX = 63  # bytes of one DNS label (RFC 1035 section 2.3.4, kept by RFC 1123)
 
 _BREAKS = re.compile(r"[\s._]+")
@@ -18,9 +20,14 @@ def hostname(instance: Instance) -> str:
 
     Accents are dropped; blanks, dots and underscores become hyphens, as Nova does.
     """
-    plain = unicodedata.normalize("NFKD", instance.name).encode("ascii", "ignore").decode()
+    return _label(instance.name) or f"server-{instance.id}"
+
+
+@lru_cache(maxsize=LABELS_REMEMBERED)
+def _label(name: str) -> str:
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
     label = _FORBIDDEN.sub("", _BREAKS.sub("-", plain.lower()))
-    return label.strip("-")[:LABEL_MAX].rstrip("-") or f"server-{instance.id}"
+    return label.strip("-")[:LABEL_MAX].rstrip("-")
 
 
 def full_hostname(instance: Instance, domain: str) -> str:

@@ -10,6 +10,7 @@ from dataclasses import replace
 import structlog
 
 from a9fe.api_client.agent_calls import AgentCalls
+from a9fe.http.memory import settle
 from a9fe.http.metrics_socket import metrics_path, serve_metrics
 from a9fe.http.report import Report
 from a9fe.http.server import serve
@@ -142,6 +143,7 @@ async def _serve(config: Config, sock: socket.socket, metrics_sock: socket.socke
     service = replace(service, documents=documents_of(config, waiters))
     server = await serve(service, sock=sock, report=report, limits=SERVICE_LIMITS)
     exporter = await serve_metrics(metrics_sock)
+    settle()
     listen = f"{config.metadata_listen}:{sock.getsockname()[1]}"
     log.info("ready", listen=listen, metrics=metrics_path(config.run_path, PROCESS))
     clock = SystemClock()

@@ -5,6 +5,7 @@ one in the transaction that ends it, so that a kill at any moment leaves a whole
 another model (by the names of its fields) or that SQLite cannot read are thrown away.
 """
 
+import base64
 import json
 import os
 import sqlite3
@@ -82,14 +83,15 @@ class Disk:
         ):
             yield kind, revision, decode_kind(kind, json.loads(text))
 
-    def resource(self, kind: str, id: str, revision: int) -> Resource | None:
-        """One resource, whole, as of exactly that revision."""
+    def user_data(self, id: str, revision: int) -> bytes | None:
+        """An instance's user data as of exactly that revision; None: it is not there."""
         row = self._db.execute(
-            "SELECT json FROM objects WHERE kind = ? AND id = ? AND revision = ?"
+            "SELECT json_extract(json, '$.user_data.base64') FROM objects"
+            " WHERE kind = 'instance' AND id = ? AND revision = ?"
             " AND generation = (SELECT generation FROM meta)",
-            (kind, id, revision),
+            (id, revision),
         ).fetchone()
-        return None if row is None else decode_kind(kind, json.loads(row[0]))
+        return None if row is None else base64.b64decode(row[0])
 
     def write(self, generation: int, rows: Iterable[Row], meta: Meta | None = None) -> None:
         """Put resources into a generation, with `meta` in the same transaction."""

@@ -2,7 +2,7 @@
 
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal, overload
 
@@ -20,7 +20,7 @@ from a9fe.model.resources import (
 from a9fe.replica.disk import UNREADABLE, Disk
 from a9fe.replica.state import State
 
-KEPT_INSTANCES = 64  # with user data, each at most 48 KiB
+KEPT_INSTANCES = 64  # whose user data is kept, each at most 48 KiB
 
 
 class ReplicaUnreadable(A9feError):
@@ -39,14 +39,14 @@ class KnownInstance:
 
 
 class Documents:
-    """Instances with their user data, from disk; those asked for last are kept."""
+    """User data of instances, from disk; what was asked for last is kept."""
 
     def __init__(self, disk: Disk) -> None:
         """Nothing is read before it is asked for."""
         self._disk = disk
-        self._kept: OrderedDict[tuple[str, int], Instance] = OrderedDict()
+        self._kept: OrderedDict[tuple[str, int], bytes] = OrderedDict()
 
-    def instance(self, id: str, revision: int) -> Instance:
+    def user_data(self, id: str, revision: int) -> bytes:
         """Exactly what that revision said. Raises ReplicaUnreadable."""
         key = (id, revision)
         if key not in self._kept:
@@ -56,20 +56,16 @@ class Documents:
         self._kept.move_to_end(key)
         return self._kept[key]
 
-    def user_data(self, id: str, revision: int) -> bytes | None:
-        """Its user data at that revision. Raises ReplicaUnreadable."""
-        return self.instance(id, revision).user_data
-
     def clear(self) -> None:
         """Keep none: revisions begin to mean something else."""
         self._kept.clear()
 
-    def _read(self, id: str, revision: int) -> Instance:
+    def _read(self, id: str, revision: int) -> bytes:
         try:
-            found = self._disk.resource("instance", id, revision)
+            found = self._disk.user_data(id, revision)
         except UNREADABLE as error:
             raise ReplicaUnreadable(f"replica: instance {id}: {error}") from error
-        if not isinstance(found, Instance):
+        if found is None:
             raise ReplicaUnreadable(f"replica: instance {id} is not on disk")
         return found
 
@@ -103,7 +99,9 @@ class View:
         entry = self._state.entry(kind, id)
         if entry is None:
             return None
-        return self._documents.instance(id, entry.revision) if entry.partial else entry.resource
+        if not entry.partial or not isinstance(entry.resource, Instance):
+            return entry.resource
+        return replace(entry.resource, user_data=self._documents.user_data(id, entry.revision))
 
     @overload
     def all(self, kind: Literal["network"]) -> tuple[Network, ...]: ...

@@ -25,7 +25,7 @@ HALF_CLOSED_TIMEOUT = 2.0  # seconds: `nc` half-closes and still reads, a dead c
 LINGER_TIMEOUT = 2.0  # seconds to read on after a refusal, so that a reset does not eat it
 DRAIN_TIMEOUT = 10.0  # seconds that requests in flight have at SIGTERM
 
-MAX_WAITERS = 10_240  # guests of one service that wait for a change; some 4 KiB each
+MAX_WAITERS = 10_240  # guests of one service that wait for a change; some 10 KiB each
 MAX_WAITERS_PER_INSTANCE = 16  # a guest's few daemons; it cannot take the places of others
 MAX_WAITING_UPSTREAM = 4096  # at once from one hop to the next, beside all that do not wait
 MAX_UPSTREAM_CONNECTIONS = 256  # at once to one upstream; more requests wait in line
