@@ -362,8 +362,8 @@ def test_an_answer_waits_for_the_replica():
         seen: list[str] = []
         waiting = asyncio.ensure_future(reach(replica, 7))
         for revision, password in ((6, "no"), (7, "yes")):
-            await asyncio.sleep(0)
-            seen.append("waits" if not waiting.done() else "done")
+            done, _ = await asyncio.wait({waiting}, timeout=0.01)
+            seen.append("done" if done else "waits")
             replica.apply(event("upsert", revision, password), 0.0)
         await waiting
         await reach(replica, 0)

@@ -31,6 +31,7 @@ COMMANDS = {
     "router": "a9fe.cli.router:router",
     "agent": "a9fe.cli.agent:agent",
     "vm": "a9fe.cli.vm:vm",
+    "event": "a9fe.cli.event:event",
     "flavor": "a9fe.cli.record:flavor",
     "image": "a9fe.cli.record:image",
     "keypair": "a9fe.cli.record:keypair",

@@ -11,10 +11,12 @@ from a9fe.api_client.client import Document, Documents
 from a9fe.cli import resource
 from a9fe.cli.boot import boot
 from a9fe.cli.boot_lines import Nic, libvirt_lines, qemu_lines
+from a9fe.cli.config_drive import config_drive
 from a9fe.cli.flags import client_flags
 from a9fe.cli.keys import read_file, read_keypair
 from a9fe.cli.output import print_json, print_table
 from a9fe.cli.port import addresses
+from a9fe.cli.vm_guest import attributes, password
 from a9fe.cli.vm_set import set_
 from a9fe.cli.wait_ready import wait_ready
 from a9fe.plan import names
@@ -33,6 +35,9 @@ def vm() -> None:
 
 
 vm.add_command(boot)
+vm.add_command(config_drive)
+vm.add_command(password)
+vm.add_command(attributes)
 vm.add_command(set_)
 vm.add_command(wait_ready)
 

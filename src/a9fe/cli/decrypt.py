@@ -1,0 +1,31 @@
+"""A guest's password, made readable by the private key that it was encrypted for."""
+
+import base64
+import binascii
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import padding
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.hazmat.primitives.serialization import (
+    load_pem_private_key,
+    load_ssh_private_key,
+)
+
+from a9fe.model.errors import A9feError
+
+EXPECTED = "expected an RSA private key without a passphrase"
+
+
+def decrypted(text: str, key: bytes) -> str:
+    """What was encrypted with the key's public half (PKCS#1 v1.5), in base64. Raises A9feError."""
+    try:
+        load = load_ssh_private_key if b"OPENSSH" in key else load_pem_private_key
+        private = load(key, password=None)
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+        raise A9feError(f"--decrypt: the file is not usable, {EXPECTED}") from error
+    if not isinstance(private, RSAPrivateKey):
+        raise A9feError(f"--decrypt: the key is of another kind, {EXPECTED}")
+    try:
+        return private.decrypt(base64.b64decode(text), padding.PKCS1v15()).decode()
+    except (binascii.Error, ValueError) as error:
+        raise A9feError("--decrypt: the password was not encrypted for this key") from error
