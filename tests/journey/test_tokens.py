@@ -27,7 +27,7 @@ OPEN = {
     *("/.well-known/openid-configuration", "/a9fe/v1/identity/jwks"),
     "/a9fe/v1/identity/certificates",
 }
-"""Versions, the documents of the API and keys that verify, for anyone; the issue of all else is 401."""
+"""Versions, the documents of the API and keys that verify: for anyone. All else is 401."""
 SOME_ID = "33333333-3333-4333-8333-333333333333"
 
 
