@@ -16,6 +16,7 @@ from tests.conditions import eventually
 from tests.journey.conftest import STATE
 from tests.lab.cloud import Cloud, Vm
 from tests.lab.house import URL
+from tests.lab.places import CLOUD_INIT
 
 TREE = "/latest/dynamic/instance-identity"
 
@@ -63,6 +64,22 @@ def test_a_guest_proves_who_it_is(cloud: Cloud, kind: str, tmp_path: Path) -> No
     assert document == vm.fetch(f"{TREE}/document")
     assert json.loads(document)["openstack"]["uuid"] == vm.instance["id"]
     assert json.loads(document)["privateIp"] == vm.address
+
+
+CRAWL = """
+import json
+from cloudinit.sources.helpers import ec2
+print(json.dumps(ec2.get_instance_identity("2021-03-23")))
+"""
+
+
+def test_cloud_inits_ec2_crawl_finds_it(cloud: Cloud) -> None:
+    vm = cloud.vm(cloud.isolated()).start("udhcpc")
+    program = ("/usr/bin/python3", "-c", CRAWL)
+    found = json.loads(vm.sh("env", f"PYTHONPATH={CLOUD_INIT}", *program))
+    assert found.keys() == {"document", "pkcs7", "rsa2048", "signature"}
+    assert found["document"] == json.loads(vm.fetch(f"{TREE}/document"))
+    assert found["document"]["instanceId"] == vm.fetch("/latest/meta-data/instance-id")
 
 
 def test_a_restarted_service_signs_with_the_same_key_also_without_the_server(
