@@ -37,6 +37,7 @@ if found:
         "keys": source.get_public_ssh_keys() or [],
         "user_data": (source.get_userdata_raw() or b"").decode(),
         "network": getattr(source, "network_json", None) or {},
+        "network_config": source.network_config if plain == "Ec2" else {},
     }
 sys.stdout.write(json.dumps(answer, default=str))
 sys.exit(0 if found else 1)
