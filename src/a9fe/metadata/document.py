@@ -13,6 +13,25 @@ Generated from the table in `src/a9fe/metadata` by `./run docs`: do not edit. A 
 listed is served; trailing slashes never matter; anything else is 404. `/` lists the EC2 versions,
 `/openstack` the OpenStack versions, and a path that begins with neither `ec2` nor `openstack` is
 one of the EC2 tree. Documents are `text/plain; charset=UTF-8` unless the table says otherwise.
+
+What the EC2 table has since `latest` is AWS's, not Nova's: it is there at `latest` and at every
+date after 2009-04-04. What has no value is not listed, and not there.
+
+Every document and listing has an `ETag`, a hash of its content without what is random, and is 304
+for who sends it back in `If-None-Match`. Parameters of the query:
+
+| parameter | what |
+|---|---|
+| `recursive=true` | all from here on down as one JSON value |
+| `wait_for_change=true` | the answer comes once the ETag is not `last_etag`, or time is over |
+| `last_etag=<ETag>` | with or without quotes; `0` or none: the answer comes at once |
+| `timeout_sec=<seconds>` | how long to wait; at most, and if not given, `metadata_wait_max` |
+
+In a recursive answer directories are objects, documents strings, and JSON is itself. What is no
+UTF-8 is base64, and a key `<name>-encoding` beside it says so. Versions are a list of names.
+
+A value that none of these can have is 400. One instance may wait 16 times at once; one more is
+503 with `Retry-After`, as is any when a hop has no place left.
 """
 
 TITLES = {
