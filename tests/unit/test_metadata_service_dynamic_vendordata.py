@@ -6,13 +6,18 @@ import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from inspect import isawaitable
 
 import pytest
 
 from a9fe.http.server import serve
 from a9fe.http.sockets import tcp_listener
-from a9fe.metadata.vendordata import Target, answer_of, parse_targets, question
+from a9fe.metadata import tree
+from a9fe.metadata.rendered import Rendered
+from a9fe.metadata.vendordata import NEED, Target, answer_of, parse_targets, question
 from a9fe.metadata.view import InstanceView
+from a9fe.metadata_service.call import GuestCall
+from a9fe.metadata_service.documents import Documents
 from a9fe.metadata_service.dynamic_vendordata import (
     ANSWER_MAX,
     AT_ONCE,
@@ -22,6 +27,7 @@ from a9fe.metadata_service.dynamic_vendordata import (
     ProvidersFailed,
 )
 from a9fe.wire.message import Answer, Request
+from a9fe.wire.refusals import Refusal
 from tests.fakes import FakeClock
 from tests.golden.metadata.scenarios import one_card
 from tests.unit.http_world import run, turns, until
@@ -216,6 +222,50 @@ def test_providers_that_hang_delay_nobody_else():
                     task.cancel()
 
     run(story)
+
+
+def call_of(path: str, query: dict[str, tuple[str, ...]], view: InstanceView) -> GuestCall:
+    request = Request(method=b"GET", target=path.encode(), headers=())
+    return GuestCall(request=request, path=path, query=query, view=view, port_id="", now=0.0)
+
+
+@pytest.mark.parametrize("static", [True, False])
+@pytest.mark.parametrize("recursive", [True, False])
+def test_vendor_data2_has_what_providers_say(*, static: bool, recursive: bool):
+    view = replace(VIEW, settings=replace(VIEW.settings, static_vendordata=static))
+    document = "/openstack/latest/vendor_data2.json"
+    path, query = (document, {})
+    if recursive:
+        path, query = ("/openstack/latest", {"recursive": ("true",)})
+
+    async def story() -> object:
+        async with (
+            provider(saying({"a": 1})) as one,
+            asking(one.named("site"), clock=FakeClock()) as dynamic,
+        ):
+            place, call = tree.find(view, path), call_of(path, query, view)
+            assert place is not None
+            result = Documents(prepare=dynamic.prepare).answer(call, place, lambda: call)
+            assert isawaitable(result)
+            rendered = await result
+            assert isinstance(rendered, Rendered)
+            return json.loads(rendered.body)
+
+    found = run(story)
+    said = found["vendor_data2.json"] if recursive else found  # type: ignore[index]  # JSON
+    expected = {"static": VIEW.settings.vendordata} if static else {}
+    assert said == {**expected, "site": {"a": 1}}
+    if recursive:
+        assert ("vendor_data.json" in found) == static  # type: ignore[operator]  # JSON
+
+
+def test_a_failure_may_matter():
+    async def story() -> object:
+        gone = Target(name="gone", url="http://127.0.0.1:1/")
+        async with asking(gone, clock=FakeClock(), limits=SOON, fatal=True) as dynamic:
+            return await dynamic.prepare(VIEW, frozenset({NEED}))
+
+    assert run(story) is Refusal.VENDORDATA_FAILED
 
 
 def test_targets_are_read_as_nova_writes_them():

@@ -8,7 +8,7 @@ import base64
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from a9fe.metadata import written
+from a9fe.metadata import vendordata, written
 from a9fe.metadata.network_data import network_data
 from a9fe.metadata.rendered import HTML, JSON, Json, document, text
 from a9fe.metadata.table import LATEST, Asked, Entry, Family, Placeholder, always
@@ -207,6 +207,12 @@ def _file_numbers(asked: Asked) -> tuple[str, ...]:
     return tuple(f"{number:04d}" for number in range(len(asked.view.instance.files)))
 
 
+def _vendor_data2(view: InstanceView) -> dict[str, Json]:
+    settings = view.settings
+    static = {vendordata.STATIC: settings.vendordata} if settings.static_vendordata else {}
+    return {**static, **view.dynamic_vendordata}
+
+
 ENTRIES = (
     Entry(
         path="meta_data.json",
@@ -235,6 +241,7 @@ ENTRIES = (
         since="2013-10-17",
         about="content of vendordata_jsonfile_path, `{}` without",
         extract=lambda asked: document(asked.view.settings.vendordata),
+        present=lambda asked: asked.view.settings.static_vendordata,
         content_type=JSON,
     ),
     Entry(
@@ -248,9 +255,10 @@ ENTRIES = (
     Entry(
         path="vendor_data2.json",
         since="2016-10-06",
-        about="the same content under the key `static`",
-        extract=lambda asked: document({"static": asked.view.settings.vendordata}),
+        about="the same content under the key `static`, and each provider's answer under its name",
+        extract=lambda asked: document(_vendor_data2(asked.view)),
         content_type=JSON,
+        needs=vendordata.NEED,
     ),
     *written.ENTRIES,
 )

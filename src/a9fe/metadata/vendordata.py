@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from a9fe.metadata.rendered import Json
 from a9fe.metadata.view import InstanceView
 
+NEED = "vendordata"  # of entries that the providers are asked for
 STATIC = "static"
 STATIC_JSON, DYNAMIC_JSON = "StaticJSON", "DynamicJSON"
 PROVIDERS = (STATIC_JSON, DYNAMIC_JSON)

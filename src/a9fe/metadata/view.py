@@ -14,13 +14,15 @@ class Settings:
     """What the operator decides for every instance.
 
     `dhcp_domain` is put behind each host name, "" for none (Nova's option). `vendordata` is the
-    content of vendordata_jsonfile_path. `identity` signs for instances, None: nobody does.
+    content of vendordata_jsonfile_path, unless `static_vendordata` says that nobody is served it
+    (Nova's vendordata_providers). `identity` signs for instances, None: nobody does.
     `region` is the name of the cloud's region. `guest_attributes`: guests may write some, unless
     their instance's options say otherwise.
     """
 
     dhcp_domain: str = "novalocal"
     vendordata: Json = field(default_factory=dict)
+    static_vendordata: bool = True
     identity: Identity | None = None
     region: str = "RegionOne"
     guest_attributes: bool = False
@@ -34,6 +36,7 @@ class InstanceView:
     those that the ports name; `groups` are names of security groups by id. `random_bytes(n)`
     gives n fresh unpredictable bytes. `read_user_data`, where there is one, gives the user data
     that `instance` leaves out, since it may be large and is seldom asked for.
+    `dynamic_vendordata` has the answers of its providers by name.
     """
 
     instance: Instance
@@ -44,6 +47,7 @@ class InstanceView:
     settings: Settings
     groups: Mapping[str, str] = field(default_factory=dict)
     read_user_data: Callable[[], bytes | None] | None = None
+    dynamic_vendordata: Mapping[str, Json] = field(default_factory=dict)
 
     @property
     def has_user_data(self) -> bool:

@@ -9,7 +9,7 @@ import hashlib
 import ssl
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import httpx
 import structlog
@@ -19,6 +19,9 @@ from a9fe.metadata.rendered import Json
 from a9fe.metadata.vendordata import Target
 from a9fe.metadata.view import InstanceView
 from a9fe.runtime import metrics, tasks
+from a9fe.runtime.config import Config
+from a9fe.runtime.errors import StartError
+from a9fe.wire.refusals import Refusal
 
 ANSWER_MAX = 1024 * 1024  # bytes of a provider's answer
 AT_ONCE = 200  # questions under way to one provider
@@ -93,6 +96,13 @@ class DynamicVendordata:
         await asyncio.gather(*self._asking.values(), return_exceptions=True)
         await self._client.aclose()
 
+    async def prepare(self, view: InstanceView, _: frozenset[str]) -> InstanceView | Refusal:
+        """The view with the answers; the needs of entries are all this one."""
+        try:
+            return replace(view, dynamic_vendordata=await self.of(view))
+        except ProvidersFailed:
+            return Refusal.VENDORDATA_FAILED
+
     async def of(self, view: InstanceView) -> Mapping[str, Json]:
         """Each provider's answer by its name, `{}` for one that failed. Raises ProvidersFailed."""
         question = vendordata.question(view)
@@ -155,3 +165,32 @@ class DynamicVendordata:
         metrics.VENDORDATA.labels(target.name, "failed" if reason else "ok").inc()
         if reason:
             log.warning("vendor data provider failed", provider=target.name, reason=reason)
+
+
+def providers_of(config: Config, monotonic: Callable[[], float]) -> DynamicVendordata | None:
+    """The providers that `config` names; None where DynamicJSON is not among its providers.
+
+    Raises StartError for certificates that cannot be read.
+    """
+    if vendordata.DYNAMIC_JSON not in config.vendordata_providers:
+        return None
+    return DynamicVendordata(
+        vendordata.parse_targets(config.vendordata_dynamic_targets),
+        limits=Limits(
+            connect=config.vendordata_dynamic_connect_timeout,
+            read=config.vendordata_dynamic_read_timeout,
+            kept=config.vendordata_dynamic_cache_time,
+        ),
+        monotonic=monotonic,
+        fatal=config.vendordata_dynamic_failure_fatal,
+        verify=_certificates(config.vendordata_dynamic_ssl_certfile),
+    )
+
+
+def _certificates(path: str) -> ssl.SSLContext | bool:
+    if not path:
+        return True
+    try:
+        return ssl.create_default_context(cafile=path)
+    except (OSError, ssl.SSLError) as error:
+        raise StartError(f"vendordata_dynamic_ssl_certfile: {path}: {error}") from error

@@ -5,6 +5,7 @@ import os
 import secrets
 import socket
 from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack, closing
 from dataclasses import replace
 
 import structlog
@@ -17,10 +18,12 @@ from a9fe.http.server import serve
 from a9fe.http.sockets import tcp_listener, unix_listener
 from a9fe.linux import privileges
 from a9fe.metadata.tokens import Tokens
+from a9fe.metadata.vendordata import STATIC_JSON
 from a9fe.metadata.view import Settings
 from a9fe.metadata_service import identity
 from a9fe.metadata_service.call import GuestCall
-from a9fe.metadata_service.documents import Documents
+from a9fe.metadata_service.documents import Documents, unprepared
+from a9fe.metadata_service.dynamic_vendordata import DynamicVendordata, providers_of
 from a9fe.metadata_service.handler import Service, request_id
 from a9fe.metadata_service.identity import Keeper
 from a9fe.metadata_service.imds import Imds
@@ -29,7 +32,7 @@ from a9fe.metadata_service.usage import Tally, UsageReports, teller
 from a9fe.metadata_service.waiting import Waiters
 from a9fe.metadata_service.writes import Writes, guarded, reach
 from a9fe.model.guest import MetadataOptions
-from a9fe.replica import connector, follow, open_for, path_of
+from a9fe.replica import Replica, connector, follow, open_for, path_of
 from a9fe.runtime import descriptors, metrics, tasks
 from a9fe.runtime.clock import SystemClock
 from a9fe.runtime.config import Config
@@ -83,6 +86,7 @@ def make_service(
         return Settings(
             dhcp_domain=config.dhcp_domain,
             vendordata=vendordata(),
+            static_vendordata=STATIC_JSON in config.vendordata_providers,
             identity=signer,
             region=config.region_name,
             guest_attributes=config.enable_guest_attributes,
@@ -108,10 +112,16 @@ def make_service(
     )
 
 
-def documents_of(config: Config, waiters: Waiters) -> Documents:
+def documents_of(
+    config: Config, waiters: Waiters, providers: DynamicVendordata | None
+) -> Documents:
     """What is read, waited for no longer than the hops before have patience."""
     patience = max(0, config.upstream_timeout - WAIT_MARGIN)
-    return Documents(waiters, wait_max=min(config.metadata_wait_max, patience))
+    return Documents(
+        waiters,
+        wait_max=min(config.metadata_wait_max, patience),
+        prepare=providers.prepare if providers else unprepared,
+    )
 
 
 def imds_of(config: Config, tally: Tally) -> Imds:
@@ -131,38 +141,43 @@ def imds_of(config: Config, tally: Tally) -> Imds:
 
 
 async def _serve(config: Config, sock: socket.socket, metrics_sock: socket.socket) -> None:
-    replica = open_for(config, AGENT)
-    report = Report(PROCESS, metrics)
-    tally = Tally(metrics.IMDS_USAGE_LOST.inc)
-    calls = AgentCalls(config.server_url, config.host, token=config.auth_token)
-    keeper = identity.keeper(config, calls) if config.enable_identity else None
-    writes = Writes(calls, lambda revision: reach(replica, revision), SystemClock().monotonic)
-    service = make_service(config, replica, report, keeper, tally, writes)
-    waiters = Waiters(replica)
-    metrics.WAITERS.set_function(lambda: len(waiters))
-    service = replace(service, documents=documents_of(config, waiters))
-    server = await serve(service, sock=sock, report=report, limits=SERVICE_LIMITS)
-    exporter = await serve_metrics(metrics_sock)
-    settle()
-    listen = f"{config.metadata_listen}:{sock.getsockname()[1]}"
-    log.info("ready", listen=listen, metrics=metrics_path(config.run_path, PROCESS))
-    clock = SystemClock()
-    work: dict[str, Callable[[], Awaitable[None]]] = {
-        "feed": lambda: follow(replica, connector(config, AGENT), clock),
-        "usage": UsageReports(tally, teller(calls)).run,
-    }
-    if keeper:
-        work["identity"] = keeper.run
-    try:
+    clock, report = SystemClock(), Report(PROCESS, metrics)
+    async with AsyncExitStack() as ended:
+        replica = ended.enter_context(closing(open_for(config, AGENT)))
+        calls = AgentCalls(config.server_url, config.host, token=config.auth_token)
+        ended.push_async_callback(calls.close)
+        tally = Tally(metrics.IMDS_USAGE_LOST.inc)
+        keeper = identity.keeper(config, calls) if config.enable_identity else None
+        writes = Writes(calls, lambda revision: reach(replica, revision), clock.monotonic)
+        providers = providers_of(config, clock.monotonic)
+        if providers:
+            ended.push_async_callback(providers.close)
+        waiters = waiters_of(replica)
+        service = make_service(config, replica, report, keeper, tally, writes)
+        service = replace(service, documents=documents_of(config, waiters, providers))
+        exporter = await serve_metrics(metrics_sock)
+        ended.push_async_callback(exporter.close)
+        server = await serve(service, sock=sock, report=report, limits=SERVICE_LIMITS)
+        ended.push_async_callback(server.close)
+        ended.callback(waiters.close)
+        settle()
+        listen = f"{config.metadata_listen}:{sock.getsockname()[1]}"
+        log.info("ready", listen=listen, metrics=metrics_path(config.run_path, PROCESS))
+        work: dict[str, Callable[[], Awaitable[None]]] = {
+            "feed": lambda: follow(replica, connector(config, AGENT), clock),
+            "usage": UsageReports(tally, teller(calls)).run,
+            **({"identity": keeper.run} if keeper else {}),
+        }
         async with asyncio.TaskGroup() as group:
             for name, factory in work.items():
                 group.create_task(tasks.supervise(name, factory))
-    finally:
-        waiters.close()
-        await server.close()
-        await exporter.close()
-        await calls.close()
-        replica.close()
+
+
+def waiters_of(replica: Replica) -> Waiters:
+    """Guests that wait for changes of the replica, counted."""
+    waiters = Waiters(replica)
+    metrics.WAITERS.set_function(lambda: len(waiters))
+    return waiters
 
 
 def _vendordata_unusable(path: str, reason: str) -> None:

@@ -90,6 +90,13 @@ class Config:
     metadata_wait_max: int
     region_name: str
     vendordata_jsonfile_path: str
+    vendordata_providers: tuple[str, ...]
+    vendordata_dynamic_targets: tuple[str, ...]
+    vendordata_dynamic_ssl_certfile: str
+    vendordata_dynamic_connect_timeout: int
+    vendordata_dynamic_read_timeout: int
+    vendordata_dynamic_failure_fatal: bool
+    vendordata_dynamic_cache_time: int
     http_tokens: str
     http_tokens_required_after: int
     http_put_response_hop_limit: int

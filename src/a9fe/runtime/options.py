@@ -6,6 +6,7 @@ is "", the value is derived (runtime.config says how) unless `help` says otherwi
 
 from dataclasses import dataclass
 
+from a9fe.metadata import vendordata
 from a9fe.model.policy import ANY_HOST
 from a9fe.runtime import values as v
 
@@ -166,6 +167,23 @@ OPTIONS: tuple[Option, ...] = (
         ),
         ("region_name", v.TEXT, "RegionOne", "the cloud's region, as guests read it"),
         ("vendordata_jsonfile_path", v.PATH, "", "vendor_data.json; none if empty"),
+        (
+            "vendordata_providers",
+            v.some_of(*vendordata.PROVIDERS),
+            (vendordata.STATIC_JSON,),
+            "StaticJSON, DynamicJSON, or both",
+        ),
+        ("vendordata_dynamic_targets", v.TARGETS, (), "name@url of each provider of DynamicJSON"),
+        ("vendordata_dynamic_ssl_certfile", v.PATH, "", "certificates to know providers by"),
+        ("vendordata_dynamic_connect_timeout", v.SECONDS, 5, "seconds to reach a provider"),
+        ("vendordata_dynamic_read_timeout", v.SECONDS, 5, "seconds it has for its answer"),
+        ("vendordata_dynamic_failure_fatal", v.BOOLEAN, False, "503 where a provider fails"),
+        (
+            "vendordata_dynamic_cache_time",
+            v.whole(0, 86400, "seconds"),
+            300,
+            "seconds that an answer is kept",
+        ),
         (
             "http_tokens",
             v.one_of("off", "optional", "observe", "required"),

@@ -10,6 +10,8 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from a9fe.metadata import vendordata
+
 Value = str | int | bool | tuple[str, ...]
 
 TRUE = frozenset({"1", "true", "yes", "on"})
@@ -112,10 +114,34 @@ def _urls(raw: object) -> str:
     return ",".join(urls)
 
 
+def _words(raw: object) -> tuple[str, ...]:
+    items = raw if isinstance(raw, list) else _text(raw).split(",")
+    return tuple(word for item in items if (word := _text(item).strip()))
+
+
+def some_of(*words: str) -> ValueType:
+    """A list of some words, in any order."""
+
+    def read(raw: object) -> tuple[str, ...]:
+        found = _words(raw)
+        if not set(found) <= set(words):
+            raise ValueError
+        return found
+
+    return ValueType(read, "any of " + ", ".join(words))
+
+
+def _targets(raw: object) -> tuple[str, ...]:
+    found = _words(raw)
+    vendordata.parse_targets(found)
+    return found
+
+
 TEXT = ValueType(_text, "text without control characters")
 BOOLEAN = ValueType(_boolean, "true or false")
 ADDRESS = ValueType(_address, "an IP address such as 127.0.0.1")
 ADDRESSES = ValueType(_addresses, "a list of IP addresses such as 192.0.2.53, 192.0.2.54")
+TARGETS = ValueType(_targets, "a list of name@url such as site@http://127.0.0.1:9090/")
 PATH = ValueType(_path, "a path such as /var/lib/a9fe")
 MARK = ValueType(_mark, "a packet mark from 0x1 to 0xffffffff")
 PORT = whole(1, 65535)

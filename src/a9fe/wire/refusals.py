@@ -77,6 +77,12 @@ class Refusal(Enum):
         503, "Not ready yet, try again.", "a new port names an instance that has no record yet", 2
     )
     WRONG_TENANT = Rule(404, "No such instance.", "the port's project is not the instance's")
+    VENDORDATA_FAILED = Rule(
+        503,
+        "Vendor data is not ready, try again.",
+        "a provider of dynamic vendor data failed, and vendordata_dynamic_failure_fatal is on",
+        5,
+    )
     NO_SUCH_PATH = Rule(404, "No such path.", "the metadata tree has no such path")
     PASSWORD_IS_SET = Rule(
         409, "A password has been set already.", "a second password: its owner may clear the first"

@@ -1,0 +1,315 @@
+"""The metadata service by itself: cost and memory at 1,000 and 100,000 instances with 16 KB of
+user data each, guests that wait for a change, and providers of vendor data that hang.
+
+Runs in the private sandbox: `./run bench metadata`. Every figure of an answer is taken in turns
+with nginx serving the same bytes.
+"""
+
+import argparse
+import asyncio
+import re
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from statistics import median
+
+from a9fe.wire.trusted import sign
+from bench.chain import NGINX
+from bench.observe import cpu_seconds, memory, until
+from bench.service import (
+    DOCUMENTS,
+    PROJECT,
+    SECRET,
+    USER_DATA,
+    Running,
+    fetch,
+    free_port,
+    head,
+    id_of,
+    listening,
+    port,
+    service,
+)
+
+SIZES = (1_000, 100_000)
+WAITERS = 10_000
+WAIT = "wait_for_change=true&timeout_sec=25"
+HANGING = 100  # instances whose vendor data is asked for at once
+FILES = 65_536  # descriptors
+
+# ---- what an answer costs ------------------------------------------------------------------
+
+SCRIPT = """
+local heads = {{}}
+for line in io.lines("{0}") do
+  local id, address, signature = line:match("(%S+) (%S+) (%S+)")
+  heads[#heads + 1] = wrk.format("GET", "{1}", {{
+    ["X-Forwarded-For"] = address, ["X-Instance-ID"] = id,
+    ["X-Tenant-ID"] = "{2}", ["X-Instance-ID-Signature"] = signature}})
+end
+local next = 0
+request = function() next = next % #heads + 1; return heads[next] end
+"""
+ASKERS = 5_000  # instances that wrk goes through, spread over all
+
+
+def script(path: Path, count: int, target: str) -> Path:
+    """A script for wrk by which many instances ask in turn."""
+    names = path / "askers"
+    step = max(1, count // ASKERS)
+    lines = (
+        f"{id_of(n)} {port(n).fixed_ips[0].ip_address} {sign(SECRET, id_of(n))}"
+        for n in range(0, count, step)
+    )
+    names.write_text("\n".join(lines) + "\n")
+    made = path / "ask.lua"
+    made.write_text(SCRIPT.format(names, target, PROJECT))
+    return made
+
+
+def burst(url: str, seconds: int, pids: list[int], *options: str) -> tuple[float, float]:
+    """Answers a second, and CPU microseconds of an answer."""
+    before = cpu_seconds(pids)
+    command = ["wrk", "-t1", "-c32", f"-d{seconds}", *options, url]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    answers = re.search(r"(\d+) requests in", said)
+    if not answers or "Non-2xx" in said:
+        sys.exit(f"wrk: {said}")
+    count = int(answers[1])
+    return count / seconds, (cpu_seconds(pids) - before) / count * 1e6
+
+
+@contextmanager
+def nginx(scratch: Path, body: bytes) -> Iterator[tuple[int, list[int]]]:
+    """One worker that serves these bytes as /file: its port, its pids."""
+    where, at = scratch / "nginx", free_port()
+    where.mkdir(mode=0o755)
+    (where / "file").write_bytes(body)
+    config = where / "nginx.conf"
+    temporary = " ".join(
+        f"{name}_temp_path {where}/{name};"
+        for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    )
+    config.write_text(
+        f"worker_processes 1; daemon off; pid {where}/pid; error_log {where}/error.log;"
+        f"user nobody nogroup; events {{ worker_connections 4096; }}"
+        f"http {{ access_log off; keepalive_requests 10000000; open_file_cache max=10; {temporary}"
+        f"server {{ listen 127.0.0.1:{at}; root {where}; }} }}"
+    )
+    process = subprocess.Popen([NGINX, "-c", str(config), "-p", str(where)])
+    try:
+        until(lambda: f":{at}" in listening())
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+        until(lambda: children.read_text().split())
+        yield at, [process.pid, *map(int, children.read_text().split())]
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def cost(running: Running, count: int, target: str, options: argparse.Namespace) -> list[str]:
+    """A row: ours and nginx in turns."""
+    body = fetch(running.port, 0, target).partition(b"\r\n\r\n")[2]
+    with (
+        tempfile.TemporaryDirectory(prefix="a9fe-bench-") as name,
+        nginx(Path(name), body) as (peer, pids),
+    ):
+        Path(name).chmod(0o755)
+        asking = ("-s", str(script(Path(name), count, target)))
+        pairs = [
+            (
+                burst(f"http://127.0.0.1:{running.port}", options.seconds, [running.pid], *asking),
+                burst(f"http://127.0.0.1:{peer}/file", options.seconds, pids),
+            )
+            for _ in range(options.rounds)
+        ]
+    ours, theirs = (median(pair[i][1] for pair in pairs) for i in (0, 1))
+    ratio = median(a[1] / b[1] for a, b in pairs)
+    return [target, f"{count}", f"{ours:.0f}", f"{theirs:.0f}", f"x{ratio:.1f}"]
+
+
+# ---- those who wait ------------------------------------------------------------------------
+
+
+@asynccontextmanager
+async def connected(at: int) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    """A connection."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", at)
+    yield reader, writer
+    writer.close()
+
+
+async def answer(reader: asyncio.StreamReader) -> tuple[bytes, bytes]:
+    """Status line with headers, and body."""
+    top = await reader.readuntil(b"\r\n\r\n")
+    length = re.search(rb"content-length: (\d+)", top, re.IGNORECASE)
+    return top, await reader.readexactly(int(length[1]) if length else 0)
+
+
+async def waits(
+    at: int, number: int, begun: asyncio.Semaphore, woken: asyncio.Future[float]
+) -> None:
+    """A guest that asks once, waits for a change, and says when it hears of it."""
+    path = "/latest/meta-data/hostname"
+    async with connected(at) as (reader, writer):
+        writer.write(head(number, path))
+        top, old = await answer(reader)
+        tag = re.search(rb'etag: ("[^"]*")', top, re.IGNORECASE)
+        assert tag
+        begun.release()
+        body = old
+        while body == old:
+            writer.write(head(number, f"{path}?{WAIT}&last_etag={tag[1].decode()}"))
+            top, body = await answer(reader)
+        woken.set_result(time.monotonic())
+
+
+async def waiting(running: Running, count: int) -> list[str]:
+    """Rows: memory and CPU of those who wait, and how soon one hears of its change."""
+    begun, loop = asyncio.Semaphore(0), asyncio.get_running_loop()
+    woken: list[asyncio.Future[float]] = [loop.create_future() for _ in range(count)]
+    before = memory(running.pid)[0]
+    tasks = []
+    for number in range(count):
+        tasks.append(asyncio.ensure_future(waits(running.port, number, begun, woken[number])))
+        if number % 200 == 0:
+            await asyncio.sleep(0.05)
+    for _ in range(count):
+        await begun.acquire()
+    await asyncio.sleep(3)
+    held = memory(running.pid)[0]
+    used = cpu_seconds([running.pid])
+    await asyncio.sleep(10)
+    idle = (cpu_seconds([running.pid]) - used) / 10
+    delays = []
+    for number in range(0, count, max(1, count // 50)):
+        sent = time.monotonic()
+        running.feed.change(number)
+        delays.append((await woken[number] - sent) * 1000)
+    early = sum(future.done() for future in woken) - len(delays)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    delays.sort()
+    return [
+        f"| guests that wait, in one process | {count} |",
+        f"| memory of each | {(held - before) * 1024 / count:.1f} KiB |",
+        f"| CPU while nothing changes | {idle:.1%} of a core |",
+        f"| change in the feed to its guest, median | {median(delays):.1f} ms |",
+        f"| the slowest of {len(delays)} | {delays[-1]:.1f} ms |",
+        f"| guests woken by another's change | {early} |",
+    ]
+
+
+# ---- providers that hang -------------------------------------------------------------------
+
+
+async def others(running: Running, seconds: float) -> list[float]:
+    """Milliseconds of the answers to an unconcerned instance, one after the other."""
+    taken = []
+    end = time.monotonic() + seconds
+    async with connected(running.port) as (reader, writer):
+        while time.monotonic() < end:
+            sent = time.monotonic()
+            writer.write(head(1, DOCUMENTS[0]))
+            await answer(reader)
+            taken.append((time.monotonic() - sent) * 1000)
+    return sorted(taken)
+
+
+async def dynamic(scratch: Path) -> list[str]:
+    """Rows: another instance's answers without and with HANGING calls of a provider that hangs."""
+
+    async def never(_: asyncio.StreamReader, __: asyncio.StreamWriter) -> None:
+        await asyncio.sleep(60)
+
+    provider = await asyncio.start_server(never, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{provider.sockets[0].getsockname()[1]}/"
+    flags = (
+        "--vendordata-providers=StaticJSON,DynamicJSON",
+        f"--vendordata-dynamic-targets=x@{url}",
+    )
+    with service(HANGING + 2, scratch, *flags) as running:
+        quiet = await others(running, 3)
+        asking = []
+        for number in range(2, HANGING + 2):
+            reader, writer = await asyncio.open_connection("127.0.0.1", running.port)
+            writer.write(head(number, "/openstack/latest/vendor_data2.json"))
+            asking.append((reader, writer))
+        busy = await others(running, 3)
+        for reader, writer in asking:
+            top, _ = await answer(reader)
+            assert top.startswith(b"HTTP/1.1 200"), top
+            writer.close()
+    provider.close()
+    rows = {"without": quiet, f"with {HANGING} calls that hang": busy}
+    return [
+        f"| {name} | {times[len(times) // 2]:.2f} ms | {times[int(len(times) * 0.99)]:.2f} ms |"
+        for name, times in rows.items()
+    ]
+
+
+# ---- the page ------------------------------------------------------------------------------
+
+
+def page(options: argparse.Namespace) -> str:
+    """The section of RESULTS.md."""
+    costs, memories, waiters = [], [], list[str]()
+    for count in SIZES:
+        with tempfile.TemporaryDirectory(prefix="a9fe-bench-") as name:
+            Path(name).chmod(0o755)
+            with service(count, Path(name)) as running:
+                print(f"bench: {count} instances", flush=True)
+                memories.append(f"| {count} | {memory(running.pid)[0]:.0f} MiB |")
+                costs += [cost(running, count, target, options) for target in DOCUMENTS]
+                if count >= WAITERS:
+                    waiters = asyncio.run(waiting(running, WAITERS))
+    with tempfile.TemporaryDirectory(prefix="a9fe-bench-") as name:
+        Path(name).chmod(0o755)
+        hanging = asyncio.run(dynamic(Path(name)))
+    return "\n".join(
+        (
+            "## The metadata service by itself",
+            "",
+            f"Instances with {USER_DATA} bytes of user data each; many ask in turn, over 32",
+            "connections; nginx serves the same bytes as one file. CPU microseconds an answer.",
+            "",
+            "| document | instances | service | nginx | ratio |",
+            "|---|---|---|---|---|",
+            *(f"| {' | '.join(row)} |" for row in costs),
+            "",
+            "| instances | resident memory |",
+            "|---|---|",
+            *memories,
+            "",
+            "| wait_for_change | |",
+            "|---|---|",
+            *waiters,
+            "",
+            "Answers to an instance while others' vendor data is asked of a provider that hangs:",
+            "",
+            "| | median | 99 % |",
+            "|---|---|---|",
+            *hanging,
+            "",
+        )
+    )
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(prog="./run bench metadata", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=5, help="pairs of bursts [5]")
+    parser.add_argument("--seconds", type=int, default=3, help="length of a burst [3]")
+    options = parser.parse_args()
+    resource.setrlimit(resource.RLIMIT_NOFILE, (FILES, FILES))
+    print(page(options))
+
+
+if __name__ == "__main__":
+    main()
