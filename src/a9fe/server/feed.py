@@ -29,6 +29,8 @@ QUEUE_BYTES_MAX = 8 * 1024 * 1024
 """Lines and bytes that wait for a reader before it is cut off; it comes back and resumes."""
 RETRY = tasks.Backoff(first=0.1, ceiling=5.0)
 """Between tries to reach a database that went away."""
+GATHER = 0.02
+"""Seconds in which commits after a publication are gathered for the next: each costs the same."""
 RESUMED_MAX = 2_000
 """Changes after which a snapshot of a host's part is less work than to judge them all."""
 SNAPSHOT_TIMEOUT = 120.0
@@ -86,10 +88,12 @@ class Batch:
 def batch_after(store: Store, revision: int, keys: Collection[Key]) -> Batch | None:
     """All that was written after `revision`; None: the log does not reach back that far."""
     with store.read() as session:
+        if not keys:
+            return Batch(session.revision(), {})
         changes = session.changes_since(revision)
         if changes is None:
             return None
-        told = deliveries(session, changes, keys) if keys else {}
+        told = deliveries(session, changes, keys)
     made: dict[tuple[str, str, int, bool], bytes] = {}
     lines: Lines = {}
     for key, for_key in told.items():
@@ -191,6 +195,7 @@ class Hub:
                 await self._wait_for_database(error, failures)
             else:
                 self._lost, failures = False, 0
+                await asyncio.sleep(GATHER)
 
     async def _woken(self) -> None:
         """After a commit, or a heartbeat's time, in case that its notice was lost."""
