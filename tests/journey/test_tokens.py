@@ -111,6 +111,20 @@ def test_a_member_makes_a_network_and_a_vm_that_reads_its_metadata(
         cloud.clear()
 
 
+def test_a_members_guest_writes_by_its_host_s_credential(guarded: House, member: House) -> None:
+    cloud = Cloud(house=member)
+    try:
+        vm = cloud.vm(cloud.isolated()).start()
+        vm.fetch("/openstack/latest/password", "-d", "posted")
+        assert vm.fetch("/openstack/latest/password") == "posted"
+        assert member.a9fe("vm", "password", vm.name) == "posted\n"
+        path = f"/a9fe/v1/instances/{vm.instance['id']}"
+        assert status(token_of(member), f"{path}/password", "PUT") == 403
+        assert status(token_of(member), f"{path}/events", "POST") == 403
+    finally:
+        cloud.clear()
+
+
 def test_a_member_sees_no_agents_and_no_tokens(guarded: House, member: House) -> None:
     (agent, *_) = guarded.a9fe.json("agent", "list")
     assert member.a9fe.json("agent", "list") == []
