@@ -16,7 +16,7 @@ from a9fe.metadata_proxy.proxy import MetadataProxy
 from a9fe.model.errors import InvalidInput
 from a9fe.runtime.config import load
 from a9fe.wire.message import Answer, Request
-from a9fe.wire.refusals import Refusal
+from a9fe.wire.refusals import Refusal, refuse
 from a9fe.wire.trusted import sign
 from tests.unit.http_world import NETWORK, Tally, never, run, scripted, serving, until
 from tests.unit.test_metadata_agent_identify import Fresh, Ports, port
@@ -92,6 +92,22 @@ def test_what_a_lesser_proxy_lets_through_does_not_reach_the_service():
     _, (request,), _ = answered(ASK.replace(b"Accept: */*\r\n", lies))
     assert request.values(b"x-instance-id") == [b"vm-1"]
     assert b"other" not in [value for _, value in request.headers]
+
+
+@pytest.mark.parametrize(
+    ("forwarded", "said"),
+    [
+        (b"X-Forwarded-For: 127.0.0.1\r\n", []),
+        (b"X-Forwarded-For: 10.9.9.9, 127.0.0.1\r\n", [b"1"]),
+        (b"X-Forwarded-For: 10.9.9.9\r\nX-Forwarded-For: 127.0.0.1\r\n", [b"1"]),
+        (b"X-Forwarded-For: 127.0.0.1\r\nX-A9fe-Guest-Forwarded: 1\r\n", [b"1"]),
+    ],
+)
+def test_that_a_guest_had_it_forwarded_goes_on(forwarded: bytes, said: list[bytes]):
+    """haproxy sends the guest's own beside its own, or before it."""
+    _, (request,), _ = answered(ASK.replace(b"X-Forwarded-For: 127.0.0.1\r\n", forwarded))
+    assert request.values(b"x-forwarded-for") == [b"127.0.0.1"]
+    assert request.values(b"x-a9fe-guest-forwarded") == said
 
 
 def test_without_a_request_id_one_is_made():
@@ -220,11 +236,19 @@ def test_only_these_users_may_connect(uid, admitted):
 def test_a_service_that_refuses_our_signature_is_told_now_and_then(capsys):
     now = 0.0
     hints = ServiceHints(lambda: now)
+    of_signature = refuse(Refusal.BAD_SIGNATURE)
     for at in (0.0, 1.0, HINT_INTERVAL - 1, HINT_INTERVAL):
         now = at
-        hints.answered("metadata-agent", 403)
-        hints.answered("metadata-agent", 404)
+        for answer in (of_signature, refuse(Refusal.UNKNOWN_INSTANCE)):
+            assert hints(answer) is answer
     assert capsys.readouterr().out.count("refused our signature") == 2
+
+
+def test_a_guest_that_gets_no_token_raises_no_alarm(capsys):
+    hints = ServiceHints(lambda: 0.0)
+    for refusal in (Refusal.FORWARDED, Refusal.TOKENS_OFF, Refusal.TOKEN_DATED):
+        assert hints(refuse(refusal)).status == 403
+    assert "signature" not in capsys.readouterr().out
 
 
 def test_a_protocol_we_do_not_speak_is_refused_at_the_start(tmp_path):

@@ -11,12 +11,15 @@ from a9fe.metadata.view import Settings
 from a9fe.metadata_service.call import GuestCall
 from a9fe.metadata_service.handler import Service
 from a9fe.metadata_service.imds import TOKEN, TTL, Imds
+from a9fe.metadata_service.main import imds_of
+from a9fe.metadata_service.usage import Tally
 from a9fe.model.guest import HTTP_TOKENS, MetadataOptions
 from a9fe.model.resources import Port
+from a9fe.runtime.config import load
 from a9fe.wire.message import Answer, Request
 from a9fe.wire.refusals import Refusal, refuse
 from a9fe.wire.trusted import HOP_LIMIT, sign
-from tests.golden.metadata.scenarios import INSTANCE_ID, PROJECT, several_cards, zeros
+from tests.golden.metadata.scenarios import INSTANCE_ID, PROJECT, one_card, several_cards, zeros
 from tests.unit.test_metadata_service import (
     LOST_AFTER,
     NOW,
@@ -306,3 +309,38 @@ def test_every_request_of_an_instance_is_counted_once(mode: str):
         world(request)
     world(without(signed(), b"x-instance-id"))
     assert world.counted == {1: len(v1), 2: len(v2)}
+
+
+# -- The cloud's options -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("given", "options"),
+    [
+        ({}, MetadataOptions(http_tokens="optional")),
+        (
+            {"http_tokens": "observe", "http_tokens_required_after": "0"},
+            MetadataOptions(http_tokens="observe", http_tokens_required_after=0),
+        ),
+        (
+            {"http_tokens": "required", "http_put_response_hop_limit": "2"},
+            MetadataOptions(http_tokens="required", http_put_response_hop_limit=2),
+        ),
+    ],
+)
+def test_the_options_of_the_cloud(given: dict[str, str], options: MetadataOptions):
+    config = load(given, {"A9FE_METADATA_PROXY_SHARED_SECRET": SECRET})
+    assert imds_of(config, Tally()).options == options
+
+
+def test_what_is_counted_is_told_of_the_instance():
+    tally = Tally()
+    imds = imds_of(load({}, {"A9FE_METADATA_PROXY_SHARED_SECRET": SECRET}), tally)
+    view = one_card()
+    for request in (signed(), signed(), with_token(b"x")):
+        imds.gate(
+            GuestCall(request=request, path="/latest", query={}, view=view, port_id="", now=NOW)
+        )
+    assert {id: counts.requests for id, counts in tally.take().items()} == {
+        view.instance.id: [2, 1]
+    }

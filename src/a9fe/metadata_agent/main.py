@@ -22,12 +22,13 @@ from a9fe.runtime import descriptors, metrics, tasks
 from a9fe.runtime.clock import SystemClock
 from a9fe.runtime.config import Config
 from a9fe.runtime.errors import StartError
-from a9fe.wire.refusals import Refusal
+from a9fe.wire.message import Answer
 
 PROCESS = "metadata-agent"
 AGENT = "metadata"  # the name under which it follows the feed
 ROOT = 0
-FORBIDDEN = 403  # what Nova says to a wrong signature
+FORBIDDEN = 403
+SIGNATURE = b"proxy request signature"  # in what Nova, and our service, say to a wrong one
 HINT_INTERVAL = 60.0  # seconds
 SERVICE_PATIENCE = 3.0  # seconds that a restart of the service may take unseen
 
@@ -65,21 +66,24 @@ def admit_only(uids: set[int]) -> Admit:
 
 
 class ServiceHints:
-    """Counts, and says to the operator, now and then, what a service's 403 means."""
+    """Says to the operator, now and then, what a service's 403 means that is about signatures.
+
+    A guest gets others by itself, asking for tokens that it is not given.
+    """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         """`clock` is monotonic, in seconds."""
         self._clock = clock
         self._said_at = -HINT_INTERVAL
 
-    def refused(self, process: str, refusal: Refusal) -> None:
-        """Count."""
-        metrics.refused(process, refusal)
+    def __call__(self, answer: Answer) -> Answer:
+        """Look at an answer that goes home."""
+        if answer.status == FORBIDDEN and SIGNATURE in answer.body:
+            self._say()
+        return answer
 
-    def answered(self, process: str, status: int) -> None:
-        """Count."""
-        metrics.answered(process, status)
-        if status == FORBIDDEN and self._clock() >= self._said_at + HINT_INTERVAL:
+    def _say(self) -> None:
+        if self._clock() >= self._said_at + HINT_INTERVAL:
             self._said_at = self._clock()
             log.warning(
                 "the service refused our signature",
@@ -91,7 +95,7 @@ async def _serve(
     config: Config, sock: socket.socket, exporter: socket.socket, admit: Admit
 ) -> None:
     replica = open_for(config, AGENT)
-    report = Report(PROCESS, ServiceHints())
+    report = Report(PROCESS, metrics)
     target = Target(host=config.nova_metadata_host, port=config.nova_metadata_port)
     upstream = Lanes(target, timeout=config.upstream_timeout, patience=SERVICE_PATIENCE)
     clock = SystemClock()
@@ -105,7 +109,14 @@ async def _serve(
         debug=config.debug,
     )
     backlog = config.metadata_backlog
-    server = await serve(agent.handle, sock=sock, report=report, admit=admit, backlog=backlog)
+    server = await serve(
+        agent.handle,
+        sock=sock,
+        report=report,
+        admit=admit,
+        backlog=backlog,
+        outgoing=ServiceHints(),
+    )
     exposing = await serve_metrics(exporter)
     settle()
     log.info("ready", listen=config.metadata_proxy_socket, upstream=str(target))

@@ -13,6 +13,7 @@ from a9fe.wire.trusted import (
     SIGNATURE,
     TENANT_ID,
     guests_own,
+    is_forwarded,
 )
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -30,7 +31,7 @@ def onward(
         (REQUEST_ID, request_id),
         (PORT_ID, port.id.encode()),
     )
-    if request.values(GUEST_FORWARDED):
+    if is_forwarded(request):
         ours = (*ours, (GUEST_FORWARDED, b"1"))
     return Request(
         method=request.method,

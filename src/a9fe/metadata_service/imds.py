@@ -49,7 +49,7 @@ class Imds:
     def give(self, call: GuestCall) -> Outcome:
         """A token, or why there is none."""
         self.count(call, 2)
-        if is_forwarded(call.request):
+        if trusted.is_forwarded(call.request):
             return Refusal.FORWARDED
         if self._mode(call) == OFF:
             return Refusal.TOKENS_OFF
@@ -85,16 +85,6 @@ class Imds:
 
     def _mode(self, call: GuestCall) -> str:
         return mode_of(call.view.instance, self.options, call.now)
-
-
-def is_forwarded(request: Request) -> bool:
-    """Whether the request came through a proxy of the guest's.
-
-    Ours says so; another hop before appends to what the guest had sent, or sends both.
-    """
-    forwarded = request.values(trusted.FORWARDED_FOR)
-    several = len(forwarded) > 1 or any(b"," in value for value in forwarded)
-    return several or bool(request.values(trusted.GUEST_FORWARDED))
 
 
 def _shown(request: Request, names: tuple[bytes, ...]) -> list[tuple[bytes, bytes]]:

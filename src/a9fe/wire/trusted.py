@@ -8,7 +8,7 @@ import hmac
 from collections.abc import Iterable
 from functools import lru_cache
 
-from a9fe.wire.message import Headers
+from a9fe.wire.message import Headers, Request
 
 FORWARDED_FOR = b"x-forwarded-for"
 ROUTER_ID = b"x-neutron-router-id"
@@ -95,6 +95,16 @@ def guests_own(headers: Headers) -> list[tuple[bytes, bytes]]:
     if b"connection" in [name for name, _ in headers]:
         return [pair for pair in end_to_end(headers) if pair in kept]
     return kept
+
+
+def is_forwarded(request: Request) -> bool:
+    """Whether the request came through a proxy of the guest's.
+
+    Our proxy says so; another hop before appends to what the guest had sent, or sends both.
+    """
+    forwarded = request.values(FORWARDED_FOR)
+    several = len(forwarded) > 1 or any(b"," in value for value in forwarded)
+    return several or bool(request.values(GUEST_FORWARDED))
 
 
 def sign(secret: str, instance_id: str) -> str:
