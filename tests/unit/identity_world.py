@@ -55,6 +55,7 @@ class Host:
         calls = AgentCalls("http://server", self.name, self.network)
         directory = KeyDirectory(self.path, self.name)
         self.keeper = Keeper(directory, publisher(calls), POLICY, self.world.clock)
+        self.actions = actions(self.keeper, HOUR)
 
     def step(self) -> str:
         """What the service does in the background; why a key is not published."""
@@ -72,7 +73,7 @@ class Host:
             source_lost_after=60,
             refuse=lambda refusal, _: refuse(refusal),
             gate=guarded(admit_all, self.keeper),
-            actions=actions(self.keeper, HOUR),
+            actions=self.actions,
         )
         answer = service(signed(path.encode(), method=method))
         assert isinstance(answer, Answer)

@@ -14,7 +14,7 @@ from joserfc import errors, jwt
 from joserfc.jwk import KeySet
 from sqlalchemy import delete
 
-from a9fe.metadata_service.identity import is_signed_path
+from a9fe.metadata_service.identity import RATE, is_signed_path
 from a9fe.model.resources import Instance
 from a9fe.store.guests import identity_keys
 from tests.golden.metadata.scenarios import INSTANCE_ID, PROJECT
@@ -231,6 +231,15 @@ def test_a_token_is_of_its_type_and_kept_by_nobody(steady: Cloud):
     refused = steady.host.ask(target, b"POST")
     assert refused.status == 405
     assert steady.host.ask("/openstack/2018-08-27/identity?audience=a").status == 404
+
+
+def test_an_instance_that_asks_without_end_is_told_to_wait(signing: Cloud):
+    target = "/openstack/latest/identity?audience=a"
+    statuses = [signing.host.ask(target).status for _ in range(RATE.limit + 1)]
+    assert statuses == [200] * RATE.limit + [429]
+    assert signing.host.ask("/latest/meta-data/").status == 200
+    signing.world.clock.at += RATE.duration
+    assert signing.host.ask(target).status == 200
 
 
 def test_documents_are_signed_once_and_anew_when_they_change(signing: Cloud):

@@ -30,6 +30,7 @@ from a9fe.runtime.clock import Clock, SystemClock
 from a9fe.runtime.config import Config
 from a9fe.runtime.tasks import Backoff, jittered
 from a9fe.wire.message import Answer
+from a9fe.wire.rate_limit import RateLimiter, Window
 from a9fe.wire.refusals import Refusal
 
 log = structlog.get_logger()
@@ -41,6 +42,7 @@ STEP = 60.0  # s between two looks at the keys
 RETRY = Backoff(first=0.2, ceiling=10.0)
 UNUSUAL = 5  # failures in a row, some 3 s: more than starting beside the server explains
 JWT_HEADERS = ((b"content-type", b"application/jwt"), (b"cache-control", b"no-store"))
+RATE = Window(limit=40, duration=10.0)  # of one instance: a token costs ten plain answers
 KEYS_PATH = "/a9fe/v1/identity/keys"
 TOKEN_PARTS = ("openstack", LATEST, "identity")
 ARCHITECTURES = {"aarch64": "arm64"}
@@ -80,7 +82,7 @@ class Keeper:
         self._directory = directory
         self._tell = publish
         self._policy = policy
-        self._clock = clock
+        self.clock = clock
         self._keys = {key.id: key for key in directory.load()}
         self._said_at: dict[str, float] = {}
         self._signed = lru_cache(KEPT)(self._sign)
@@ -91,7 +93,7 @@ class Keeper:
 
     def current(self) -> SigningKey | None:
         """The key to sign with now; None: none is published yet, or all have ended."""
-        found = identity_keys.to_sign_with(self._times, self._clock.now(), self._policy)
+        found = identity_keys.to_sign_with(self._times, self.clock.now(), self._policy)
         return None if found is None else self._keys[found.id]
 
     def sign(self, document: bytes) -> Signed:
@@ -127,7 +129,7 @@ class Keeper:
 
     async def step(self) -> str:
         """Do what is due now; why a key could not be published, else ""."""
-        now = self._clock.now()
+        now = self.clock.now()
         self._forget([times.id for times in identity_keys.to_forget(self._times, now)])
         if identity_keys.is_next_due(self._times, now, self._policy):
             begin, end = identity_keys.times_of_next(self._times, now, self._policy)
@@ -146,7 +148,7 @@ class Keeper:
         self._keys[key.id] = key
 
     async def _publish(self, key: SigningKey) -> str:
-        now = self._clock.now()
+        now = self.clock.now()
         if now < self._said_at.get(key.id, float("-inf")) + identity_keys.PUBLISH_AGAIN:
             return ""
         try:
@@ -155,7 +157,7 @@ class Keeper:
             if isinstance(error, ApiError) and error.status == CONFLICT:
                 self._forget([key.id])
             return str(error)
-        said = key.published(self._clock.now(), issuer)
+        said = key.published(self.clock.now(), issuer)
         if said != key:
             self._keep(said)
             log.info("identity key published", kid=key.id, issuer=issuer)
@@ -209,7 +211,8 @@ def guarded(
 
 
 def actions(keeper: Keeper, token_lifetime: int) -> tuple[Action, ...]:
-    """GET and HEAD /openstack/latest/identity?audience=...&nonce=..."""
+    """GET and HEAD /openstack/latest/identity?audience=...&nonce=..., so often by one instance."""
+    limiter = RateLimiter((RATE,))
 
     def run(call: GuestCall) -> Outcome:
         audience, nonce = _parameter(call, "audience"), _parameter(call, "nonce", optional=True)
@@ -220,6 +223,8 @@ def actions(keeper: Keeper, token_lifetime: int) -> tuple[Action, ...]:
         key = keeper.current()
         if key is None:
             return Refusal.IDENTITY_NOT_READY
+        if limiter.wait((call.view.instance.id, ""), keeper.clock.monotonic()):
+            return Refusal.RATE_LIMITED
         grant = Grant(
             issuer=key.issuer,
             audience=audience,
