@@ -53,6 +53,7 @@ class ServerOptions:
     dhcp_domain: str = "novalocal"
     region_name: str = "RegionOne"
     vendordata_jsonfile_path: str = ""
+    vendordata_providers: tuple[str, ...] = ("StaticJSON",)
     default_availability_zone: str = "nova"
     identity_issuer: str = "http://127.0.0.1:9696"
     state_path: str = ""

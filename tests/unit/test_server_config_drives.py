@@ -44,6 +44,21 @@ def test_both_layouts_of_an_instance_with_a_port(world: World):
     assert files["vendor-data"] == b"#cloud-config\n"
 
 
+def test_vendor_data_that_nobody_is_served(tmp_path: Path):
+    (tmp_path / "vendor.json").write_text('{"cloud-init": "#cloud-config\\n"}')
+    options = ServerOptions(
+        vendordata_jsonfile_path=str(tmp_path / "vendor.json"),
+        vendordata_providers=("DynamicJSON",),
+    )
+    world = World(tmp_path, options)
+    path = instance_of(world)
+    files = files_of(world, path)[1]
+    assert "openstack/latest/vendor_data.json" not in files
+    assert json.loads(files["openstack/latest/vendor_data2.json"]) == {}
+    assert "vendor-data" not in files_of(world, path, "?format=nocloud")[1]
+    world.close()
+
+
 def test_a_format_that_is_none(world: World):
     path = instance_of(world)
     assert (

@@ -84,7 +84,8 @@ def nocloud_files(view: InstanceView) -> Files:
         "user-data": view.user_data if view.has_user_data else b"",
         "network-config": json.dumps(network_config(view)).encode("ascii"),
     }
-    vendor = _vendor_text(view.settings.vendordata)
+    settings = view.settings
+    vendor = _vendor_text(settings.vendordata) if settings.static_vendordata else ""
     return {**files, "vendor-data": text(vendor)} if vendor else files
 
 

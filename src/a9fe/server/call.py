@@ -59,6 +59,10 @@ class Settings(Protocol):
         """The vendor data's file; "" for none."""
 
     @property
+    def vendordata_providers(self) -> tuple[str, ...]:
+        """What vendor data is served (Nova's names)."""
+
+    @property
     def pagination_max_limit(self) -> int:
         """The longest page of a list; -1: any."""
 

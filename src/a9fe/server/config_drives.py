@@ -11,6 +11,7 @@ from starlette.routing import Route
 
 from a9fe.metadata.config_drive import LAYOUTS
 from a9fe.metadata.gather import view_of
+from a9fe.metadata.vendordata import STATIC_JSON
 from a9fe.metadata.view import InstanceView, Settings
 from a9fe.model.errors import InvalidInput, NotFound
 from a9fe.model.resources import KINDS, Port, Resource
@@ -61,6 +62,7 @@ def _view(call: Call, id: str) -> InstanceView:
     settings = Settings(
         dhcp_domain=call.settings.dhcp_domain,
         vendordata=VendordataFile(call.settings.vendordata_jsonfile_path, _unusable)(),
+        static_vendordata=STATIC_JSON in call.settings.vendordata_providers,
         region=call.settings.region_name,
     )
     view = view_of(Stored(call.session), instance, settings, secrets.token_bytes)
