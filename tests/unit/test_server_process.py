@@ -93,12 +93,16 @@ def test_it_serves_as_its_user_and_ends_with_0(state: Path, number: signal.Signa
     assert (state / "a9fe.db").stat().st_uid == user().pw_uid
 
 
+def posted(url: str, body: bytes) -> urllib.request.Request:
+    return urllib.request.Request(url, body, {"Content-Type": "application/json"})
+
+
 def test_on_postgresql_it_needs_no_file_of_ours_either(state: Path):
     DATABASES.kind = "postgresql"
     with started(state, DATABASES.empty(state)) as (process, url):
         assert status(url)["counts"]["network"] == 0
         body = b'{"network": {"name": "made"}}'
-        with urllib.request.urlopen(f"{url}/v2.0/networks", data=body) as answer:
+        with urllib.request.urlopen(posted(f"{url}/v2.0/networks", body)) as answer:
             assert answer.status == 201
         process.send_signal(signal.SIGTERM)
         output, _ = process.communicate(timeout=30)
@@ -110,7 +114,7 @@ def test_on_postgresql_it_needs_no_file_of_ours_either(state: Path):
 def test_after_sigkill_the_state_is_there(state: Path):
     with started(state) as (_, url):
         body = b'{"network": {"name": "kept"}}'
-        with urllib.request.urlopen(f"{url}/v2.0/networks", data=body) as answer:
+        with urllib.request.urlopen(posted(f"{url}/v2.0/networks", body)) as answer:
             assert answer.status == 201
     with started(state) as (_, url):
         assert status(url)["counts"]["network"] == 1
