@@ -146,7 +146,7 @@ def test_who_has_another_tag_or_none_is_answered_at_once(last: str):
     run(main)
 
 
-@pytest.mark.parametrize(("wait_max", "timeout"), [(LONG, "0"), (0.0, "9"), (0.01, "9")])
+@pytest.mark.parametrize(("wait_max", "timeout"), [(LONG, "0"), (0.0, "900"), (0.01, "900")])
 def test_after_the_time_it_is_the_current_content(wait_max: float, timeout: str):
     async def main() -> None:
         world = World(wait_max=wait_max)

@@ -16,7 +16,7 @@ WAIT = waiting.PARAMETER.decode()
 SECONDS_MAX_DIGITS = 9
 NO_ETAG = frozenset({b"", b"0", b"NONE"})  # GCE's clients begin with these
 
-_TAGS = re.compile(rb'(?:W/)?("[^"]*")')
+_TAGS = re.compile(rb'"[^"]*"')  # the comparison is weak: W/ says nothing
 _ETAG = re.compile(r'(?:W/)?"?([^"]*)"?')
 
 Query = Mapping[str, tuple[str, ...]]
