@@ -95,6 +95,14 @@ def test_openssl_verifies_pkcs7(steady: Cloud, tmp_path: Path, leaf: str, progra
     assert openssl(*verify, "-certfile", pem, "-noverify").returncode != 0
 
 
+def test_what_is_signed_says_nothing_of_when(steady: Cloud, tmp_path: Path):
+    """Else it would differ from one service to the next, and its ETag with it."""
+    (tmp_path / "message").write_bytes(armoured(steady.host.read("pkcs7")))
+    parts = openssl("asn1parse", "-in", tmp_path / "message").stdout
+    assert b"pkcs7-signedData" in parts
+    assert b"signingTime" not in parts
+
+
 def altered(body: bytes) -> bytes:
     """The signature's last byte is another one: the message's end is its signature."""
     lines = body.split(b"\n")
