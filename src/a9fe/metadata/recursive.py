@@ -7,7 +7,7 @@ base64, and a key beside it says so: {"user-data": "H4sI...", "user-data-encodin
 import base64
 
 from a9fe.metadata.rendered import JSON, Rendered, document, etag_of
-from a9fe.metadata.table import LATEST, Asked, Entry, Family
+from a9fe.metadata.table import LATEST, Asked, Entry
 from a9fe.metadata.tree import Node, Place, children
 
 ENCODING = "-encoding"  # behind a document's name: the key that says how it is encoded
@@ -18,7 +18,7 @@ def recursive(place: Place) -> Rendered:
     if place.node is None:
         body = document((*place.family.versions, LATEST))
         return Rendered(content_type=JSON, body=body, etag=etag_of(body))
-    pieces = _Pieces(place.family)
+    pieces = _Pieces()
     entry = place.node.entry
     if entry is None:
         pieces.directory(place.node, place.asked)
@@ -30,8 +30,7 @@ def recursive(place: Place) -> Rendered:
 class _Pieces:
     """The JSON under way: pieces of it, and what takes their place once the tag is known."""
 
-    def __init__(self, family: Family) -> None:
-        self._family = family
+    def __init__(self) -> None:
         self._pieces: list[bytes] = []
         self._finished: dict[int, bytes] = {}
 
@@ -45,7 +44,7 @@ class _Pieces:
     def directory(self, node: Node, asked: Asked) -> None:
         """An object with what the directory lists."""
         self._pieces.append(b"{")
-        for number, child in enumerate(children(node, asked, self._family)):
+        for number, child in enumerate(children(node, asked)):
             if number:
                 self._pieces.append(b", ")
             if child.node.entry is None:

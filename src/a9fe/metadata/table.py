@@ -54,6 +54,11 @@ class Entry:
         """Whether its body is one JSON value."""
         return self.structured or self.content_type == JSON
 
+    @property
+    def is_certain(self) -> bool:
+        """Whether every instance has it, wherever it is in the table, and lists it."""
+        return self.present is always and not self.listed_since and "{" not in self.path
+
     def is_listed(self, asked: Asked) -> bool:
         """Whether the listing shows it; then it is served as well."""
         return (self.listed_since or self.since) <= asked.version and self.present(asked)

@@ -7,6 +7,7 @@ the table: so dots, doubled and encoded slashes, NULs and what lies below a leaf
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
+from operator import itemgetter
 from urllib.parse import unquote
 
 from a9fe.metadata.ec2 import EC2
@@ -24,13 +25,16 @@ REMEMBERED_LENGTH = 128  # characters of a path: guests choose them
 class Node:
     """A leaf (`entry`), or a directory: named children, and those under a placeholder.
 
-    `is_root`: it is a version's. `needs` are those of all entries from here on down.
+    `ordered` are the named in the order of a listing. `is_root`: it is a version's. `certain`: it
+    is listed for every instance. `needs` are those of all entries from here on down.
     """
 
     entry: Entry | None = None
     named: dict[str, "Node"] = field(default_factory=dict)
     various: tuple[Placeholder, "Node"] | None = None
+    ordered: tuple[tuple[str, "Node"], ...] = ()
     is_root: bool = False
+    certain: bool = False
     needs: frozenset[str] = frozenset()
 
 
@@ -78,7 +82,7 @@ def rendered(place: Place) -> Rendered:
         return listing(versions(place.family))
     entry = place.node.entry
     if entry is None:
-        lines = (child.line for child in children(place.node, place.asked, place.family))
+        lines = (child.line for child in children(place.node, place.asked))
         return listing(text("\n".join(lines)))
     content = entry.extract(place.asked)
     return Rendered(
@@ -134,16 +138,16 @@ def _walk(node: Node, parts: tuple[str, ...], asked: Asked, family: Family) -> P
         if step is None:
             return None
         node, asked = step
-    if not _is_there(node, asked, family):
+    if not _is_there(node, asked):
         return None
     return Place(family=family, node=node, asked=asked)
 
 
-def _is_there(node: Node, asked: Asked, family: Family) -> bool:
+def _is_there(node: Node, asked: Asked) -> bool:
     """A directory without anything in it is not, save a version's root."""
     if node.entry is not None:
         return node.entry.present(asked)
-    return node.is_root or any(True for _ in children(node, asked, family))
+    return node.is_root or _is_listed(node, asked)
 
 
 def _step(node: Node, part: str, asked: Asked) -> tuple[Node, Asked] | None:
@@ -158,11 +162,10 @@ def _with_key(asked: Asked, key: str) -> Asked:
     return Asked(view=asked.view, version=asked.version, keys=(*asked.keys, key))
 
 
-def children(node: Node, asked: Asked, family: Family) -> Iterator[Child]:
+def children(node: Node, asked: Asked) -> Iterator[Child]:
     """What a directory lists, in the listing's order."""
-    for name in sorted(node.named) if family.sort else node.named:
-        child = node.named[name]
-        if _is_listed(child, asked):
+    for name, child in node.ordered:
+        if child.certain or _is_listed(child, asked):
             yield Child(
                 name=name, line=name if child.entry else f"{name}/", node=child, asked=asked
             )
@@ -177,7 +180,7 @@ def children(node: Node, asked: Asked, family: Family) -> Iterator[Child]:
 def _is_listed(node: Node, asked: Asked) -> bool:
     if node.entry is not None:
         return node.entry.is_listed(asked)
-    if any(_is_listed(child, asked) for child in node.named.values()):
+    if node.certain or any(_is_listed(child, asked) for child in node.named.values()):
         return True
     if node.various is None:
         return False
@@ -189,17 +192,28 @@ def _grow(entries: Iterable[Entry], family: Family) -> Node:
     root = Node()
     for entry in entries:
         node = root
+        _note(node, entry)
         for part in entry.path.split("/"):
-            _note_needs(node, entry)
             node = _child(node, part, family)
+            _note(node, entry)
         node.entry = entry
-        _note_needs(node, entry)
+    _put_in_order(root, family)
     return root
 
 
-def _note_needs(node: Node, entry: Entry) -> None:
+def _note(node: Node, entry: Entry) -> None:
+    """What an entry means for a node on its way."""
+    node.certain |= entry.is_certain
     if entry.needs:
         node.needs |= {entry.needs}
+
+
+def _put_in_order(node: Node, family: Family) -> None:
+    named = node.named.items()
+    node.ordered = tuple(sorted(named, key=itemgetter(0)) if family.sort else named)
+    below = [*node.named.values(), *([node.various[1]] if node.various else [])]
+    for child in below:
+        _put_in_order(child, family)
 
 
 def _child(node: Node, part: str, family: Family) -> Node:
