@@ -8,6 +8,7 @@ import pytest
 
 from a9fe.metadata import tree
 from a9fe.metadata.config_drive import LAYOUTS, network_config, nocloud_files, openstack_files
+from a9fe.metadata.network_data import network_data
 from a9fe.metadata.openstack import VERSIONS
 from a9fe.metadata.view import InstanceView
 from a9fe.model.guest import MetadataOptions
@@ -138,3 +139,6 @@ def test_cards_of_network_config():
 def test_every_card_of_network_config_is_there(view: InstanceView):
     physical = [c for c in network_config(view)["config"] if c["type"] == "physical"]
     assert [c["mac_address"] for c in physical] == [port.mac_address for port in view.ports]
+    networks = network_data(view)["networks"]
+    assert isinstance(networks, list)
+    assert sum(len(c["subnets"]) for c in physical) == len(networks)

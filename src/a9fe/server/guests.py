@@ -44,6 +44,8 @@ def of_agent(call: Call, id: str) -> Instance:
 
 def _answers(call: Call, host: str, instance: Instance) -> bool:
     """Whether the instance is on that host, or an agent there serves a network that it is on."""
+    if not host:
+        return False
     theirs = call.session.find(Port, device_id=instance.id, project_id=instance.project_id)
     parts = call.session.parts
     return any(port.host == host for port in theirs) or any(
