@@ -136,8 +136,10 @@ def plug_container(vm: Vm) -> None:
     )
 
 
-def from_container(path: str, *options: str) -> "subprocess.CompletedProcess[str]":
-    curl = ["curl", "-sS", "-m", "2", *options, METADATA + path]
+def from_container(
+    path: str, *options: str, within: int = 20
+) -> "subprocess.CompletedProcess[str]":
+    curl = ["curl", "-sS", "-m", str(within), *options, METADATA + path]
     return subprocess.run(
         ["ip", "netns", "exec", CONTAINER, *curl],
         check=False,
@@ -154,12 +156,14 @@ def test_a_container_gets_a_token_only_where_it_may(cloud: Cloud, inside: str, k
     address = "/latest/meta-data/local-ipv4"
     eventually(lambda: from_container(address).stdout == vm.address, what="its way out")
     vm.house.a9fe("vm", "set", vm.name, "--hop-limit", "1")
-    eventually(lambda: from_container(API, *PUT).returncode == TIMED_OUT, what="no token")
+    eventually(
+        lambda: from_container(API, *PUT, within=2).returncode == TIMED_OUT, what="no token"
+    )
     assert from_container(address).stdout == vm.address
     stolen = vm.fetch(API, *PUT)  # the guest itself is near enough
     assert from_container(address, *with_token(stolen)).stdout == vm.address
     vm.house.a9fe("vm", "set", vm.name, "--hop-limit", "2")
-    eventually(lambda: from_container(API, *PUT).returncode == 0, what="a token")
+    eventually(lambda: from_container(API, *PUT, within=2).returncode == 0, what="a token")
 
 
 # -- The operator --------------------------------------------------------------------------
