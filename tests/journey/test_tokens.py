@@ -224,3 +224,13 @@ def asked(vm: Vm) -> Any:
     url = "http://127.0.0.1:8775/openstack/latest/meta_data.json"
     answer = httpx.get(url, headers=headers, timeout=30, trust_env=False)
     return answer.json() if answer.is_success else None
+
+
+def test_a_host_publishes_its_identity_key_with_its_own_token(
+    guarded: House, member: House
+) -> None:
+    listed = ("identity", "keys", "--json")
+    [key] = eventually(lambda: json.loads(guarded.a9fe(*listed)), what="a key")
+    path = f"/a9fe/v1/identity/keys/{key['kid']}"
+    assert key["host"] == socket.gethostname()
+    assert status(token_of(member), path, "PUT") == 403

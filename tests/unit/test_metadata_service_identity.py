@@ -16,6 +16,7 @@ from sqlalchemy import delete
 
 from a9fe.metadata_service.identity import RATE, is_signed_path
 from a9fe.model.resources import Instance
+from a9fe.runtime import metrics
 from a9fe.store.guests import identity_keys
 from tests.golden.metadata.scenarios import INSTANCE_ID, PROJECT
 from tests.unit.identity_world import DAY, HOUR, ISSUER, POLICY, Cloud, Host, cloud
@@ -311,6 +312,22 @@ def test_which_paths_are_signed(path: str, *, signed: bool):
 
 
 # -- The life of keys ----------------------------------------------------------------------
+
+
+def test_what_is_signed_is_counted(lab: Cloud):
+    def value(name: str) -> float:
+        return metrics.REGISTRY.get_sample_value(name) or 0.0
+
+    lab.host.network.is_cut = True
+    lab.host.step()
+    assert value("a9fe_identity_key_expires") == 0
+    lab.host.network.is_cut = False
+    lab.host.step()
+    [key] = lab.host.keeper._keys.values()
+    assert value("a9fe_identity_key_expires") == key.times.expires_at
+    before = value("a9fe_identity_tokens_total")
+    lab.host.token()
+    assert value("a9fe_identity_tokens_total") == before + 1
 
 
 def test_a_restart_keeps_the_key_also_without_the_server(signing: Cloud):

@@ -26,6 +26,7 @@ from a9fe.metadata_service.call import GuestCall, Outcome
 from a9fe.metadata_service.identity_keys import KeyDirectory, SigningKey, make
 from a9fe.model.errors import A9feError
 from a9fe.model.rules_scheduling import timestamp
+from a9fe.runtime import metrics
 from a9fe.runtime.clock import Clock, SystemClock
 from a9fe.runtime.config import Config
 from a9fe.runtime.tasks import Backoff, jittered
@@ -137,6 +138,8 @@ class Keeper:
             self._keep(key)
             log.info("identity key made", kid=key.id, signs_from=timestamp(begin))
         reasons = [await self._publish(key) for key in list(self._keys.values())]
+        signer = self.current()
+        metrics.IDENTITY_KEY_EXPIRES.set(signer.times.expires_at if signer else 0)
         return next(filter(None, reasons), "")
 
     def _forget(self, ids: list[str]) -> None:
@@ -232,6 +235,7 @@ def actions(keeper: Keeper, token_lifetime: int) -> tuple[Action, ...]:
             issued_at=int(call.now),
             lifetime=token_lifetime,
         )
+        metrics.IDENTITY_TOKENS.inc()
         token = identity.jwt(identity.claims(call.view, grant), key.id, key.signature)
         return Answer(status=200, headers=JWT_HEADERS, body=token)
 

@@ -40,6 +40,14 @@ VENDORDATA = Counter(
     ["provider", "outcome"],
     registry=REGISTRY,
 )
+IDENTITY_TOKENS = Counter(
+    "a9fe_identity_tokens_total", "Signed tokens that guests were given.", registry=REGISTRY
+)
+IDENTITY_KEY_EXPIRES = Gauge(
+    "a9fe_identity_key_expires",
+    "UNIX seconds at which the key that signs identities expires; 0: nothing can be signed.",
+    registry=REGISTRY,
+)
 GUEST_WRITES = Counter(
     "a9fe_guest_writes_total",
     "What guests wrote and the server kept: password, attribute, acknowledgement.",
