@@ -3,12 +3,15 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import blake2b
 
 TEXT = b"text/plain; charset=UTF-8"
 HTML = b"text/html; charset=UTF-8"
 JSON = b"application/json"
 ETAG_BYTES = 8
+LARGE = 4096  # bytes: user data, of which the source keeps some too
+TAGS_REMEMBERED = 64
 
 Json = None | bool | int | float | str | Sequence["Json"] | Mapping[str, "Json"]
 
@@ -34,4 +37,11 @@ def document(value: Json) -> bytes:
 
 def etag_of(content: bytes) -> bytes:
     """The entity tag of what is served, without what is random in it (RFC 9110 section 8.8.3)."""
+    return _tag_of_large(content) if len(content) >= LARGE else _tag(content)
+
+
+def _tag(content: bytes) -> bytes:
     return b'"%b"' % blake2b(content, digest_size=ETAG_BYTES).hexdigest().encode("ascii")
+
+
+_tag_of_large = lru_cache(maxsize=TAGS_REMEMBERED)(_tag)
