@@ -18,6 +18,7 @@ from a9fe.metadata_service.writes import RATE, Writes, guarded, reach
 from a9fe.model.guest import EVENT_CODES, MetadataOptions, ScheduledEvent
 from a9fe.model.resources import KINDS, Instance, Port, Resource
 from a9fe.replica import Freshness, KnownInstance, Replica
+from a9fe.runtime import metrics
 from a9fe.store import Store
 from a9fe.wire.message import Answer, Request
 from a9fe.wire.refusals import Refusal, refuse
@@ -142,6 +143,11 @@ def guest(tmp_path: Path):
     world.close()
 
 
+def counted(what: str) -> float:
+    found = metrics.REGISTRY.get_sample_value("a9fe_guest_writes_total", {"what": what})
+    return found or 0.0
+
+
 def refused(guest: Guest, answer: Answer) -> tuple[int, Refusal]:
     return answer.status, guest.refused[-1]
 
@@ -151,7 +157,7 @@ def refused(guest: Guest, answer: Answer) -> tuple[int, Refusal]:
 
 @pytest.mark.parametrize("version", [b"2013-04-04", b"2025-04-04", b"latest"])
 def test_a_password_is_posted_once_and_read(guest: Guest, version: bytes):
-    path = b"/openstack/" + version + b"/password"
+    path, before = b"/openstack/" + version + b"/password", counted("password")
     assert guest.get(path) == b""
     answer = guest.ask(b"POST", path, b"ZW5jcnlwdGVk")
     assert (answer.status, answer.body) == (200, b"")
@@ -162,6 +168,7 @@ def test_a_password_is_posted_once_and_read(guest: Guest, version: bytes):
     assert refused(guest, again) == (409, Refusal.PASSWORD_IS_SET)
     guest.world.call("DELETE", f"/a9fe/v1/instances/{INSTANCE_ID}/password")
     assert guest.ask(b"POST", path, b"another").status == 200
+    assert counted("password") == before + 2
 
 
 @pytest.mark.parametrize("body", [b"", b"x" * 1021, b"\xff\xfe", b"a\0b", b"x" * 1024 * 1024])
