@@ -1,14 +1,12 @@
 """The metadata service by itself: cost and memory at 1,000 and 100,000 instances with 16 KB of
 user data each, guests that wait for a change, and providers of vendor data that hang.
 
-Runs in the private sandbox: `./run bench metadata`. Every figure of an answer is taken in turns
+A part of `./run bench service`. Every figure of an answer is taken in turns
 with nginx serving the same bytes.
 """
 
-import argparse
 import asyncio
 import re
-import resource
 import subprocess
 import sys
 import tempfile
@@ -18,6 +16,7 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from statistics import median
 
+from a9fe.runtime import descriptors
 from a9fe.wire.trusted import sign
 from bench.chain import NGINX
 from bench.observe import cpu_seconds, memory, until
@@ -40,7 +39,6 @@ SIZES = (1_000, 100_000)
 WAITERS = 10_000
 WAIT = "wait_for_change=true&timeout_sec=25"
 HANGING = 100  # instances whose vendor data is asked for at once
-FILES = 65_536  # descriptors
 
 # ---- what an answer costs ------------------------------------------------------------------
 
@@ -49,7 +47,7 @@ local heads = {{}}
 for line in io.lines("{0}") do
   local id, address, signature = line:match("(%S+) (%S+) (%S+)")
   heads[#heads + 1] = wrk.format("GET", "{1}", {{
-    ["X-Forwarded-For"] = address, ["X-Instance-ID"] = id,
+    ["Host"] = "x", ["X-Forwarded-For"] = address, ["X-Instance-ID"] = id,
     ["X-Tenant-ID"] = "{2}", ["X-Instance-ID-Signature"] = signature}})
 end
 local next = 0
@@ -112,7 +110,7 @@ def nginx(scratch: Path, body: bytes) -> Iterator[tuple[int, list[int]]]:
         process.wait(30)
 
 
-def cost(running: Running, count: int, target: str, options: argparse.Namespace) -> list[str]:
+def cost(running: Running, count: int, target: str, rounds: int, seconds: int) -> list[str]:
     """A row: ours and nginx in turns."""
     body = fetch(running.port, 0, target).partition(b"\r\n\r\n")[2]
     with (
@@ -123,10 +121,10 @@ def cost(running: Running, count: int, target: str, options: argparse.Namespace)
         asking = ("-s", str(script(Path(name), count, target)))
         pairs = [
             (
-                burst(f"http://127.0.0.1:{running.port}", options.seconds, [running.pid], *asking),
-                burst(f"http://127.0.0.1:{peer}/file", options.seconds, pids),
+                burst(f"http://127.0.0.1:{running.port}", seconds, [running.pid], *asking),
+                burst(f"http://127.0.0.1:{peer}/file", seconds, pids),
             )
-            for _ in range(options.rounds)
+            for _ in range(rounds)
         ]
     ours, theirs = (median(pair[i][1] for pair in pairs) for i in (0, 1))
     ratio = median(a[1] / b[1] for a, b in pairs)
@@ -257,8 +255,9 @@ async def dynamic(scratch: Path) -> list[str]:
 # ---- the page ------------------------------------------------------------------------------
 
 
-def page(options: argparse.Namespace) -> str:
-    """The section of RESULTS.md."""
+def page(rounds: int, seconds: int) -> list[str]:
+    """The lines of RESULTS.md."""
+    descriptors.raise_limit()
     costs, memories, waiters = [], [], list[str]()
     for count in SIZES:
         with tempfile.TemporaryDirectory(prefix="a9fe-bench-") as name:
@@ -266,50 +265,33 @@ def page(options: argparse.Namespace) -> str:
             with service(count, Path(name)) as running:
                 print(f"bench: {count} instances", flush=True)
                 memories.append(f"| {count} | {memory(running.pid)[0]:.0f} MiB |")
-                costs += [cost(running, count, target, options) for target in DOCUMENTS]
+                costs += [cost(running, count, target, rounds, seconds) for target in DOCUMENTS]
                 if count >= WAITERS:
                     waiters = asyncio.run(waiting(running, WAITERS))
     with tempfile.TemporaryDirectory(prefix="a9fe-bench-") as name:
         Path(name).chmod(0o755)
         hanging = asyncio.run(dynamic(Path(name)))
-    return "\n".join(
-        (
-            "## The metadata service by itself",
-            "",
-            f"Instances with {USER_DATA} bytes of user data each; many ask in turn, over 32",
-            "connections; nginx serves the same bytes as one file. CPU microseconds an answer.",
-            "",
-            "| document | instances | service | nginx | ratio |",
-            "|---|---|---|---|---|",
-            *(f"| {' | '.join(row)} |" for row in costs),
-            "",
-            "| instances | resident memory |",
-            "|---|---|",
-            *memories,
-            "",
-            "| wait_for_change | |",
-            "|---|---|",
-            *waiters,
-            "",
-            "Answers to an instance while others' vendor data is asked of a provider that hangs:",
-            "",
-            "| | median | 99 % |",
-            "|---|---|---|",
-            *hanging,
-            "",
-        )
-    )
-
-
-def main() -> None:
-    """Measure and print."""
-    parser = argparse.ArgumentParser(prog="./run bench metadata", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5, help="pairs of bursts [5]")
-    parser.add_argument("--seconds", type=int, default=3, help="length of a burst [3]")
-    options = parser.parse_args()
-    resource.setrlimit(resource.RLIMIT_NOFILE, (FILES, FILES))
-    print(page(options))
-
-
-if __name__ == "__main__":
-    main()
+    return [
+        "## The metadata service by itself",
+        "",
+        f"Instances with {USER_DATA} bytes of user data each; many ask in turn, over 32",
+        "connections; nginx serves the same bytes as one file. CPU microseconds an answer.",
+        "",
+        "| document | instances | service | nginx | ratio |",
+        "|---|---|---|---|---|",
+        *(f"| {' | '.join(row)} |" for row in costs),
+        "",
+        "| instances | resident memory |",
+        "|---|---|",
+        *memories,
+        "",
+        "| wait_for_change | |",
+        "|---|---|",
+        *waiters,
+        "",
+        "Answers to an instance while others' vendor data is asked of a provider that hangs:",
+        "",
+        "| | median | 99 % |",
+        "|---|---|---|",
+        *hanging,
+    ]

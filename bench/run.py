@@ -1,9 +1,10 @@
-"""Two parts of one page, bench/RESULTS.md, each measured and written by itself.
+"""Three parts of one page, bench/RESULTS.md, each measured and written by itself.
 
 `./run bench chain` (the default): create to first answer, the whole chain beside nginx, memory of
 each process. It runs in the private sandbox; every figure of the data path is taken in turns with
-nginx in the same run and given as a ratio. `./run bench control`: creates, both databases with
-1,000 and 1,000,000 ports, the change feed. Absolute numbers are of one machine and moment.
+nginx in the same run and given as a ratio. `./run bench service`: the metadata service by itself,
+with 100,000 instances, and 10,000 guests that wait. `./run bench control`: creates, both databases
+with 1,000 and 1,000,000 ports, the change feed. Absolute numbers are of one machine and moment.
 `--write` renews that part of the page.
 """
 
@@ -17,7 +18,7 @@ import time
 from pathlib import Path
 from statistics import median
 
-from bench import chain, control, feed
+from bench import chain, control, feed, metadata
 from bench.observe import (
     A9FE,
     HOPS,
@@ -33,7 +34,7 @@ from bench.observe import (
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
 GUEST = "a9fe-guest-bench"
-PARTS = ("chain", "control")
+PARTS = ("chain", "service", "control")
 MARK = "<!-- part: {} -->"
 HEAD = """# What was measured
 
@@ -48,11 +49,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="./run bench", description=__doc__)
     parser.add_argument("part", nargs="?", choices=PARTS, default="chain")
     parser.add_argument("--write", action="store_true", help="renew the part in RESULTS.md")
-    parser.add_argument("--rounds", type=int, default=5, help="chain: pairs of bursts a mode [5]")
+    parser.add_argument(
+        "--rounds", type=int, default=5, help="chain, service: pairs of bursts [5]"
+    )
     parser.add_argument("--seconds", type=int, help="of a burst [3], of writes to the feed [20]")
     parser.add_argument("--ports", type=int, default=LARGE, help=f"control: large store [{LARGE}]")
     options = parser.parse_args()
-    lines = chain_part(options) if options.part == "chain" else control_part(options)
+    parts = {"chain": chain_part, "service": service_part, "control": control_part}
+    lines = parts[options.part](options)
     print("\n".join(lines))
     if options.write:
         RESULTS.write_text(renewed(RESULTS.read_text(), options.part, lines))
@@ -76,6 +80,12 @@ def control_part(options: argparse.Namespace) -> list[str]:
     lines = control.page(options.ports, options.seconds or feed.LOAD.seconds)
     control.progress(f"measured in {time.monotonic() - began:.0f} s")
     return [*lines, "", *measured_on("control")]
+
+
+def service_part(options: argparse.Namespace) -> list[str]:
+    """The metadata service by itself."""
+    lines = metadata.page(options.rounds, options.seconds or BURST)
+    return [*lines, "", *measured_on("service")]
 
 
 def measured_on(part: str) -> list[str]:
