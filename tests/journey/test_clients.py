@@ -53,9 +53,27 @@ def test_every_path_that_is_listed_answers(cloud: Cloud) -> None:
             name = entry.split("=")[0] + "/" if "=" in entry else entry
             if name.endswith("/"):
                 pending.append(path + name)
-            elif vm.status(path + name) == "200":
+            else:
+                assert vm.status(path + name) == "200", path + name
                 seen.append(path + name)
-            elif name.split(".")[0] not in ("user_data", "user-data", "password"):
-                pytest.fail(f"{path + name} is listed and answers {vm.status(path + name)}")
     assert "/latest/meta-data/instance-id" in seen
     assert "/openstack/latest/meta_data.json" in seen
+
+
+@pytest.mark.parametrize("kind", ["isolated", "routed"])
+def test_who_waited_until_it_is_ready_reads_at_the_first_try(cloud: Cloud, kind: str) -> None:
+    network = cloud.network()
+    if kind == "routed":
+        cloud.router(network)
+    vm = cloud.vm(network)
+    assert "ready" in cloud.house.a9fe("vm", "wait-ready", vm.name)
+    vm.start("udhcpc")
+    first = vm.sh("busybox", "wget", "-qO-", "http://169.254.169.254/latest/meta-data/local-ipv4")
+    assert first == vm.address
+
+
+def test_a_vm_that_nobody_serves_is_not_ready(cloud: Cloud) -> None:
+    vm = cloud.vm(cloud.network("10.1.0.0/24", "--no-dhcp"))
+    done = cloud.house.a9fe.run("vm", "wait-ready", vm.name, "--timeout", "1")
+    assert done.returncode == 124
+    assert "waiting for a DHCP agent or a router" in done.stderr
