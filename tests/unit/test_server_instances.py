@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.server_world import World
+from tests.unit.server_world import ServerOptions, World
 from tests.unit.test_server_api import UNKNOWN
 
 PATH = "/a9fe/v1/instances"
@@ -130,3 +130,13 @@ def test_a_name_of_two_networks_or_a_port_in_use_is_refused(world: World):
     used = create(world, network=network["id"])["ports"][0]
     body = {"instance": {"name": "a", "port_id": used["id"]}}
     assert world.error("POST", PATH, body, 409)[0] == "PortInUse"
+
+
+def test_its_ports_count_for_the_project(tmp_path: Path):
+    world = World(tmp_path, ServerOptions(quota_port=1))
+    network, _ = world.network()
+    wanted = {"name": "web1", "networks": [{"uuid": network["id"]}, {"uuid": network["id"]}]}
+    assert world.error("POST", PATH, {"instance": wanted}, 409)[0] == "OverQuota"
+    assert world.get(PATH)["instances"] == []
+    assert len(create(world, network=network["id"])["ports"]) == 1
+    world.close()
