@@ -4,10 +4,13 @@
 """
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.databases import DATABASES
+from tests.unit.guarded_world import Guarded
+from tests.unit.server_world import World
 
 BOTH = ["sqlite", pytest.param("postgresql", marks=pytest.mark.heavy)]
 HEAVY = {  # they start processes or PostgreSQL, or make hundreds of requests
@@ -23,7 +26,7 @@ HEAVY = {  # they start processes or PostgreSQL, or make hundreds of requests
     "test_store_transfer",
 }
 MODULES = ("test_store", "test_server_")
-THAT_USE_ONE = {"tmp_path", "tmp_path_factory", "world", "store"}
+THAT_USE_ONE = {"tmp_path", "tmp_path_factory", "world", "guarded", "store"}
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -63,3 +66,19 @@ def cluster_ends() -> Iterator[None]:
     """The cluster that the first test on PostgreSQL started."""
     yield
     DATABASES.close()
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    """A server where everyone is admin."""
+    made = World(tmp_path)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def guarded(tmp_path: Path) -> Iterator[Guarded]:
+    """A server that wants tokens."""
+    made = Guarded(tmp_path)
+    yield made
+    made.close()

@@ -13,13 +13,6 @@ from tests.unit.test_server_api import UNKNOWN
 BINDING_PATHS = {"dhcp": "dhcp-networks", "l3": "l3-routers"}
 
 
-@pytest.fixture
-def world(tmp_path: Path):
-    made = World(tmp_path)
-    yield made
-    made.close()
-
-
 def hosts(world: World, network: Any) -> set[str]:
     found = world.get(f"/v2.0/networks/{network['id']}/dhcp-agents")["agents"]
     return {agent["host"] for agent in found}

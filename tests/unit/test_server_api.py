@@ -1,7 +1,5 @@
 """Neutron's API: fields, defaults, lists, updates, deletes, and what is refused."""
 
-from pathlib import Path
-
 import pytest
 
 from a9fe.model.rules_scheduling import timestamp
@@ -16,13 +14,6 @@ PORT_FIELDS = {
     "updated_at",
 }  # fmt: skip
 UNKNOWN = "00000000-0000-4000-8000-000000000000"
-
-
-@pytest.fixture
-def world(tmp_path: Path):
-    made = World(tmp_path)
-    yield made
-    made.close()
 
 
 def test_the_versions_document(world: World):

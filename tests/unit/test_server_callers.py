@@ -7,9 +7,9 @@ import pytest
 
 from a9fe.server import faults, openapi
 from a9fe.server.image import PATCH_TYPE
+from tests.unit.guarded_world import Guarded
 from tests.unit.server_calls import message_of
 from tests.unit.server_world import World
-from tests.unit.test_server_access import Guarded
 from tests.unit.test_server_api import UNKNOWN
 from tests.unit.test_server_compute import KEY
 

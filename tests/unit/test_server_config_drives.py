@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.unit.guarded_world import Guarded
 from tests.unit.server_world import ServerOptions, World
-from tests.unit.test_server_access import Guarded
 from tests.unit.test_server_guests import instance_of, served
 
 

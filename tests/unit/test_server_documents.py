@@ -17,13 +17,6 @@ ENDLESS = "/a9fe/v1/feed"
 
 
 @pytest.fixture
-def world(tmp_path: Path):
-    made = World(tmp_path)
-    yield made
-    made.close()
-
-
-@pytest.fixture
 def document(world: World) -> Any:
     return world.get("/openapi.json")
 

@@ -9,13 +9,6 @@ from tests.unit.server_world import ServerOptions, World
 from tests.unit.test_server_api import UNKNOWN
 
 
-@pytest.fixture
-def world(tmp_path: Path):
-    made = World(tmp_path)
-    yield made
-    made.close()
-
-
 def group(world: World, **values: object) -> Any:
     body = {"security_group": {"name": "g", **values}}
     return world.call("POST", "/v2.0/security-groups", body, 201)["security_group"]

@@ -1,29 +1,14 @@
 """What guests write and operators announce: bounds, and who may."""
 
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from a9fe.model import rules_guest
+from tests.unit.guarded_world import Guarded
 from tests.unit.server_world import World
-from tests.unit.test_server_access import Guarded
 
 EVENT = {"code": "system-reboot", "description": "a new kernel"}
-
-
-@pytest.fixture
-def world(tmp_path: Path):
-    made = World(tmp_path)
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def guarded(tmp_path: Path):
-    made = Guarded(tmp_path)
-    yield made
-    made.close()
 
 
 def instance_of(world: World, **more: object) -> str:

@@ -4,7 +4,6 @@ from copy import deepcopy
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,27 +16,13 @@ from a9fe.metadata_service.identity_keys import SigningKey, jwk_of, make
 from a9fe.model.rules_scheduling import timestamp
 from a9fe.server.identity import CERTIFICATE_MAX, KEYS_MAX, LIFE_MAX
 from a9fe.store.guests import IdentityKey
+from tests.unit.guarded_world import Guarded
 from tests.unit.server_world import START, World
-from tests.unit.test_server_access import Guarded
 
 BASE = "/a9fe/v1/identity"
 DAY = 86400
 JWKS, CERTIFICATES, KEYS = (f"{BASE}/{name}" for name in ("jwks", "certificates", "keys"))
 DISCOVERY = "/.well-known/openid-configuration"
-
-
-@pytest.fixture
-def world(tmp_path: Path):
-    made = World(tmp_path)
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def guarded(tmp_path: Path):
-    made = Guarded(tmp_path)
-    yield made
-    made.close()
 
 
 @cache

@@ -1,32 +1,17 @@
 """Who still asks without a token: hosts tell it, operators and owners read it."""
 
-from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import func, select
 
 from a9fe.store.guests import imds_usage
+from tests.unit.guarded_world import Guarded
 from tests.unit.server_world import World
-from tests.unit.test_server_access import Guarded
 
 PATH = "/a9fe/v1/imds-usage"
 NOBODY = "0a9fe000-0000-4000-8000-000000000000"
 FIRST, LATER = "2026-11-22T15:00:00Z", "2026-11-22T16:00:00Z"
-
-
-@pytest.fixture
-def world(tmp_path: Path):
-    made = World(tmp_path)
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def guarded(tmp_path: Path):
-    made = Guarded(tmp_path)
-    yield made
-    made.close()
 
 
 def instance_of(world: World, **more: object) -> str:

@@ -12,13 +12,6 @@ from tests.unit.test_server_api import UNKNOWN
 PATH = "/a9fe/v1/instances"
 
 
-@pytest.fixture
-def world(tmp_path: Path):
-    made = World(tmp_path)
-    yield made
-    made.close()
-
-
 def create(world: World, **values: object) -> Any:
     return world.call("POST", PATH, {"instance": {"name": "web1", **values}}, 201)["instance"]
 

@@ -10,13 +10,6 @@ from tests.unit.server_world import ServerOptions, World
 from tests.unit.test_server_api import UNKNOWN
 
 
-@pytest.fixture
-def world(tmp_path: Path):
-    made = World(tmp_path)
-    yield made
-    made.close()
-
-
 def below(url: str) -> str:
     """Path and query of an URL."""
     parts = urlsplit(url)

@@ -1,19 +1,11 @@
 """Routers and their interfaces."""
 
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.unit.server_world import World
 from tests.unit.test_server_api import UNKNOWN
-
-
-@pytest.fixture
-def world(tmp_path: Path):
-    made = World(tmp_path)
-    yield made
-    made.close()
 
 
 def act(world: World, router: Any, action: str, **body: str) -> Any:
