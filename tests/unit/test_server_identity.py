@@ -174,7 +174,7 @@ def certificate_of(private: Any, by: Any, days: int = 9) -> str:
 CHANGES: list[tuple[dict[str, Any], str]] = [
     ({"host": ""}, "host"),
     ({"host": 7}, "host"),
-    ({"more": 1}, "key"),
+    ({"more": 1}, "more"),
     ({"jwk": None}, "jwk"),
     ({"jwk": {"kty": "RSA"}}, "jwk"),
     ({"certificate": ""}, "certificate"),

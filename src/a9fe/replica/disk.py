@@ -5,29 +5,28 @@ one in the transaction that ends it, so that a kill at any moment leaves a whole
 another model (by the names of its fields) or that SQLite cannot read are thrown away.
 """
 
-import base64
 import json
 import os
 import sqlite3
 import zlib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import structlog
 
 from a9fe.model.codec import CodecError, decode_kind, encode
 from a9fe.model.errors import A9feError
-from a9fe.model.resources import KINDS, Resource
+from a9fe.model.resources import KINDS, Instance, Resource
 from a9fe.runtime.errors import StartError
 
 log = structlog.get_logger()
 
 SCHEMA = """
 CREATE TABLE objects (
-    kind TEXT, id TEXT, generation INTEGER, revision INTEGER, json TEXT,
+    kind TEXT, id TEXT, generation INTEGER, revision INTEGER, json TEXT, user_data BLOB,
     PRIMARY KEY (kind, id, generation)
-) WITHOUT ROWID;
+);
 CREATE TABLE meta (generation INTEGER, revision INTEGER, heard_at REAL, source TEXT);
 INSERT INTO meta VALUES (0, NULL, NULL, '');
 """
@@ -76,33 +75,36 @@ class Disk:
         return Meta(*self._db.execute("SELECT * FROM meta").fetchone())
 
     def rows(self) -> Iterator[Row]:
-        """Everything of the current generation. Raises CodecError, json's ValueError."""
-        for kind, revision, text in self._db.execute(
-            "SELECT kind, revision, json FROM objects"
+        """Everything of the current generation. Raises CodecError, json's ValueError.
+
+        User data, which are most of the file, are not read: they are b"" where there are any.
+        """
+        for kind, revision, text, has_user_data in self._db.execute(
+            "SELECT kind, revision, json, user_data IS NOT NULL FROM objects"
             " WHERE generation = (SELECT generation FROM meta)"
         ):
-            yield kind, revision, decode_kind(kind, json.loads(text))
+            found = decode_kind(kind, json.loads(text))
+            if has_user_data and isinstance(found, Instance):
+                found = replace(found, user_data=b"")
+            yield kind, revision, found
 
     def user_data(self, id: str, revision: int) -> bytes | None:
         """An instance's user data as of exactly that revision; None: it is not there."""
         row = self._db.execute(
-            "SELECT json_extract(json, '$.user_data.base64') FROM objects"
+            "SELECT user_data FROM objects"
             " WHERE kind = 'instance' AND id = ? AND revision = ?"
             " AND generation = (SELECT generation FROM meta)",
             (id, revision),
         ).fetchone()
-        return None if row is None else base64.b64decode(row[0])
+        return None if row is None else row[0]
 
     def write(self, generation: int, rows: Iterable[Row], meta: Meta | None = None) -> None:
         """Put resources into a generation, with `meta` in the same transaction."""
         with self._db:
             self._set_meta(meta)
             self._db.executemany(
-                "INSERT OR REPLACE INTO objects VALUES (?, ?, ?, ?, ?)",
-                [
-                    (kind, r.id, generation, revision, json.dumps(encode(r)))
-                    for kind, revision, r in rows
-                ],
+                "INSERT OR REPLACE INTO objects VALUES (?, ?, ?, ?, ?, ?)",
+                [(kind, r.id, generation, revision, *_parts(r)) for kind, revision, r in rows],
             )
 
     def delete(self, generation: int, kind: str, id: str, meta: Meta | None = None) -> None:
@@ -137,6 +139,13 @@ class Disk:
             "UPDATE meta SET generation = ?, revision = ?, heard_at = ?, source = ?",
             (meta.generation, meta.revision, meta.heard_at, meta.source),
         )
+
+
+def _parts(resource: Resource) -> tuple[str, bytes | None]:
+    """A resource as JSON, and its user data apart: they are read by themselves, as they are."""
+    if not isinstance(resource, Instance) or resource.user_data is None:
+        return json.dumps(encode(resource)), None
+    return json.dumps(encode(replace(resource, user_data=None))), resource.user_data
 
 
 def _open(path: str) -> tuple[str, sqlite3.Connection]:

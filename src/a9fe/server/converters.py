@@ -8,7 +8,7 @@ import binascii
 import json
 import re
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from a9fe.model import rules
@@ -120,14 +120,23 @@ def _members(
     field: str, value: object, members: Mapping[str, Converter], optional: frozenset[str]
 ) -> dict[str, Any]:
     """An object with these members and no others."""
+    given = only_members(field, value, members, optional)
+    return {name: members[name](f"{field}.{name}", given[name]) for name in given}
+
+
+def only_members(
+    field: str, value: object, members: Collection[str], optional: Collection[str] = ()
+) -> dict[str, Any]:
+    """`value`, an object with these members and no others; what is foreign in it is named."""
     expected = "an object with " + ", ".join(
         f"{name} (optional)" if name in optional else name for name in members
     )
-    if not isinstance(value, dict):
+    foreign = [name for name in value if name not in members] if isinstance(value, dict) else []
+    if foreign:
+        raise InvalidInput(foreign[0], "unknown attribute", expected)
+    if not isinstance(value, dict) or any(n not in value and n not in optional for n in members):
         raise InvalidInput(field, value, expected)
-    if not (members.keys() - optional) <= value.keys() <= members.keys():
-        raise InvalidInput(field, value, expected)
-    return {name: members[name](f"{field}.{name}", value[name]) for name in value}
+    return value
 
 
 _ANY_CIDR: Converter = rules.cidr

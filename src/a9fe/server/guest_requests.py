@@ -2,7 +2,6 @@
 
 import base64
 import binascii
-from typing import Any
 
 from a9fe.model.errors import InvalidInput
 from a9fe.model.guest import GUEST_ATTRIBUTES, HTTP_TOKENS, InjectedFile, MetadataOptions
@@ -25,24 +24,21 @@ OPTIONS: dict[str, to.Converter] = {
 
 def metadata_options(field: str, value: object) -> MetadataOptions:
     """Any of OPTIONS; what is not given is as the cloud's options say."""
-    if not isinstance(value, dict) or value.keys() - OPTIONS.keys():
-        raise InvalidInput(field, value, "an object with any of " + ", ".join(OPTIONS))
-    given: dict[str, Any] = {n: OPTIONS[n](f"{field}.{n}", value[n]) for n in value}
-    return MetadataOptions(**given)
+    given = to.only_members(field, value, OPTIONS, optional=OPTIONS)
+    return MetadataOptions(**{n: OPTIONS[n](f"{field}.{n}", given[n]) for n in given})
 
 
 def injected_file(field: str, value: object) -> InjectedFile:
     """{"path", "contents"}: an absolute path, and base64 (Nova's personality)."""
-    if not isinstance(value, dict) or value.keys() != {"path", "contents"}:
-        raise InvalidInput(field, value, "an object with path and contents")
-    path = to.string(FILE_PATH_MAX, minimum=2)(f"{field}.path", value["path"])
+    given = to.only_members(field, value, ("path", "contents"))
+    path = to.string(FILE_PATH_MAX, minimum=2)(f"{field}.path", given["path"])
     if not path.startswith("/") or not path.isprintable():
         raise InvalidInput(f"{field}.path", path, "an absolute path in printable text")
     expected = f"base64 of at most {FILE_CONTENT_MAX} bytes"
     try:
-        content = base64.b64decode(str(value["contents"]), validate=True)
+        content = base64.b64decode(str(given["contents"]), validate=True)
     except (binascii.Error, ValueError) as error:
-        raise InvalidInput(f"{field}.contents", value["contents"], expected) from error
+        raise InvalidInput(f"{field}.contents", given["contents"], expected) from error
     if len(content) > FILE_CONTENT_MAX:
         raise InvalidInput(f"{field}.contents", f"{len(content)} bytes", expected)
     return InjectedFile(path=path, content=content)

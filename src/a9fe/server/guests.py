@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from a9fe.model import codec, rules_guest
-from a9fe.model.errors import Conflict, Forbidden, InvalidInput, NotFound
+from a9fe.model.errors import Conflict, Forbidden, NotFound
 from a9fe.model.guest import EVENT_CODES, ScheduledEvent
 from a9fe.model.policy import ANY_HOST
 from a9fe.model.resources import Instance, Port
@@ -111,11 +111,9 @@ def remove_attribute(call: Call, id: str, path: str) -> int:
     return _kept(call, instance, replace(instance, guest_attributes=left))
 
 
-def new_event(given: object) -> ScheduledEvent:
+def new_event(document: object) -> ScheduledEvent:
     """An event as a body has it. Raises InvalidInput."""
-    if not isinstance(given, dict) or "code" not in given or given.keys() - EVENT.keys():
-        expected = "an object with code, and any of " + ", ".join(list(EVENT)[1:])
-        raise InvalidInput("event", given, expected)
+    given = to.only_members("event", document, EVENT, optional=EVENT.keys() - {"code"})
     values: Json = {name: EVENT[name](name, value) for name, value in given.items()}
     return ScheduledEvent(id=f"instance-event-{secrets.token_hex(9)[:17]}", **values)
 
@@ -128,11 +126,9 @@ def announce(call: Call, id: str, event: ScheduledEvent) -> Json:
     return {"event": codec.encode(event), "revision": revision}
 
 
-def end_event(call: Call, id: str, event_id: str, given: object) -> Json:
+def end_event(call: Call, id: str, event_id: str, document: object) -> Json:
     """Say that an event is over: {"state": "completed"} or "canceled"; the answer's body."""
-    if not isinstance(given, dict) or given.keys() != {"state"}:
-        raise InvalidInput("event", given, "an object with state alone")
-    state = ENDS("state", given["state"])
+    state = ENDS("state", to.only_members("event", document, ("state",))["state"])
     instance = call.session.require(Instance, id)
     events = rules_guest.ended(instance.events, event_id, state)
     event = replace(rules_guest.event_of(instance.events, event_id), state=state)

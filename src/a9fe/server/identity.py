@@ -78,9 +78,7 @@ ANSWERS: dict[str, Schema] = {
 async def publish(request: Request) -> Response:
     """Publish a key that a host signs identities with, or say the same again."""
     kid = request.path_params["kid"]
-    given = body.member(await body.read(request), "key")
-    if not isinstance(given, dict) or given.keys() != set(FIELDS):
-        raise InvalidInput("key", given, "an object with " + ", ".join(FIELDS))
+    given = to.only_members("key", body.member(await body.read(request), "key"), FIELDS)
     host = to.string(minimum=1)("host", given["host"])
     check_host(caller_of(request), host)
 

@@ -43,9 +43,8 @@ MEMBERS: dict[str, to.Converter] = {
 
 
 def _one(field: str, value: object) -> Usage:
-    if not isinstance(value, dict) or value.keys() != MEMBERS.keys():
-        raise InvalidInput(field, value, "an object with " + ", ".join(MEMBERS))
-    return Usage(**{n: read(f"{field}.{n}", value[n]) for n, read in MEMBERS.items()})
+    given = to.only_members(field, value, MEMBERS)
+    return Usage(**{n: read(f"{field}.{n}", given[n]) for n, read in MEMBERS.items()})
 
 
 _ALL = to.list_of(_one, INSTANCES_MAX)
@@ -71,9 +70,7 @@ ANSWERS: dict[str, Schema] = {
 
 async def tell(request: Request) -> Response:
     """Count what a host's metadata service was asked, with and without tokens."""
-    document = await body.read(request)
-    if not isinstance(document, dict) or document.keys() != {"host", "usage"}:
-        raise InvalidInput("body", document, "an object with host and usage")
+    document = to.only_members("body", await body.read(request), ("host", "usage"))
     host = to.string(minimum=1)("host", document["host"])
     check_host(caller_of(request), host)
     told = _merged(_ALL("usage", document["usage"]))
