@@ -29,10 +29,13 @@ def settings() -> Iterator[None]:
 
 
 def without_cluster(command: str) -> "subprocess.Popen[str]":
-    """The function of ./run alone, with a command of ours."""
+    """The function of ./run alone, with a command of ours, as from a terminal.
+
+    Who started us in the background had us ignore SIGINT, and so all that we start.
+    """
     script = f"source ./run help >/dev/null; without_cluster {command}"
     return subprocess.Popen(
-        ["bash", "-c", script, "./run"],
+        ["env", "--default-signal=INT", "bash", "-c", script, "./run"],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         text=True,
