@@ -13,12 +13,19 @@ from tests.unit.guarded_world import Guarded
 from tests.unit.server_world import World
 
 BOTH = ["sqlite", pytest.param("postgresql", marks=pytest.mark.heavy)]
-HEAVY = {  # they start processes or PostgreSQL, or make hundreds of requests
+HEAVY = {  # they start processes or PostgreSQL, make keys, or hundreds of requests
+    "test_cli_guests",
+    "test_cli_imds",
+    "test_l3_agent_converge",
     "test_metadata_proxy_process",
+    "test_metadata_service_identity",
     "test_metadata_service_process",
     "test_metadata_waiting_process",
     "test_server_bad_bodies",
+    "test_server_callers",
+    "test_server_documents",
     "test_server_failover",
+    "test_server_feed",
     "test_server_feed_parts",
     "test_server_process",
     "test_server_schemathesis",

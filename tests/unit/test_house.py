@@ -4,6 +4,7 @@ import ast
 import gc
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ MAX_MODULE_LINES = 400
 VAGUE_NAMES = {"utils", "util", "helpers", "common", "base", "manager", "misc"}
 
 
+@cache
 def parsed(path: Path) -> ast.Module:
     """The module. A collection of garbage in the middle breaks the parser of Python 3.11."""
     gc.disable()
