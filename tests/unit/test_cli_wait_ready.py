@@ -18,12 +18,17 @@ class World:
     api: FakeApi
     client: ApiClient
     status: int | None = 404
+    tokens: bool = True
     asked: list[httpx.Request] = field(default_factory=list)
 
     def answer(self, request: httpx.Request) -> httpx.Response:
         self.asked.append(request)
         if self.status is None:
             raise httpx.ConnectError("No such file or directory")
+        if request.method == "PUT":
+            return httpx.Response(200 if self.tokens else 403, text="a token")
+        shown = request.headers.get("x-aws-ec2-metadata-token")
+        assert shown == ("a token" if self.tokens else None)
         return httpx.Response(self.status)
 
     def missing(self) -> str:
@@ -75,12 +80,14 @@ def test_a_router_that_is_not_built_is_waited_for(world: World):
     assert "(network:router_interface) to be ACTIVE" in world.missing()
 
 
-def test_who_asks_for_a_token_is_there(world: World):
+@pytest.mark.parametrize("tokens", [True, False])
+def test_it_asks_with_a_token_where_there_are_any(world: World, *, tokens: bool):
     instance = world.api.add("instances", name="web1")
     world.port("compute:nova", instance["id"])
     world.port("network:dhcp", "dhcp-1", status="ACTIVE")
-    world.status = 401
+    world.status, world.tokens = 200, tokens
     assert world.missing() == ""
+    assert [request.method for request in world.asked] == ["PUT", "GET"]
 
 
 def test_an_agent_that_is_away_is_waited_for(world: World):

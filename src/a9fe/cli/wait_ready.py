@@ -13,8 +13,10 @@ from a9fe.cli.flags import settings, settings_flags
 from a9fe.linux import privileges
 from a9fe.model.resources import DHCP_OWNER, ROUTER_INTERFACE_OWNERS
 
+OK = 200
 DOCUMENT = "/openstack/latest/meta_data.json"
-ANSWERED = frozenset({200, 401})  # 401: it is there, for who brings a token
+TOKEN = "/latest/api/token"
+TTL, SHOWN = "x-aws-ec2-metadata-token-ttl-seconds", "x-aws-ec2-metadata-token"
 SERVING = ROUTER_INTERFACE_OWNERS | {DHCP_OWNER}
 INTERVAL = 0.2  # s between two looks
 LOOK_TIMEOUT = 5.0  # s that the metadata agent may take
@@ -83,7 +85,18 @@ def _missing_of(api: ApiClient, agent: httpx.Client, port: Document) -> str:
     address = port["fixed_ips"][0]["ip_address"]
     headers = {"x-forwarded-for": address, "x-neutron-network-id": network_id}
     try:
-        status = agent.get(DOCUMENT, headers=headers).status_code
+        status = _status(agent, headers)
     except httpx.HTTPError as error:
         return f"waiting for the metadata agent: {error}"
-    return "" if status in ANSWERED else f"waiting for metadata: {address} is answered {status}"
+    return "" if status == OK else f"waiting for metadata: {address} is answered {status}"
+
+
+def _status(agent: httpx.Client, headers: dict[str, str]) -> int:
+    """What the document is answered with; by a token, where one is given.
+
+    So `a9fe imds report` does not blame the VM for asking without.
+    """
+    given = agent.put(TOKEN, headers={**headers, TTL: "60"})
+    if given.status_code == OK:
+        headers = {**headers, SHOWN: given.text}
+    return agent.get(DOCUMENT, headers=headers).status_code
