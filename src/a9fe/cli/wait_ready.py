@@ -15,7 +15,7 @@ from a9fe.model.resources import DHCP_OWNER, ROUTER_INTERFACE_OWNERS
 
 OK = 200
 DOCUMENT = "/openstack/latest/meta_data.json"
-TOKEN = "/latest/api/token"
+GIVEN_AT = "/latest/api/token"
 TTL, SHOWN = "x-aws-ec2-metadata-token-ttl-seconds", "x-aws-ec2-metadata-token"
 SERVING = ROUTER_INTERFACE_OWNERS | {DHCP_OWNER}
 INTERVAL = 0.2  # s between two looks
@@ -96,7 +96,7 @@ def _status(agent: httpx.Client, headers: dict[str, str]) -> int:
 
     So `a9fe imds report` does not blame the VM for asking without.
     """
-    given = agent.put(TOKEN, headers={**headers, TTL: "60"})
+    given = agent.put(GIVEN_AT, headers={**headers, TTL: "60"})
     if given.status_code == OK:
         headers = {**headers, SHOWN: given.text}
     return agent.get(DOCUMENT, headers=headers).status_code
