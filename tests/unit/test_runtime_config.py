@@ -85,6 +85,8 @@ BAD_TEXT = {
     "dhcp_lease_duration": ["-2"],
     "state_path": ["", "a\nb"],
     "host": ["a b", "-x"],
+    "vendordata_providers": ["StaticJson", "StaticJSON, Other"],
+    "vendordata_dynamic_targets": ["site", "site@ftp://a/", "static@http://a/"],
 }
 
 
