@@ -197,7 +197,7 @@ async def waiting(running: Running, count: int) -> list[str]:
     return [
         f"| guests that wait, in one process | {count} |",
         f"| memory of each | {(held - before) * 1024 / count:.1f} KiB |",
-        f"| CPU while nothing changes | {idle:.1%} of a core |",
+        f"| CPU while nothing changes, each asking again every 25 s | {idle:.1%} of a core |",
         f"| change in the feed to its guest, median | {median(delays):.1f} ms |",
         f"| the slowest of {len(delays)} | {delays[-1]:.1f} ms |",
         f"| guests woken by another's change | {early} |",
