@@ -5,6 +5,7 @@ Every test runs over a source of a few lines and over the real replica.
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import pytest
 
@@ -15,13 +16,16 @@ from a9fe.metadata_service.handler import Service, request_id
 from a9fe.metadata_service.readiness import EXPECTED_WITHIN
 from a9fe.metadata_service.source import Freshness, Source, doubt
 from a9fe.model.errors import InvalidInput
-from a9fe.model.resources import KIND_OF, Instance, Port, Resource
+from a9fe.model.resources import KIND_OF, Instance, Network, Port, Resource, SecurityGroup, Subnet
 from a9fe.model.rules_scheduling import timestamp
 from a9fe.replica import Freshness as ReplicaFreshness
 from a9fe.replica import KnownInstance, Replica, ReplicaUnreadable
+from a9fe.server.config_drives import Stored
+from a9fe.store import Store
 from a9fe.wire.message import Answer, Request
 from a9fe.wire.refusals import Refusal, refuse
 from a9fe.wire.trusted import sign
+from tests.databases import DATABASES
 from tests.golden.metadata.scenarios import (
     INSTANCE_ID,
     PROJECT,
@@ -94,6 +98,17 @@ def replica(resources: tuple[Resource, ...], fresh: ReplicaFreshness) -> Replica
     return made
 
 
+class StoreSource(Stored):
+    """A transaction of the store, which is always certain."""
+
+    def instance(self, id: str) -> KnownInstance | None:
+        found = self.get("instance", id)
+        return KnownInstance(found) if isinstance(found, Instance) else None
+
+    def freshness(self, now: float) -> Freshness:
+        return SYNCED
+
+
 MakeSource = Callable[[tuple[Resource, ...], ReplicaFreshness], Source]
 
 
@@ -121,6 +136,24 @@ class Asking:
             source_lost_after=LOST_AFTER,
             refuse=count,
         )(request)
+
+
+def test_the_store_gives_the_same_answers(tmp_path: Path):
+    groups = {id for port in VIEW.ports for id in port.security_groups}
+    known = (*(SecurityGroup(id=id, name=f"group {id}") for id in groups), *RESOURCES)
+    store = Store(DATABASES.fresh(tmp_path), lambda: NOW)
+    with store.write() as session:
+        for kind in (Network, Subnet, SecurityGroup, Instance, Port):
+            for resource in known:
+                if isinstance(resource, kind):
+                    session.insert(resource)
+    with store.read() as session:
+        stored = Asking(lambda *_: StoreSource(session), resources=known)
+        for path in (META_DATA, b"/latest/meta-data/?recursive=true", b"/latest/user-data"):
+            answer = stored(signed(path))
+            assert answer.status == 200
+            assert answer == Asking(FakeSource, resources=known)(signed(path)), path
+    store.close()
 
 
 @pytest.fixture(params=[FakeSource, replica], ids=["fake", "replica"])
