@@ -21,17 +21,10 @@ HEAVY = {  # they start processes or PostgreSQL, make keys, or hundreds of reque
     "test_metadata_service_identity",
     "test_metadata_service_process",
     "test_metadata_waiting_process",
-    "test_server_bad_bodies",
-    "test_server_callers",
-    "test_server_documents",
-    "test_server_failover",
-    "test_server_feed",
-    "test_server_feed_parts",
-    "test_server_process",
-    "test_server_schemathesis",
     "test_store_several",
     "test_store_transfer",
 }
+WHOLE_SERVER = "test_server_"  # each test makes a database and calls the API
 MODULES = ("test_store", "test_server_")
 THAT_USE_ONE = {"tmp_path", "tmp_path_factory", "world", "guarded", "store"}
 
@@ -47,7 +40,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """`./run test unit` leaves the heavy ones to `./run test heavy`."""
     for item in items:
-        if item.path.stem in HEAVY:
+        if item.path.stem in HEAVY or item.path.stem.startswith(WHOLE_SERVER):
             item.add_marker("heavy")
 
 
