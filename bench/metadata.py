@@ -16,6 +16,8 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from statistics import median
 
+from tests.lab.servers import free_port
+
 from a9fe.runtime import descriptors
 from a9fe.wire.trusted import sign
 from bench.chain import NGINX
@@ -27,7 +29,6 @@ from bench.service import (
     USER_DATA,
     Running,
     fetch,
-    free_port,
     head,
     id_of,
     listening,

@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.lab.servers import free_port
+
 from a9fe.model.codec import encode
 from a9fe.model.resources import KIND_OF, FixedIp, Instance, Network, Port, Resource, Subnet
 from a9fe.wire.trusted import sign
@@ -140,12 +142,6 @@ class Running:
     feed: FeedServer
     port: int
     pid: int
-
-
-def free_port() -> int:
-    """A TCP port that nobody has."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
 
 
 @contextmanager

@@ -1,11 +1,14 @@
 """Waiting for a condition instead of sleeping."""
 
+import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from inspect import isawaitable
 from typing import TypeVar
 
 T = TypeVar("T")
 POLL = 0.02
+LOOP_POLL = 0.002
 
 
 def eventually(condition: Callable[[], T], deadline: float = 30, what: str = "condition") -> T:
@@ -21,3 +24,20 @@ def eventually(condition: Callable[[], T], deadline: float = 30, what: str = "co
             return last  # type: ignore[return-value]
         time.sleep(POLL)
     raise AssertionError(f"{what} did not come true in {deadline} s; last: {last!r}")
+
+
+async def comes_true(
+    condition: Callable[[], object | Awaitable[object]], what: str, deadline: float = 60
+) -> None:
+    """As `eventually`, while the loop goes on; the condition may have to be awaited itself."""
+    try:
+        async with asyncio.timeout(deadline):
+            while not await _now(condition):  # noqa: ASYNC110 - inside of the code under test
+                await asyncio.sleep(LOOP_POLL)
+    except TimeoutError:
+        raise AssertionError(f"{what} did not come true in {deadline} s") from None
+
+
+async def _now(condition: Callable[[], object | Awaitable[object]]) -> object:
+    found = condition()
+    return await found if isawaitable(found) else found

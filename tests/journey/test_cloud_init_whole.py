@@ -51,7 +51,7 @@ def test_the_whole_of_cloud_init(cloud: Cloud, options: tuple[str, ...]) -> None
     vm.sh("env", f"PYTHONPATH={CLOUD_INIT}", "/bin/sh", script, str(LAB / "cloud.cfg"))
 
     assert vm.sh("cat", "/run/home/cloudy/.ssh/authorized_keys").strip() == KEY
-    assert KEY in vm.sh("cat", "/run/root/.ssh/authorized_keys")
+    assert KEY in vm.sh("cat", "/run/superuser/.ssh/authorized_keys")
     assert vm.sh("cat", "/run/written") == "written by user data"
     assert vm.sh("cat", "/run/ran").strip() == vm.name
     assert vm.sh("cat", "/var/lib/cloud/data/instance-id").strip() == vm.instance["id"]

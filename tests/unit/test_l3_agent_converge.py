@@ -14,12 +14,13 @@ from a9fe.plan.host import HostPlan
 from a9fe.plan.operations import AddLink, OpenListener, Operation, StartDnsmasq, scope
 from a9fe.plan.settings import DhcpSettings
 from a9fe.replica.converge import Converger, Outcome, Work, converge
+from tests.conditions import comes_true
 from tests.fakes_host import FakeHost, Refused
 from tests.fakes_model import HOST, bound, dhcp_port, network, subnet
 from tests.fakes_source import FollowedModel
+from tests.unit.http_world import turns
 
-POLL = 0.002
-DEADLINE = 20.0
+SOON = 0.002  # s: a resync at once
 LONG = 1000.0  # a resync that no test lives to see
 SETTINGS = DhcpSettings(dhcp_confs="/d")
 
@@ -66,17 +67,10 @@ async def running(agent: Agent) -> AsyncIterator[Agent]:
             await task
 
 
-async def eventually(condition: Callable[[], object], what: str) -> None:
-    async with asyncio.timeout(DEADLINE):
-        while not condition():  # noqa: ASYNC110 - any condition, not only one that is announced
-            await asyncio.sleep(POLL)
-    assert condition(), what
-
-
 def test_a_host_is_converged_and_then_left_alone():
     async def main() -> None:
         async with running(Agent(FakeHost(), FollowedModel(one(1)))) as agent:
-            await eventually(agent.settled, "settled")
+            await comes_true(agent.settled, "settled")
             assert agent.as_planned()
             assert sum(len(o.applied) for o in agent.outcomes) == len(agent.host.applied)
 
@@ -86,13 +80,13 @@ def test_a_host_is_converged_and_then_left_alone():
 def test_changes_are_followed_as_they_come():
     async def main() -> None:
         async with running(Agent(FakeHost(), FollowedModel())) as agent:
-            await eventually(agent.settled, "settled with nothing")
+            await comes_true(agent.settled, "settled with nothing")
             for resource in one(1):
                 agent.model.put(resource)
-            await eventually(lambda: space(1) in agent.host.spaces, "made")
-            await eventually(agent.as_planned, "as planned")
+            await comes_true(lambda: space(1) in agent.host.spaces, "made")
+            await comes_true(agent.as_planned, "as planned")
             agent.model.drop(network(1))
-            await eventually(lambda: agent.host.spaces == {}, "removed")
+            await comes_true(lambda: agent.host.spaces == {}, "removed")
 
     asyncio.run(main())
 
@@ -104,11 +98,11 @@ def test_before_the_first_sync_nothing_is_touched_and_then_orphans_go():
     async def main() -> None:
         async with running(Agent(host, FollowedModel(synced=False))) as agent:
             agent.model.put(network(2))
-            await asyncio.sleep(POLL)
+            await turns()
             assert space(1) in host.spaces
             assert agent.outcomes == []
             agent.model.sync()
-            await eventually(agent.settled, "settled")
+            await comes_true(agent.settled, "settled")
             assert set(host.bridges) == {names.bridge(network(2).id)}
             assert host.spaces == {}
 
@@ -129,12 +123,12 @@ def test_one_failing_namespace_does_not_stop_others_and_recovers():
 
     async def main() -> None:
         async with running(Agent(host, FollowedModel([*one(1), *one(2)]))) as agent:
-            await eventually(lambda: agent.outcomes, "a pass")
+            await comes_true(lambda: agent.outcomes, "a pass")
             assert agent.outcomes[0].failures == {space(1): "AddLink: no such luck"}
             assert host.spaces[space(2)].listeners
             assert not host.spaces[space(1)].listeners
             host.failing = lambda operation: None
-            await eventually(agent.settled, "settled")
+            await comes_true(agent.settled, "settled")
             assert agent.as_planned()
 
     asyncio.run(main())
@@ -147,11 +141,11 @@ def test_a_failure_is_logged_once_and_so_is_its_end():
     async def main() -> None:
         async with running(Agent(host, FollowedModel(one(1)))) as agent:
             for passes in (1, 2, 3):
-                await eventually(lambda least=passes: len(agent.outcomes) >= least, "a pass")
+                await comes_true(lambda least=passes: len(agent.outcomes) >= least, "a pass")
                 agent.loop.wake()
             host.failing = lambda operation: None
             agent.loop.wake()
-            await eventually(agent.settled, "settled")
+            await comes_true(agent.settled, "settled")
 
     structlog.reset_defaults()
     with capture_logs() as logs:
@@ -178,12 +172,12 @@ def test_without_a_proxy_dhcp_still_works():
 
 def test_what_others_break_is_repaired_at_the_next_resync():
     async def main() -> None:
-        agent = Agent(FakeHost(), FollowedModel(one(1)), resync=POLL)
+        agent = Agent(FakeHost(), FollowedModel(one(1)), resync=SOON)
         async with running(agent):
-            await eventually(agent.settled, "settled")
+            await comes_true(agent.settled, "settled")
             with agent.host.lock:
                 agent.host.spaces[space(1)].dnsmasq = None
-            await eventually(agent.as_planned, "repaired")
+            await comes_true(agent.as_planned, "repaired")
 
     asyncio.run(main())
 
@@ -191,11 +185,11 @@ def test_what_others_break_is_repaired_at_the_next_resync():
 def test_waking_makes_a_pass_without_a_change_of_the_model():
     async def main() -> None:
         async with running(Agent(FakeHost(), FollowedModel(one(1)))) as agent:
-            await eventually(agent.settled, "settled")
+            await comes_true(agent.settled, "settled")
             with agent.host.lock:
                 agent.host.spaces[space(1)].listeners.clear()
             agent.loop.wake()
-            await eventually(agent.as_planned, "repaired")
+            await comes_true(agent.as_planned, "repaired")
 
     asyncio.run(main())
 
@@ -215,7 +209,7 @@ class BlindHost(FakeHost):
 def test_a_host_that_cannot_be_observed_is_tried_again():
     async def main() -> None:
         async with running(Agent(BlindHost(), FollowedModel(one(1)))) as agent:
-            await eventually(agent.settled, "settled")
+            await comes_true(agent.settled, "settled")
             assert agent.as_planned()
 
     asyncio.run(main())
@@ -224,11 +218,11 @@ def test_a_host_that_cannot_be_observed_is_tried_again():
 def test_a_burst_of_changes_is_one_pass():
     async def main() -> None:
         async with running(Agent(FakeHost(), FollowedModel())) as agent:
-            await eventually(agent.settled, "settled")
+            await comes_true(agent.settled, "settled")
             for number in range(1, 20):
                 for resource in one(number):
                     agent.model.put(resource)
-            await eventually(
+            await comes_true(
                 lambda: any(o.applied for o in agent.outcomes) and agent.settled(), "all made"
             )
             assert len(agent.host.spaces) == 19

@@ -18,6 +18,7 @@ from a9fe.runtime.clock import SystemClock
 from a9fe.server import main
 from a9fe.server.failover import Failover
 from a9fe.store import Store
+from tests.conditions import comes_true
 from tests.databases import DATABASES
 from tests.unit.server_world import ServerOptions, World
 
@@ -175,18 +176,6 @@ def live(url: str, host: str) -> Living:
     return Living(replica=replica, task=asyncio.ensure_future(life()))
 
 
-async def until(condition: Any, what: str, deadline: float = 60) -> None:
-    try:
-        async with asyncio.timeout(deadline):
-            while not condition():  # noqa: ASYNC110 - a server's doing, seen from outside
-                await asyncio.sleep(POLL)
-    except TimeoutError:
-        raise AssertionError(what) from None
-
-
-POLL = 0.02
-
-
 def test_three_agents_of_which_one_dies(tmp_path: Path):
     options = replace(ServerOptions(), agent_down_time=3)
 
@@ -194,12 +183,10 @@ def test_three_agents_of_which_one_dies(tmp_path: Path):
         async with served(tmp_path, options) as url, httpx.AsyncClient(base_url=url) as api:
             agents = {host: live(url, host) for host in ("h1", "h2", "h3")}
 
-            async def known() -> int:
-                return len((await api.get("/v2.0/agents?alive=True")).json()["agents"])
+            async def known() -> bool:
+                return len((await api.get("/v2.0/agents?alive=True")).json()["agents"]) >= 3
 
-            async with asyncio.timeout(30):
-                while await known() < 3:  # noqa: ASYNC110 - as above
-                    await asyncio.sleep(POLL)
+            await comes_true(known, "three agents", 30)
             made = set()
             for number in range(6):
                 answer = await api.post("/v2.0/networks", json={"network": {}})
@@ -207,13 +194,13 @@ def test_three_agents_of_which_one_dies(tmp_path: Path):
                 subnet = {"network_id": id, "ip_version": 4, "cidr": f"10.{number}.0.0/24"}
                 assert (await api.post("/v2.0/subnets", json={"subnet": subnet})).is_success
                 made.add(id)
-            await until(
+            await comes_true(
                 lambda: made == set().union(*(a.networks() for a in agents.values())), "all served"
             )
             orphans = agents["h1"].networks()
             agents["h1"].task.cancel()
             others = [agents["h2"], agents["h3"]]
-            await until(lambda: made == set().union(*(a.networks() for a in others)), "moved")
+            await comes_true(lambda: made == set().union(*(a.networks() for a in others)), "moved")
             for agent in others:
                 for id in agent.networks() & orphans:
                     assert agent.replica.get("network", id) is not None

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 import httpx
 import structlog
 
-from a9fe.api_client.errors import ServerUnreachable, checks_certificates, raise_for, reason_of
-from a9fe.api_client.servers import Rotation, headers
+from a9fe.api_client.agent_calls import AgentCalls
 from a9fe.model.errors import A9feError
 from a9fe.runtime.tasks import Backoff, jittered
 
@@ -41,16 +40,9 @@ class Reporter:
         token: str = "",
     ) -> None:
         """`url` as in the option server_url; `token` an agent's of this host."""
-        self._servers = Rotation(url, identity.host)
+        self._calls = AgentCalls(url, identity.host, transport, token=token, timeout=TIMEOUT)
         self._identity = identity
         self._started = False
-        self._http = httpx.AsyncClient(
-            timeout=TIMEOUT,
-            trust_env=False,
-            transport=transport,
-            verify=checks_certificates(url),
-            headers=headers(token),
-        )
 
     async def report(
         self,
@@ -70,21 +62,9 @@ class Reporter:
         for key, ports in (("ports_up", ports_up), ("ports_down", ports_down)):
             if ports is not None:
                 body[key] = sorted(ports)
-        answer = await self._post(body)
+        answer = await self._calls.call("POST", "/a9fe/v1/agents/report", body)
         self._started = True
-        return str(answer.json().get("agent_id", ""))
-
-    async def _post(self, body: dict[str, object]) -> httpx.Response:
-        url = self._servers.current
-        try:
-            answer = await self._http.post(f"{url}/a9fe/v1/agents/report", json=body)
-            if answer.status_code >= httpx.codes.INTERNAL_SERVER_ERROR:
-                self._servers.turn()
-        except httpx.HTTPError as error:
-            self._servers.turn()
-            raise ServerUnreachable(url, reason_of(error)) from error
-        raise_for(answer)
-        return answer
+        return str(answer.get("agent_id", ""))
 
     async def run(self, interval: float, configurations: Callable[[], Configurations]) -> None:
         """Report for ever, every `interval` s, and after a failure sooner; it is logged once."""
@@ -102,4 +82,4 @@ class Reporter:
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._http.aclose()
+        await self._calls.close()

@@ -25,10 +25,10 @@ def prepare(process: Process, config: Config) -> None:
     directories.ensure("run_path", config.run_path, directories.RUN_MODE)
     if not (process.directories and privileges.is_root()):
         return
-    user = privileges.find_user(process.user(config))
+    owner = privileges.owner_of(process.user(config))
     for name in process.directories:
         path = os.path.join(config.state_path, name)
-        directories.ensure_own(path, user.pw_uid, user.pw_gid)
+        directories.ensure_own(path, owner)
 
 
 def with_secret(process: Process, config: Config) -> Config:

@@ -126,6 +126,16 @@ def find_user(name: str) -> pwd.struct_passwd:
         ) from error
 
 
+def owner_of(user: str) -> tuple[int, int] | None:
+    """Whom the user's sockets and directories shall belong to: uid and gid; None where we are not
+    root, and they are ours already.
+    """
+    if not is_root():
+        return None
+    entry = find_user(user)
+    return entry.pw_uid, entry.pw_gid
+
+
 def ensure_user(name: str) -> pwd.struct_passwd:
     """The user's entry, made as a system user without home and shell if it is not there."""
     try:

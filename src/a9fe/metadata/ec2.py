@@ -51,9 +51,7 @@ def _hostname(asked: Asked) -> bytes:
 
 
 def _local_ipv4(asked: Asked) -> bytes:
-    view = asked.view
-    found = (address for port in view.ports for address, _ in view.addresses(port, 4))
-    return text(next(found, ""))
+    return text(next(asked.view.all_addresses(4), ""))
 
 
 def _security_groups(asked: Asked) -> bytes:

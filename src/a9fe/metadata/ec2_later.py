@@ -115,11 +115,6 @@ def _first_mac(asked: Asked) -> str:
     return next((port.mac_address for port in asked.view.ports), "")
 
 
-def _first_ipv6(asked: Asked) -> str:
-    view = asked.view
-    return next((address for port in view.ports for address, _ in view.addresses(port, 6)), "")
-
-
 def _entry(path: str, about: str, value: Callable[[Asked], str]) -> Entry:
     return Entry(
         path=f"meta-data/{path}",
@@ -145,7 +140,7 @@ ENTRIES = (
         extract=lambda asked: document(scheduled(asked.view.instance.events)),
         structured=True,
     ),
-    _entry("ipv6", "first IPv6 address", _first_ipv6),
+    _entry("ipv6", "first IPv6 address", lambda asked: next(asked.view.all_addresses(6), "")),
     _entry("mac", "MAC of the first card", _first_mac),
     *CARD_ENTRIES,
     _entry("placement/region", "region_name", lambda asked: asked.view.settings.region),

@@ -52,15 +52,11 @@ def document(view: InstanceView, architecture: str) -> bytes:
         "instanceType": instance.flavor,
         "openstack": {"image": instance.image, "name": instance.name, "uuid": instance.id},
         "pendingTime": instance.created_at,
-        "privateIp": next(iter(_addresses(view, 4)), None),
+        "privateIp": next(view.all_addresses(4), None),
         "region": view.settings.region,
         "version": VERSION,
     }
     return json.dumps(content, indent=2, separators=(",", " : "), sort_keys=True).encode("ascii")
-
-
-def _addresses(view: InstanceView, version: int) -> list[str]:
-    return [address for port in view.ports for address, _ in view.addresses(port, version)]
 
 
 def claims(view: InstanceView, grant: Grant) -> dict[str, Json]:
@@ -85,7 +81,7 @@ def claims(view: InstanceView, grant: Grant) -> dict[str, Json]:
                 "flavor": instance.flavor,
                 "image": instance.image,
                 "instance_id": identifiers.instance_id(instance),
-                "ips": _addresses(view, 4) + _addresses(view, 6),
+                "ips": [*view.all_addresses(4), *view.all_addresses(6)],
                 "created_at": instance.created_at,
             }
         },

@@ -65,6 +65,12 @@ class InstanceView:
         """The guest's full host name, e.g. "web1.novalocal"."""
         return identifiers.full_hostname(self.instance, self.settings.dhcp_domain)
 
+    def all_addresses(self, version: int) -> Iterator[str]:
+        """The addresses of IP `version` of every port, in order."""
+        for port in self.ports:
+            for address, _ in self.addresses(port, version):
+                yield address
+
     def addresses(self, port: Port, version: int) -> Iterator[tuple[str, Subnet]]:
         """The port's addresses of IP `version` (4 or 6) with their subnets, in order."""
         for fixed in port.fixed_ips:

@@ -18,10 +18,9 @@ from a9fe.linux import peer, privileges
 from a9fe.metadata_agent.agent import MetadataAgent, signer
 from a9fe.model.errors import A9feError, InvalidInput
 from a9fe.replica import connector, follow, open_for, path_of
-from a9fe.runtime import descriptors, metrics, tasks
+from a9fe.runtime import descriptors, directories, metrics, tasks
 from a9fe.runtime.clock import SystemClock
 from a9fe.runtime.config import Config
-from a9fe.runtime.errors import StartError
 from a9fe.wire.message import Answer
 
 PROCESS = "metadata-agent"
@@ -40,11 +39,11 @@ def run(config: Config) -> None:
     if config.nova_metadata_protocol != "http":
         raise InvalidInput("nova_metadata_protocol", config.nova_metadata_protocol, "http")
     descriptors.raise_limit()
-    own = _ids(config.metadata_agent_user)
-    proxy = _ids(config.metadata_proxy_user)
+    own = privileges.owner_of(config.metadata_agent_user)
+    proxy = privileges.owner_of(config.metadata_proxy_user)
     sock = unix_listener(config.metadata_proxy_socket, owner=proxy)
     exporter = unix_listener(metrics_path(config.run_path, PROCESS), owner=own)
-    _make_directory(os.path.dirname(path_of(config, AGENT)), own)
+    directories.ensure_own(os.path.dirname(path_of(config, AGENT)), own)
     privileges.drop(config.metadata_agent_user)
     allowed = {ROOT, os.geteuid(), *(proxy[:1] if proxy else ())}
     tasks.run(lambda: _serve(config, sock, exporter, admit_only(allowed)))
@@ -127,20 +126,3 @@ async def _serve(
         await exposing.close()
         upstream.close()
         replica.close()
-
-
-def _ids(user: str) -> tuple[int, int] | None:
-    """Whom a file shall belong to: uid and gid; None: it is ours already."""
-    if not privileges.is_root():
-        return None
-    entry = privileges.find_user(user)
-    return entry.pw_uid, entry.pw_gid
-
-
-def _make_directory(path: str, owner: tuple[int, int] | None) -> None:
-    try:
-        os.makedirs(path, mode=0o700, exist_ok=True)
-        if owner is not None:
-            os.chown(path, *owner)
-    except OSError as error:
-        raise StartError(f"{path}: cannot make the directory: {error.strerror}") from error

@@ -31,7 +31,7 @@ log = structlog.get_logger("a9fe.metadata_proxy")
 def run(config: Config) -> None:
     """Serve until SIGTERM or SIGINT. Opens what needs root, then becomes metadata_proxy_user."""
     descriptors.raise_limit()
-    owner = privileges_owner(config.metadata_proxy_user)
+    owner = privileges.owner_of(config.metadata_proxy_user)
     control = unix_listener(control_path(config), kind=socket.SOCK_SEQPACKET, owner=owner)
     exporter = unix_listener(metrics_path(config.run_path, PROCESS), owner=owner)
     privileges.drop(config.metadata_proxy_user)
@@ -41,14 +41,6 @@ def run(config: Config) -> None:
 def control_path(config: Config) -> str:
     """Where the agents hand listeners over."""
     return os.path.join(config.run_path, "proxy-control.sock")
-
-
-def privileges_owner(user: str) -> tuple[int, int] | None:
-    """Whom a socket shall belong to: uid and gid; None: it is ours already."""
-    if not privileges.is_root():
-        return None
-    entry = privileges.find_user(user)
-    return entry.pw_uid, entry.pw_gid
 
 
 def upstream_of(config: Config) -> Lanes:

@@ -33,10 +33,9 @@ from a9fe.metadata_service.waiting import Waiters
 from a9fe.metadata_service.writes import Writes, guarded, reach
 from a9fe.model.guest import MetadataOptions
 from a9fe.replica import Replica, connector, follow, open_for, path_of
-from a9fe.runtime import descriptors, metrics, tasks
+from a9fe.runtime import descriptors, directories, metrics, tasks
 from a9fe.runtime.clock import SystemClock
 from a9fe.runtime.config import Config
-from a9fe.runtime.errors import StartError
 from a9fe.runtime.vendordata import VendordataFile
 from a9fe.wire.limits import SERVICE_LIMITS
 from a9fe.wire.message import Answer, Request
@@ -53,13 +52,13 @@ log = structlog.get_logger()
 def run(config: Config) -> None:
     """Serve until SIGTERM or SIGINT. Opens what needs root, then becomes metadata_service_user."""
     descriptors.raise_limit()
-    owner = _owner(config)
+    owner = privileges.owner_of(config.metadata_service_user)
     sock = tcp_listener(
         config.metadata_listen, config.metadata_listen_port, config.metadata_backlog
     )
     metrics_sock = unix_listener(metrics_path(config.run_path, PROCESS), owner=owner)
-    _make_directory(os.path.dirname(path_of(config, AGENT)), owner)
-    _make_directory(identity.path_of(config), owner)
+    directories.ensure_own(os.path.dirname(path_of(config, AGENT)), owner)
+    directories.ensure_own(identity.path_of(config), owner)
     privileges.drop(config.metadata_service_user)
     tasks.run(lambda: _serve(config, sock, metrics_sock))
 
@@ -182,20 +181,3 @@ def waiters_of(replica: Replica) -> Waiters:
 
 def _vendordata_unusable(path: str, reason: str) -> None:
     log.warning("vendordata_jsonfile_path cannot be used", path=path, reason=reason)
-
-
-def _owner(config: Config) -> tuple[int, int] | None:
-    """Whom our files shall belong to: uid and gid; None: they are ours already."""
-    if not privileges.is_root():
-        return None
-    user = privileges.find_user(config.metadata_service_user)
-    return user.pw_uid, user.pw_gid
-
-
-def _make_directory(path: str, owner: tuple[int, int] | None) -> None:
-    try:
-        os.makedirs(path, mode=0o700, exist_ok=True)
-        if owner is not None:
-            os.chown(path, *owner)
-    except OSError as error:
-        raise StartError(f"{path}: cannot make the directory: {error.strerror}") from error

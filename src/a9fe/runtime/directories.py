@@ -50,13 +50,13 @@ def check_passable(option: str, path: str) -> None:
             )
 
 
-def ensure_own(path: str, uid: int, gid: int) -> None:
-    """Make a directory that is one user's alone. Not root: it is ours."""
+def ensure_own(path: str, owner: tuple[int, int] | None) -> None:
+    """Make a directory that is one user's alone: uid and gid; None: it is ours."""
     try:
         os.makedirs(path, mode=OWN_MODE, exist_ok=True)
-        if os.geteuid() == 0:
-            os.chown(path, uid, gid, follow_symlinks=False)
-            _give_files(path, uid, gid)
+        if owner is not None:
+            os.chown(path, *owner, follow_symlinks=False)
+            _give_files(path, *owner)
     except OSError as error:
         raise StartError(f"state_path: cannot make {path}: {error.strerror}") from error
 

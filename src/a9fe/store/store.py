@@ -53,8 +53,14 @@ def _part(session: Session, work: Callable[[Session], T]) -> Outcome[T] | None:
 class Store:
     """The model's database. Thread-safe: each read or write is its own connection."""
 
-    def __init__(self, url: str, now: Callable[[], float]) -> None:
-        """`url` as SQLAlchemy takes it (sqlite:////var/lib/a9fe/a9fe.db); `now` UNIX seconds.
+    def __init__(
+        self,
+        url: str,
+        now: Callable[[], float],
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`url` as SQLAlchemy takes it (sqlite:////var/lib/a9fe/a9fe.db); `now` UNIX seconds;
+        `monotonic` seconds, by which a shared commit ends.
 
         Every module needed later is loaded here, and nothing is opened: a process may become
         another user, who cannot read our files, before `migrate`. Raises StoreError for an URL
@@ -63,6 +69,7 @@ class Store:
         self._url = url
         self.shown = engines.shown(url)
         self._now = now
+        self._monotonic = monotonic
         self._listeners: list[Callable[[int], None]] = []
         self._writing = threading.Lock()
         self._using = 0
@@ -157,10 +164,10 @@ class Store:
         outcomes: list[Outcome[T] | None] = []
         try:
             with self._reported(), self._committed() as session:
-                until = time.monotonic() + TOGETHER
+                until = self._monotonic() + TOGETHER
                 for work in works:
                     outcomes.append(_part(session, work))
-                    if time.monotonic() > until:
+                    if self._monotonic() > until:
                         break
         except _Spoiled:
             outcomes = [None] * (len(outcomes) + 1)
