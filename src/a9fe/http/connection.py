@@ -11,6 +11,7 @@ from typing import Protocol, cast
 
 import structlog
 
+from a9fe.http.accepted import Accepted, facts_of
 from a9fe.http.errors import UpstreamError
 from a9fe.http.head import BadMessage, RequestHead
 from a9fe.http.reader import Incoming, Reading, RequestReader
@@ -63,7 +64,7 @@ class Connection(asyncio.Protocol):
         "_task",
         "_told_to_continue",
         "_transport",
-        "peer",
+        "accepted",
     )
 
     def __init__(self, host: Host, listener: Listener | None) -> None:
@@ -81,14 +82,14 @@ class Connection(asyncio.Protocol):
         self._hop_limit = 0
         self._paused = self._reading_paused = False
         self._half_closed = self._lingering = self._told_to_continue = False
-        self.peer = ""
+        self.accepted = Accepted()
 
     # -- what the transport calls ------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Learn who it is."""
         self._transport = cast(asyncio.Transport, transport)
-        self.peer = _peer_of(transport)
+        self.accepted = facts_of(self.socket)
         self._refusal = self._host.opened(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -135,6 +136,16 @@ class Connection(asyncio.Protocol):
         """The client has caught up."""
         self._paused = False
         self._advance()
+
+    @property
+    def peer(self) -> str:
+        """The address of the other side, "" on a Unix socket."""
+        return self.accepted.peer
+
+    @property
+    def peer_mac(self) -> str:
+        """The MAC that the connection's SYN came from, "" where unknown (`http.accepted`)."""
+        return self.accepted.peer_mac
 
     @property
     def socket(self) -> socket.socket:
@@ -218,13 +229,17 @@ class Connection(asyncio.Protocol):
         if self._refusal is not None:
             self._refuse(BadMessage(self._refusal, "over the limit"))
             return
+        peer, peer_mac, local, connected_at = self.accepted
         request = Request(
             method=head.method,
             target=head.target,
             headers=head.headers,
             body=body,
-            peer=self.peer,
+            peer=peer,
             listener=self._listener,
+            peer_mac=peer_mac,
+            local=local,
+            connected_at=connected_at,
         )
         try:
             result = self._host.handler(request)
@@ -316,9 +331,3 @@ class Connection(asyncio.Protocol):
             self._transport.close()
         else:
             self._transport.write_eof()
-
-
-def _peer_of(transport: asyncio.BaseTransport) -> str:
-    """The address of the other side in text, without zone; "" on a Unix socket."""
-    name = transport.get_extra_info("peername")
-    return name[0].partition("%")[0] if isinstance(name, tuple) else ""

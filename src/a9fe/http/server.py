@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import structlog
 
+from a9fe.http.accepted import save_syn
 from a9fe.http.connection import Connection
 from a9fe.http.report import Report, silent_report
 from a9fe.http.sockets import unix_listener
@@ -84,6 +85,7 @@ class Server:
             return Connection(self, listener)
 
         sock.settimeout(0)
+        save_syn(sock)
         create = (
             self._loop.create_unix_server
             if sock.family == socket.AF_UNIX

@@ -36,6 +36,8 @@ class Request:
 
     `target` is the request target as sent, query included. `peer` is the address of the accepted
     socket, "" on a Unix socket. `listener` is None where no namespace stands behind the socket.
+    `peer_mac`, `local` (the address connected to) and `connected_at` (CLOCK_MONOTONIC, seconds)
+    are facts of the connection, as `http.accepted.Accepted` has them; empty where unknown.
     """
 
     method: bytes
@@ -44,6 +46,9 @@ class Request:
     body: bytes = b""
     peer: str = ""
     listener: Listener | None = None
+    peer_mac: str = ""
+    local: str = ""
+    connected_at: float = 0.0
 
     def values(self, name: bytes) -> list[bytes]:
         """Every value of the header `name` (given in lower case), in order."""

@@ -1,0 +1,103 @@
+"""What the kernel knows about an accepted TCP connection: addresses, the peer's MAC, its age.
+
+The MAC is the source of the Ethernet frame that carried the SYN (TCP_SAVE_SYN, Linux 5.10), so it
+takes no privilege and no look-up. The kernel saves no SYN where it answered with a SYN cookie (its
+queue of half-open connections was full), and on a link without Ethernet headers: the MAC is then
+unknown, and who needs it must decide without it.
+"""
+
+import socket
+import struct
+import time
+from contextlib import suppress
+from typing import NamedTuple
+
+TCP_SAVE_SYN = 27  # linux/tcp.h; the socket module lacks both
+TCP_SAVED_SYN = 28
+FROM_ETHERNET = 2  # save from the Ethernet header on, not from the IP header
+SAVED_BYTES = 1024  # the most that getsockopt of Python takes; headers are 54 to 134 bytes
+TICK = 0.01  # s: the coarsest unit of the kernel's timestamps (HZ=100)
+
+_ETHERNET_HEADER = 14
+_SOURCE_MAC = slice(6, 12)
+_SOURCE_IPV4 = slice(_ETHERNET_HEADER + 12, _ETHERNET_HEADER + 16)  # RFC 791
+_SOURCE_IPV6 = slice(_ETHERNET_HEADER + 8, _ETHERNET_HEADER + 24)  # RFC 8200
+_ETHERTYPE = slice(12, 14)
+_IPV4, _IPV6 = b"\x08\x00", b"\x86\xdd"
+_NO_MAC = bytes(6)  # on the loopback device
+_LAST_DATA_SENT = struct.Struct("=44xI")  # tcpi_last_data_sent: after 8 bytes and nine integers
+_MAPPED = "::ffff:"  # an IPv4 peer on an IPv6 socket (RFC 4291 section 2.5.5.2)
+
+
+class Accepted(NamedTuple):
+    """Facts of one connection. On a Unix socket all are empty.
+
+    `peer` and `local` are addresses in text, without zone, IPv4 also on an IPv6 socket as the
+    kernel says them. `peer_mac` is lower case with colons, "" where unknown. `connected_at`: when
+    the handshake ended, or up to 10 ms before, by CLOCK_MONOTONIC in seconds; 0.0 where unknown.
+    """
+
+    peer: str = ""
+    peer_mac: str = ""
+    local: str = ""
+    connected_at: float = 0.0
+
+
+def save_syn(sock: socket.socket) -> None:
+    """Have the kernel keep the SYN of each connection to a listening TCP socket.
+
+    Connections that wait in its queue already have none. A kernel that cannot is no error.
+    """
+    if sock.family != socket.AF_UNIX:
+        with suppress(OSError):
+            sock.setsockopt(socket.IPPROTO_TCP, TCP_SAVE_SYN, FROM_ETHERNET)
+
+
+def facts_of(sock: socket.socket) -> Accepted:
+    """The facts of a connection that was just accepted, before anything is sent on it."""
+    if sock.family == socket.AF_UNIX:
+        return Accepted()
+    try:
+        peer = sock.getpeername()[0].partition("%")[0]
+        local = sock.getsockname()[0].partition("%")[0]
+    except OSError:  # it has gone already
+        return Accepted()
+    return Accepted(peer, _mac_of(sock, peer), local, _connected_at(sock))
+
+
+def _mac_of(sock: socket.socket, peer: str) -> str:
+    """The kernel gives the SYN once, and frees it."""
+    try:
+        syn = sock.getsockopt(socket.IPPROTO_TCP, TCP_SAVED_SYN, SAVED_BYTES)
+    except OSError:
+        return ""
+    return source_mac(syn, peer)
+
+
+def source_mac(syn: bytes, peer: str) -> str:
+    """The source MAC of a SYN from its Ethernet header on, "" where it is no frame from `peer`.
+
+    The source address in the packet tells whether the header stands where it should.
+    """
+    plain = peer.removeprefix(_MAPPED)
+    if ":" in plain:
+        family, source, ethertype = socket.AF_INET6, _SOURCE_IPV6, _IPV6
+    else:
+        family, source, ethertype = socket.AF_INET, _SOURCE_IPV4, _IPV4
+    mac = syn[_SOURCE_MAC]
+    if syn[_ETHERTYPE] != ethertype or syn[source] != socket.inet_pton(family, plain):
+        return ""
+    return "" if mac == _NO_MAC else mac.hex(":")
+
+
+def _connected_at(sock: socket.socket) -> float:
+    """A connection that has sent no data last "sent" when the handshake made it, so its time in
+    the kernel's queue counts, and nothing that the peer sends changes it.
+    """
+    milliseconds: int
+    try:
+        info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _LAST_DATA_SENT.size)
+        (milliseconds,) = _LAST_DATA_SENT.unpack(info)
+    except (OSError, struct.error):
+        return 0.0
+    return time.monotonic() - milliseconds / 1000 - TICK
