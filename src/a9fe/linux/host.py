@@ -12,11 +12,12 @@ from typing import Protocol
 import structlog
 
 from a9fe.linux import dnsmasq, links, namespace, netlink, observation
+from a9fe.linux.announce import Announcer
 from a9fe.linux.iptables import Iptables
 from a9fe.linux.nftables import Nftables
 from a9fe.plan import names
 from a9fe.plan import operations as op
-from a9fe.plan.host import HostPlan
+from a9fe.plan.host import Address, HostPlan, Veth
 from a9fe.wire.message import Listener
 
 log = structlog.get_logger("a9fe.linux")
@@ -47,6 +48,7 @@ class Host:
         self._confs = os.path.abspath(dhcp_confs)
         self._iptables = Iptables()
         self._nftables = Nftables()
+        self._announcer = Announcer()
         self._recovered = False
         self._steps = self._table()
 
@@ -93,9 +95,9 @@ class Host:
             op.SetSysctl: lambda o: _set_sysctl(o.namespace, o.path, o.value),
             op.SetIptables: lambda o: self._iptables.apply(o.namespace, o.rules),
             op.AddLink: lambda o: links.add_veth(o.namespace, o.link),
-            op.ChangeLink: lambda o: links.change_veth(o.namespace, o.link),
+            op.ChangeLink: lambda o: self._change_link(o.namespace, o.link),
             op.DeleteLink: lambda o: _delete_link(o.namespace, o.link.inner, o.link.outer),
-            op.AddAddress: lambda o: links.add_address(o.namespace, o.address),
+            op.AddAddress: lambda o: self._add_address(o.namespace, o.address),
             op.DeleteAddress: lambda o: links.delete_address(o.namespace, o.address),
             op.SetRoute: lambda o: links.set_route(o.namespace, o.route),
             op.DeleteRoute: lambda o: links.delete_route(o.namespace, o.route),
@@ -106,6 +108,16 @@ class Host:
             op.OpenListener: lambda o: self._proxy.open(o.listener),
             op.CloseListener: lambda o: self._proxy.close(o.listener),
         }
+
+    def _add_address(self, space: str, address: Address) -> None:
+        """Neighbours may know it at another MAC: it is announced."""
+        links.add_address(space, address)
+        self._announcer.announce(space, address.device)
+
+    def _change_link(self, space: str, link: Veth) -> None:
+        """It may have another MAC or bridge now: all its addresses are announced."""
+        links.change_veth(space, link)
+        self._announcer.announce(space, link.inner)
 
     def _delete_namespace(self, space: str) -> None:
         """Our processes in it first: they would keep it alive without a name."""
