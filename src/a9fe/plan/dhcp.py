@@ -1,7 +1,7 @@
 """What the DHCP namespaces of a host should look like, and the filters of its ports. IPv4 only."""
 
 from collections.abc import Iterator
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv4Interface
 
 from a9fe.model.resources import DHCP_OWNER, METADATA_IPV4, Network, Port
 from a9fe.plan import dnsmasq, isolation, names, port_security, sysctls, view
@@ -85,9 +85,11 @@ def _addresses(network: DhcpNetwork, device: str, settings: DhcpSettings) -> Ite
 def _routes(network: DhcpNetwork, device: str) -> Iterator[Route]:
     """The default route by the gateway of the first subnet with DHCP that has one."""
     for subnet in network.served:
-        gateway = subnet.gateway_ip
-        if gateway is not None and address_in(network.port, subnet) is not None:
-            if IPv4Address(gateway) not in prefix(subnet):
+        gateway, own = subnet.gateway_ip, address_in(network.port, subnet)
+        if gateway is not None and own is not None:
+            # While the model changes, the port's address may be outside of its subnet.
+            connected = IPv4Interface(f"{own}/{prefix(subnet).prefixlen}").network
+            if IPv4Address(gateway) not in connected:
                 yield Route(destination=f"{gateway}/32", via="", device=device)
             yield Route(destination=DEFAULT_ROUTE, via=gateway, device=device)
             return
