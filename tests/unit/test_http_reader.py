@@ -89,7 +89,6 @@ MALFORMED = {
     "RTSP": b"DESCRIBE / RTSP/1.0\r\nHost: a\r\n\r\n",
     "unknown method": b"FOO / HTTP/1.1\r\nHost: a\r\n\r\n",
     "lower-case method": b"get / HTTP/1.1\r\nHost: a\r\n\r\n",
-    "CONNECT": b"CONNECT a:80 HTTP/1.1\r\nHost: a\r\n\r\n",
     "relative target": b"GET a HTTP/1.1\r\nHost: a\r\n\r\n",
     "fragment": b"GET /a#b HTTP/1.1\r\nHost: a\r\n\r\n",
     "non-ASCII target": b"GET /\xe9 HTTP/1.1\r\nHost: a\r\n\r\n",
@@ -100,6 +99,46 @@ MALFORMED = {
     "CR first": b"\rGET / HTTP/1.1\r\nHost: a\r\n\r\n",
     "TLS hello": b"\x16\x03\x01\x02\x00\x01\x00\r\n\r\n",
 }
+NOT_PASSED_ON = [
+    b"CONNECT a:80",
+    b"CONNECT /",
+    b"CONNECT http://a/",
+    b"TRACE /",
+    b"OPTIONS *",
+    b"PROPFIND /",
+    b"PURGE /",
+]
+
+
+@pytest.mark.parametrize("line", NOT_PASSED_ON)
+@pytest.mark.parametrize("version", [b"HTTP/1.1", b"HTTP/1.0"])
+def test_what_asks_for_more_than_a_document_is_405(line, version):
+    """A tunnel, an echo of our own headers, the server itself: no hop passes these on."""
+    head = line + b" " + version + b"\r\nHost: a\r\n\r\n"
+    assert read(head) == [Refusal.METHOD_NOT_ALLOWED]
+    assert read(head + b"GET / HTTP/1.1\r\nHost: a\r\n\r\n") == [Refusal.METHOD_NOT_ALLOWED]
+
+
+@pytest.mark.parametrize(
+    "method", [b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE", b"OPTIONS"]
+)
+def test_targets_other_than_a_path_are_never_passed_on(method):
+    for target in (
+        b"a:80",
+        b"*",
+        b"//",
+        b"http://",
+        b"http:///x",
+        b"http:/x",
+        b"http:x",
+        b"ws://a/",
+    ):
+        got = read(method + b" " + target + b" HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert got in ([Refusal.MALFORMED], [Refusal.METHOD_NOT_ALLOWED]) or target == b"//"
+        if target == b"//":
+            assert got[0][0].target == b"//"  # a path, if an odd one
+
+
 CHUNKED = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
 MALFORMED_CHUNKS = {
     "no size": b"\r\n\r\n",
@@ -144,7 +183,6 @@ ACCEPTED = {
     "1.0 without host": (b"GET / HTTP/1.0\r\n\r\n", b"/", b""),
     "empty host": (b"GET / HTTP/1.1\r\nHost:\r\n\r\n", b"/", b""),
     "IPv6 host": (b"GET / HTTP/1.1\r\nHost: [fe80::a9fe:a9fe%25eth0]:80\r\n\r\n", b"/", b""),
-    "star": (b"OPTIONS * HTTP/1.1\r\n" + HOST + b"\r\n", b"*", b""),
     "URL": (b"GET http://b:80/x?y HTTP/1.1\r\n" + HOST + b"\r\n", b"/x?y", b""),
     "URL without path": (b"GET HTTP://b HTTP/1.1\r\n" + HOST + b"\r\n", b"/", b""),
     "upgrade": (

@@ -187,6 +187,22 @@ def test_refused_requests_get_their_status_and_the_connection_ends(data, refusal
     run(main)
 
 
+@pytest.mark.parametrize("line", [b"CONNECT /", b"CONNECT a:80", b"TRACE /", b"OPTIONS *"])
+def test_what_no_hop_passes_on_never_reaches_the_handler(line):
+    asked = []
+
+    async def main():
+        async with serving(lambda r: asked.append(r) or echo(r), limits=QUICK) as world:
+            client = await world.client()
+            got = await client.ask(line + b" HTTP/1.1\r\nHost: a\r\n\r\n" + GET)
+            assert got.status == 405
+            assert "get" in got.headers["allow"].split(", ")
+            assert await client.is_closed()
+
+    run(main)
+    assert asked == []
+
+
 def test_what_follows_a_refused_request_is_not_served():
     async def main():
         async with serving(limits=QUICK) as world:

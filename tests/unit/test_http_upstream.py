@@ -1,9 +1,11 @@
 """The upstream against servers that behave, break, stall and restart."""
 
 import asyncio
+import contextlib
 
 import pytest
 
+from a9fe.http.errors import UpstreamOverloaded
 from a9fe.http.server import serve
 from a9fe.http.upstream import (
     Target,
@@ -349,6 +351,70 @@ def test_what_may_not_be_repeated_gets_a_fresh_connection(path):
             assert (await ask(POST)).body == b"ok"
             assert len(accepted) == 2
             assert [data[:4] for data in seen] == [b"GET ", b"POST"]
+            ask.close()
+
+    run(main)
+
+
+@BOTH
+def test_requests_of_every_method_leave_no_more_connections_than_may_be_open(loop, path):
+    """A POST gets a connection of its own: the pool is not the larger for it."""
+
+    async def main():
+        async with serving(echo, path=path) as world:
+            ask = upstream(path, max_connections=4)
+            most = 0
+            for _ in range(5):
+                answers = await asyncio.gather(*[ask(r) for r in (POST, GET) * 8])
+                assert {a.status for a in answers} == {200}
+                most = max(most, ask.connections)
+            assert most <= 4
+            await until(lambda: world.server.connections <= 4)
+            assert (await ask(GET)).status == 200
+            ask.close()
+
+    run(main, loop)
+
+
+def test_one_request_more_than_may_stand_in_line_is_refused(path):
+    async def main():
+        async with scripted(path, saying(b"")):
+            ask = upstream(path, max_connections=1, max_line=2)
+            waiting = [ask(GET) for _ in range(3)]
+            with pytest.raises(UpstreamOverloaded) as refused:
+                await ask(GET)
+            assert refused.value.refusal is Refusal.TOO_MANY_AT_ONCE
+            waiting[1].cancel()
+            instead = ask(GET)  # who does not wait any more has no place in line
+            assert not instead.done()
+            ask.close()
+
+    run(main)
+
+
+def test_the_largest_of_the_answers_that_are_received_gives_way(path):
+    large = b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n" + b"x" * 90_000
+    small = b"HTTP/1.1 200 OK\r\nContent-Length: 30000\r\n\r\n" + b"x" * 20_000
+
+    async def script(client):
+        await client.send(large if b"/large" in await read_request(client) else small)
+        if await client.reader.read(1) == b"":
+            return
+
+    async def main():
+        async with scripted(path, script) as accepted:
+            ask = upstream(path, max_collected=110_000)
+            asked = ask(Request(method=b"GET", target=b"/large", headers=()))
+            others = [ask(GET) for _ in range(2)]
+            with pytest.raises(UpstreamBroken, match="too many bytes"):
+                await asked
+            await turns()
+            assert not any(other.done() for other in others)
+            for client in accepted:
+                with contextlib.suppress(ConnectionError, RuntimeError):  # its end
+                    await client.send(b"x" * 10_000)
+            assert {len((await other).body) for other in others} == {30_000}
+            assert ask.collected_bytes == 0
             ask.close()
 
     run(main)

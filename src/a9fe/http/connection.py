@@ -7,13 +7,14 @@ server's sweep asks every connection in turn, so that a request costs no timer.
 import asyncio
 import socket
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Protocol, cast
 
 import structlog
 
 from a9fe.http.accepted import Accepted, facts_of
 from a9fe.http.errors import UpstreamError
-from a9fe.http.head import BadMessage, RequestHead
+from a9fe.http.head import METHODS, BadMessage, RequestHead
 from a9fe.http.reader import Incoming, Reading, RequestReader
 from a9fe.http.render import CONTINUE, answer_bytes
 from a9fe.http.report import Report
@@ -21,6 +22,8 @@ from a9fe.http.sockets import is_hung_up, limit_hops, unacknowledged
 from a9fe.wire.limits import Limits
 from a9fe.wire.message import Answer, Handler, Listener, Request
 from a9fe.wire.refusals import Refusal
+
+ALLOW = (b"allow", b", ".join(sorted(METHODS)))  # with each 405 (RFC 9110 section 15.5.6)
 
 log = structlog.get_logger("a9fe.http")
 
@@ -320,6 +323,8 @@ class Connection(asyncio.Protocol):
         if self._listener is not None:
             where["listener"] = self._listener.key
         answer = self._host.report.refusal(bad.refusal, facts=where)
+        if bad.refusal is Refusal.METHOD_NOT_ALLOWED:
+            answer = replace(answer, headers=(*answer.headers, ALLOW))
         self._host.report.answered(answer.status)
         head_only = self._current is not None and self._current.method == b"HEAD"
         self._transport.write(answer_bytes(answer, head_only=head_only, close=True))

@@ -37,3 +37,9 @@ class UpstreamFull(UpstreamError):
     """As many requests wait there as may."""
 
     refusal = Refusal.TOO_MANY_WAITERS
+
+
+class UpstreamOverloaded(UpstreamError):
+    """As many requests wait in line as may."""
+
+    refusal = Refusal.TOO_MANY_AT_ONCE

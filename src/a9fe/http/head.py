@@ -19,6 +19,10 @@ CHUNKED = -1  # length of a body that says itself where it ends
 UNTIL_CLOSE = -2  # length of an answer that ends with its connection
 MAX_LENGTH_DIGITS = 15  # far beyond every limit, and below where integers overflow anywhere
 
+# What a hop passes on. CONNECT asks for a tunnel, and TRACE for an echo of the headers, in which a
+# guest would read those that hops add; WebDAV's and the like mean nothing here.
+METHODS = frozenset({b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE", b"OPTIONS"})
+
 _BLANK = 0x20
 _BLANKS = b" \t"
 _NEW = b" HTTP/1.1\r\n"
@@ -130,6 +134,7 @@ def parse_request(head: bytes, max_headers: int) -> RequestHead:
         raise BadMessage(Refusal.HEAD_TOO_LARGE, f"more than {max_headers} headers")
     method, target = parser.get_method(), seen.target
     old = _is_old(head, method, target)
+    _check_method(method)
     headers = tuple([(name.lower(), value) for name, value in seen.headers])
     fields = _single(headers)
     host = fields.get(b"host")
@@ -165,6 +170,11 @@ def _is_old(head: bytes, method: bytes, target: bytes) -> bool:
     raise BadMessage(Refusal.MALFORMED, "request line is not METHOD TARGET HTTP/1.x")
 
 
+def _check_method(method: bytes) -> None:
+    if method not in METHODS:
+        raise BadMessage(Refusal.METHOD_NOT_ALLOWED, "no hop passes this method on")
+
+
 def _single(headers: Headers) -> dict[bytes, bytes]:
     """The headers by name; those that must not be doubled are not. Names are lower-case."""
     fields = dict(headers)
@@ -177,9 +187,12 @@ def _single(headers: Headers) -> dict[bytes, bytes]:
 
 
 def _origin_form(method: bytes, target: bytes, headers: Headers) -> tuple[bytes, Headers]:
-    """RFC 9112 section 3.2: `*` for OPTIONS, or of a whole URL its path and its host."""
+    """The path and the host of an absolute-form target (RFC 9112 section 3.2.2).
+
+    Raises BadMessage for every other form: authority (CONNECT), asterisk, and what is none.
+    """
     if target == b"*" and method == b"OPTIONS":
-        return target, headers
+        raise BadMessage(Refusal.METHOD_NOT_ALLOWED, "OPTIONS * asks about the server itself")
     whole = _ABSOLUTE.fullmatch(target)
     if whole is None or not _HOST.fullmatch(whole[1]):
         raise BadMessage(Refusal.MALFORMED, "request target is no path, or has a fragment")

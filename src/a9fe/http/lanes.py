@@ -31,7 +31,7 @@ class Lanes:
             timeout=timeout,
             patience=patience,
             max_connections=max_waiting,
-            may_line_up=False,
+            max_line=0,
         )
 
     def __call__(self, request: Request) -> asyncio.Future[Answer]:

@@ -28,6 +28,10 @@ class Pool(Protocol):
         """A kept connection was closed before it answered anything: worth one more try."""
         ...
 
+    def collected(self, amount: int) -> None:
+        """So many bytes more of an answer are held; where that is too much, one is given up."""
+        ...
+
     def lost(self, connection: "PeerConnection") -> None:
         """It is closed."""
         ...
@@ -43,6 +47,7 @@ class PeerConnection(asyncio.Protocol):
         "_pool",
         "_transport",
         "_used",
+        "collected",
         "exchange",
         "idle_since",
     )
@@ -57,6 +62,7 @@ class PeerConnection(asyncio.Protocol):
         self._used = False
         self.exchange: Exchange | None = None
         self.idle_since = 0.0
+        self.collected = 0  # bytes of an answer that has not arrived whole
 
     def ask(self, exchange: Exchange) -> None:
         """Send a whole request."""
@@ -71,6 +77,13 @@ class PeerConnection(asyncio.Protocol):
             self.exchange = None
             exchange.fail(UpstreamTimeout, "no answer in time")
             self.abort()
+
+    def give_up(self, why: str) -> None:
+        """Fail the request, close, and free what has come of the answer."""
+        self._buffer.clear()
+        self._body = None
+        self._collect(0)
+        self._break(why)
 
     def abort(self) -> None:
         """Close at once, so that the upstream sees that nobody waits."""
@@ -94,6 +107,8 @@ class PeerConnection(asyncio.Protocol):
             if self._head is not None or self._buffer or not self._whole(data, self.exchange):
                 self._buffer += data
                 self._read(self.exchange)
+                if self.exchange is not None:
+                    self._collect(self.collected + len(data))
         except BadMessage as bad:
             self._break(bad.detail)
 
@@ -103,7 +118,8 @@ class PeerConnection(asyncio.Protocol):
             self._finish(self.exchange, bytes(self._body.data))
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The end of it."""
+        """Fail what waits for an answer, or have it asked again."""
+        self._collect(0)
         exchange = self.exchange
         if exchange is not None:
             if self._used and self._head is None and not self._buffer:
@@ -115,6 +131,11 @@ class PeerConnection(asyncio.Protocol):
         self._pool.lost(self)
 
     # -- answers -----------------------------------------------------------------------------
+
+    def _collect(self, held: int) -> None:
+        if held != self.collected:
+            more, self.collected = held - self.collected, held
+            self._pool.collected(more)
 
     def _whole(self, data: bytes, exchange: Exchange) -> bool:
         """The fast path: all of a plain answer in one piece."""
@@ -166,6 +187,7 @@ class PeerConnection(asyncio.Protocol):
         reusable = head.keep_alive and not self._buffer
         self._used = True
         self._head = self._body = self.exchange = None
+        self._collect(0)
         exchange.answer(
             Answer(status=head.status, headers=head.headers, body=body, reason=head.reason)
         )

@@ -1,8 +1,9 @@
 """A handler that asks another hop: HTTP/1.1 over a Unix socket or TCP, connections pooled.
 
-At most so many requests are under way; more wait in line, within the same deadline. A pooled
-connection may have died unseen, so what may be repeated is asked once more on a fresh one, and
-what may not be (POST) gets a fresh one from the start.
+A pool has at most `max_connections` connections, idle ones included; more requests wait in line,
+within the same deadline and a bound of their own. A pooled connection may have died unseen, so a
+request that may be repeated is asked once more on a fresh one, and one that may not be (POST) gets
+a fresh one from the start; where the pool is full, the longest idle one is closed for it.
 """
 
 import asyncio
@@ -13,6 +14,7 @@ from a9fe.http.errors import (
     UpstreamBroken,
     UpstreamError,
     UpstreamFull,
+    UpstreamOverloaded,
     UpstreamTimeout,
     UpstreamUnreachable,
 )
@@ -20,7 +22,12 @@ from a9fe.http.exchange import Exchange
 from a9fe.http.peer_connection import PeerConnection
 from a9fe.http.render import request_bytes
 from a9fe.runtime import tasks
-from a9fe.wire.limits import MAX_ANSWER_BYTES, MAX_UPSTREAM_CONNECTIONS
+from a9fe.wire.limits import (
+    MAX_ANSWER_BYTES,
+    MAX_ANSWERS_BYTES,
+    MAX_UPSTREAM_CONNECTIONS,
+    MAX_UPSTREAM_LINE,
+)
 from a9fe.wire.message import Answer, Request
 
 __all__ = [
@@ -67,7 +74,7 @@ class Upstream:
     Cancel the future to take the request back.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all but two have a default, and callers name them
         self,
         target: Target,
         *,
@@ -75,13 +82,16 @@ class Upstream:
         patience: float = 0.0,
         max_connections: int = MAX_UPSTREAM_CONNECTIONS,
         max_body: int = MAX_ANSWER_BYTES,
-        may_line_up: bool = True,
+        max_collected: int = MAX_ANSWERS_BYTES,
+        max_line: int = MAX_UPSTREAM_LINE,
     ) -> None:
         """`timeout` in seconds for a whole request. Must be made inside a running loop.
 
         `patience`: for so many seconds after an upstream began to refuse connections, requests
         wait for it, so that its restart is not seen; after that they fail at once.
-        `may_line_up`: whether requests wait for a connection when all are busy, or fail.
+        `max_body`: bytes of one answer's body; `max_collected`: of all that are being received,
+        where the largest gives way. `max_line`: requests that may wait for a connection when all
+        are busy; one more fails with UpstreamOverloaded, or UpstreamFull where none may wait.
         """
         self.target = target
         self.max_body = max_body
@@ -89,7 +99,9 @@ class Upstream:
         self._timeout = timeout
         self._patience = patience
         self._max = max_connections
-        self._may_line_up = may_line_up
+        self._max_line = max_line
+        self._max_collected = max_collected
+        self.collected_bytes = 0  # of answers that have not arrived whole
         self._loop = asyncio.get_running_loop()
         self._idle: list[PeerConnection] = []
         self._busy: set[PeerConnection] = set()
@@ -103,8 +115,9 @@ class Upstream:
         """Ask; to be awaited."""
         data = request_bytes(request, self._authority)
         exchange = Exchange(request, data, self._loop.time() + self._timeout, self._loop)
-        if not self._may_line_up and self._taken >= self._max:
-            exchange.fail(UpstreamFull, f"{self.target}: as many wait as may")
+        if self._is_full():
+            full = UpstreamOverloaded if self._max_line else UpstreamFull
+            exchange.fail(full, f"{self.target}: no more requests may wait in line")
             return exchange
         if request.method not in IDEMPOTENT:
             exchange.fresh = True
@@ -122,8 +135,15 @@ class Upstream:
             connection.abort()
 
     @property
-    def _taken(self) -> int:
-        return len(self._busy) + self._connecting + len(self._line)
+    def connections(self) -> int:
+        """Connections that are open or being opened, idle ones included."""
+        return len(self._idle) + len(self._busy) + self._connecting
+
+    def _is_full(self) -> bool:
+        room = self._max + self._max_line - len(self._busy) - self._connecting
+        if len(self._line) >= room:  # those that were cancelled in line are still there
+            self._line = deque(exchange for exchange in self._line if not exchange.done())
+        return len(self._line) >= room
 
     def _start(self, connection: PeerConnection, exchange: Exchange) -> None:
         self._busy.add(connection)
@@ -137,6 +157,8 @@ class Upstream:
             if self._idle and not exchange.fresh:
                 self._start(self._idle.pop(), exchange)
             else:
+                if self._idle and self.connections >= self._max:
+                    self._idle.pop(0).abort()
                 self._connecting += 1
                 tasks.spawn(self._on_new_connection(exchange), "upstream connect")
 
@@ -155,6 +177,13 @@ class Upstream:
         """Nothing came back: once more, on a connection that is surely alive."""
         exchange.fresh = True
         self._line.appendleft(exchange)
+
+    def collected(self, amount: int) -> None:
+        """So many bytes more of answers are held (less, where negative)."""
+        self.collected_bytes += amount
+        if self.collected_bytes > self._max_collected:
+            largest = max(self._busy, key=lambda connection: connection.collected)
+            largest.give_up("too many bytes of answers at once")
 
     def lost(self, connection: PeerConnection) -> None:
         """It is closed."""

@@ -28,8 +28,10 @@ DRAIN_TIMEOUT = 10.0  # seconds that requests in flight have at SIGTERM
 MAX_WAITERS = 10_240  # guests of one service that wait for a change; some 10 KiB each
 MAX_WAITERS_PER_INSTANCE = 16  # a guest's few daemons; it cannot take the places of others
 MAX_WAITING_UPSTREAM = 4096  # at once from one hop to the next, beside all that do not wait
-MAX_UPSTREAM_CONNECTIONS = 256  # at once to one upstream; more requests wait in line
+MAX_UPSTREAM_CONNECTIONS = 256  # to one upstream, idle ones included; more requests wait in line
+MAX_UPSTREAM_LINE = 4096  # requests; one more is refused
 MAX_ANSWER_BYTES = 16 * MIB  # of one body from upstream; metadata is far below 1 MiB
+MAX_ANSWERS_BYTES = 64 * MIB  # of all bodies that are being received from one upstream
 LISTEN_BACKLOG = 4096  # connections the kernel queues (metadata_backlog's default)
 
 

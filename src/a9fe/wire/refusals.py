@@ -157,6 +157,15 @@ class Refusal(Enum):
     TOO_MANY_CONNECTIONS = Rule(
         503, "Too many connections, try again.", "over the connection limit", 1
     )
+    TOO_MANY_AT_ONCE = Rule(
+        503, "Too many requests at once, try again.", "over the limit of requests in line", 1
+    )
+    GAVE_WAY = Rule(
+        503,
+        "Too much is held here, try again.",
+        "the largest holder of connections or memory lost a connection, so that others are served",
+        1,
+    )
     INTERNAL = Rule(500, "Internal error.", "a defect of ours: see the traceback in the log")
 
     @property
