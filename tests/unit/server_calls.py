@@ -9,7 +9,7 @@ from a9fe.server.examples import filled, saved
 from tests.unit.server_world import World
 
 _NOVA = {400: "badRequest", 401: "unauthorized", 403: "forbidden", 404: "itemNotFound",
-         405: "badMethod", 409: "conflictingRequest", 413: "overLimit",
+         405: "badMethod", 408: "requestTimeout", 409: "conflictingRequest", 413: "overLimit",
          415: "badMediaType"}  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 The calls are those of the API's document, on what its examples make; so a new one is tried too.
 """
 
+import asyncio
 import copy
 import json
 import re
@@ -13,10 +14,13 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from starlette.requests import Request
 
 from a9fe.server import openapi, openapi_bodies
-from a9fe.server.body import BODY_MAX, DIGITS_MAX
+from a9fe.server.bad_request import BadRequest
+from a9fe.server.body import BODY_MAX, DIGITS_MAX, read
 from a9fe.server.documents import EXAMPLES
+from a9fe.server.errors import problem_of
 from a9fe.server.examples import filled
 from tests.unit.server_calls import made_by_examples, message_of
 from tests.unit.server_world import World
@@ -149,6 +153,20 @@ def test_another_type_is_refused_and_the_right_one_named(
 def test_a_packed_body_is_refused(world: World, calls: dict[str, Call]):
     for call in calls.values():
         assert "gzip" in refused(world, call, b"\x1f\x8b", 415, **{"Content-Encoding": "gzip"})
+
+
+@pytest.mark.parametrize("end", ["the client hangs up", "nothing more comes"])
+def test_a_body_that_does_not_arrive_is_408(end: str):
+    async def receive() -> dict[str, Any]:
+        if "hangs up" in end:
+            return {"type": "http.disconnect"}
+        await asyncio.Event().wait()
+        raise AssertionError("the event is never set")
+
+    request = Request({"type": "http", "method": "POST", "headers": []}, receive)
+    with pytest.raises(BadRequest, match="did not arrive") as refusal:
+        asyncio.run(read(request, time_max=0.01))
+    assert problem_of(refusal.value).status == 408
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,9 @@ import json
 import os
 import pwd
 import re
+import resource
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -17,11 +19,13 @@ import pytest
 
 from tests.databases import DATABASES
 
+OTHER_PEER = "127.0.0.2"
 pytestmark = pytest.mark.sqlite
 
 # Runs the server and tells, when it ends, who it was and what it imported after its start.
 PROGRAM = """
-import dataclasses, os, sys
+import dataclasses, os, resource, sys
+resource.setrlimit(resource.RLIMIT_NOFILE, (1024, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
 from a9fe.linux import privileges
 from a9fe.runtime import config
 from a9fe.server import main
@@ -75,7 +79,7 @@ def started(state: Path, database: str = "") -> Iterator[tuple[subprocess.Popen[
 
 
 def status(url: str) -> dict[str, dict[str, int]]:
-    with urllib.request.urlopen(f"{url}/a9fe/v1/status") as answer:
+    with urllib.request.urlopen(f"{url}/a9fe/v1/status", timeout=60) as answer:
         found: dict[str, dict[str, int]] = json.load(answer)
         return found
 
@@ -91,6 +95,27 @@ def test_it_serves_as_its_user_and_ends_with_0(state: Path, number: signal.Signa
     assert "Traceback" not in output
     assert (state / "a9fe.db").stat().st_mode & 0o077 == 0
     assert (state / "a9fe.db").stat().st_uid == user().pw_uid
+
+
+def test_half_open_requests_of_one_peer_silence_nobody(state: Path):
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with started(state) as (process, url), contextlib.ExitStack() as held:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        held.callback(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
+        port = int(url.rpartition(":")[2])
+        for _ in range(1500):
+            address = (OTHER_PEER, 0)
+            peer = socket.create_connection(("127.0.0.1", port), source_address=address)
+            held.enter_context(peer)
+            peer.sendall(b"GET /v2.0/networks HTTP/1.1\r\nHost: x\r\n")
+        assert status(url)["counts"]["network"] == 0
+        body = b'{"network": {"name": "made"}}'
+        with urllib.request.urlopen(posted(f"{url}/v2.0/networks", body), timeout=60) as answer:
+            assert answer.status == 201
+        process.kill()
+        output, _ = process.communicate(timeout=30)
+    assert output.count("connections closed") <= 3
+    assert "Traceback" not in output
 
 
 def posted(url: str, body: bytes) -> urllib.request.Request:

@@ -54,6 +54,12 @@ GUEST_WRITES = Counter(
     ["what"],
     registry=REGISTRY,
 )
+CONNECTIONS_CLOSED = Counter(
+    "a9fe_api_connections_closed_total",
+    "Connections that the API server closed: too slow, too many, too long.",
+    ["reason"],
+    registry=REGISTRY,
+)
 RESTARTS = Counter(
     "a9fe_task_restarts_total",
     "Supervised tasks started again after a failure.",
@@ -73,6 +79,11 @@ WAITERS = Gauge("a9fe_waiters", "Guests that wait for a change.", registry=REGIS
 def refused(process: str, refusal: Refusal) -> None:
     """Count a refusal."""
     REFUSALS.labels(process, refusal.label).inc()
+
+
+def connection_closed(reason: str) -> None:
+    """Count a connection that the API server closed."""
+    CONNECTIONS_CLOSED.labels(reason).inc()
 
 
 def answered(process: str, status: int) -> None:

@@ -1,15 +1,17 @@
 """Bodies of requests: read whole within a limit, decoded, and checked to be storable text."""
 
+import asyncio
 import json
 import math
 from collections import Counter
 from typing import Any
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
 from a9fe.server.bad_request import BadRequest
 
 BODY_MAX = 1024 * 1024  # bytes; the largest honest body is 64 KiB of user data and its envelope
+TIME_MAX = 30.0  # s from the head to the end of the body
 DEPTH_MAX = 32  # of nested JSON; bodies need 5
 DIGITS_MAX = 300  # of a whole number: about what a float can be
 NAME_SHOWN_MAX = 100  # characters of a member's name in a message
@@ -17,10 +19,13 @@ JSON = "application/json"
 _CHARSETS = frozenset({"utf-8", "utf8"})
 
 
-async def read(request: Request, media_type: str = JSON) -> object:
-    """The JSON document of a request. Raises BadRequest (400, 413, 415)."""
+async def read(request: Request, media_type: str = JSON, time_max: float = TIME_MAX) -> object:
+    """The JSON document of a request, whole within `time_max` s.
+
+    Raises BadRequest (400, 408, 413, 415).
+    """
     _check_type(request, media_type)
-    return parse(await _whole(request))
+    return parse(await _whole(request, time_max))
 
 
 def _check_type(request: Request, expected: str) -> None:
@@ -45,14 +50,19 @@ def _unsupported(message: str) -> BadRequest:
     return BadRequest(415, message, "HTTPUnsupportedMediaType")
 
 
-async def _whole(request: Request) -> bytes:
+async def _whole(request: Request, time_max: float) -> bytes:
     if _announced(request) > BODY_MAX:
         raise _too_large()
     chunks = bytearray()
-    async for chunk in request.stream():
-        chunks += chunk
-        if len(chunks) > BODY_MAX:
-            raise _too_large()
+    try:
+        async with asyncio.timeout(time_max):
+            async for chunk in request.stream():
+                chunks += chunk
+                if len(chunks) > BODY_MAX:
+                    raise _too_large()
+    except (TimeoutError, ClientDisconnect) as error:
+        message = f"The body did not arrive whole within {time_max:g} s"
+        raise BadRequest(408, message, "HTTPRequestTimeout") from error
     return bytes(chunks)
 
 

@@ -17,6 +17,7 @@ _NOVA_NAMES = {
     403: "forbidden",
     404: "itemNotFound",
     405: "badMethod",
+    408: "requestTimeout",
     409: "conflictingRequest",
     413: "overLimit",
     415: "badMediaType",

@@ -2,11 +2,12 @@
 
 import asyncio
 import contextlib
+import functools
 import importlib
 import os
 import socket
 from collections.abc import Iterator
-from typing import Protocol
+from typing import Protocol, cast
 
 import structlog
 import uvicorn
@@ -15,10 +16,11 @@ from a9fe.linux import privileges
 from a9fe.model.errors import A9feError
 from a9fe.model.exposure import check_exposure, check_identity
 from a9fe.model.tokens import Token
-from a9fe.runtime import local_tokens, tasks
+from a9fe.runtime import descriptors, local_tokens, tasks
 from a9fe.runtime.clock import Clock, SystemClock
 from a9fe.server.app import application
 from a9fe.server.call import Settings
+from a9fe.server.connections import Bounds
 from a9fe.server.credentials import (
     KEYSTONE,
     TOKEN,
@@ -29,6 +31,7 @@ from a9fe.server.credentials import (
 from a9fe.server.failover import Failover
 from a9fe.server.feed import Hub
 from a9fe.server.keystone import Keystone, KeystoneSettings
+from a9fe.server.protocol import BoundedProtocol
 from a9fe.store import Store
 
 log = structlog.get_logger()
@@ -36,6 +39,7 @@ log = structlog.get_logger()
 SHUTDOWN_TIMEOUT = 5  # seconds for answers in flight
 LOADED_LATE = ("uvloop", "anyio._backends._asyncio", "uvicorn.lifespan.off")
 """What libraries would import in the middle of the work."""
+TICKS = 10
 UMASK = 0o077  # the database has user data
 
 
@@ -68,12 +72,22 @@ class ServerSettings(Settings, KeystoneSettings, Protocol):
 
 
 class Server(uvicorn.Server):
-    """uvicorn whose signals are ours, and which ends the feeds when it ends."""
+    """uvicorn whose signals are ours, whose connections are bounded, and which ends the feeds
+    when it ends."""
 
-    def __init__(self, config: uvicorn.Config, hub: Hub, failover: Failover) -> None:
+    def __init__(
+        self, config: uvicorn.Config, hub: Hub, failover: Failover, bounds: Bounds
+    ) -> None:
         super().__init__(config)
         self.hub = hub
         self.failover = failover
+        self.bounds = bounds
+
+    async def on_tick(self, counter: int) -> bool:
+        """uvicorn calls it TICKS times a second."""
+        if counter % TICKS == 0:
+            self.bounds.sweep()
+        return await super().on_tick(counter)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -142,18 +156,21 @@ def prepare(
 ) -> Server:
     """The server over a store; every module is loaded, as our user may not read their files."""
     hub = hub or Hub(store)
+    bounds = Bounds(clock.monotonic, descriptors.raise_limit())
     config = uvicorn.Config(
         application(store, settings, clock, hub, authenticator),
         log_config=None,
         access_log=False,
         lifespan="off",
+        ws="none",
+        http=cast(type[asyncio.Protocol], functools.partial(BoundedProtocol, bounds)),
         server_header=False,
         timeout_graceful_shutdown=SHUTDOWN_TIMEOUT,
     )
     config.load()
     for name in LOADED_LATE:
         importlib.import_module(name)
-    return Server(config, hub, Failover(store, settings, clock))
+    return Server(config, hub, Failover(store, settings, clock), bounds)
 
 
 async def serve(server: Server, listener: socket.socket) -> None:
