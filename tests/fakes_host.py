@@ -97,6 +97,7 @@ class FakeHost:
                     if PATTERNS[owner].fullmatch(name)
                 },
                 port_security=self.port_security if owner == "dhcp" else None,
+                taps={tap: "" for tap, on in self.taps.items() if on not in self.bridges},
             )
 
     def apply(self, operation: Operation) -> None:
@@ -154,6 +155,11 @@ class FakeHost:
     @_do.register
     def _(self, o: op.SetBridge) -> None:
         self.bridges[o.bridge.name] = o.bridge.mtu
+
+    @_do.register
+    def _(self, o: op.PlugTap) -> None:
+        require(o.bridge in self.bridges, f"{o.bridge} does not exist")
+        self.taps[o.tap] = o.bridge
 
     @_do.register
     def _(self, o: op.DeleteBridge) -> None:

@@ -194,6 +194,53 @@ def test_waking_makes_a_pass_without_a_change_of_the_model():
     asyncio.run(main())
 
 
+def test_an_event_of_the_kernel_makes_a_pass_and_damage_is_said():
+    async def main() -> None:
+        async with running(Agent(FakeHost(), FollowedModel(one(1)))) as agent:
+            await comes_true(agent.settled, "settled")
+            with agent.host.lock:
+                agent.host.spaces[space(1)].dnsmasq = None
+            agent.loop.look()
+            await comes_true(agent.as_planned, "repaired")
+            await comes_true(agent.settled, "settled again")
+
+    structlog.reset_defaults()
+    with capture_logs() as logs:
+        asyncio.run(main())
+    (said,) = [line for line in logs if line["event"] == "damage repaired"]
+    assert said["where"] == space(1)
+    assert said["wrong"] == f"dnsmasq of network {network(1).id} was not running"
+    assert said["done"] == "started"
+
+
+class TellingHost(FakeHost):
+    """As the kernel: tells of every change, ours too."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tell: Callable[[], object] = lambda: None
+
+    def apply(self, operation: Operation) -> None:
+        super().apply(operation)
+        self.tell()
+
+
+def test_our_own_changes_are_looked_at_once_and_not_for_ever():
+    async def main() -> None:
+        host = TellingHost()
+        agent = Agent(host, FollowedModel(one(1)))
+        loop = asyncio.get_running_loop()
+        host.tell = lambda: loop.call_soon_threadsafe(agent.loop.look)
+        async with running(agent):
+            await comes_true(agent.settled, "settled")
+            seen = host.observations
+            agent.model.put(network(2))
+            await comes_true(lambda: agent.settled() and host.observations > seen, "settled")
+            assert host.observations <= seen + 3
+
+    asyncio.run(main())
+
+
 class BlindHost(FakeHost):
     """Cannot observe at first."""
 

@@ -9,7 +9,7 @@ from a9fe.model.resources import HostRoute, Resource
 from a9fe.plan import dhcp, l3, names, sysctls
 from a9fe.plan.diff import operations
 from a9fe.plan.host import Bridge, HostPlan, NamespacePlan
-from a9fe.plan.operations import DeleteBridge, Operation, scope
+from a9fe.plan.operations import DeleteBridge, Operation, PlugTap, scope
 from a9fe.plan.settings import DhcpSettings, L3Settings
 from tests.fakes_host import FakeHost
 from tests.fakes_model import (
@@ -219,6 +219,19 @@ def test_a_bridge_stays_under_a_vm():
     assert operations(HostPlan(), host.observe("dhcp")) == (
         DeleteBridge(name=names.bridge(NET.id)),
     )
+
+
+def test_a_vms_tap_on_no_bridge_is_plugged_again_and_no_other_device():
+    host = FakeHost()
+    tap, bridge = names.outer_device(VM.id), names.bridge(NET.id)
+    settle(host, "dhcp", dhcp_plan(*ISOLATED, VM))
+    host.plug(tap, bridge)
+    del host.bridges[bridge]
+    host.taps["tap99999999-99"] = bridge
+    done = settle(host, "dhcp", dhcp_plan(*ISOLATED, VM))
+    assert PlugTap(tap=tap, bridge=bridge) in done
+    assert kinds(done).count("PlugTap") == 1
+    assert settle(host, "dhcp", dhcp_plan(*ISOLATED, VM)) == []
 
 
 def test_a_bridge_goes_with_the_last_agents_link():

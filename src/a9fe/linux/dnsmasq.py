@@ -32,7 +32,7 @@ class DnsmasqError(A9feError):
 
 def observe(space: str, network_id: str, directory: str) -> Dnsmasq | None:
     """What runs for the network in the namespace, with the files it has loaded; None if not."""
-    pid = _pid_of(directory)
+    pid = pid_of(directory)
     if pid is None or process.network_namespace(pid) != namespace.inode(space):
         return None
     arguments = process.command_line(pid)[1:]
@@ -62,7 +62,7 @@ def start(space: str, wanted: Dnsmasq) -> None:
 
 def reload(space: str, wanted: Dnsmasq) -> None:
     """Write its files and have it read them; started if it is not there any more."""
-    pid = _pid_of(wanted.directory)
+    pid = pid_of(wanted.directory)
     if pid is None:
         start(space, wanted)
         return
@@ -73,7 +73,7 @@ def reload(space: str, wanted: Dnsmasq) -> None:
 
 def stop(directory: str) -> list[int]:
     """End every dnsmasq that has this directory; their pids."""
-    pid = _pid_of(directory)
+    pid = pid_of(directory)
     candidates = [pid] if pid is not None else process.all_pids()
     ended = [p for p in candidates if is_ours(p, directory) and _end(p, directory)]
     with suppress(FileNotFoundError):
@@ -118,7 +118,8 @@ def _end(pid: int, directory: str) -> bool:
     return process.end(pid, lambda found: is_ours(found, directory))
 
 
-def _pid_of(directory: str) -> int | None:
+def pid_of(directory: str) -> int | None:
+    """The living dnsmasq that was given this directory, by its pid file; None if there is none."""
     text = _read_text(directory, PID_FILE).strip()
     if not text.isdigit() or not is_ours(int(text), directory):
         return None

@@ -83,12 +83,14 @@ class Host:
             bridges=home.bridges(),
             namespaces=plans,
             port_security=self._nftables.observe() if owner is observation.DHCP else None,
+            taps=home.unplugged() if owner is observation.DHCP else {},
         )
 
     def _table(self) -> dict[type, Callable[..., None]]:
         return {
             op.SetPortSecurity: lambda o: self._nftables.apply(o.port_security),
             op.SetBridge: lambda o: links.set_bridge(o.bridge),
+            op.PlugTap: lambda o: links.plug(o.tap, o.bridge),
             op.DeleteBridge: lambda o: _delete_bridge(o.name),
             op.AddNamespace: lambda o: _add_namespace(o.namespace),
             op.DeleteNamespace: lambda o: self._delete_namespace(o.namespace),

@@ -47,6 +47,16 @@ def umount(target: str, flags: int = 0) -> None:
     _call("umount2", os.fsencode(target), flags)
 
 
+def inotify_init(flags: int) -> int:
+    """inotify_init1(2)."""
+    return _call("inotify_init1", flags)
+
+
+def inotify_add_watch(fd: int, path: str, mask: int) -> int:
+    """inotify_add_watch(2)."""
+    return _call("inotify_add_watch", fd, os.fsencode(path), ctypes.c_uint32(mask))
+
+
 def prctl(option: int, argument: int = 0) -> None:
     """prctl(2) with one argument, the rest zero."""
     zero = ctypes.c_ulong(0)

@@ -105,6 +105,15 @@ def change_veth(space: str, link: Veth) -> None:
     _in_namespace(space, link.inner, inner)
 
 
+def plug(device: str, bridge: str) -> None:
+    """Put a device of the host's namespace on a bridge."""
+
+    def change(netlink: Netlink) -> None:
+        netlink.link("set", index=_index(device), master=_index(bridge))
+
+    _at_home(device, change)
+
+
 def add_address(space: str, address: Address) -> None:
     """Add an address; an IPv6 one is not probed for duplicates, as MACs and addresses are ours."""
 

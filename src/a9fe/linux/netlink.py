@@ -98,7 +98,7 @@ def ruleset_generation() -> int:
     for body in _ask(
         NETLINK_NETFILTER, NFT_MSG_GETGEN, NLM_F_REQUEST, struct.pack("=BBH", 0, 0, 0)
     ):
-        return int(struct.unpack(">I", _attributes(body[4:])[NFTA_GEN_ID])[0])
+        return int(struct.unpack(">I", attributes(body[4:])[NFTA_GEN_ID])[0])
     raise OSError(errno.ENODATA, "nftables: no generation")
 
 
@@ -116,7 +116,7 @@ def _ask(family: int, kind: int, flags: int, request: bytes) -> Iterator[bytes]:
         sock.bind((0, 0))
         sock.send(HEADER.pack(HEADER.size + len(request), kind, flags, 1, 0) + request)
         while True:
-            for found, message_flags, body in _messages(sock.recv(RECEIVE_SIZE)):
+            for found, message_flags, body in messages(sock.recv(RECEIVE_SIZE)):
                 if message_flags & NLM_F_DUMP_INTR:
                     raise InterruptedError(errno.EINTR, "netlink: the dump was interrupted")
                 if found == NLMSG_DONE:
@@ -129,7 +129,8 @@ def _ask(family: int, kind: int, flags: int, request: bytes) -> Iterator[bytes]:
                     return
 
 
-def _messages(data: bytes) -> Iterator[tuple[int, int, bytes]]:
+def messages(data: bytes) -> Iterator[tuple[int, int, bytes]]:
+    """Type, flags and body of each message of a datagram."""
     offset = 0
     while offset + HEADER.size <= len(data):
         length, kind, flags, _, _ = HEADER.unpack_from(data, offset)
@@ -142,7 +143,8 @@ def _raise(negative: int) -> None:
         raise OSError(-negative, f"netlink: {os.strerror(-negative)}")
 
 
-def _attributes(data: bytes) -> Attributes:
+def attributes(data: bytes) -> Attributes:
+    """The attributes of a message, after its fixed header."""
     found: Attributes = {}
     offset = 0
     while offset + 4 <= len(data):
@@ -152,18 +154,18 @@ def _attributes(data: bytes) -> Attributes:
     return found
 
 
-def _number(attributes: Attributes, kind: int) -> int:
-    return int.from_bytes(attributes.get(kind, b""), "little")
+def _number(has: Attributes, kind: int) -> int:
+    return int.from_bytes(has.get(kind, b""), "little")
 
 
-def _text(attributes: Attributes, kind: int) -> str:
-    return attributes.get(kind, b"").rstrip(b"\0").decode()
+def _text(has: Attributes, kind: int) -> str:
+    return has.get(kind, b"").rstrip(b"\0").decode()
 
 
 def _link(body: bytes) -> Link:
     _, _, index, flags, _ = LINK.unpack_from(body)
-    has = _attributes(body[LINK.size :])
-    info = _attributes(has.get(18, b""))
+    has = attributes(body[LINK.size :])
+    info = attributes(has.get(18, b""))
     kind = _text(info, 1)
     return Link(
         index=index,
@@ -174,13 +176,13 @@ def _link(body: bytes) -> Link:
         up=bool(flags & IFF_UP),
         master=_number(has, 10),
         peer=_number(has, 5) if kind == "veth" else 0,
-        stp=kind == "bridge" and _number(_attributes(info.get(2, b"")), 5) != 0,
+        stp=kind == "bridge" and _number(attributes(info.get(2, b"")), 5) != 0,
     )
 
 
 def _address(body: bytes) -> DeviceAddress:
     _, length, _, _, index = ADDRESS.unpack_from(body)
-    has = _attributes(body[ADDRESS.size :])
+    has = attributes(body[ADDRESS.size :])
     return DeviceAddress(index=index, cidr=f"{ip_address(has.get(2) or has[1])}/{length}")
 
 
@@ -188,7 +190,7 @@ def _route(body: bytes) -> StaticRoute | None:
     family, length, _, _, table, protocol, _, kind, _ = ROUTE.unpack_from(body)
     if table != RT_TABLE_MAIN or kind != RTN_UNICAST or protocol in (RTPROT_KERNEL, RTPROT_RA):
         return None
-    has = _attributes(body[ROUTE.size :])
+    has = attributes(body[ROUTE.size :])
     unspecified = bytes(4 if family == socket.AF_INET else 16)
     return StaticRoute(
         destination=f"{ip_address(has.get(1, unspecified))}/{length}",

@@ -16,6 +16,7 @@ from a9fe.plan.host import Address, Bridge, Dnsmasq, NamespacePlan, Route, Veth
 from a9fe.wire.message import Listener
 
 WRONG_MTU = 0  # of a device that is not as we make it
+VM_KINDS = ("tun", "veth")  # what a VM or a guest has on its bridge
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,17 @@ class Home:
             for link in self.links.values()
             if is_our_bridge(link)
         )
+
+    def unplugged(self) -> dict[str, str]:
+        """Taps and ends of pairs with names of ours that are up and on no bridge, each with ""."""
+        return {
+            link.name: ""
+            for link in self.links.values()
+            if link.up
+            and not link.master
+            and link.kind in VM_KINDS
+            and names.OUTER_DEVICE.fullmatch(link.name)
+        }
 
     def on(self, bridge: int) -> frozenset[str]:
         """The names of the devices on a bridge."""

@@ -28,6 +28,7 @@ CAPABILITIES = {
     "setuid": 7,
     "setpcap": 8,
     "net_bind_service": 10,
+    "net_broadcast": 11,
     "net_admin": 12,
     "net_raw": 13,
     "sys_ptrace": 19,
@@ -35,13 +36,15 @@ CAPABILITIES = {
 }
 LAST_CAPABILITY = "/proc/sys/kernel/cap_last_cap"
 
-# What the L3 and DHCP agents need: links, rules and namespaces (net_admin, sys_admin, net_raw),
+# What the L3 and DHCP agents need: links, rules and namespaces (net_admin, sys_admin, net_raw), to
+# hear what happens in all namespaces (net_broadcast),
 # listeners on port 80, dnsmasq that becomes nobody (setuid, setgid, chown, dac_override), and to
 # recognise and end that dnsmasq (sys_ptrace for /proc/<pid>/ns/net, kill).
 AGENT_CAPABILITIES = (
     "net_admin",
     "sys_admin",
     "net_raw",
+    "net_broadcast",
     "net_bind_service",
     "setuid",
     "setgid",

@@ -22,6 +22,7 @@ def plan(model: View, host: str, settings: DhcpSettings) -> HostPlan:
         bridges=bridges(model),
         namespaces={plan.name: plan for plan in plans},
         port_security=_port_security(model, host),
+        taps=_taps(model, host),
     )
 
 
@@ -98,6 +99,17 @@ def _routes(network: DhcpNetwork, device: str) -> Iterator[Route]:
 def _listeners(network: DhcpNetwork, settings: DhcpSettings) -> Iterator[Listener]:
     if isolation.serving(network.subnets, network.ports, settings).serves:
         yield isolation.listener(network.network)
+
+
+def _taps(model: View, host: str) -> dict[str, str]:
+    """The devices of VMs' ports that may be on this host, each with its bridge."""
+    return {
+        names.outer_device(port.id): names.bridge(port.network_id)
+        for port in model.all("port")
+        if isinstance(port, Port)
+        and port.host in {"", host}
+        and not port.device_owner.startswith("network:")
+    }
 
 
 def _port_security(model: View, host: str) -> PortSecurity | None:

@@ -1,7 +1,7 @@
 """What differs between plan and host, as operations in an order that always works.
 
 1. links in the way of others, as those that move to another namespace, are removed;
-2. filters of ports, then bridges;
+2. filters of ports, then bridges, then VMs' devices that lost theirs;
 3. each namespace: itself, sysctls, iptables (before any link, so that nothing leaks out of a
    router before its REDIRECT is there), links, addresses, routes, dnsmasq, listeners; then what
    it has too much, in reverse;
@@ -30,6 +30,7 @@ from a9fe.plan.operations import (
     NamespaceOperation,
     OpenListener,
     Operation,
+    PlugTap,
     ReloadDnsmasq,
     RestartDnsmasq,
     SetBridge,
@@ -60,12 +61,20 @@ def _operations(desired: HostPlan, observed: HostPlan) -> Iterator[Operation]:
         SetBridge(bridge=bridge)
         for bridge in sorted(desired.bridges - observed.bridges, key=lambda b: b.name)
     )
+    yield from _unplugged(desired, observed)
     for name, plan in sorted(desired.namespaces.items()):
         yield from _namespace(plan, present.namespaces.get(name))
     for name, plan in sorted(present.namespaces.items()):
         if name not in desired.namespaces:
             yield from _remove_namespace(plan)
     yield from _remove_bridges(desired, observed)
+
+
+def _unplugged(desired: HostPlan, observed: HostPlan) -> Iterator[PlugTap]:
+    """VMs' devices that are on no bridge, as after somebody deleted it."""
+    for tap, bridge in sorted(observed.taps.items()):
+        if not bridge and tap in desired.taps:
+            yield PlugTap(tap=tap, bridge=desired.taps[tap])
 
 
 def _misplaced_links(desired: HostPlan, observed: HostPlan) -> Iterator[DeleteLink]:

@@ -105,9 +105,12 @@ class NamespacePlan:
 class HostPlan:
     """All of ours on a host, for one agent. `namespaces` by name.
 
-    `port_security` is the DHCP agent's: None where no table of ours is (to be) loaded.
+    `port_security` is the DHCP agent's: None where no table of ours is (to be) loaded. `taps` are
+    the devices of VMs that may be on this host, by name, with the bridge of each; an observation
+    has those that are up and on no bridge, with "". They take no part in comparing.
     """
 
     bridges: frozenset[Bridge] = frozenset()
     namespaces: dict[str, NamespacePlan] = field(default_factory=dict)
     port_security: PortSecurity | None = None
+    taps: dict[str, str] = field(default_factory=dict, compare=False)

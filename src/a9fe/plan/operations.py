@@ -31,6 +31,14 @@ class SetBridge:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PlugTap:
+    """Put a VM's device, which is up and on no bridge, on its bridge."""
+
+    tap: str
+    bridge: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DeleteBridge:
     """Remove a bridge that has no devices but ones this plan has removed already."""
 
@@ -181,7 +189,7 @@ class CloseListener:
     listener: Listener
 
 
-HostOperation = SetPortSecurity | SetBridge | DeleteBridge
+HostOperation = SetPortSecurity | SetBridge | PlugTap | DeleteBridge
 NamespaceOperation = (
     AddNamespace
     | DeleteNamespace
@@ -216,6 +224,8 @@ def scope(operation: Operation) -> str:
         return "port-security"
     if isinstance(operation, SetBridge):
         return operation.bridge.name
+    if isinstance(operation, PlugTap):
+        return operation.bridge
     if isinstance(operation, DeleteBridge):
         return operation.name
     if isinstance(operation, _OF_DNSMASQ):

@@ -6,7 +6,7 @@ look like.
 
 import asyncio
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import structlog
@@ -14,6 +14,7 @@ import structlog
 from a9fe.api_client.report import Configurations, Identity, Reporter
 from a9fe.linux.handover import ProxyLink
 from a9fe.linux.host import Host
+from a9fe.linux.kernel_events import KernelEvents
 from a9fe.model.errors import A9feError
 from a9fe.model.resources import Port
 from a9fe.plan import wiring
@@ -70,14 +71,19 @@ async def serve(config: Config, role: Role) -> None:
     def proxy_changed() -> None:
         converger.wake()
 
+    def kernel_changed() -> None:
+        converger.look()
+
     proxy = ProxyLink(
         control, f"{role.owner}_agent", backlog=config.metadata_backlog, changed=proxy_changed
     )
-    work = Work(
-        owner=role.owner,
-        plan=lambda: role.plan(replica),
-        report=lambda outcome: reports.put(states(role, replica, outcome)),
-    )
+    events = KernelEvents(role.owner, kernel_changed)
+
+    def passed(outcome: Outcome) -> None:
+        reports.put(states(role, replica, outcome))
+        events.follow(dnsmasq_directories(outcome))
+
+    work = Work(owner=role.owner, plan=lambda: role.plan(replica), report=passed)
     converger = Converger(work, replica, Host(proxy, dhcp_confs(config)), clock)
     log.info("ready", server=config.server_url, host=config.host, proxy=control)
     feed = connector(config, role.owner)
@@ -86,6 +92,7 @@ async def serve(config: Config, role: Role) -> None:
             for name, factory in {
                 "feed": lambda: follow(replica, feed, clock),
                 "proxy": proxy.run,
+                "kernel events": events.run,
                 "converge": converger.run,
                 "heartbeat": lambda: reporter.run(
                     config.report_interval, lambda: role.configurations(replica)
@@ -96,6 +103,13 @@ async def serve(config: Config, role: Role) -> None:
     finally:
         replica.close()
         await reporter.close()
+
+
+def dnsmasq_directories(outcome: Outcome) -> Iterator[str]:
+    """Of all that should run."""
+    for plan in outcome.desired.namespaces.values():
+        if plan.dnsmasq is not None:
+            yield plan.dnsmasq.directory
 
 
 def states(role: Role, view: View, outcome: Outcome) -> wiring.PortStates:

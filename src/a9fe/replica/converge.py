@@ -8,6 +8,7 @@ known no pass is made at all.
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -15,6 +16,7 @@ from typing import Protocol
 import structlog
 
 from a9fe.model.errors import A9feError
+from a9fe.plan.damage import damages
 from a9fe.plan.diff import operations
 from a9fe.plan.host import HostPlan
 from a9fe.plan.operations import Operation, is_spoilt, scope
@@ -23,9 +25,13 @@ from a9fe.runtime.tasks import Backoff, jittered, spawn
 
 log = structlog.get_logger()
 
-RESYNC = 30.0  # s between passes without a change: what others broke is repaired by then
+RESYNC = 30.0  # s between passes without a change or an event
 COALESCE = 0.005  # s: a network, its subnet and its ports come as several changes
 RETRY = Backoff(first=0.2, ceiling=10.0)  # after a failure, and to see that a pass has settled
+DEBOUNCE = 0.1  # s: one damage, as one change of ours, is heard as several events
+UNSETTLED_DEBOUNCE = 0.8  # s: while the host is not as planned most events are our own
+SHARE = 4.0  # times as long as a pass took, events cause no other: a fifth of the time is work
+DAMAGES_LOGGED = 10  # of one pass
 UNSETTLED = 4  # passes in a row that change a host whose plan did not change: worth a warning
 
 
@@ -143,6 +149,9 @@ class Converger:
         self._host = host
         self._clock = clock or SystemClock()
         self._dirty = asyncio.Event()
+        self._news = asyncio.Event()  # `_dirty`, or an event of the kernel
+        self._passed = (0.0, 0.0)  # when the last pass ended, and how long it took
+        self._settled: HostPlan | None = None
         self._told: dict[str, str] = {}
         self._last: HostPlan | None = None
         self._tries = 0
@@ -150,6 +159,11 @@ class Converger:
     def wake(self) -> None:
         """Make a pass soon: something beside the model has changed. Event loop's thread only."""
         self._dirty.set()
+        self._news.set()
+
+    def look(self) -> None:
+        """Make a pass within a second: the kernel has changed something, perhaps by us."""
+        self._news.set()
 
     async def run(self) -> None:
         """Converge for ever. A cancelled run ends after the operation under way."""
@@ -158,7 +172,12 @@ class Converger:
         try:
             while True:
                 self._dirty.clear()
-                await self._wait(await self._pass(stopping))
+                self._news.clear()
+                began = time.monotonic()
+                pause = await self._pass(stopping)
+                ended = time.monotonic()
+                self._passed = (ended, ended - began)
+                await self._wait(pause)
         finally:
             stopping.set()
             watching.cancel()
@@ -167,15 +186,21 @@ class Converger:
         revision = self._source.revision
         while True:
             revision = await self._source.wait_change(revision)
-            self._dirty.set()
+            self.wake()
 
     async def _wait(self, pause: float) -> None:
-        try:
-            async with asyncio.timeout(pause):
-                await self._dirty.wait()
-        except TimeoutError:
+        """Until the next pass is due: at once for a change, after a while for an event."""
+        end = time.monotonic() + pause
+        if not await _comes(self._news, end):
             return
-        await asyncio.sleep(COALESCE)
+        if await _comes(self._dirty, min(end, self._not_before())):
+            await asyncio.sleep(COALESCE)
+
+    def _not_before(self) -> float:
+        """When an event of the kernel may cause a pass."""
+        ended, took = self._passed
+        debounce = UNSETTLED_DEBOUNCE if self._tries else DEBOUNCE
+        return max(time.monotonic() + debounce, ended + SHARE * took)
 
     async def _pass(self, stopping: threading.Event) -> float:
         """One pass; how long to wait for the next if nothing changes."""
@@ -195,7 +220,9 @@ class Converger:
         return self._pause(outcome)
 
     def _report(self, outcome: Outcome) -> None:
-        if outcome.applied:
+        if outcome.applied and outcome.desired == self._settled:
+            _tell_damages(outcome.applied)
+        elif outcome.applied:
             spaces = {scope(o).partition(" ")[0] for o in outcome.applied}
             log.info("converged", operations=len(outcome.applied), of=_few(spaces))
         self._work.report(outcome)
@@ -203,7 +230,7 @@ class Converger:
     def _pause(self, outcome: Outcome) -> float:
         """Long when settled; else soon, and later each time as long as the plan is the same."""
         if outcome.settled:
-            self._tries, self._last = 0, outcome.desired
+            self._tries, self._last, self._settled = 0, outcome.desired, outcome.desired
             return self._resync
         self._tries = self._tries + 1 if outcome.desired == self._last else 1
         self._last = outcome.desired
@@ -220,6 +247,25 @@ class Converger:
         for where in sorted(self._told.keys() - failures.keys()):
             log.info("converges again", where=where)
         self._told = dict(failures)
+
+
+async def _comes(event: asyncio.Event, end: float) -> bool:
+    """Whether it comes before `end`, a time of the monotonic clock."""
+    try:
+        async with asyncio.timeout(max(0.0, end - time.monotonic())):
+            await event.wait()
+    except TimeoutError:
+        return event.is_set()
+    return True
+
+
+def _tell_damages(applied: tuple[Operation, ...]) -> None:
+    """Say what was wrong on a host that had been as planned."""
+    found = tuple(damages(applied))
+    for one in found[:DAMAGES_LOGGED]:
+        log.warning("damage repaired", where=one.where, wrong=one.wrong, done=one.done)
+    if found[DAMAGES_LOGGED:]:
+        log.warning("more damage repaired", count=len(found) - DAMAGES_LOGGED)
 
 
 def _few(words: set[str], limit: int = 5) -> str:
