@@ -6,7 +6,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -22,6 +21,7 @@ from a9fe.store import Store, StoreFull
 from a9fe.store.engine import BUSY_TIMEOUT, STUCK_TIMEOUT
 from tests.conditions import eventually
 from tests.databases import START, Postgres, running_postgres
+from tests.lab.disks import disk, open_directory
 from tests.lab.servers import DEADLINE, RunningServer, running_server
 from tests.lab.writers import Answers, writing
 
@@ -40,21 +40,8 @@ WHERE c.relname = 'counters' AND l.mode = 'RowShareLock' AND l.granted AND NOT E
 @pytest.fixture
 def directory() -> Iterator[Path]:
     """Where unprivileged users may go."""
-    with tempfile.TemporaryDirectory(prefix="a9fe-faults-") as name:
-        Path(name).chmod(0o755)
-        yield Path(name)
-
-
-@contextmanager
-def disk(place: Path, megabytes: float) -> Iterator[Path]:
-    """A file system of that size."""
-    place.mkdir()
-    size = f"size={int(megabytes * 1024)}k"
-    subprocess.run(["mount", "-t", "tmpfs", "-o", size, "tmpfs", str(place)], check=True)
-    try:
-        yield place
-    finally:
-        subprocess.run(["umount", "--lazy", str(place)], check=True)
+    with open_directory("a9fe-faults-") as made:
+        yield made
 
 
 def enlarge(place: Path, megabytes: int) -> None:

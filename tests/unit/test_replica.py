@@ -13,42 +13,13 @@ from hypothesis import strategies as st
 
 from a9fe.api_client.errors import FeedLost
 from a9fe.api_client.feed import FeedEvent
-from a9fe.model.resources import KIND_OF, FixedIp, Instance, Network, Port, Resource
+from a9fe.model.resources import Network, Port, Resource
 from a9fe.replica import Replica, ReplicaUnreadable, follow
 from a9fe.replica.disk import Disk
 from a9fe.replica.view import KEPT_INSTANCES
 from a9fe.runtime.tasks import Backoff
 from tests.fakes import FakeClock
-
-NOW = 1000.0
-
-
-def upsert(revision: int, resource: Resource) -> FeedEvent:
-    kind = KIND_OF[type(resource)]
-    return FeedEvent(event="upsert", revision=revision, kind=kind, id=resource.id, object=resource)
-
-
-def delete(revision: int, kind: str, id: str) -> FeedEvent:
-    return FeedEvent(event="delete", revision=revision, kind=kind, id=id)
-
-
-def plain(event: str, revision: int) -> FeedEvent:
-    return FeedEvent(event=event, revision=revision)
-
-
-def port(id: str, *ips: str, network: str = "n", device: str = "") -> Port:
-    fixed = tuple(FixedIp(subnet_id="s", ip_address=ip) for ip in ips)
-    return Port(id=id, network_id=network, mac_address=id, fixed_ips=fixed, device_id=device)
-
-
-def feed(replica: Replica, *events: FeedEvent, now: float = NOW) -> None:
-    for event in events:
-        replica.apply(event, now)
-
-
-def snapshot(revision: int, *resources: Resource) -> list[FeedEvent]:
-    body = [upsert(revision, resource) for resource in resources]
-    return [plain("snapshot", revision), *body, plain("synced", revision)]
+from tests.fakes_feed import NOW, delete, feed, plain, port, snapshot, upsert, vm
 
 
 @pytest.fixture
@@ -250,10 +221,6 @@ def test_who_waits_is_woken(replica: Replica):
 # ---- user data
 
 
-def vm(id: str, user_data: bytes | None) -> Instance:
-    return Instance(id=id, name=id, user_data=user_data)
-
-
 def test_user_data_is_not_in_memory_but_whole_when_asked_for(path: str):
     replica = Replica.open(path)
     feed(replica, *snapshot(1, vm("a", b"\xff\x00"), vm("b", b""), vm("c", None)))
@@ -445,7 +412,7 @@ def test_a_second_process_keeps_its_own_in_memory(path: str, capsys: pytest.Capt
     second = Replica.open(path)
     assert "in use by another process" in capsys.readouterr().out
     feed(second, *snapshot(1, vm("a", b"second")))
-    second.rebuild_disk()
+    second.keeper.begin_anew()
     second.close()
     assert first.get("instance", "a") == vm("a", b"first")
     first.close()
@@ -483,28 +450,6 @@ def test_following_resumes_where_it_was():
     assert asked == [None, 3, 4, 5]
     assert ids(replica.all("port")) == ["a", "b", "c"]
     assert not replica.freshness(FakeClock().now()).synced_now
-    replica.close()
-
-
-def test_a_file_damaged_while_running_is_built_anew(path: str):
-    replica, asked = Replica.open(path), []
-
-    async def connect(from_revision: int | None) -> AsyncGenerator[FeedEvent, None]:
-        asked.append(from_revision)
-        if len(asked) == 1:
-            for event in snapshot(3, vm("a", b"x")):
-                yield event
-            raise sqlite3.DatabaseError("database disk image is malformed")
-        if len(asked) == 3:
-            raise Broken
-        for event in snapshot(4, vm("a", b"y")):
-            yield event
-
-    with suppress(Broken):
-        quick = Backoff(first=0.001, ceiling=0.001)
-        asyncio.run(follow(replica, connect, FakeClock(), quick))
-    assert asked == [None, None, 4]
-    assert replica.get("instance", "a") == vm("a", b"y")
     replica.close()
 
 

@@ -1,16 +1,21 @@
 """The replica's file: SQLite, one table of documents. It can always be built anew.
 
 Rows belong to a generation. A snapshot is written as the next generation, and becomes the current
-one in the transaction that ends it, so that a kill at any moment leaves a whole state. Files of
-another model (by the names of its fields) or that SQLite cannot read are thrown away.
+one in the transaction that ends it, so that a kill at any moment leaves a whole state. Every row
+has checksums, and `meta` has the sum of the current generation's rows: a row that is altered or
+missing is found when it is read. A file that is damaged, or of another model (by the names of its
+fields), is thrown away.
 """
 
+import errno
 import json
 import os
 import sqlite3
 import zlib
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, fields, replace
+from hashlib import blake2b
 from pathlib import Path
 
 import structlog
@@ -22,17 +27,24 @@ from a9fe.runtime.errors import StartError
 
 log = structlog.get_logger()
 
+# user_data come last: SQLite reads all of a row that is before the column asked for.
 SCHEMA = """
 CREATE TABLE objects (
-    kind TEXT, id TEXT, generation INTEGER, revision INTEGER, json TEXT, user_data BLOB,
-    PRIMARY KEY (kind, id, generation)
+    kind TEXT, id TEXT, generation INTEGER, revision INTEGER, json_sum INTEGER, json TEXT,
+    data_sum INTEGER, user_data BLOB, PRIMARY KEY (kind, id, generation)
 );
-CREATE TABLE meta (generation INTEGER, revision INTEGER, heard_at REAL, source TEXT);
-INSERT INTO meta VALUES (0, NULL, NULL, '');
+CREATE TABLE meta (
+    generation INTEGER, revision INTEGER, heard_at REAL, source TEXT, store TEXT,
+    content INTEGER, meta_sum INTEGER
+);
 """
 _SHAPE = [(kind, [f.name for f in fields(cls)]) for kind, cls in KINDS.items()]
 FORMAT = zlib.crc32(repr((SCHEMA, _SHAPE)).encode()) & 0x7FFFFFFF  # PRAGMA user_version
 IN_MEMORY = ":memory:"
+IN_USE = "in use by another process"
+SUFFIXES = ("", "-wal", "-shm", "-journal")
+_SUMS = 1 << 62  # checksums are below; SQLite's integers have 63 bits and a sign
+_UNWRITABLE = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO))
 
 Row = tuple[str, int, Resource]  # kind, revision, resource
 
@@ -41,80 +53,116 @@ class _Discard(A9feError):
     """The file is of no use; the text says why."""
 
 
+class Damaged(sqlite3.DatabaseError):
+    """What was read is not what was written."""
+
+
+UNREADABLE = (sqlite3.Error, CodecError, ValueError, TypeError)
+
+
 @dataclass(frozen=True, slots=True)
 class Meta:
     """Of the state on disk: the revision to resume from (None: never complete), when the server
-    was last heard (UNIX seconds), and which server's which feed it is.
+    was last heard (UNIX seconds), which server's which feed it is, and the id of the database
+    behind that feed ("": not known).
     """
 
-    generation: int
-    revision: int | None
-    heard_at: float | None
-    source: str
+    generation: int = 0
+    revision: int | None = None
+    heard_at: float | None = None
+    source: str = ""
+    store: str = ""
 
 
 class Disk:
-    """The open file. Methods raise sqlite3.Error when the disk fails."""
+    """The open file. Methods raise sqlite3.Error when the disk fails, Damaged among them.
+
+    `reason`: why the file cannot be used, so that this one is in memory; "" where it can.
+    """
 
     def __init__(self, path: str) -> None:
         """Open `path`, or make it, or make it anew."""
-        self._path, self._db = _open(path)
+        self.path = path
+        self._db, self.reason = _open(path)
+        self._in_memory = path == IN_MEMORY or bool(self.reason)
+        self._content: dict[int, int] = {}
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether there is no file."""
+        return self._in_memory
 
     def close(self) -> None:
         """Close the file."""
         self._db.close()
 
-    def rebuild(self) -> None:
-        """Throw the file away and begin an empty one."""
-        self._db.close()
-        _remove(self._path)
-        self._path, self._db = _open(self._path)
-
     def meta(self) -> Meta:
         """What is on disk."""
-        return Meta(*self._db.execute("SELECT * FROM meta").fetchone())
+        rows = self._db.execute("SELECT * FROM meta").fetchall()
+        if len(rows) != 1 or rows[0][-1] != _sum(*rows[0][:-1]):
+            raise Damaged("the row of meta is damaged")
+        meta, content = Meta(*rows[0][:-2]), rows[0][-2]
+        self._content = {meta.generation: content}
+        return meta
 
     def rows(self) -> Iterator[Row]:
-        """Everything of the current generation. Raises CodecError, json's ValueError.
+        """Everything of the current generation, checked. Raises CodecError, json's ValueError.
 
         User data, which are most of the file, are not read: they are b"" where there are any.
         """
-        for kind, revision, text, has_user_data in self._db.execute(
-            "SELECT kind, revision, json, user_data IS NOT NULL FROM objects"
-            " WHERE generation = (SELECT generation FROM meta)"
+        generation, content = self.meta().generation, 0
+        for kind, id, revision, text, total, has_user_data in self._db.execute(
+            "SELECT kind, id, revision, json, json_sum, data_sum IS NOT NULL FROM objects"
+            " WHERE generation = ?",
+            (generation,),
         ):
+            if total != _sum(kind, id, generation, revision, text, has_user_data):
+                raise Damaged(f"the row of {kind} {id} is damaged")
+            content = (content + total) % _SUMS
             found = decode_kind(kind, json.loads(text))
             if has_user_data and isinstance(found, Instance):
                 found = replace(found, user_data=b"")
             yield kind, revision, found
+        if content != self._content[generation]:
+            raise Damaged("rows are missing, or there are others")
 
-    def user_data(self, id: str, revision: int) -> bytes | None:
-        """An instance's user data as of exactly that revision; None: it is not there."""
+    def user_data(self, generation: int, id: str, revision: int) -> bytes | None:
+        """An instance's user data as of exactly that revision; None: they are not there."""
         row = self._db.execute(
-            "SELECT user_data FROM objects"
-            " WHERE kind = 'instance' AND id = ? AND revision = ?"
-            " AND generation = (SELECT generation FROM meta)",
-            (id, revision),
+            "SELECT user_data, data_sum FROM objects"
+            " WHERE kind = 'instance' AND id = ? AND revision = ? AND generation = ?",
+            (id, revision, generation),
         ).fetchone()
-        return None if row is None else row[0]
+        if row is None:
+            return None
+        if not isinstance(row[0], bytes) or row[1] != _sum(id, generation, revision, row[0]):
+            raise Damaged(f"the user data of instance {id} are damaged")
+        return row[0]
 
     def write(self, generation: int, rows: Iterable[Row], meta: Meta | None = None) -> None:
         """Put resources into a generation, with `meta` in the same transaction."""
         with self._db:
+            for kind, revision, resource in rows:
+                text, data = _parts(resource)
+                id = resource.id
+                total = _sum(kind, id, generation, revision, text, int(data is not None))
+                self._forget(generation, kind, id, and_add=total)
+                data_sum = None if data is None else _sum(id, generation, revision, data)
+                self._db.execute(
+                    "INSERT OR REPLACE INTO objects VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                    (kind, id, generation, revision, total, text, data_sum, data),
+                )
             self._set_meta(meta)
-            self._db.executemany(
-                "INSERT OR REPLACE INTO objects VALUES (?, ?, ?, ?, ?, ?)",
-                [(kind, r.id, generation, revision, *_parts(r)) for kind, revision, r in rows],
-            )
 
     def delete(self, generation: int, kind: str, id: str, meta: Meta | None = None) -> None:
         """Take a resource out of a generation, with `meta` in the same transaction."""
         with self._db:
-            self._set_meta(meta)
+            self._forget(generation, kind, id)
             self._db.execute(
                 "DELETE FROM objects WHERE kind = ? AND id = ? AND generation = ?",
                 (kind, id, generation),
             )
+            self._set_meta(meta)
 
     def complete(self, meta: Meta) -> None:
         """Make `meta.generation` the current one, and the only one."""
@@ -126,19 +174,73 @@ class Disk:
         """Empty a generation, as a snapshot that broke off left it."""
         with self._db:
             self._db.execute("DELETE FROM objects WHERE generation = ?", (generation,))
+        self._content[generation] = 0
 
     def keep(self, meta: Meta) -> None:
         """Write `meta` alone."""
         with self._db:
             self._set_meta(meta)
 
+    def _forget(self, generation: int, kind: str, id: str, and_add: int = 0) -> None:
+        """Take a row's checksum, where there is such a row, out of the generation's sum."""
+        found = self._db.execute(
+            "SELECT json_sum FROM objects WHERE kind = ? AND id = ? AND generation = ?",
+            (kind, id, generation),
+        ).fetchone()
+        now = self._content.get(generation, 0) - (found[0] if found else 0) + and_add
+        self._content[generation] = now % _SUMS
+
     def _set_meta(self, meta: Meta | None) -> None:
         if meta is None:
             return
+        content = self._content.get(meta.generation, 0)
+        values = (*_values(meta), content)
         self._db.execute(
-            "UPDATE meta SET generation = ?, revision = ?, heard_at = ?, source = ?",
-            (meta.generation, meta.revision, meta.heard_at, meta.source),
+            "UPDATE meta SET generation = ?, revision = ?, heard_at = ?, source = ?, store = ?,"
+            " content = ?, meta_sum = ?",
+            (*values, _sum(*values)),
         )
+
+
+def remove(path: str) -> None:
+    """Remove the file, so that no restart finds it. Raises OSError."""
+    if path != IN_MEMORY:
+        for suffix in SUFFIXES:
+            Path(path + suffix).unlink(missing_ok=True)
+
+
+def size_of(path: str) -> int:
+    """Bytes that the file takes; 0 where there is none."""
+    found = (path + suffix for suffix in SUFFIXES)
+    return sum(os.stat(name).st_size for name in found if os.path.exists(name))
+
+
+def make_room(path: str, size: int) -> None:
+    """Raises OSError unless `size` bytes can be written beside `path`."""
+    probe = f"{path}.probe"
+    try:
+        descriptor = os.open(probe, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            os.posix_fallocate(descriptor, 0, size)
+        finally:
+            os.close(descriptor)
+    finally:
+        Path(probe).unlink(missing_ok=True)
+
+
+def _values(meta: Meta) -> tuple[int, int | None, float | None, str, str]:
+    heard_at = None if meta.heard_at is None else float(meta.heard_at)  # as SQLite returns it
+    return meta.generation, meta.revision, heard_at, meta.source, meta.store
+
+
+def _sum(*values: object) -> int:
+    """A checksum of values: whatever page or bit is damaged, it is another one."""
+    digest = blake2b(digest_size=8)
+    for value in values:
+        data = value if isinstance(value, bytes) else repr(value).encode("utf-8", "replace")
+        digest.update(b"%d:" % len(data))
+        digest.update(data)
+    return int.from_bytes(digest.digest(), "big") % _SUMS
 
 
 def _parts(resource: Resource) -> tuple[str, bytes | None]:
@@ -148,23 +250,28 @@ def _parts(resource: Resource) -> tuple[str, bytes | None]:
     return json.dumps(encode(replace(resource, user_data=None))), resource.user_data
 
 
-def _open(path: str) -> tuple[str, sqlite3.Connection]:
-    """The database, and where it is: in memory if another process has the file."""
+def _open(path: str) -> tuple[sqlite3.Connection, str]:
+    """The database; in memory, with the reason, where the file cannot be used."""
     if path == IN_MEMORY:
-        return path, _connect(path)
-    _make_private(path)
+        return _connect(path), ""
     try:
-        return path, _connect(path)
-    except sqlite3.OperationalError as error:
-        if "locked" not in str(error):
-            raise StartError(f"cannot open the replica {path}: {error}") from error
-        log.warning("replica in use by another process, keeping this one in memory", path=path)
-        return IN_MEMORY, _connect(IN_MEMORY)
-    except (sqlite3.DatabaseError, _Discard) as error:
-        log.warning("replica discarded, building it anew", path=path, reason=str(error))
-        _remove(path)
         _make_private(path)
-        return path, _connect(path)
+        try:
+            return _connect(path), ""
+        except sqlite3.OperationalError as error:
+            return _connect(IN_MEMORY), _reason(error)
+        except (sqlite3.DatabaseError, _Discard) as error:
+            log.warning("replica discarded, building it anew", path=path, reason=str(error))
+            remove(path)
+            _make_private(path)
+            return _connect(path), ""
+    except (OSError, sqlite3.Error) as error:
+        return _connect(IN_MEMORY), _reason(error)
+
+
+def _reason(error: Exception) -> str:
+    locked = isinstance(error, sqlite3.OperationalError) and "locked" in str(error)
+    return IN_USE if locked else str(error)
 
 
 def _connect(path: str) -> sqlite3.Connection:
@@ -174,7 +281,11 @@ def _connect(path: str) -> sqlite3.Connection:
         db.execute("PRAGMA journal_mode=WAL")
         db.execute("PRAGMA synchronous=NORMAL")
         _set_up(db)
-        with db:  # takes the lock now, and drops what a broken-off snapshot left
+        with db:
+            db.execute(
+                "BEGIN IMMEDIATE"
+            )  # takes the lock, and writes nothing: the disk may be full
+        with suppress(sqlite3.OperationalError), db:  # what a broken-off snapshot left
             db.execute("DELETE FROM objects WHERE generation <> (SELECT generation FROM meta)")
     except BaseException:
         db.close()
@@ -186,24 +297,26 @@ def _set_up(db: sqlite3.Connection) -> None:
     found = db.execute("PRAGMA user_version").fetchone()[0]
     tables = db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
     if tables == 0:
-        db.executescript(f"BEGIN; {SCHEMA} PRAGMA user_version={FORMAT}; COMMIT;")
+        values = (*_values(Meta()), 0)
+        with db:
+            db.execute("BEGIN")
+            for statement in SCHEMA.split(";"):
+                db.execute(statement)
+            db.execute("INSERT INTO meta VALUES (?, ?, ?, ?, ?, ?, ?)", (*values, _sum(*values)))
+            db.execute(f"PRAGMA user_version={FORMAT}")
     elif found != FORMAT:
         raise _Discard("made by another version")
 
 
 def _make_private(path: str) -> None:
-    """User data may hold passwords: the file is its owner's alone, from its first moment."""
+    """User data may hold passwords: the file is its owner's alone, from its first moment.
+
+    Raises OSError where the disk cannot be written, StartError where the path is wrong.
+    """
     try:
         Path(path).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
     except OSError as error:
+        if error.errno in _UNWRITABLE:
+            raise
         raise StartError(f"cannot write the replica {path}: {error.strerror}") from error
-
-
-def _remove(path: str) -> None:
-    if path != IN_MEMORY:
-        for suffix in ("", "-wal", "-shm", "-journal"):
-            Path(path + suffix).unlink(missing_ok=True)
-
-
-UNREADABLE = (sqlite3.DatabaseError, CodecError, ValueError, TypeError)

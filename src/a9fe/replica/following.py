@@ -6,7 +6,6 @@ await follow(replica, connector(config, "l3"), SystemClock())
 
 import asyncio
 import os
-import sqlite3
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Protocol
@@ -17,10 +16,11 @@ from a9fe.api_client.errors import FeedLost
 from a9fe.api_client.feed import FeedEvent, stream
 from a9fe.api_client.servers import Rotation
 from a9fe.model.policy import ANY_HOST
+from a9fe.replica.keeping import RETRY
 from a9fe.replica.live import Replica
 from a9fe.runtime.clock import Clock
 from a9fe.runtime.config import Config
-from a9fe.runtime.tasks import Backoff, jittered
+from a9fe.runtime.tasks import Backoff, jittered, spawn
 
 log = structlog.get_logger()
 
@@ -72,38 +72,77 @@ def connector(config: Config, agent: str) -> Feed:
 
 
 async def follow(
-    replica: Replica, connect: Feed, clock: Clock, backoff: Backoff = BACKOFF
+    replica: Replica,
+    connect: Feed,
+    clock: Clock,
+    backoff: Backoff = BACKOFF,
+    mending: Backoff = RETRY,
 ) -> None:
-    """Follow for ever; cancel it to stop. A broken stream is logged and connected again."""
+    """Follow for ever; cancel it to stop. A broken stream is logged and connected again.
+
+    A replica that cannot be kept on disk is fetched again as soon as it can be; `mending` says
+    when that is tried.
+    """
+    follower = _Follower(replica, connect, clock)
+    mender = spawn(follower.mend(mending), "replica on disk")
     failures = 0
-    while True:
+    try:
+        while True:
+            try:
+                await follower.once()
+                reason = "the server ended it"
+            except FeedLost as error:
+                reason = str(error)
+            finally:
+                was_synced = replica.freshness(clock.now()).synced_now
+                replica.lost(clock.now())
+            failures = 1 if was_synced else failures + 1
+            delay = jittered(backoff, failures)
+            say = log.warning if was_synced or failures == UNUSUAL else log.debug
+            say("change feed lost", reason=reason, again_in=round(delay, 2))
+            await asyncio.sleep(delay)
+    finally:
+        mender.cancel()
+
+
+class _Follower:
+    """One connection after the other, and what ends one early: a file that needs a snapshot."""
+
+    def __init__(self, replica: Replica, connect: Feed, clock: Clock) -> None:
+        self._replica = replica
+        self._connect = connect
+        self._clock = clock
+        self._until: asyncio.Timeout | None = None
+        self._failed = asyncio.Event()
+        replica.keeper.on_failure = self._failed.set
+        if replica.keeper.behind:
+            self._failed.set()
+
+    async def once(self) -> None:
+        """Follow until the stream breaks. Raises FeedLost."""
+        replica = self._replica
         try:
-            await _follow_once(replica, connect, clock)
-            reason = "the server ended it"
-        except (FeedLost, sqlite3.Error) as error:
-            reason = str(error)
-            _mend(replica, error)
+            async with (
+                asyncio.timeout(None) as self._until,
+                aclosing(self._connect(replica.resume_from)) as events,
+            ):
+                async for event in events:
+                    replica.apply(event, self._clock.now())
+                    if event.event == "synced":
+                        log.info("change feed followed", revision=event.revision)
+        except TimeoutError as error:
+            raise FeedLost("a snapshot is needed, to keep the replica on disk again") from error
         finally:
-            was_synced = replica.freshness(clock.now()).synced_now
-            replica.lost(clock.now())
-        failures = 1 if was_synced else failures + 1
-        delay = jittered(backoff, failures)
-        say = log.warning if was_synced or failures == UNUSUAL else log.debug
-        say("change feed lost", reason=reason, again_in=round(delay, 2))
-        await asyncio.sleep(delay)
+            self._until = None
 
-
-async def _follow_once(replica: Replica, connect: Feed, clock: Clock) -> None:
-    async with aclosing(connect(replica.resume_from)) as events:
-        async for event in events:
-            replica.apply(event, clock.now())
-            if event.event == "synced":
-                log.info("change feed followed", revision=event.revision)
-
-
-def _mend(replica: Replica, error: Exception) -> None:
-    """A damaged file is built anew; a full or busy disk only needs another try."""
-    damaged = isinstance(error, sqlite3.DatabaseError)
-    if damaged and not isinstance(error, sqlite3.OperationalError):
-        log.warning("replica discarded, building it anew", reason=str(error))
-        replica.rebuild_disk()
+    async def mend(self, backoff: Backoff) -> None:
+        """Make the file anew when it failed, and ask for a snapshot to fill it; for ever."""
+        keeper = self._replica.keeper
+        while True:
+            await self._failed.wait()
+            self._failed.clear()
+            while keeper.behind and not keeper.filling and not keeper.is_anothers:
+                if keeper.failures > 1 or not keeper.is_damaged:
+                    await asyncio.sleep(jittered(backoff, keeper.failures))
+                if keeper.begin_anew() and self._until is not None:
+                    self._until.reschedule(asyncio.get_running_loop().time())

@@ -1,7 +1,8 @@
 """The replica: what is known, kept in memory and on disk, changed by events of the feed.
 
 An event older than what is known of its resource changes nothing, so doubled and reordered events
-end in the same state. User data stays on disk, and is read when asked for.
+end in the same state. Memory is changed first and the disk follows (keeping.Keeper). User data
+stay on disk, and are read when asked for.
 """
 
 import asyncio
@@ -13,7 +14,8 @@ import structlog
 
 from a9fe.api_client.errors import FeedLost
 from a9fe.api_client.feed import FeedEvent
-from a9fe.replica.disk import IN_MEMORY, UNREADABLE, Disk, Meta, Row
+from a9fe.replica.disk import IN_MEMORY, UNREADABLE, Disk, Meta, Row, remove
+from a9fe.replica.keeping import BOUNDS, Bounds, Keeper
 from a9fe.replica.state import State, light
 from a9fe.replica.view import Documents, View
 from a9fe.replica.watching import Key, Wake, Watchers
@@ -38,10 +40,13 @@ class Freshness:
 
 
 class _Snapshot:
-    """A snapshot under way: not visible before it is complete."""
+    """A snapshot under way: not visible before it is complete. `to_disk`: it is taken only to
+    fill a file that was made anew.
+    """
 
-    def __init__(self, generation: int) -> None:
+    def __init__(self, generation: int, *, to_disk: bool) -> None:
         self.generation = generation
+        self.to_disk = to_disk
         self.state = State()
         self.rows: dict[tuple[str, str], Row] = {}
 
@@ -49,19 +54,22 @@ class _Snapshot:
 class Replica(View):
     """Resources by kind ("port", ...) and id. Reads never wait and never see half a snapshot."""
 
-    def __init__(self, disk: Disk | None = None, source: str = "") -> None:
+    def __init__(
+        self, disk: Disk | None = None, source: str = "", bounds: Bounds = BOUNDS
+    ) -> None:
         """Without `disk` it is kept in memory only. `source` names the feed it is a copy of."""
-        self._disk = disk or Disk(IN_MEMORY)
-        super().__init__(Documents(self._disk))
+        disk = disk or Disk(IN_MEMORY)
+        super().__init__(Documents(self._read_user_data))
         self._source = source
-        self._meta = self._disk.meta()
+        self._meta = Meta()
+        self._generation = 0  # the highest that was begun
         self._snapshot: _Snapshot | None = None
         self._synced = False
         self._deleted: OrderedDict[tuple[str, str], int] = OrderedDict()
         self._changed = asyncio.Event()
         self._watchers = Watchers()
         self._revision = self._seen = self._floor = NOTHING
-        self._load()
+        self.keeper = Keeper(self._load(disk), bounds)
 
     @classmethod
     def open(cls, path: str, source: str = "") -> "Replica":
@@ -70,7 +78,7 @@ class Replica(View):
 
     def close(self) -> None:
         """Close the file."""
-        self._disk.close()
+        self.keeper.close()
 
     # What is known
 
@@ -82,6 +90,10 @@ class Replica(View):
     @property
     def resume_from(self) -> int | None:
         """All up to this revision has been seen; None: a snapshot is needed."""
+        return None if self.keeper.filling else self._known_revision
+
+    @property
+    def _known_revision(self) -> int | None:
         return self._meta.revision if self._meta.source == self._source else None
 
     def freshness(self, now: float) -> Freshness:
@@ -118,7 +130,7 @@ class Replica(View):
     # What the feed says
 
     def apply(self, event: FeedEvent, now: float) -> None:
-        """Take in an event at `now`. On sqlite3.Error nothing of it has become visible."""
+        """Take in an event at `now`."""
         if event.event == "snapshot":
             self._begin()
         elif self._snapshot is not None:
@@ -137,28 +149,31 @@ class Replica(View):
             metrics.SYNCED.set(0)
             self._notify()
 
-    def rebuild_disk(self) -> None:
-        """Begin an empty file; memory goes on until the snapshot that must come now."""
-        self._disk.rebuild()
-        self._meta = replace(self._disk.meta(), heard_at=self._meta.heard_at)
-
-    def _load(self) -> None:
-        if self._meta.revision is None:
-            return
+    def _load(self, disk: Disk) -> Disk:
+        """Know what is on disk; the disk, made anew where it was damaged."""
+        state = State()
         try:
-            for kind, revision, resource in self._disk.rows():
-                self._state.put(kind, light(revision, resource))
+            meta = disk.meta()
+            for kind, revision, resource in disk.rows() if meta.revision is not None else ():
+                state.put(kind, light(revision, resource))
         except UNREADABLE as error:
-            log.warning("replica discarded, building it anew", reason=str(error))
-            self._state = State()
-            self.rebuild_disk()
-        else:
-            self._revision = self._seen = self._floor = self._meta.revision
+            log.warning("replica discarded, building it anew", path=disk.path, reason=str(error))
+            disk.close()
+            remove(disk.path)
+            return Disk(disk.path)
+        self._meta, self._state, self._generation = meta, state, meta.generation
+        if meta.revision is not None:
+            self._revision = self._seen = self._floor = meta.revision
+        return disk
+
+    def _read_user_data(self, id: str, revision: int) -> bytes | None:
+        return self.keeper.user_data(self._meta.generation, id, revision)
 
     def _begin(self) -> None:
-        generation = self._meta.generation + 1
-        self._disk.clear(generation)
-        self._snapshot = _Snapshot(generation)
+        self._generation += 1  # never one that another snapshot may have left something of
+        self.keeper.clear(self._generation)
+        to_disk = self.keeper.filling and self._known_revision is not None
+        self._snapshot = _Snapshot(self._generation, to_disk=to_disk)
 
     def _gather(self, snapshot: _Snapshot, event: FeedEvent, now: float) -> None:
         if event.object is not None:
@@ -167,24 +182,26 @@ class Replica(View):
         elif event.event == "delete":
             snapshot.rows.pop((event.kind, event.id), None)
             snapshot.state.remove(event.kind, event.id)
-            self._disk.delete(snapshot.generation, event.kind, event.id)
+            self.keeper.delete(snapshot.generation, event.kind, event.id)
         if len(snapshot.rows) >= BATCH or event.event == "synced":
             self._flush(snapshot)
         if event.event == "synced":
             self._swap(snapshot, event.revision, now)
 
     def _flush(self, snapshot: _Snapshot) -> None:
-        self._disk.write(snapshot.generation, snapshot.rows.values())
+        self.keeper.write(snapshot.generation, snapshot.rows.values())
         snapshot.rows.clear()
+        if snapshot.to_disk and not self.keeper.writing:
+            raise FeedLost("change feed: the snapshot cannot be kept on disk; memory goes on")
 
     def _swap(self, snapshot: _Snapshot, revision: int, now: float) -> None:
-        meta = Meta(snapshot.generation, revision, now, self._source)
-        self._disk.complete(meta)
+        meta = Meta(snapshot.generation, revision, now, self._source, self._meta.store)
         before = self._state
         self._meta, self._state, self._snapshot = meta, snapshot.state, None
         self._revision = self._seen = self._floor = revision
         self._deleted.clear()
         self._documents.clear()
+        self.keeper.complete(meta)
         self._set_synced()
         self._watchers.replaced(before, self._state)
 
@@ -195,7 +212,7 @@ class Replica(View):
             return
         meta = self._advanced(event.revision, whole=whole, now=now)
         if whole:
-            self._disk.keep(meta)
+            self.keeper.keep(meta)
         elif self._is_news(event):
             self._write(event, meta)
             self._revision = max(self._revision, event.revision)
@@ -225,17 +242,17 @@ class Replica(View):
         return event.revision > known
 
     def _write(self, event: FeedEvent, meta: Meta) -> None:
-        """Change disk, then memory."""
+        """Change memory, then disk."""
         key = (event.kind, event.id)
         before = self._state.entry(*key)
         if event.object is not None:
-            self._disk.write(meta.generation, [(event.kind, event.revision, event.object)], meta)
             self._state.put(event.kind, light(event.revision, event.object))
             self._deleted.pop(key, None)
+            self.keeper.write(meta.generation, [(event.kind, event.revision, event.object)], meta)
         else:
-            self._disk.delete(meta.generation, event.kind, event.id, meta)
             self._state.remove(event.kind, event.id)
             self._deleted[key] = event.revision
+            self.keeper.delete(meta.generation, event.kind, event.id, meta)
             if len(self._deleted) > KEPT_DELETIONS:
                 self._deleted.popitem(last=False)
         self._watchers.changed(key, before.resource if before else None, event.object)

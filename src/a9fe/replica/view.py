@@ -17,7 +17,7 @@ from a9fe.model.resources import (
     Router,
     Subnet,
 )
-from a9fe.replica.disk import UNREADABLE, Disk
+from a9fe.replica.disk import UNREADABLE
 from a9fe.replica.state import State
 
 KEPT_INSTANCES = 64  # whose user data is kept, each at most 48 KiB
@@ -41,9 +41,9 @@ class KnownInstance:
 class Documents:
     """User data of instances, from disk; what was asked for last is kept."""
 
-    def __init__(self, disk: Disk) -> None:
-        """Nothing is read before it is asked for."""
-        self._disk = disk
+    def __init__(self, read: Callable[[str, int], bytes | None]) -> None:
+        """`read` an instance's user data as of a revision; None: they are not there."""
+        self._read_stored = read
         self._kept: OrderedDict[tuple[str, int], bytes] = OrderedDict()
 
     def user_data(self, id: str, revision: int) -> bytes:
@@ -62,7 +62,7 @@ class Documents:
 
     def _read(self, id: str, revision: int) -> bytes:
         try:
-            found = self._disk.user_data(id, revision)
+            found = self._read_stored(id, revision)
         except UNREADABLE as error:
             raise ReplicaUnreadable(f"replica: instance {id}: {error}") from error
         if found is None:

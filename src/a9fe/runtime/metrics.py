@@ -73,6 +73,22 @@ SYNCED = Gauge(
     "a9fe_replica_synced", "1 while the change feed is followed and complete.", registry=REGISTRY
 )
 
+ON_DISK = Gauge(
+    "a9fe_replica_on_disk",
+    "1 while the replica's file is written; 0: a restart begins without it (see the log).",
+    registry=REGISTRY,
+)
+STORE_REFUSED = Gauge(
+    "a9fe_replica_store_refused",
+    "1 while the server's database is not the one that the replica has followed (see the log).",
+    registry=REGISTRY,
+)
+CONFIRMATIONS = Counter(
+    "a9fe_replica_confirmations_total",
+    "Calls to the server before a 404, by outcome: certain, unsure.",
+    ["outcome"],
+    registry=REGISTRY,
+)
 WAITERS = Gauge("a9fe_waiters", "Guests that wait for a change.", registry=REGISTRY)
 
 

@@ -1,0 +1,246 @@
+"""Keeping the replica on disk. Memory comes first: what cannot be written goes on in memory.
+
+| the file             | on disk                              | user data are read from          |
+|----------------------|--------------------------------------|----------------------------------|
+| can be written       | as current as memory                 | the file                         |
+| failed (full,        | removed, so that no restart takes it | the file, which is still open,   |
+| read-only, damaged)  | for current                          | and memory, for later changes    |
+| is being made anew   | empty until a snapshot is complete   | the same                         |
+
+The order is safe against a kill at any moment: before the replica shows a change that is not on
+disk, the file has been removed. Only where it cannot be removed either (a disk that has become
+read-only) it stays; a restart then finds a disk that it cannot write, and does not load the file.
+"""
+
+import sqlite3
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import structlog
+
+from a9fe.model.resources import Instance
+from a9fe.replica import disk as files
+from a9fe.replica.disk import IN_MEMORY, IN_USE, Damaged, Disk, Meta, Row
+from a9fe.runtime import metrics
+from a9fe.runtime.tasks import Backoff
+
+log = structlog.get_logger()
+
+RETRY = Backoff(first=1.0, ceiling=30.0)  # s until the file is made anew
+ROOM = 1 << 20  # bytes free beyond the file's size, before it is made anew
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bounds:
+    """While the file cannot be written: bytes of user data in memory, and seconds between lines
+    that say so.
+    """
+
+    pinned_max: int = 64 << 20
+    say_again: float = 60.0
+
+
+BOUNDS = Bounds()
+
+
+@dataclass(frozen=True, slots=True)
+class _Pin:
+    revision: int
+    data: bytes
+
+
+class Keeper:
+    """The file, for its replica. No method of it raises what a disk does, except `user_data`."""
+
+    def __init__(
+        self,
+        disk: Disk,
+        bounds: Bounds = BOUNDS,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`monotonic` in seconds, for what is said again and again."""
+        self._disk = disk
+        self._bounds = bounds
+        self._path = disk.path
+        self._former: Disk | None = None  # read while the next file is made
+        self._size = 0
+        self._monotonic = monotonic
+        self._pins: dict[tuple[int, str], _Pin] = {}
+        self._pinned = 0
+        self._said_at = 0.0
+        self.reason = ""
+        self.failures = 0
+        self.is_damaged = False
+        self.on_failure: Callable[[], None] = lambda: None
+        metrics.ON_DISK.set(1)
+        if disk.reason:
+            self._fail(sqlite3.OperationalError(disk.reason))
+
+    @property
+    def behind(self) -> bool:
+        """Whether the file cannot be written, or is not whole yet."""
+        return bool(self.reason)
+
+    @property
+    def is_anothers(self) -> bool:
+        """Whether another process has the file: it is left alone."""
+        return self.reason == IN_USE
+
+    @property
+    def filling(self) -> bool:
+        """Whether the file was made anew, and a snapshot is needed to fill it."""
+        return self._former is not None
+
+    @property
+    def writing(self) -> bool:
+        """Whether what is written goes to a file now, be it one that is only being made."""
+        return not self.behind or self.filling
+
+    def close(self) -> None:
+        """Close the file. One that is not whole is removed."""
+        if self.filling:
+            self._remove()
+        self._disk.close()
+        if self._former is not None:
+            self._former.close()
+
+    # What is written
+
+    def write(self, generation: int, rows: Iterable[Row], meta: Meta | None = None) -> None:
+        """Put resources into a generation, and keep `meta`."""
+        rows = list(rows)
+        self._try(lambda disk: disk.write(generation, rows, self._known(meta)))
+        if self.behind:
+            self._pin(generation, rows)
+
+    def delete(self, generation: int, kind: str, id: str, meta: Meta | None = None) -> None:
+        """Take a resource out of a generation, and keep `meta`."""
+        self._try(lambda disk: disk.delete(generation, kind, id, self._known(meta)))
+        self._unpin(generation, id)
+
+    def keep(self, meta: Meta) -> None:
+        """Keep `meta` alone."""
+        self._try(lambda disk: None if self.behind else disk.keep(meta))
+
+    def clear(self, generation: int) -> None:
+        """Begin a generation."""
+        self._try(lambda disk: disk.clear(generation))
+
+    def complete(self, meta: Meta) -> None:
+        """Make `meta.generation` the current one. A file that was made anew is whole then."""
+        self._try(lambda disk: disk.complete(meta))
+        for generation, id in list(self._pins):
+            if generation != meta.generation:
+                self._unpin(generation, id)
+        if self._former is not None:
+            self._whole()
+
+    def _known(self, meta: Meta | None) -> Meta | None:
+        """`meta`, unless the file is not whole yet: it must not look as if it were."""
+        return None if self.behind else meta
+
+    def _try(self, work: Callable[[Disk], None]) -> None:
+        if not self.writing:
+            return
+        try:
+            work(self._disk)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the file is behind from now on
+            self._fail(error)
+
+    # What is read
+
+    def user_data(self, generation: int, id: str, revision: int) -> bytes | None:
+        """User data as of exactly that revision; None: they are not there. Raises sqlite3.Error;
+        what is damaged or missing is fetched again.
+        """
+        pin = self._pins.get((generation, id))
+        if pin is not None and pin.revision == revision:
+            return pin.data
+        disk = self._former or self._disk
+        try:
+            found = disk.user_data(generation, id, revision)
+        except sqlite3.Error as error:
+            if not self.behind:
+                self._fail(error)
+            raise
+        if found is None and not self.behind:
+            self._fail(Damaged(f"the user data of instance {id} are missing"))
+        return found
+
+    # A file that failed
+
+    def _fail(self, error: Exception) -> None:
+        """Give the file up, and say so once."""
+        if self.reason and self._former is None:
+            return
+        self.reason = str(error) or type(error).__name__
+        self.is_damaged = not isinstance(error, sqlite3.OperationalError | OSError)
+        self.failures += 1
+        if self._former is not None:  # the one that was being made
+            self._disk.close()
+            self._disk, self._former = self._former, None
+        if self._path != IN_MEMORY and not self.is_anothers:
+            self._size = max(self._size, files.size_of(self._path))
+            self._remove()
+        metrics.ON_DISK.set(0)
+        self._say("replica cannot be kept on disk, it goes on in memory")
+        self.on_failure()
+
+    def _remove(self) -> None:
+        try:
+            files.remove(self._path)
+        except OSError as error:
+            log.error("replica cannot be removed", path=self._path, reason=str(error))  # noqa: TRY400
+
+    def _say(self, what: str) -> None:
+        self._said_at = self._monotonic()
+        again = "" if self.is_anothers else "a file is made anew as soon as that is possible"
+        log.error(what, path=self._path, reason=self.reason, next=again)
+
+    def begin_anew(self) -> bool:
+        """Make the file anew, empty. True: it can be written, and a snapshot shall fill it."""
+        if not self.behind or self.is_anothers:
+            return False
+        try:
+            if self._path != IN_MEMORY:
+                files.make_room(self._path, self._size + ROOM)
+            files.remove(self._path)
+            disk = Disk(self._path)
+        except (OSError, sqlite3.Error) as error:
+            self.reason = str(error)
+        else:
+            if not disk.in_memory or self._path == IN_MEMORY:
+                self._former, self._disk = self._disk, disk
+                return True
+            self.reason = disk.reason
+            disk.close()
+        self.failures += 1
+        if self._monotonic() >= self._said_at + self._bounds.say_again:
+            self._say("replica still cannot be kept on disk")
+        return False
+
+    def _whole(self) -> None:
+        """The file is as current as memory again."""
+        if self._former is not None:
+            self._former.close()
+        self._former, self.reason, self.failures, self._size = None, "", 0, 0
+        self._pins.clear()
+        self._pinned = 0
+        metrics.ON_DISK.set(1)
+        log.info("replica is kept on disk again", path=self._path)
+
+    def _pin(self, generation: int, rows: Iterable[Row]) -> None:
+        """Keep user data in memory, as far as there is room: others are unreadable meanwhile."""
+        for kind, revision, resource in rows:
+            if kind != "instance" or not isinstance(resource, Instance):
+                continue
+            self._unpin(generation, resource.id)
+            data = resource.user_data
+            if data is not None and self._pinned + len(data) <= self._bounds.pinned_max:
+                self._pins[generation, resource.id] = _Pin(revision, data)
+                self._pinned += len(data)
+
+    def _unpin(self, generation: int, id: str) -> None:
+        pin = self._pins.pop((generation, id), None)
+        self._pinned -= len(pin.data) if pin else 0

@@ -1,0 +1,129 @@
+"""The metadata agent and service as processes beside a server, asked as the proxy asks.
+
+No namespaces and no proxy: the test says from which network and address a guest asks.
+"""
+
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from tests.conditions import eventually
+from tests.lab.places import A9FE
+from tests.lab.servers import DEADLINE, RunningServer, free_port
+
+HOST = "h1"
+AGENT, SERVICE = "metadata-agent", "metadata-service"
+FOLLOWED, READY = "change feed followed", " ready "
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hops:
+    """Where the two keep their state, and what runs them."""
+
+    state: Path
+    run: Path
+    server_url: str
+    service_port: int
+
+    @contextmanager
+    def running(self, name: str) -> Iterator["subprocess.Popen[bytes]"]:
+        """One of the two, until the block ends; then it ends well."""
+        given = {
+            "state_path": str(self.state),
+            "run_path": str(self.run),
+            "server_url": self.server_url,
+            "host": HOST,
+            "metadata_listen_port": str(self.service_port),
+            "nova_metadata_port": str(self.service_port),
+            "metadata_proxy_shared_secret": "a secret",
+            "metadata_proxy_user": "root",
+            "metadata_agent_user": "root",
+            "metadata_service_user": "root",
+        }
+        variables = {f"A9FE_{option.upper()}": value for option, value in given.items()}
+        env = {**os.environ, **variables}
+        with self.log(name).open("ab") as log:
+            process = subprocess.Popen([str(A9FE), name], env=env, stderr=log)
+        try:
+            yield process
+        finally:
+            process.terminate()
+            process.wait()
+
+    @contextmanager
+    def both(self, until: str = FOLLOWED) -> Iterator[None]:
+        """Both of them, from when they say `until`."""
+        with ExitStack() as stack:
+            before = {name: self.said(name, until) for name in (AGENT, SERVICE)}
+            for name in before:
+                stack.enter_context(self.running(name))
+            for name, times in before.items():
+                self.says(name, until, times)
+            yield
+
+    def says(self, name: str, what: str, before: int = 0) -> None:
+        """Wait until a process has said it more often than `before`."""
+        eventually(lambda: self.said(name, what) > before, DEADLINE, f"{name} says {what!r}")
+
+    def log(self, name: str) -> Path:
+        """What a process said, on all of its starts."""
+        return self.run / f"{name}.log"
+
+    def said(self, name: str, what: str) -> int:
+        """How often a process said it."""
+        return self.log(name).read_text().count(what) if self.log(name).exists() else 0
+
+    @contextmanager
+    def guest(self, network_id: str, address: str) -> Iterator["Guest"]:
+        """Who asks from that address of that network, as the proxy vouches."""
+        headers = {"X-Neutron-Network-ID": network_id, "X-Forwarded-For": address}
+        transport = httpx.HTTPTransport(uds=str(self.run / "metadata_proxy"))
+        with httpx.Client(transport=transport, headers=headers, timeout=DEADLINE) as client:
+            yield Guest(client)
+
+
+@dataclass(frozen=True)
+class Guest:
+    """A guest's client."""
+
+    client: httpx.Client
+
+    def get(self, path: str = "/openstack/latest/meta_data.json") -> httpx.Response:
+        """The answer, whatever it is."""
+        return self.client.get(f"http://169.254.169.254{path}")
+
+    def who(self) -> str:
+        """The id of the instance that it is answered for; the status where there is none."""
+        answer = self.get()
+        return str(answer.json()["uuid"] if answer.is_success else answer.status_code)
+
+
+def beside(server: RunningServer, directory: Path, state: Path) -> Hops:
+    """The two hops of a host whose part of the server's model they follow."""
+    run = directory / "hops"
+    run.mkdir(exist_ok=True)
+    return Hops(state=state, run=run, server_url=server.url, service_port=free_port())
+
+
+def isolated(server: RunningServer, cidr: str) -> str:
+    """A network that the host serves; its id."""
+    report = {"agent_type": "DHCP agent", "binary": "neutron-dhcp-agent", "host": HOST}
+    answer = server.api.post("/a9fe/v1/agents/report", json={**report, "configurations": {}})
+    assert answer.status_code == 200, answer.text
+    return server.network(cidr)
+
+
+def instance(server: RunningServer, network_id: str, **values: Any) -> tuple[str, str]:
+    """An instance with a port on a network; its id and address."""
+    body = {"instance": {"name": "vm", "networks": [{"uuid": network_id}], **values}}
+    answer = server.api.post("/a9fe/v1/instances", json=body)
+    assert answer.status_code == 201, answer.text
+    id = str(answer.json()["instance"]["id"])
+    port = server.list("port", device_id=id)[0]
+    return id, str(port["fixed_ips"][0]["ip_address"])
