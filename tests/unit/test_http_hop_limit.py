@@ -62,7 +62,7 @@ def test_a_limit_stays_until_all_of_its_answer_has_arrived(loop):
         async with serving(of) as world:
             client = await deaf(world)
             (connection,) = world.server._connections
-            await client.send(get(2, 200_000))
+            await client.send(get(2, 100_000))
             await world.until(lambda: world.tally.statuses == [200])
             for hops in (0, 3):
                 await client.send(get(hops))

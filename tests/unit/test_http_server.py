@@ -12,7 +12,7 @@ from a9fe.http.server import Server, serve
 from a9fe.http.sockets import tcp_listener, unix_listener
 from a9fe.linux import peer
 from a9fe.runtime.errors import StartError
-from a9fe.wire.limits import Limits
+from a9fe.wire.limits import MIB, Limits
 from a9fe.wire.message import Answer
 from a9fe.wire.refusals import Refusal
 from tests.unit.http_world import GET, LOOPS, NETWORK, QUICK, echo, never, run, serving, turns
@@ -40,8 +40,11 @@ def test_answers_and_keeps_the_connection(loop):
 def test_bodies_are_byte_exact_both_ways(loop):
     body = bytes(range(256)) * 2000  # neither text nor small
 
+    def give_back(request):
+        return Answer(status=200, body=request.body)
+
     async def main():
-        async with serving(lambda request: Answer(status=200, body=request.body)) as world:
+        async with serving(give_back, limits=Limits(body_bytes=MIB)) as world:
             client = await world.client()
             length = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % len(body)
             assert (await client.ask(length + body)).body == body
@@ -81,7 +84,7 @@ def test_what_is_sent_ahead_waits_in_the_kernel(loop):
             await released.wait()
             return Answer(status=200)
 
-        async with serving(held_back) as world:
+        async with serving(held_back, limits=Limits(body_bytes=MIB)) as world:
             client = await world.client()
             sending = asyncio.ensure_future(client.send(post * 20))
             await asked.wait()
@@ -391,9 +394,9 @@ def test_on_a_unix_socket(loop, tmp_path):
     run(main, loop)
 
 
-def test_connections_at_the_limit_and_one_past():
+def test_connections_of_one_guest_at_the_limit_and_one_past():
     async def main():
-        limits = Limits(connections=2, connections_per_peer=2)
+        limits = Limits(connections_per_holder=2)
         async with serving(limits=limits) as world:
             clients = [await world.client() for _ in range(4)]
             got = [await client.ask(GET) for client in clients]
@@ -406,9 +409,9 @@ def test_connections_at_the_limit_and_one_past():
     run(main)
 
 
-def test_connections_of_one_peer_at_the_limit_and_one_past():
+def test_a_place_that_is_free_again_is_taken():
     async def main():
-        async with serving(limits=Limits(connections_per_peer=1)) as world:
+        async with serving(limits=Limits(connections_per_holder=1)) as world:
             first, second = await world.client(), await world.client()
             assert (await first.ask(GET)).status == 200
             assert (await second.ask(GET)).status == 503
@@ -449,7 +452,7 @@ def test_close_finishes_what_is_in_flight_and_closes_the_idle(loop):
             await released.wait()
             return echo(request)
 
-        async with serving(held_back) as world:
+        async with serving(held_back, limits=Limits(body_bytes=MIB)) as world:
             busy, idle = await world.client(), await world.client()
             await busy.send(GET)
             await world.until(lambda: world.server.connections == 2)

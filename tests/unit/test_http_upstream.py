@@ -14,6 +14,7 @@ from a9fe.http.upstream import (
     UpstreamTimeout,
     UpstreamUnreachable,
 )
+from a9fe.wire.limits import MIB, Limits
 from a9fe.wire.message import Answer, Request
 from a9fe.wire.refusals import Refusal
 from tests.unit.http_world import LOOPS, echo, read_request, run, scripted, serving, turns, until
@@ -65,7 +66,7 @@ def test_requests_and_answers_are_byte_exact(loop, path):
         return Answer(status=200, headers=((b"X-B", b"\xff"),), body=request.body[::-1])
 
     async def main():
-        async with serving(handler, path=path):
+        async with serving(handler, path=path, limits=Limits(body_bytes=MIB)):
             ask = upstream(path)
             headers = ((b"x-a", b"\xe9"), (b"host", b"169.254.169.254"))
             answer = await ask(

@@ -77,11 +77,17 @@ def test_rate_limit_is_by_guest():
             lambda _: Answer(status=200), Report("metadata-proxy", tally), limiter
         )
         request = Request(
-            method=b"GET", target=b"/", headers=(), peer="10.0.0.5", listener=NETWORK
+            method=b"GET",
+            target=b"/",
+            headers=(),
+            peer="10.0.0.5",
+            peer_mac="fa:16:3e:00:00:05",
+            listener=NETWORK,
         )
-        statuses = [served.handle(request).status for _ in range(3)]
+        also_its = replace(request, peer="10.0.0.55")
+        statuses = [served.handle(r).status for r in (request, also_its, also_its)]
         denied = served.handle(request)
-        other = served.handle(replace(request, peer="10.0.0.6"))
+        other = served.handle(replace(request, peer_mac="fa:16:3e:00:00:06"))
         return statuses, denied, other, tally.refusals
 
     statuses, denied, other, refusals = run(main)
@@ -92,7 +98,11 @@ def test_rate_limit_is_by_guest():
 
 
 def test_rate_limit_is_as_configured():
-    assert limiter_of(load()) is None
+    by_default = limiter_of(load())
+    assert by_default is not None
+    assert [by_default.wait(("l", "p"), 0.0) for _ in range(2000)] == [0] * 2000  # a crawl
+    assert by_default.wait(("l", "p"), 0.0) > 0
+    assert limiter_of(load({"rate_limit_enabled": "false"})) is None
     on = {
         "base_query_rate_limit": "2",
         "burst_query_rate_limit": "5",

@@ -18,10 +18,11 @@ from a9fe.http.head import METHODS, BadMessage, RequestHead
 from a9fe.http.reader import Incoming, Reading, RequestReader
 from a9fe.http.render import CONTINUE, answer_bytes
 from a9fe.http.report import Report
-from a9fe.http.sockets import is_hung_up, limit_hops, unacknowledged
+from a9fe.http.sockets import is_hung_up, limit_hops, reset_on_close, unacknowledged
 from a9fe.wire.limits import Limits
 from a9fe.wire.message import Answer, Handler, Listener, Request
 from a9fe.wire.refusals import Refusal
+from a9fe.wire.shares import Holder, holder_of
 
 ALLOW = (b"allow", b", ".join(sorted(METHODS)))  # with each 405 (RFC 9110 section 15.5.6)
 
@@ -40,6 +41,10 @@ class Host(Protocol):
 
     def opened(self, connection: "Connection") -> Refusal | None:
         """Count it in; why its requests are refused, if they are."""
+        ...
+
+    def holds(self, connection: "Connection", held: int, *, arriving: bool) -> None:
+        """It holds so many bytes now; `arriving`: a part of a request is there, and not all."""
         ...
 
     def closed(self, connection: "Connection") -> None:
@@ -68,6 +73,9 @@ class Connection(asyncio.Protocol):
         "_told_to_continue",
         "_transport",
         "accepted",
+        "arriving",
+        "held",
+        "holder",
     )
 
     def __init__(self, host: Host, listener: Listener | None) -> None:
@@ -86,6 +94,9 @@ class Connection(asyncio.Protocol):
         self._paused = self._reading_paused = False
         self._half_closed = self._lingering = self._told_to_continue = False
         self.accepted = Accepted()
+        self.holder: Holder = ("", "")
+        self.held = 0  # bytes; as the server counts them
+        self.arriving = False
 
     # -- what the transport calls ------------------------------------------------------------
 
@@ -93,6 +104,8 @@ class Connection(asyncio.Protocol):
         """Learn who it is."""
         self._transport = cast(asyncio.Transport, transport)
         self.accepted = facts_of(self.socket)
+        self.holder = holder_of(self._listener, self.accepted.peer_mac, self.accepted.peer)
+        self._transport.set_write_buffer_limits(high=0)  # what is not sent at once is waited for
         self._refusal = self._host.opened(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -121,6 +134,7 @@ class Connection(asyncio.Protocol):
             self._since = self._host.now
         self._reader.feed(data)
         self._advance()
+        self._weigh()
 
     def eof_received(self) -> bool:
         """The client sends no more. It may still read: true keeps the connection for that."""
@@ -139,6 +153,7 @@ class Connection(asyncio.Protocol):
         """The client has caught up."""
         self._paused = False
         self._advance()
+        self._weigh()
 
     @property
     def peer(self) -> str:
@@ -167,7 +182,7 @@ class Connection(asyncio.Protocol):
         elif self._lingering or self._paused:
             refused = self._lingering and not self._transport.is_closing()
             if age > (limits.linger_timeout if refused else limits.write_timeout):
-                self._transport.abort()
+                self.give_way()
         else:
             self._sweep_reading(age, limits)
 
@@ -188,6 +203,32 @@ class Connection(asyncio.Protocol):
         """Close at once."""
         self._transport.abort()
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing of a request has arrived, and nothing of an answer is unread."""
+        busy = self._task is not None or self._paused or self._lingering
+        return not busy and self._reader.is_empty
+
+    def give_way(self) -> None:
+        """Close at once; the kernel too forgets what was not read."""
+        self._lingering = True
+        if not self._transport.is_closing():
+            reset_on_close(self.socket)
+        self._transport.abort()
+
+    def _weigh(self) -> None:
+        """Have what is held counted: of a request that arrives, or is answered, and of answers
+        that are not sent. One that closes keeps what it had until it is closed."""
+        if self._transport.is_closing():
+            return
+        reader = self._reader
+        held = reader.held + self._transport.get_write_buffer_size()
+        if self._request is not None:
+            held += len(self._request.body)
+        arriving = self._task is None and not reader.is_empty and not self._paused
+        if held != self.held or arriving != self.arriving:
+            self._host.holds(self, held, arriving=arriving)
+
     # -- requests ----------------------------------------------------------------------------
 
     def _read_ahead(self, data: bytes) -> None:
@@ -195,6 +236,7 @@ class Connection(asyncio.Protocol):
         if self._reader.buffered > self._host.limits.pipelined_bytes and not self._half_closed:
             self._transport.pause_reading()
             self._reading_paused = True
+        self._weigh()
 
     def _advance(self) -> None:
         """Answer what is whole, in order, while nothing is awaited."""
@@ -270,6 +312,7 @@ class Connection(asyncio.Protocol):
         self._send(self._result_of(task, request))
         if not self._reader.is_empty or self._half_closed:
             self._advance()
+        self._weigh()
 
     def _result_of(self, task: asyncio.Future[Answer], request: Request | None) -> Answer:
         try:
@@ -301,6 +344,7 @@ class Connection(asyncio.Protocol):
         if answer.hop_limit != self._hop_limit:
             self._limit_hops(answer.hop_limit)
         self._transport.write(answer_bytes(answer, head_only=head_only, close=close, old=head.old))
+        self._weigh()
         if close:
             self._lingering = True
             self._transport.close()

@@ -50,6 +50,11 @@ class RequestReader:
         return len(self._buffer)
 
     @property
+    def held(self) -> int:
+        """Bytes kept here, those of an unfinished body included."""
+        return len(self._buffer) + (len(self._body.data) if self._body is not None else 0)
+
+    @property
     def reading(self) -> Reading:
         """What is waited for."""
         if self._head is not None:

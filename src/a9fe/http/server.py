@@ -5,16 +5,16 @@ One server a process; it may listen on any number of sockets, each with its own 
 
 import asyncio
 import socket
-from collections import Counter
 from collections.abc import Callable
 
 import structlog
 
 from a9fe.http.accepted import save_syn
 from a9fe.http.connection import Connection
+from a9fe.http.holders import Holders
 from a9fe.http.report import Report, silent_report
-from a9fe.http.sockets import unix_listener
-from a9fe.wire.limits import DRAIN_TIMEOUT, HARD_CONNECTIONS, LIMITS, LISTEN_BACKLOG, Limits
+from a9fe.http.sockets import bound_send_buffer, unix_listener
+from a9fe.wire.limits import DRAIN_TIMEOUT, LIMITS, LISTEN_BACKLOG, SEND_BUFFER_BYTES, Limits
 from a9fe.wire.message import Answer, Handler, Listener
 from a9fe.wire.refusals import Refusal
 
@@ -72,7 +72,7 @@ class Server:
         self._admit = admit
         self._backlog = backlog
         self._connections: set[Connection] = set()
-        self._per_peer: Counter[str] = Counter()
+        self._holders = Holders(limits, self.report)
         self._listening: set[Listening] = set()
         self._emptied = asyncio.Event()
         self._sweep_interval = _sweep_interval(limits)
@@ -86,6 +86,7 @@ class Server:
 
         sock.settimeout(0)
         save_syn(sock)
+        bound_send_buffer(sock, SEND_BUFFER_BYTES)
         create = (
             self._loop.create_unix_server
             if sock.family == socket.AF_UNIX
@@ -125,37 +126,29 @@ class Server:
         """Connections that are open."""
         return len(self._connections)
 
+    @property
+    def held_bytes(self) -> int:
+        """Bytes in the buffers of all connections."""
+        return self._holders.held_bytes
+
     # -- what connections call ---------------------------------------------------------------
 
     def opened(self, connection: Connection) -> Refusal | None:
         """Count it in; why its requests are refused, if they are."""
         self._connections.add(connection)
-        peer = connection.peer
-        self._per_peer[peer] += 1
         if self._admit is not None and not self._admit(connection.socket):
             connection.abort()
             return None
-        of_peer = self._per_peer[peer] if peer else 0  # on a Unix socket all have the same name
-        total, limits = len(self._connections), self.limits
-        if total <= limits.connections and of_peer <= limits.connections_per_peer:
-            return None
-        if total > HARD_CONNECTIONS * limits.connections or (
-            of_peer > HARD_CONNECTIONS * limits.connections_per_peer
-        ):
-            self.report.refused(
-                Refusal.TOO_MANY_CONNECTIONS,
-                self.report.ids.new(),
-                facts={"peer": peer, "detail": "cut off"},
-            )
-            connection.abort()
-        return Refusal.TOO_MANY_CONNECTIONS
+        return self._holders.enter(connection)
+
+    def holds(self, connection: Connection, held: int, *, arriving: bool) -> None:
+        """It holds so many bytes now; `arriving`: a part of a request is there, and not all."""
+        self._holders.holds(connection, held, arriving=arriving)
 
     def closed(self, connection: Connection) -> None:
         """Count it out."""
         self._connections.discard(connection)
-        self._per_peer[connection.peer] -= 1
-        if not self._per_peer[connection.peer]:
-            del self._per_peer[connection.peer]
+        self._holders.leave(connection)
         if not self._connections:
             self._emptied.set()
 

@@ -82,6 +82,13 @@ def reset_on_close(sock: socket.socket) -> None:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
 
 
+def bound_send_buffer(sock: socket.socket, size: int) -> None:
+    """Have the kernel keep about `size` bytes (it doubles them for its own use, socket(7)) of what
+    is written to each connection of a listening TCP socket; else it may keep megabytes."""
+    if sock.family != socket.AF_UNIX:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, size)
+
+
 def limit_hops(sock: socket.socket, hops: int) -> None:
     """Let the packets of a TCP socket live for so many IP hops; 0: for as many as any others.
 

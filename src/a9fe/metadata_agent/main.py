@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import structlog
 
+from a9fe.http.fair import Fair
 from a9fe.http.lanes import Lanes
 from a9fe.http.memory import settle
 from a9fe.http.metrics_socket import metrics_path, serve_metrics
@@ -16,11 +17,13 @@ from a9fe.http.sockets import unix_listener
 from a9fe.http.upstream import Target
 from a9fe.linux import peer, privileges
 from a9fe.metadata_agent.agent import MetadataAgent, signer
+from a9fe.metadata_agent.question import asker_of
 from a9fe.model.errors import A9feError, InvalidInput
 from a9fe.replica import connector, follow, open_for, path_of
 from a9fe.runtime import descriptors, directories, metrics, tasks
 from a9fe.runtime.clock import SystemClock
 from a9fe.runtime.config import Config
+from a9fe.wire.limits import AGENT_LIMITS, AT_ONCE, WAITING, Limits, fitting
 from a9fe.wire.message import Answer
 
 PROCESS = "metadata-agent"
@@ -38,7 +41,7 @@ def run(config: Config) -> None:
     """Serve until SIGTERM or SIGINT. Opens what needs root, then becomes metadata_agent_user."""
     if config.nova_metadata_protocol != "http":
         raise InvalidInput("nova_metadata_protocol", config.nova_metadata_protocol, "http")
-    descriptors.raise_limit()
+    limits = fitting(AGENT_LIMITS, descriptors.raise_limit())
     own = privileges.owner_of(config.metadata_agent_user)
     proxy = privileges.owner_of(config.metadata_proxy_user)
     sock = unix_listener(config.metadata_proxy_socket, owner=proxy)
@@ -46,7 +49,7 @@ def run(config: Config) -> None:
     directories.ensure_own(os.path.dirname(path_of(config, AGENT)), own)
     privileges.drop(config.metadata_agent_user)
     allowed = {ROOT, os.geteuid(), *(proxy[:1] if proxy else ())}
-    tasks.run(lambda: _serve(config, sock, exporter, admit_only(allowed)))
+    tasks.run(lambda: _serve(config, limits, sock, exporter, admit_only(allowed)))
 
 
 def admit_only(uids: set[int]) -> Admit:
@@ -91,7 +94,7 @@ class ServiceHints:
 
 
 async def _serve(
-    config: Config, sock: socket.socket, exporter: socket.socket, admit: Admit
+    config: Config, limits: Limits, sock: socket.socket, exporter: socket.socket, admit: Admit
 ) -> None:
     replica = open_for(config, AGENT)
     report = Report(PROCESS, metrics)
@@ -108,9 +111,11 @@ async def _serve(
         debug=config.debug,
     )
     backlog = config.metadata_backlog
+    turns = Fair(agent.handle, asker_of, report.refusal, limits=AT_ONCE, waiting=WAITING)
     server = await serve(
-        agent.handle,
+        turns,
         sock=sock,
+        limits=limits,
         report=report,
         admit=admit,
         backlog=backlog,
@@ -123,6 +128,7 @@ async def _serve(
         await tasks.supervise("feed", lambda: follow(replica, connector(config, AGENT), clock))
     finally:
         await server.close()
+        turns.close()
         await exposing.close()
         upstream.close()
         replica.close()

@@ -6,6 +6,7 @@ from functools import lru_cache
 
 from a9fe.wire.message import Request
 from a9fe.wire.refusals import Refusal
+from a9fe.wire.shares import Holder
 from a9fe.wire.trusted import FORWARDED_FOR, NETWORK_ID, ROUTER_ID
 
 _ADDRESSES_REMEMBERED = 4096
@@ -44,6 +45,14 @@ def parse_question(request: Request) -> Question | Refusal:
         if networks
         else Question(address=address, router_id=text)
     )
+
+
+def asker_of(request: Request) -> Holder:
+    """Who asks, as far as turns are concerned: network or router, and address, as the hop before
+    wrote them, right or not."""
+    ids = request.values(NETWORK_ID) or request.values(ROUTER_ID) or [b""]
+    addresses = request.values(FORWARDED_FOR) or [b""]
+    return ids[-1].decode("latin-1"), addresses[-1].decode("latin-1")
 
 
 def parse_address(values: list[bytes]) -> str | None:

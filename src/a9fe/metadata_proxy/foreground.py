@@ -15,11 +15,12 @@ from a9fe.http.server import serve
 from a9fe.http.sockets import tcp_listener
 from a9fe.linux import privileges
 from a9fe.metadata_proxy.main import limiter_of, upstream_of
-from a9fe.metadata_proxy.proxy import MetadataProxy, Watcher
+from a9fe.metadata_proxy.proxy import MetadataProxy, Watcher, in_turns
 from a9fe.metadata_proxy.relay import added, homeward
 from a9fe.model.resources import METADATA_IPV4, METADATA_PORT
-from a9fe.runtime import metrics, tasks
+from a9fe.runtime import descriptors, metrics, tasks
 from a9fe.runtime.config import Config
+from a9fe.wire.limits import LIMITS, fitting
 from a9fe.wire.message import Listener, Request
 from a9fe.wire.trusted import REQUEST_ID
 
@@ -37,6 +38,7 @@ def run_in_namespace(
 
     Raises StartError where the address is taken. As root it becomes metadata_proxy_user.
     """
+    limits = fitting(LIMITS, descriptors.raise_limit())
     listener = listener_of(config, network_id, router_id, port)
     sock = tcp_listener(listener.address, listener.port, config.metadata_backlog)
     privileges.drop(config.metadata_proxy_user)
@@ -46,9 +48,11 @@ def run_in_namespace(
         upstream = upstream_of(config)
         watcher = printer(sys.stdout) if config.debug else None
         proxy = MetadataProxy(upstream, report, limiter_of(config), watcher)
+        turns = in_turns(proxy, report)
         server = await serve(
-            proxy.handle,
+            turns,
             sock=sock,
+            limits=limits,
             listener=listener,
             report=report,
             backlog=config.metadata_backlog,
@@ -62,6 +66,7 @@ def run_in_namespace(
             await asyncio.Event().wait()
         finally:
             await server.close()
+            turns.close()
             upstream.close()
 
     tasks.run(main)

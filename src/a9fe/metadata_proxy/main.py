@@ -15,10 +15,11 @@ from a9fe.http.upstream import Target
 from a9fe.linux import privileges
 from a9fe.metadata_proxy.control import Control
 from a9fe.metadata_proxy.held import HeldListeners
-from a9fe.metadata_proxy.proxy import MetadataProxy, log_request
+from a9fe.metadata_proxy.proxy import MetadataProxy, in_turns, log_request
 from a9fe.metadata_proxy.relay import homeward
 from a9fe.runtime import descriptors, metrics, tasks
 from a9fe.runtime.config import Config
+from a9fe.wire.limits import LIMITS, Limits, fitting
 from a9fe.wire.rate_limit import RateLimiter, Window
 
 PROCESS = "metadata-proxy"
@@ -30,12 +31,12 @@ log = structlog.get_logger("a9fe.metadata_proxy")
 
 def run(config: Config) -> None:
     """Serve until SIGTERM or SIGINT. Opens what needs root, then becomes metadata_proxy_user."""
-    descriptors.raise_limit()
+    limits = fitting(LIMITS, descriptors.raise_limit())
     owner = privileges.owner_of(config.metadata_proxy_user)
     control = unix_listener(control_path(config), kind=socket.SOCK_SEQPACKET, owner=owner)
     exporter = unix_listener(metrics_path(config.run_path, PROCESS), owner=owner)
     privileges.drop(config.metadata_proxy_user)
-    tasks.run(lambda: _serve(config, control, exporter))
+    tasks.run(lambda: _serve(config, limits, control, exporter))
 
 
 def control_path(config: Config) -> str:
@@ -61,14 +62,17 @@ def limiter_of(config: Config) -> RateLimiter | None:
     return RateLimiter((base, burst))
 
 
-async def _serve(config: Config, control: socket.socket, exporter: socket.socket) -> None:
+async def _serve(
+    config: Config, limits: Limits, control: socket.socket, exporter: socket.socket
+) -> None:
     report = Report(PROCESS, metrics)
     upstream = upstream_of(config)
     proxy = MetadataProxy(
         upstream, report, limiter_of(config), log_request if config.debug else None
     )
+    turns = in_turns(proxy, report)
     server = Server(
-        proxy.handle, report=report, backlog=config.metadata_backlog, outgoing=homeward
+        turns, limits=limits, report=report, backlog=config.metadata_backlog, outgoing=homeward
     )
     held = HeldListeners(server)
     exposing = await serve_metrics(exporter)
@@ -79,5 +83,6 @@ async def _serve(config: Config, control: socket.socket, exporter: socket.socket
     finally:
         held.close()
         await server.close()
+        turns.close()
         await exposing.close()
         upstream.close()

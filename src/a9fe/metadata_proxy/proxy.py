@@ -6,11 +6,14 @@ from collections.abc import Awaitable, Callable
 import structlog
 
 from a9fe.http.errors import UpstreamError
+from a9fe.http.fair import Fair
 from a9fe.http.report import Report
 from a9fe.metadata_proxy.relay import onward
+from a9fe.wire.limits import AT_ONCE, REFUSED_PAUSE, WAITING
 from a9fe.wire.message import Answer, Handler, Listener, Request
 from a9fe.wire.rate_limit import RateLimiter
 from a9fe.wire.refusals import Refusal
+from a9fe.wire.shares import Holder, holder_of
 
 log = structlog.get_logger("a9fe.metadata_proxy")
 
@@ -41,7 +44,7 @@ class MetadataProxy:
             raise TypeError("the proxy serves namespaces only: this socket has no listener")
         request_id = self._report.ids.new()
         if self._limiter is not None:
-            wait = self._limiter.wait((listener.key, request.peer), time.monotonic())
+            wait = self._limiter.wait(guest_of(request), time.monotonic())
             if wait:
                 return self._report.refusal(
                     Refusal.RATE_LIMITED, request, request_id=request_id, retry_after=wait
@@ -68,6 +71,23 @@ class MetadataProxy:
             raise
         watcher(request, outgoing, answer.status, time.monotonic() - began)
         return answer
+
+
+def guest_of(request: Request) -> Holder:
+    """Who asks, as far as shares, turns and the rate limit are concerned."""
+    return holder_of(request.listener, request.peer_mac, request.peer)
+
+
+def in_turns(proxy: MetadataProxy, report: Report) -> Fair:
+    """The proxy's handler, for guests in turn. Must be called inside a running loop."""
+    return Fair(
+        proxy.handle,
+        guest_of,
+        report.refusal,
+        limits=AT_ONCE,
+        waiting=WAITING,
+        pause=REFUSED_PAUSE,
+    )
 
 
 def log_request(request: Request, outgoing: Request, status: int, seconds: float) -> None:

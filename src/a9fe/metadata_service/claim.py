@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from a9fe.wire import trusted
 from a9fe.wire.message import Request
 from a9fe.wire.refusals import Refusal
+from a9fe.wire.shares import Holder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,3 +40,8 @@ def _value(request: Request, name: bytes) -> str | None:
     """Header bytes as text, one character a byte: whatever they are, they can be compared."""
     values = request.values(name)
     return b",".join(values).decode("latin-1") if values else None
+
+
+def asker_of(request: Request) -> Holder:
+    """Who asks, as far as turns are concerned: the instance that is claimed, rightly or not."""
+    return _value(request, trusted.INSTANCE_ID) or "", ""

@@ -11,6 +11,7 @@ from dataclasses import replace
 import structlog
 
 from a9fe.api_client.agent_calls import AgentCalls
+from a9fe.http.fair import Fair
 from a9fe.http.memory import settle
 from a9fe.http.metrics_socket import metrics_path, serve_metrics
 from a9fe.http.report import Report
@@ -22,6 +23,7 @@ from a9fe.metadata.vendordata import STATIC_JSON
 from a9fe.metadata.view import Settings
 from a9fe.metadata_service import identity
 from a9fe.metadata_service.call import GuestCall
+from a9fe.metadata_service.claim import asker_of
 from a9fe.metadata_service.documents import Documents, unprepared
 from a9fe.metadata_service.dynamic_vendordata import DynamicVendordata, providers_of
 from a9fe.metadata_service.handler import Service, request_id
@@ -37,7 +39,7 @@ from a9fe.runtime import descriptors, directories, metrics, tasks
 from a9fe.runtime.clock import SystemClock
 from a9fe.runtime.config import Config
 from a9fe.runtime.vendordata import VendordataFile
-from a9fe.wire.limits import SERVICE_LIMITS
+from a9fe.wire.limits import SERVICE_AT_ONCE, SERVICE_LIMITS, SERVICE_WAITING, Limits, fitting
 from a9fe.wire.message import Answer, Request
 from a9fe.wire.refusals import Refusal
 
@@ -51,7 +53,7 @@ log = structlog.get_logger()
 
 def run(config: Config) -> None:
     """Serve until SIGTERM or SIGINT. Opens what needs root, then becomes metadata_service_user."""
-    descriptors.raise_limit()
+    limits = fitting(SERVICE_LIMITS, descriptors.raise_limit())
     owner = privileges.owner_of(config.metadata_service_user)
     sock = tcp_listener(
         config.metadata_listen, config.metadata_listen_port, config.metadata_backlog
@@ -60,7 +62,7 @@ def run(config: Config) -> None:
     directories.ensure_own(os.path.dirname(path_of(config, AGENT)), owner)
     directories.ensure_own(identity.path_of(config), owner)
     privileges.drop(config.metadata_service_user)
-    tasks.run(lambda: _serve(config, sock, metrics_sock))
+    tasks.run(lambda: _serve(config, limits, sock, metrics_sock))
 
 
 def make_service(
@@ -139,7 +141,9 @@ def imds_of(config: Config, tally: Tally) -> Imds:
     return Imds(tokens=Tokens(config.metadata_proxy_shared_secret), options=options, count=count)
 
 
-async def _serve(config: Config, sock: socket.socket, metrics_sock: socket.socket) -> None:
+async def _serve(
+    config: Config, limits: Limits, sock: socket.socket, metrics_sock: socket.socket
+) -> None:
     clock, report = SystemClock(), Report(PROCESS, metrics)
     async with AsyncExitStack() as ended:
         replica = ended.enter_context(closing(open_for(config, AGENT)))
@@ -156,7 +160,11 @@ async def _serve(config: Config, sock: socket.socket, metrics_sock: socket.socke
         service = replace(service, documents=documents_of(config, waiters, providers))
         exporter = await serve_metrics(metrics_sock)
         ended.push_async_callback(exporter.close)
-        server = await serve(service, sock=sock, report=report, limits=SERVICE_LIMITS)
+        turns = Fair(
+            service, asker_of, report.refusal, limits=SERVICE_AT_ONCE, waiting=SERVICE_WAITING
+        )
+        ended.callback(turns.close)
+        server = await serve(turns, sock=sock, report=report, limits=limits)
         ended.push_async_callback(server.close)
         ended.callback(waiters.close)
         settle()

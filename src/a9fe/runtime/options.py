@@ -207,11 +207,11 @@ OPTIONS: tuple[Option, ...] = (
     ),
     *_section(
         "rate limit",
-        ("rate_limit_enabled", v.BOOLEAN, False, "limit how often an address may ask"),
-        ("base_window_duration", v.SECONDS, 10, "seconds of the base window"),
-        ("base_query_rate_limit", v.COUNT, 60, "requests in a base window"),
+        ("rate_limit_enabled", v.BOOLEAN, True, "limit how often a guest may ask"),
+        ("base_window_duration", v.SECONDS, 60, "seconds of the base window"),
+        ("base_query_rate_limit", v.COUNT, 6000, "requests in a base window"),
         ("burst_window_duration", v.SECONDS, 10, "seconds of the burst window"),
-        ("burst_query_rate_limit", v.COUNT, 60, "requests in a burst window"),
+        ("burst_query_rate_limit", v.COUNT, 2000, "requests in a burst window"),
     ),
     *_section(
         "dhcp",

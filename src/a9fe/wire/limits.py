@@ -4,18 +4,26 @@ A guest is not trusted: whatever it sends has an end in bytes, in number and in 
 inclusive: exactly at it is served, one past it is refused.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+from a9fe.wire.turns import TurnLimits
 
 KIB = 1024
 MIB = 1024 * KIB
 
 MAX_HEAD_BYTES = 16 * KIB  # twice nginx's and Apache's 8 KiB a line; real clients send < 1 KiB
 MAX_HEADERS = 100  # as Apache; cloud-init sends 5
-MAX_BODY_BYTES = 1 * MIB  # guests only POST a password (Nova: 255 bytes); room for what follows
+MAX_BODY_BYTES = 8 * KIB  # a guest's password has 1020 bytes at most, an attribute's value 1024
 MAX_CHUNK_LINE_BYTES = 256  # a chunk's size is 8 digits at most; the rest is for extensions
-MAX_PIPELINED_BYTES = 64 * KIB  # read ahead while an answer is awaited; then the kernel waits
+MAX_PIPELINED_BYTES = 16 * KIB  # read ahead while an answer is awaited; then the kernel waits
 MAX_CONNECTIONS = 8192  # of one process; with as many upstream well below 20,000 descriptors
-MAX_CONNECTIONS_PER_PEER = 1024  # one guest cannot take all of them; benchmarks open 600
+MAX_CONNECTIONS_PER_LISTENER = 4096  # one network or router cannot take all of them
+MAX_CONNECTIONS_PER_HOLDER = 1024  # nor can one guest; benchmarks open 600
+MAX_ARRIVING_PER_HOLDER = 64  # requests of one guest that have begun to arrive, and are not whole
+MAX_HELD_BYTES = 64 * MIB  # requests and unread answers in the buffers of one process
+MAX_HELD_BYTES_PER_LISTENER = 32 * MIB
+MAX_HELD_BYTES_PER_HOLDER = 8 * MIB  # ten of the largest documents, unread
+SEND_BUFFER_BYTES = 128 * KIB  # the kernel's, of one connection: what it holds nobody counts
 HARD_CONNECTIONS = 2  # times the limits: from there on not even a 503 is said
 HEAD_TIMEOUT = 30.0  # seconds from first byte to end of head (haproxy's timeout http-request)
 BODY_TIMEOUT = 30.0  # seconds from end of head to end of body
@@ -44,7 +52,12 @@ class Limits:
     body_bytes: int = MAX_BODY_BYTES
     pipelined_bytes: int = MAX_PIPELINED_BYTES
     connections: int = MAX_CONNECTIONS
-    connections_per_peer: int = MAX_CONNECTIONS_PER_PEER
+    connections_per_listener: int = MAX_CONNECTIONS_PER_LISTENER
+    connections_per_holder: int = MAX_CONNECTIONS_PER_HOLDER
+    arriving_per_holder: int = MAX_ARRIVING_PER_HOLDER
+    held_bytes: int = MAX_HELD_BYTES
+    held_bytes_per_listener: int = MAX_HELD_BYTES_PER_LISTENER
+    held_bytes_per_holder: int = MAX_HELD_BYTES_PER_HOLDER
     head_timeout: float = HEAD_TIMEOUT
     body_timeout: float = BODY_TIMEOUT
     idle_timeout: float = IDLE_TIMEOUT
@@ -54,8 +67,60 @@ class Limits:
 
 
 LIMITS = Limits()
-# The service's clients are hops, many requests each; below 20,000 descriptors in all.
-SERVICE_LIMITS = Limits(
-    connections=MAX_CONNECTIONS + MAX_WAITERS,
-    connections_per_peer=MAX_CONNECTIONS + MAX_WAITERS,
+
+
+def for_hops(connections: int) -> Limits:
+    """The limits of a server whose clients are hops: each may hold all, as it asks for many."""
+    return Limits(
+        connections=connections,
+        connections_per_listener=connections,
+        connections_per_holder=connections,
+        arriving_per_holder=connections,
+        held_bytes_per_listener=MAX_HELD_BYTES,
+        held_bytes_per_holder=MAX_HELD_BYTES,
+    )
+
+
+AGENT_LIMITS = for_hops(MAX_CONNECTIONS)
+SERVICE_LIMITS = for_hops(MAX_CONNECTIONS + MAX_WAITERS)  # below 20,000 descriptors in all
+
+
+def fitting(limits: Limits, descriptors: int) -> Limits:
+    """The limits with no more connections than half of so many file descriptors allow.
+
+    The other half is for connections to the next hop and listeners.
+    """
+    most = max(1, descriptors // 2)
+    return replace(
+        limits,
+        connections=min(limits.connections, most),
+        connections_per_listener=min(limits.connections_per_listener, most),
+        connections_per_holder=min(limits.connections_per_holder, most),
+    )
+
+
+# How many requests are under way at once, and wait for their turn.
+AT_ONCE_OF_ONE = 4  # of one guest: fills three hops; its others wait in line
+BYTE_RATE = 4 * MIB  # of answers to one guest, a second; more wait their turn
+BURST_BYTES = 1 * MIB  # the largest document at once
+LINE_WAIT = 10.0  # seconds in line until a request is refused
+REFUSED_PAUSE = 0.02  # seconds that the place of a request that the proxy refused stays taken
+
+AT_ONCE = TurnLimits(
+    at_once=MAX_UPSTREAM_CONNECTIONS,
+    at_once_of_one=AT_ONCE_OF_ONE,
+    line=MAX_CONNECTIONS,
+    line_of_one=MAX_CONNECTIONS_PER_HOLDER,
+    wait=LINE_WAIT,
+    byte_rate=BYTE_RATE,
+    burst_bytes=BURST_BYTES,
 )
+WAITING = replace(
+    AT_ONCE,
+    at_once=MAX_WAITING_UPSTREAM,
+    at_once_of_one=MAX_WAITERS_PER_INSTANCE,
+    line=0,
+    line_of_one=0,
+)
+SERVICE_AT_ONCE = replace(AT_ONCE, at_once=MAX_CONNECTIONS)  # of agents on many hosts
+SERVICE_WAITING = replace(WAITING, at_once=MAX_WAITERS)

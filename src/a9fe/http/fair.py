@@ -1,0 +1,191 @@
+"""A handler in front of another one, which gives holders their turns (`wire.turns`)."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from a9fe.wire.message import Answer, Handler, Request
+from a9fe.wire.refusals import Refusal
+from a9fe.wire.shares import Holder
+from a9fe.wire.turns import TurnLimits, Turns
+from a9fe.wire.waiting import may_wait
+
+SWEEP_INTERVAL = 0.5  # seconds
+
+Refuse = Callable[[Refusal, Request], Answer]
+"""Makes the answer of a refusal, counted and logged."""
+
+
+class _Waiting(asyncio.Future[Answer]):
+    """A request that waits for its turn, then for its answer."""
+
+    def __init__(self, lane: "_Lane", holder: Holder, request: Request) -> None:
+        super().__init__(loop=lane.loop)
+        self.lane = lane
+        self.holder = holder
+        self.request = request
+        self.inner: asyncio.Future[Answer] | None = None
+
+    def cancel(self, msg: str | None = None) -> bool:
+        """Nobody waits for the answer any more: it leaves the line, or what answers is told."""
+        cancelled = super().cancel(msg)
+        if self.inner is not None:
+            self.inner.cancel()
+        elif cancelled:
+            self.lane.turns.leave(self, self.lane.loop.time())
+        return cancelled
+
+    def start(self) -> None:
+        """Have it answered now."""
+        try:
+            result = self.lane.run(self.holder, self.request)
+        except Exception as error:  # noqa: BLE001 - whoever awaits it gets it
+            self.set_exception(error)
+            return
+        if isinstance(result, Answer):
+            self.set_result(result)
+        else:
+            self.inner = result
+            result.add_done_callback(self._copy)
+
+    def _copy(self, inner: asyncio.Future[Answer]) -> None:
+        if self.done():
+            if not inner.cancelled():
+                inner.exception()  # noted: nobody waits for it
+        elif inner.cancelled():
+            super().cancel()
+        elif (error := inner.exception()) is not None:
+            self.set_exception(error)
+        else:
+            self.set_result(inner.result())
+
+
+class _Lane:
+    """Turns for one kind of requests."""
+
+    def __init__(self, handler: Handler, limits: TurnLimits, pause: float) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.turns: Turns[_Waiting] = Turns(limits)
+        self._handler = handler
+        self._pause = pause
+        self._alarm: asyncio.TimerHandle | None = None
+
+    def ask(self, holder: Holder, request: Request) -> Answer | Awaitable[Answer] | None:
+        """The answer, now or later; None: there is no room in line."""
+        now = self.loop.time()
+        if self.turns.begin(holder, now):
+            return self.run(holder, request)
+        waiting = _Waiting(self, holder, request)
+        if not self.turns.line_up(holder, waiting, now):
+            return None
+        self._wake_later()
+        return waiting
+
+    def run(self, holder: Holder, request: Request) -> Answer | asyncio.Future[Answer]:
+        """Have it answered; its place is free once that is done.
+
+        The place of one that is answered at once is kept until the loop has turned, so that what
+        costs CPU here takes turns as well, and for `pause` seconds.
+        """
+        try:
+            result = self._handler(request)
+        except BaseException:
+            self._end(holder, 0)
+            raise
+        if isinstance(result, Answer):
+            self._end(holder, len(result.body))
+            return result
+        future = asyncio.ensure_future(result, loop=self.loop)
+        future.add_done_callback(lambda done: self._ended(holder, done))
+        return future
+
+    def sweep(self) -> list[_Waiting]:
+        """Those that have waited for too long."""
+        now = self.loop.time()
+        self.turns.forget_paid(now)
+        return self.turns.overdue(now)
+
+    def _end(self, holder: Holder, size: int) -> None:
+        self.turns.end(holder, size, self.loop.time())
+        if self._pause:
+            self.loop.call_later(self._pause, self._free, holder)
+        else:
+            self.loop.call_soon(self._free, holder)
+
+    def _ended(self, holder: Holder, done: asyncio.Future[Answer]) -> None:
+        failed = done.cancelled() or done.exception() is not None
+        self.turns.end(holder, 0 if failed else len(done.result().body), self.loop.time())
+        self._free(holder)
+
+    def _free(self, holder: Holder) -> None:
+        self.turns.free(holder, self.loop.time())
+        self._start_next()
+
+    def _start_next(self) -> None:
+        while (waiting := self.turns.take(self.loop.time())) is not None:
+            waiting.start()
+        self._wake_later()
+
+    def _wake_later(self) -> None:
+        """Look again when a holder that waits has paid for its bytes."""
+        at = self.turns.next_at()
+        if at is not None and (self._alarm is None or self._alarm.when() > at):
+            if self._alarm is not None:
+                self._alarm.cancel()
+            self._alarm = self.loop.call_at(at, self._awake)
+
+    def _awake(self) -> None:
+        self._alarm = None
+        self._start_next()
+
+
+class Fair:
+    """Answers as `handler` does, holders in turn.
+
+    Requests that may wait for a change have turns of their own, as they are under way for long.
+    """
+
+    def __init__(
+        self,
+        handler: Handler,
+        holder_of: Callable[[Request], Holder],
+        refuse: Refuse,
+        *,
+        limits: TurnLimits,
+        waiting: TurnLimits,
+        pause: float = 0.0,
+    ) -> None:
+        """Must be made inside a running loop. `limits` are for requests that are answered at
+        once, `waiting` for those that may wait. `pause`: seconds that the place of a request is
+        kept that `handler` answered at once, which is to refuse it."""
+        self._holder_of = holder_of
+        self._refuse = refuse
+        self._at_once = _Lane(handler, limits, pause)
+        self._waiting = _Lane(handler, waiting, pause)
+        self._loop = asyncio.get_running_loop()
+        self._sweeper = self._loop.call_later(SWEEP_INTERVAL, self._sweep)
+
+    def __call__(self, request: Request) -> Answer | Awaitable[Answer]:
+        """The Handler."""
+        waits = may_wait(request.target)
+        lane = self._waiting if waits else self._at_once
+        result = lane.ask(self._holder_of(request), request)
+        if result is not None:
+            return result
+        full = Refusal.TOO_MANY_WAITERS if waits else Refusal.TOO_MANY_AT_ONCE
+        return self._refuse(full, request)
+
+    @property
+    def in_line(self) -> int:
+        """Requests that wait for their turn."""
+        return self._at_once.turns.in_line + self._waiting.turns.in_line
+
+    def close(self) -> None:
+        """End the sweep."""
+        self._sweeper.cancel()
+
+    def _sweep(self) -> None:
+        for lane in (self._at_once, self._waiting):
+            for waiting in lane.sweep():
+                if not waiting.done():
+                    waiting.set_result(self._refuse(Refusal.TOO_MANY_AT_ONCE, waiting.request))
+        self._sweeper = self._loop.call_later(SWEEP_INTERVAL, self._sweep)

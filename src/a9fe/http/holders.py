@@ -1,0 +1,152 @@
+"""The connections of a server, by holder: what each holds, and which connection gives way.
+
+Decisions are `wire.shares`'; here are the connections that they concern.
+"""
+
+from collections import OrderedDict
+from typing import Protocol
+
+from a9fe.http.report import Report
+from a9fe.wire.limits import HARD_CONNECTIONS, Limits
+from a9fe.wire.refusals import Refusal
+from a9fe.wire.shares import Bounds, Holder, Over, Shares
+
+
+class Held(Protocol):
+    """A connection, as far as it is counted here."""
+
+    holder: Holder
+    held: int
+    arriving: bool
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing of a request has arrived, and nothing of an answer is unread."""
+        ...
+
+    def give_way(self) -> None:
+        """Close at once, and free what is held."""
+        ...
+
+
+class Holders:
+    """All connections of a server."""
+
+    def __init__(self, limits: Limits, report: Report) -> None:
+        """None is open."""
+        self._limits = limits
+        self._report = report
+        self._of: dict[Holder, OrderedDict[Held, None]] = {}
+        self._arriving: dict[Holder, OrderedDict[Held, None]] = {}
+        self._connections = Shares(
+            Bounds(
+                holder=limits.connections_per_holder,
+                listener=limits.connections_per_listener,
+                total=limits.connections,
+            )
+        )
+        self._bytes = Shares(
+            Bounds(
+                holder=limits.held_bytes_per_holder,
+                listener=limits.held_bytes_per_listener,
+                total=limits.held_bytes,
+            )
+        )
+
+    @property
+    def held_bytes(self) -> int:
+        """Bytes in the buffers of all connections."""
+        return self._bytes.total
+
+    def enter(self, connection: Held) -> Refusal | None:
+        """Count it in; why its requests are refused, if they are."""
+        holder = connection.holder
+        self._of.setdefault(holder, OrderedDict())[connection] = None
+        self._connections.change(holder, 1)
+        over = self._connections.over(holder)
+        if over is None or self._make_room(connection, over):
+            return None
+        if self._is_far_over(holder):
+            self._give_way(connection, Refusal.TOO_MANY_CONNECTIONS)
+        return Refusal.TOO_MANY_CONNECTIONS
+
+    def leave(self, connection: Held) -> None:
+        """Count it out, once."""
+        holder = connection.holder
+        of = self._of.get(holder)
+        if of is None or connection not in of:
+            return
+        self.holds(connection, 0, arriving=False)
+        del of[connection]
+        if not of:
+            del self._of[holder]
+        self._connections.change(holder, -1)
+
+    def holds(self, connection: Held, held: int, *, arriving: bool) -> None:
+        """It holds so many bytes now; `arriving`: a part of a request is there, and not all."""
+        holder = connection.holder
+        if connection not in self._of.get(holder, ()):
+            return  # it is closed, or is to be
+        more, connection.held = held - connection.held, held
+        if more:
+            self._bytes.change(holder, more)
+        if arriving != connection.arriving:
+            connection.arriving = arriving
+            self._count_arriving(connection)
+        if more > 0:
+            self._free_bytes(holder)
+
+    def _make_room(self, newcomer: Held, over: Over) -> bool:
+        """Close a connection of who holds most: an idle one, else its oldest where it holds more
+        than the newcomer does."""
+        if over is Over.HOLDER:
+            return False
+        largest = self._connections.largest(newcomer.holder, over)
+        idle = next((c for c in self._of[largest] if c is not newcomer and c.is_idle), None)
+        if idle is None:
+            if self._connections.of(largest) <= self._connections.of(newcomer.holder):
+                return False
+            idle = next(iter(self._of[largest]))
+        self._give_way(idle, Refusal.GAVE_WAY)
+        return True
+
+    def _is_far_over(self, holder: Holder) -> bool:
+        limits = self._limits
+        return (
+            self._connections.total > HARD_CONNECTIONS * limits.connections
+            or self._connections.of_listener(holder[0])
+            > HARD_CONNECTIONS * limits.connections_per_listener
+            or self._connections.of(holder) > HARD_CONNECTIONS * limits.connections_per_holder
+        )
+
+    def _free_bytes(self, holder: Holder) -> None:
+        """Close the heaviest connection of who holds most. One alone may be over its holder's
+        bound: a document that is larger must still reach who reads it."""
+        for over in Over:
+            while self._bytes.exceeds(holder, over):
+                largest = self._bytes.largest(holder, over)
+                heaviest = max(self._of[largest], key=lambda connection: connection.held)
+                if over is Over.HOLDER and heaviest.held == self._bytes.of(holder):
+                    break
+                self._give_way(heaviest, Refusal.GAVE_WAY)
+
+    def _count_arriving(self, connection: Held) -> None:
+        holder = connection.holder
+        if connection.arriving:
+            arriving = self._arriving.setdefault(holder, OrderedDict())
+            arriving[connection] = None
+            if len(arriving) > self._limits.arriving_per_holder:
+                self._give_way(next(iter(arriving)), Refusal.GAVE_WAY)
+            return
+        arriving = self._arriving[holder]
+        del arriving[connection]
+        if not arriving:
+            del self._arriving[holder]
+
+    def _give_way(self, connection: Held, refusal: Refusal) -> None:
+        key, guest = connection.holder
+        held = {"connections": self._connections.of(connection.holder), "bytes": connection.held}
+        facts = {"listener": key, "holder": guest, **{k: str(v) for k, v in held.items()}}
+        self._report.refused(refusal, self._report.ids.new(), facts=facts)
+        self.leave(connection)
+        connection.give_way()

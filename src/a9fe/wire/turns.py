@@ -1,0 +1,192 @@
+"""Whose request is next: a few at once for each holder, holders in turn. Pure: takes the time.
+
+A request goes at once, waits in its holder's line, or is refused. When a place is free, the
+holders that wait are served in turn, so that a guest with a thousand requests delays another
+guest's one by a single request. Large answers take turns from their holder too: its next request
+goes when the bytes before are paid for (the generic cell rate algorithm, ITU-T I.371).
+"""
+
+import heapq
+from collections import OrderedDict
+from collections.abc import Hashable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from a9fe.wire.shares import Holder
+
+T = TypeVar("T", bound=Hashable)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TurnLimits:
+    """The most at once: `at_once` in all and `at_once_of_one` holder; the same for the line.
+
+    With a line of 0 a request waits only for places that are about to be free. `wait`: seconds in
+    line. A holder may have `burst_bytes` of answers at once, and `byte_rate` a second after that.
+    """
+
+    at_once: int
+    at_once_of_one: int
+    line: int
+    line_of_one: int
+    wait: float
+    byte_rate: float
+    burst_bytes: int
+
+
+class _Holding(Generic[T]):
+    """One holder: requests under way and ended ones whose places are still taken, its line (with
+    the time at which each one's patience ends), when all of its bytes are paid for, and whether
+    it stands in the heap of those that wait for that."""
+
+    __slots__ = ("ended", "line", "paid_at", "running", "unpaid")
+
+    def __init__(self) -> None:
+        self.running = 0
+        self.ended = 0
+        self.line: OrderedDict[T, float] = OrderedDict()
+        self.paid_at = 0.0
+        self.unpaid = False
+
+
+class Turns(Generic[T]):
+    """Decides about requests, each known by a ticket of the caller's.
+
+    What a request does: `begin`, or `line_up` and perhaps `leave`; under way `end`, then `free`
+    its place. After `free`, and at `next_at`, the caller starts what `take` gives until it gives
+    None.
+    """
+
+    def __init__(self, limits: TurnLimits) -> None:
+        """Nothing is under way."""
+        self._limits = limits
+        self._of: dict[Holder, _Holding[T]] = {}
+        self._ready: OrderedDict[Holder, None] = OrderedDict()  # in line, and may go: in turn
+        self._unpaid: list[tuple[float, Holder]] = []  # in line: heap of when they may go
+        self._tickets: dict[T, Holder] = {}
+        self._taken = 0
+
+    @property
+    def in_line(self) -> int:
+        """Requests that wait."""
+        return len(self._tickets)
+
+    @property
+    def holders(self) -> int:
+        """Holders that are remembered: with requests, or with bytes that were not paid for."""
+        return len(self._of)
+
+    def begin(self, holder: Holder, now: float) -> bool:
+        """Whether a request may go at once; then a place is taken for it."""
+        of = self._of.get(holder)
+        if of is None:
+            of = self._of[holder] = _Holding()
+        if self._taken < self._limits.at_once and not of.line and self._may_go(of, now):
+            self._start(of)
+            return True
+        self._forget(holder, of, now)
+        return False
+
+    def line_up(self, holder: Holder, ticket: T, now: float) -> bool:
+        """Have it wait; false where there is no room in line."""
+        limits = self._limits
+        of = self._of.setdefault(holder, _Holding())
+        short = len(of.line) < limits.line_of_one and len(self._tickets) < limits.line
+        if not short and len(of.line) >= of.ended:
+            self._forget(holder, of, now)
+            return False
+        of.line[ticket] = now + limits.wait
+        self._tickets[ticket] = holder
+        self._queue(holder, of, now)
+        return True
+
+    def take(self, now: float) -> T | None:
+        """The ticket that may go now, for which a place is taken; None: no place, or no ticket."""
+        while self._unpaid and self._unpaid[0][0] <= now:
+            holder = heapq.heappop(self._unpaid)[1]
+            of = self._of[holder]
+            of.unpaid = False
+            self._queue(holder, of, now)
+            self._forget(holder, of, now)
+        while self._ready and self._taken < self._limits.at_once:
+            holder, _ = self._ready.popitem(last=False)
+            of = self._of[holder]
+            if not of.line or not self._may_go(of, now):
+                self._queue(holder, of, now)
+                continue
+            ticket, _ = of.line.popitem(last=False)
+            del self._tickets[ticket]
+            self._start(of)
+            self._queue(holder, of, now)
+            return ticket
+        return None
+
+    def end(self, holder: Holder, size: int, now: float) -> None:
+        """A request of the holder's is answered with `size` bytes; its place is not free yet."""
+        of = self._of[holder]
+        of.running -= 1
+        of.ended += 1
+        of.paid_at = max(of.paid_at, now) + size / self._limits.byte_rate
+
+    def free(self, holder: Holder, now: float) -> None:
+        """The place of an ended request is free."""
+        of = self._of[holder]
+        of.ended -= 1
+        self._taken -= 1
+        self._queue(holder, of, now)
+        self._forget(holder, of, now)
+
+    def leave(self, ticket: T, now: float) -> None:
+        """It waits no more."""
+        holder = self._tickets.pop(ticket, None)
+        if holder is not None:
+            of = self._of[holder]
+            del of.line[ticket]
+            self._forget(holder, of, now)
+
+    def overdue(self, now: float) -> list[T]:
+        """Those whose patience has ended; they have left the line. Costs the holders in line."""
+        late: list[T] = []
+        for holder in set(self._tickets.values()):
+            line = self._of[holder].line
+            for ticket, until in line.items():
+                if until > now:
+                    break  # the line is in the order of arrival
+                late.append(ticket)
+        for ticket in late:
+            self.leave(ticket, now)
+        return late
+
+    def forget_paid(self, now: float) -> None:
+        """Forget the holders that have nothing here. Costs the holders; call it now and then."""
+        for holder, of in list(self._of.items()):
+            self._forget(holder, of, now)
+
+    def next_at(self) -> float | None:
+        """When a request may go that waits for its holder's bytes to be paid."""
+        return self._unpaid[0][0] if self._unpaid else None
+
+    def _may_go(self, of: _Holding[T], now: float) -> bool:
+        return of.running + of.ended < self._limits.at_once_of_one and self._goes_at(of) <= now
+
+    def _goes_at(self, of: _Holding[T]) -> float:
+        return of.paid_at - self._limits.burst_bytes / self._limits.byte_rate
+
+    def _start(self, of: _Holding[T]) -> None:
+        of.running += 1
+        self._taken += 1
+
+    def _queue(self, holder: Holder, of: _Holding[T], now: float) -> None:
+        """Have it take its turn, where it waits and has no place too few."""
+        if not of.line or of.running + of.ended >= self._limits.at_once_of_one:
+            return
+        if self._goes_at(of) <= now:
+            self._ready.setdefault(holder)
+        elif not of.unpaid:
+            of.unpaid = True
+            heapq.heappush(self._unpaid, (self._goes_at(of), holder))
+
+    def _forget(self, holder: Holder, of: _Holding[T], now: float) -> None:
+        if not (of.running or of.ended or of.line or of.unpaid) and of.paid_at <= now:
+            self._ready.pop(holder, None)
+            self._of.pop(holder, None)

@@ -1,0 +1,188 @@
+"""Whose request is next: bounds, turns, bytes, patience."""
+
+from dataclasses import dataclass, field, replace
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from a9fe.wire.turns import TurnLimits, Turns
+
+LIMITS = TurnLimits(
+    at_once=3,
+    at_once_of_one=2,
+    line=1000,
+    line_of_one=900,
+    wait=10.0,
+    byte_rate=100,
+    burst_bytes=50,
+)
+NOISY, NEIGHBOUR = ("net", "noisy"), ("net", "neighbour")
+
+
+@dataclass
+class Play:
+    """Requests that are begun and ended by hand. A ticket is (holder, number)."""
+
+    limits: TurnLimits = LIMITS
+    now: float = 100.0
+    running: list = field(default_factory=list)
+    started: list = field(default_factory=list)
+    refused: list = field(default_factory=list)
+    left: list = field(default_factory=list)
+
+    def __post_init__(self):
+        self.turns = Turns(self.limits)
+        self.count = 0
+
+    def arrive(self, holder):
+        self.count += 1
+        ticket = (holder, self.count)
+        if self.turns.begin(holder, self.now):
+            self._run(ticket)
+        elif not self.turns.line_up(holder, ticket, self.now):
+            self.refused.append(ticket)
+        return ticket
+
+    def finish(self, ticket, size=0):
+        self.running.remove(ticket)
+        self.turns.end(ticket[0], size, self.now)
+        self.turns.free(ticket[0], self.now)
+        self.go_on()
+
+    def go_on(self):
+        while (ticket := self.turns.take(self.now)) is not None:
+            self._run(ticket)
+
+    def _run(self, ticket):
+        self.running.append(ticket)
+        self.started.append(ticket)
+
+    def of(self, holder):
+        return [ticket for ticket in self.running if ticket[0] == holder]
+
+    def leave(self, number):
+        waiting = list(self.turns._tickets)
+        if waiting:
+            self.left.append(waiting[number % len(waiting)])
+            self.turns.leave(self.left[-1], self.now)
+
+    def step(self, what, number, size):
+        if what == "arrive":
+            self.arrive(("net", str(number % 4)))
+        elif what == "finish" and self.running:
+            self.finish(self.running[number % len(self.running)], size)
+        elif what == "leave":
+            self.leave(number)
+        else:
+            self.now += number / 10
+            self.go_on()
+
+    def run_dry(self):
+        while self.running or self.turns.next_at() is not None:
+            while self.running:
+                self.finish(self.running[0])
+            self.now = max(self.now, self.turns.next_at() or 0)
+            self.go_on()
+
+
+def test_a_thousand_requests_of_one_delay_another_by_one():
+    play = Play(replace(LIMITS, at_once=1, at_once_of_one=1))
+    for _ in range(800):
+        play.arrive(NOISY)
+    mine = play.arrive(NEIGHBOUR)
+    play.finish(play.running[0])
+    play.finish(play.running[0])
+    assert mine in play.started[:3]
+
+
+def test_one_has_so_many_at_once_and_the_places_left_are_for_others():
+    play = Play()
+    for _ in range(5):
+        play.arrive(NOISY)
+    assert len(play.running) == 2
+    assert play.arrive(NEIGHBOUR) in play.running
+
+
+def test_a_line_has_an_end_for_one_and_for_all():
+    play = Play(replace(LIMITS, line=5, line_of_one=3))
+    for _ in range(7):
+        play.arrive(NOISY)
+    assert len(play.refused) == 2
+    for _ in range(6):
+        play.arrive(NEIGHBOUR)
+    assert play.turns.in_line == 5
+
+
+def test_without_a_line_only_a_place_that_is_about_to_be_free_is_waited_for():
+    play = Play(replace(LIMITS, line=0, line_of_one=0))
+    first, _ = play.arrive(NOISY), play.arrive(NOISY)
+    assert play.arrive(NOISY) in play.refused
+    play.turns.end(NOISY, 0, play.now)  # answered, and its place still taken
+    waits = play.arrive(NOISY)
+    assert waits not in play.refused
+    assert play.arrive(NOISY) in play.refused
+    play.running.remove(first)
+    play.turns.free(NOISY, play.now)
+    play.go_on()
+    assert waits in play.running
+
+
+def test_who_was_given_large_answers_waits_until_they_are_paid_for():
+    play = Play()
+    play.finish(play.arrive(NOISY), size=250)  # 2.5 s of its rate, less the burst's 0.5 s
+    waits = play.arrive(NOISY)
+    assert waits not in play.running
+    assert play.arrive(NEIGHBOUR) in play.running
+    assert play.turns.next_at() == 102.0
+    play.now = 101.9
+    play.go_on()
+    assert waits not in play.running
+    play.now = 102.0
+    play.go_on()
+    assert waits in play.running
+    assert play.turns.next_at() is None
+
+
+def test_a_burst_of_bytes_is_free():
+    play = Play()
+    for _ in range(5):
+        ticket = play.arrive(NOISY)
+        assert ticket in play.running
+        play.finish(ticket, size=10)
+
+
+def test_patience_ends_and_who_leaves_is_not_served():
+    play = Play(replace(LIMITS, at_once_of_one=1))
+    under_way, late, gone = (play.arrive(NOISY) for _ in range(3))
+    play.now += 5
+    later = play.arrive(NOISY)
+    play.turns.leave(gone, play.now)
+    assert play.turns.overdue(play.now + 4.9) == []
+    assert play.turns.overdue(play.now + 5) == [late]
+    play.finish(under_way)
+    assert play.running == [later]
+
+
+STEPS = st.lists(
+    st.tuples(
+        st.sampled_from(["arrive", "arrive", "finish", "leave", "wait"]),
+        st.integers(0, 5),
+        st.integers(0, 200),
+    ),
+    max_size=150,
+)
+
+
+@given(STEPS)
+def test_bounds_hold_and_nobody_is_forgotten(steps):
+    play = Play(replace(LIMITS, line=20, line_of_one=8, wait=1e9))
+    for step in steps:
+        play.step(*step)
+        assert len(play.running) <= 3
+        assert all(len(play.of(("net", guest))) <= 2 for guest in "0123")
+    play.run_dry()
+    assert play.turns.in_line == 0
+    ends = play.started + play.refused + play.left
+    assert len(ends) == len(set(ends)) == play.count
+    play.turns.forget_paid(play.now + 1e6)
+    assert play.turns.holders == 0
