@@ -9,6 +9,7 @@ from a9fe.linux.host import Host
 from a9fe.plan.host import Address, Bridge, HostPlan, NamespacePlan, Veth
 from a9fe.replica.converge import converge
 from tests.conditions import eventually
+from tests.lab.places import MARK
 
 pytestmark = pytest.mark.kernel
 
@@ -42,7 +43,7 @@ def gateway(number, mac):
 
 @pytest.fixture
 def host(tmp_path):
-    host = Host(NoProxy(), str(tmp_path))
+    host = Host(NoProxy(), str(tmp_path), MARK)
     yield host
     converge(host, "l3", HostPlan())
 

@@ -14,6 +14,7 @@ from a9fe.linux import listeners, namespace, peer
 from a9fe.linux.handover import HandoverError, ProxyLink
 from a9fe.wire.message import Listener
 from tests.conditions import eventually
+from tests.lab.places import MARK
 
 pytestmark = pytest.mark.kernel
 
@@ -141,9 +142,9 @@ def path(tmp_path):
 
 @pytest.fixture(autouse=True)
 def _space():
-    namespace.create(SPACE)
+    namespace.create(SPACE, MARK)
     yield
-    namespace.delete(SPACE)
+    namespace.delete(SPACE, MARK)
 
 
 def listener(port=9697):
@@ -221,8 +222,8 @@ def test_opening_at_once_after_a_restart_waits_for_what_the_proxy_holds(path):
 def test_the_socket_of_a_namespace_that_is_no_more_is_dropped(path):
     with proxy(path) as serving, agent(path) as link:
         link.open(listener())
-        namespace.delete(SPACE)
-        namespace.create(SPACE)
+        namespace.delete(SPACE, MARK)
+        namespace.create(SPACE, MARK)
         assert observed(link) == frozenset()
         link.open(listener())
         assert observed(link) == {listener()}
@@ -233,8 +234,8 @@ def test_a_restarted_agent_does_not_take_back_one_of_a_namespace_that_is_no_more
     with proxy(path) as serving:
         with agent(path) as link:
             link.open(listener())
-        namespace.delete(SPACE)
-        namespace.create(SPACE)
+        namespace.delete(SPACE, MARK)
+        namespace.create(SPACE, MARK)
         with agent(path) as link:
             eventually(lambda: link.connected)
             assert observed(link) == frozenset()

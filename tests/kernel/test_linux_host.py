@@ -41,6 +41,7 @@ from a9fe.plan.settings import L3Settings
 from a9fe.replica.converge import converge
 from a9fe.wire.message import Listener
 from tests.conditions import eventually
+from tests.lab.places import MARK
 
 pytestmark = pytest.mark.kernel
 
@@ -83,7 +84,7 @@ def confs():
 
 @pytest.fixture
 def host(confs):
-    host = Host(HeldListeners(), confs)
+    host = Host(HeldListeners(), confs, MARK)
     yield host
     for owner in ("l3", "dhcp"):
         converge(host, owner, HostPlan())
@@ -293,8 +294,9 @@ def test_a_bridge_that_somebody_has_just_joined_is_not_deleted(host, confs):
 def test_a_lost_pair_and_a_left_over_outer_end_are_replaced(host, confs):
     desired = dhcp_plan(confs)
     settles(host, "dhcp", desired)
-    links.delete_link("tap0000000d-11")
-    run("ip", "link", "add", "tap0000000d-11", "type", "veth", "peer", "name", "stale0")
+    links.delete_link("tap0000000d-11", MARK)
+    pair = ["tap0000000d-11", "group", str(MARK.group), "type", "veth", "peer", "name", "stale0"]
+    run("ip", "link", "add", *pair)
     settles(host, "dhcp", desired)
     assert "stale0" not in home_links()
 
@@ -306,7 +308,7 @@ def test_changed_rules_are_seen_and_set_again(host):
     applied = settles(host, "l3", desired)
     assert [type(operation) for operation in applied] == [SetIptables]
     assert "redir ports 9697" in run("ip", "netns", "exec", QROUTER, "iptables", "-t", "nat", "-L")
-    assert settles(Host(HeldListeners(), "/nonexistent"), "l3", desired) == ()
+    assert settles(Host(HeldListeners(), "/nonexistent", MARK), "l3", desired) == ()
 
 
 def test_dnsmasq_is_recognised_reloaded_and_restarted(host, confs):
@@ -315,7 +317,7 @@ def test_dnsmasq_is_recognised_reloaded_and_restarted(host, confs):
     pid = dnsmasq_pid(confs)
     assert os.getsid(pid) != os.getsid(0)
     assert Path(f"/proc/{pid}").stat().st_uid == 65534
-    another = Host(host._proxy, confs)
+    another = Host(host._proxy, confs, MARK)
     assert settles(another, "dhcp", desired) == ()
 
     more = served(confs, hosts=served(confs).hosts + "fa:16:3e:00:00:09,h9,10.1.0.9\n")
@@ -384,12 +386,12 @@ def test_a_namespace_removed_by_hand_is_built_again(host, confs):
     assert not process.alive(pid)
 
 
-def test_dnsmasq_of_a_namespace_made_anew_by_hand_is_moved(host, confs):
+def test_dnsmasq_of_a_namespace_made_anew_is_moved(host, confs):
     desired = dhcp_plan(confs)
     settles(host, "dhcp", desired)
     pid = dnsmasq_pid(confs)
     run("ip", "netns", "del", QDHCP)
-    run("ip", "netns", "add", QDHCP)
+    namespace.create(QDHCP, MARK)
     settles(host, "dhcp", desired)
     assert not process.alive(pid)
     assert process.network_namespace(dnsmasq_pid(confs)) == namespace.inode(QDHCP)
@@ -399,10 +401,11 @@ def test_a_broken_handle_is_replaced_or_removed(host, confs):
     desired = dhcp_plan(confs)
     settles(host, "dhcp", desired)
     libc.umount(namespace.path(QDHCP), libc.MNT_DETACH)
-    Path(namespace.path(QROUTER)).touch()
+    settles(host, "l3", router_plan())
+    libc.umount(namespace.path(QROUTER), libc.MNT_DETACH)
     applied = settles(host, "dhcp", desired)
     assert any(isinstance(operation, AddNamespace) for operation in applied)
-    assert settles(Host(HeldListeners(), confs), "l3", HostPlan()) == ()
+    Host(HeldListeners(), confs, MARK).observe("l3")
     assert QROUTER not in namespace.handles()
 
 
@@ -423,10 +426,12 @@ def test_one_that_fails_leaves_the_others(host, confs):
 
 def test_port_security_is_set_recognised_and_removed(host):
     text = "table bridge a9fe {{\n  chain plan-{0} {{\n  }}\n  chain x {{\n  }}\n}}\n"
-    for mark in ("0123456789abcdef", "fedcba9876543210"):
-        guarded = PortSecurity(marker=f"plan-{mark}", ruleset=text.format(mark))
+    for digest in ("0123456789abcdef", "fedcba9876543210"):
+        guarded = PortSecurity(marker=f"plan-{digest}", ruleset=text.format(digest))
         assert len(settles(host, "dhcp", HostPlan(port_security=guarded))) == 1
-    assert "plan-fedcba9876543210" in run("nft", "list", "table", "bridge", "a9fe")
+    shown = run("nft", "list", "table", "bridge", MARK.table)
+    assert "plan-fedcba9876543210" in shown
+    assert f'comment "{MARK.text}"' in shown
     assert len(settles(host, "dhcp", HostPlan())) == 1
     assert run("nft", "list", "tables", "bridge") == ""
 
@@ -438,11 +443,11 @@ def test_an_apply_cut_off_after_any_operation_is_completed_by_the_next(host, con
     for cut in range(len(many)):
         for operation in many[:cut]:
             host.apply(operation)
-        settles(Host(host._proxy, confs), "dhcp", desired)
+        settles(Host(host._proxy, confs, MARK), "dhcp", desired)
         back = operations(HostPlan(), host.observe("dhcp"))
         for operation in back[: cut % len(back)]:
             host.apply(operation)
-        settles(Host(host._proxy, confs), "dhcp", HostPlan())
+        settles(Host(host._proxy, confs, MARK), "dhcp", HostPlan())
         assert our_dnsmasqs(confs) == []
         assert QDHCP not in namespace.handles()
 
@@ -452,8 +457,9 @@ import pickle, sys
 from a9fe.linux.host import Host
 from a9fe.replica.converge import converge
 from tests.kernel.test_linux_host import HeldListeners
+from tests.lab.places import MARK
 desired, confs = pickle.load(sys.stdin.buffer)
-host = Host(HeldListeners(), confs)
+host = Host(HeldListeners(), confs, MARK)
 print("go", flush=True)
 converge(host, "dhcp", desired)
 sys.stdin.read()
@@ -486,7 +492,7 @@ def our_dnsmasqs(confs):
 def test_unchanged_namespaces_are_observed_without_running_programs(host):
     spaces = [f"qrouter-{n:08x}-2222-3333-4444-555555555555" for n in range(20)]
     for space in spaces:
-        namespace.create(space)
+        namespace.create(space, MARK)
     assert len(host.observe("l3").namespaces) == 20
     before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_minflt
     assert len(host.observe("l3").namespaces) == 20
@@ -500,9 +506,10 @@ from a9fe.linux.host import Host
 from a9fe.plan.host import HostPlan
 from a9fe.replica.converge import converge
 from tests.kernel.test_linux_host import HeldListeners
+from tests.lab.places import MARK
 privileges.limit_capabilities()
 confs, dhcp, reloaded, l3 = pickle.load(sys.stdin.buffer)
-host = Host(HeldListeners(), confs)
+host = Host(HeldListeners(), confs, MARK)
 steps = [("dhcp", dhcp), ("l3", l3), ("dhcp", dhcp), ("l3", l3), ("dhcp", reloaded)]
 for owner, plan in (*steps, ("dhcp", HostPlan()), ("l3", HostPlan())):
     outcome = converge(host, owner, plan)

@@ -12,6 +12,7 @@ from a9fe.linux import dnsmasq, guest, namespace, netlink, process
 from a9fe.linux.host import Host
 from a9fe.linux.sweep import clean
 from a9fe.plan.host import HostPlan, PortSecurity
+from a9fe.plan.mark import whose
 from a9fe.replica.converge import converge
 from tests.kernel.test_linux_host import (
     BRIDGE,
@@ -22,6 +23,7 @@ from tests.kernel.test_linux_host import (
     dhcp_plan,
     router_plan,
 )
+from tests.lab.places import MARK
 
 pytestmark = pytest.mark.kernel
 
@@ -57,6 +59,7 @@ def foreign():
     ):
         run("ip", "link", "add", *argv)
     run("ip", "link", "set", "tapbbbbbbbb-bb", "master", "br-other")
+    run("ip", "link", "set", FOREIGN_ON_OURS, "alias", MARK.text)
     run("ip", "link", "set", "vxtap", "master", FOREIGN_ON_OURS)
     run("ip", "netns", "add", "somebody")
     run("nft", "add", "table", "bridge", "other")
@@ -77,7 +80,7 @@ def home_links():
 
 def build(state):
     confs = f"{state}/dhcp"
-    host = Host(HeldListeners(), confs)
+    host = Host(HeldListeners(), confs, MARK)
     text = "table bridge a9fe {\n  chain plan-0123456789abcdef {\n  }\n}\n"
     guarded = PortSecurity(marker="plan-0123456789abcdef", ruleset=text)
     plan = dhcp_plan(confs)
@@ -91,10 +94,10 @@ def test_all_of_ours_goes_and_nothing_else(state, foreign):
     before = home_links()
     pid = build(state)
     run("ip", "tuntap", "add", "dev", "tap0000000f-11", "mode", "tap")
-    run("ip", "link", "set", "tap0000000f-11", "master", BRIDGE.name)
-    Path(namespace.path(f"qrouter-{NETWORK}")).touch()
+    run("ip", "link", "set", "tap0000000f-11", "master", BRIDGE.name, "alias", MARK.text)
+    Path(namespace.path(f"qrouter-{NETWORK}")).write_text(MARK.text)
 
-    swept = clean(state)
+    swept = clean(state, MARK)
 
     assert home_links() == before
     assert namespace.handles() == ["somebody"]
@@ -114,14 +117,14 @@ def test_all_of_ours_goes_and_nothing_else(state, foreign):
         "bridge brq99999999-99: left, vxtap on it is not ours",
         "bridge brqaaaaaaaa-aa: left, it is a ifb device, not a bridge",
         "device tapaaaaaaaa-aa: left, it is a ifb device, not a veth or tap",
-        "device tapbbbbbbbb-bb: left, it is on br-other, which is not ours",
+        f"device tapbbbbbbbb-bb: left, it is {whose('')}",
     ]
 
 
 def test_a_second_time_there_is_nothing(state):
     build(state)
-    assert clean(state).removed
-    assert clean(state).removed == ()
+    assert clean(state, MARK).removed
+    assert clean(state, MARK).removed == ()
 
 
 def test_a_dnsmasq_of_others_in_our_namespace_is_left(state):
@@ -131,15 +134,15 @@ def test_a_dnsmasq_of_others_in_our_namespace_is_left(state):
     run("ip", "netns", "exec", QROUTER, "dnsmasq", *argv)
     pid = int(Path(pid_file).read_text())
     assert dnsmasq.directory_of(pid) == ""
-    left = clean(state).left
+    left = clean(state, MARK).left
     assert process.alive(pid)
     assert process.end(pid)
     assert left == (f"process {pid} (dnsmasq) in {QROUTER}: left, it is not ours",)
 
 
 def test_guests_go_too(state):
-    namespace.create("a9fe-guest-t1")
+    namespace.create("a9fe-guest-t1", MARK)
     holder = subprocess.Popen(["nsenter", "--net=/run/netns/a9fe-guest-t1", "sleep", "600"])
-    assert "guest t1" in clean(state).removed
+    assert "guest t1" in clean(state, MARK).removed
     assert holder.wait(timeout=10) == -9
     assert guest.names() == []

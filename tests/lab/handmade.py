@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.conditions import eventually
+from tests.lab.places import MARK
 
 BRIDGE = "brqhandmade-00"
 SPACE = "qdhcp-handmade"
@@ -45,7 +46,7 @@ def isolated_network(directory: Path, leases: list[Lease]) -> Iterator[None]:
         f"""
         ip netns add {SPACE}
         ip link add {BRIDGE} type bridge
-        ip link set {BRIDGE} up
+        ip link set {BRIDGE} alias {MARK.text} up
         ip link add taphandmade type veth peer name ns-handmade netns {SPACE}
         ip link set taphandmade master {BRIDGE} up
         ip -n {SPACE} link set lo up

@@ -2,8 +2,11 @@
 
 from pathlib import Path
 
+from a9fe.plan.mark import Mark
+
 ROOT = Path(__file__).resolve().parents[2]
 IMAGES = ROOT / ".cache" / "images"
 CLOUD_INIT = ROOT / ".cache" / "cloud-init" / "usr/lib/python3/dist-packages"
 A9FE = ROOT / ".venv" / "bin" / "a9fe"
 CLIENTS = ROOT / ".cache" / "clients"
+MARK = Mark("0123456789abcdef" * 2)  # of the installation that a test is

@@ -1,38 +1,69 @@
 """`a9fe clean`: remove every kernel object that is ours, and nothing else."""
 
 import os
+import secrets
 from contextlib import ExitStack
 
 import click
 
 from a9fe.cli.flags import settings, settings_flags
 from a9fe.cli.up import hold
-from a9fe.linux import privileges
+from a9fe.linux import foreign, privileges
 from a9fe.linux.sweep import clean as sweep
+from a9fe.model.errors import InvalidInput
+from a9fe.plan.mark import ID, Mark
+from a9fe.runtime import installation
 from a9fe.runtime.config import Config
 
 
 @click.command()
+@click.option(
+    "--adopt",
+    is_flag=True,
+    help="Also take over and remove what an older a9fe left: objects with our names and no mark."
+    " A Neutron's have the same names: see what plain `a9fe clean` lists first.",
+)
+@click.option(
+    "--installation",
+    "id",
+    metavar="ID",
+    help="Remove the objects of this installation, whose state is lost. It must not run.",
+)
 @settings_flags
-def clean() -> None:
-    """Remove the namespaces, bridges, devices, DHCP servers and guests that a9fe made.
+def clean(*, adopt: bool, id: str | None) -> None:
+    """Remove the namespaces, bridges, devices, DHCP servers and guests that this a9fe made.
 
-    State (networks, VMs) is kept: `a9fe up` makes all of it again. Refused while it runs.
+    State (networks, VMs) is kept: `a9fe up` makes all of it again. Refused while it runs. What
+    has a name like ours and not the mark of this installation is listed and left.
 
     \b
     sudo a9fe clean
+    sudo a9fe clean --adopt
     """
     privileges.require_root("a9fe clean")
     config = settings()
+    mark = _mark(config, id)
     with ExitStack() as locks:
         _hold_what_exists(locks, config)
-        swept = sweep(config.state_path)
+        taken = tuple(foreign.adopt(mark)) if adopt else ()
+        for line in taken:
+            click.echo(f"took over {line}")
+        swept = sweep(config.state_path, mark)
     for line in swept.removed:
         click.echo(f"removed {line}")
     for line in swept.left:
         click.echo(line, err=True)
-    if not swept.removed:
+    if not (swept.removed or taken):
         click.echo("nothing of ours was here")
+
+
+def _mark(config: Config, id: str | None) -> Mark:
+    """That of the state, or the one asked for. Without state nothing has it: a new id."""
+    if id is not None and not ID.fullmatch(id):
+        raise InvalidInput("--installation", id, "32 hexadecimal digits, as `a9fe clean` lists")
+    if id is None and os.path.isdir(config.state_path):
+        id = installation.ensure(config)
+    return Mark(id or secrets.token_hex(installation.ID_BYTES))
 
 
 def _hold_what_exists(locks: ExitStack, config: Config) -> None:

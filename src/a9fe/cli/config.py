@@ -7,6 +7,7 @@ import click
 from a9fe.cli.flags import settings, settings_flags
 from a9fe.cli.output import print_json, print_table
 from a9fe.cli.resource import json_flag
+from a9fe.runtime import installation
 from a9fe.runtime.config import Config
 from a9fe.runtime.options import OPTIONS, Option
 from a9fe.runtime.secret import path_of
@@ -29,10 +30,15 @@ def config(*, as_json: bool) -> None:
     """
     found = settings()
     rows = [(o, *_shown(o, found)) for o in OPTIONS]
+    id = installation.read(found)
+    made = str(installation.path_of(found)) if id else "made by the first `a9fe up`"
     if as_json:
-        print_json({o.name: {"value": value, "source": source} for o, value, source in rows})
+        shown = {o.name: {"value": value, "source": source} for o, value, source in rows}
+        print_json({**shown, "installation": {"value": id, "source": made}})
         return
     cells = [(o.section, o.name, _text(value), source, o.help) for o, value, source in rows]
+    meaning = "mark of what this a9fe makes on the host; no option"
+    cells.insert(0, ("", "installation", id, made, meaning))
     print_table(("Section", "Option", "Value", "Source", "Meaning"), cells)
 
 

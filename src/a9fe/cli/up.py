@@ -9,6 +9,7 @@ from contextlib import ExitStack
 import click
 import structlog
 
+from a9fe.cli import neighbours
 from a9fe.cli.flags import given_flags, settings, settings_flags
 from a9fe.cli.output import print_table
 from a9fe.cli.process import prepare
@@ -17,7 +18,8 @@ from a9fe.cli.supervisor import Supervised, all_ready
 from a9fe.linux import privileges, programs
 from a9fe.linux.lock import StateLock
 from a9fe.model.exposure import check_exposure, check_identity
-from a9fe.runtime import directories, local_tokens, logging, secret, tasks
+from a9fe.plan.mark import Mark
+from a9fe.runtime import directories, installation, local_tokens, logging, secret, tasks
 from a9fe.runtime.config import Config
 from a9fe.runtime.errors import StartError
 from a9fe.runtime.options import BY_NAME
@@ -29,9 +31,15 @@ LOCK = "lock"
 
 
 @click.command()
+@click.option(
+    "--adopt",
+    is_flag=True,
+    help="Take over what an older a9fe left: objects with our names and no mark. A Neutron's have"
+    " the same names: see what `a9fe clean` lists first.",
+)
 @settings_flags
 @click.pass_context
-def up(context: click.Context) -> None:
+def up(context: click.Context, *, adopt: bool) -> None:
     """Run all processes of a9fe until Ctrl-C or SIGTERM.
 
     They are restarted if they die. One log stream on stderr has the process's name on each line;
@@ -61,6 +69,7 @@ def up(context: click.Context) -> None:
             one.end_orphan()
         check_ports(config)
         check_host(config)
+        neighbours.check(Mark(installation.ensure(config)), adopt=adopt)
         set_up(config)
         tasks.run(lambda: _supervise(supervised, config))
     log.info("stopped; namespaces and DHCP stay, `a9fe clean` removes them")

@@ -33,7 +33,8 @@ class DnsmasqError(A9feError):
 def observe(space: str, network_id: str, directory: str) -> Dnsmasq | None:
     """What runs for the network in the namespace, with the files it has loaded; None if not."""
     pid = pid_of(directory)
-    if pid is None or process.network_namespace(pid) != namespace.inode(space):
+    where = (namespace.inode(space), process.HIDDEN)  # hidden: its directory has to do
+    if pid is None or process.network_namespace(pid) not in where:
         return None
     arguments = process.command_line(pid)[1:]
     interface = next((a.removeprefix(INTERFACE) for a in arguments if a.startswith(INTERFACE)), "")

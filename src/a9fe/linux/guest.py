@@ -17,9 +17,11 @@ from importlib import resources
 from signal import SIGKILL
 from typing import NoReturn
 
-from a9fe.linux import namespace, process, programs, taps
+from a9fe.linux import namespace, netlink, process, programs, taps
 from a9fe.linux.qemu import PRODUCT
 from a9fe.model.errors import A9feError, InvalidInput
+from a9fe.plan import mark as marks
+from a9fe.plan.mark import Mark
 from a9fe.plan.names import GUEST_PREFIX, guest_namespace
 
 DEVICE = "eth0"
@@ -76,9 +78,9 @@ def start(guest: Guest) -> Running:
     """Make the guest and take its lease. Raises A9feError, and then nothing is left of it."""
     _check(guest)
     _await_bridge(guest.tap)
-    taps.claim(guest.tap)
+    mark = taps.claim(guest.tap)
     try:
-        _make(guest)
+        _make(guest, mark)
         _lease(guest)
     except BaseException:
         stop(guest.name)
@@ -98,6 +100,9 @@ def _check(guest: Guest) -> None:
                 f"guest {guest.name}: is running already; a9fe guest stop {guest.name}"
             )
         stop(guest.name)
+    space = guest_namespace(guest.name)
+    if space in namespace.handles():
+        raise namespace.NotOurs(f"namespace {space}", "")
 
 
 def require_programs(client: str) -> None:
@@ -108,16 +113,19 @@ def require_programs(client: str) -> None:
 
 def _await_bridge(tap: taps.Tap) -> None:
     end = time.monotonic() + BRIDGE_DEADLINE
-    while taps.link(tap.bridge) is None and time.monotonic() < end:
+    while (bridge := netlink.find(tap.bridge)) is None or not bridge.alias:
+        if time.monotonic() > end:
+            return  # what is wrong with it is said by who uses it
         time.sleep(POLL)
 
 
-def _make(guest: Guest) -> None:
+def _make(guest: Guest, mark: Mark) -> None:
     space = guest_namespace(guest.name)
-    namespace.create(space)
-    inner = ["peer", "name", DEVICE, "address", guest.mac, "netns", space]
-    programs.run(["ip", "link", "add", guest.tap.name, "type", "veth", *inner])
-    taps.plug(guest.tap)
+    namespace.create(space, mark)
+    group = ["group", str(mark.group)]
+    inner = ["peer", "name", DEVICE, "address", guest.mac, *group, "netns", space]
+    programs.run(["ip", "link", "add", guest.tap.name, *group, "type", "veth", *inner])
+    taps.plug(guest.tap, mark)
     for change in (["mtu", str(guest.tap.mtu)], ["up"]):
         _ip(space, ["link", "set", "dev", DEVICE, *change])
     _start_holder(guest.name)
@@ -187,10 +195,15 @@ def execute(name: str, argv: Sequence[str]) -> NoReturn:
     os.execv(full[0], full)  # noqa: S606 - argv is the user's own
 
 
-def names() -> list[str]:
-    """The names of all guests on this host, broken ones too."""
-    found = namespace.handles()
-    return [n.removeprefix(GUEST_PREFIX) for n in found if n.startswith(GUEST_PREFIX)]
+def names(of: Mark | None = None) -> list[str]:
+    """The names of all guests on this host, broken ones too; or those of one installation.
+
+    A namespace with a guest's name and no mark of a9fe is no guest.
+    """
+    found = [name for name in namespace.handles() if name.startswith(GUEST_PREFIX)]
+    marked = {name: marks.read(namespace.mark_of(name)) for name in found}
+    guests = (name for name, mark in marked.items() if mark is not None and of in (None, mark))
+    return [name.removeprefix(GUEST_PREFIX) for name in guests]
 
 
 def find(name: str) -> Running:
@@ -213,6 +226,7 @@ def stop(name: str) -> bool:
     if name not in names():
         return False
     space = guest_namespace(name)
+    mark = marks.read(namespace.mark_of(space))
     outer = _outer(_card(space))
     end = time.monotonic() + END_DEADLINE
     while (pids := _pids(space)) and time.monotonic() < end:
@@ -221,7 +235,7 @@ def stop(name: str) -> bool:
         time.sleep(POLL)
     if outer:
         taps.remove(outer)
-    return namespace.delete(space)
+    return mark is not None and namespace.delete(space, mark)
 
 
 def _pids(space: str) -> list[int]:
@@ -235,9 +249,9 @@ def _pids(space: str) -> list[int]:
 def _is_first(pid: int) -> bool:
     """Is it process 1 of a PID namespace below ours?"""
     try:
-        with open(f"/proc/{pid}/status") as file:
+        with open(f"{process.PROC}/{pid}/status") as file:
             own = next(line.split()[1:] for line in file if line.startswith("NSpid:"))
-    except (FileNotFoundError, ProcessLookupError, StopIteration):
+    except (*process.UNREADABLE, StopIteration):
         return False
     return len(own) > 1 and own[-1] == "1"
 

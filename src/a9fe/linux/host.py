@@ -18,6 +18,7 @@ from a9fe.linux.nftables import Nftables
 from a9fe.plan import names
 from a9fe.plan import operations as op
 from a9fe.plan.host import Address, HostPlan, Veth
+from a9fe.plan.mark import Mark, whose
 from a9fe.wire.message import Listener
 
 log = structlog.get_logger("a9fe.linux")
@@ -42,12 +43,16 @@ class Proxy(Protocol):
 class Host:
     """The kernel of this host for one agent."""
 
-    def __init__(self, proxy: Proxy, dhcp_confs: str) -> None:
-        """`dhcp_confs`: the directory below which each network's dnsmasq has its own."""
+    def __init__(self, proxy: Proxy, dhcp_confs: str, mark: Mark) -> None:
+        """`dhcp_confs`: the directory below which each network's dnsmasq has its own; `mark`: of
+        this installation, by which what is ours is known.
+        """
         self._proxy = proxy
+        self._mark = mark
+        self._foreign: dict[str, str] = {}
         self._confs = os.path.abspath(dhcp_confs)
         self._iptables = Iptables()
-        self._nftables = Nftables()
+        self._nftables = Nftables(mark)
         self._announcer = Announcer()
         self._recovered = False
         self._steps = self._table()
@@ -62,13 +67,11 @@ class Host:
 
     def _observe(self, owner: observation.Owner) -> HostPlan:
         if not self._recovered:
-            recover(owner, self._confs)
+            recover(owner, self._confs, self._mark)
             self._recovered = True
-        home = observation.Home.read()
-        seen: dict[str, observation.Inside] = {}
-        for space in observation.our_namespaces(owner):
-            with suppress(namespace.NoSuchNamespace):
-                seen[space] = observation.look_inside(space, owner, home, self._iptables)
+        home = observation.Home.read(self._mark)
+        seen, foreign = self._look(owner, home)
+        self._tell(foreign)
         listening = self._proxy.observed({space: found.cookie for space, found in seen.items()})
         plans = {
             space: observation.as_plan(
@@ -86,19 +89,44 @@ class Host:
             taps=home.unplugged() if owner is observation.DHCP else {},
         )
 
+    def _look(
+        self, owner: observation.Owner, home: observation.Home
+    ) -> tuple[dict[str, observation.Inside], dict[str, str]]:
+        """Our namespaces with what is in them; and who is not ours, with the reason."""
+        seen: dict[str, observation.Inside] = {}
+        foreign = {
+            f"bridge {name}": f"bridge {name}: left alone, it is {whose(alias)}"
+            for name, alias in home.foreign_bridges().items()
+        }
+        for space in observation.named_namespaces(owner):
+            try:
+                seen[space] = observation.look_inside(space, owner, home, self._iptables)
+            except namespace.NotOurs as error:
+                foreign[f"namespace {space}"] = str(error)
+            except namespace.NoSuchNamespace:
+                continue
+        return seen, foreign
+
+    def _tell(self, foreign: dict[str, str]) -> None:
+        """Log each object of others once, as long as it is there and its reason the same."""
+        for what, reason in foreign.items():
+            if self._foreign.get(what) != reason:
+                log.warning("not ours", reason=reason)
+        self._foreign = foreign
+
     def _table(self) -> dict[type, Callable[..., None]]:
         return {
             op.SetPortSecurity: lambda o: self._nftables.apply(o.port_security),
-            op.SetBridge: lambda o: links.set_bridge(o.bridge),
-            op.PlugTap: lambda o: links.plug(o.tap, o.bridge),
-            op.DeleteBridge: lambda o: _delete_bridge(o.name),
-            op.AddNamespace: lambda o: _add_namespace(o.namespace),
+            op.SetBridge: lambda o: links.set_bridge(o.bridge, self._mark),
+            op.PlugTap: lambda o: links.plug(o.tap, o.bridge, self._mark),
+            op.DeleteBridge: lambda o: self._delete_bridge(o.name),
+            op.AddNamespace: lambda o: self._add_namespace(o.namespace),
             op.DeleteNamespace: lambda o: self._delete_namespace(o.namespace),
             op.SetSysctl: lambda o: _set_sysctl(o.namespace, o.path, o.value),
             op.SetIptables: lambda o: self._iptables.apply(o.namespace, o.rules),
-            op.AddLink: lambda o: links.add_veth(o.namespace, o.link),
+            op.AddLink: lambda o: links.add_veth(o.namespace, o.link, self._mark),
             op.ChangeLink: lambda o: self._change_link(o.namespace, o.link),
-            op.DeleteLink: lambda o: _delete_link(o.namespace, o.link.inner, o.link.outer),
+            op.DeleteLink: lambda o: self._delete_link(o.namespace, o.link.inner, o.link.outer),
             op.AddAddress: lambda o: self._add_address(o.namespace, o.address),
             op.DeleteAddress: lambda o: links.delete_address(o.namespace, o.address),
             op.SetRoute: lambda o: links.set_route(o.namespace, o.route),
@@ -118,7 +146,7 @@ class Host:
 
     def _change_link(self, space: str, link: Veth) -> None:
         """It may have another MAC or bridge now: all its addresses are announced."""
-        links.change_veth(space, link)
+        links.change_veth(space, link, self._mark)
         self._announcer.announce(space, link.inner)
 
     def _delete_namespace(self, space: str) -> None:
@@ -127,19 +155,40 @@ class Host:
         if network_id:
             dnsmasq.end_in(space, self._confs)
             dnsmasq.remove(f"{self._confs}/{network_id}")
-        namespace.delete(space)
+        namespace.delete(space, self._mark)
         self._iptables.forget(space)
 
+    def _add_namespace(self, space: str) -> None:
+        """With no dnsmasq that is still in a former namespace of the name."""
+        made = namespace.create(space, self._mark)
+        directory = f"{self._confs}/{observation.DHCP.network_id(space)}"
+        if made and observation.DHCP.network_id(space) and os.path.isdir(directory):
+            dnsmasq.stop(directory)
 
-def recover(owner: observation.Owner, confs: str) -> None:
+    def _delete_bridge(self, name: str) -> None:
+        """Not while something is on it: the other agent or a VM may have come meanwhile."""
+        home = namespace.in_thread(lambda: observation.Home.read(self._mark))
+        if any(bridge.name == name and bridge.devices for bridge in home.bridges()):
+            raise links.LinkError(f"bridge {name}: kept, devices are on it")
+        links.delete_link(name, self._mark)
+
+    def _delete_link(self, space: str, inner: str, outer: str) -> None:
+        with suppress(namespace.NoSuchNamespace):
+            links.delete_link(inner, self._mark, inside=space)
+        if outer and _is_veth(outer):
+            links.delete_link(outer, self._mark)
+
+
+def recover(owner: observation.Owner, confs: str, mark: Mark) -> None:
     """Remove what a crash or a reboot left and no difference would show.
 
-    Broken handles of namespaces; and the dnsmasq, and files, of a namespace that is no more.
+    Broken handles of namespaces of ours; and the dnsmasq, and files, of a namespace that is no
+    more.
     """
-    for space in observation.our_namespaces(owner):
-        if not namespace.exists(space):
+    for space in observation.named_namespaces(owner):
+        if not namespace.exists(space) and namespace.mark_of(space) == mark.text:
             log.info("broken namespace handle removed", namespace=space)
-            namespace.delete(space)
+            namespace.delete(space, mark)
     if owner is observation.DHCP and os.path.isdir(confs):
         for network_id in os.listdir(confs):
             space = names.dhcp_namespace(network_id)
@@ -147,27 +196,8 @@ def recover(owner: observation.Owner, confs: str) -> None:
                 dnsmasq.remove(f"{confs}/{network_id}")
 
 
-def _add_namespace(space: str) -> None:
-    namespace.create(space)
-
-
 def _set_sysctl(space: str, path: str, value: str) -> None:
     namespace.call_inside(space, lambda: namespace.write_sysctl(path, value))
-
-
-def _delete_bridge(name: str) -> None:
-    """Not while something is on it: the other agent or a VM may have come meanwhile."""
-    home = namespace.in_thread(observation.Home.read)
-    if any(bridge.name == name and bridge.devices for bridge in home.bridges()):
-        raise links.LinkError(f"bridge {name}: kept, devices are on it")
-    links.delete_link(name)
-
-
-def _delete_link(space: str, inner: str, outer: str) -> None:
-    with suppress(namespace.NoSuchNamespace):
-        links.delete_link(inner, inside=space)
-    if outer and _is_veth(outer):
-        links.delete_link(outer)
 
 
 def _is_veth(name: str) -> bool:

@@ -3,6 +3,10 @@
 Each function leaves the calling thread where it is: the work is done by a thread of its own (an
 IPRoute is bound to the thread and namespace in which it was opened, and cannot be used within a
 running event loop). Each may be repeated: what is there already, or gone already, is no error.
+
+A new link is of our group from its first moment, as the message that makes it says so; its alias
+comes with the next one (the kernel takes none at creation). What has not our mark (plan.mark) is
+neither changed nor removed: NotOurs.
 """
 
 import errno
@@ -15,9 +19,11 @@ from typing import Protocol
 from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
-from a9fe.linux import namespace
+from a9fe.linux import namespace, netlink
+from a9fe.linux.namespace import NotOurs
 from a9fe.model.errors import A9feError
 from a9fe.plan.host import Address, Bridge, Route, Veth
+from a9fe.plan.mark import ALIAS_PREFIX, Mark
 
 GONE = (errno.ENODEV, errno.ENOENT, errno.ESRCH, errno.EADDRNOTAVAIL)
 
@@ -43,27 +49,26 @@ class LinkError(A9feError):
     """The kernel refused a change; names the device and the reason."""
 
 
-def set_bridge(bridge: Bridge) -> None:
+def set_bridge(bridge: Bridge, mark: Mark) -> None:
     """Make it if missing: STP off, no forward delay, no IPv6 of the host's on it, MTU, up."""
 
-    def change(netlink: Netlink) -> None:
-        index = _find(bridge.name)
-        if index is None:
-            with _may(errno.EEXIST):
-                netlink.link("add", ifname=bridge.name, kind="bridge")
-            index = _index(bridge.name)
+    def change(ip: Netlink) -> None:
+        if netlink.find(bridge.name) is None:
+            with _may(errno.EEXIST):  # the other agent makes the same bridges
+                ip.link("add", ifname=bridge.name, kind="bridge", group=mark.group)
+        index = _ours(bridge.name, mark)
         _set_if_there(f"net/ipv6/conf/{bridge.name}/disable_ipv6", "1")
-        netlink.link("set", index=index, kind="bridge", br_stp_state=0, br_forward_delay=0)
-        netlink.link("set", index=index, mtu=bridge.mtu, state="up")
+        ip.link("set", index=index, kind="bridge", br_stp_state=0, br_forward_delay=0)
+        ip.link("set", index=index, mtu=bridge.mtu, state="up", **_marked(mark))
 
     _at_home(bridge.name, change)
 
 
-def delete_link(name: str, inside: str | None = None) -> None:
+def delete_link(name: str, mark: Mark, inside: str | None = None) -> None:
     """Remove a device of the host's namespace, or of the namespace `inside`."""
 
-    def change(netlink: Netlink) -> None:
-        _delete(netlink, name)
+    def change(ip: Netlink) -> None:
+        _delete(ip, name, mark)
 
     if inside is None:
         _at_home(name, change)
@@ -71,45 +76,49 @@ def delete_link(name: str, inside: str | None = None) -> None:
         _in_namespace(inside, name, change)
 
 
-def add_veth(space: str, link: Veth) -> None:
-    """Make the pair, inner end in `space`; a left-over outer end is replaced."""
+def add_veth(space: str, link: Veth, mark: Mark) -> None:
+    """Make the pair, inner end in `space`; a left-over outer end of ours is replaced."""
 
-    def make(netlink: Netlink) -> None:
-        _delete(netlink, link.outer)
+    def make(ip: Netlink) -> None:
+        _delete(ip, link.outer, mark)
         fd = os.open(namespace.path(space), os.O_RDONLY | os.O_CLOEXEC)
         try:
-            peer = {"ifname": link.inner, "net_ns_fd": fd, "address": link.mac, "mtu": link.mtu}
-            netlink.link("add", ifname=link.outer, kind="veth", mtu=link.mtu, peer=peer)
+            both = {"mtu": link.mtu, "group": mark.group}
+            peer = {"ifname": link.inner, "net_ns_fd": fd, "address": link.mac, **both}
+            ip.link("add", ifname=link.outer, kind="veth", peer=peer, **both)
         finally:
             os.close(fd)
 
-    delete_link(link.inner, inside=space)
+    namespace.require_ours(space, mark)
+    delete_link(link.inner, mark, inside=space)
     _at_home(link.outer, make)
-    change_veth(space, link)
+    change_veth(space, link, mark)
 
 
-def change_veth(space: str, link: Veth) -> None:
-    """Set MAC, MTU and bridge of a pair that exists, and bring both ends up."""
+def change_veth(space: str, link: Veth, mark: Mark) -> None:
+    """Set MAC, MTU, bridge and mark of a pair that exists, and bring both ends up."""
 
-    def outer(netlink: Netlink) -> None:
-        master = _index(link.bridge)
+    def outer(ip: Netlink) -> None:
+        master = _ours(link.bridge, mark)
         _set_if_there(f"net/ipv6/conf/{link.outer}/disable_ipv6", "1")
-        index = _index(link.outer)
-        netlink.link("set", index=index, mtu=link.mtu, master=master, state="up")
+        index = _ours(link.outer, mark)
+        up = {"mtu": link.mtu, "master": master, "state": "up"}
+        ip.link("set", index=index, **up, **_marked(mark))
 
-    def inner(netlink: Netlink) -> None:
-        index = _index(link.inner)
-        netlink.link("set", index=index, address=link.mac, mtu=link.mtu, state="up")
+    def inner(ip: Netlink) -> None:
+        index = _ours(link.inner, mark)
+        up = {"address": link.mac, "mtu": link.mtu, "state": "up"}
+        ip.link("set", index=index, **up, **_marked(mark))
 
     _at_home(link.outer, outer)
     _in_namespace(space, link.inner, inner)
 
 
-def plug(device: str, bridge: str) -> None:
-    """Put a device of the host's namespace on a bridge."""
+def plug(device: str, bridge: str, mark: Mark) -> None:
+    """Put a VM's device of the host's namespace on a bridge of ours."""
 
-    def change(netlink: Netlink) -> None:
-        netlink.link("set", index=_index(device), master=_index(bridge))
+    def change(ip: Netlink) -> None:
+        ip.link("set", index=_index(device), master=_ours(bridge, mark))
 
     _at_home(device, change)
 
@@ -117,12 +126,12 @@ def plug(device: str, bridge: str) -> None:
 def add_address(space: str, address: Address) -> None:
     """Add an address; an IPv6 one is not probed for duplicates, as MACs and addresses are ours."""
 
-    def change(netlink: Netlink) -> None:
-        ip, length = address.cidr.split("/")
-        options = {"flags": IFA_F_NODAD} if ":" in ip else {}
+    def change(ip: Netlink) -> None:
+        own, length = address.cidr.split("/")
+        options = {"flags": IFA_F_NODAD} if ":" in own else {}
         index = _index(address.device)
         with _may(errno.EEXIST):
-            netlink.addr("add", index=index, address=ip, prefixlen=int(length), **options)
+            ip.addr("add", index=index, address=own, prefixlen=int(length), **options)
 
     _in_namespace(space, address.device, change)
 
@@ -130,12 +139,12 @@ def add_address(space: str, address: Address) -> None:
 def delete_address(space: str, address: Address) -> None:
     """Remove an address."""
 
-    def change(netlink: Netlink) -> None:
-        ip, length = address.cidr.split("/")
+    def change(ip: Netlink) -> None:
+        own, length = address.cidr.split("/")
         index = _find(address.device)
         if index is not None:
             with _may(*GONE):
-                netlink.addr("del", index=index, address=ip, prefixlen=int(length))
+                ip.addr("del", index=index, address=own, prefixlen=int(length))
 
     _in_namespace(space, address.device, change)
 
@@ -143,8 +152,8 @@ def delete_address(space: str, address: Address) -> None:
 def set_route(space: str, route: Route) -> None:
     """Add a route, or replace the one to the same destination."""
 
-    def change(netlink: Netlink) -> None:
-        netlink.route("replace", **_route(route))
+    def change(ip: Netlink) -> None:
+        ip.route("replace", **_route(route))
 
     _in_namespace(space, route.destination, change)
 
@@ -152,9 +161,9 @@ def set_route(space: str, route: Route) -> None:
 def delete_route(space: str, route: Route) -> None:
     """Remove the route to a destination."""
 
-    def change(netlink: Netlink) -> None:
+    def change(ip: Netlink) -> None:
         with _may(*GONE):
-            netlink.route("del", **_route(route))
+            ip.route("del", **_route(route))
 
     _in_namespace(space, route.destination, change)
 
@@ -169,11 +178,42 @@ def _route(route: Route) -> dict[str, object]:
     return wanted
 
 
-def _delete(netlink: Netlink, name: str) -> None:
-    index = _find(name)
-    if index is not None:
+def adopt(name: str, mark: Mark, inside: str | None = None) -> None:
+    """Mark a device that has no mark of a9fe. Raises NotOurs if it has another's."""
+
+    def change(ip: Netlink) -> None:
+        link = netlink.find(name)
+        if link is None:
+            return
+        if link.alias.startswith(ALIAS_PREFIX):
+            _ours(name, mark)
+        ip.link("set", index=link.index, **_marked(mark))
+
+    if inside is None:
+        _at_home(name, change)
+    else:
+        _in_namespace(inside, name, change)
+
+
+def _marked(mark: Mark) -> dict[str, object]:
+    return {"ifalias": mark.text, "group": mark.group}
+
+
+def _ours(name: str, mark: Mark) -> int:
+    """The index of a device of ours. Raises LinkError or NotOurs."""
+    link = netlink.find(name)
+    if link is None:
+        raise LinkError(f"device {name}: does not exist")
+    if not mark.owns(link.alias, link.group):
+        raise NotOurs(f"device {name}", link.alias)
+    return link.index
+
+
+def _delete(ip: Netlink, name: str, mark: Mark) -> None:
+    if netlink.find(name) is not None:
+        index = _ours(name, mark)
         with _may(*GONE):
-            netlink.link("del", index=index)
+            ip.link("del", index=index)
 
 
 def _find(name: str) -> int | None:
@@ -215,7 +255,7 @@ def _in_namespace(space: str, what: str, change: Callable[[Netlink], None]) -> N
 
 def _change(what: str, change: Callable[[Netlink], None]) -> None:
     try:
-        with IPRoute() as netlink:
-            change(netlink)
+        with IPRoute() as ip:
+            change(ip)
     except NetlinkError as error:
         raise LinkError(f"{what}: {os.strerror(error.code)}") from error

@@ -1,5 +1,9 @@
 """Named network namespaces, as `ip netns` keeps them: bind mounts in /run/netns.
 
+Ours are marked (plan.mark): the alias of a namespace's loopback lives as long as the namespace,
+and is there before the namespace has a name. The file on which it is mounted has the mark as its
+text, so that the broken handle that a kill leaves is recognised too.
+
 setns(2) and unshare(2) act on the calling thread alone. Making one is done in a thread of its own
 that ends with it, so that no other thread can ever see or inherit the change.
 
@@ -15,11 +19,12 @@ import socket
 import struct
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TypeVar
 
-from a9fe.linux import libc
+from a9fe.linux import libc, netlink
 from a9fe.model.errors import A9feError
+from a9fe.plan.mark import ALIAS_PREFIX, Mark, whose
 
 T = TypeVar("T")
 
@@ -28,13 +33,19 @@ SYSCTLS = "/proc/sys"
 HERE = "/proc/thread-self/ns/net"
 NS_GET_NSTYPE = 0xB703
 SO_NETNS_COOKIE = 71
-SIOCGIFFLAGS = 0x8913
-SIOCSIFFLAGS = 0x8914
-IFF_UP = 1
+MARK_SIZE = 256  # bytes that are read of a broken handle: more than any mark has
 
 
 class NoSuchNamespace(A9feError):
     """The name has no namespace, or only the broken handle that a crash left."""
+
+
+class NotOurs(A9feError):
+    """Something has the name that we need, and is not of this installation; says what to do."""
+
+    def __init__(self, what: str, text: str) -> None:
+        """`what` is the object, `text` the mark that it has, "" for none."""
+        super().__init__(f"{what}: left alone, it is {whose(text)} (`a9fe clean` lists these)")
 
 
 def path(name: str) -> str:
@@ -50,7 +61,7 @@ def names() -> list[str]:
 def handles() -> list[str]:
     """All names in /run/netns, broken ones too, sorted."""
     try:
-        return sorted(os.listdir(DIRECTORY))
+        return sorted(name for name in os.listdir(DIRECTORY) if not name.startswith("."))
     except FileNotFoundError:
         return []
 
@@ -74,21 +85,65 @@ def _is_netns(fd: int) -> bool:
         return False
 
 
-def create(name: str) -> bool:
-    """Make the namespace, loopback up. False if it was there; a broken one is replaced."""
+def mark_of(name: str) -> str:
+    """The mark of a namespace, or of a broken handle; "" for none."""
+    try:
+        return call_inside(name, own_mark)
+    except NoSuchNamespace:
+        return _text_of_handle(name)
+
+
+def own_mark() -> str:
+    """The mark of the namespace in which the calling thread is; "" for none."""
+    alias = netlink.loopback().alias
+    return alias if alias.startswith(ALIAS_PREFIX) else ""
+
+
+def create(name: str, mark: Mark) -> bool:
+    """Make the namespace, marked, loopback up. False if it was there; a broken one is replaced.
+
+    Raises NotOurs if the name is another's.
+    """
     with _locked():
-        if exists(name):
-            return False
+        if os.path.lexists(path(name)):
+            require_ours(name, mark)
+            if exists(name):
+                return False
         _remove_handle(name)
-        os.close(os.open(path(name), os.O_RDONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0))
-        in_thread(lambda: _unshare_to(path(name)))
+        _make_handle(name, mark)
+        in_thread(lambda: _unshare_to(path(name), mark))
         return True
 
 
-def delete(name: str) -> bool:
-    """Remove the name. The kernel frees the namespace when nothing is left that uses it."""
+def delete(name: str, mark: Mark) -> bool:
+    """Remove the name. The kernel frees the namespace when nothing is left that uses it.
+
+    False if there is none. Raises NotOurs if it is another's.
+    """
     with _locked():
+        if not os.path.lexists(path(name)):
+            return False
+        require_ours(name, mark)
         return _remove_handle(name)
+
+
+def require_ours(name: str, mark: Mark) -> None:
+    """Raises NotOurs unless the namespace, or the broken handle, has the mark."""
+    found = mark_of(name)
+    if found != mark.text:
+        raise NotOurs(f"namespace {name}", found)
+
+
+def adopt(name: str, mark: Mark) -> None:
+    """Mark a namespace, or a broken handle, that has no mark. Raises NotOurs if it has another."""
+    if mark_of(name):
+        require_ours(name, mark)
+    elif exists(name):
+        call_inside(name, lambda: netlink.set_loopback(mark.text))
+    else:
+        with _locked():
+            _remove_handle(name)
+            _make_handle(name, mark)
 
 
 def inode(name: str) -> int:
@@ -197,17 +252,46 @@ def _go_home(home: int) -> None:
         os.abort()  # going on in a tenant's namespace would be worse than ending
 
 
-def _unshare_to(target: str) -> None:
+def _unshare_to(target: str, mark: Mark) -> None:
     libc.unshare(libc.CLONE_NEWNET)
-    _loopback_up()
+    netlink.set_loopback(mark.text, up=True)
     libc.mount(HERE, target, libc.MS_BIND)
 
 
-def _loopback_up() -> None:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
-        request = struct.pack("16sh14x", b"lo", 0)
-        (flags,) = struct.unpack_from("h", fcntl.ioctl(control, SIOCGIFFLAGS, request), 16)
-        fcntl.ioctl(control, SIOCSIFFLAGS, struct.pack("16sh14x", b"lo", flags | IFF_UP))
+def remove_draft(mark: Mark) -> None:
+    """Remove the file that a kill while a namespace was made may have left."""
+    with _locked(), suppress(FileNotFoundError):
+        os.unlink(_draft(mark))
+
+
+def _draft(mark: Mark) -> str:
+    return path(f".{mark.table}")
+
+
+def _make_handle(name: str, mark: Mark) -> None:
+    """The file to mount on. By rename: it never has the name without the mark.
+
+    One draft an installation, made under the lock: a kill leaves no more than that one.
+    """
+    draft = _draft(mark)
+    with open(draft, "w") as file:
+        file.write(mark.text)
+    os.rename(draft, path(name))
+
+
+def _text_of_handle(name: str) -> str:
+    """The mark in a file that is no namespace; "" for none."""
+    try:
+        fd = os.open(path(name), os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError:
+        return ""
+    try:
+        text = os.read(fd, MARK_SIZE).decode(errors="replace")
+    except OSError:
+        return ""  # a directory, or a mount of something else
+    finally:
+        os.close(fd)
+    return text if text.startswith(ALIAS_PREFIX) else ""
 
 
 def _remove_handle(name: str) -> bool:

@@ -1,7 +1,8 @@
 """What is there of ours, read from the kernel as values of plan.host.
 
-Whatever does not fit (an end that is down, an MTU that differs, a lost peer) is observed as a
-value that equals no plan, so that the difference repairs it. An observation starts no process but
+Whatever does not fit (an end that is down, an MTU that differs, a lost peer, half a mark) is
+observed as a value that equals no plan, so that the difference repairs it. What has not our mark
+(plan.mark) is not observed, whatever its name. An observation starts no process but
 iptables-save, and that only where rules have changed.
 """
 
@@ -13,6 +14,7 @@ from a9fe.linux import dnsmasq, namespace, netlink
 from a9fe.linux.iptables import Iptables
 from a9fe.plan import names, sysctls
 from a9fe.plan.host import Address, Bridge, Dnsmasq, NamespacePlan, Route, Veth
+from a9fe.plan.mark import ALIAS_PREFIX, Mark
 from a9fe.wire.message import Listener
 
 WRONG_MTU = 0  # of a device that is not as we make it
@@ -42,28 +44,32 @@ OWNERS = {owner.name: owner for owner in (L3, DHCP)}
 class Home:
     """The devices of the host's own namespace by index, and the names of those on each bridge."""
 
+    mark: Mark
     links: dict[int, netlink.Link]
     members: dict[int, set[str]]
 
     @classmethod
-    def read(cls) -> "Home":
-        """Of the namespace in which the calling thread is."""
+    def read(cls, mark: Mark) -> "Home":
+        """Of the namespace in which the calling thread is; `mark` tells what is ours."""
         links = {link.index: link for link in netlink.links()}
         members: dict[int, set[str]] = {}
         for link in links.values():
             members.setdefault(link.master, set()).add(link.name)
-        return cls(links=links, members=members)
+        return cls(mark=mark, links=links, members=members)
 
     def bridges(self) -> frozenset[Bridge]:
-        """Bridges that are ours by name, with all that is on them."""
+        """Our bridges, with all that is on them."""
         return frozenset(
-            Bridge(name=link.name, mtu=_bridge_mtu(link), devices=self.on(link.index))
+            Bridge(name=link.name, mtu=self._bridge_mtu(link), devices=self.on(link.index))
             for link in self.links.values()
-            if is_our_bridge(link)
+            if self.is_our_bridge(link)
         )
 
     def unplugged(self) -> dict[str, str]:
-        """Taps and ends of pairs with names of ours that are up and on no bridge, each with ""."""
+        """Taps and ends of pairs with names of ours that are up and on no bridge, each with "".
+
+        A VM's tap may come without a mark, from libvirt. One with another's mark is another's.
+        """
         return {
             link.name: ""
             for link in self.links.values()
@@ -71,7 +77,27 @@ class Home:
             and not link.master
             and link.kind in VM_KINDS
             and names.OUTER_DEVICE.fullmatch(link.name)
+            and (self.owns(link) or not link.alias.startswith(ALIAS_PREFIX))
         }
+
+    def owns(self, link: netlink.Link) -> bool:
+        """Whether a device has our mark."""
+        return self.mark.owns(link.alias, link.group)
+
+    def is_our_bridge(self, link: netlink.Link) -> bool:
+        """By mark, name and kind."""
+        return is_bridge_by_name(link) and self.owns(link)
+
+    def foreign_bridges(self) -> dict[str, str]:
+        """Bridges with names like ours that are not, with the alias that each has."""
+        found = (x for x in self.links.values() if is_bridge_by_name(x) and not self.owns(x))
+        return {link.name: link.alias for link in found}
+
+    def _bridge_mtu(self, link: netlink.Link) -> int:
+        return link.mtu if link.up and not link.stp and self._whole(link) else WRONG_MTU
+
+    def _whole(self, link: netlink.Link) -> bool:
+        return self.mark.whole(link.alias, link.group)
 
     def on(self, bridge: int) -> frozenset[str]:
         """The names of the devices on a bridge."""
@@ -85,9 +111,11 @@ class Home:
     def pair(self, inner: netlink.Link) -> Veth:
         """The pair of an inner end."""
         outer = self.links.get(inner.peer)
-        if outer is None or outer.kind != "veth" or outer.peer != inner.index:
+        lost = outer is None or outer.kind != "veth" or outer.peer != inner.index
+        if outer is None or lost or not self.owns(outer):
             return Veth(inner=inner.name, outer="", bridge="", mac=inner.mac, mtu=inner.mtu)
-        whole = inner.up and outer.up and inner.mtu == outer.mtu
+        marked = self._whole(inner) and self._whole(outer)
+        whole = marked and inner.up and outer.up and inner.mtu == outer.mtu
         return Veth(
             inner=inner.name,
             outer=outer.name,
@@ -97,19 +125,24 @@ class Home:
         )
 
 
-def is_our_bridge(link: netlink.Link) -> bool:
-    """By name and kind."""
+def is_bridge_by_name(link: netlink.Link) -> bool:
+    """Whether it is a bridge with a name as we give it."""
     return link.kind == "bridge" and names.BRIDGE.fullmatch(link.name) is not None
 
 
-def our_namespaces(owner: Owner) -> list[str]:
-    """The names of an agent's namespaces, broken handles too, sorted."""
+def named_namespaces(owner: Owner) -> list[str]:
+    """The names that an agent's namespaces may have, whoever made them, broken handles too."""
     return [name for name in namespace.handles() if owner.pattern.fullmatch(name)]
+
+
+def our_namespaces(owner: Owner, mark: Mark) -> list[str]:
+    """The names of an agent's namespaces, broken handles too, sorted."""
+    return [name for name in named_namespaces(owner) if namespace.mark_of(name) == mark.text]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inside:
-    """What a look inside a namespace finds; `cookie` is its number."""
+    """What a look inside a namespace of ours finds; `cookie` is its number."""
 
     cookie: int
     links: frozenset[Veth]
@@ -120,9 +153,13 @@ class Inside:
 
 
 def look_inside(space: str, owner: Owner, home: Home, iptables: Iptables) -> Inside:
-    """Enter the namespace and read. Raises NoSuchNamespace."""
+    """Enter the namespace and read. Raises NoSuchNamespace, and NotOurs without reading more."""
     with namespace.inside(space):
-        ours = {i.index: i for i in netlink.links() if i.name.startswith(owner.prefix)}
+        found = namespace.own_mark()
+        if found != home.mark.text:
+            raise namespace.NotOurs(f"namespace {space}", found)
+        named = (i for i in netlink.links() if i.name.startswith(owner.prefix))
+        ours = {i.index: i for i in named if home.owns(i)}
         return Inside(
             cookie=namespace.own_cookie(),
             links=frozenset(home.pair(link) for link in ours.values()),
@@ -155,10 +192,6 @@ def dnsmasq_of(space: str, owner: Owner, confs: str) -> Dnsmasq | None:
         return None
     network_id = owner.network_id(space)
     return dnsmasq.observe(space, network_id, f"{confs}/{network_id}")
-
-
-def _bridge_mtu(link: netlink.Link) -> int:
-    return link.mtu if link.up and not link.stp else WRONG_MTU
 
 
 def _addresses(ours: dict[int, netlink.Link]) -> Iterator[Address]:

@@ -17,6 +17,14 @@ from a9fe.linux import privileges
 
 log = structlog.get_logger("a9fe.linux")
 
+# Reading of a process in /proc fails so when it has gone, and so when we may not look at it: root
+# without CAP_SYS_PTRACE, a process of another user namespace, /proc mounted with hidepid.
+GONE = (FileNotFoundError, ProcessLookupError)
+UNREADABLE = (*GONE, PermissionError)
+
+PROC = "/proc"
+HIDDEN = -1  # as an inode: no namespace has it
+
 GRACE = 5.0  # s from SIGTERM to SIGKILL: in-flight requests end well before
 
 
@@ -74,35 +82,41 @@ async def start(program: Program) -> Child:
 
 
 def alive(pid: int) -> bool:
-    """Is there such a process that has not ended? Zombies have."""
+    """Is there such a process that has not ended? Zombies have. One that we may not look at is."""
     try:
-        with open(f"/proc/{pid}/stat", "rb") as file:
+        with open(f"{PROC}/{pid}/stat", "rb") as file:
             return file.read().rpartition(b")")[2].split()[0] not in (b"Z", b"X")
-    except (FileNotFoundError, ProcessLookupError):
+    except GONE:
         return False
+    except PermissionError:
+        return True
 
 
 def command_line(pid: int) -> tuple[str, ...]:
-    """The arguments of a process, () if it is gone or a kernel thread."""
+    """The arguments of a process, () if it is gone, a kernel thread, or not to be looked at."""
     try:
-        with open(f"/proc/{pid}/cmdline", "rb") as file:
+        with open(f"{PROC}/{pid}/cmdline", "rb") as file:
             raw = file.read()
-    except (FileNotFoundError, ProcessLookupError):
+    except UNREADABLE:
         return ()
     return tuple(os.fsdecode(part) for part in raw.split(b"\0")[:-1])
 
 
 def network_namespace(pid: int) -> int:
-    """The inode of the network namespace of a process, 0 if it is gone."""
+    """The inode of the network namespace of a process; 0 if it is gone, HIDDEN if it is there and
+    we may not look at it.
+    """
     try:
-        return os.stat(f"/proc/{pid}/ns/net").st_ino
-    except (FileNotFoundError, ProcessLookupError):
+        return os.stat(f"{PROC}/{pid}/ns/net").st_ino
+    except GONE:
         return 0
+    except PermissionError:
+        return HIDDEN
 
 
 def all_pids() -> list[int]:
     """Every process there is now."""
-    return [int(name) for name in os.listdir("/proc") if name.isdigit()]
+    return [int(name) for name in os.listdir(PROC) if name.isdigit()]
 
 
 def signal_if(pid: int, number: signal.Signals, is_it: Callable[[int], bool]) -> bool:

@@ -1,7 +1,7 @@
-"""Removing every kernel object that is ours, by the table of plan.names, and nothing else.
+"""Removing every kernel object of ours, and nothing else.
 
-What has a name like ours and is something else (a dummy called tap..., a bridge with a device of
-others on it) is left and reported.
+Ours is what has this installation's mark (plan.mark). What only has a name like ours is left, and
+said with the reason (a9fe.linux.foreign).
 """
 
 import os
@@ -9,13 +9,22 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from a9fe.linux import dnsmasq, guest, links, namespace, observation, process
+from a9fe.linux import (
+    dnsmasq,
+    foreign,
+    guest,
+    links,
+    namespace,
+    nftables,
+    observation,
+    process,
+)
+from a9fe.linux.foreign import OUR_KINDS
 from a9fe.linux.netlink import Link
-from a9fe.linux.nftables import Nftables
 from a9fe.model.errors import A9feError
 from a9fe.plan import names
+from a9fe.plan.mark import Mark, whose
 
-OUR_KINDS = ("veth", "tun")
 OUR_DIRECTORY = re.compile(r".*/dhcp/[0-9a-f-]{36}")
 
 
@@ -27,32 +36,32 @@ class Swept:
     left: tuple[str, ...]
 
 
-def clean(state_path: str) -> Swept:
+def clean(state_path: str, mark: Mark) -> Swept:
     """Remove all of ours. Whoever still runs would make it again: hold the state's lock."""
     confs = os.path.join(os.path.abspath(state_path), "dhcp")
     removed: list[str] = []
     left: list[str] = []
-    removed.extend(_guests())
-    removed.extend(_dnsmasqs(confs))
-    left.extend(_strangers())
-    removed.extend(_namespaces())
-    for device, reason in _devices():
+    removed.extend(_guests(mark))
+    removed.extend(_dnsmasqs(confs, mark))
+    left.extend(_strangers(mark))
+    removed.extend(_namespaces(mark))
+    for device, reason in _devices(mark):
         (left if reason else removed).append(f"{device}{reason}")
-    removed.extend(_filters())
+    removed.extend(_filters(mark))
+    left.extend(foreign.others(mark))
     return Swept(removed=tuple(removed), left=tuple(left))
 
 
-def _guests() -> Iterator[str]:
-    for name in guest.names():
+def _guests(mark: Mark) -> Iterator[str]:
+    for name in guest.names(mark):
         if guest.stop(name):
             yield f"guest {name}"
 
 
-def _dnsmasqs(confs: str) -> Iterator[str]:
+def _dnsmasqs(confs: str, mark: Mark) -> Iterator[str]:
     """Those below our state; and those of any state of ours that run in a namespace of ours."""
-    spaces = {namespace.inode(space) for space in observation.our_namespaces(observation.DHCP)} - {
-        0
-    }
+    ours = observation.our_namespaces(observation.DHCP, mark)
+    spaces = {namespace.inode(space) for space in ours} - {0}
     for pid in process.all_pids():
         directory = dnsmasq.directory_of(pid)
         inside = process.network_namespace(pid) in spaces and OUR_DIRECTORY.fullmatch(directory)
@@ -63,70 +72,90 @@ def _dnsmasqs(confs: str) -> Iterator[str]:
             dnsmasq.remove(f"{confs}/{network_id}")
 
 
-def _spaces() -> list[str]:
+def _spaces(mark: Mark) -> list[str]:
     owners = observation.OWNERS.values()
-    return [space for owner in owners for space in observation.our_namespaces(owner)]
+    return [space for owner in owners for space in observation.our_namespaces(owner, mark)]
 
 
-def _strangers() -> Iterator[str]:
+def _strangers(mark: Mark) -> Iterator[str]:
     """Processes of others in our namespaces: they live on in one without a name."""
-    spaces = {namespace.inode(space): space for space in _spaces()}
+    spaces = {namespace.inode(space): space for space in _spaces(mark)}
     spaces.pop(0, None)
+    if not spaces:
+        return
+    hidden = 0
     for pid in process.all_pids():
-        space = spaces.get(process.network_namespace(pid))
+        inode = process.network_namespace(pid)
+        hidden += inode == process.HIDDEN
+        space = spaces.get(inode)
         if space is not None and process.alive(pid):
             program = os.path.basename(next(iter(process.command_line(pid)), "?"))
             yield f"process {pid} ({program}) in {space}: left, it is not ours"
+    if hidden:
+        yield (
+            f"{hidden} processes may not be looked at from here: one that is in a namespace of"
+            " ours would live on in it"
+        )
 
 
-def _namespaces() -> Iterator[str]:
-    for space in _spaces():
-        if namespace.delete(space):
+def _namespaces(mark: Mark) -> Iterator[str]:
+    for space in _spaces(mark):
+        if namespace.delete(space, mark):
             yield f"namespace {space}"
+    namespace.remove_draft(mark)
 
 
-def _devices() -> Iterator[tuple[str, str]]:
+def _home(mark: Mark) -> observation.Home:
+    return namespace.in_thread(lambda: observation.Home.read(mark))
+
+
+def _sorted(home: observation.Home) -> list[Link]:
+    return sorted(home.links.values(), key=lambda link: link.name)
+
+
+def _devices(mark: Mark) -> Iterator[tuple[str, str]]:
     """Devices and bridges with "", or the reason why one was left."""
-    home = namespace.in_thread(observation.Home.read)
-    for link in sorted(home.links.values(), key=lambda link: link.name):
+    home = _home(mark)
+    for link in _sorted(home):
         if names.OUTER_DEVICE.fullmatch(link.name):
             reason = _foreign_device(link, home)
             if not reason:
-                links.delete_link(link.name)
+                links.delete_link(link.name, mark)
             yield f"device {link.name}", reason
-    home = namespace.in_thread(observation.Home.read)
-    for link in sorted(home.links.values(), key=lambda link: link.name):
+    home = _home(mark)
+    for link in _sorted(home):
         if names.BRIDGE.fullmatch(link.name):
             reason = _foreign_bridge(link, home)
             if not reason:
-                links.delete_link(link.name)
+                links.delete_link(link.name, mark)
             yield f"bridge {link.name}", reason
 
 
 def _foreign_device(link: Link, home: observation.Home) -> str:
-    """Ours are veths and taps that are on a bridge of ours, or on none any more."""
-    master = home.links.get(link.master)
+    """Ours are veths and taps, by their mark."""
     if link.kind not in OUR_KINDS:
         return f": left, it is a {link.kind or 'physical'} device, not a veth or tap"
-    if master is not None and not observation.is_our_bridge(master):
-        return f": left, it is on {master.name}, which is not ours"
+    if not home.owns(link):
+        return f": left, it is {whose(link.alias)}"
     return ""
 
 
 def _foreign_bridge(link: Link, home: observation.Home) -> str:
     if link.kind != "bridge":
         return f": left, it is a {link.kind or 'physical'} device, not a bridge"
+    if not home.owns(link):
+        return f": left, it is {whose(link.alias)}"
     others = sorted(home.on(link.index))
     if others:
         return f": left, {', '.join(others)} on it is not ours"
     return ""
 
 
-def _filters() -> Iterator[str]:
+def _filters(mark: Mark) -> Iterator[str]:
     try:
-        tables = Nftables()
-        if namespace.in_thread(tables.observe) is not None:
-            tables.apply(None)
+        filters = nftables.Nftables(mark)
+        if namespace.in_thread(filters.observe) is not None:
+            filters.apply(None)
             yield "port security's nftables table"
     except (A9feError, OSError):
         return  # no nftables in this kernel: then there is no table either

@@ -1,12 +1,25 @@
 """The outer device of a VM's port in the host's namespace: a tap or veth end on the bridge."""
 
+import fcntl
 import json
+import os
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from a9fe.linux import programs
+from a9fe.linux import links, netlink, programs
+from a9fe.linux.namespace import NotOurs
 from a9fe.model.errors import A9feError
+from a9fe.plan import mark as marks
+from a9fe.plan import names
+from a9fe.plan.mark import Mark
+
+TUN_DEVICE = "/dev/net/tun"
+TUNSETIFF = 0x400454CA
+TUNSETPERSIST = 0x400454CB
+IFF_TAP = 0x0002
+IFF_NO_PI = 0x1000
 
 
 class DeviceBusy(A9feError):
@@ -29,39 +42,81 @@ class Tap:
 @contextmanager
 def attached(tap: Tap) -> Iterator[None]:
     """The tap exists, up on its bridge, for the block."""
-    claim(tap)
-    programs.run(["ip", "tuntap", "add", "dev", tap.name, "mode", "tap"])
+    mark = claim(tap)
+    _make(tap.name, mark)
     try:
-        plug(tap)
+        plug(tap, mark)
         yield
     finally:
         remove(tap.name)
 
 
-def claim(tap: Tap) -> None:
-    """See that the bridge is there and the name free; a dead left-over of the name is removed."""
-    if link(tap.bridge) is None:
-        raise NoBridge(
-            f"bridge {tap.bridge}: does not exist here, expected one of a running a9fe up"
-        )
+def _make(name: str, mark: Mark) -> None:
+    """Make a tap. It has the mark before it is made to outlive us, so that a kill leaves none
+    without.
+    """
+    try:
+        fd = os.open(TUN_DEVICE, os.O_RDWR | os.O_CLOEXEC)
+        try:
+            fcntl.ioctl(fd, TUNSETIFF, struct.pack("16sH22x", name.encode(), IFF_TAP | IFF_NO_PI))
+            links.adopt(name, mark)
+            fcntl.ioctl(fd, TUNSETPERSIST, 1)
+        finally:
+            os.close(fd)
+    except OSError as error:
+        raise A9feError(f"{name}: cannot be made with {TUN_DEVICE}: {error.strerror}") from error
+
+
+def claim(tap: Tap) -> Mark:
+    """See that the bridge is there and the name free; a dead left-over of ours is removed.
+
+    The mark for a device on it: that of the installation whose bridge it is. Raises NotOurs if
+    the bridge or the name is another's.
+    """
+    mark = _mark_of_bridge(tap.bridge)
     old = link(tap.name)
-    if old is None:
-        return
-    if old.running:
+    if old is not None and old.running:
         raise DeviceBusy(f"{tap.name}: is in use, the port has a running VM or guest already")
     remove(tap.name)
+    return mark
 
 
-def plug(tap: Tap) -> None:
-    """Put the device on its bridge, and up."""
-    device = ["ip", "link", "set", "dev", tap.name]
-    programs.run([*device, "mtu", str(tap.mtu), "master", tap.bridge, "up"])
+def _mark_of_bridge(name: str) -> Mark:
+    bridge = netlink.find(name)
+    if bridge is None:
+        raise NoBridge(f"bridge {name}: does not exist here, expected one of a running a9fe up")
+    found = marks.read(bridge.alias)
+    if found is None:
+        raise NotOurs(f"bridge {name}", bridge.alias)
+    return found
 
 
-def remove(name: str) -> None:
-    """Remove the device, if it is there."""
-    if link(name) is not None:
-        programs.run(["ip", "link", "delete", "dev", name])
+def plug(tap: Tap, mark: Mark) -> None:
+    """Put the device on its bridge, marked and up."""
+    device = ["ip", "link", "set", "dev", tap.name, "alias", mark.text]
+    on = ["group", str(mark.group), "mtu", str(tap.mtu), "master", tap.bridge, "up"]
+    programs.run([*device, *on])
+
+
+def remove(name: str) -> bool:
+    """Remove the device; False if there is none. Raises NotOurs if it has no mark of a9fe.
+
+    A VM's tap may come without a mark, from pasted lines or libvirt: one that has the name of a
+    port and is on a bridge of ours is ours too.
+    """
+    found = netlink.find(name)
+    if found is None:
+        return False
+    if marks.read(found.alias) is None and not _is_on_bridge_of_ours(found):
+        raise NotOurs(f"device {name}", found.alias)
+    programs.run(["ip", "link", "delete", "dev", name])
+    return True
+
+
+def _is_on_bridge_of_ours(tap: netlink.Link) -> bool:
+    master = next((x for x in netlink.links() if x.index == tap.master), None)
+    named = names.OUTER_DEVICE.fullmatch(tap.name) and not tap.alias
+    return bool(named) and master is not None and marks.read(master.alias) is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""Names on a host: the one table by which our kernel objects are recognised without memory.
+"""Names on a host: the one table of what our kernel objects are called.
 
 | object                         | name                 | where            | made by         |
 |--------------------------------|----------------------|------------------|-----------------|
@@ -10,7 +10,8 @@
 | DHCP interface                 | ns-<port id 11>      | DHCP namespace   | DHCP agent      |
 | guest namespace                | a9fe-guest-<name>    | /run/netns       | `a9fe guest`    |
 
-All but the last are the names of Neutron and its linuxbridge driver, so that its tools work.
+All but the last are the names of Neutron and its linuxbridge driver, so that its tools work. So
+a name does not say that an object is ours: its mark does (plan.mark).
 """
 
 import re

@@ -19,10 +19,11 @@ from a9fe.model.errors import A9feError
 from a9fe.model.resources import Port
 from a9fe.plan import wiring
 from a9fe.plan.host import HostPlan
+from a9fe.plan.mark import Mark
 from a9fe.plan.view import View
 from a9fe.replica.converge import Converger, Outcome, Work
 from a9fe.replica.following import connector, follow, open_for
-from a9fe.runtime import tasks
+from a9fe.runtime import installation, tasks
 from a9fe.runtime.clock import SystemClock
 from a9fe.runtime.config import Config
 
@@ -62,6 +63,7 @@ def host_has_ipv6() -> bool:
 async def serve(config: Config, role: Role) -> None:
     """Be that agent until cancelled. Namespaces, DHCP and listeners stay when it ends."""
     clock = SystemClock()
+    mark = Mark(installation.ensure(config))
     replica = open_for(config, role.owner)
     identity = _identity(config, role)
     reporter = Reporter(config.server_url, identity, token=config.auth_token)
@@ -84,8 +86,14 @@ async def serve(config: Config, role: Role) -> None:
         events.follow(dnsmasq_directories(outcome))
 
     work = Work(owner=role.owner, plan=lambda: role.plan(replica), report=passed)
-    converger = Converger(work, replica, Host(proxy, dhcp_confs(config)), clock)
-    log.info("ready", server=config.server_url, host=config.host, proxy=control)
+    converger = Converger(work, replica, Host(proxy, dhcp_confs(config), mark), clock)
+    log.info(
+        "ready",
+        server=config.server_url,
+        host=config.host,
+        proxy=control,
+        installation=mark.installation,
+    )
     feed = connector(config, role.owner)
     try:
         async with asyncio.TaskGroup() as group:

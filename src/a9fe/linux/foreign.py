@@ -1,0 +1,129 @@
+"""Objects with names like ours that have not our mark: who they are, and taking them over.
+
+They are another a9fe's, somebody else's (a Neutron agent makes the same names), or of an a9fe
+from before there were marks. Nothing but `adopt`, which an operator asks for, touches them.
+"""
+
+import os
+import re
+from collections.abc import Iterator
+
+from a9fe.linux import links, namespace, netlink, nftables, observation, process
+from a9fe.linux.netlink import Link
+from a9fe.model.errors import A9feError
+from a9fe.plan import names
+from a9fe.plan.mark import ALIAS_PREFIX, Mark, whose
+from a9fe.plan.port_security import TABLE
+
+OUR_KINDS = ("veth", "tun")
+TABLE_NAME = re.compile(rf"{TABLE}(_[0-9a-f]{{8}})?")
+NEUTRON_AGENT = re.compile(r"neutron-[a-z0-9-]*agent")
+
+
+def others(mark: Mark) -> tuple[str, ...]:
+    """A line for each namespace, and each table of filters, with what is known of it."""
+    return (*_other_namespaces(mark), *_other_tables(mark))
+
+
+def other_links(mark: Mark) -> tuple[str, ...]:
+    """A line for each bridge, with what is known of it. Taps are not said: VMs make them."""
+    found = _home(mark).foreign_bridges()
+    return tuple(f"bridge {name}: left, it is {whose(alias)}" for name, alias in found.items())
+
+
+def has_table_without_mark() -> bool:
+    """Is there a table of filters as an a9fe made it that gave no marks?"""
+    return TABLE in _tables()
+
+
+def neutron_agents() -> dict[int, str]:
+    """The agents of a Neutron that run here: pid and name."""
+    found: dict[int, str] = {}
+    for pid in process.all_pids():
+        words = (os.path.basename(word) for word in process.command_line(pid)[:2])
+        name = next(filter(NEUTRON_AGENT.fullmatch, words), "")
+        if name:
+            found[pid] = name
+    return found
+
+
+def adopt(mark: Mark) -> Iterator[str]:
+    """Mark what has a name like ours and no mark, as an older a9fe left it; a line for each.
+
+    Only names tell it, so this is for the operator to ask for. What has another's mark, and what
+    is on a bridge of others, stays theirs. An old table of filters is removed: ours has another
+    name.
+    """
+    for space in named_namespaces():
+        if not namespace.mark_of(space):
+            namespace.adopt(space, mark)
+            for name in _inner_devices(space):
+                links.adopt(name, mark, inside=space)
+            yield f"namespace {space}"
+    home = _home(mark)
+    for link in sorted(home.links.values(), key=lambda link: link.name):
+        if _may_be_adopted(link, home):
+            links.adopt(link.name, mark)
+            yield f"{'bridge' if link.kind == 'bridge' else 'device'} {link.name}"
+    if TABLE in _tables():
+        nftables.remove(TABLE)
+        yield f"nftables table bridge {TABLE} (removed: ours has another name)"
+
+
+def named_namespaces() -> list[str]:
+    """The namespaces with names like ours, whoever made them."""
+    owners = observation.OWNERS.values()
+    agents = [space for owner in owners for space in observation.named_namespaces(owner)]
+    guests = (name for name in namespace.handles() if name.startswith(names.GUEST_PREFIX))
+    return [*agents, *guests]
+
+
+def _other_namespaces(mark: Mark) -> Iterator[str]:
+    for space in named_namespaces():
+        found = namespace.mark_of(space)
+        if found != mark.text:
+            yield f"namespace {space}: left, it is {whose(found)}"
+
+
+def _other_tables(mark: Mark) -> Iterator[str]:
+    for table in _tables():
+        text = nftables.comment_of(table)
+        if text != mark.text:
+            yield f"nftables table bridge {table}: left, it is {whose(text)}"
+
+
+def _tables() -> list[str]:
+    try:
+        return [table for table in nftables.tables() if TABLE_NAME.fullmatch(table)]
+    except A9feError:
+        return []  # no nft here, or no bridge family in this kernel
+
+
+def _home(mark: Mark) -> observation.Home:
+    return namespace.in_thread(lambda: observation.Home.read(mark))
+
+
+def _inner_devices(space: str) -> list[str]:
+    if not namespace.exists(space):
+        return []
+    prefixes = tuple(owner.prefix for owner in observation.OWNERS.values())
+    inside = namespace.call_inside(space, netlink.links)
+    return [link.name for link in inside if link.name.startswith(prefixes)]
+
+
+def _may_be_adopted(link: Link, home: observation.Home) -> bool:
+    if home.owns(link) or link.alias.startswith(ALIAS_PREFIX):
+        return False
+    if observation.is_bridge_by_name(link):
+        return True
+    named = names.OUTER_DEVICE.fullmatch(link.name)
+    return link.kind in OUR_KINDS and named is not None and _is_on_ours_or_none(link, home)
+
+
+def _is_on_ours_or_none(link: Link, home: observation.Home) -> bool:
+    """A tap of an older a9fe is on one of its bridges; on another's bridge it is another's VM."""
+    master = home.links.get(link.master)
+    if master is None:
+        return True
+    anothers = master.alias.startswith(ALIAS_PREFIX) and not home.owns(master)
+    return observation.is_bridge_by_name(master) and not anothers

@@ -1,0 +1,71 @@
+"""The mark of one installation of a9fe on the kernel objects that it makes.
+
+Names on a host are Neutron's, so a name gives no right to change or remove an object. Only an
+object with this installation's mark is ours:
+
+| object            | where the mark is                                                       |
+|-------------------|-------------------------------------------------------------------------|
+| link              | device group, set by the message that makes the link; then its alias     |
+| tap               | alias and group, set before the tap is made to outlive its maker         |
+| namespace         | alias of its loopback, set before the namespace gets its name            |
+| namespace's file  | its text, there before the namespace is mounted on it                    |
+| nftables table    | its comment, in the transaction that makes it; the id is in its name too |
+| dnsmasq           | its directory below our state_path, in its command line                  |
+
+iptables rules, addresses and routes are in namespaces of ours.
+"""
+
+import re
+from dataclasses import dataclass
+
+ALIAS_PREFIX = "a9fe:"
+ID = re.compile(r"[0-9a-f]{32}")
+GROUP_BITS = 0x3FFFFFFF
+GROUP_BASE = 0x40000000  # far from the small numbers that people give to groups of devices
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """`installation` is the id of an installation: 32 lower-case hexadecimal digits."""
+
+    installation: str
+
+    @property
+    def text(self) -> str:
+        """What an alias, a table's comment or a namespace's file says."""
+        return f"{ALIAS_PREFIX}{self.installation}"
+
+    @property
+    def group(self) -> int:
+        """The group of our devices: 30 bits of the id."""
+        return GROUP_BASE | int(self.installation[:8], 16) & GROUP_BITS
+
+    @property
+    def table(self) -> str:
+        """The name of our nftables table: another installation's has another name."""
+        return f"a9fe_{self.installation[:8]}"
+
+    def owns(self, alias: str, group: int = 0) -> bool:
+        """Whether a link is ours.
+
+        The alias says it. A link of our group without alias is one whose maker was killed between
+        the two. Somebody may have given one of ours an alias of his own: the group still tells.
+        """
+        return alias == self.text or (group == self.group and not alias.startswith(ALIAS_PREFIX))
+
+    def whole(self, alias: str, group: int) -> bool:
+        """Whether a link of ours has both parts of the mark."""
+        return alias == self.text and group == self.group
+
+
+def read(text: str) -> Mark | None:
+    """The mark that an alias or a comment is; None if it is none."""
+    id = text.removeprefix(ALIAS_PREFIX)
+    return Mark(id) if text.startswith(ALIAS_PREFIX) and ID.fullmatch(id) else None
+
+
+def whose(text: str) -> str:
+    """What is known of who made an object with this mark; for a message."""
+    if text.startswith(ALIAS_PREFIX):
+        return f"of another a9fe, installation {text.removeprefix(ALIAS_PREFIX)}"
+    return "without a mark of a9fe: of somebody else (a Neutron agent?), or of an older a9fe"

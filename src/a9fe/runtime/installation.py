@@ -1,0 +1,96 @@
+"""The id of this installation of a9fe: made on the first start, kept in state_path.
+
+Whatever we make on a host carries it (plan.mark). The file has two lines: the id, and the state
+path that it belongs to, so that a copy of a state directory is noticed: two installations of one
+id would remove each other's objects.
+"""
+
+import os
+import secrets
+from pathlib import Path
+
+from a9fe.plan.mark import ID
+from a9fe.runtime.config import Config
+from a9fe.runtime.errors import StartError
+
+ID_BYTES = 16
+MODE = 0o644  # it is no secret: everybody reads it in `ip link`
+
+
+def path_of(config: Config) -> Path:
+    """The file with the id."""
+    return Path(config.state_path) / "installation"
+
+
+def read(config: Config) -> str:
+    """The id; "" if this host has none yet. Raises StartError for a file that has no id."""
+    found = _read(path_of(config))
+    return found[0] if found else ""
+
+
+def ensure(config: Config) -> str:
+    """The id, made if there is none. Raises StartError for a copy of another's state."""
+    path, home = path_of(config), os.path.realpath(config.state_path)
+    found = _read(path)
+    if found is None:
+        return _write(path, secrets.token_hex(ID_BYTES), home)
+    id, recorded = found
+    if recorded == home:
+        return id
+    _refuse_copy(id, path, Path(recorded))
+    return _write(path, id, home)  # the directory was moved
+
+
+def _refuse_copy(id: str, path: Path, recorded: Path) -> None:
+    original = recorded / path.name
+    found = _read(original)
+    if found and found[0] == id and not original.samefile(path):
+        raise StartError(
+            f"state_path: {str(path.parent)!r} is a copy of {str(recorded)!r}, with the same"
+            f" installation id {id}; the two would remove each other's objects."
+            f" Remove {path}, then the copy is an installation of its own"
+        )
+
+
+def _read(path: Path) -> tuple[str, str] | None:
+    """The id and the recorded state path; None for no file."""
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise StartError(f"installation: cannot read {path}: {error}") from error
+    if not lines or not ID.fullmatch(lines[0]):
+        raise StartError(
+            f"installation: the first line of {path} is {(lines or [''])[0][:40]!r}, expected 32"
+            " hexadecimal digits; `ip link` shows those of our devices as alias a9fe:DIGITS"
+        )
+    return lines[0], lines[1] if len(lines) > 1 else ""
+
+
+def _write(path: Path, id: str, home: str) -> str:
+    """Whole or not at all, whenever we are killed. Two agents may start at once: one id wins."""
+    draft = path.with_suffix(f".{os.getpid()}")
+    try:
+        with draft.open("w", encoding="utf-8") as file:
+            file.write(f"{id}\n{home}\n")
+            file.flush()
+            os.fsync(file.fileno())
+        draft.chmod(MODE)
+        return _place(draft, path, id)
+    except OSError as error:
+        raise StartError(f"installation: cannot write {path}: {error.strerror}") from error
+
+
+def _place(draft: Path, path: Path, id: str) -> str:
+    try:
+        os.link(draft, path)
+    except FileExistsError:
+        found = _read(path)
+        if found and found[0] != id:
+            draft.unlink()
+            return found[0]
+        draft.replace(path)
+        return id
+    draft.unlink()
+    return id
