@@ -21,6 +21,7 @@ PROCESSES = (
     "metadata-service",
 )
 READY = 60  # s, on a busy machine
+ORPHANED = 1  # the parent of who has lost his
 
 
 @dataclass
@@ -60,7 +61,8 @@ class House:
         status = self.up.poll()
         if status is not None:
             raise RuntimeError(f"a9fe up ended with {status}:\n{self.tail()}")
-        if [_parent(pid) for pid in self.pids("server")] != [self.up.pid]:
+        parents = [_parent(pid) for pid in self.pids("server")]
+        if self.up.pid not in parents or ORPHANED in parents:
             return False
         try:
             agents = self.api.list("agents")
@@ -93,9 +95,14 @@ class House:
                 found.append(int(name))
         return found
 
+    def _own(self, process: str) -> list[int]:
+        """Those that this house started: another one may run beside it."""
+        assert self.up is not None
+        return [pid for pid in self.pids(process) if _parent(pid) == self.up.pid]
+
     def kill_process(self, process: str) -> int:
         """SIGKILL the one process of that name; its pid."""
-        (pid,) = eventually(lambda: self.pids(process), what=f"{process} runs")
+        (pid,) = eventually(lambda: self._own(process), what=f"{process} runs")
         os.kill(pid, signal.SIGKILL)
         return pid
 
