@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from a9fe.api_client.client import ApiClient
-from tests.conditions import eventually
 from tests.lab import host
 from tests.lab.cloud import Cloud
 from tests.lab.house import House
@@ -69,7 +68,7 @@ def test_two_installations_and_a_neutron_on_one_host(cloud: Cloud, neighbour: Ho
     assert vm.reads_its_own()
     assert other.reads_its_own()
     assert {ours, other_space} | SPACES <= host.namespaces()
-    assert LINKS <= host.links()
+    assert host.links() >= LINKS
 
     neighbour.stop()
     cleaned = neighbour.a9fe.run("clean")
