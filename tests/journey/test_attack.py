@@ -21,7 +21,9 @@ card.send(all_ + own + b"\\x08\\x06" + arp)
 
 
 def guard(vm: Vm, *, on: bool) -> None:
-    vm.house.api.update("ports", vm.port["id"], {"port_security_enabled": on})
+    vm.house.api.update(
+        "ports", vm.port["id"], {"port_security_enabled": on, "security_groups": []}
+    )
 
 
 def neighbour(vm: Vm, address: str) -> str:

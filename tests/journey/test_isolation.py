@@ -50,7 +50,9 @@ def test_an_address_without_a_port_is_a_certain_404(cloud: Cloud) -> None:
     vm = cloud.vm(cloud.isolated()).start("udhcpc")
     server = cloud.dhcp_port(cloud.networks[0])["fixed_ips"][0]["ip_address"]
     assert vm.reads_its_own()
-    cloud.house.api.update("ports", vm.port["id"], {"port_security_enabled": False})
+    cloud.house.api.update(
+        "ports", vm.port["id"], {"port_security_enabled": False, "security_groups": []}
+    )
     stolen = "10.1.0.200"
     vm.sh("ip", "address", "replace", f"{stolen}/24", "dev", "eth0")
     vm.sh("ip", "route", "replace", "169.254.169.254", "via", server, "src", stolen)

@@ -133,7 +133,7 @@ ATTRIBUTES = [
 def may_give(caller: Caller, kind: str, body: dict, *, create: bool) -> bool:
     try:
         policy.check_given(caller, kind, MARKS[kind], body, create=create)
-    except Forbidden:
+    except (Forbidden, InvalidInput):  # InvalidInput: for another project
         return False
     return True
 

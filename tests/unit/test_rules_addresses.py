@@ -116,11 +116,11 @@ def test_pools(pools: list, gateway: str | None, error: type[Exception] | None):
 
 def test_subnets_of_one_network_do_not_overlap():
     other = Subnet(id="s1", network_id="n", cidr="10.1.0.0/24")
-    rules.check_overlap("10.1.1.0/24", [other])
-    rules.check_overlap("fd00::/64", [other])
+    rules.check_overlap("10.1.1.0/24", "n", [other])
+    rules.check_overlap("fd00::/64", "n", [other])
     for block in ("10.1.0.0/24", "10.1.0.128/25", "10.0.0.0/8"):
         with pytest.raises(InvalidInput, match=r"overlap 10.1.0.0/24 of subnet s1"):
-            rules.check_overlap(block, [other])
+            rules.check_overlap(block, "n", [other])
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ def test_a_networks_own_ports_do_not_hold_it(owner: str):
 
 @pytest.mark.parametrize("owner", ["", "compute:nova", "network:router_interface"])
 def test_other_ports_hold_a_network_and_a_subnet(owner: str):
-    with pytest.raises(Conflict, match="n1 is in use by port p1; delete") as error:
+    with pytest.raises(Conflict, match="still in use on the network: port p1; delete") as error:
         rules_ports.check_network_delete("n1", [port("network:dhcp", "p0"), port(owner)])
     assert error.value.type == "NetworkInUse"
     with pytest.raises(Conflict) as error:

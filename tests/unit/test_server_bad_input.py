@@ -31,7 +31,7 @@ def world(tmp_path_factory: pytest.TempPathFactory):
         ({"gateway_ip": "gw"}, "gateway_ip: 'gw' is not valid"),
         ({"allocation_pools": [{"start": "10.2.0.2", "end": "10.2.0.3"}]}, "allocation_pools: "),
         ({"allocation_pools": [{"start": "10.1.0.2"}]}, "expected an object with start, end"),
-        ({"dns_nameservers": ["1.1.1.1"] * 6}, "dns_nameservers: '6 items' is not valid"),
+        ({"dns_nameservers": [f"1.1.1.{n}" for n in range(6)]}, "dns_nameservers: '6 items'"),
         ({"dns_nameservers": ["fd00::1"]}, "dns_nameservers: 'fd00::1'"),
         ({"host_routes": [{"destination": "x", "nexthop": "10.1.0.1"}]}, "host_routes.dest"),
         ({"enable_dhcp": "maybe"}, "enable_dhcp: 'maybe' is not valid, expected true or false"),
@@ -49,7 +49,7 @@ def test_a_bad_subnet(world: World, values: dict, message: str):
     network = world.create("network")
     subnet = {"network_id": network["id"], "cidr": "10.1.0.0/24", "ip_version": 4}
     found = world.error("POST", "/v2.0/subnets", {"subnet": {**subnet, **values}}, 400)
-    assert found[0] == "InvalidInput"
+    assert found[0] in {"InvalidInput", "OutOfBoundsAllocationPool"}
     assert message in found[1]
     assert "\n" not in found[1]
 
@@ -68,8 +68,8 @@ def test_a_subnet_without_what_it_needs(world: World, missing: str):
     [
         ({"fixed_ips": [{"ip_address": "10.2.0.5"}]}, 400, "InvalidInput"),
         ({"fixed_ips": [{"ip_address": "10.1.0.255"}]}, 400, "InvalidInput"),
-        ({"fixed_ips": [{"ip_address": "10.1.0.2"}]}, 409, "IpAddressInUse"),
-        ({"fixed_ips": [{"ip_address": "10.1.0.3"}] * 2}, 409, "IpAddressInUse"),
+        ({"fixed_ips": [{"ip_address": "10.1.0.2"}]}, 409, "IpAddressAlreadyAllocated"),
+        ({"fixed_ips": [{"ip_address": "10.1.0.3"}] * 2}, 409, "IpAddressAlreadyAllocated"),
         ({"fixed_ips": [{"subnet_id": UNKNOWN}]}, 400, "InvalidInput"),
         ({"fixed_ips": [{}]}, 400, "InvalidInput"),
         ({"fixed_ips": None}, 400, "InvalidInput"),

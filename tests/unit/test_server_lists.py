@@ -116,10 +116,10 @@ def test_the_server_caps_pages(tmp_path: Path):
     world = World(tmp_path, ServerOptions(pagination_max_limit=2))
     for name in "abc":
         world.create("network", name=name)
-    for query in ("", "?limit=100"):
+    for query, rels in (("", ["next"]), ("?limit=100", ["next", "previous"])):
         page = world.get(f"/v2.0/networks{query}")
         assert len(page["networks"]) == 2
-        assert [link["rel"] for link in page["networks_links"]] == ["next"]
+        assert [link["rel"] for link in page["networks_links"]] == rels
     world.close()
 
 
@@ -175,3 +175,16 @@ def test_a_change_is_for_a_revision(world: World):
     assert world.send("DELETE", one, headers=old).status_code == 412
     assert world.send("PUT", one, json=body, headers={"If-Match": "x"}).status_code == 400
     assert world.send("PUT", one, json=body, headers=new).status_code == 200
+
+
+def test_an_empty_page_leads_back(world: World):
+    for name in "ab":
+        world.create("network", name=name)
+    first = world.get("/v2.0/networks?limit=2")
+    assert [link["rel"] for link in first["networks_links"]] == ["next", "previous"]
+    empty = world.get(below(first["networks_links"][0]["href"]))
+    assert empty["networks"] == []
+    [back] = empty["networks_links"]
+    assert back["rel"] == "previous"
+    again = world.get(below(back["href"]))
+    assert [n["name"] for n in again["networks"]] == ["a", "b"]

@@ -73,7 +73,7 @@ def test_removed_by_subnet_or_port_the_port_is_gone(world: World, by: str):
     assert removed == answer
     world.error("GET", f"/v2.0/ports/{answer['port_id']}", None, 404)
     kind, _ = world.error("PUT", path(router, "remove"), {"subnet_id": subnet["id"]}, 404)
-    assert kind == "RouterInterfaceNotFound"
+    assert kind == "RouterInterfaceNotFoundForSubnet"
 
 
 def test_what_cannot_be_added(world: World):
@@ -103,7 +103,7 @@ def test_a_taken_gateway_address_is_a_conflict(world: World):
     network, subnet = world.network()
     world.create("port", network_id=network["id"], fixed_ips=[{"ip_address": "10.1.0.1"}])
     found = world.error("PUT", path(router, "add"), {"subnet_id": subnet["id"]}, 409)
-    assert found[0] == "IpAddressInUse"
+    assert found[0] == "IpAddressAlreadyAllocated"
 
 
 def test_a_router_and_its_port_are_held_while_it_has_interfaces(world: World):

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from a9fe.api_client.client import ApiClient, Document
 from a9fe.linux import taps
+from a9fe.model import rules
 from a9fe.model.errors import A9feError
 from a9fe.plan import names
 
@@ -27,7 +28,7 @@ def resolve(client: ApiClient, name: str, port: str | None = None) -> Target:
         tap=taps.Tap(
             name=names.outer_device(found["id"]),
             bridge=names.bridge(network["id"]),
-            mtu=network["mtu"],
+            mtu=rules.device_mtu(network["mtu"]),
         ),
     )
 

@@ -19,6 +19,7 @@ from a9fe.cli.port import addresses
 from a9fe.cli.vm_guest import attributes, password
 from a9fe.cli.vm_set import set_
 from a9fe.cli.wait_ready import wait_ready
+from a9fe.model import rules
 from a9fe.plan import names
 
 USER_DATA_MAX = 65535  # bytes in base64, as Nova
@@ -160,7 +161,7 @@ def _nic(api: ApiClient, port: Document) -> Nic:
         addresses=tuple(addresses(port)),
         tap=names.outer_device(port["id"]),
         bridge=names.bridge(port["network_id"]),
-        mtu=api.show("networks", port["network_id"])["mtu"],
+        mtu=rules.device_mtu(api.show("networks", port["network_id"])["mtu"]),
     )
 
 

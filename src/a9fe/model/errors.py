@@ -8,12 +8,19 @@ class A9feError(Exception):
 class InvalidInput(A9feError):
     """A value that cannot be accepted: names the field, the value, and what would be right."""
 
-    def __init__(self, field: str, value: object, expected: str) -> None:
-        """`expected` says what would be right, e.g. "an IPv4 CIDR such as 10.1.0.0/24"."""
+    def __init__(
+        self, field: str, value: object, expected: str, *, type: str = "", words: str = ""
+    ) -> None:
+        """`expected` says what would be right, e.g. "an IPv4 CIDR such as 10.1.0.0/24".
+
+        `type` and `words` are the error type and message that Neutron's clients match.
+        """
         super().__init__(f"{field}: {value!r} is not valid, expected {expected}")
         self.field = field
         self.value = value
         self.expected = expected
+        self.type = type or "InvalidInput"
+        self.words = words
 
 
 class NotFound(A9feError):
@@ -21,7 +28,8 @@ class NotFound(A9feError):
 
     def __init__(self, kind: str, id: str) -> None:
         """Keep what was asked for."""
-        super().__init__(f"{kind} {id} could not be found")
+        missing = "does not exist" if kind.startswith("security_group") else "could not be found"
+        super().__init__(f"{kind.replace('_', ' ').capitalize()} {id} {missing}")
         self.kind = kind
         self.id = id
 

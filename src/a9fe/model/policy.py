@@ -8,7 +8,7 @@ sees and may not change is refused (403).
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from a9fe.model.errors import Forbidden, NotFound
+from a9fe.model.errors import Forbidden, InvalidInput, NotFound
 from a9fe.model.resources import KIND_OF, Network, Port, Resource
 
 ADMIN, MEMBER, READER, AGENT = "admin", "member", "reader", "agent"
@@ -47,6 +47,9 @@ HIDDEN = frozenset({"agent", "binding"})
 
 PUBLIC = frozenset({"flavor"})
 """Kinds of no project, that everyone sees and admins change."""
+
+OURS = frozenset({"instance", "flavor", "image", "keypair"})
+"""Kinds that Neutron's API does not have."""
 
 ON_NETWORK = frozenset({"subnet", "port"})
 """Kinds whose network's owner has them too."""
@@ -129,14 +132,21 @@ def check_change(caller: Caller, resource: Resource, network: Network | None = N
 def check_given(
     caller: Caller, kind: str, marks: Marks, given: Mapping[str, object], *, create: bool
 ) -> None:
-    """Raises Forbidden for an attribute of a body that the caller may not set."""
+    """Raises Forbidden for an attribute of a body that the caller may not set, and InvalidInput
+    for another project of Neutron's kinds, whether there is such a project or not.
+    """
     if caller.is_admin:
         return
     if kind in PUBLIC:
         raise Forbidden(f"{kind}s are for admins to make")
     for name in ("project_id", "tenant_id"):
         if given.get(name, caller.project_id) != caller.project_id:
-            raise Forbidden(f"{name}: another project's is for admins to set")
+            if kind in OURS:
+                raise Forbidden(f"{name}: another project's is for admins to set")
+            words = "other than the authenticated project in request requires admin privileges"
+            words = f"Specifying 'project_id' or 'tenant_id' {words}"
+            expected, error = "your own project", "HTTPBadRequest"
+            raise InvalidInput(name, given[name], expected, type=error, words=words)
     limited = marks.sets if create else marks.sets | marks.changes
     for name in sorted(limited & given.keys()):
         if not (create and given[name] in UNSET):

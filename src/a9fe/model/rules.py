@@ -148,9 +148,10 @@ def check_pools(block: str, pools: tuple[AllocationPool, ...], gateway: str | No
     ordered = sorted((int(ip_address(p.start)), int(ip_address(p.end))) for p in pools)
     for (_, end), (start, _) in itertools.pairwise(ordered):
         if start <= end:
-            raise Conflict("OverlappingAllocationPools", f"allocation_pools of {block} overlap")
+            message = f"Found overlapping allocation pools for subnet {block}"
+            raise Conflict("OverlappingAllocationPools", message)
     if gateway is not None and in_pools(gateway, pools):
-        message = f"gateway_ip: {gateway} lies in an allocation pool; choose one outside them"
+        message = f"Gateway ip {gateway} conflicts with allocation pool; choose one outside them"
         raise Conflict("GatewayConflictWithAllocationPools", message)
 
 
@@ -159,7 +160,10 @@ def _check_pool(pool: AllocationPool, first: Address, last: Address) -> None:
     inside = _between(start, first, last) and _between(end, first, last)
     if not inside or int(start) > int(end):
         text = f"{pool.start}-{pool.end}"
-        raise InvalidInput("allocation_pools", text, f"a range within {first}-{last}")
+        kind = "OutOfBoundsAllocationPool" if int(start) <= int(end) else "InvalidAllocationPool"
+        words = f"The allocation pool {text} is not valid or spans beyond the subnet cidr"
+        expected = f"a range within {first}-{last}"
+        raise InvalidInput("allocation_pools", text, expected, type=kind, words=words)
 
 
 def in_pools(one: str, pools: Iterable[AllocationPool]) -> bool:
@@ -180,12 +184,31 @@ def _overlap(one: Block, other: Block) -> bool:
     return isinstance(other, IPv6Network) and one.overlaps(other)
 
 
-def check_overlap(block: str, others: Iterable[Subnet]) -> None:
+def check_overlap(block: str, network_id: str, others: Iterable[Subnet]) -> None:
     """Subnets of one network share no address; those of different networks may."""
     other = overlapping(block, others)
     if other is not None:
         expected = f"a CIDR that does not overlap {other.cidr} of subnet {other.id}"
-        raise InvalidInput("cidr", block, expected)
+        words = f"cidr: {block} for network: {network_id} overlaps with another subnet"
+        words = f"Invalid input for operation: Requested subnet with {words}"
+        raise InvalidInput("cidr", block, expected, words=words)
+
+
+LEAST_MTU = {4: 68, 6: 1280}
+"""Bytes: RFC 791 and RFC 8200."""
+
+
+def device_mtu(mtu: int) -> int:
+    """The MTU of a network's devices: the kernel gives no bridge less than IPv4 needs."""
+    return max(mtu, LEAST_MTU[4])
+
+
+def check_mtu(mtu: int, ip_version: int, network_id: str) -> None:
+    """A network carries the smallest packet that every host of the IP version must take."""
+    least = LEAST_MTU[ip_version]
+    if mtu < least:
+        message = f"MTU {mtu} of network {network_id} is below the {least} that IPv{ip_version}"
+        raise Conflict("NetworkMTUSubnetConflict", f"{message} needs; give it a larger one")
 
 
 def contains(block: str, one: str) -> bool:

@@ -22,8 +22,9 @@ def check_network_delete(network_id: str, ports: Iterable[Port]) -> None:
     """A network goes with its own ports, but not while others are on it."""
     others = [p.id for p in ports if p.device_owner not in AUTO_DELETED_OWNERS]
     if others:
-        message = f"Network {network_id} is in use by {_ports(others)}; delete them first"
-        raise Conflict("NetworkInUse", message)
+        words = f"Unable to complete operation on network {network_id}"
+        words = f"{words}. There are one or more ports still in use on the network"
+        raise Conflict("NetworkInUse", f"{words}: {_ports(others)}; delete them first")
 
 
 def check_subnet_delete(subnet: Subnet, ports: Iterable[Port]) -> None:
@@ -35,16 +36,18 @@ def check_subnet_delete(subnet: Subnet, ports: Iterable[Port]) -> None:
     if rules.uses_eui64(subnet):
         users = [p for p in users if p.device_owner in ROUTER_OWNERS]
     if users:
-        message = f"Subnet {subnet.id} is in use by {_ports([p.id for p in users])}"
-        raise Conflict("SubnetInUse", f"{message}; delete them first")
+        words = f"Unable to complete operation on subnet {subnet.id}"
+        words = f"{words}: One or more ports have an IP allocation from this subnet"
+        held = _ports([p.id for p in users])
+        raise Conflict("SubnetInUse", f"{words}: {held}; delete them first")
 
 
 def check_port_delete(port: Port) -> None:
     """A router's port goes by remove_router_interface, so that the router knows."""
     if port.device_owner in ROUTER_OWNERS and port.device_id:
         message = (
-            f"Port {port.id} belongs to router {port.device_id}; "
-            "remove the interface from the router instead"
+            f"Port {port.id} cannot be deleted directly via the port API: has device owner"
+            f" {port.device_owner}; take it from router {port.device_id} instead"
         )
         raise Conflict("ServicePortInUse", message)
 
@@ -53,25 +56,32 @@ def check_router_delete(router_id: str, ports: Iterable[Port]) -> None:
     """A router goes when it has no interfaces."""
     ids = [p.id for p in ports]
     if ids:
-        message = f"Router {router_id} has interfaces: {_ports(ids)}; remove them first"
+        message = f"Router {router_id} still has ports: {_ports(ids)}; remove them first"
         raise Conflict("RouterInUse", message)
 
 
 def check_port_free(port: Port) -> None:
     """A port serves one device."""
     if port.device_id:
-        raise Conflict("PortInUse", f"Port {port.id} is in use by device {port.device_id}")
+        words = f"Unable to complete operation on port {port.id} for network {port.network_id}"
+        message = f"{words}. Port already has an attached device {port.device_id}."
+        raise Conflict("PortInUse", message)
 
 
 def check_router_subnet(subnet: Subnet, present: Iterable[Subnet]) -> None:
     """A router's subnets share no address, and no subnet is on it twice."""
     others = tuple(present)
     if any(s.id == subnet.id for s in others):
-        raise InvalidInput("subnet_id", subnet.id, "a subnet that the router is not yet on")
+        words = f"Bad router request: Router already has a port on subnet {subnet.id}"
+        expected = "a subnet that the router is not yet on"
+        raise InvalidInput("subnet_id", subnet.id, expected, type="BadRequest", words=words)
     other = rules.overlapping(subnet.cidr, others)
     if other is not None:
         expected = f"a subnet whose CIDR does not overlap {other.cidr} of subnet {other.id}"
-        raise InvalidInput("subnet_id", f"{subnet.id} ({subnet.cidr})", expected)
+        words = f"Cidr {subnet.cidr} of subnet {subnet.id} overlaps with cidr {other.cidr}"
+        words = f"Bad router request: {words} of subnet {other.id}"
+        given = f"{subnet.id} ({subnet.cidr})"
+        raise InvalidInput("subnet_id", given, expected, type="BadRequest", words=words)
 
 
 def _ports(ids: list[str]) -> str:

@@ -1,5 +1,6 @@
 """The bridges of a host: one for every network known, so that a VM can be plugged in anywhere."""
 
+from a9fe.model import rules
 from a9fe.model.resources import Network, Port
 from a9fe.plan import names
 from a9fe.plan.host import Bridge, Veth
@@ -9,7 +10,9 @@ from a9fe.plan.view import View
 def bridges(view: View) -> frozenset[Bridge]:
     """One for each network."""
     networks = (n for n in view.all("network") if isinstance(n, Network))
-    return frozenset(Bridge(name=names.bridge(n.id), mtu=n.mtu) for n in networks)
+    return frozenset(
+        Bridge(name=names.bridge(n.id), mtu=rules.device_mtu(n.mtu)) for n in networks
+    )
 
 
 def link(network: Network, port: Port, inner: str) -> Veth:
@@ -19,5 +22,5 @@ def link(network: Network, port: Port, inner: str) -> Veth:
         outer=names.outer_device(port.id),
         bridge=names.bridge(network.id),
         mac=port.mac_address,
-        mtu=network.mtu,
+        mtu=rules.device_mtu(network.mtu),
     )

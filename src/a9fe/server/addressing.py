@@ -78,7 +78,7 @@ def _one(
         return _from_mac(subnet, holder)
     address = _kept(subnet, holder, mine) or call.session.free_address(subnet.id, mine)
     if address is None:
-        message = f"No more IP addresses available on subnet {subnet.id}"
+        message = f"No more IP addresses available for subnet {subnet.id}"
         raise Conflict("IpAddressGenerationFailure", message)
     return FixedIp(subnet_id=subnet.id, ip_address=address)
 
@@ -120,5 +120,5 @@ def _refuse_taken(call: Call, holder: Holder, wanted: FixedIp, mine: Set[str]) -
     address, subnet_id = wanted.ip_address, wanted.subnet_id
     others = address not in holder.held and call.session.holder(subnet_id, address)
     if address in mine or others:
-        message = f"IP address {address} of subnet {subnet_id} is already in use"
-        raise Conflict("IpAddressInUse", f"{message}; choose another")
+        message = f"IP address {address} already allocated in subnet {subnet_id}"
+        raise Conflict("IpAddressAlreadyAllocated", f"{message}; choose another")

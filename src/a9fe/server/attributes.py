@@ -156,6 +156,11 @@ def computed(name: str, show: Show, conditions: Conditions | None = None) -> Att
     return Attribute(name=name, show=show, conditions=conditions)
 
 
+def filter_only(name: str, conditions: Conditions) -> Attribute:
+    """What lists can be filtered by, and no answer has."""
+    return Attribute(name=name, show=lambda *_: None, see="", conditions=conditions)
+
+
 def constant(name: str, value: object) -> Attribute:
     """An attribute of which only one value is supported; it may be given, and is not kept."""
     return Attribute(
@@ -239,5 +244,5 @@ def show(
     return {
         attribute.name: attribute.show(resource, extra)
         for attribute in table.attributes
-        if not fields or attribute.name in fields
+        if attribute.see and (not fields or attribute.name in fields)
     }

@@ -104,16 +104,29 @@ def identifier(field: str, value: object) -> str:
         raise InvalidInput(field, value, "a UUID") from error
 
 
-def list_of(converter: Converter, maximum: int = LIST_MAX) -> Converter:
-    """A list of at most `maximum` items, as a tuple."""
+def list_of(converter: Converter, maximum: int = LIST_MAX, *, unique: bool = False) -> Converter:
+    """A list of at most `maximum` items, as a tuple; `unique`: no two are equal."""
 
     def convert(field: str, value: object) -> tuple[Any, ...]:
         if not isinstance(value, list) or len(value) > maximum:
             raise InvalidInput(field, value, f"a list of at most {maximum}")
-        return tuple(converter(field, item) for item in value)
+        found = tuple(converter(field, item) for item in value)
+        if unique and len(set(found)) < len(found):
+            words = "Invalid input for operation: Duplicate items in the list"
+            raise InvalidInput(field, value, "items that differ from each other", words=words)
+        return found
 
     items = schemas.taken_by(converter)
     return described(convert, {"type": "array", "maxItems": maximum, "items": items})
+
+
+def clearable(converter: Converter) -> Converter:
+    """A list, or null for an empty one (as Neutron's clients clear a list)."""
+
+    def convert(field: str, value: object) -> object:
+        return () if value is None else converter(field, value)
+
+    return described(convert, schemas.nullable(schemas.taken_by(converter)))
 
 
 def _members(

@@ -11,7 +11,7 @@ from a9fe.server import faults
 from a9fe.server.bad_request import BadRequest
 from a9fe.server.credentials import IdentityUnavailable, Unauthorized
 from a9fe.server.resources import RevisionMismatch
-from a9fe.server.routers import InterfaceNotFound
+from a9fe.server.routers import InterfaceNotFound, InterfaceNotFoundForSubnet
 from a9fe.server.tags import TagNotFound
 from a9fe.store import StoreError
 
@@ -36,7 +36,7 @@ def problem_of(error: Exception) -> Problem:
         case BadRequest():
             return Problem(error.status, error.type, str(error))
         case InvalidInput():
-            return Problem(400, "InvalidInput", _message(error))
+            return Problem(400, error.type, _message(error))
         case NotFound():
             return Problem(404, _not_found_type(error.kind), _shortened(str(error)))
         case Conflict():
@@ -48,6 +48,7 @@ def problem_of(error: Exception) -> Problem:
 
 
 PLAIN: tuple[tuple[type[Exception], int, str], ...] = (
+    (InterfaceNotFoundForSubnet, 404, "RouterInterfaceNotFoundForSubnet"),
     (InterfaceNotFound, 404, "RouterInterfaceNotFound"),
     (TagNotFound, 404, "TagNotFound"),
     (RevisionMismatch, 412, "RevisionNumberConstraintFailed"),
@@ -66,11 +67,9 @@ def _plain(error: Exception) -> Problem:
 
 
 def _message(error: InvalidInput) -> str:
-    text = repr(error.value)
-    if len(text) <= SHOWN_MAX and len(error.field) <= SHOWN_MAX:
-        return str(error)
-    field = _shortened(error.field)
-    return f"{field}: {_shortened(text)} is not valid, expected {error.expected}"
+    field, text = _shortened(error.field), _shortened(repr(error.value))
+    ours = f"{field}: {text} is not valid, expected {error.expected}"
+    return f"{_shortened(error.words)} ({ours})" if error.words else ours
 
 
 def _shortened(text: str) -> str:

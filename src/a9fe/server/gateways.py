@@ -6,6 +6,7 @@ project, as in Neutron.
 
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import NoReturn
 
 from a9fe.model import rules, rules_ports
 from a9fe.model.errors import Conflict, InvalidInput
@@ -95,9 +96,12 @@ def check_routes(call: Call, router: Router, without: Port | None = None) -> Non
         if any(rules.contains(subnet.cidr, route.nexthop) for subnet in subnets):
             continue
         if without is not None:
-            message = f"Port {without.id} is needed by the route to {route.destination}"
-            raise Conflict("RouterInterfaceInUseByRoute", f"{message} of router {router.id}")
-        raise InvalidInput("routes.nexthop", route.nexthop, "an address on a subnet of the router")
+            words = (
+                f"Router interface for port {without.id} on router {router.id} cannot be deleted"
+            )
+            message = f"{words}, as it is required by one or more routes: {route.destination}"
+            raise Conflict("RouterInterfaceInUseByRoute", message)
+        _refuse_next_hop(route, "an address on a subnet of the router", "is not connected with")
     _check_own(call, router)
 
 
@@ -105,7 +109,15 @@ def _check_own(call: Call, router: Router) -> None:
     own = {f.ip_address for port in _router_ports(call, router) for f in port.fixed_ips}
     used = next((route for route in router.routes if route.nexthop in own), None)
     if used is not None:
-        raise InvalidInput("routes.nexthop", used.nexthop, "an address that is not the router's")
+        _refuse_next_hop(used, "an address that is not the router's", "is used by")
+
+
+def _refuse_next_hop(route: HostRoute, expected: str, why: str) -> NoReturn:
+    """Raises InvalidInput as Neutron's InvalidRoutes."""
+    shown = {"destination": route.destination, "nexthop": route.nexthop}
+    words = f"Invalid format for routes: [{shown}], the nexthop {why} router"
+    field = "routes.nexthop"
+    raise InvalidInput(field, route.nexthop, expected, type="InvalidRoutes", words=words)
 
 
 def unique(routes: tuple[HostRoute, ...]) -> tuple[HostRoute, ...]:

@@ -5,6 +5,7 @@ from a9fe.model.errors import InvalidInput
 from a9fe.model.resources import SecurityGroup
 from a9fe.server import converters as to
 from a9fe.server.attributes import AttributeTable, Extra, computed, filtered, stored
+from a9fe.server.schemas import described as described_schema
 from a9fe.server.security_groups import ICMP, WITH_PORTS
 from a9fe.server.tables import described, server_set, stamps, standard
 
@@ -59,7 +60,22 @@ SECURITY_GROUP = AttributeTable(
     tagged=True,
 )
 
-PORT_NUMBER = to.nullable(to.integer(0, 65535))
+PORT_MAX = 65535
+
+
+def port_number(field: str, value: object) -> int | None:
+    """A port, or an ICMP type or code; None for any."""
+    if value is None:
+        return None
+    try:
+        found: int = to.integer(0, PORT_MAX)(field, value)
+    except InvalidInput as error:
+        kind, words = "SecurityGroupInvalidPortValue", f"Invalid value for port {value}"
+        raise InvalidInput(field, value, error.expected, type=kind, words=words) from error
+    return found
+
+
+described_schema(port_number, {"type": ["integer", "null"], "minimum": 0, "maximum": PORT_MAX})
 
 SECURITY_GROUP_RULE = AttributeTable(
     kind="security_group_rule",
@@ -70,10 +86,10 @@ SECURITY_GROUP_RULE = AttributeTable(
         filtered(stored("direction", to.choice("ingress", "egress"), "CR"), "nocase"),
         filtered(stored("ethertype", ethertype, "C", default="IPv4"), "nocase"),
         filtered(stored("protocol", protocol, "C", default=None), "nocase"),
-        filtered(stored("port_range_min", PORT_NUMBER, "C", default=None), "integer"),
-        filtered(stored("port_range_max", PORT_NUMBER, "C", default=None), "integer"),
+        filtered(stored("port_range_min", port_number, "C", default=None), "integer"),
+        filtered(stored("port_range_max", port_number, "C", default=None), "integer"),
         filtered(stored("remote_ip_prefix", prefix, "C", default=None), "exact"),
-        stored("remote_group_id", to.nullable(to.identifier), "C", default=None),
+        stored("remote_group_id", to.nullable(to.string(minimum=1)), "C", default=None),
         server_set("remote_address_group_id", None),
         server_set("normalized_cidr", None),
         *stamps(),

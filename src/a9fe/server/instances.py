@@ -5,7 +5,7 @@ from dataclasses import replace
 from a9fe.model import policy, rules_ports
 from a9fe.model.errors import InvalidInput, NotFound
 from a9fe.model.resources import Instance, Network, Port
-from a9fe.server import access, ports, quotas
+from a9fe.server import access, ports, quota_limits
 from a9fe.server.attributes import Values
 from a9fe.server.call import Call, new_id
 from a9fe.server.requests import AddressRequest, NetworkCard
@@ -57,7 +57,7 @@ def _plug(
         ports.rebind(call, port, plugged)
         return card.port_id
     network = _network(call, card)
-    quotas.check(call, "port", instance.project_id)
+    quota_limits.check(call, "port", instance.project_id)
     port = Port(
         id=new_id(),
         network_id=network.id,

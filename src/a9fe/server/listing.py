@@ -13,6 +13,7 @@ from a9fe.store import NOTHING, Filter, Page
 from a9fe.store.pages import How, Value
 
 PAGING = frozenset({"fields", "limit", "marker", "page_reverse", "sort_key", "sort_dir"})
+ASKING = frozenset({"limit", "marker", "page_reverse"})
 TAG_FILTERS: dict[str, How] = {
     "tags": "all",
     "tags-any": "any",
@@ -177,22 +178,28 @@ def _fixed_ip(key: str, wanted: list[str]) -> Filter:
 
 
 def links(query: Query, given: Given, url: str, ids: list[str]) -> list[dict[str, str]]:
-    """The pages before and behind, as Neutron gives them for a list that has a limit."""
+    """The pages before and behind, as Neutron gives them for a list that has a limit.
+
+    A page that is not full is the last one in its direction. An empty page has no marker to give:
+    its link leads to the other end of the list. Who did not ask for pages, and is given one since
+    the server limits them, needs the next one alone.
+    """
     full = len(ids) >= query.page.limit
     backwards = query.page.backwards
     found = []
-    if ids and (full or backwards):
-        found.append({"rel": "next", "href": _link(given, url, ids[-1], reverse=False)})
-    if ids and (full or not backwards) and (query.page.marker or backwards):
-        found.append({"rel": "previous", "href": _link(given, url, ids[0], reverse=True)})
+    if full or backwards:
+        found.append({"rel": "next", "href": _link(given, url, ids[-1:], reverse=False)})
+    if (full or not backwards) and not ASKING.isdisjoint(given):
+        found.append({"rel": "previous", "href": _link(given, url, ids[:1], reverse=True)})
     return found
 
 
-def _link(given: Given, url: str, marker: str, *, reverse: bool) -> str:
+def _link(given: Given, url: str, marker: list[str], *, reverse: bool) -> str:
     query = {
         name: values for name, values in given.items() if name not in {"marker", "page_reverse"}
     }
-    query["marker"] = [marker]
+    if marker:
+        query["marker"] = marker
     if reverse:
         query["page_reverse"] = ["True"]
     return f"{url}?{urlencode(query, doseq=True)}"

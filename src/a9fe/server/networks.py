@@ -15,6 +15,7 @@ def create(call: Call, values: Values) -> Network:
     """A new network."""
     values.setdefault("project_id", call.project_id)
     values["mtu"] = values.get("mtu") or _default_mtu(call, values["network_type"])
+    _check_mtu(call, values["mtu"], values["network_type"])
     check_provider(values)
     return call.session.insert(Network(id=new_id(), **values))
 
@@ -23,6 +24,10 @@ def update(call: Call, old: Network, values: Values) -> Network:
     """Change a network."""
     if values.get("mtu") == 0:
         values["mtu"] = _default_mtu(call, old.network_type)
+    if "mtu" in values:
+        _check_mtu(call, values["mtu"], old.network_type)
+        for subnet in call.session.find(Subnet, network_id=old.id):
+            rules.check_mtu(values["mtu"], subnet.ip_version, old.id)
     network = call.session.update(replace(old, **values))
     if network.admin_state_up and not old.admin_state_up:
         schedule_network(call, network.id)
@@ -35,6 +40,13 @@ OVERHEAD = {"vxlan": 50, "gre": 42, "geneve": 58}
 
 def _default_mtu(call: Call, network_type: str) -> int:
     return call.settings.global_physnet_mtu - OVERHEAD.get(network_type, 0)
+
+
+def _check_mtu(call: Call, mtu: int, network_type: str) -> None:
+    largest = _default_mtu(call, network_type)
+    if mtu > largest:
+        words = f"Requested MTU is too big, maximum is {largest}"
+        raise InvalidInput("mtu", mtu, f"at most {largest} (global_physnet_mtu)", words=words)
 
 
 SEGMENTS = {"vlan": (1, 4094), "vxlan": (1, 2**24 - 1), "gre": (1, 2**31 - 1)}
@@ -81,8 +93,10 @@ def create_subnet(call: Call, values: Values) -> Subnet:
     values.setdefault("allocation_pools", rules.default_pools(block, values["gateway_ip"]))
     subnet = Subnet(id=new_id(), **values)
     _check(call, subnet)
-    rules.check_overlap(block, call.session.find(Subnet, network_id=network.id))
+    rules.check_overlap(block, network.id, call.session.find(Subnet, network_id=network.id))
+    rules.check_mtu(network.mtu, subnet.ip_version, network.id)
     stored = call.session.insert(subnet)
+    call.session.revise(network)
     schedule_network(call, network.id)
     return stored
 
@@ -94,6 +108,8 @@ def update_subnet(call: Call, old: Subnet, values: Values) -> Subnet:
     if subnet.gateway_ip != old.gateway_ip:
         _refuse_held_gateway(call, old)
     stored = call.session.update(subnet)
+    if stored != old:
+        call.session.revise(call.session.require(Network, stored.network_id))
     if stored.enable_dhcp != old.enable_dhcp:
         schedule_network(call, stored.network_id)
     return stored
@@ -106,7 +122,8 @@ def _refuse_held_gateway(call: Call, subnet: Subnet) -> None:
     held = call.session.find(Port, subnet_id=subnet.id, ip_address=subnet.gateway_ip)
     for port in held:
         if port.device_owner in rules_ports.ROUTER_OWNERS:
-            message = f"Current gateway ip {subnet.gateway_ip} is already in use by port {port.id}"
+            message = f"Current gateway ip {subnet.gateway_ip} already in use by port {port.id}"
+            message = f"{message}. Unable to update."
             raise Conflict("GatewayIpInUse", message)
 
 
@@ -137,4 +154,5 @@ def delete_subnet(call: Call, subnet: Subnet) -> None:
         left = tuple(f for f in port.fixed_ips if f.subnet_id != subnet.id)
         call.session.update(replace(port, fixed_ips=left))
     call.session.delete(Subnet, subnet.id)
-    follow_subnets(call, call.session.require(Network, subnet.network_id))
+    network = call.session.revise(call.session.require(Network, subnet.network_id))
+    follow_subnets(call, network)

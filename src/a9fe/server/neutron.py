@@ -145,14 +145,17 @@ def _constraint(request: Request) -> int | None:
 
 
 def _create(call: Call, collection: Collection, document: object) -> Json:
-    """One, or several as one transaction."""
+    """One, or several as one transaction; each of several may stand in an envelope of its own."""
     kind, plural = collection.table.kind, collection.table.plural
     if not isinstance(document, dict) or plural not in document:
         return {kind: resources.create(call, collection, body.member(document, kind))}
     items = body.member(document, plural)
     if not isinstance(items, list) or not 0 < len(items) <= BULK_MAX:
         raise InvalidInput(plural, items, f"a list of 1 to {BULK_MAX}")
-    return {plural: [resources.create(call, collection, item) for item in items]}
+    inner = [
+        item[kind] if isinstance(item, dict) and item.keys() == {kind} else item for item in items
+    ]
+    return {plural: [resources.create(call, collection, item) for item in inner]}
 
 
 def _interface(action: Callable[[Call, Router, object], routers.Interface], name: str) -> Route:

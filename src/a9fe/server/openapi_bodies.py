@@ -151,7 +151,9 @@ def query_of(method: str, path: str) -> list[Json]:
 
 def _filters(collection: Collection) -> dict[str, str]:
     return {
-        a.name: f"Only those with this {a.name}" for a in collection.table.attributes if a.filter
+        a.name: f"Only those with this {a.name}"
+        for a in collection.table.attributes
+        if a.filter or not a.see
     }
 
 

@@ -51,7 +51,7 @@ def _of_collection(collection: Collection) -> Json:
 
 def _answered(table: AttributeTable, cls: type[Any]) -> Json:
     of_model = schemas.of_fields(cls)
-    return {a.name: {**_shown(a, of_model), **_marks(a)} for a in table.attributes}
+    return {a.name: {**_shown(a, of_model), **_marks(a)} for a in table.attributes if a.see}
 
 
 def _shown(attribute: Attribute, of_model: dict[str, schemas.Schema]) -> Json:
@@ -80,7 +80,6 @@ _FIXED_IP: Json = {
     "minProperties": 1,
 }
 GIVEN: dict[str, Json] = {
-    "mtu": {"type": "integer", "minimum": 0, "maximum": 65535, "description": "0: the default"},
     "ip_version": {"type": "integer", "enum": [4, 6]},
     "dns_name": {"type": "string", "maxLength": 253},
     "dns_domain": {"type": "string", "maxLength": 253},

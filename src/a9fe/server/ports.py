@@ -17,6 +17,7 @@ def create(call: Call, values: Values) -> Port:
     network = call.session.require(Network, values["network_id"])
     values.setdefault("port_security_enabled", network.port_security_enabled)
     values.setdefault("project_id", call.project_id)
+    _check_port_security(values)
     values["security_groups"] = _groups(call, values)
     values["extra_dhcp_opts"] = _options((), values["extra_dhcp_opts"])
     values["host"] = values["host"] or ""
@@ -46,6 +47,7 @@ def make(call: Call, port: Port, wanted: tuple[AddressRequest, ...] | None) -> P
 
 def update(call: Call, old: Port, values: Values) -> Port:
     """Change a port. A port that moves to another host is down until its agent says otherwise."""
+    _check_port_security(values, old)
     if "security_groups" in values:
         values["security_groups"] = checked(call, values["security_groups"] or ())
     if "extra_dhcp_opts" in values:
@@ -82,6 +84,29 @@ def delete(call: Call, port: Port) -> None:
     call.session.delete(Port, port.id)
 
 
+def _check_port_security(values: Values, old: Port | None = None) -> None:
+    """Groups and pairs need port security: it is switched off only without them (Neutron)."""
+    if values.get("port_security_enabled", old and old.port_security_enabled):
+        return
+    if values.get("security_groups"):
+        words = "Port security must be enabled to use security groups"
+        kind = "PortSecurityAndIPRequiredForSecurityGroups"
+        given, expected = values["security_groups"], "none, as port security is off"
+        raise InvalidInput("security_groups", list(given), expected, type=kind, words=words)
+    if old is not None and old.security_groups and "security_groups" not in values:
+        message = (
+            "Port has security group associated. Cannot disable port security until security"
+            " group is removed: give an empty security_groups too"
+        )
+        raise Conflict("PortSecurityPortHasSecurityGroup", message)
+    if values.get("allowed_address_pairs", old.allowed_address_pairs if old else ()):
+        message = (
+            "Port Security must be enabled in order to have allowed address pairs on a port:"
+            " give an empty allowed_address_pairs too"
+        )
+        raise Conflict("AddressPairAndPortSecurityRequired", message)
+
+
 def _plain(values: Values) -> Values:
     return {name: value for name, value in values.items() if name != "fixed_ips"}
 
@@ -97,8 +122,9 @@ def _mac(call: Call, network_id: str, wanted: str | None) -> str:
     if wanted is None:
         return call.random_mac()  # taken already: the constraint says so, and the call is repeated
     if call.session.find(Port, network_id=network_id, mac_address=wanted):
-        message = f"MAC address {wanted} is already in use on network {network_id}"
-        raise Conflict("MacAddressInUse", f"{message}; choose another")
+        message = f"Unable to complete operation for network {network_id}"
+        message = f"{message}. The mac address {wanted} is in use; choose another"
+        raise Conflict("MacAddressInUse", message)
     return wanted
 
 

@@ -1,4 +1,4 @@
-"""Quotas: how many of each kind a project may make. Defaults are options (Neutron's quota_*)."""
+"""The calls about quotas."""
 
 from typing import Any
 
@@ -10,33 +10,40 @@ from a9fe.model.errors import Conflict, InvalidInput, NotFound
 from a9fe.server import access, body
 from a9fe.server import converters as to
 from a9fe.server.api import api_of
-from a9fe.server.call import Call, Settings
+from a9fe.server.call import Call
+from a9fe.server.quota_limits import ENFORCED, NOT_MADE, defaults, limits
 
 Json = dict[str, Any]
 
-ENFORCED = ("network", "subnet", "port", "router", "security_group", "security_group_rule")
-NOT_MADE = {"floatingip": 50, "rbac_policy": 10, "subnetpool": -1}
-"""Kinds that Neutron has and a9fe does not: shown and set, never reached."""
 MAXIMUM = to.integer(-1, 2**31 - 1)
 
 
-def defaults(settings: Settings) -> dict[str, int]:
-    """The limits of a project that has none of its own; -1: none."""
-    return {**{kind: getattr(settings, f"quota_{kind}") for kind in ENFORCED}, **NOT_MADE}
+def _forced(document: object) -> bool | None:
+    """The member `force`; None: it is not given."""
+    value = document.get("force") if isinstance(document, dict) else None
+    return None if value is None else bool(to.boolean("force", value))
 
 
-def limits(call: Call, project_id: str) -> dict[str, int]:
-    """The limits of a project."""
-    return {**defaults(call.settings), **call.session.quotas.of(project_id)}
+def _check_used(
+    call: Call, project_id: str, wanted: dict[str, int], *, forced: bool | None
+) -> None:
+    """Raises for a limit below what the project uses, unless forced (Neutron since 2025.1).
 
-
-def check(call: Call, kind: str, project_id: str) -> None:
-    """Room for one more. Raises OverQuota."""
-    if kind not in ENFORCED:
+    400 as Neutron has it, but 409 where the client says `force: false`.
+    """
+    if forced:
         return
-    maximum = limits(call, project_id)[kind]
-    if maximum >= 0 and call.session.quotas.used(kind, project_id, at_most=maximum) >= maximum:
-        raise Conflict("OverQuota", f"Quota exceeded for resources: ['{kind}']: {maximum} at most")
+    for kind, maximum in wanted.items():
+        used = _used(call, kind, project_id)
+        if 0 <= maximum < used:
+            words = (
+                f"Quota limit {maximum} for {kind} must be greater than or equal to already used"
+            )
+            message = f"{words} {used}; force it, or delete some"
+            if forced is False:
+                raise Conflict("QuotaLimitBelowUse", message)
+            expected = f"{used} or more, as so many are used, or force: true"
+            raise InvalidInput(kind, maximum, expected, type="HTTPBadRequest", words=message)
 
 
 def _shown(call: Call, project_id: str) -> Json:
@@ -136,7 +143,10 @@ async def updated(request: Request) -> Response:
 
     def work(call: Call) -> Json:
         access.require_admin(call, "quotas")
-        call.session.quotas.set(project_id, _read(body.member(document, "quota")))
+        given = body.member(document, "quota")
+        wanted = _read(given)
+        _check_used(call, project_id, wanted, forced=_forced(given))
+        call.session.quotas.set(project_id, wanted)
         return _shown(call, project_id)
 
     return JSONResponse({"quota": await api_of(request).write(request, work)})

@@ -23,7 +23,7 @@ from a9fe.server import (
     instances,
     networks,
     ports,
-    quotas,
+    quota_limits,
     records,
     routers,
     scheduling,
@@ -209,7 +209,7 @@ def create(call: Call, collection: Collection, document: object) -> Json:
     access.check_create(call, collection.table.kind, document)
     values = read_create(collection.create_table or collection.table, document)
     access.check_made(call, collection.table.kind, values)
-    quotas.check(call, collection.table.kind, values.get("project_id", call.project_id))
+    quota_limits.check(call, collection.table.kind, values.get("project_id", call.project_id))
     return one_shown(call, collection.create(call, values), collection.table)
 
 

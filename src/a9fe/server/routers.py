@@ -24,6 +24,10 @@ class InterfaceNotFound(A9feError):
     """A router has no such interface (404, RouterInterfaceNotFound)."""
 
 
+class InterfaceNotFoundForSubnet(InterfaceNotFound):
+    """A router has no interface on a subnet (404, RouterInterfaceNotFoundForSubnet)."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Interface:
     """What an interface action answers."""
@@ -85,9 +89,13 @@ def add_interface(call: Call, router: Router, document: object) -> Interface:
     """
     subnet_id, port_id = _which(document)
     if bool(subnet_id) == bool(port_id):
-        raise InvalidInput("subnet_id", subnet_id or None, "either subnet_id or port_id")
+        words = "Bad router request: Either subnet_id or port_id must be specified"
+        expected = "either subnet_id or port_id"
+        given = subnet_id or None
+        raise InvalidInput("subnet_id", given, expected, type="BadRequest", words=words)
     access.check_interface(call, router, subnet_id, port_id)
     schedule_router(call, router)
+    call.session.revise(router)
     if subnet_id:
         return _add_subnet(call, router, call.session.require(Subnet, subnet_id))
     return _add_port(call, router, call.session.require(Port, port_id))
@@ -188,6 +196,7 @@ def remove_interface(call: Call, router: Router, document: object) -> Interface:
         call.session.update(replace(port, fixed_ips=left))
     else:
         call.session.delete(Port, port.id)
+    call.session.revise(router)
     gone = (subnet_id,) if subnet_id else tuple(f.subnet_id for f in port.fixed_ips)
     return Interface(router=router, port=port, subnet_ids=gone)
 
@@ -200,5 +209,6 @@ def _interface(call: Call, router: Router, subnet_id: str, port_id: str) -> Port
         by_subnet = not subnet_id or any(f.subnet_id == subnet_id for f in port.fixed_ips)
         if by_port and by_subnet:
             return port
-    what = f"port {port_id}" if port_id else f"subnet {subnet_id}"
-    raise InterfaceNotFound(f"Router {router.id} has no interface with {what}")
+    if port_id:
+        raise InterfaceNotFound(f"Router {router.id} does not have an interface with id {port_id}")
+    raise InterfaceNotFoundForSubnet(f"Router {router.id} has no interface on subnet {subnet_id}")

@@ -10,6 +10,7 @@ from ipaddress import ip_network
 
 from a9fe.model.errors import Conflict, InvalidInput
 from a9fe.model.resources import Port, SecurityGroup, SecurityGroupRule
+from a9fe.server import quota_limits
 from a9fe.server.attributes import Values
 from a9fe.server.call import Call, new_id
 from a9fe.store import Filter, Page
@@ -18,6 +19,9 @@ DEFAULT = "default"
 ETHERTYPES = ("IPv4", "IPv6")
 WITH_PORTS = frozenset({"tcp", "udp", "udplite", "sctp", "dccp", "6", "17", "33", "132", "136"})
 ICMP = frozenset({"icmp", "icmpv6", "ipv6-icmp", "1", "58"})
+IPV6_PROTOCOLS = frozenset({"icmpv6", "58", "41", "43", "44", "59", "60"})
+IPV6_PROTOCOLS |= {f"ipv6-{name}" for name in ("encap", "frag", "icmp", "nonxt", "opts", "route")}
+"""Protocols that IPv4 does not carry, by name and number (IANA)."""
 ICMP_MAX = 255
 
 
@@ -74,6 +78,7 @@ def create(call: Call, values: Values) -> SecurityGroup:
     values.setdefault("project_id", call.project_id)
     _refuse_default_name(values["name"])
     ensure_default(call, values["project_id"])
+    quota_limits.check(call, "security_group_rule", values["project_id"], len(ETHERTYPES))
     group = call.session.insert(SecurityGroup(id=new_id(), **values))
     for ethertype in ETHERTYPES:
         _add_rule(call, group, "egress", ethertype)
@@ -82,7 +87,7 @@ def create(call: Call, values: Values) -> SecurityGroup:
 
 def _refuse_default_name(name: str) -> None:
     if name.lower() == DEFAULT:
-        message = "Every project has one group named default; choose another name"
+        message = "Default security group already exists: choose another name"
         raise Conflict("SecurityGroupDefaultAlreadyExists", message)
 
 
@@ -91,26 +96,32 @@ def update(call: Call, old: SecurityGroup, values: Values) -> SecurityGroup:
     name = values.get("name", old.name)
     if name != old.name:
         if old.is_default:
-            message = "The default security group keeps its name"
+            message = "Updating default security group not allowed: it keeps its name"
             raise Conflict("SecurityGroupCannotUpdateDefault", message)
         _refuse_default_name(name)
+    if values.get("stateful", old.stateful) != old.stateful:
+        _refuse_used(call, old)
     return call.session.update(replace(old, **values))
 
 
 def delete(call: Call, group: SecurityGroup) -> None:
     """Remove a group that no port is in, with its rules and those that name it."""
     if group.is_default and not call.caller.is_admin:
-        message = "The default security group is for admins to delete"
+        message = "Insufficient rights for removing default security group: admins may"
         raise Conflict("SecurityGroupCannotRemoveDefault", message)
-    users = Filter(field="security_group_id", values=(group.id,))
-    if call.session.page(Port, Page(filters=(users,), limit=1)):
-        message = f"Security group {group.id} is in use by ports; take them out first"
-        raise Conflict("SecurityGroupInUse", message)
+    _refuse_used(call, group)
     own = call.session.find(SecurityGroupRule, security_group_id=group.id)
     naming = call.session.find(SecurityGroupRule, remote_group_id=group.id)
     for id in dict.fromkeys(rule.id for rule in (*own, *naming)):
         call.session.delete(SecurityGroupRule, id)
     call.session.delete(SecurityGroup, group.id)
+
+
+def _refuse_used(call: Call, group: SecurityGroup) -> None:
+    users = Filter(field="security_group_id", values=(group.id,))
+    if call.session.page(Port, Page(filters=(users,), limit=1)):
+        message = f"Security Group {group.id} in use: take its ports out first"
+        raise Conflict("SecurityGroupInUse", message)
 
 
 def create_rule(call: Call, values: Values) -> SecurityGroupRule:
@@ -123,9 +134,11 @@ def create_rule(call: Call, values: Values) -> SecurityGroupRule:
     _check(rule)
     for other in call.session.find(SecurityGroupRule, security_group_id=group.id):
         if _meaning(other) == _meaning(rule):
-            message = f"Security group rule already exists: its id is {other.id}"
+            message = f"Security group rule already exists. Rule id is {other.id}."
             raise Conflict("SecurityGroupRuleExists", message)
-    return call.session.insert(rule)
+    made = call.session.insert(rule)
+    call.session.revise(group)
+    return made
 
 
 def _meaning(rule: SecurityGroupRule) -> SecurityGroupRule:
@@ -136,12 +149,19 @@ def _meaning(rule: SecurityGroupRule) -> SecurityGroupRule:
 def _check(rule: SecurityGroupRule) -> None:
     if rule.remote_ip_prefix is not None and rule.remote_group_id is not None:
         expected = "either remote_ip_prefix or remote_group_id"
-        raise InvalidInput("remote_group_id", rule.remote_group_id, expected)
+        kind = "SecurityGroupMultipleRemoteEntites"  # Neutron spells it so
+        raise InvalidInput("remote_group_id", rule.remote_group_id, expected, type=kind)
+    if rule.ethertype == "IPv4" and rule.protocol in IPV6_PROTOCOLS:
+        words = f"Invalid ethertype {rule.ethertype} for protocol {rule.protocol}"
+        kind = "SecurityGroupEthertypeConflictWithProtocol"
+        raise InvalidInput("ethertype", rule.ethertype, "IPv6", type=kind, words=words)
     if rule.remote_ip_prefix is not None:
         version = ip_network(rule.remote_ip_prefix, strict=False).version
         if rule.ethertype != f"IPv{version}":
-            expected = f"a CIDR of ethertype {rule.ethertype}"
-            raise InvalidInput("remote_ip_prefix", rule.remote_ip_prefix, expected)
+            given, expected = rule.remote_ip_prefix, f"a CIDR of ethertype {rule.ethertype}"
+            words = f"Conflicting value ethertype {rule.ethertype} for CIDR {given}"
+            kind = "SecurityGroupRuleParameterConflict"
+            raise InvalidInput("remote_ip_prefix", given, expected, type=kind, words=words)
     low, high = rule.port_range_min, rule.port_range_max
     if low is None and high is None:
         return
@@ -150,24 +170,49 @@ def _check(rule: SecurityGroupRule) -> None:
 
 def _check_ports(protocol: str | None, low: int | None, high: int | None) -> None:
     if protocol in ICMP:  # type and code
-        if low is None or low > ICMP_MAX or (high or 0) > ICMP_MAX:
-            raise InvalidInput("port_range_min", low, f"an ICMP type from 0 to {ICMP_MAX}")
+        _check_icmp(low, high)
         return
+    if protocol is None:
+        words, kind = (
+            "Must also specify protocol if port range is given",
+            "SecurityGroupProtocolRequiredWithPorts",
+        )
+        raise InvalidInput("protocol", None, "one that has ports", type=kind, words=words)
     if protocol not in WITH_PORTS:
-        raise InvalidInput("protocol", protocol, "a protocol that has ports, such as tcp or udp")
+        words = f"Ports cannot be specified for protocol {protocol}"
+        kind, expected = "SecurityGroupInvalidProtocolForPort", "a protocol that has ports"
+        raise InvalidInput("protocol", protocol, expected, type=kind, words=words)
     if low is None or high is None or low > high:
         expected = f"a port not above port_range_max, which is {high}"
-        raise InvalidInput("port_range_min", low, expected)
+        words = "For TCP/UDP protocols, port_range_min must be <= port_range_max"
+        kind = "SecurityGroupInvalidPortRange"
+        raise InvalidInput("port_range_min", low, expected, type=kind, words=words)
+
+
+def _check_icmp(type: int | None, code: int | None) -> None:
+    if type is None:
+        words = f"ICMP code (port-range-max) {code} is provided but ICMP type is missing"
+        kind, expected = "SecurityGroupMissingIcmpType", "the ICMP type of the code"
+        raise InvalidInput("port_range_min", None, expected, type=kind, words=words)
+    for field, value in (("port_range_min", type), ("port_range_max", code)):
+        if value is not None and value > ICMP_MAX:
+            words = f"Invalid value for ICMP {field} {value}"
+            kind, expected = "SecurityGroupInvalidIcmpValue", f"from 0 to {ICMP_MAX}"
+            raise InvalidInput(field, value, expected, type=kind, words=words)
 
 
 def update_rule(call: Call, old: SecurityGroupRule, values: Values) -> SecurityGroupRule:
     """Describe a rule."""
-    return call.session.update(replace(old, **values))
+    changed = call.session.update(replace(old, **values))
+    if changed != old:
+        call.session.revise(call.session.require(SecurityGroup, old.security_group_id))
+    return changed
 
 
 def delete_rule(call: Call, rule: SecurityGroupRule) -> None:
     """Remove a rule."""
     call.session.delete(SecurityGroupRule, rule.id)
+    call.session.revise(call.session.require(SecurityGroup, rule.security_group_id))
 
 
 def groups_for(
@@ -185,8 +230,12 @@ def groups_for(
 
 
 def checked(call: Call, wanted: Iterable[str]) -> tuple[str, ...]:
-    """The groups, each once. Raises NotFound for one that does not exist."""
+    """The groups, each once. Raises NotFound for one that does not exist, and Conflict for groups
+    of which some are stateful and some are not.
+    """
     ids = tuple(dict.fromkeys(wanted))
-    for id in ids:
-        call.session.require(SecurityGroup, id)
+    groups = [call.session.require(SecurityGroup, id) for id in ids]
+    if len({group.stateful for group in groups}) > 1:
+        message = "Error: stateful and stateless security groups cannot be on one port"
+        raise Conflict("SecurityGroupConflict", message)
     return ids

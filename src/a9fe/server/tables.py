@@ -15,6 +15,7 @@ from a9fe.server.attributes import (
     Extra,
     computed,
     constant,
+    filter_only,
     filtered,
     for_admins,
     read_only,
@@ -25,7 +26,8 @@ from a9fe.server.requests import address_request, gateway_request, instance_netw
 from a9fe.store import NOTHING, Filter
 from a9fe.store.pages import How
 
-MTU = to.integer(68, 65535)  # RFC 791's least; 0 means the default
+PAIRS = to.clearable(to.list_of(to.address_pair, unique=True))
+MTU = to.integer(0, 65535)  # 0 means the default
 IPV6_MODES = to.nullable(to.choice("slaac", "dhcpv6-stateful", "dhcpv6-stateless"))
 
 
@@ -105,7 +107,7 @@ NETWORK = AttributeTable(
         computed("subnets", _subnets),
         stored("shared", to.boolean, "cu", default=False),
         stored("router:external", to.boolean, "cu", default=False, at="external"),
-        filtered(stored("mtu", lambda f, v: 0 if v in (0, "0") else MTU(f, v)), "integer"),
+        filtered(stored("mtu", MTU), "integer"),
         stored("port_security_enabled", to.boolean, default=True),
         *_provider(),
         stored("availability_zone_hints", to.list_of(to.string(minimum=1)), "C", default=()),
@@ -121,6 +123,12 @@ NETWORK = AttributeTable(
     tagged=True,
 )
 
+
+def _on_shared_network(values: list[str], _: Extra) -> tuple[Filter, ...]:
+    wanted = tuple(to.boolean("shared", value) for value in values)
+    return (Filter(field="network_shared", values=wanted),)
+
+
 SUBNET = AttributeTable(
     kind="subnet",
     plural="subnets",
@@ -131,8 +139,10 @@ SUBNET = AttributeTable(
         stored("cidr", to.string(), "CR", default=""),  # read once ip_version is known
         filtered(stored("gateway_ip", to.nullable(rules.address)), "address"),
         stored("allocation_pools", to.list_of(to.allocation_pool)),
-        stored("dns_nameservers", to.list_of(rules.address), default=()),
-        stored("host_routes", to.list_of(to.host_route), default=()),
+        stored(
+            "dns_nameservers", to.clearable(to.list_of(rules.address, unique=True)), default=()
+        ),
+        stored("host_routes", to.clearable(to.list_of(to.host_route, unique=True)), default=()),
         stored("enable_dhcp", to.boolean, default=True),
         filtered(stored("ipv6_ra_mode", IPV6_MODES, "C", default=None), "exact"),
         filtered(stored("ipv6_address_mode", IPV6_MODES, "C", default=None), "exact"),
@@ -140,6 +150,7 @@ SUBNET = AttributeTable(
         constant("segment_id", None),
         constant("service_types", []),
         constant("dns_publish_fixed_ip", False),  # noqa: FBT003 - the value
+        filter_only("shared", _on_shared_network),
         *standard(),
     ),
     tagged=True,
@@ -209,12 +220,12 @@ PORT = AttributeTable(
         stored("device_owner", to.string(), default=""),
         read_only("status", text=True),
         replace(
-            stored("security_groups", to.nullable(to.list_of(to.identifier))),
+            stored("security_groups", to.nullable(to.list_of(to.identifier, unique=True))),
             conditions=_in_groups,
         ),
         stored("port_security_enabled", to.boolean),
-        stored("allowed_address_pairs", to.list_of(to.address_pair), default=()),
-        stored("extra_dhcp_opts", to.list_of(to.dhcp_option), default=()),
+        stored("allowed_address_pairs", PAIRS, default=()),
+        stored("extra_dhcp_opts", to.clearable(to.list_of(to.dhcp_option)), default=()),
         *_binding(),
         stored("dns_name", to.dns_name, default=""),
         constant("dns_domain", ""),
@@ -253,7 +264,7 @@ ROUTER = AttributeTable(
             create="member",
             update="member",
         ),
-        stored("routes", to.list_of(to.host_route), "U", default=()),
+        stored("routes", to.clearable(to.list_of(to.host_route)), "U", default=()),
         *(
             for_admins(replace(constant(name, value=False), create="admin", update="admin"))
             for name in ("distributed", "ha")

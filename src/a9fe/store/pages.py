@@ -12,9 +12,16 @@ from sqlalchemy import Connection, Select, and_, exists, func, or_, select, tupl
 from sqlalchemy.sql.elements import ColumnElement
 
 from a9fe.model.errors import NotFound
-from a9fe.model.resources import Port
+from a9fe.model.resources import Port, Subnet
 from a9fe.store.rows import columns_of, kind_of, table_of
-from a9fe.store.schema import BORN, ip_allocations, port_security_groups, ports, tags
+from a9fe.store.schema import (
+    BORN,
+    ip_allocations,
+    networks,
+    port_security_groups,
+    ports,
+    tags,
+)
 from a9fe.store.visibility import VISIBLE_TO, visible_to
 
 Value = str | int | bool | None
@@ -38,8 +45,8 @@ class Filter:
 
     "nocase" is without regard to ASCII case; "since" and "before" are of texts in order; all,
     any, not-all and not-any are of the field "tags". Ports have also ip_address and subnet_id
-    (of one fixed IP), and security_group_id. Every kind has the field "visible_to": what exists
-    for members of a project.
+    (of one fixed IP), and security_group_id; subnets have network_shared. Every
+    kind has the field "visible_to": what exists for members of a project.
     """
 
     field: str
@@ -139,6 +146,9 @@ def condition(connection: Connection, cls: type[Any], wanted: Filter) -> ColumnE
     if wanted.field in {"ip_address", "subnet_id"} and cls is Port:
         link = ip_allocations.c
         return _held(connection, link.port_id, _compare(link[wanted.field], wanted))
+    if wanted.field == "network_shared" and cls is Subnet:
+        shared = select(networks.c.id).where(networks.c.shared.in_(wanted.values))
+        return columns.network_id.in_(shared)
     return _compare(columns[wanted.field], wanted)
 
 

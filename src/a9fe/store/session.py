@@ -215,6 +215,10 @@ class Session:
     def retag(self, resource: R, tags: Iterable[str]) -> R:
         """Let a resource have these tags, which is a change of it; as stored."""
         self.tags.replace(resource.id, tags)
+        return self.revise(resource)
+
+    def revise(self, resource: R) -> R:
+        """Give a resource its next revision, as what belongs to it has changed; as stored."""
         number = getattr(resource, "revision_number", 0) + 1
         stored = _stamped(resource, updated_at=self._now, revision_number=number)
         self._replace(stored, resource)
