@@ -1,6 +1,7 @@
 """Routers come, move and go under running VMs, which keep their metadata."""
 
 from tests.conditions import eventually
+from tests.lab import host
 from tests.lab.cloud import Cloud, Vm
 
 PATH = "/latest/meta-data/instance-id"
@@ -24,3 +25,39 @@ def test_a_router_interface_that_moves_takes_metadata_along(cloud: Cloud) -> Non
     cloud.settled_routed(second, network)
     answers(vm)
     assert vm.reads_its_own()
+
+
+def test_running_vms_keep_metadata_when_a_router_comes_and_goes(cloud: Cloud) -> None:
+    """README's order of commands: the network, its VM, then a router."""
+    network = cloud.isolated()
+    before = cloud.vm(network).start("udhcpc")
+    assert before.reads_its_own()
+    dhcp, told = cloud.dhcp_space(network), options(cloud, network)
+    router = cloud.router(network)
+    space = f"qrouter-{cloud.id('routers', router)}"
+    eventually(lambda: space in host.namespaces(), what="the router")
+    eventually(lambda: host.listening(space, 9697), what="the router's listener")
+    eventually(lambda: options(cloud, network) != told, what="DHCP tells of the router")
+    assert before.reads_its_own()
+    beside = cloud.vm(network).start("dhclient")
+    assert "169.254.169.254 via 10.1.0.1" in beside.routes()
+    assert beside.reads_its_own()
+    assert host.listening(dhcp, 80), "for leases from before"
+
+    cloud.house.a9fe("router", "remove-interface", router, network)
+    eventually(lambda: options(cloud, network) == told, what="DHCP tells of itself again")
+    for vm in (before, beside):
+        answers(vm)
+        assert vm.reads_its_own()
+
+    cloud.house.a9fe("router", "add-interface", router, network)
+    eventually(lambda: "10.1.0.1/32" not in host.within(dhcp, "ip", "address"), what="given back")
+    for vm in (before, beside):
+        answers(vm)
+        assert vm.reads_its_own()
+
+
+def options(cloud: Cloud, network: str) -> str:
+    """What dnsmasq of the network has been told to tell."""
+    state = cloud.house.state / "dhcp" / cloud.id("networks", network)
+    return (state / "opts").read_text()

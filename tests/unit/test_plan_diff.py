@@ -234,6 +234,35 @@ def test_a_vms_tap_on_no_bridge_is_plugged_again_and_no_other_device():
     assert settle(host, "dhcp", dhcp_plan(*ISOLATED, VM)) == []
 
 
+BESIDE = interface(3, ROUTER, NET, (SUBNET, "10.1.0.1"))
+ON_GATEWAY = port(4, NET, (SUBNET, "10.1.0.1"))
+
+
+@pytest.mark.parametrize(
+    ("ports", "in_use", "listens", "answers_for_gateway"),
+    [
+        ([VM], {}, True, False),
+        ([VM, BESIDE], {}, False, False),
+        ([VM, BESIDE], {"dhcp": {"10.1.0.5"}}, True, False),
+        ([VM, BESIDE], {"router": {"10.1.0.5"}}, False, False),
+        ([BESIDE], {"dhcp": {"10.1.0.5"}}, False, False),  # its port is no more
+        ([VM], {"router": {"10.1.0.5"}}, True, True),
+        ([], {"router": {"10.1.0.5"}}, True, False),
+        ([VM, ON_GATEWAY], {"router": {"10.1.0.5"}}, True, False),  # somebody has it
+    ],
+)
+def test_what_older_leases_were_told_stays_true(
+    ports: list[Resource], in_use: dict[str, set[str]], *, listens: bool, answers_for_gateway: bool
+):
+    leases = {way: frozenset(addresses) for way, addresses in in_use.items()}
+    model = Model([*ISOLATED, *ports])
+    (planned,) = dhcp.plan(model, HOST, SETTINGS, lambda _: leases).namespaces.values()
+    assert bool(planned.listeners) == listens
+    cidrs = {address.cidr for address in planned.addresses}
+    assert ("10.1.0.1/32" in cidrs) == answers_for_gateway
+    assert any(r.via == "10.1.0.1" for r in planned.routes) == (not answers_for_gateway)
+
+
 def test_a_bridge_goes_with_the_last_agents_link():
     host = FakeHost()
     settle(host, "dhcp", dhcp_plan(*ISOLATED))

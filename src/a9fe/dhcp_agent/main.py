@@ -1,7 +1,10 @@
 """The process: its role, and the privileges it keeps."""
 
+import os
+from collections.abc import Mapping
+
 from a9fe.api_client.report import Configurations
-from a9fe.linux import privileges
+from a9fe.linux import leases, privileges
 from a9fe.plan import dhcp
 from a9fe.plan.settings import DhcpSettings
 from a9fe.plan.view import View
@@ -32,11 +35,16 @@ def make_role(config: Config) -> Role:
         dns_domain=config.dns_domain,
         ipv6_on_host=host_has_ipv6(),
     )
+
+    def in_use(network_id: str) -> Mapping[str, frozenset[str]]:
+        directory = os.path.join(settings.dhcp_confs, network_id)
+        return leases.in_use(directory, settings.dhcp_lease_duration)
+
     return Role(
         owner=OWNER,
         agent_type="DHCP agent",
         binary="neutron-dhcp-agent",
-        plan=lambda model: dhcp.plan(model, config.host, settings),
+        plan=lambda model: dhcp.plan(model, config.host, settings, in_use),
         ports=lambda model: dhcp.ports(model, config.host),
         configurations=lambda model: configurations(model, config),
     )

@@ -16,7 +16,7 @@ import signal
 from contextlib import suppress
 from pathlib import Path
 
-from a9fe.linux import namespace, process, programs
+from a9fe.linux import leases, namespace, process, programs
 from a9fe.model.errors import A9feError
 from a9fe.plan.dnsmasq import HOSTS_FILE, NAMES_FILE, OPTIONS_FILE, PID_FILE
 from a9fe.plan.host import Dnsmasq
@@ -146,6 +146,7 @@ def _texts(wanted: Dnsmasq) -> dict[str, str]:
 
 
 def _write(wanted: Dnsmasq) -> dict[str, str]:
+    leases.remember(wanted.directory, wanted.ways, wanted.lease)
     files = _texts(wanted)
     for name, text in files.items():
         _write_text(wanted.directory, name, text)

@@ -1,23 +1,43 @@
 """What the DHCP namespaces of a host should look like, and the filters of its ports. IPv4 only."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from ipaddress import IPv4Address, IPv4Interface
 
 from a9fe.model.resources import DHCP_OWNER, METADATA_IPV4, Network, Port
 from a9fe.plan import dnsmasq, isolation, names, port_security, sysctls, view
 from a9fe.plan.bridges import bridges, link
-from a9fe.plan.dhcp_options import DEFAULT_ROUTE, DhcpNetwork, address_in, prefix
+from a9fe.plan.dhcp_options import (
+    BY_DHCP_PORT,
+    BY_GATEWAY,
+    DEFAULT_ROUTE,
+    DhcpNetwork,
+    address_in,
+    prefix,
+)
 from a9fe.plan.host import Address, HostPlan, NamespacePlan, PortSecurity, Route
 from a9fe.plan.settings import DhcpSettings
 from a9fe.plan.view import View
 from a9fe.wire.message import Listener
 
+InUse = Callable[[str], Mapping[str, frozenset[str]]]
 
-def plan(model: View, host: str, settings: DhcpSettings) -> HostPlan:
+
+def no_leases(network_id: str) -> Mapping[str, frozenset[str]]:
+    """No lease leads anywhere."""
+    return {}
+
+
+def plan(model: View, host: str, settings: DhcpSettings, in_use: InUse = no_leases) -> HostPlan:
     """All of the DHCP agent's on `host`: the networks bound to it whose admin state is up, and
     that have a DHCP port for it.
+
+    `in_use` gives, for a network's id, the addresses whose leases lead to metadata by each way
+    (plan.dhcp_options): what was told to them is kept true, though others are told another.
     """
-    plans = (_namespace(network, settings) for network in networks(model, host))
+    plans = (
+        _namespace(network, settings, in_use(network.network.id))
+        for network in networks(model, host)
+    )
     return HostPlan(
         bridges=bridges(model),
         namespaces={plan.name: plan for plan in plans},
@@ -59,17 +79,47 @@ def own_port(model: View, host: str, network_id: str) -> Port | None:
     return min(ours, key=lambda port: port.id, default=None)
 
 
-def _namespace(network: DhcpNetwork, settings: DhcpSettings) -> NamespacePlan:
+def _namespace(
+    network: DhcpNetwork, settings: DhcpSettings, in_use: Mapping[str, frozenset[str]]
+) -> NamespacePlan:
     device = names.dhcp_device(network.port.id)
+    holders = {ip.ip_address for port in network.ports for ip in port.fixed_ips}
+    old = {way: addresses & holders for way, addresses in in_use.items()}
+    gateways = _lost_gateways(network, settings, old.get(BY_GATEWAY, frozenset()))
     return NamespacePlan(
         name=names.dhcp_namespace(network.network.id),
         links=frozenset({link(network.network, network.port, device)}),
-        addresses=frozenset(_addresses(network, device, settings)),
-        routes=frozenset(_routes(network, device)),
+        addresses=frozenset((*_addresses(network, device, settings), *_single(gateways, device))),
+        routes=frozenset(r for r in _routes(network, device) if r.via not in gateways),
         sysctls=sysctls.dhcp(ipv6_on_host=settings.ipv6_on_host),
         dnsmasq=dnsmasq.dnsmasq(network, settings) if network.served else None,
-        listeners=frozenset(_listeners(network, settings)),
+        listeners=frozenset(_listeners(network, settings, led_here=bool(old.get(BY_DHCP_PORT)))),
     )
+
+
+def _lost_gateways(
+    network: DhcpNetwork, settings: DhcpSettings, led_there: frozenset[str]
+) -> frozenset[str]:
+    """Gateways without a router by which VMs with older leases still ask for their metadata.
+
+    The DHCP port answers in their place until those leases end, or somebody has the address. It
+    forwards nothing.
+    """
+    if not (settings.force_metadata or settings.enable_isolated_metadata):
+        return frozenset()
+    taken = {ip.ip_address for port in network.ports for ip in port.fixed_ips}
+    return frozenset(
+        subnet.gateway_ip
+        for subnet in network.served
+        if subnet.gateway_ip is not None
+        and subnet.gateway_ip not in taken
+        and IPv4Address(subnet.gateway_ip) in prefix(subnet)
+        and any(IPv4Address(address) in prefix(subnet) for address in led_there)
+    )
+
+
+def _single(addresses: Iterable[str], device: str) -> Iterator[Address]:
+    return (Address(device=device, cidr=f"{address}/32") for address in addresses)
 
 
 def _addresses(network: DhcpNetwork, device: str, settings: DhcpSettings) -> Iterator[Address]:
@@ -96,8 +146,12 @@ def _routes(network: DhcpNetwork, device: str) -> Iterator[Route]:
             return
 
 
-def _listeners(network: DhcpNetwork, settings: DhcpSettings) -> Iterator[Listener]:
-    if isolation.serving(network.subnets, network.ports, settings).serves:
+def _listeners(
+    network: DhcpNetwork, settings: DhcpSettings, *, led_here: bool
+) -> Iterator[Listener]:
+    """By Neutron's rules; and, beside a router, for VMs whose leases lead here."""
+    serving = isolation.serving(network.subnets, network.ports, settings)
+    if serving.serves or (led_here and serving is isolation.Serving.ROUTED):
         yield isolation.listener(network.network)
 
 

@@ -19,6 +19,7 @@ ON_LINK = "0.0.0.0"  # noqa: S104 - RFC 3442's next hop of a route without one, 
 ANNOUNCE_NONE = ("0.0.0.0",)  # noqa: S104 - as dns_nameservers: announce no server at all
 MS_CLASSLESS_STATIC_ROUTE = "249"  # option 121 as Windows before Vista asked for it
 CLIENT_ID = frozenset({"client-id", "61"})  # belongs to the lease's line, not to the options
+BY_DHCP_PORT, BY_GATEWAY = "dhcp", "router"  # the ways to metadata that options tell
 OPTION_NAME = re.compile(r"[a-z0-9-]+")
 
 
@@ -98,14 +99,25 @@ def classless_routes(
     return tuple(routes)
 
 
-def _metadata_next_hop(network: DhcpNetwork, subnet: Subnet, settings: DhcpSettings) -> str | None:
-    """Our DHCP port where it serves; else, where a router does, the gateway, so that Windows
-    does not ARP for the address; else none.
+def ways(network: DhcpNetwork, settings: DhcpSettings) -> frozenset[str]:
+    """The ways to metadata that the options of its subnets tell."""
+    found = (_way(network, subnet, settings) for subnet in network.served)
+    return frozenset(way for way in found if way)
+
+
+def _way(network: DhcpNetwork, subnet: Subnet, settings: DhcpSettings) -> str:
+    """By our DHCP port where it serves; else, where a router does, by the gateway, so that
+    Windows does not ARP for the address; else "".
     """
     isolated = subnet.id not in routed_subnets(network.subnets, network.ports)
     if settings.force_metadata or (isolated and settings.enable_isolated_metadata):
-        return address_in(network.port, subnet)
-    return None if isolated else _gateway(subnet)
+        return BY_DHCP_PORT
+    return "" if isolated else BY_GATEWAY
+
+
+def _metadata_next_hop(network: DhcpNetwork, subnet: Subnet, settings: DhcpSettings) -> str | None:
+    hops = {BY_DHCP_PORT: address_in(network.port, subnet), BY_GATEWAY: _gateway(subnet)}
+    return hops.get(_way(network, subnet, settings))
 
 
 def address_in(port: Port, subnet: Subnet) -> str | None:

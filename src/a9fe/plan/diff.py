@@ -15,7 +15,7 @@ plan.operations.
 
 from collections.abc import Iterable, Iterator, Set
 
-from a9fe.plan.host import HostPlan, NamespacePlan, Route, Veth
+from a9fe.plan.host import Address, HostPlan, NamespacePlan, Route, Veth
 from a9fe.plan.operations import (
     AddAddress,
     AddLink,
@@ -120,7 +120,7 @@ def _namespace(desired: NamespacePlan, observed: NamespacePlan | None) -> Iterat
     yield from _set_links(name, desired.links, observed.links)
     yield from (
         AddAddress(namespace=name, address=address)
-        for address in sorted(desired.addresses - observed.addresses)
+        for address in sorted(desired.addresses - observed.addresses, key=_own_first)
     )
     yield from (
         SetRoute(namespace=name, route=route)
@@ -229,6 +229,11 @@ def _outers(host: HostPlan) -> frozenset[str]:
 
 def _links(links: Iterable[Veth]) -> list[Veth]:
     return sorted(links, key=lambda link: link.inner)
+
+
+def _own_first(address: Address) -> tuple[bool, Address]:
+    """Those with a subnet first: dnsmasq names itself by the first address of its device."""
+    return (address.cidr.endswith("/32"), address)
 
 
 def _routes(routes: Iterable[Route]) -> list[Route]:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from a9fe.model.resources import Port
 from a9fe.plan import names
-from a9fe.plan.dhcp_options import CLIENT_ID, DhcpNetwork, options, prefix, usable
+from a9fe.plan.dhcp_options import CLIENT_ID, DhcpNetwork, options, prefix, usable, ways
 from a9fe.plan.host import Dnsmasq
 from a9fe.plan.settings import DhcpSettings
 
@@ -37,6 +37,8 @@ def dnsmasq(network: DhcpNetwork, settings: DhcpSettings) -> Dnsmasq:
         hosts="".join(f"{line}\n" for line in _hosts(network, settings)),
         names="".join(f"{line}\n" for line in _names(network, settings)),
         options=options(network, settings),
+        ways=ways(network, settings),
+        lease=settings.dhcp_lease_duration,
     )
 
 
