@@ -1,6 +1,7 @@
 """Stand-in VMs and the tiny VM on a network made by hand: real clients, none of our servers."""
 
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -113,6 +114,28 @@ def test_a_guest_is_refused_twice_and_on_a_port_in_use() -> None:
         assert guest.names() == ["g4"]
     finally:
         guest.stop("g4")
+
+
+UNSEEING = """
+import subprocess
+from a9fe.linux import guest, process
+from a9fe.linux.sweep import clean
+from tests.kernel.test_linux_guest import stand_in
+from tests.lab.places import MARK
+assert process.network_namespace(1) == process.HIDDEN
+guest.start(stand_in(4, "udhcpc"))
+print(subprocess.run(guest.command("g4", ["hostname"]), capture_output=True).stdout)
+assert guest.stop("g4") and not guest.stop("g4")
+guest.start(stand_in(4))
+print(clean("/nonexistent", MARK).removed)
+"""
+
+
+def test_root_that_may_not_look_at_every_process_has_guests_and_cleans() -> None:
+    unseeing = ["setpriv", "--bounding-set=-sys_ptrace", sys.executable, "-c", UNSEEING]
+    done = subprocess.run(unseeing, check=False, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.split("\n")[:2] == ["b'g4\\n'", "('guest g4',)"]
 
 
 @pytest.mark.parametrize(("name", "client"), [("../x", "none"), ("ok", "dhcp9000")])

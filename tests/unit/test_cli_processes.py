@@ -33,7 +33,10 @@ def config_of(*arguments: str, **environment: str) -> dict[str, dict[str, object
 
 
 def test_config_prints_every_option_with_its_source():
-    found = config_of("--bind-port", "7", "--force-metadata", A9FE_METADATA_PORT="8")
+    found = config_of(
+        *("--state-path", "/nonexistent", "--bind-port", "7", "--force-metadata"),
+        A9FE_METADATA_PORT="8",
+    )
     assert set(found) == {option.name for option in OPTIONS} | {"installation"}
     assert found["installation"]["source"] == "made by the first `a9fe up`"
     assert found["bind_port"] == {"value": 7, "source": "--bind-port"}

@@ -56,6 +56,8 @@ AGENT_CAPABILITIES = (
     "kill",
 )
 
+INDISPENSABLE = ("net_admin", "sys_admin")
+
 PARENT_DEATH = "A9FE_PARENT_DEATH"
 PARENT_PID = "A9FE_PARENT_PID"
 
@@ -94,15 +96,33 @@ def drop(user: str, *, keep: Iterable[str] = ()) -> None:
 
 
 def limit_capabilities(names: Iterable[str] = AGENT_CAPABILITIES) -> None:
-    """Stay root, but with only these capabilities, and so for every program we run."""
+    """Stay root, but with only these capabilities, and so for every program we run.
+
+    Root of a container may lack some; it does without, but for those in INDISPENSABLE.
+    """
     if not is_root():
         log.info("capabilities not limited: not root", uid=os.geteuid())
         return
     _require_one_thread()
-    kept = _bits(names)
+    kept = _bits(_held(names))
     _drop_bounding_set(kept)
     _set_capabilities(kept)
     _rearm_parent_death()
+
+
+def _held(names: Iterable[str]) -> list[str]:
+    """Those of the capabilities that we have. Raises A9feError if we cannot do without one."""
+    with open("/proc/self/status") as file:
+        have = next(int(line.split()[1], 16) for line in file if line.startswith("CapPrm:"))
+    lacking = [name for name in names if not have & _bits([name])]
+    without = ", ".join(f"CAP_{name.upper()}" for name in lacking)
+    if any(name in INDISPENSABLE for name in lacking):
+        raise A9feError(f"capabilities: this root has no {without}, which namespaces take")
+    if lacking:
+        log.warning(
+            "root has not all capabilities here: some things cannot be seen", lacks=without
+        )
+    return [name for name in names if name not in lacking]
 
 
 def die_with_parent() -> None:
