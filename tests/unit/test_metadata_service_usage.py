@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from a9fe.api_client import ApiError, ServerUnreachable
 from a9fe.api_client.agent_calls import AgentCalls
-from a9fe.metadata_service.usage import BATCH, Tally, UsageReports, teller
+from a9fe.metadata_service.usage import BATCH, NotOurs, Tally, UsageReports, teller
 from a9fe.model.usage import Usage
 from tests.unit.http_world import run, until
 
@@ -26,8 +26,11 @@ class Server:
         self.known: dict[str, Usage] = {}
         self.messages: list[int] = []
         self.refused = 0
+        self.others: frozenset[str] = frozenset()
 
     async def __call__(self, usage: Sequence[Usage]) -> None:
+        if self.others & {one.instance_id for one in usage}:
+            raise NotOurs("one is another host's")
         if self.away:
             self.refused += 1
             raise ServerUnreachable("http://server", "away")
@@ -227,3 +230,21 @@ def test_a_stranger_is_one_clear_error():
 
 def _refuse(request: httpx.Request) -> httpx.Response:
     raise httpx.ConnectError("refused", request=request)
+
+
+@pytest.mark.parametrize("count", [1, 2, 7])
+def test_an_instance_that_moved_away_costs_its_own_usage_only(count: int):
+    lost: list[int] = []
+    tally, server = Tally(lost.append), Server()
+    names = {str(number) for number in range(count)}
+    server.others = frozenset({"0", "3"}) & names
+    for name in names:
+        tally.count(name, 1, NOW)
+
+    async def main():
+        async with Reporting(tally, server):
+            await until(lambda: not tally.waiting and len(lost) == len(server.others))
+
+    run(main)
+    assert server.known.keys() == names - server.others
+    assert {one.v1_requests for one in server.known.values()} <= {1}

@@ -245,6 +245,20 @@ def test_nothing_is_missed_between_snapshot_and_changes(tmp_path: Path):
     in_loop(tmp_path, story)
 
 
+def test_one_agent_has_so_many_streams_and_its_newest_go_on(tmp_path: Path):
+    async def story(world: Running) -> None:
+        async with contextlib.AsyncExitStack() as stack:
+            readers = []
+            for _ in range(feed.STREAMS_MAX + 1):
+                readers.append(await stack.enter_async_context(world.follow("host=h1&agent=l3")))
+                await readers[-1].until("synced")
+            assert await world.streams() == ["l3@h1"] * feed.STREAMS_MAX
+            with pytest.raises(StopAsyncIteration):
+                await readers[0].event()
+
+    in_loop(tmp_path, story)
+
+
 def test_a_port_that_moves_leaves_one_stream_and_enters_another(tmp_path: Path):
     async def story(world: Running) -> None:
         port = await world.port("a")

@@ -104,10 +104,19 @@ def test_what_is_no_message(world: World, document: Any):
     world.error("POST", PATH, document, 400)
 
 
+def on_host(guarded: Guarded, owner: str, host: str) -> str:
+    """The id of an instance of `owner` with a port on `host`."""
+    guarded.be(owner)
+    network, _ = guarded.network()
+    id = instance_of(guarded, network=network["id"])
+    guarded.be("admin")
+    (port,) = guarded.ports(device_id=id)
+    guarded.call("PUT", f"/v2.0/ports/{port['id']}", {"port": {"binding:host_id": host}})
+    return id
+
+
 def test_whose_counts_one_may_tell_and_see(guarded: Guarded):
-    mine = instance_of(guarded)
-    guarded.be("theirs")
-    theirs = instance_of(guarded)
+    mine, theirs = on_host(guarded, "mine", "h1"), on_host(guarded, "theirs", "h1")
     said = {"host": "h1", "usage": [usage(mine, 1, 0, FIRST), usage(theirs, 2, 0, FIRST)]}
     for caller in ("mine", "admin"):
         guarded.be(caller)

@@ -9,11 +9,13 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
+from http import HTTPStatus
 from typing import Protocol
 
 import structlog
 
 from a9fe.api_client.agent_calls import AgentCalls
+from a9fe.api_client.errors import ApiError
 from a9fe.model.errors import A9feError
 from a9fe.model.rules_scheduling import timestamp
 from a9fe.model.usage import Usage
@@ -102,13 +104,22 @@ class Tally:
             else:
                 self._lost(sum(counts.requests))
 
+    def lose(self, taken: Taken) -> None:
+        """Count as lost what nobody will be told."""
+        self._lost(sum(sum(counts.requests) for counts in taken.values()))
+
 
 class Tell(Protocol):
     """Tells the server; raises A9feError where it could not be told."""
 
     async def __call__(self, usage: Sequence[Usage]) -> None:
-        """Once."""
+        """Once. Raises NotOurs, and has told nothing, for an instance of another host."""
         ...
+
+
+class NotOurs(A9feError):
+    """The server does not take the usage of an instance from this host, such as one that moved
+    away since it was counted."""
 
 
 def teller(calls: AgentCalls) -> Tell:
@@ -116,7 +127,12 @@ def teller(calls: AgentCalls) -> Tell:
 
     async def tell(usage: Sequence[Usage]) -> None:
         body = {"host": calls.host, "usage": [asdict(one) for one in usage]}
-        await calls.call("POST", "/a9fe/v1/imds-usage", body)
+        try:
+            await calls.call("POST", "/a9fe/v1/imds-usage", body)
+        except ApiError as error:
+            if error.status == HTTPStatus.FORBIDDEN:
+                raise NotOurs(error.message) from error
+            raise
 
     return tell
 
@@ -147,13 +163,38 @@ class UsageReports:
     async def _told(self) -> bool:
         """Tell all there is, message by message; whether that was possible."""
         for _ in range(0, self._tally.waiting, BATCH):
-            taken = self._tally.take()
             try:
-                await self._tell([counts.usage(id) for id, counts in taken.items()])
-            except BaseException as error:
-                self._tally.give_back(taken)
-                if not isinstance(error, A9feError):
-                    raise
+                await self._tell_all(self._tally.take())
+            except A9feError as error:
                 log.debug("usage not told", reason=str(error))
                 return False
         return True
+
+    async def _tell_all(self, taken: Taken) -> None:
+        """Tell them, in halves where the server refuses one of them, which is then dropped.
+
+        What could not be told is given back.
+        """
+        untold = [taken]
+        try:
+            while untold:
+                some = untold[-1]
+                try:
+                    await self._tell([counts.usage(id) for id, counts in some.items()])
+                except NotOurs as error:
+                    untold[-1:] = self._halves(some, str(error))
+                else:
+                    untold.pop()
+        finally:
+            for some in untold:
+                self._tally.give_back(some)
+
+    def _halves(self, taken: Taken, reason: str) -> list[Taken]:
+        """Two halves; none of a single one, whose requests count as lost."""
+        if len(taken) == 1:
+            log.debug("usage of another host's instance dropped", reason=reason)
+            self._tally.lose(taken)
+            return []
+        items = list(taken.items())
+        middle = len(items) // 2
+        return [dict(items[:middle]), dict(items[middle:])]

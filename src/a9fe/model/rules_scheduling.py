@@ -7,6 +7,11 @@ from a9fe.model.resources import Agent
 
 DHCP_AGENT = "DHCP agent"
 L3_AGENT = "L3 agent"
+AGENT_TYPES = frozenset(
+    {DHCP_AGENT, L3_AGENT, "Metadata agent", "Metadata proxy", "Metadata service"}
+    | {"Open vSwitch agent", "Linux bridge agent"}
+)
+"""Those that a token bound to a host may report: ours and Neutron's of a compute host."""
 AGENT_TYPE = {"dhcp": DHCP_AGENT, "l3": L3_AGENT}
 """The agent type that a binding of each kind needs."""
 

@@ -2,9 +2,17 @@
 
 from dataclasses import replace
 
-from a9fe.model.errors import InvalidInput
-from a9fe.model.resources import Agent, Binding, Network, Port, Router
-from a9fe.model.rules_scheduling import alive
+from a9fe.model.errors import Forbidden, InvalidInput
+from a9fe.model.resources import (
+    ROUTER_INTERFACE_OWNERS,
+    Agent,
+    Binding,
+    Network,
+    Port,
+    Router,
+)
+from a9fe.model.rules_scheduling import AGENT_TYPES, DHCP_AGENT, L3_AGENT, alive
+from a9fe.plan.names import dhcp_device_id
 from a9fe.server import converters as to
 from a9fe.server.attributes import Values
 from a9fe.server.call import Call, new_id
@@ -42,16 +50,18 @@ def delete(call: Call, agent: Agent) -> None:
 def report(call: Call, document: object) -> Agent:
     """Keep an agent's heartbeat and the status of its ports.
 
-    An agent that starts, or that was thought dead, is given what nobody serves.
+    An agent that starts, or that was thought dead, is given what nobody serves. Raises Forbidden,
+    and keeps nothing, for what a token bound to a host may not say.
     """
     if not isinstance(document, dict):
         raise InvalidInput("body", document, "an object")
     start = to.boolean("start", document.get("start", False))
     reported = _read(call, document, started=start)
+    _check_type(call, reported)
     found = call.session.find(Agent, agent_type=reported.agent_type, host=reported.host)
     agent = _keep(call, found[0] if found else None, reported, started=start)
-    _set_status(call, document, "ports_up", "ACTIVE")
-    _set_status(call, document, "ports_down", "DOWN")
+    _set_status(call, reported, document, "ports_up", "ACTIVE")
+    _set_status(call, reported, document, "ports_down", "DOWN")
     if start or not found or not alive(found[0], call.now, call.settings.agent_down_time):
         schedule_unserved(call, agent)
     return agent
@@ -73,6 +83,29 @@ def _read(call: Call, document: dict[str, object], *, started: bool) -> Agent:
     )
 
 
+def _check_type(call: Call, agent: Agent) -> None:
+    """An admin may report agents of any type, as the tools of other systems do."""
+    if not call.caller.is_admin and agent.agent_type not in AGENT_TYPES:
+        known = ", ".join(sorted(AGENT_TYPES))
+        raise Forbidden(f"agent_type: {agent.agent_type[:64]!r} is not one of {known}")
+
+
+def wires(agent: Agent, port: Port) -> bool:
+    """Whether the agent wires the port, and so knows its status. Pure.
+
+    The DHCP agent of a host has its own DHCP ports and the ports of VMs that are bound to the
+    host, the L3 agent the interfaces of the routers that are.
+    """
+    if port.host != agent.host:
+        return False
+    if agent.agent_type == L3_AGENT:
+        return port.device_owner in ROUTER_INTERFACE_OWNERS
+    if agent.agent_type != DHCP_AGENT:
+        return False
+    own = dhcp_device_id(agent.host, port.network_id)
+    return not port.device_owner.startswith("network:") or port.device_id == own
+
+
 def _keep(call: Call, old: Agent | None, reported: Agent, *, started: bool) -> Agent:
     if old is None:
         return call.session.insert(reported)
@@ -89,10 +122,15 @@ def _keep(call: Call, old: Agent | None, reported: Agent, *, started: bool) -> A
     return agent
 
 
-def _set_status(call: Call, document: dict[str, object], field: str, status: str) -> None:
+def _set_status(
+    call: Call, agent: Agent, document: dict[str, object], field: str, status: str
+) -> None:
     ids = to.list_of(to.identifier, PORTS_MAX)(field, document.get(field) or [])
     if not ids:
         return
     for port in call.session.find(Port, id=ids):
+        if not call.caller.is_admin and not wires(agent, port):
+            reason = f"port {port.id} is not one that the {agent.agent_type} of this host wires"
+            raise Forbidden(f"{field}: {reason}")
         if port.status != status:
             call.session.update(replace(port, status=status))

@@ -23,6 +23,7 @@ NAME_MAX = 255
 USER_DATA_MAX = 65535  # bytes of base64 (Nova)
 PUBLIC_KEY_MAX = 65535
 METADATA_MAX = 128  # items (Nova's default quota)
+SIMPLE_MAX = 4095  # bytes of JSON (Neutron's column of agents' configurations)
 LIST_MAX = 1000
 _TRUE = frozenset({"true", "1", "on", "yes", "t", "y"})
 _FALSE = frozenset({"false", "0", "off", "no", "f", "n"})
@@ -226,12 +227,15 @@ def string_map(field: str, value: object) -> dict[str, str]:
 
 
 def simple_map(field: str, value: object) -> dict[str, str | int | bool]:
-    """An object whose values are text, whole numbers or booleans (agents' configurations)."""
+    """An object whose values are text, whole numbers or booleans (agents' configurations),
+    of at most SIMPLE_MAX bytes as JSON."""
     if not isinstance(value, dict) or len(value) > METADATA_MAX:
         raise InvalidInput(field, value, "an object")
     for name, item in value.items():
         if not isinstance(item, str | int | bool):
             raise InvalidInput(f"{field}.{name}", item, "text, a whole number or a boolean")
+    if len(json.dumps(value)) > SIMPLE_MAX:
+        raise InvalidInput(field, value, f"an object of at most {SIMPLE_MAX} bytes of JSON")
     return dict(value)
 
 

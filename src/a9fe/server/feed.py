@@ -35,6 +35,8 @@ RESUMED_MAX = 2_000
 """Changes after which a snapshot of a host's part is less work than to judge them all."""
 SNAPSHOT_TIMEOUT = 120.0
 """Seconds in which a reader must have taken its snapshot, which stands in memory till then."""
+STREAMS_MAX = 8
+"""Streams of one agent of a host at once. It reads one; former ones may not have ended yet."""
 CHUNK = 64 * 1024  # bytes of a snapshot written at once
 MEDIA_TYPE = "application/x-ndjson"
 
@@ -164,7 +166,7 @@ class Hub:
         self._queue_max = queue_max
         self.revision = 0
         self.streams: set[Stream] = set()
-        self._of: dict[Key, set[Stream]] = {}
+        self._of: dict[Key, dict[Stream, None]] = {}  # of each key the oldest first
         self._keys: frozenset[Key] | None = None  # of _of; None: not made yet
         self.store = store
         self._wake = asyncio.Event()
@@ -263,7 +265,14 @@ class Hub:
 
     def _add(self, stream: Stream) -> None:
         self.streams.add(stream)
-        self._of.setdefault(stream.key, set()).add(stream)
+        same = self._of.setdefault(stream.key, {})
+        if len(same) >= STREAMS_MAX:
+            oldest = next(iter(same))
+            log.warning("feed reader cut off: too many of one agent", reader=oldest.name)
+            oldest.close()
+            self._remove(oldest)
+            same = self._of.setdefault(stream.key, {})
+        same[stream] = None
         self._keys = None
 
     def _followed(self) -> frozenset[Key]:
@@ -274,8 +283,8 @@ class Hub:
 
     def _remove(self, stream: Stream) -> None:
         self.streams.discard(stream)
-        others = self._of.get(stream.key, set())
-        others.discard(stream)
+        others = self._of.get(stream.key, {})
+        others.pop(stream, None)
         if not others:
             self._of.pop(stream.key, None)
             self._keys = None

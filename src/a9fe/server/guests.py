@@ -4,6 +4,7 @@ Every change is one of the instance, so that the feed carries it.
 """
 
 import secrets
+from collections.abc import Collection
 from dataclasses import replace
 from typing import Any
 
@@ -11,7 +12,7 @@ from a9fe.model import codec, rules_guest
 from a9fe.model.errors import Conflict, Forbidden, NotFound
 from a9fe.model.guest import EVENT_CODES, ScheduledEvent
 from a9fe.model.policy import ANY_HOST
-from a9fe.model.resources import Instance, Port
+from a9fe.model.resources import Instance
 from a9fe.server import access, schemas
 from a9fe.server import converters as to
 from a9fe.server.call import Call
@@ -36,22 +37,17 @@ def of_caller(call: Call, id: str) -> Instance:
 def of_agent(call: Call, id: str) -> Instance:
     """The instance, for an agent of a host that answers its guest. Raises NotFound, Forbidden."""
     found: Instance = call.session.require(Instance, id)
-    host = call.caller.host
-    if host != ANY_HOST and not _answers(call, host, found):
-        raise Forbidden(f"instance {id}: the token is bound to a host that does not serve it")
+    check_answers(call, call.caller.host, [id])
     return found
 
 
-def _answers(call: Call, host: str, instance: Instance) -> bool:
-    """Whether the instance is on that host, or an agent there serves a network that it is on."""
-    if not host:
-        return False
-    theirs = call.session.find(Port, device_id=instance.id, project_id=instance.project_id)
-    parts = call.session.parts
-    return any(port.host == host for port in theirs) or any(
-        host in parts.bound_hosts("dhcp", id) | parts.router_hosts(id)
-        for id in {port.network_id for port in theirs}
-    )
+def check_answers(call: Call, host: str, ids: Collection[str]) -> None:
+    """Raises Forbidden unless the host answers the guests of all these instances."""
+    others = frozenset(ids) - call.session.parts.answered(host, ids) if host != ANY_HOST else ()
+    if others:
+        raise Forbidden(
+            f"instance {min(others)}: the token is bound to a host that does not serve it"
+        )
 
 
 def _kept(call: Call, old: Instance, new: Instance) -> int:

@@ -10,7 +10,7 @@ from starlette.routing import Route
 from a9fe.model.errors import InvalidInput
 from a9fe.model.policy import check_host
 from a9fe.model.usage import Usage
-from a9fe.server import body, schemas
+from a9fe.server import body, guests, schemas
 from a9fe.server import converters as to
 from a9fe.server.api import api_of, caller_of
 from a9fe.server.call import Call
@@ -74,7 +74,13 @@ async def tell(request: Request) -> Response:
     host = to.string(minimum=1)("host", document["host"])
     check_host(caller_of(request), host)
     told = _merged(_ALL("usage", document["usage"]))
-    await api_of(request).write(request, lambda call: call.session.guests.count(told))
+
+    def work(call: Call) -> None:
+        there = call.session.guests.there([one.instance_id for one in told])
+        guests.check_answers(call, call.caller.host, there)
+        call.session.guests.count(told)
+
+    await api_of(request).write(request, work)
     return JSONResponse({"counted": len(told)})
 
 

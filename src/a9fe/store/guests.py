@@ -1,7 +1,7 @@
 """Keys that sign identities, and who asks without a token: no part of the model that agents
 follow, so without rows in the change log."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -127,11 +127,15 @@ class Guests:
             query = query.where(instances.c.project_id == project_id)
         return [_usage_of(row) for row in self._connection.execute(query)]
 
+    def there(self, instance_ids: Collection[str]) -> frozenset[str]:
+        """Those of the instances that exist."""
+        query = select(instances.c.id).where(instances.c.id.in_(instance_ids))
+        return frozenset(self._connection.scalars(query))
+
     def count(self, more: Iterable[Usage]) -> None:
         """Add to what was counted; nothing is kept of instances that are not there."""
         wanted = {one.instance_id: one for one in more}
-        query = select(instances.c.id).where(instances.c.id.in_(wanted))
-        there = set(self._connection.scalars(query))
+        there = self.there(wanted.keys())
         query_known = select(imds_usage).where(imds_usage.c.instance_id.in_(there))
         known = {
             row["instance_id"]: Usage(**row)

@@ -2,10 +2,10 @@
 
 from collections.abc import Collection
 
-from sqlalchemy import Connection, Select, bindparam, select
+from sqlalchemy import Connection, Select, bindparam, or_, select
 
 from a9fe.model.resources import ROUTER_INTERFACE_OWNERS
-from a9fe.store.schema import TABLES, port_security_groups, ports
+from a9fe.store.schema import TABLES, instances, port_security_groups, ports
 
 _bindings = TABLES["binding"].c
 _groups = port_security_groups.c
@@ -30,6 +30,29 @@ _NETWORKS_WITH = (
     select(ports.c.network_id)
     .join(port_security_groups, _groups.port_id == ports.c.id)
     .where(_groups.security_group_id == bindparam("security_group_id"))
+    .distinct()
+)
+
+_SERVED_BY_DHCP = select(_bindings.resource_id).where(
+    _bindings.host == bindparam("host"), _bindings.kind == "dhcp"
+)
+_routers = ports.alias("routers")
+_SERVED_BY_ROUTER = select(_routers.c.network_id).where(
+    _routers.c.host == bindparam("host"),
+    _routers.c.device_owner.in_(sorted(ROUTER_INTERFACE_OWNERS)),
+)
+_ANSWERED = (
+    select(instances.c.id)
+    .join(ports, ports.c.device_id == instances.c.id)
+    .where(
+        instances.c.id.in_(bindparam("ids", expanding=True)),
+        ports.c.project_id == instances.c.project_id,
+        or_(
+            _on_host,
+            ports.c.network_id.in_(_SERVED_BY_DHCP),
+            ports.c.network_id.in_(_SERVED_BY_ROUTER),
+        ),
+    )
     .distinct()
 )
 
@@ -71,6 +94,14 @@ class Parts:
     def networks_of(self, device_id: str) -> frozenset[str]:
         """The networks that an instance has ports on."""
         return self._texts(_NETWORKS_OF, device_id=device_id) if device_id else frozenset()
+
+    def answered(self, host: str, instance_ids: Collection[str]) -> frozenset[str]:
+        """Those of the instances that a host answers: they have a port of their project there,
+        or on a network that an agent there serves."""
+        if not host or not instance_ids:
+            return frozenset()
+        query = {"host": host, "ids": sorted(instance_ids)}
+        return frozenset(self._connection.execute(_ANSWERED, query).scalars())
 
     def devices_on(self, network_ids: Collection[str]) -> frozenset[str]:
         """The ids of the instances (or what else ports are said to belong to) on networks."""
