@@ -134,7 +134,11 @@ class FakeHost:
             sysctls=dict(space.sysctls),
             iptables=space.iptables,
             dnsmasq=space.dnsmasq,
-            listeners=frozenset(space.listeners.values()),
+            listeners=frozenset(
+                each
+                for each in space.listeners.values()
+                if not each.device or each.device in space.links
+            ),
         )
 
     def _space(self, name: str) -> Space:
@@ -210,6 +214,8 @@ class FakeHost:
     def _(self, o: op.DeleteLink) -> None:
         space = self._space(o.namespace)
         require(o.link.inner in space.links, f"{o.link.inner} does not exist")
+        on_it = [each.key for each in space.listeners.values() if each.device == o.link.inner]
+        require(not on_it, f"{on_it} would stand for a wire that is no more")
         del space.links[o.link.inner]
         space.forget_device(o.link.inner)
 
@@ -284,7 +290,11 @@ class FakeHost:
         held = {a.cidr.split("/")[0] for a in space.addresses} | {"0.0.0.0"}
         may = o.listener.address in held or space.sysctls[NONLOCAL] == "1"
         require(may, f"cannot bind {o.listener.address}")
-        require(o.listener.key not in space.listeners, f"{o.listener.key} is bound")
+        require(not o.listener.device or o.listener.device in space.links, "no such device")
+        for other in space.listeners.values():
+            both = {other.device, o.listener.device}
+            taken = other.port == o.listener.port and (len(both) == 1 or "" in both)
+            require(not taken, f"{other.key} is bound")
         space.listeners[o.listener.key] = o.listener
 
     @_do.register

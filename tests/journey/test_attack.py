@@ -47,7 +47,7 @@ def test_a_stolen_address_reaches_nothing(cloud: Cloud, kind: str) -> None:
     assert thief.status("/latest/meta-data/instance-id", *stolen) == "000"
     assert thief.reads_its_own()
     guard(thief, on=False)
-    eventually(lambda: thief.status("/", *stolen) == "200", what="the lie is believed")
+    eventually(lambda: thief.status("/", *stolen) == "503", what="the lie arrives, in vain")
     guard(thief, on=True)
     eventually(lambda: thief.status("/", *stolen) == "000", what="the lie is dropped again")
 

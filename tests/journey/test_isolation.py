@@ -1,6 +1,9 @@
 """No VM reads another's metadata: overlapping subnets, forged headers, direct hits."""
 
 import json
+import os
+import signal
+from collections import Counter
 
 import pytest
 
@@ -44,6 +47,43 @@ def test_a_direct_hit_on_the_proxys_port_is_dropped(cloud: Cloud) -> None:
     assert vm.reads_its_own()
     assert vm.status("/", url="http://10.1.0.1:9697") == "000"
     assert vm.status("/") == "200"
+
+
+READS = 80  # all of which were crossed when a request was of all its router's networks
+INSTANCE = "/latest/meta-data/instance-id"
+
+
+def test_while_two_routers_exchange_their_networks_no_answer_is_crossed(cloud: Cloud) -> None:
+    """The L3 agent stands still: the wires are the old ones, the model is the new one."""
+    networks = [cloud.network(CIDR), cloud.network(CIDR)]
+    routers = [cloud.router(network) for network in networks]
+    for router, network in zip(routers, networks, strict=True):
+        cloud.settled_routed(router, network)
+    vms = [cloud.vm(network, "--fixed-ip", ADDRESS).start("udhcpc") for network in networks]
+    assert all(vm.reads_its_own() for vm in vms)
+    (agent,) = cloud.house.pids("l3-agent")
+    os.kill(agent, signal.SIGSTOP)
+    try:
+        exchange(cloud, routers, networks)
+        eventually(lambda: vms[0].status(INSTANCE) == "503", what="503 where both disagree")
+        seen = Counter(vm.status(INSTANCE) for _ in range(READS // 2) for vm in vms)
+        assert seen == {"503": READS}
+    finally:
+        os.kill(agent, signal.SIGCONT)
+    assert all(vm.reads_its_own() for vm in vms)
+
+
+def exchange(cloud: Cloud, routers: list[str], networks: list[str]) -> None:
+    """Each router has the other one's interface, as far as the server knows."""
+    api = cloud.house.api
+    subnets = [{"subnet_id": api.find("networks", name)["subnets"][0]} for name in networks]
+    ids = [cloud.id("routers", name) for name in routers]
+    for id, subnet in zip(ids, subnets, strict=True):
+        api.action("routers", id, "remove_router_interface", subnet)
+    for id, subnet in zip(ids, reversed(subnets), strict=True):
+        api.action("routers", id, "add_router_interface", subnet)
+    for name, network in zip(routers, reversed(networks), strict=True):
+        cloud.routers[name] = [network]
 
 
 def test_an_address_without_a_port_is_a_certain_404(cloud: Cloud) -> None:

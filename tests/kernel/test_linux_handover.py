@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import dataclasses
 import signal
 import socket
 import subprocess
@@ -14,10 +15,12 @@ from a9fe.linux import listeners, namespace, peer
 from a9fe.linux.handover import HandoverError, ProxyLink
 from a9fe.wire.message import Listener
 from tests.conditions import eventually
+from tests.lab.handmade import sh
 from tests.lab.places import MARK
 
 pytestmark = pytest.mark.kernel
 
+GUESTS = "t-handover-guests"
 SPACE = "qrouter-aaaaaaaa-2222-3333-4444-555555555555"
 
 # A proxy by the contract: keeps listeners by owner, answers each connection with its pid. It has
@@ -29,7 +32,8 @@ held = {}
 loop = asyncio.new_event_loop()
 
 def key(listener):
-    return f"{listener['namespace']}/{listener['address']}:{listener['port']}"
+    zone = listener["device"] and "%" + listener["device"]
+    return f"{listener['namespace']}/{listener['address']}:{listener['port']}{zone}"
 
 def serve(sock):
     def ready():
@@ -270,6 +274,90 @@ def test_a_changed_identity_replaces_the_socket(path):
         link.open(other)
         assert observed(link) == {other}
         assert answer(connect()) == serving.pid
+
+
+def wired(name: str) -> Listener:
+    """The listener of an interface, whose far end is in the namespace GUESTS."""
+    return Listener(
+        kind="router",
+        id="r",
+        namespace=SPACE,
+        address="0.0.0.0",
+        port=9697,
+        device=name,
+        port_id=f"port-{name}",
+        network_id=f"net-{name}",
+    )
+
+
+def wire(name: str, address: str) -> None:
+    """Another interface of the router, and a guest's way to it."""
+    sh(
+        f"""
+        ip link add {name} netns {SPACE} type veth peer name far-{name} netns {GUESTS}
+        ip -n {SPACE} link set {name} up
+        ip -n {GUESTS} link set far-{name} up
+        ip -n {SPACE} address add {address}/32 dev {name}
+        ip -n {GUESTS} address replace 10.7.0.100/32 dev lo
+        ip -n {GUESTS} route replace {address} dev far-{name} src 10.7.0.100
+        ip -n {SPACE} route replace 10.7.0.100 dev {name}
+        """
+    )
+
+
+@pytest.fixture
+def _guests():
+    namespace.create(GUESTS, MARK)
+    yield
+    namespace.delete(GUESTS)
+
+
+def ask(address):
+    def opened():
+        return socket.create_connection((address, 9697), timeout=20)
+
+    return answer(namespace.call_inside(GUESTS, opened))
+
+
+@pytest.mark.usefixtures("_guests")
+def test_listeners_of_two_interfaces_stand_side_by_side(path):
+    with proxy(path) as serving, agent(path) as link:
+        for name, address in (("qr-1", "10.7.0.1"), ("qr-2", "10.7.0.2")):
+            wire(name, address)
+            link.open(wired(name))
+        assert observed(link) == {wired("qr-1"), wired("qr-2")}
+        assert ask("10.7.0.1") == serving.pid
+        link.close(wired("qr-1"))
+        with pytest.raises(ConnectionRefusedError):
+            ask("10.7.0.1")
+        assert ask("10.7.0.2") == serving.pid
+
+
+@pytest.mark.usefixtures("_guests")
+def test_the_socket_of_an_interface_that_was_made_anew_is_replaced(path):
+    with proxy(path) as serving, agent(path) as link:
+        wire("qr-1", "10.7.0.1")
+        link.open(wired("qr-1"))
+        sh(f"ip -n {SPACE} link delete qr-1")
+        wire("qr-1", "10.7.0.1")
+        assert observed(link) == frozenset()
+        link.open(wired("qr-1"))
+        assert observed(link) == {wired("qr-1")}
+        assert ask("10.7.0.1") == serving.pid
+
+
+def test_an_interface_takes_over_from_a_listener_of_all_interfaces(path):
+    """As older agents opened, and gave, them."""
+    with proxy(path) as serving:
+        with agent(path) as link:
+            link.open(listener())
+        with agent(path) as link:
+            eventually(lambda: observed(link) == {listener()})
+            link.close(listener())
+            lo = dataclasses.replace(wired("lo"), port_id="p", network_id="n")
+            link.open(lo)
+            assert observed(link) == {lo}
+            assert answer(connect()) == serving.pid
 
 
 def test_a_taken_port_names_the_listener():

@@ -164,6 +164,7 @@ async def serving(
     limits: Limits | None = None,
     listener: Listener | None = None,
     path: str | None = None,
+    outgoing: Callable[[Answer], Answer] | None = None,
 ):
     tally = Tally()
     sock = None if path else socket.create_server(("127.0.0.1", 0))
@@ -174,6 +175,7 @@ async def serving(
         limits=limits or Limits(),
         listener=listener,
         report=Report("test", tally),
+        outgoing=outgoing,
     )
     world = World(server, tally, path or sock.getsockname()[:2])
     try:

@@ -365,6 +365,57 @@ def test_a_defect_of_a_handler_is_a_500_and_the_connection_stays(how):
     run(main)
 
 
+OWNERS: dict[str, tuple[list[tuple[int, bytes]], list[int]]] = {
+    "one": ([(200, b"p"), (404, b"p"), (200, b"p")], [200, 404, 200]),
+    "another one": ([(200, b"p"), (200, b"q")], [200, 503]),
+    "another one's refusal": ([(200, b"p"), (404, b"q")], [200, 503]),
+    "a refusal before": ([(503, b""), (200, b"p"), (200, b"q")], [503, 200, 503]),
+    "a refusal between": ([(200, b"p"), (503, b""), (200, b"p")], [200, 503, 200]),
+    "nobody's": ([(200, b"p"), (200, b"")], [200, 503]),
+    "a hop that says none": ([(200, b""), (404, b""), (200, b"")], [200, 404, 200]),
+}
+
+
+@pytest.mark.parametrize(("answers", "seen"), OWNERS.values(), ids=OWNERS)
+@pytest.mark.parametrize("awaited", [False, True])
+def test_a_connection_is_answered_for_one_owner(answers, seen, awaited):
+    left = [Answer(status=status, owner=owner, body=owner) for status, owner in answers]
+    says_its_age: list[bool] = []
+
+    async def later(answer: Answer) -> Answer:
+        return answer
+
+    def handler(request):
+        says_its_age.append(request.connected_at > 0)
+        answer = left.pop(0)
+        return later(answer) if awaited else answer
+
+    async def main():
+        async with serving(handler) as world:
+            client = await world.client()
+            got = [await client.ask(GET) for _ in answers]
+            assert [each.status for each in got] == seen
+            if world.tally.refusals:
+                assert world.tally.refusals == [Refusal.OTHER_OWNER]
+                assert got[-1].body not in {b"p", b"q"}
+                assert await client.is_closed()
+
+    run(main)
+    held = [any(owner for _, owner in answers[:n]) for n in range(len(answers))]
+    assert says_its_age == [not each for each in held]
+
+
+def test_an_answer_that_ends_its_connection():
+    async def main():
+        async with serving(lambda _: Answer(status=503, close=True)) as world:
+            client = await world.client()
+            got = await client.ask(GET)
+            assert (got.status, got.headers["connection"]) == (503, "close")
+            assert await client.is_closed()
+
+    run(main)
+
+
 def test_the_request_says_listener_and_peer():
     seen = []
 

@@ -44,10 +44,15 @@ def test_without_proxy_nothing_listens(tmp_path: Path):
     assert "REDIRECT" not in plan.namespaces[SPACE].iptables
 
 
-def test_the_listener_stands_for_the_router(tmp_path: Path):
+def test_a_listener_stands_for_the_router_and_how_its_interface_is_wired(tmp_path: Path):
     (listener,) = make_role(config(tmp_path)).plan(MODEL).namespaces[SPACE].listeners
     assert (listener.kind, listener.id) == ("router", ROUTER.id)
-    assert listener.key == f"{SPACE}/0.0.0.0:9697"
+    assert listener.key == f"{SPACE}/0.0.0.0:9697%{listener.device}"
+    assert (listener.device, listener.port_id, listener.network_id) == (
+        names.router_device(LEG.id),
+        LEG.id,
+        LEG.network_id,
+    )
 
 
 def test_what_it_says_of_itself(tmp_path: Path):

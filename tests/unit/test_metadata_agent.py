@@ -1,11 +1,14 @@
 """The agent behind its Unix socket: headers, signature, statuses; and as a process."""
 
+import asyncio
 import os
 import socket
+import time
 from dataclasses import replace
 
 import pytest
 
+from a9fe.http.accepted import TICK
 from a9fe.http.report import Report
 from a9fe.http.upstream import Target, Upstream
 from a9fe.metadata_agent.agent import MetadataAgent, signer
@@ -13,12 +16,13 @@ from a9fe.metadata_agent.main import HINT_INTERVAL, ServiceHints, admit_only
 from a9fe.metadata_agent.main import run as run_process
 from a9fe.metadata_agent.onward import onward
 from a9fe.metadata_proxy.proxy import MetadataProxy
+from a9fe.metadata_proxy.relay import homeward
 from a9fe.model.errors import InvalidInput
 from a9fe.runtime.config import load
 from a9fe.wire.message import Answer, Request
 from a9fe.wire.refusals import Refusal, refuse
 from a9fe.wire.trusted import sign
-from tests.unit.http_world import NETWORK, Tally, never, run, scripted, serving, until
+from tests.unit.http_world import GET, NETWORK, Tally, never, run, scripted, serving, until
 from tests.unit.test_metadata_agent_identify import Fresh, Ports, port
 
 SECRET = "s3cret"
@@ -108,6 +112,71 @@ def test_that_a_guest_had_it_forwarded_goes_on(forwarded: bytes, said: list[byte
     _, (request,), _ = answered(ASK.replace(b"X-Forwarded-For: 127.0.0.1\r\n", forwarded))
     assert request.values(b"x-forwarded-for") == [b"127.0.0.1"]
     assert request.values(b"x-a9fe-guest-forwarded") == said
+
+
+OURS = b"X-A9fe-Hop: 1\r\n"
+FROM_OURS = ASK.replace(b"Accept: */*\r\n", OURS)
+
+
+def hopping(got: Request) -> Answer:
+    """A service that says to hops what it would, asked or not."""
+    said = ((b"X-A9fe-Hop-Limit", b"1"), (b"x-a9fe-port", b"a-lie"), (b"X-Nova", b"1"))
+    return Answer(status=200, headers=said, body=b"token")
+
+
+def test_our_proxy_is_told_whose_answer_it_is_and_what_the_service_says():
+    got, _, _ = answered(FROM_OURS, upstream=hopping)
+    assert (got.headers["x-a9fe-port"], got.headers["x-a9fe-hop-limit"]) == ("port-1", "1")
+
+
+def test_another_proxy_would_show_it_to_the_guest_and_is_told_nothing():
+    got, _, _ = answered(ASK, upstream=hopping)
+    assert (got.body, got.headers["x-nova"]) == (b"token", "1")
+    assert [name for name in got.headers if name.startswith("x-a9fe")] == []
+
+
+@pytest.mark.parametrize(("ask", "said"), [(ASK, []), (FROM_OURS, [b"1"])])
+def test_the_service_is_told_that_our_proxy_asks(ask: bytes, said: list[bytes]):
+    _, (request,), _ = answered(ask)
+    assert request.values(b"x-a9fe-hop") == said
+
+
+TAKEN = [
+    (replace(VM, id="port-2"), Refusal.OTHER_OWNER),
+    (None, Refusal.NO_PORT),
+    (replace(VM, mac_address="fa:16:3e:00:00:99"), Refusal.WRONG_MAC),
+]
+
+
+@pytest.mark.parametrize(("after", "refusal"), TAKEN)
+@pytest.mark.parametrize("waits", [False, True])
+def test_an_answer_is_withheld_when_the_address_changed_hands_meanwhile(after, refusal, waits):
+    source = Source(VM)
+
+    async def waiting() -> Answer:
+        source.ports = (after,) if after else ()
+        return Answer(status=200, body=b"of port-1")
+
+    def service(_: Request):
+        if waits:
+            return waiting()
+        source.ports = (after,) if after else ()
+        return Answer(status=200, body=b"of port-1")
+
+    mac = OURS + b"X-A9fe-Mac: fa:16:3e:00:00:01\r\n"
+    got, _, refusals = answered(
+        ASK.replace(b"Accept: */*\r\n", mac), source=source, upstream=service
+    )
+    assert (got.status, refusals) == (refusal.value.status, [refusal])
+    assert b"of port-1" not in got.body
+    assert ("x-a9fe-close" in got.headers) == (refusal is not Refusal.NO_PORT)
+
+
+def test_what_cannot_become_right_on_this_connection_ends_it():
+    mac = OURS + b"X-A9fe-Mac: fa:16:3e:00:00:99\r\n"
+    got, _, refusals = answered(ASK.replace(b"Accept: */*\r\n", mac))
+    assert (got.status, got.headers["x-a9fe-close"]) == (503, "1")
+    assert refusals == [Refusal.WRONG_MAC]
 
 
 def test_without_a_request_id_one_is_made():
@@ -224,6 +293,89 @@ def test_when_the_guest_goes_all_hops_let_go(tmp_path):
                     await until(lambda: "cancelled" in seen)
 
     run(main)
+
+
+def of_instance(request: Request) -> Answer:
+    return Answer(status=200, body=request.values(b"x-instance-id")[0])
+
+
+def on_one_connection(tmp_path, source: Source, script, service=of_instance):
+    """What `script` sees as a guest of proxy and agent, and what the proxy refused."""
+    path = str(tmp_path / "agent")
+
+    async def main():
+        handler = agent(source, service, Tally())
+        async with serving(handler.handle, path=path):
+            upstream = Upstream(Target(path=path), timeout=5)
+            proxy = MetadataProxy(upstream, Report("metadata-proxy", Tally()))
+            async with serving(proxy.handle, listener=NETWORK, outgoing=homeward) as world:
+                return await script(world), world.tally.refusals
+
+    return run(main)
+
+
+NEXT = replace(VM, id="port-2", device_id="vm-2")  # the next owner of the address
+
+
+def passed_on(source: Source, *, seen: bool = False) -> None:
+    """The address changes hands; `seen`: the agent's replica says since when."""
+    source.ports = (NEXT,)
+    source.since = {NEXT.id: time.monotonic()} if seen else {}
+
+
+def test_a_connection_that_outlives_its_port_is_closed_before_the_next_owners_answer(tmp_path):
+    source = Source(VM)
+
+    async def guest(world):
+        client = await world.client()
+        assert (await client.ask(GET)).body == b"vm-1"
+        assert (await client.ask(GET)).body == b"vm-1"
+        passed_on(source)
+        got = await client.ask(GET)
+        assert (got.status, await client.is_closed()) == (503, True)
+        assert b"vm-" not in got.body
+        return (await (await world.client()).ask(GET)).body
+
+    assert on_one_connection(tmp_path, source, guest) == (b"vm-2", [Refusal.OTHER_OWNER])
+
+
+def test_a_connection_from_before_its_first_request_is_no_way_to_the_next_owner(tmp_path):
+    source = Source(VM)
+
+    async def guest(world):
+        client = await world.client()
+        await until(lambda: world.server.connections)
+        passed_on(source, seen=True)
+        got = await client.ask(GET)
+        assert (got.status, await client.is_closed()) == (503, True)
+        assert [name for name in got.headers if name.startswith("x-a9fe")] == ["x-a9fe-request-id"]
+        late = time.monotonic() + 2 * TICK  # what the kernel's clock cannot tell apart
+        await until(lambda: time.monotonic() > late)
+        return (await (await world.client()).ask(GET)).body
+
+    assert on_one_connection(tmp_path, source, guest) == (b"vm-2", [])
+
+
+def test_an_answer_that_was_waited_for_is_not_given_when_the_address_changed_hands(tmp_path):
+    source, asked, changed = Source(VM), asyncio.Event(), asyncio.Event()
+
+    async def waits(request: Request) -> Answer:
+        asked.set()
+        await changed.wait()
+        return of_instance(request)
+
+    async def guest(world):
+        client = await world.client()
+        await client.send(GET.replace(b"/", b"/?wait_for_change=true", 1))
+        await asked.wait()
+        passed_on(source)
+        changed.set()
+        got = await client.answer()
+        assert (got.status, await client.is_closed()) == (503, True)
+        return got.body
+
+    body, _ = on_one_connection(tmp_path, source, guest, waits)
+    assert b"vm-" not in body
 
 
 @pytest.mark.parametrize(("uid", "admitted"), [(0, True), (1, False)])

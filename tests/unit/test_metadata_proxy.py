@@ -144,11 +144,14 @@ def test_debugging_prints_a_block_for_each_request(status, tmp_path):
 
     assert run(main).status == status
     shown = re.sub(r"[0-9a-f]{12}", "<id>", re.sub(r"in [\d.]+ ms", "in <time>", out.getvalue()))
+    shown = re.sub(r"connected-at: \d+", "connected-at: <time>", shown)
     assert shown == (
         "--- 127.0.0.1 GET /latest\n"
         "  + x-forwarded-for: 127.0.0.1\n"
         "  + x-neutron-network-id: net-1\n"
         "  + x-a9fe-request-id: <id>\n"
+        "  + x-a9fe-hop: 1\n"
+        "  + x-a9fe-connected-at: <time>\n"
         "  + x-a9fe-guest-forwarded: 1\n"
         f"  = {status} in <time>\n"
     )

@@ -13,8 +13,9 @@ import pytest
 from a9fe.http.server import Server
 from a9fe.http.sockets import unix_listener
 from a9fe.linux.handover import ProxyLink
-from a9fe.metadata_proxy.control import Control
-from a9fe.metadata_proxy.held import HeldListeners
+from a9fe.metadata_proxy.control import Control, parse_listener
+from a9fe.metadata_proxy.held import HeldListeners, check_listener
+from a9fe.model.errors import A9feError
 from a9fe.wire.message import Answer, Listener
 from tests.unit.http_world import GET, LOOPS, Client, run, until
 
@@ -27,6 +28,30 @@ def listener_of(sock: socket.socket, **other) -> Listener:
         Listener(kind="network", id="n1", namespace="qdhcp-n1", address="127.0.0.1", port=port),
         **other,
     )
+
+
+OLD = {"kind": "router", "id": "r", "namespace": "q", "address": "0.0.0.0", "port": 9697}
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({"device": "qr-1", "port_id": "p", "network_id": "n"}, None),
+        ({"device": "qr-1", "port_id": "p"}, "listener.network_id"),
+        ({"port_id": "p", "network_id": "n"}, "listener.port_id"),
+        ({"device": "qr-1", "port_id": "p\r\n", "network_id": "n"}, "listener.port_id"),
+        ({"device": 1}, "listener.device: 1"),
+        ({"devise": ""}, "expected an object with"),
+    ],
+)
+def test_how_an_interface_is_wired_is_said_whole_or_not_at_all(change, expected):
+    document = {**OLD, **change}
+    with pytest.raises(A9feError, match=expected) if expected else contextlib.nullcontext():
+        check_listener(parse_listener(document))
+
+
+def test_what_agents_of_before_gave_is_taken():
+    assert parse_listener(OLD) == Listener(**OLD)
 
 
 def tell(request) -> Answer:

@@ -9,14 +9,22 @@ from hypothesis import strategies as st
 from a9fe.metadata_proxy.relay import homeward, onward
 from a9fe.wire.message import Answer, Listener, Request
 from a9fe.wire.trusted import (
+    CLOSE,
+    CONNECTED_AT,
     FORWARDED_FOR,
     GUEST_FORWARDED,
     HOP_LIMIT,
+    INTERFACE_PORT,
+    LOCAL_ADDRESS,
     NETWORK_ID,
+    OUR_HOP,
     OUR_PREFIX,
+    OWNER,
+    PEER_MAC,
     REQUEST_ID,
     ROUTER_ID,
     TRUSTED,
+    WIRED_NETWORK,
 )
 from tests.unit.test_wire_trusted import disguise, disguised
 
@@ -44,8 +52,40 @@ def test_network():
         (FORWARDED_FOR, b"10.0.0.5"),
         (NETWORK_ID, b"n1"),
         (REQUEST_ID, b"id42"),
+        (OUR_HOP, b"1"),
     )
     assert (request.method, request.target, request.body) == (b"PUT", b"/a?b", b"\0\xff")
+
+
+WIRED = replace(ROUTER, device="qr-p1", port_id="p1", network_id="n1")
+OF_THE_WIRE = (INTERFACE_PORT, WIRED_NETWORK, LOCAL_ADDRESS, PEER_MAC, CONNECTED_AT)
+
+
+@pytest.mark.parametrize(
+    ("listener", "facts", "said"),
+    [
+        (ROUTER, {}, {}),
+        (
+            WIRED,
+            {"local": "::ffff:10.0.0.1", "peer_mac": "fa:16:3e:00:00:01", "connected_at": 12.3456},
+            {
+                INTERFACE_PORT: b"p1",
+                WIRED_NETWORK: b"n1",
+                LOCAL_ADDRESS: b"10.0.0.1",
+                PEER_MAC: b"fa:16:3e:00:00:01",
+                CONNECTED_AT: b"12345",
+            },
+        ),
+        (NETWORK, {"local": "169.254.169.254", "connected_at": 1.0}, {CONNECTED_AT: b"1000"}),
+    ],
+)
+def test_by_which_wire_it_came_is_told(listener, facts, said):
+    evil = tuple((name, b"evil") for name in OF_THE_WIRE)
+    request = Request(
+        method=b"GET", target=b"/", headers=evil, peer="10.0.0.5", listener=listener, **facts
+    )
+    sent = onward(request, listener, b"id42").headers
+    assert {name: value for name, value in sent if name in OF_THE_WIRE} == said
 
 
 def test_router():
@@ -77,6 +117,7 @@ def test_connection_cannot_remove_what_we_set():
         FORWARDED_FOR,
         NETWORK_ID,
         REQUEST_ID,
+        OUR_HOP,
     ]
 
 
@@ -97,7 +138,7 @@ def test_nothing_of_the_guests_passes_for_ours(headers):
     request = sent_on(*headers)
     trusted = [pair for pair in request.headers if ours_alone(pair[0])]
     assert b"evil" not in dict(trusted).values()
-    ours = [FORWARDED_FOR, NETWORK_ID, REQUEST_ID]
+    ours = [FORWARDED_FOR, NETWORK_ID, REQUEST_ID, OUR_HOP]
     assert [name for name, _ in trusted if name != GUEST_FORWARDED] == ours
     others = [pair for pair in headers if not ours_alone(pair[0])]
     assert [pair for pair in request.headers[1:] if not ours_alone(pair[0])] == others
@@ -137,7 +178,13 @@ def test_what_is_for_nobody_of_us_goes_home_as_it_is():
 def test_how_far_an_answer_may_go_is_for_us(value: bytes, hops: int):
     answer = home((b"content-type", b"text/plain"), (HOP_LIMIT, value))
     assert answer.headers == ((b"content-type", b"text/plain"),)
+    assert (answer.owner, answer.close) == (b"", False)
     assert (answer.hop_limit, answer.status, answer.body) == (hops, 200, b"token")
+
+
+def test_whose_answer_it_is_and_whether_the_connection_ends_are_for_us():
+    answer = home((OWNER, b"port-1"), (CLOSE, b"1"))
+    assert (answer.headers, answer.owner, answer.close) == ((), b"port-1", True)
 
 
 @given(

@@ -18,7 +18,7 @@ from a9fe.model.resources import Port
 from a9fe.runtime.config import load
 from a9fe.wire.message import Answer, Request
 from a9fe.wire.refusals import Refusal, refuse
-from a9fe.wire.trusted import HOP_LIMIT, sign
+from a9fe.wire.trusted import HOP_LIMIT, OUR_HOP, sign
 from tests.golden.metadata.scenarios import INSTANCE_ID, PROJECT, one_card, several_cards, zeros
 from tests.unit.test_metadata_service import (
     LOST_AFTER,
@@ -194,7 +194,10 @@ def test_how_far_it_may_go_is_said_to_the_proxy(
 ):
     world.options = replace(world.options, http_put_response_hop_limit=cloud)
     asked = world.of_instance(http_put_response_hop_limit=own)
-    assert dict(asked(put(b"60")).headers).get(HOP_LIMIT) == said
+    ours = ((OUR_HOP, b"1"),)
+    from_ours = signed(API, method=b"PUT", extra=((TTL[0], b"60"), *ours))
+    assert dict(asked(from_ours).headers).get(HOP_LIMIT) == said
+    assert HOP_LIMIT not in dict(asked(put(b"60")).headers)  # haproxy would show it to the guest
     assert HOP_LIMIT not in dict(asked(with_token(asked.token())).headers)
 
 

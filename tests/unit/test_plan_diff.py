@@ -146,10 +146,16 @@ BY_LEG = replace(ROUTER, routes=(HostRoute(destination="10.8.0.0/16", nexthop="1
 ROUTER_CHANGES: dict[str, tuple[list[Resource], list[str]]] = {
     "an interface more": (
         [*ROUTED, SECOND, ELSEWHERE, SECOND_LEG],
-        ["SetBridge", "AddLink", "AddAddress"],
+        ["SetBridge", "AddLink", "AddAddress", "OpenListener"],
     ),
-    "an interface less": ([NET, SUBNET, ROUTER, ROUTED[4]], ["DeleteLink"]),
-    "an interface down": ([*ROUTED, replace(LEG, admin_state_up=False)], ["DeleteLink"]),
+    "an interface less": (
+        [NET, SUBNET, ROUTER, ROUTED[4]],
+        ["CloseListener", "DeleteLink"],
+    ),
+    "an interface down": (
+        [*ROUTED, replace(LEG, admin_state_up=False)],
+        ["CloseListener", "DeleteLink"],
+    ),
     "a route": ([*ROUTED, BY_LEG], ["SetRoute"]),
     "router down": (
         [*ROUTED, replace(ROUTER, admin_state_up=False)],
@@ -171,7 +177,7 @@ def test_a_proxy_switched_off_closes_its_listener_and_rewrites_the_rules():
     host = FakeHost()
     settle(host, "l3", l3_plan(*ROUTED))
     off = l3_plan(*ROUTED, settings=L3Settings(enable_metadata_proxy=False))
-    assert kinds(settle(host, "l3", off)) == ["SetIptables", "CloseListener"]
+    assert kinds(settle(host, "l3", off)) == ["CloseListener", "SetIptables"]
 
 
 def test_a_port_that_moves_to_another_router_is_first_taken_from_the_old_one():
@@ -180,8 +186,14 @@ def test_a_port_that_moves_to_another_router_is_first_taken_from_the_old_one():
     settle(host, "l3", l3_plan(*ROUTED, second, bound("l3", second)))
     moved = replace(LEG, device_id=second.id)
     done = settle(host, "l3", l3_plan(*ROUTED, second, bound("l3", second), moved))
-    assert kinds(done) == ["DeleteLink", "AddLink", "AddAddress"]
-    assert [scope(o) for o in done[:2]] == [
+    assert kinds(done) == [
+        "CloseListener",
+        "DeleteLink",
+        "AddLink",
+        "AddAddress",
+        "OpenListener",
+    ]
+    assert [scope(o) for o in done[1:3]] == [
         names.router_namespace(ROUTER.id),
         names.router_namespace(second.id),
     ]

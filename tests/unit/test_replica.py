@@ -3,8 +3,10 @@
 import asyncio
 import os
 import sqlite3
+import time
 from collections.abc import AsyncGenerator, Iterable, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -57,6 +59,33 @@ def test_an_address_that_is_used_again_finds_its_new_owner_only(replica: Replica
     feed(replica, *snapshot(1, port("a", "10.0.0.1")))
     feed(replica, delete(2, "port", "a"), upsert(3, port("b", "10.0.0.1")))
     assert ids(replica.ports_by_address("n", "10.0.0.1")) == ["b"]
+
+
+def test_since_when_a_port_is_known_lasts_over_snapshots_and_restarts(path: str):
+    replica = Replica.open(path)
+    feed(replica, *snapshot(1, port("a", "10.0.0.5"), port("b", "10.0.0.6")))
+    first = replica.claimed_since("a")
+    assert 0 < first <= time.monotonic()
+    feed(replica, *snapshot(2, port("a", "10.0.0.5"), port("b", "10.0.0.7")))
+    assert replica.claimed_since("a") == first
+    assert replica.claimed_since("b") > first
+    feed(replica, upsert(3, port("c", "10.0.0.8")), delete(4, "port", "a"))
+    assert replica.claimed_since("c") > replica.claimed_since("b")
+    replica.close()
+    again = Replica.open(path)
+    assert [again.claimed_since(id) for id in "bc"] == [0.0, 0.0]
+    feed(again, *snapshot(5, port("b", "10.0.0.7"), port("c", "10.0.0.5")))
+    assert (again.claimed_since("b"), again.claimed_since("c") > 0) == (0.0, True)
+    again.close()
+
+
+def test_a_port_is_found_by_its_mac_on_its_network(replica: Replica):
+    feed(replica, *snapshot(1, port("a", "10.0.0.5"), port("b", "10.0.0.5", network="m")))
+    mac = port("a").mac_address
+    assert ids(replica.ports_by_mac("n", mac)) == ["a"]
+    feed(replica, upsert(2, replace(port("a"), mac_address="FA:16:3E:99:00:01")))
+    assert replica.ports_by_mac("n", mac) == ()
+    assert ids(replica.ports_by_mac("n", "fa:16:3e:99:00:01")) == ["a"]
 
 
 def test_the_same_address_on_other_networks_is_another(replica: Replica):

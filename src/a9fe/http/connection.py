@@ -26,6 +26,8 @@ from a9fe.wire.shares import Holder, holder_of
 
 ALLOW = (b"allow", b", ".join(sorted(METHODS)))  # with each 405 (RFC 9110 section 15.5.6)
 
+REFUSALS = 400  # statuses from here on carry no metadata
+
 log = structlog.get_logger("a9fe.http")
 
 
@@ -63,6 +65,7 @@ class Connection(asyncio.Protocol):
         "_lingering",
         "_listener",
         "_loop",
+        "_owner",
         "_paused",
         "_reader",
         "_reading_paused",
@@ -91,6 +94,7 @@ class Connection(asyncio.Protocol):
         self._refusal: Refusal | None = None
         self._since = host.now
         self._hop_limit = 0
+        self._owner = b""  # the port whose answers the connection is given, since the first one
         self._paused = self._reading_paused = False
         self._half_closed = self._lingering = self._told_to_continue = False
         self.accepted = Accepted()
@@ -159,11 +163,6 @@ class Connection(asyncio.Protocol):
     def peer(self) -> str:
         """The address of the other side, "" on a Unix socket."""
         return self.accepted.peer
-
-    @property
-    def peer_mac(self) -> str:
-        """The MAC that the connection's SYN came from, "" where unknown (`http.accepted`)."""
-        return self.accepted.peer_mac
 
     @property
     def socket(self) -> socket.socket:
@@ -284,7 +283,7 @@ class Connection(asyncio.Protocol):
             listener=self._listener,
             peer_mac=peer_mac,
             local=local,
-            connected_at=connected_at,
+            connected_at=0.0 if self._owner else connected_at,
         )
         try:
             result = self._host.handler(request)
@@ -335,12 +334,14 @@ class Connection(asyncio.Protocol):
     def _send(self, answer: Answer) -> None:
         head, self._current = self._current, None
         assert head is not None
-        close = not head.keep_alive or self._host.draining
         self._since = self._host.now
-        self._host.report.answered(answer.status)
         head_only = head.method == b"HEAD"
         if self._host.outgoing is not None:
             answer = self._host.outgoing(answer)
+        if answer.owner != self._owner:
+            answer = self._of_one_owner(answer)
+        self._host.report.answered(answer.status)
+        close = answer.close or not head.keep_alive or self._host.draining
         if answer.hop_limit != self._hop_limit:
             self._limit_hops(answer.hop_limit)
         self._transport.write(answer_bytes(answer, head_only=head_only, close=close, old=head.old))
@@ -348,6 +349,19 @@ class Connection(asyncio.Protocol):
         if close:
             self._lingering = True
             self._transport.close()
+
+    def _of_one_owner(self, answer: Answer) -> Answer:
+        """The first owner of an answer keeps the connection. Another one's answer is withheld, as
+        is one of nobody's that is no refusal: the peer's address may have changed hands.
+        """
+        if not self._owner:
+            self._owner = answer.owner
+            return answer
+        if not answer.owner and answer.status >= REFUSALS:
+            return answer
+        facts = {"peer": self.peer, "owner": self._owner.decode("latin-1")}
+        refused = self._host.report.refusal(Refusal.OTHER_OWNER, facts=facts)
+        return replace(refused, close=True)
 
     def _limit_hops(self, hops: int) -> None:
         """From here on. A limit stays until all that it was meant for has arrived: what is lost

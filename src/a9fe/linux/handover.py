@@ -85,7 +85,7 @@ class ProxyLink:
         with self._state:
             self._wait_for_proxy()
             held = self._held.get(listener.key)
-            if held is None or held.space != cookie or held.listener != listener:
+            if held is None or not _is_for(held, listener, cookie):
                 self._replace(listener, cookie)
             self._refused.pop(listener.key, None)
             self._notify()
@@ -103,11 +103,13 @@ class ProxyLink:
         """By namespace, the listeners that the proxy acknowledges now.
 
         `cookies` are the numbers of all namespaces of ours that exist; sockets of any other are
-        dropped.
+        dropped, as are those of a device that is no more.
         """
         with self._state:
             gone = [
-                k for k, h in self._held.items() if cookies.get(h.listener.namespace) != h.space
+                key
+                for key, held in self._held.items()
+                if not _is_for(held, held.listener, cookies.get(held.listener.namespace, 0))
             ]
             for key in gone:
                 self._forget(key)
@@ -292,6 +294,15 @@ class ProxyLink:
         if self._loop is not None:
             with suppress(RuntimeError):  # the loop has been closed
                 self._loop.call_soon_threadsafe(self._wake.set)
+
+
+def _is_for(held: _Held, listener: Listener, cookie: int) -> bool:
+    """Whether what we keep is a listener's socket in the namespace of this number."""
+    return (
+        held.space == cookie
+        and held.listener == listener
+        and listeners.is_bound(held.sock, listener)
+    )
 
 
 def _paired(

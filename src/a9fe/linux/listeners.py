@@ -11,6 +11,7 @@ from a9fe.wire.message import Listener
 
 IP_FREEBIND = 15
 IPV6_FREEBIND = 78
+IFNAMSIZ = 16  # bytes of a device's name, with its end (linux/if.h)
 
 
 class ListenerError(A9feError):
@@ -40,8 +41,23 @@ def open_socket(listener: Listener, backlog: int) -> socket.socket:
         raise ListenerError(f"listener {listener.key}: {reason}{taken}") from error
 
 
+def is_bound(sock: socket.socket, listener: Listener) -> bool:
+    """Whether the device that the socket is bound to is still there, under the listener's name.
+
+    A socket is bound to a device, not to a name: of a device that was made anew it hears nothing.
+    """
+    try:
+        raw = sock.getsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, IFNAMSIZ)
+    except OSError:  # the device is no more
+        return False
+    return raw.rstrip(b"\0") == listener.device.encode("ascii")
+
+
 def _bind(sock: socket.socket, listener: Listener) -> None:
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if listener.device:
+        name = listener.device.encode("ascii")
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, name)
     if sock.family == socket.AF_INET6:
         sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         sock.setsockopt(socket.IPPROTO_IPV6, IPV6_FREEBIND, 1)

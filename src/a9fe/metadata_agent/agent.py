@@ -3,12 +3,13 @@
 import re
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from functools import lru_cache
+from dataclasses import dataclass, replace
+from functools import lru_cache, partial
 from typing import Protocol
 
 import structlog
 
+from a9fe.http.after import After
 from a9fe.http.errors import UpstreamError
 from a9fe.http.report import Report
 from a9fe.metadata_agent.identify import Freshness, PortView, identify
@@ -18,8 +19,19 @@ from a9fe.model.errors import InvalidInput
 from a9fe.model.resources import Port
 from a9fe.wire.message import Answer, Handler, Request
 from a9fe.wire.refusals import Refusal
-from a9fe.wire.trusted import REQUEST_ID, sign
+from a9fe.wire.trusted import (
+    CLOSE,
+    OWNER,
+    REQUEST_ID,
+    is_for_hops,
+    is_from_our_hop,
+    sign,
+)
 
+# The model and the connection disagree: the guest shall make another connection.
+ENDS_CONNECTION = frozenset(
+    {Refusal.WIRE_DIFFERS, Refusal.WRONG_MAC, Refusal.CONNECTION_TOO_OLD, Refusal.OTHER_OWNER}
+)
 SIGNATURES_REMEMBERED = 4096  # one an instance; 64 bytes each
 
 # Ours are 12 hex digits. Whatever else an operator's proxy makes must not break a log line.
@@ -59,16 +71,37 @@ class MetadataAgent:
         question = parse_question(request)
         if isinstance(question, Refusal):
             return self.report.refusal(question, request, request_id=request_id)
-        port = identify(
-            self.source, question, self.source.freshness(self.now()), self.source_lost_after
-        )
+        port = self._identify(question)
         if isinstance(port, Refusal):
             return self._refuse(port, request, question, request_id)
         signature = self.sign(port.device_id)
         result = self.upstream(onward(request, port, question.address, signature, request_id))
-        if not self.debug or isinstance(result, Answer):
-            return result
-        return _logged(result, request, port, request_id)
+        homeward = partial(self._homeward, request, question, port, request_id)
+        if isinstance(result, Answer):
+            return homeward(result)
+        answer = After(result, homeward)
+        return _logged(answer, request, port, request_id) if self.debug else answer
+
+    def _identify(self, question: Question) -> Port | Refusal:
+        freshness = self.source.freshness(self.now())
+        return identify(self.source, question, freshness, self.source_lost_after)
+
+    def _homeward(
+        self, request: Request, question: Question, port: Port, request_id: bytes, answer: Answer
+    ) -> Answer:
+        """The answer, if it is still the same port that asks; a wait for a change may be long.
+
+        Headers for hops go to ours alone: another proxy would pass them on to the guest.
+        """
+        now = self._identify(question)
+        if isinstance(now, Refusal) or now.id != port.id:
+            refusal = now if isinstance(now, Refusal) else Refusal.OTHER_OWNER
+            return self._refuse(refusal, request, question, request_id)
+        if is_from_our_hop(request):
+            others = [pair for pair in answer.headers if pair[0].lower() != OWNER]
+            return replace(answer, headers=(*others, (OWNER, port.id.encode())))
+        guests = tuple([pair for pair in answer.headers if not is_for_hops(pair[0])])
+        return answer if len(guests) == len(answer.headers) else replace(answer, headers=guests)
 
     def _request_id(self, request: Request) -> bytes:
         """The proxy's id of the request; a new one where it gave none."""
@@ -85,7 +118,14 @@ class MetadataAgent:
             facts["network"] = question.network_id
         else:
             facts["router"] = question.router_id
-        return self.report.refusal(refusal, request, request_id=request_id, facts=facts)
+        if question.wire is not None:
+            facts["interface"] = question.wire.port_id
+        if question.mac:
+            facts["mac"] = question.mac
+        answer = self.report.refusal(refusal, request, request_id=request_id, facts=facts)
+        if refusal in ENDS_CONNECTION and is_from_our_hop(request):
+            return replace(answer, headers=(*answer.headers, (CLOSE, b"1")))
+        return answer
 
 
 async def _logged(

@@ -1,17 +1,27 @@
 """Which port asks: the look-up, and how sure its failure is. Pure over a view of the replica.
 
-| found on the network, or on the networks of the router | fresh    | not fresh               |
+A request is looked up on one network where that is known: the network of the DHCP namespace, or
+the one that the router's interface is wired to. Only a proxy of Neutron's says no interface; then
+all networks of the router count.
+
+| found there                                            | fresh    | not fresh               |
 |---------------------------------------------------------|----------|-------------------------|
 | one port of an instance                                 | the port | the port                |
 | none; the router has no network                         | 404      | 503                     |
 | several                                                 | 404      | 503                     |
 | one port, but of no instance (network:*, no device_id)  | 404      | 503                     |
+
+What the proxy knows of the connection must agree with the model, else it is 503 however fresh the
+model is, since one of the two is behind: the interface is the router's, on that network, with that
+local address; the port has the MAC that the connection came from; and the port was known with this
+address and MAC, on this network, for this instance, before the connection was made.
 """
 
 from collections.abc import Iterable
+from ipaddress import IPv6Address
 from typing import Protocol
 
-from a9fe.metadata_agent.question import Question
+from a9fe.metadata_agent.question import Question, Wire
 from a9fe.model.resources import ROUTER_INTERFACE_OWNERS, Port
 from a9fe.wire.refusals import Refusal
 
@@ -48,6 +58,21 @@ class PortView(Protocol):
         """The ports with that device_id."""
         ...
 
+    def ports_by_mac(self, network_id: str, mac: str) -> tuple[Port, ...]:
+        """The ports of that network with that MAC (lower case)."""
+        ...
+
+    def port(self, id: str) -> Port | None:
+        """The port with that id."""
+        ...
+
+    def claimed_since(self, port_id: str) -> float:
+        """Since when the port is known with its network, MAC, addresses and device.
+
+        By CLOCK_MONOTONIC, in seconds; 0.0 for longer than it matters.
+        """
+        ...
+
 
 def identify(
     view: PortView, question: Question, freshness: Freshness, source_lost_after: float
@@ -57,10 +82,34 @@ def identify(
     A port found is served however old the replica is: guests keep their metadata while the
     server is away.
     """
+    if question.wire is not None and not _agrees(view, question.wire, question.router_id):
+        return Refusal.WIRE_DIFFERS
     found = _look_up(view, question)
     if isinstance(found, Port):
-        return found
+        return _refused_to(view, question, found) or found
     return doubt(freshness, source_lost_after) or found
+
+
+def _agrees(view: PortView, wire: Wire, router_id: str) -> bool:
+    """Whether the model has the interface as it was wired."""
+    port = view.port(wire.port_id)
+    return (
+        port is not None
+        and port.device_id == router_id
+        and port.device_owner in ROUTER_INTERFACE_OWNERS
+        and port.network_id == wire.network_id
+        and wire.local in [ip.ip_address for ip in port.fixed_ips]
+    )
+
+
+def _refused_to(view: PortView, question: Question, port: Port) -> Refusal | None:
+    """Why the connection is not believed to be the port's."""
+    if question.mac and question.mac != port.mac_address.lower():
+        return Refusal.WRONG_MAC
+    made = question.connected_at
+    if made is not None and made < view.claimed_since(port.id):
+        return Refusal.CONNECTION_TOO_OLD
+    return None
 
 
 def doubt(freshness: Freshness, source_lost_after: float) -> Refusal | None:
@@ -78,13 +127,31 @@ def networks_of_router(view: PortView, router_id: str) -> frozenset[str]:
     return frozenset(p.network_id for p in ports if p.device_owner in ROUTER_INTERFACE_OWNERS)
 
 
+def mac_of_link_local(address: str) -> str:
+    """The MAC that a link-local address was made of (RFC 4291 appendix A), "" for another one."""
+    if not address.startswith("fe80:"):
+        return ""
+    interface = IPv6Address(address).packed[8:]
+    if interface[3:5] != b"\xff\xfe":
+        return ""
+    return bytes([interface[0] ^ 2, *interface[1:3], *interface[5:]]).hex(":")
+
+
+def _networks(view: PortView, question: Question) -> Iterable[str]:
+    if question.network_id:
+        return (question.network_id,)
+    if question.wire is not None:
+        return (question.wire.network_id,)
+    return networks_of_router(view, question.router_id)
+
+
 def _look_up(view: PortView, question: Question) -> Port | Refusal:
-    networks: Iterable[str] = (
-        (question.network_id,)
-        if question.network_id
-        else networks_of_router(view, question.router_id)
-    )
-    ports = [port for id in networks for port in view.ports_by_address(id, question.address)]
+    networks = _networks(view, question)
+    mac = mac_of_link_local(question.address)
+    if mac:  # as Neutron does: link-local addresses are in no model
+        ports = [port for id in networks for port in view.ports_by_mac(id, mac)]
+    else:
+        ports = [port for id in networks for port in view.ports_by_address(id, question.address)]
     if not ports:
         return Refusal.NO_PORT
     if len(ports) > 1:

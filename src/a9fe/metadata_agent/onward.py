@@ -8,12 +8,14 @@ from a9fe.wire.trusted import (
     FORWARDED_FOR,
     GUEST_FORWARDED,
     INSTANCE_ID,
+    OUR_HOP,
     PORT_ID,
     REQUEST_ID,
     SIGNATURE,
     TENANT_ID,
     guests_own,
     is_forwarded,
+    is_from_our_hop,
 )
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -33,6 +35,8 @@ def onward(
     )
     if is_forwarded(request):
         ours = (*ours, (GUEST_FORWARDED, b"1"))
+    if is_from_our_hop(request):  # what the service says to hops reaches one that takes it out
+        ours = (*ours, (OUR_HOP, b"1"))
     return Request(
         method=request.method,
         target=request.target,

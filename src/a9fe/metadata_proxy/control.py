@@ -10,7 +10,7 @@ import os
 import socket
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 
 import structlog
 
@@ -214,11 +214,15 @@ def parse_message(data: bytes, *, whole: bool = True) -> Message:
 
 
 def parse_listener(document: object) -> Listener:
-    """A listener as it stands in a message. Raises Refused."""
-    wanted = {field.name: field.type for field in fields(Listener)}
-    if not isinstance(document, dict) or document.keys() != wanted.keys():
-        raise Refused(f"listener: expected an object with {', '.join(wanted)}")
-    for name, kind in wanted.items():
-        if type(document[name]) is not kind:
-            raise Refused(f"listener.{name}: {document[name]!r} is not valid, expected {kind}")
+    """A listener as it stands in a message. Raises Refused.
+
+    Agents of before fields were added leave those out.
+    """
+    kinds = {field.name: field.type for field in fields(Listener)}
+    needed = {field.name for field in fields(Listener) if field.default is MISSING}
+    if not isinstance(document, dict) or not needed <= document.keys() <= kinds.keys():
+        raise Refused(f"listener: expected an object with {', '.join(kinds)}")
+    for name, value in document.items():
+        if type(value) is not kinds[name]:
+            raise Refused(f"listener.{name}: {value!r} is not valid, expected {kinds[name]}")
     return Listener(**document)

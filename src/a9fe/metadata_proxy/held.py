@@ -99,6 +99,10 @@ def check_listener(listener: Listener) -> None:
         raise InvalidInput("listener.kind", listener.kind, " or ".join(ID_HEADER))
     if not (listener.id and listener.id.isascii() and listener.id.isprintable()):
         raise InvalidInput("listener.id", listener.id, "the id of a network or a router")
+    for name in ("port_id", "network_id"):
+        value = getattr(listener, name)
+        if not value.isascii() or not value.isprintable() or bool(value) != bool(listener.device):
+            raise InvalidInput(f"listener.{name}", value, "an id with a device, none without")
 
 
 def check_socket(sock: socket.socket) -> None:

@@ -6,15 +6,23 @@ from functools import lru_cache
 
 from a9fe.wire.message import Answer, Headers, Listener, Request
 from a9fe.wire.trusted import (
+    CLOSE,
+    CONNECTED_AT,
     FORWARDED_FOR,
     GUEST_FORWARDED,
     HOP_LIMIT,
+    INTERFACE_PORT,
+    LOCAL_ADDRESS,
     NAMES_REMEMBERED,
     NETWORK_ID,
-    OUR_PREFIX,
+    OUR_HOP,
+    OWNER,
+    PEER_MAC,
     REQUEST_ID,
     ROUTER_ID,
+    WIRED_NETWORK,
     guests_own,
+    is_for_hops,
 )
 
 ID_HEADER = {"network": NETWORK_ID, "router": ROUTER_ID}
@@ -33,14 +41,17 @@ def onward(request: Request, listener: Listener, request_id: bytes) -> Request:
 
 
 def homeward(answer: Answer) -> Answer:
-    """What the guest gets of an answer: what hops said to us is taken out and done."""
-    if not any([_is_for_us(name) for name, _ in answer.headers]):
+    """What the guest gets of an answer: what hops said to us is taken out, and told beside it."""
+    said = [pair for pair in answer.headers if is_for_hops(pair[0])]
+    if not said:
         return answer
-    limits = [value for name, value in answer.headers if name == HOP_LIMIT]
+    told = dict(said)
     return replace(
         answer,
-        headers=tuple(pair for pair in answer.headers if not _is_for_us(pair[0])),
-        hop_limit=_hops(limits[0]) if limits else 0,
+        headers=tuple([pair for pair in answer.headers if not is_for_hops(pair[0])]),
+        hop_limit=_hops(told[HOP_LIMIT]) if HOP_LIMIT in told else 0,
+        owner=told.get(OWNER, b""),
+        close=CLOSE in told,
     )
 
 
@@ -49,23 +60,29 @@ def _hops(value: bytes) -> int:
     return int(value) if HOPS.fullmatch(value) else 1
 
 
-@lru_cache(maxsize=NAMES_REMEMBERED)
-def _is_for_us(name: bytes) -> bool:
-    plain = name.lower().replace(b"_", b"-")
-    return plain.startswith(OUR_PREFIX) and plain != REQUEST_ID
-
-
 def added(request: Request, listener: Listener, request_id: bytes) -> Headers:
-    """What the proxy says of a request: from whom, from where, and its id."""
+    """What the proxy says of a request: from whom, by which wire, and its id."""
     peer = request.peer.removeprefix(_MAPPED).encode("ascii")
-    ours = (
+    ours = [
         (FORWARDED_FOR, peer),
         (ID_HEADER[listener.kind], listener.id.encode("ascii")),
         (REQUEST_ID, request_id),
-    )
+        (OUR_HOP, b"1"),
+    ]
+    if listener.port_id:
+        local = request.local.removeprefix(_MAPPED)
+        ours += (
+            (INTERFACE_PORT, listener.port_id.encode("ascii")),
+            (WIRED_NETWORK, listener.network_id.encode("ascii")),
+            (LOCAL_ADDRESS, local.encode("ascii")),
+        )
+    if request.peer_mac:
+        ours.append((PEER_MAC, request.peer_mac.encode("ascii")))
+    if request.connected_at:
+        ours.append((CONNECTED_AT, b"%d" % (request.connected_at * 1000)))
     if any([_is_forwarded_for(name) for name, _ in request.headers]):
-        return (*ours, (GUEST_FORWARDED, b"1"))
-    return ours
+        ours.append((GUEST_FORWARDED, b"1"))
+    return tuple(ours)
 
 
 @lru_cache(maxsize=NAMES_REMEMBERED)

@@ -60,7 +60,7 @@ class Imds:
         token = self.tokens.issue(_holder(call), ttl, call.now)
         headers = [TEXT, (asked[0][0], b"%d" % ttl)]
         limit = hop_limit_of(call.view.instance, self.options)
-        if limit:
+        if limit and trusted.is_from_our_hop(call.request):  # others would show it to the guest
             headers.append((trusted.HOP_LIMIT, b"%d" % limit))
         return Answer(status=200, headers=tuple(headers), body=token)
 

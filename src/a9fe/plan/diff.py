@@ -1,8 +1,10 @@
 """What differs between plan and host, as operations in an order that always works.
 
-1. links in the way of others, as those that move to another namespace, are removed;
+1. links in the way of others, as those that move to another namespace, are removed, each after
+   the listeners that are bound to it;
 2. filters of ports, then bridges, then VMs' devices that lost theirs;
-3. each namespace: itself, sysctls, iptables (before any link, so that nothing leaks out of a
+3. each namespace: itself; listeners of a link that are not as planned end, as what they claim
+   must not outlive the link; sysctls, iptables (before any link, so that nothing leaks out of a
    router before its REDIRECT is there), links, addresses, routes, dnsmasq, listeners; then what
    it has too much, in reverse;
 4. namespaces that should not be: listeners, dnsmasq, links, itself;
@@ -53,7 +55,9 @@ def operations(desired: HostPlan, observed: HostPlan) -> tuple[Operation, ...]:
 
 def _operations(desired: HostPlan, observed: HostPlan) -> Iterator[Operation]:
     misplaced = tuple(_misplaced_links(desired, observed))
-    yield from misplaced
+    for removed in misplaced:
+        yield from _close_on(observed.namespaces[removed.namespace], removed.link)
+        yield removed
     present = _without(observed, misplaced)
     if desired.port_security != observed.port_security:
         yield SetPortSecurity(port_security=desired.port_security)
@@ -94,7 +98,7 @@ def _misplaced_links(desired: HostPlan, observed: HostPlan) -> Iterator[DeleteLi
 
 
 def _without(host: HostPlan, removed: Iterable[DeleteLink]) -> HostPlan:
-    """The host after the links were removed, and with them their addresses and routes."""
+    """The host after the links were removed, with their addresses, routes and listeners."""
     namespaces = dict(host.namespaces)
     for operation in removed:
         plan, device = namespaces[operation.namespace], operation.link.inner
@@ -106,9 +110,15 @@ def _without(host: HostPlan, removed: Iterable[DeleteLink]) -> HostPlan:
             sysctls=plan.sysctls,
             iptables=plan.iptables,
             dnsmasq=plan.dnsmasq,
-            listeners=plan.listeners,
+            listeners=frozenset(x for x in plan.listeners if x.device != device),
         )
     return HostPlan(bridges=host.bridges, namespaces=namespaces)
+
+
+def _close_on(plan: NamespacePlan, link: Veth) -> Iterator[NamespaceOperation]:
+    """A listener's claim ends before its wire does."""
+    on_it = [listener for listener in plan.listeners if listener.device == link.inner]
+    yield from _close(plan.name, on_it)
 
 
 def _namespace(desired: NamespacePlan, observed: NamespacePlan | None) -> Iterator[Operation]:
@@ -116,6 +126,8 @@ def _namespace(desired: NamespacePlan, observed: NamespacePlan | None) -> Iterat
     if observed is None:
         yield AddNamespace(namespace=name)
         observed = NamespacePlan(name=name)
+    stale = observed.listeners - desired.listeners
+    yield from _close(name, [listener for listener in stale if listener.device])
     yield from _settings(desired, observed)
     yield from _set_links(name, desired.links, observed.links)
     yield from (
@@ -127,7 +139,8 @@ def _namespace(desired: NamespacePlan, observed: NamespacePlan | None) -> Iterat
         for route in _routes(desired.routes - observed.routes)
     )
     yield from _set_dnsmasq(desired, observed)
-    yield from _listeners(name, desired, observed)
+    yield from _close(name, [listener for listener in stale if not listener.device])
+    yield from _open(name, desired, observed)
     yield from _surplus(desired, observed)
 
 
@@ -165,14 +178,16 @@ def _set_dnsmasq(desired: NamespacePlan, observed: NamespacePlan) -> Iterator[Op
         yield ReloadDnsmasq(namespace=desired.name, dnsmasq=new)
 
 
-def _listeners(
+def _close(namespace: str, listeners: Iterable[Listener]) -> Iterator[NamespaceOperation]:
+    """Before others are opened: a socket can only be opened where no other is bound."""
+    yield from (
+        CloseListener(namespace=namespace, listener=listener) for listener in _by_key(listeners)
+    )
+
+
+def _open(
     namespace: str, desired: NamespacePlan, observed: NamespacePlan
 ) -> Iterator[NamespaceOperation]:
-    """Close first: a socket can only be opened where no other is bound."""
-    yield from (
-        CloseListener(namespace=namespace, listener=listener)
-        for listener in _by_key(observed.listeners - desired.listeners)
-    )
     yield from (
         OpenListener(namespace=namespace, listener=listener)
         for listener in _by_key(desired.listeners - observed.listeners)
@@ -203,9 +218,7 @@ def _surplus(desired: NamespacePlan, observed: NamespacePlan) -> Iterator[Namesp
 
 def _remove_namespace(plan: NamespacePlan) -> Iterator[NamespaceOperation]:
     name = plan.name
-    yield from (
-        CloseListener(namespace=name, listener=listener) for listener in _by_key(plan.listeners)
-    )
+    yield from _close(name, plan.listeners)
     if plan.dnsmasq is not None:
         yield StopDnsmasq(namespace=name, dnsmasq=plan.dnsmasq)
     yield from (DeleteLink(namespace=name, link=link) for link in _links(plan.links))

@@ -55,7 +55,11 @@ def _namespace(model: View, router_: Router, settings: L3Settings) -> NamespaceP
         routes=frozenset(_routes(router_.routes, sorted(addresses))),
         sysctls=sysctls.router(ipv6_on_host=settings.ipv6_on_host),
         iptables=router.rules(settings),
-        listeners=frozenset(_listeners(router_, name, settings)),
+        listeners=frozenset(
+            _listener(router_, port, name, settings.metadata_port)
+            for port in internal
+            if settings.enable_metadata_proxy and model.get("network", port.network_id) is not None
+        ),
     )
 
 
@@ -96,12 +100,19 @@ def _block(cidr: str) -> IPv4Network:
     return IPv4Network(cidr, strict=False)
 
 
-def _listeners(router_: Router, namespace: str, settings: L3Settings) -> Iterator[Listener]:
-    if settings.enable_metadata_proxy:
-        yield Listener(
-            kind="router",
-            id=router_.id,
-            namespace=namespace,
-            address=ANY,
-            port=settings.metadata_port,
-        )
+def _listener(router_: Router, port: Port, namespace: str, metadata_port: int) -> Listener:
+    """The listener of one interface: it hears its device alone, and stands for how that is wired.
+
+    Who makes the wire says whose it is: a request that comes in by it is one of its network,
+    whatever a newer model says of the router.
+    """
+    return Listener(
+        kind="router",
+        id=router_.id,
+        namespace=namespace,
+        address=ANY,
+        port=metadata_port,
+        device=names.router_device(port.id),
+        port_id=port.id,
+        network_id=port.network_id,
+    )

@@ -6,6 +6,7 @@ stay on disk, and are read when asked for.
 """
 
 import asyncio
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
@@ -14,12 +15,14 @@ import structlog
 
 from a9fe.api_client.errors import FeedLost
 from a9fe.api_client.feed import FeedEvent
+from a9fe.replica.claims import Claims
 from a9fe.replica.disk import IN_MEMORY, UNREADABLE, Disk, Meta, Row, remove
 from a9fe.replica.keeping import BOUNDS, Bounds, Keeper
 from a9fe.replica.state import State, light
 from a9fe.replica.view import Documents, View
 from a9fe.replica.watching import Key, Wake, Watchers
 from a9fe.runtime import metrics
+from a9fe.runtime.clock import SystemClock
 
 log = structlog.get_logger()
 
@@ -68,6 +71,7 @@ class Replica(View):
         self._deleted: OrderedDict[tuple[str, str], int] = OrderedDict()
         self._changed = asyncio.Event()
         self._watchers = Watchers()
+        self._claims = Claims()
         self._revision = self._seen = self._floor = NOTHING
         self.keeper = Keeper(self._load(disk), bounds)
 
@@ -122,6 +126,10 @@ class Replica(View):
         """
         return self._watchers.add(keys, wake)
 
+    def claimed_since(self, port_id: str) -> float:
+        """Since when the port is known as it is (`claims`), by CLOCK_MONOTONIC in seconds."""
+        return self._claims.since(port_id)
+
     @property
     def watched(self) -> int:
         """How many keys are watched."""
@@ -164,6 +172,7 @@ class Replica(View):
         self._meta, self._state, self._generation = meta, state, meta.generation
         if meta.revision is not None:
             self._revision = self._seen = self._floor = meta.revision
+            self._claims.loaded(state.ports.values(), time.monotonic(), SystemClock().now())
         return disk
 
     def _read_user_data(self, id: str, revision: int) -> bytes | None:
@@ -203,6 +212,7 @@ class Replica(View):
         self._documents.clear()
         self.keeper.complete(meta)
         self._set_synced()
+        self._claims.replaced(before.ports, self._state.ports, time.monotonic())
         self._watchers.replaced(before, self._state)
 
     def _change(self, event: FeedEvent, now: float) -> None:
@@ -255,7 +265,9 @@ class Replica(View):
             self.keeper.delete(meta.generation, event.kind, event.id, meta)
             if len(self._deleted) > KEPT_DELETIONS:
                 self._deleted.popitem(last=False)
-        self._watchers.changed(key, before.resource if before else None, event.object)
+        known = before.resource if before else None
+        self._claims.changed(known, event.object, time.monotonic())
+        self._watchers.changed(key, known, event.object)
 
     def _set_synced(self) -> None:
         self._synced = True

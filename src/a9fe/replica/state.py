@@ -70,13 +70,17 @@ def _devices(port: Port) -> Iterable[str]:
     return [port.device_id] if port.device_id else []
 
 
+def _macs(port: Port) -> Iterable[tuple[str, str]]:
+    return [(port.network_id, port.mac_address.lower())]
+
+
 def _networks(port: Port) -> Iterable[str]:
     return [port.network_id]
 
 
 @dataclass(slots=True)
 class State:
-    """Resources by kind and id; ports by address, device and network as well."""
+    """Resources by kind and id; ports by address, device, network and MAC as well."""
 
     entries: dict[str, dict[str, Entry]] = field(
         default_factory=lambda: {kind: {} for kind in KINDS}
@@ -84,6 +88,7 @@ class State:
     by_address: Index[tuple[str, str]] = field(default_factory=lambda: Index(_addresses))
     by_device: Index[str] = field(default_factory=lambda: Index(_devices))
     by_network: Index[str] = field(default_factory=lambda: Index(_networks))
+    by_mac: Index[tuple[str, str]] = field(default_factory=lambda: Index(_macs))
 
     def entry(self, kind: str, id: str) -> Entry | None:
         """What is known under this id."""
@@ -94,12 +99,22 @@ class State:
         self.remove(kind, entry.resource.id)
         self.entries[kind][entry.resource.id] = entry
         if isinstance(entry.resource, Port):
-            for index in (self.by_address, self.by_device, self.by_network):
+            for index in self._indexes:
                 index.add(entry.resource)
 
     def remove(self, kind: str, id: str) -> None:
         """Know this resource no more; it need not have been known."""
         entry = self.entries[kind].pop(id, None)
         if entry is not None and isinstance(entry.resource, Port):
-            for index in (self.by_address, self.by_device, self.by_network):
+            for index in self._indexes:
                 index.remove(entry.resource)
+
+    @property
+    def ports(self) -> dict[str, Port]:
+        """All ports by id."""
+        found = {id: entry.resource for id, entry in self.entries["port"].items()}
+        return {id: port for id, port in found.items() if isinstance(port, Port)}
+
+    @property
+    def _indexes(self) -> tuple[Index[tuple[str, str]] | Index[str], ...]:
+        return (self.by_address, self.by_device, self.by_network, self.by_mac)

@@ -142,6 +142,14 @@ class View:
         """The ports of an instance, a router or a DHCP agent; none for ""."""
         return self._state.by_device.find(device_id)
 
+    def ports_by_mac(self, network_id: str, mac: str) -> tuple[Port, ...]:
+        """The ports of that network with that MAC (lower case)."""
+        return self._state.by_mac.find((network_id, mac))
+
+    def port(self, id: str) -> Port | None:
+        """The port with that id."""
+        return self.get("port", id)
+
     def ports_by_network(self, network_id: str) -> tuple[Port, ...]:
         """The ports of a network."""
         return self._state.by_network.find(network_id)

@@ -14,8 +14,10 @@ Headers = tuple[tuple[bytes, bytes], ...]
 class Listener:
     """What an accepted connection stands for: a network's or a router's namespace.
 
-    `kind` is "network" or "router", `id` that network's or router's id. `namespace`, `address`
-    and `port` say where the socket is bound; together they are the listener's key.
+    `kind` is "network" or "router", `id` that network's or router's id. `namespace`, `address`,
+    `port` and `device` say where the socket is bound; together they are the listener's key.
+    `device` "" is any device of the namespace; else `port_id` is the port whose device it is, and
+    `network_id` the network that the device is wired to.
     """
 
     kind: str
@@ -23,11 +25,17 @@ class Listener:
     namespace: str
     address: str
     port: int
+    device: str = ""
+    port_id: str = ""
+    network_id: str = ""
 
     @property
     def key(self) -> str:
-        """Unique on a host, e.g. "qdhcp-<id>/169.254.169.254:80"."""
-        return f"{self.namespace}/{self.address}:{self.port}"
+        """Unique on a host, e.g. "qdhcp-<id>/169.254.169.254:80", "qrouter-<id>/0.0.0.0:9697%qr-1"
+        for a socket of one device.
+        """
+        zone = f"%{self.device}" if self.device else ""
+        return f"{self.namespace}/{self.address}:{self.port}{zone}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +68,9 @@ class Answer:
     """A whole answer. `headers` are end-to-end only: framing belongs to the shell.
 
     `reason` is the reason phrase, "" for the standard one. `hop_limit`: the IP hops (1-255) that
-    its packets may live on the way to the client, 0 for as many as any others.
+    its packets may live on the way to the client, 0 for as many as any others. `owner`: the port
+    whose answer it is, b"" where that is not said; a connection is answered for one owner only.
+    `close`: the connection ends with it.
     """
 
     status: int
@@ -68,6 +78,8 @@ class Answer:
     body: bytes = b""
     reason: bytes = b""
     hop_limit: int = 0
+    owner: bytes = b""
+    close: bool = False
 
 
 Handler = Callable[[Request], Answer | Awaitable[Answer]]

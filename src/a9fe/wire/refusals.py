@@ -41,6 +41,30 @@ class Refusal(Enum):
     SOURCE_LOST = Rule(
         503, "Not ready, try again.", "the server is out of reach for too long to be certain", 5
     )
+    WIRE_DIFFERS = Rule(
+        503,
+        "Not ready yet, try again.",
+        "the interface that the request came in by is not in the model as it was wired",
+        2,
+    )
+    WRONG_MAC = Rule(
+        503,
+        "Not ready yet, try again.",
+        "the port with this address has another MAC than the connection came from",
+        2,
+    )
+    CONNECTION_TOO_OLD = Rule(
+        503,
+        "The address changed hands, connect again.",
+        "the connection is older than what is known of the port with this address",
+        1,
+    )
+    OTHER_OWNER = Rule(
+        503,
+        "The address changed hands, connect again.",
+        "the connection was answered for another port before",
+        1,
+    )
     SOURCE_UNREADABLE = Rule(
         503, "Not ready, try again.", "the replica on disk cannot be read: see the log", 5
     )

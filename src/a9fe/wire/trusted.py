@@ -13,20 +13,30 @@ from a9fe.wire.message import Headers, Request
 FORWARDED_FOR = b"x-forwarded-for"
 ROUTER_ID = b"x-neutron-router-id"
 NETWORK_ID = b"x-neutron-network-id"
+OVN_NETWORK_ID = b"x-ovn-network-id"  # the same, from the OVN metadata agent's proxy
 INSTANCE_ID = b"x-instance-id"
 TENANT_ID = b"x-tenant-id"
 SIGNATURE = b"x-instance-id-signature"
 REQUEST_ID = b"x-a9fe-request-id"
 PORT_ID = b"x-a9fe-port-id"
 GUEST_FORWARDED = b"x-a9fe-guest-forwarded"  # "1": the guest had sent an X-Forwarded-For
-HOP_LIMIT = b"x-a9fe-hop-limit"  # of an answer: the IP hops that its packets may live
+OUR_HOP = b"x-a9fe-hop"  # "1": who asks removes X-A9fe headers from the answer before the guest
+INTERFACE_PORT = b"x-a9fe-interface-port"  # the router's port by whose device the request came in
+WIRED_NETWORK = b"x-a9fe-network"  # the network that device was wired to
+LOCAL_ADDRESS = b"x-a9fe-local-address"  # of the accepted socket
+PEER_MAC = b"x-a9fe-mac"  # the MAC that the connection came from
+CONNECTED_AT = b"x-a9fe-connected-at"  # CLOCK_MONOTONIC, ms; until the first answer of a port
+# Of an answer:
+HOP_LIMIT = b"x-a9fe-hop-limit"  # the IP hops that its packets may live
+OWNER = b"x-a9fe-port"  # the port whose answer it is
+CLOSE = b"x-a9fe-close"  # "1": the guest's connection is closed after it
 
 TRUSTED = frozenset(
     {
         FORWARDED_FOR,
         ROUTER_ID,
         NETWORK_ID,
-        b"x-ovn-network-id",
+        OVN_NETWORK_ID,
         INSTANCE_ID,
         TENANT_ID,
         SIGNATURE,
@@ -66,6 +76,18 @@ def is_trusted(name: bytes) -> bool:
 def strip_trusted(headers: Iterable[tuple[bytes, bytes]]) -> Headers:
     """The headers without any that a guest must not set."""
     return tuple(pair for pair in headers if not is_trusted(pair[0]))
+
+
+@lru_cache(maxsize=NAMES_REMEMBERED)
+def is_for_hops(name: bytes) -> bool:
+    """Whether a header of an answer is for a hop of ours alone; the request's id is for guests."""
+    plain = name.lower().replace(b"_", b"-")
+    return plain.startswith(OUR_PREFIX) and plain != REQUEST_ID
+
+
+def is_from_our_hop(request: Request) -> bool:
+    """Whether who asks takes X-A9fe headers out of the answer."""
+    return bool(request.values(OUR_HOP))
 
 
 def end_to_end(headers: Iterable[tuple[bytes, bytes]]) -> Headers:

@@ -1,0 +1,41 @@
+"""What is done to an answer that is still to come, without a task of its own."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from a9fe.wire.message import Answer
+
+
+class After(asyncio.Future[Answer]):
+    """Becomes `change` of the answer that `pending` becomes, or fails as it does.
+
+    Cancelled, it cancels `pending`, so that the next hop sees its client go.
+    """
+
+    def __init__(self, pending: Awaitable[Answer], change: Callable[[Answer], Answer]) -> None:
+        """Must be made inside a running loop."""
+        self._pending = asyncio.ensure_future(pending)
+        super().__init__(loop=self._pending.get_loop())
+        self._change = change
+        self._pending.add_done_callback(self._ended)
+
+    def cancel(self, msg: str | None = None) -> bool:
+        """Nobody waits for it any more."""
+        cancelled = super().cancel(msg)
+        self._pending.cancel(msg)
+        return cancelled
+
+    def _ended(self, pending: asyncio.Future[Answer]) -> None:
+        if pending.cancelled():
+            super().cancel()
+            return
+        error = pending.exception()  # noted, also where nobody waits
+        if self.done():
+            return
+        if error is not None:
+            self.set_exception(error)
+            return
+        try:
+            self.set_result(self._change(pending.result()))
+        except Exception as defect:  # noqa: BLE001 - who awaits it says what it was
+            self.set_exception(defect)
