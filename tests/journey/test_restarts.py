@@ -3,10 +3,12 @@
 import os
 import re
 import signal
+import subprocess
 from collections.abc import Callable
 
 import pytest
 
+from a9fe.linux import guest
 from tests.conditions import eventually
 from tests.lab import host
 from tests.lab.cloud import Cloud, Vm
@@ -45,6 +47,79 @@ def test_a_killed_process_is_restarted_and_no_connection_is_refused(
     assert fresh.reads_its_own(), "what was killed does its work again"
 
 
+class Asking:
+    """Asks from a guest again and again, each time by a new connection."""
+
+    SCRIPT = "while :; do curl -s -o /dev/null -m 60 http://169.254.169.254/latest/; echo $?; done"
+
+    def __init__(self, vm: Vm) -> None:
+        argv = guest.command(vm.name, ["sh", "-c", self.SCRIPT])
+        self.output = os.memfd_create("asking")
+        self.process = subprocess.Popen(argv, stdout=self.output, start_new_session=True)
+
+    def __enter__(self) -> "Asking":
+        eventually(lambda: self.statuses().count(0) > 3, what="answers")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.kill()
+        self.process.wait()
+        os.close(self.output)
+
+    def statuses(self) -> list[int]:
+        """The exit statuses of curl so far."""
+        size = os.fstat(self.output).st_size
+        return [int(word) for word in os.pread(self.output, size, 0).split()]
+
+
+@pytest.mark.parametrize(("kind", "agent"), [("isolated", "dhcp-agent"), ("routed", "l3-agent")])
+def test_proxy_and_agent_killed_together_refuse_nothing(
+    cloud: Cloud, kind: str, agent: str
+) -> None:
+    vm = cloud.vm(cloud.on(kind)).start("udhcpc")
+    with Asking(vm) as asking:
+        killed = [cloud.house.kill_process(name) for name in ("metadata-proxy", agent)]
+        before = len(asking.statuses())
+        eventually(lambda: asking.statuses()[before:].count(0) > 3, 60, "answers again")
+        assert REFUSED not in asking.statuses()
+    for name in ("metadata-proxy", agent):
+        eventually(lambda name=name: len(cloud.house.pids(name)) == 1, what=f"one {name}")
+        assert not set(killed) & set(cloud.house.pids(name))
+    assert vm.reads_its_own()
+
+
+def test_up_killed_and_started_again_refuses_nothing_and_runs_nothing_twice(cloud: Cloud) -> None:
+    house = cloud.house
+    vms = [cloud.vm(cloud.on(kind)).start("udhcpc") for kind in ("isolated", "routed")]
+    (holder,) = house.pids("listener-holder")
+    with Asking(vms[0]) as first, Asking(vms[1]) as second:
+        house.kill()
+        eventually(lambda: not any(house.pids(name) for name in PROCESSES), what="all have ended")
+        before = [len(asking.statuses()) for asking in (first, second)]
+        house.start()
+        for asking, since in zip((first, second), before, strict=True):
+            eventually(lambda a=asking, n=since: a.statuses()[n:].count(0) > 3, 60, "answers")
+            assert REFUSED not in asking.statuses()
+    assert house.pids("listener-holder") == [holder]
+    for name in PROCESSES:
+        assert len(house.pids(name)) == 1
+    assert all(vm.reads_its_own() for vm in vms)
+    os.kill(holder, signal.SIGKILL)
+    eventually(lambda: set(house.pids("listener-holder")) - {holder}, what="another holder")
+    assert all(vm.reads_its_own() for vm in vms)
+
+
+def test_clean_after_up_was_killed_ends_what_survived_it(cloud: Cloud) -> None:
+    cloud.isolated()
+    assert cloud.house.pids("listener-holder")
+    cloud.house.kill()
+    eventually(lambda: not any(cloud.house.pids(name) for name in PROCESSES), what="ended")
+    assert cloud.house.pids("listener-holder")
+    cloud.house.a9fe("clean")
+    assert cloud.house.pids("listener-holder") == []
+    assert host.namespaces() == set()
+
+
 def test_vms_are_answered_while_the_server_is_down(cloud: Cloud) -> None:
     vm = cloud.vm(cloud.isolated()).start("udhcpc")
     assert vm.fetch("/latest/meta-data/instance-id")
@@ -74,7 +149,8 @@ def test_ctrl_c_keeps_the_network_and_the_next_up_takes_it_over(cloud: Cloud) ->
     before = (host.namespaces(), host.our_links(), host.dnsmasqs())
     assert cloud.house.stop() == 0
     assert (host.namespaces(), host.our_links(), host.dnsmasqs()) == before
-    assert [p for name in PROCESSES for p in cloud.house.pids(name)] == []
+    names = (*PROCESSES, "listener-holder")
+    assert [p for name in names for p in cloud.house.pids(name)] == []
     cloud.house.start()
     assert vm.reads_its_own()
     assert (host.namespaces(), host.our_links(), host.dnsmasqs()) == before

@@ -7,6 +7,8 @@ from contextlib import ExitStack
 import click
 
 from a9fe.cli.flags import settings, settings_flags
+from a9fe.cli.processes import HOLDER
+from a9fe.cli.supervisor import Supervised
 from a9fe.cli.up import hold
 from a9fe.linux import foreign, privileges
 from a9fe.linux.sweep import clean as sweep
@@ -45,6 +47,8 @@ def clean(*, adopt: bool, id: str | None) -> None:
     mark = _mark(config, id)
     with ExitStack() as locks:
         _hold_what_exists(locks, config)
+        if Supervised(HOLDER, config, ()).end_orphan():
+            click.echo(f"ended {HOLDER.name}")
         taken = tuple(foreign.adopt(mark)) if adopt else ()
         for line in taken:
             click.echo(f"took over {line}")

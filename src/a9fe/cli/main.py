@@ -45,6 +45,7 @@ COMMANDS = {
     "l3-agent": "a9fe.cli.process:l3_agent",
     "dhcp-agent": "a9fe.cli.process:dhcp_agent",
     "metadata-proxy": "a9fe.cli.process:metadata_proxy",
+    "listener-holder": "a9fe.cli.process:listener_holder",
     "metadata-agent": "a9fe.cli.process:metadata_agent",
     "metadata-service": "a9fe.cli.process:metadata_service",
     "ns-metadata-proxy": "a9fe.cli.ns_metadata_proxy:ns_metadata_proxy",

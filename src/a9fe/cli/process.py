@@ -60,7 +60,7 @@ def _run(process: Process, config: Config) -> None:
     try:
         prepare(process, config)
         config = with_secret(process, config)
-        importlib.import_module(f"a9fe.{process.room}.main").run(config)
+        importlib.import_module(f"a9fe.{process.room}.{process.module}").run(config)
     except A9feError as error:
         if not supervised:
             raise
@@ -84,4 +84,8 @@ metadata_agent = _command(
 )
 metadata_service = _command(
     "metadata-service", "Run the metadata service, hop 3: answers for an instance."
+)
+listener_holder = _command(
+    "listener-holder",
+    "Keep copies of all listeners, so that none is refused while others restart.",
 )

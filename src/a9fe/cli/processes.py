@@ -8,9 +8,11 @@ from a9fe.runtime.config import Config
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Process:
-    """A process. `room`'s main.run(config) is it; `user` runs it; `directories` of the state are
-    that user's alone; `secret`: it signs or verifies; `follows`: it is an agent with a token;
-    `listens` is for people to read.
+    """A process. `module`.run(config) of its `room` is it, and `user` runs it.
+
+    `directories` of the state are that user's alone; `secret`: it signs or verifies; `follows`: it
+    is an agent with a token; `listens` is for people to read; `survives`: it does not end with
+    `a9fe up` when that is killed, and the next one goes on with it.
     """
 
     name: str
@@ -20,6 +22,8 @@ class Process:
     listens: Callable[[Config], str]
     secret: bool = False
     follows: bool = False
+    survives: bool = False
+    module: str = "main"
 
 
 PROCESSES: tuple[Process, ...] = (
@@ -72,4 +76,13 @@ PROCESSES: tuple[Process, ...] = (
         secret=True,
     ),
 )
-BY_NAME = {process.name: process for process in PROCESSES}
+HOLDER = Process(
+    name="listener-holder",
+    room="metadata_proxy",
+    module="holder",
+    user=lambda config: config.metadata_proxy_user,
+    directories=(),
+    listens=lambda config: f"{config.run_path}/listener-holder.sock",
+    survives=True,
+)
+BY_NAME = {process.name: process for process in (*PROCESSES, HOLDER)}

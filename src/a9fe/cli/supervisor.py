@@ -27,6 +27,7 @@ log = structlog.get_logger()
 RESTART = Backoff(first=0.2, ceiling=5.0)
 STABLE = 10.0  # s: who ran so long has not failed at its start
 CRASH_LOOP = 3  # failures in a row after which we say that it will not get well by itself
+UNKNOWN_STATUS = -signal.SIGKILL  # of a process that is not our child nobody tells us
 READY_WITHIN = 30.0  # s: starting takes about one
 
 
@@ -43,14 +44,24 @@ class Supervised:
         self._user = process.user(config)
         self._flags = tuple(flags)
 
-    def end_orphan(self) -> None:
-        """End what a killed `a9fe up` left running, if its own death has not ended it yet."""
+    def end_orphan(self) -> bool:
+        """End what a killed `a9fe up` left running; whether it was there.
+
+        Its own death ends all but those that survive it.
+        """
+        pid = self._left()
+        ended = bool(pid) and processes.end(pid, self._is_ours)
+        if ended:
+            log.info("ended what a former a9fe up left", child=self.process.name, pid=pid)
+        return ended
+
+    def _left(self) -> int:
+        """The pid of what a former `a9fe up` left running, 0 for none."""
         try:
             pid = int(self._pid_file.read_text())
         except (FileNotFoundError, ValueError):
-            return
-        if processes.end(pid, self._is_ours):
-            log.info("ended what a former a9fe up left", child=self.process.name, pid=pid)
+            return 0
+        return pid if self._is_ours(pid) and processes.alive(pid) else 0
 
     async def keep(self) -> None:
         """Run it for ever; cancel this to stop it. Raises StartError if it never gets ready."""
@@ -60,11 +71,15 @@ class Supervised:
                 began = time.monotonic()
                 status = await self._run_once()
                 failures = 1 if time.monotonic() - began > STABLE else failures + 1
-                delay = jittered(RESTART, failures)
+                # At once for the first time: nobody else does its work.
+                delay = jittered(RESTART, failures - 1) if failures > 1 else 0.0
                 self._say_ended(status, failures, delay)
                 await asyncio.sleep(delay)
 
     async def _run_once(self) -> int:
+        left = self._left() if self.process.survives else 0
+        if left:
+            return await self._go_on_with(left)
         child = await processes.start(self._program())
         self.pid = child.pid
         self._pid_file.write_text(f"{child.pid}\n")
@@ -76,6 +91,21 @@ class Supervised:
         finally:
             self.ready.clear()
             self._pid_file.unlink(missing_ok=True)
+
+    async def _go_on_with(self, pid: int) -> int:
+        """Watch what a former `a9fe up` started as if it were our own child."""
+        log.info("found running", child=self.process.name, pid=pid)
+        self.pid, self._was_ready = pid, True
+        self.ready.set()
+        try:
+            await processes.ended(pid)
+        except asyncio.CancelledError:
+            await asyncio.to_thread(processes.end, pid, self._is_ours)
+            raise
+        finally:
+            self.ready.clear()
+            self._pid_file.unlink(missing_ok=True)
+        return UNKNOWN_STATUS
 
     def _say_ended(self, status: int, failures: int, delay: float) -> None:
         name, how = self.process.name, described(status)
@@ -95,7 +125,10 @@ class Supervised:
             env[BY_NAME["metadata_proxy_shared_secret"].variable] = ""
         if not self.process.follows:
             env[BY_NAME["auth_token"].variable] = ""
-        return processes.Program(name=self.process.name, argv=self._argv, env=env)
+        survives = self.process.survives
+        return processes.Program(
+            name=self.process.name, argv=self._argv, env=env, survives=survives
+        )
 
     @property
     def _argv(self) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from a9fe.cli import neighbours
 from a9fe.cli.flags import given_flags, settings, settings_flags
 from a9fe.cli.output import print_table
 from a9fe.cli.process import prepare
-from a9fe.cli.processes import PROCESSES
+from a9fe.cli.processes import HOLDER, PROCESSES
 from a9fe.cli.supervisor import Supervised, all_ready
 from a9fe.linux import privileges, programs
 from a9fe.linux.lock import StateLock
@@ -64,9 +64,11 @@ def up(context: click.Context, *, adopt: bool) -> None:
     make_directories(config)
     with ExitStack() as locks:
         hold(locks, config)
-        supervised = [Supervised(p, config, given_flags(context)) for p in PROCESSES]
+        started = (HOLDER, *PROCESSES)
+        supervised = [Supervised(p, config, given_flags(context)) for p in started]
         for one in supervised:
-            one.end_orphan()
+            if not one.process.survives:
+                one.end_orphan()
         check_ports(config)
         check_host(config)
         neighbours.check(Mark(installation.ensure(config)), adopt=adopt)

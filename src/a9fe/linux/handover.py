@@ -15,6 +15,7 @@ import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from typing import Any, cast
 
 import structlog
 
@@ -29,6 +30,7 @@ FIRST_PAUSE = 0.05  # s before connecting again
 LAST_PAUSE = 1.0  # s
 OPEN_TIMEOUT = 3.0  # s that `open` waits to be acknowledged
 SO_COOKIE = 57
+HOLDER_SOCKET = "listener-holder.sock"  # below run_path: linux.holder_link, metadata_proxy.holder
 
 
 class HandoverError(A9feError):
@@ -73,6 +75,8 @@ class ProxyLink:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._loop_thread = 0
         self._wake = asyncio.Event()
+        self._mirrors: list[Callable[[], None]] = []
+        self._recalled = True  # nobody else has sockets of ours
 
     # What the host adapter uses, from any thread.
 
@@ -121,6 +125,45 @@ class ProxyLink:
                     found.setdefault(held.listener.namespace, set()).add(held.listener)
             return {name: frozenset(all_) for name, all_ in found.items()}
 
+    # What holder_link.HolderLink uses, in the event loop.
+
+    def mirror(self, changed: Callable[[], None]) -> None:
+        """Call `changed` in the event loop when other sockets are kept; wait for `recalled`."""
+        self._mirrors.append(changed)
+        self._recalled = False
+
+    def adopt(self, listener: Listener, sock: socket.socket) -> int:
+        """Keep a socket of ours that somebody else had, unless we have one; its identity."""
+        identity = _identity(sock)
+        with self._state:
+            if listener.key in self._held:
+                sock.close()
+            else:
+                self._keep(listener, sock, acknowledged=False)
+                self._notify()
+        return identity
+
+    def recalled(self) -> None:
+        """All that could be adopted has been."""
+        with self._state:
+            first, self._recalled = not self._recalled, True
+            self._state.notify_all()
+        if first:
+            self._changed()
+
+    def kept(self) -> dict[str, int]:
+        """The identities of all sockets that are kept, by key."""
+        with self._state:
+            return {key: _identity(held.sock) for key, held in self._held.items()}
+
+    def copy_of(self, key: str) -> tuple[Message, socket.socket] | None:
+        """The message that gives a socket, and a copy of it."""
+        with self._state:
+            held = self._held.get(key)
+            if held is None:
+                return None
+            return {"op": "give", "listener": asdict(held.listener)}, held.sock.dup()
+
     @property
     def connected(self) -> bool:
         """Is the proxy there, and has it said what it holds?"""
@@ -160,19 +203,12 @@ class ProxyLink:
 
     async def _hello(self, channel: Channel) -> None:
         """Learn what it holds, and take back what we lost."""
-        await channel.send({"op": "hello", "owner": self._owner})
-        last = False
-        while not last:
-            message, sockets = await channel.receive()
-            if message.get("op") != "held":
-                raise Broken(f"hello was answered by {message}")
-            described = message.get("listeners")
-            last = bool(message.get("last"))
-            with self._state:
-                for listener, sock in _paired(described, sockets):
-                    self._take_back(listener, sock)
+        found = await hello(channel, self._owner)
         with self._state:
+            for listener, sock in found:
+                self._take_back(listener, sock)
             self._synced = True
+            self._notify()
             self._state.notify_all()
 
     async def _drop_all(self, channel: Channel) -> None:
@@ -217,11 +253,14 @@ class ProxyLink:
         if ours is not None:
             ours.acknowledged = _identity(ours.sock) == _identity(sock)
             sock.close()
-            return
+        else:
+            self._keep(listener, sock, acknowledged=True)
+
+    def _keep(self, listener: Listener, sock: socket.socket, *, acknowledged: bool) -> None:
         sock.settimeout(0)
         space = namespace.socket_cookie(sock)  # maybe of one that is no more: see `observed`
         self._held[listener.key] = _Held(
-            listener=listener, sock=sock, space=space, acknowledged=True
+            listener=listener, sock=sock, space=space, acknowledged=acknowledged
         )
 
     def _replace(self, listener: Listener, cookie: int) -> None:
@@ -284,16 +323,40 @@ class ProxyLink:
             self._state.wait_for(lambda: done() or not self._synced, OPEN_TIMEOUT)
 
     def _wait_for_proxy(self) -> None:
-        """At the start it may have listeners of ours to give back. Waits once only."""
+        """At the start it, or the holder, may have listeners of ours. Waits once only."""
         if threading.get_ident() == self._loop_thread or self._waited:
             return
         self._waited = True
-        self._state.wait_for(lambda: self._synced, OPEN_TIMEOUT)
+        self._state.wait_for(lambda: self._synced and self._recalled, OPEN_TIMEOUT)
 
     def _notify(self) -> None:
         if self._loop is not None:
             with suppress(RuntimeError):  # the loop has been closed
-                self._loop.call_soon_threadsafe(self._wake.set)
+                for wake in (self._wake.set, *self._mirrors):
+                    self._loop.call_soon_threadsafe(wake)
+
+
+async def hello(channel: Channel, owner: str) -> list[tuple[Listener, socket.socket]]:
+    """Say who we are; what is held of ours. Raises Broken if we do not know what that is."""
+    await channel.send({"op": "hello", "owner": owner})
+    described: list[object] = []
+    sockets: list[socket.socket] = []
+    last = False
+    while not last:
+        message, more = await channel.receive()
+        sockets += more
+        found = message.get("listeners")
+        if message.get("op") != "held" or not isinstance(found, list):
+            _close(sockets)
+            raise Broken(f"hello was answered by {message}")
+        described += found
+        last = bool(message.get("last"))
+    return _paired(described, sockets)
+
+
+def _close(sockets: list[socket.socket]) -> None:
+    for sock in sockets:
+        sock.close()
 
 
 def _is_for(held: _Held, listener: Listener, cookie: int) -> bool:
@@ -306,14 +369,13 @@ def _is_for(held: _Held, listener: Listener, cookie: int) -> bool:
 
 
 def _paired(
-    described: object, sockets: list[socket.socket]
+    described: list[object], sockets: list[socket.socket]
 ) -> list[tuple[Listener, socket.socket]]:
     try:
-        entries = described if isinstance(described, list) else None
-        return [(Listener(**fields), s) for fields, s in zip(entries or [], sockets, strict=True)]
+        pairs = zip(described, sockets, strict=True)
+        return [(Listener(**cast(dict[str, Any], fields)), sock) for fields, sock in pairs]
     except (TypeError, ValueError) as error:
-        for sock in sockets:
-            sock.close()
+        _close(sockets)
         raise Broken(f"held: {error}") from error
 
 

@@ -30,11 +30,16 @@ GRACE = 5.0  # s from SIGTERM to SIGKILL: in-flight requests end well before
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Program:
-    """What to run: a short name for the log, the command line, and variables to add."""
+    """What to run: a short name for the log, the command line, and variables to add.
+
+    `survives`: it lives on when we are killed, and so has none of our output, which would keep
+    open whatever reads that.
+    """
 
     name: str
     argv: tuple[str, ...]
     env: Mapping[str, str] = field(default_factory=dict)
+    survives: bool = False
 
 
 class Child:
@@ -72,11 +77,13 @@ async def start(program: Program) -> Child:
     env = {
         **os.environ,
         **program.env,
-        privileges.PARENT_DEATH: "1",
+        privileges.PARENT_DEATH: "0" if program.survives else "1",
         privileges.PARENT_PID: str(os.getpid()),
     }
+    nothing = asyncio.subprocess.DEVNULL
+    output = nothing if program.survives else None
     process = await asyncio.create_subprocess_exec(
-        *program.argv, env=env, stdin=asyncio.subprocess.DEVNULL, start_new_session=True
+        *program.argv, env=env, stdin=nothing, stdout=output, stderr=output, start_new_session=True
     )
     return Child(program, process)
 
@@ -134,6 +141,21 @@ def signal_if(pid: int, number: signal.Signals, is_it: Callable[[int], bool]) ->
     finally:
         os.close(fd)
     return True
+
+
+async def ended(pid: int) -> None:
+    """Wait until a process ends that need not be a child of ours."""
+    try:
+        fd = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    loop, over = asyncio.get_running_loop(), asyncio.Event()
+    loop.add_reader(fd, over.set)
+    try:
+        await over.wait()
+    finally:
+        loop.remove_reader(fd)
+        os.close(fd)
 
 
 def end(pid: int, is_it: Callable[[int], bool] = alive, grace: float = GRACE) -> bool:

@@ -150,6 +150,10 @@ class Control:
             key = str(message.get("key"))
             self._held.drop(agent.owner, key)
             log.info("listener dropped", listener=key, owner=agent.owner)
+        elif message.get("op") == "clear":
+            for held in self._held.of(agent.owner):
+                self._held.drop(agent.owner, held.listener.key)
+            log.info("listeners dropped", owner=agent.owner)
         else:
             raise Refused(f"op: {message.get('op')!r}, expected hello, give or drop")
 

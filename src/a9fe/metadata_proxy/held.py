@@ -1,4 +1,4 @@
-"""The listeners that the proxy holds: whose each is, and the socket it is served on."""
+"""The listeners that the proxy (or the holder) has: whose each is, and what serves it."""
 
 import os
 import socket
@@ -16,12 +16,14 @@ class Refused(A9feError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Held:
-    """One listener. `sock` is our copy to give back; `listening` serves another copy of it."""
+    """One listener. `sock` is our copy to give back; `listening` serves another copy of it, None
+    where it is only kept.
+    """
 
     owner: str
     listener: Listener
     sock: socket.socket
-    listening: Listening
+    listening: Listening | None
 
     @property
     def socket_number(self) -> int:
@@ -32,8 +34,8 @@ class Held:
 class HeldListeners:
     """What is served, by key. An owner can touch only its own."""
 
-    def __init__(self, server: Server) -> None:
-        """`server` serves what is given."""
+    def __init__(self, server: Server | None) -> None:
+        """`server` serves what is given; with None it is kept and not served."""
         self._server = server
         self._held: dict[str, Held] = {}
 
@@ -54,7 +56,7 @@ class HeldListeners:
             if before is not None and _is_same(before, listener, sock):
                 sock.close()
                 return
-            listening = await self._server.listen(sock.dup(), listener)
+            listening = await self._listen(sock, listener)
         except BaseException:
             sock.close()
             raise
@@ -63,6 +65,9 @@ class HeldListeners:
         )
         if before is not None:
             self._end(before)
+
+    async def _listen(self, sock: socket.socket, listener: Listener) -> Listening | None:
+        return await self._server.listen(sock.dup(), listener) if self._server else None
 
     def drop(self, owner: str, key: str) -> None:
         """Stop serving it; what is connected finishes. Unknown: nothing to do. Refused."""
@@ -84,7 +89,8 @@ class HeldListeners:
         self._held.clear()
 
     def _end(self, held: Held) -> None:
-        self._server.forget(held.listening)
+        if self._server is not None and held.listening is not None:
+            self._server.forget(held.listening)
         held.sock.close()
 
 

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import structlog
 
 from a9fe.api_client.report import Configurations, Identity, Reporter
-from a9fe.linux.handover import ProxyLink
+from a9fe.linux.handover import HOLDER_SOCKET, ProxyLink
+from a9fe.linux.holder_link import HolderLink
 from a9fe.linux.host import Host
 from a9fe.linux.kernel_events import KernelEvents
 from a9fe.model.errors import A9feError
@@ -76,9 +77,9 @@ async def serve(config: Config, role: Role) -> None:
     def kernel_changed() -> None:
         converger.look()
 
-    proxy = ProxyLink(
-        control, f"{role.owner}_agent", backlog=config.metadata_backlog, changed=proxy_changed
-    )
+    owner = f"{role.owner}_agent"
+    proxy = ProxyLink(control, owner, backlog=config.metadata_backlog, changed=proxy_changed)
+    holder = HolderLink(os.path.join(config.run_path, HOLDER_SOCKET), owner, proxy)
     events = KernelEvents(role.owner, kernel_changed)
 
     def passed(outcome: Outcome) -> None:
@@ -100,6 +101,7 @@ async def serve(config: Config, role: Role) -> None:
             for name, factory in {
                 "feed": lambda: follow(replica, feed, clock),
                 "proxy": proxy.run,
+                "holder": holder.run,
                 "kernel events": events.run,
                 "converge": converger.run,
                 "heartbeat": lambda: reporter.run(
