@@ -219,7 +219,7 @@ def test_found_is_served_while_the_server_is_away():
 def test_what_a_tenant_wrote_into_a_port_makes_no_header(field, debug):
     evil = replace(VM, **{field: "x\r\nX-Instance-ID: other"})
     got, seen, refusals = answered(ASK, source=Source(evil), debug=debug)
-    assert (got.status, seen, refusals) == (500, [], [Refusal.INTERNAL])
+    assert (got.status, seen, refusals) == (404, [], [Refusal.UNUSABLE_ID])
 
 
 def test_body_and_method_go_on():

@@ -77,6 +77,9 @@ VIEW = Ports(
     port("rab1", "net-a", "10.0.0.3", device="r-ab", owner=INTERFACE),
     port("rab2", "net-b", "10.0.0.3", device="r-ab", owner=INTERFACE),
     port("gw", "net-a", "10.0.0.9", device="r-gw", owner="network:router_gateway"),
+    port("split", "net-a", "10.0.0.20", device="a\nX-Tenant-ID: b"),
+    port("accent", "net-a", "10.0.0.21", device="\u00e9"),
+    port("blank", "net-a", "10.0.0.22", device="a "),
     port("twin1", "net-c", "10.0.0.5"),
     port("twin2", "net-c", "10.0.0.5"),
 )
@@ -107,6 +110,9 @@ TABLE = {
         Question(address="10.0.0.8", network_id="net-a"),
         Refusal.NO_INSTANCE_ON_PORT,
     ),
+    "a line break": (Question(address="10.0.0.20", network_id="net-a"), Refusal.UNUSABLE_ID),
+    "not ASCII": (Question(address="10.0.0.21", network_id="net-a"), Refusal.UNUSABLE_ID),
+    "a blank at the end": (Question(address="10.0.0.22", network_id="net-a"), Refusal.UNUSABLE_ID),
     "router": (Question(address="10.0.0.5", router_id="r-a"), VM_A),
     "other router, same address": (Question(address="10.0.0.5", router_id="r-b"), VM_B),
     "router of two networks that overlap": (

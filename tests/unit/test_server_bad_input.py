@@ -54,6 +54,51 @@ def test_a_bad_subnet(world: World, values: dict, message: str):
     assert "\n" not in found[1]
 
 
+BROKEN = ("a\nX-Tenant-ID: b", "a\rb", "a\n", "a\x7f", "a\u2028b")
+NOT_ASCII = ("\u00e9", "a\u200b", " a", "a ")
+HEADERS = {
+    "/v2.0/ports": ("device_id", "binding:host_id", "project_id"),
+    "/v2.0/networks": ("project_id",),
+    "/a9fe/v1/instances": ("project_id", "host"),
+    "/a9fe/v1/agents/report": ("host", "binary", "agent_type"),
+    "/a9fe/v1/tokens": ("host", "project_id"),
+}
+LINES = {
+    "/v2.0/ports": ("name", "device_owner"),
+    "/v2.0/networks": ("name",),
+    "/v2.0/routers": ("name",),
+    "/v2.0/security-groups": ("name",),
+    "/a9fe/v1/instances": ("name", "availability_zone", "image", "flavor"),
+    "/a9fe/v1/images": ("name",),
+}
+
+
+@pytest.mark.sqlite
+@pytest.mark.parametrize(
+    ("path", "field", "value"),
+    [
+        (path, field, value)
+        for table, values in ((HEADERS, BROKEN + NOT_ASCII), (LINES, BROKEN))
+        for path, fields in table.items()
+        for field in fields
+        for value in values
+    ],
+)
+def test_what_cannot_go_on_is_refused(world: World, path: str, field: str, value: str):
+    """It would end in a header, or as one line of many."""
+    given: dict[str, object] = {"name": "web1", field: value}
+    if path == "/v2.0/ports":
+        given["network_id"] = UNKNOWN
+    kind = path.rpartition("/")[2].removesuffix("s").replace("-", "_")
+    report = {"agent_type": "DHCP agent", "binary": "x", "host": "h1", field: value}
+    token = {field: value}
+    body = report if kind == "report" else {kind: token if kind == "token" else given}
+    message = world.error("POST", path, body, 400)[1]
+    assert message.startswith(f"{field}: ")
+    assert "expected" in message
+    assert "\n" not in message
+
+
 @pytest.mark.parametrize("missing", ["network_id", "cidr", "ip_version"])
 def test_a_subnet_without_what_it_needs(world: World, missing: str):
     network = world.create("network")

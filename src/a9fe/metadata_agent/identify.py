@@ -10,6 +10,7 @@ all networks of the router count.
 | none; the router has no network                         | 404      | 503                     |
 | several                                                 | 404      | 503                     |
 | one port, but of no instance (network:*, no device_id)  | 404      | 503                     |
+| one port, whose ids cannot be sent in a header          | 404      | 503                     |
 
 What the proxy knows of the connection must agree with the model, else it is 503 however fresh the
 model is, since one of the two is behind: the interface is the router's, on that network, with that
@@ -23,6 +24,7 @@ from typing import Protocol
 
 from a9fe.metadata_agent.question import Question, Wire
 from a9fe.model.resources import ROUTER_INTERFACE_OWNERS, Port
+from a9fe.model.rules_text import fits_header
 from a9fe.wire.refusals import Refusal
 
 NETWORK_OWNED = "network:"  # device_owner of ports that Neutron itself uses
@@ -159,4 +161,6 @@ def _look_up(view: PortView, question: Question) -> Port | Refusal:
     port = ports[0]
     if not port.device_id or port.device_owner.startswith(NETWORK_OWNED):
         return Refusal.NO_INSTANCE_ON_PORT
+    if not (fits_header(port.device_id) and fits_header(port.project_id)):
+        return Refusal.UNUSABLE_ID
     return port

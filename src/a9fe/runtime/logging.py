@@ -9,6 +9,7 @@ import logging
 import os
 import re
 import sys
+import time
 from collections.abc import Callable, MutableMapping
 from typing import Any, TextIO
 
@@ -16,6 +17,7 @@ import structlog
 
 from a9fe.runtime import readiness
 from a9fe.runtime.errors import StartError
+from a9fe.runtime.repeats import Repeats, short_trace
 
 EventDict = MutableMapping[str, Any]
 READY = "ready"  # the event that each process logs once it serves; it is told to who waits
@@ -103,7 +105,9 @@ def configure(
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
+            _bounded(Repeats(time.monotonic)),
             structlog.processors.format_exc_info,
+            lambda _logger, _method, event: short_trace(dict(event)),
             _rendered(renderer, process),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
@@ -115,6 +119,10 @@ def configure(
     root.setLevel(level)
     for name in QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def _bounded(repeats: Repeats) -> Callable[[Any, str, EventDict], EventDict]:
+    return lambda _logger, _method, event: repeats.bound(dict(event))
 
 
 def _rendered(

@@ -68,7 +68,7 @@ def report(call: Call, document: object) -> Agent:
 
 
 def _read(call: Call, document: dict[str, object], *, started: bool) -> Agent:
-    name = to.string(minimum=1)
+    name = to.header_text(minimum=1)
     return Agent(
         id=new_id(),
         agent_type=name("agent_type", document.get("agent_type")),

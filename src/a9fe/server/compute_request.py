@@ -140,8 +140,8 @@ MEMBERS: Mapping[str, Member] = {
     "user_data": Member(read=to.nullable(to.user_data)),
     "metadata": Member(read=to.string_map),
     "description": Member(read=to.nullable(to.string()), since=19),
-    "availability_zone": Member(read=to.string(minimum=1)),
-    "host": Member(read=to.string(minimum=1), since=74),
+    "availability_zone": Member(read=to.one_line(minimum=1)),
+    "host": Member(read=to.header_text(minimum=1), since=74),
     "security_groups": Member(read=_groups),
     "min_count": Member(read=_COUNT),
     "max_count": Member(read=_COUNT),
@@ -155,7 +155,7 @@ MEMBERS: Mapping[str, Member] = {
     "personality": Member(read=_anything, until=56),
     "tags": Member(read=to.only([]), since=52),
     "trusted_image_certificates": Member(read=to.only(None), since=63),
-    "hypervisor_hostname": Member(read=to.string(minimum=1), since=74),
+    "hypervisor_hostname": Member(read=to.header_text(minimum=1), since=74),
 }
 """Those that ServerRequest does not have are taken and mean nothing to a record."""
 HINTS = frozenset({"os:scheduler_hints", "OS-SCH-HNT:scheduler_hints"})

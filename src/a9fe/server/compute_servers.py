@@ -133,7 +133,7 @@ def update(call: Call, instance: Instance, document: object) -> Instance:
     server = document.get("server") if isinstance(document, dict) else None
     if not isinstance(server, dict):
         raise InvalidInput("body", document, 'an object {"server": ...}')
-    readers = {"name": to.string(minimum=1), "description": to.nullable(to.string())}
+    readers = {"name": to.one_line(minimum=1), "description": to.nullable(to.string())}
     for name in server:
         if name not in readers:
             raise InvalidInput(str(name), server[name], f"one of {', '.join(readers)}")

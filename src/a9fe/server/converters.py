@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
-from a9fe.model import rules
+from a9fe.model import rules, rules_text
 from a9fe.model.errors import InvalidInput
 from a9fe.model.resources import AddressPair, AllocationPool, DhcpOption, HostRoute, Keypair
 from a9fe.server import schemas
@@ -40,6 +40,37 @@ def string(maximum: int = NAME_MAX, minimum: int = 0) -> Converter:
 
     least = {"minLength": minimum} if minimum else {}
     return described(convert, {"type": "string", "maxLength": maximum, **least})
+
+
+def one_line(maximum: int = NAME_MAX, minimum: int = 0) -> Converter:
+    """Text of so many characters without a line break or another control character."""
+    expected = f"{minimum} to {maximum} characters on one line, none of them a control character"
+    text = string(maximum, minimum)
+
+    def convert(field: str, value: object) -> str:
+        found: str = text(field, value)
+        if not rules_text.is_one_line(found):
+            raise InvalidInput(field, value, expected)
+        return found
+
+    pattern = f"^[^{rules_text.BREAKING}]*$"
+    return described(convert, {**schemas.taken_by(text), "pattern": pattern})
+
+
+def header_text(maximum: int = NAME_MAX, minimum: int = 0) -> Converter:
+    """Text that goes into a header of HTTP, such as the id of an instance."""
+    text = string(maximum, minimum)
+
+    def convert(field: str, value: object) -> str:
+        found: str = text(field, value)
+        if not rules_text.fits_header(found):
+            expected = f"{minimum} to {maximum} printable ASCII characters, no blank at an end"
+            raise InvalidInput(field, value, expected)
+        return found
+
+    shape = rules_text.HEADER_TEXT
+    pattern = f"^{shape}$" if minimum else f"^({shape})?$"
+    return described(convert, {**schemas.taken_by(text), "pattern": pattern})
 
 
 def boolean(field: str, value: object) -> bool:
@@ -197,7 +228,7 @@ def dhcp_option(field: str, value: object) -> DhcpOption | str:
 def keypair(field: str, value: object) -> Keypair:
     """{"name", "public_key", "type"}."""
     members = {
-        "name": string(minimum=1),
+        "name": one_line(minimum=1),
         "public_key": string(PUBLIC_KEY_MAX, minimum=1),
         "type": choice("ssh", "x509"),
     }

@@ -15,6 +15,7 @@ from starlette.datastructures import Headers
 from a9fe.model import tokens
 from a9fe.model.errors import A9feError, InvalidInput
 from a9fe.model.policy import AGENT, Caller, trusted
+from a9fe.model.rules_text import fits_header
 from a9fe.model.tokens import Token
 from a9fe.store import Store
 
@@ -54,8 +55,8 @@ class Everyone:
     async def caller(self, headers: Headers) -> Caller | None:
         """Raises InvalidInput for a project that cannot be."""
         project = headers.get("x-project-id", DEFAULT_PROJECT)
-        if not 0 < len(project) <= PROJECT_MAX or not project.isprintable():
-            expected = f"text of 1 to {PROJECT_MAX} characters"
+        if not 0 < len(project) <= PROJECT_MAX or not fits_header(project):
+            expected = f"1 to {PROJECT_MAX} printable ASCII characters"
             raise InvalidInput("X-Project-Id", project, expected)
         return trusted(project)
 

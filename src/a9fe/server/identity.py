@@ -79,7 +79,7 @@ async def publish(request: Request) -> Response:
     """Publish a key that a host signs identities with, or say the same again."""
     kid = request.path_params["kid"]
     given = to.only_members("key", body.member(await body.read(request), "key"), FIELDS)
-    host = to.string(minimum=1)("host", given["host"])
+    host = to.header_text(minimum=1)("host", given["host"])
     check_host(caller_of(request), host)
 
     def work(call: Call) -> tuple[IdentityKey, str]:

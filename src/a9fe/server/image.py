@@ -27,7 +27,7 @@ Json = dict[str, Any]
 
 MEMBERS = {
     "id": to.identifier,
-    "name": to.nullable(to.string()),
+    "name": to.nullable(to.one_line()),
     "visibility": to.choice(*records.VISIBILITIES),
     "disk_format": to.nullable(to.string(16)),
     "container_format": to.nullable(to.string(16)),
@@ -35,7 +35,7 @@ MEMBERS = {
     "min_ram": to.integer(0, records.SIZE_MAX),
     "protected": to.boolean,
     "tags": to.list_of(to.string(minimum=1), 128),
-    "owner": to.string(minimum=1),
+    "owner": to.header_text(minimum=1),
 }
 """Members of a body that mean something; all others are properties, as text."""
 FIELD = {"owner": "project_id"}

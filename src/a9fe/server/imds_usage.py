@@ -71,7 +71,7 @@ ANSWERS: dict[str, Schema] = {
 async def tell(request: Request) -> Response:
     """Count what a host's metadata service was asked, with and without tokens."""
     document = to.only_members("body", await body.read(request), ("host", "usage"))
-    host = to.string(minimum=1)("host", document["host"])
+    host = to.header_text(minimum=1)("host", document["host"])
     check_host(caller_of(request), host)
     told = _merged(_ALL("usage", document["usage"]))
 

@@ -65,7 +65,7 @@ def _read(document: object) -> dict[str, int]:
 
 
 def _project(request: Request) -> str:
-    project_id: str = to.string(minimum=1)("project_id", request.path_params["project_id"])
+    project_id: str = to.header_text(minimum=1)("project_id", request.path_params["project_id"])
     if not project_id.isprintable():
         raise InvalidInput("project_id", project_id, "printable text")
     return project_id

@@ -95,7 +95,7 @@ def _stamps() -> tuple[Attribute, ...]:
 
 def _owner() -> tuple[Attribute, ...]:
     return (
-        stored("project_id", to.string(minimum=1), "C"),
+        stored("project_id", to.header_text(minimum=1), "C"),
         computed("tenant_id", lambda record, _: record.project_id),
     )
 
@@ -123,7 +123,7 @@ IMAGE = AttributeTable(
     plural="images",
     attributes=(
         stored("id", to.identifier, "C"),
-        stored("name", to.string(), default=""),
+        stored("name", to.one_line(), default=""),
         *_owner(),
         stored("visibility", to.choice(*VISIBILITIES), default="shared"),
         stored("disk_format", to.string(16), default=""),

@@ -49,7 +49,7 @@ def instance_network(field: str, value: object) -> NetworkCard:
         raise InvalidInput(field, value, expected)
     if ("uuid" in value) == ("port" in value) or {"port", "fixed_ip"} <= value.keys():
         raise InvalidInput(field, value, expected)
-    tag = to.string(TAG_MAX)(f"{field}.tag", value.get("tag", ""))
+    tag = to.one_line(TAG_MAX)(f"{field}.tag", value.get("tag", ""))
     if "port" in value:
         return NetworkCard(port_id=to.identifier(f"{field}.port", value["port"]), tag=tag)
     fixed_ip = rules.address(f"{field}.fixed_ip", value["fixed_ip"]) if "fixed_ip" in value else ""

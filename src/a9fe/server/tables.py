@@ -35,8 +35,8 @@ def described() -> tuple[Attribute, ...]:
     """What most resources begin with."""
     return (
         read_only("id", text=True),
-        stored("name", to.string(), default=""),
-        stored("project_id", to.string(minimum=1), "C"),
+        stored("name", to.one_line(), default=""),
+        stored("project_id", to.header_text(minimum=1), "C"),
         computed("tenant_id", lambda resource, _: resource.project_id),
         stored("description", to.string(), default=""),
     )
@@ -110,7 +110,7 @@ NETWORK = AttributeTable(
         filtered(stored("mtu", MTU), "integer"),
         stored("port_security_enabled", to.boolean, default=True),
         *_provider(),
-        stored("availability_zone_hints", to.list_of(to.string(minimum=1)), "C", default=()),
+        stored("availability_zone_hints", to.list_of(to.one_line(minimum=1)), "C", default=()),
         computed("availability_zones", zones),
         server_set("ipv4_address_scope", None),
         server_set("ipv6_address_scope", None),
@@ -191,7 +191,7 @@ def _vif_type(values: list[str], _: Extra) -> tuple[Filter, ...]:
 
 
 def _binding() -> tuple[Attribute, ...]:
-    host = stored("binding:host_id", to.nullable(to.string()), "cu", default="", at="host")
+    host = stored("binding:host_id", to.nullable(to.header_text()), "cu", default="", at="host")
     profile = stored("binding:profile", to.profile, "cu", default={}, at="profile")
     vnic = stored("binding:vnic_type", VNIC_TYPES, default="normal", at="vnic_type")
 
@@ -216,8 +216,8 @@ PORT = AttributeTable(
         stored("admin_state_up", to.boolean, default=True),
         filtered(replace(stored("mac_address", rules.mac), update="admin"), "mac"),
         stored("fixed_ips", to.list_of(address_request)),
-        stored("device_id", to.string(), default=""),
-        stored("device_owner", to.string(), default=""),
+        stored("device_id", to.header_text(), default=""),
+        stored("device_owner", to.one_line(), default=""),
         read_only("status", text=True),
         replace(
             stored("security_groups", to.nullable(to.list_of(to.identifier, unique=True))),
@@ -269,7 +269,7 @@ ROUTER = AttributeTable(
             for_admins(replace(constant(name, value=False), create="admin", update="admin"))
             for name in ("distributed", "ha")
         ),
-        stored("availability_zone_hints", to.list_of(to.string(minimum=1)), "C", default=()),
+        stored("availability_zone_hints", to.list_of(to.one_line(minimum=1)), "C", default=()),
         computed("availability_zones", zones),
         constant("flavor_id", None),
         constant("service_type_id", None),
@@ -326,8 +326,8 @@ INSTANCE = AttributeTable(
     attributes=(
         read_only("id", text=True),
         read_only("number"),
-        stored("name", to.string(minimum=1), "CUR", default=""),
-        stored("project_id", to.string(minimum=1), "C"),
+        stored("name", to.one_line(minimum=1), "CUR", default=""),
+        stored("project_id", to.header_text(minimum=1), "C"),
         computed("tenant_id", lambda instance, _: instance.project_id),
         Attribute(
             name="user_data",
@@ -340,9 +340,9 @@ INSTANCE = AttributeTable(
         ),
         stored("keypairs", to.list_of(to.keypair), default=()),
         stored("metadata", to.string_map, default={}),
-        filtered(stored("availability_zone", to.string(minimum=1)), "nocase"),
-        stored("flavor", to.string(), default=""),
-        stored("image", to.string(), default=""),
+        filtered(stored("availability_zone", to.one_line(minimum=1)), "nocase"),
+        stored("flavor", to.one_line(), default=""),
+        stored("image", to.one_line(), default=""),
         stored("launch_index", to.integer(0, 1_000_000), "C", default=0),
         replace(
             stored("files", to.list_of(injected_file, FILES_MAX), "C", default=()),
@@ -364,7 +364,7 @@ INSTANCE_REQUEST = AttributeTable(
     plural="instances",
     attributes=(
         *(a for a in INSTANCE.attributes if a.create),
-        stored("host", to.string(minimum=1), "c"),
+        stored("host", to.header_text(minimum=1), "c"),
         stored("network", to.string(minimum=1), "C"),
         stored("port_id", to.identifier, "C"),
         stored("networks", to.list_of(instance_network, maximum=64), "C", default=()),

@@ -33,7 +33,7 @@ def new(given: Any) -> tuple[Token, str]:  # noqa: ANN401 - a JSON value
         if name not in {"project_id", "role", "host", "description"}:
             raise InvalidInput(name, given[name], "one of project_id, role, host, description")
     text = tokens.text_of(secrets.token_bytes(tokens.RANDOM_BYTES))
-    read = to.string()
+    read = to.one_line()
     token = Token(
         id=tokens.id_of(text) or "",
         sha256=tokens.hash_of(text),
@@ -44,7 +44,7 @@ def new(given: Any) -> tuple[Token, str]:  # noqa: ANN401 - a JSON value
 
 
 def _whose(given: dict[str, Any]) -> dict[str, str]:
-    text = to.string(minimum=1)
+    text = to.header_text(minimum=1)
     if "host" in given:
         if given.keys() & {"project_id", "role"}:
             raise InvalidInput("host", given["host"], "no project_id or role beside it")

@@ -37,6 +37,12 @@ class Refusal(Enum):
         "The port with this address belongs to no instance.",
         "the port with this address has no device_id of an instance",
     )
+    UNUSABLE_ID = Rule(
+        404,
+        "The port with this address belongs to no instance.",
+        "the port's device_id or project_id is no printable ASCII, which a header needs: set it"
+        " again",
+    )
     NOT_SYNCED = Rule(503, "Not ready yet, try again.", "the replica is still catching up", 2)
     SOURCE_LOST = Rule(
         503, "Not ready, try again.", "the server is out of reach for too long to be certain", 5
