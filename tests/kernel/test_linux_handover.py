@@ -309,7 +309,7 @@ def wire(name: str, address: str) -> None:
 def _guests():
     namespace.create(GUESTS, MARK)
     yield
-    namespace.delete(GUESTS)
+    namespace.delete(GUESTS, MARK)
 
 
 def ask(address):
