@@ -54,22 +54,24 @@ INSTANCE = "/latest/meta-data/instance-id"
 
 
 def test_while_two_routers_exchange_their_networks_no_answer_is_crossed(cloud: Cloud) -> None:
-    """The L3 agent stands still: the wires are the old ones, the model is the new one."""
+    """The agents stand still: wires and filters are the old ones, the model is the new one."""
     networks = [cloud.network(CIDR), cloud.network(CIDR)]
     routers = [cloud.router(network) for network in networks]
     for router, network in zip(routers, networks, strict=True):
         cloud.settled_routed(router, network)
     vms = [cloud.vm(network, "--fixed-ip", ADDRESS).start("udhcpc") for network in networks]
     assert all(vm.reads_its_own() for vm in vms)
-    (agent,) = cloud.house.pids("l3-agent")
-    os.kill(agent, signal.SIGSTOP)
+    agents = [*cloud.house.pids("l3-agent"), *cloud.house.pids("dhcp-agent")]
+    for agent in agents:
+        os.kill(agent, signal.SIGSTOP)
     try:
         exchange(cloud, routers, networks)
         eventually(lambda: vms[0].status(INSTANCE) == "503", what="503 where both disagree")
         seen = Counter(vm.status(INSTANCE) for _ in range(READS // 2) for vm in vms)
         assert seen == {"503": READS}
     finally:
-        os.kill(agent, signal.SIGCONT)
+        for agent in agents:
+            os.kill(agent, signal.SIGCONT)
     assert all(vm.reads_its_own() for vm in vms)
 
 

@@ -22,7 +22,8 @@ class Abortable(Protocol):
 class Exchange(asyncio.Future[Answer]):
     """Becomes the answer or an UpstreamError; cancelled, the next hop sees its client go.
 
-    `data` is the request as sent, `deadline` in loop time. `fresh` asks for a new connection.
+    `data` is the request as sent, `deadline` in loop time. `fresh` asks for a new connection;
+    `may_repeat`: it is sent again where its connection closes before the answer is whole.
     """
 
     def __init__(
@@ -34,7 +35,7 @@ class Exchange(asyncio.Future[Answer]):
         self.data = data
         self.deadline = deadline
         self.head_only = request.method == b"HEAD"
-        self.fresh = False
+        self.fresh = self.may_repeat = False
         self.connection: Abortable | None = None
 
     def cancel(self, msg: str | None = None) -> bool:

@@ -40,13 +40,17 @@ class _State(Enum):
 
 
 class ChunkedBody:
-    """A chunked body (RFC 9112 section 7.1), strictly; extensions and trailers are dropped."""
+    """A chunked body (RFC 9112 section 7.1); extensions and trailers are dropped.
 
-    __slots__ = ("_limit", "_missing", "_searched", "_state", "_trailers", "data")
+    Strict, but for lines that end without CR where it is `lenient`.
+    """
 
-    def __init__(self, limit: int) -> None:
+    __slots__ = ("_lenient", "_limit", "_missing", "_searched", "_state", "_trailers", "data")
+
+    def __init__(self, limit: int, *, lenient: bool = False) -> None:
         """`limit` in bytes of the decoded body, itself allowed."""
         self._limit = limit
+        self._lenient = lenient
         self._missing = 0
         self._searched = 0
         self._trailers = 0
@@ -80,7 +84,8 @@ class ChunkedBody:
         return True
 
     def _line(self, buffer: bytearray) -> bytes | None:
-        end = buffer.find(_END, self._searched)
+        mark = b"\n" if self._lenient else _END
+        end = buffer.find(mark, self._searched)
         if end < 0:
             self._searched = max(0, len(buffer) - 1)
             if len(buffer) > self._line_limit() + 1 or b"\n" in buffer:
@@ -90,8 +95,8 @@ class ChunkedBody:
         if end > self._line_limit():
             raise BadMessage(Refusal.MALFORMED, "chunk line too long")
         line = bytes(buffer[:end])
-        del buffer[: end + 2]
-        return line
+        del buffer[: end + len(mark)]
+        return line.removesuffix(b"\r") if self._lenient else line
 
     def _line_limit(self) -> int:
         return MAX_HEAD_BYTES if self._state is _State.TRAILER else MAX_CHUNK_LINE_BYTES

@@ -23,6 +23,7 @@ MAX_LENGTH_DIGITS = 15  # far beyond every limit, and below where integers overf
 # guest would read those that hops add; WebDAV's and the like mean nothing here.
 METHODS = frozenset({b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE", b"OPTIONS"})
 
+_BARE_LF = re.compile(rb"(?<!\r)\n")
 _BLANK = 0x20
 _BLANKS = b" \t"
 _NEW = b" HTTP/1.1\r\n"
@@ -111,6 +112,13 @@ def read_request(head: bytes, max_headers: int) -> RequestHead:
     if len(head) <= REMEMBERED_BYTES and REQUEST_ID not in head:
         return _remembered_request(head, max_headers)
     return parse_request(head, max_headers)
+
+
+def with_crlf(head: bytes) -> bytes:
+    """A head of an answer, every line of which ends in CRLF."""
+    if head.count(b"\n") == head.count(b"\r\n"):
+        return head
+    return _BARE_LF.sub(b"\r\n", head)
 
 
 def read_answer(head: bytes, *, bodiless: bool) -> AnswerHead:

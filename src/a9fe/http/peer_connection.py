@@ -1,18 +1,20 @@
 """One connection to an upstream: a request out, its answer in, then the next."""
 
 import asyncio
+import re
 from typing import Protocol, cast
 
 from a9fe.http.errors import UpstreamBroken, UpstreamTimeout
 from a9fe.http.exchange import Exchange
 from a9fe.http.framing import Body, ChunkedBody, FixedBody, UntilCloseBody
-from a9fe.http.head import CHUNKED, UNTIL_CLOSE, AnswerHead, BadMessage, read_answer
+from a9fe.http.head import CHUNKED, UNTIL_CLOSE, AnswerHead, BadMessage, read_answer, with_crlf
 from a9fe.http.sockets import reset_on_close
 from a9fe.wire.limits import MAX_HEAD_BYTES
 from a9fe.wire.message import Answer
 from a9fe.wire.refusals import Refusal
 
-_END = b"\r\n\r\n"
+# Upstreams are read leniently: a line may end without CR (RFC 9112 section 2.2), as some write.
+_END = re.compile(rb"\n\r?\n")
 
 
 class Pool(Protocol):
@@ -24,8 +26,8 @@ class Pool(Protocol):
         """Its exchange has ended."""
         ...
 
-    def stale(self, exchange: Exchange) -> None:
-        """A kept connection was closed before it answered anything: worth one more try."""
+    def repeat(self, exchange: Exchange) -> None:
+        """Ask it once more: its connection was closed before the answer was whole."""
         ...
 
     def collected(self, amount: int) -> None:
@@ -46,7 +48,6 @@ class PeerConnection(asyncio.Protocol):
         "_head",
         "_pool",
         "_transport",
-        "_used",
         "collected",
         "exchange",
         "idle_since",
@@ -59,7 +60,6 @@ class PeerConnection(asyncio.Protocol):
         self._buffer = bytearray()
         self._head: AnswerHead | None = None
         self._body: Body | None = None
-        self._used = False
         self.exchange: Exchange | None = None
         self.idle_since = 0.0
         self.collected = 0  # bytes of an answer that has not arrived whole
@@ -122,10 +122,10 @@ class PeerConnection(asyncio.Protocol):
         self._collect(0)
         exchange = self.exchange
         if exchange is not None:
-            if self._used and self._head is None and not self._buffer:
+            if exchange.may_repeat and not exchange.done():
                 self.exchange = None
                 exchange.connection = None
-                self._pool.stale(exchange)
+                self._pool.repeat(exchange)
             else:
                 self._break("closed before the end of its answer")
         self._pool.lost(self)
@@ -139,10 +139,11 @@ class PeerConnection(asyncio.Protocol):
 
     def _whole(self, data: bytes, exchange: Exchange) -> bool:
         """The fast path: all of a plain answer in one piece."""
-        end = data.find(_END) + len(_END)
-        if end < len(_END) or end > MAX_HEAD_BYTES:
+        found = _END.search(data)
+        if found is None or found.end() > MAX_HEAD_BYTES:
             return False
-        head = read_answer(data[:end], bodiless=exchange.head_only)
+        end = found.end()
+        head = read_answer(with_crlf(data[:end]), bodiless=exchange.head_only)
         if head.status < 200 or head.length != len(data) - end:
             return False
         self._head = head
@@ -162,19 +163,21 @@ class PeerConnection(asyncio.Protocol):
             self._finish(exchange, bytes(self._body.data))
 
     def _take_head(self, exchange: Exchange) -> AnswerHead | None:
-        end = self._buffer.find(_END)
-        if end < 0 and len(self._buffer) < MAX_HEAD_BYTES:
+        found = _END.search(self._buffer)
+        if found is None and len(self._buffer) < MAX_HEAD_BYTES:
             return None
-        if not 0 <= end <= MAX_HEAD_BYTES - len(_END):
+        if found is None or found.end() > MAX_HEAD_BYTES:
             raise BadMessage(Refusal.UPSTREAM_BROKEN, "answer head too large")
-        data = bytes(self._buffer[: end + len(_END)])
-        del self._buffer[: end + len(_END)]
-        return read_answer(data, bodiless=exchange.head_only)
+        end = found.end()
+        del found  # a match holds the buffer, which could not be cut then
+        data = bytes(self._buffer[:end])
+        del self._buffer[:end]
+        return read_answer(with_crlf(data), bodiless=exchange.head_only)
 
     def _body_of(self, head: AnswerHead) -> Body:
         limit = self._pool.max_body
         if head.length == CHUNKED:
-            return ChunkedBody(limit)
+            return ChunkedBody(limit, lenient=True)
         if head.length == UNTIL_CLOSE:
             return UntilCloseBody(limit)
         if head.length > limit:
@@ -185,7 +188,6 @@ class PeerConnection(asyncio.Protocol):
         head = self._head
         assert head is not None
         reusable = head.keep_alive and not self._buffer
-        self._used = True
         self._head = self._body = self.exchange = None
         self._collect(0)
         exchange.answer(

@@ -1,9 +1,11 @@
 """A handler that asks another hop: HTTP/1.1 over a Unix socket or TCP, connections pooled.
 
 A pool has at most `max_connections` connections, idle ones included; more requests wait in line,
-within the same deadline and a bound of their own. A pooled connection may have died unseen, so a
-request that may be repeated is asked once more on a fresh one, and one that may not be (POST) gets
-a fresh one from the start; where the pool is full, the longest idle one is closed for it.
+within the same deadline and a bound of their own. A pooled connection may have died unseen, and an
+upstream may be killed with requests in flight: a safe request (GET, HEAD) is asked once more on a
+fresh connection when the one it was on closes before the answer is whole, since nothing of that
+has been passed on. Any other request (POST, PUT) is sent once, on a fresh connection; where the
+pool is full, the longest idle one is closed for it.
 """
 
 import asyncio
@@ -39,7 +41,7 @@ __all__ = [
     "UpstreamUnreachable",
 ]
 
-IDEMPOTENT = frozenset({b"GET", b"HEAD", b"PUT", b"DELETE", b"OPTIONS", b"TRACE"})
+SAFE = frozenset({b"GET", b"HEAD", b"OPTIONS"})  # RFC 9110 section 9.2.1
 CONNECT_TIMEOUT = 5.0  # seconds; a host that answers at all does in milliseconds
 IDLE_TIMEOUT = 20.0  # seconds; less than servers keep, so that few die in our hands
 RECONNECT_INTERVAL = 0.02  # seconds between attempts while an upstream restarts
@@ -119,7 +121,8 @@ class Upstream:
             full = UpstreamOverloaded if self._max_line else UpstreamFull
             exchange.fail(full, f"{self.target}: no more requests may wait in line")
             return exchange
-        if request.method not in IDEMPOTENT:
+        exchange.may_repeat = request.method in SAFE
+        if not exchange.may_repeat:
             exchange.fresh = True
         elif self._idle and not self._line:
             self._start(self._idle.pop(), exchange)
@@ -173,8 +176,9 @@ class Upstream:
         if self._line:
             self._serve_line()
 
-    def stale(self, exchange: Exchange) -> None:
-        """Nothing came back: once more, on a connection that is surely alive."""
+    def repeat(self, exchange: Exchange) -> None:
+        """It broke off: once more, on a connection that is surely alive."""
+        exchange.may_repeat = False
         exchange.fresh = True
         self._line.appendleft(exchange)
 

@@ -32,7 +32,7 @@ ROOT = 0
 FORBIDDEN = 403
 SIGNATURE = b"proxy request signature"  # in what Nova, and our service, say to a wrong one
 HINT_INTERVAL = 60.0  # seconds
-SERVICE_PATIENCE = 3.0  # seconds that a restart of the service may take unseen
+SERVICE_PATIENCE = 10.0  # seconds that a restart of the service may take unseen, back-off included
 
 log = structlog.get_logger("a9fe.metadata_agent")
 

@@ -24,7 +24,7 @@ from a9fe.wire.rate_limit import RateLimiter, Window
 
 PROCESS = "metadata-proxy"
 AGENT_MARGIN = 2.0  # seconds more than the agent waits, so that its answer comes before ours
-AGENT_PATIENCE = 3.0  # seconds that a restart of the agent may take unseen
+AGENT_PATIENCE = 10.0  # seconds that a restart of the agent may take unseen, back-off included
 
 log = structlog.get_logger("a9fe.metadata_proxy")
 
