@@ -1,9 +1,10 @@
-"""Three parts of one page, bench/RESULTS.md, each measured and written by itself.
+"""Four parts of one page, bench/RESULTS.md, each measured and written by itself.
 
 `./run bench chain` (the default): create to first answer, the whole chain beside nginx, memory of
 each process. It runs in the private sandbox; every figure of the data path is taken in turns with
 nginx in the same run and given as a ratio. `./run bench service`: the metadata service by itself,
-with 100,000 instances, and 10,000 guests that wait. `./run bench control`: creates, both databases
+with 100,000 instances, and 10,000 guests that wait. `./run bench floods`: one guest floods, and
+what its neighbour sees. `./run bench control`: creates, both databases
 with 1,000 and 1,000,000 ports, the change feed. Absolute numbers are of one machine and moment.
 `--write` renews that part of the page.
 """
@@ -15,10 +16,11 @@ import signal
 import subprocess
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 
-from bench import chain, control, feed, metadata
+from bench import chain, control, feed, floods, metadata
 from bench.observe import (
     A9FE,
     HOPS,
@@ -34,7 +36,7 @@ from bench.observe import (
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
 GUEST = "a9fe-guest-bench"
-PARTS = ("chain", "service", "control")
+PARTS = ("chain", "service", "floods", "control")
 MARK = "<!-- part: {} -->"
 HEAD = """# What was measured
 
@@ -54,8 +56,15 @@ def main() -> None:
     )
     parser.add_argument("--seconds", type=int, help="of a burst [3], of writes to the feed [20]")
     parser.add_argument("--ports", type=int, default=LARGE, help=f"control: large store [{LARGE}]")
+    parser.add_argument("--flood", action="append", default=[], help="floods: this one only")
+    parser.add_argument("--no-rate-limit", action="store_true", help="floods: as of many guests")
     options = parser.parse_args()
-    parts = {"chain": chain_part, "service": service_part, "control": control_part}
+    parts = {
+        "chain": chain_part,
+        "floods": floods_part,
+        "service": service_part,
+        "control": control_part,
+    }
     lines = parts[options.part](options)
     print("\n".join(lines))
     if options.write:
@@ -101,16 +110,31 @@ def chain_part(options: argparse.Namespace) -> list[str]:
     with tempfile.TemporaryDirectory(prefix="a9fe-bench-") as name:
         scratch = Path(name)
         scratch.chmod(0o755)
-        return measured(options, scratch)
+        without_limit = ("--no-rate-limit-enabled",)  # one guest stands for many
+        return measured(scratch, lambda: page(options, scratch), *without_limit)
 
 
-def measured(options: argparse.Namespace, scratch: Path) -> list[str]:
-    """The part, from a system of its own."""
+def floods_part(options: argparse.Namespace) -> list[str]:
+    """One guest and the others."""
+    with tempfile.TemporaryDirectory(prefix="a9fe-bench-") as name:
+        scratch = Path(name)
+        scratch.chmod(0o755)
+
+        def page_of_floods() -> list[str]:
+            return floods.page(scratch, floods.QUESTIONS, options.flood)
+
+        flags = ("--no-rate-limit-enabled",) if options.no_rate_limit else ()
+        return [*measured(scratch, page_of_floods, *flags), "", *measured_on("floods")]
+
+
+def measured(scratch: Path, page: Callable[[], list[str]], *flags: str) -> list[str]:
+    """A part, from a system of its own."""
     with (scratch / "up.log").open("w") as log:
-        up = subprocess.Popen([A9FE, "up", "--state-path", f"{scratch}/state"], stderr=log)
+        command = [A9FE, "up", "--state-path", f"{scratch}/state", *flags]
+        up = subprocess.Popen(command, stderr=log)
         try:
             until(lambda: set(HOPS) <= set(processes()) and "9696" in within_host("ss", "-Hltn"))
-            return page(options, scratch)
+            return page()
         finally:
             up.send_signal(signal.SIGTERM)
             up.wait(30)

@@ -163,8 +163,11 @@ def test_those_that_wait_for_a_change_take_no_place_from_the_others():
             for client in waiting:
                 await client.send(WAIT)
             await world.until(lambda: len(hanging.asked) == 16)
-            assert (await waiting[16].answer()).status == 503
+            refused = asyncio.ensure_future(waiting[16].answer())
             assert (await (await world.client()).ask(get("", "quick"))).status == 200
+            assert not refused.done()  # else it would be asked for again at once
+            assert (await refused).status == 503
+            assert len(hanging.asked) == 17
 
     run(main)
 

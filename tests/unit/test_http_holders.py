@@ -49,9 +49,13 @@ class Fake:
     held: int = 0
     arriving: bool = False
     gone: bool = False
+    heard: bool = True
 
     def give_way(self) -> None:
         self.gone = True
+
+    def hear(self, *, on: bool) -> None:
+        self.heard = on
 
 
 class Room:
@@ -112,17 +116,22 @@ def test_one_holder_has_its_share_only_and_is_cut_off_far_beyond():
     assert [c.gone for c in (first, second, third)] == [False, False, True]
 
 
-def test_of_requests_that_arrive_slowly_the_oldest_gives_way():
+def test_of_requests_that_arrive_slowly_a_few_are_read_at_a_time():
     room = Room()
     slow = [room.enter("a", "1") for _ in range(4)]
     other = room.enter("b", "1")
-    room.holders.holds(other, 5, arriving=True)
-    for connection in slow[:3]:
+    for connection in (other, *slow):
         room.holders.holds(connection, 5, arriving=True)
-    assert [c.gone for c in (*slow, other)] == [True, False, False, False, False]
+    assert [c.heard for c in (*slow, other)] == [True, True, False, False, True]
     room.holders.holds(slow[1], 0, arriving=False)
-    room.holders.holds(slow[3], 5, arriving=True)
-    assert not slow[2].gone
+    assert [c.heard for c in slow] == [True, True, True, False]
+    room.holders.leave(slow[3])  # not read, and gone
+    room.holders.leave(slow[2])
+    room.holders.holds(slow[1], 5, arriving=True)
+    assert [c.heard for c in slow] == [True, True, True, False]
+    for connection in (other, *slow):
+        room.holders.leave(connection)
+    assert not room.holders._arriving
 
 
 @pytest.mark.parametrize(
@@ -224,6 +233,29 @@ def test_when_all_places_are_taken_a_neighbour_is_let_in(loop, flood):
             for _ in range(3):
                 assert (await (await connect("quiet")).ask(GET)).status == 200
             assert server.connections <= 20
+
+    run(main, loop)
+
+
+@BOTH
+def test_slow_requests_delay_whole_ones_of_nobody(loop):
+    async def main():
+        limits = replace(LIMITS, arriving_per_holder=2, head_timeout=0.4)
+        async with two_networks(limits=limits) as (server, _, connect):
+            slow = [await connect("noisy") for _ in range(5)]
+            for client in slow:
+                await client.send(GET[:-2])
+            await until(lambda: server.held_bytes == 5 * len(GET[:-2]))
+            for name in ("noisy", "quiet"):
+                assert (await (await connect(name)).ask(GET)).status == 200
+            for client in slow:
+                await client.send(GET[-2:])
+            assert {(await client.answer()).status for client in slow} == {200}
+            more = [await connect("noisy") for _ in range(5)]
+            for client in more:
+                await client.send(GET[:-2])
+            assert {(await client.answer()).status for client in more} == {408}
+            await until(lambda: server.held_bytes == 0)
 
     run(main, loop)
 

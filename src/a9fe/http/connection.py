@@ -215,6 +215,16 @@ class Connection(asyncio.Protocol):
             reset_on_close(self.socket)
         self._transport.abort()
 
+    def hear(self, *, on: bool) -> None:
+        """Read what the client sends, or leave it to the kernel."""
+        if self._transport.is_closing():
+            return
+        self._reading_paused = not on
+        if on:
+            self._transport.resume_reading()
+        else:
+            self._transport.pause_reading()
+
     def _weigh(self) -> None:
         """Have what is held counted: of a request that arrives, or is answered, and of answers
         that are not sent. One that closes keeps what it had until it is closed."""

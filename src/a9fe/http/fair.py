@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
+from a9fe.wire.limits import FULL_PAUSE
 from a9fe.wire.message import Answer, Handler, Request
 from a9fe.wire.refusals import Refusal
 from a9fe.wire.shares import Holder
@@ -138,6 +139,11 @@ class _Lane:
         self._start_next()
 
 
+def _give(later: asyncio.Future[Answer], answer: Answer) -> None:
+    if not later.done():
+        later.set_result(answer)
+
+
 class Fair:
     """Answers as `handler` does, holders in turn.
 
@@ -172,7 +178,14 @@ class Fair:
         if result is not None:
             return result
         full = Refusal.TOO_MANY_WAITERS if waits else Refusal.TOO_MANY_AT_ONCE
-        return self._refuse(full, request)
+        return self._refused_later(self._refuse(full, request))
+
+    def _refused_later(self, answer: Answer) -> Awaitable[Answer]:
+        """An answer at once would be asked for again at once, and refusing is not free."""
+        later = self._loop.create_future()
+        alarm = self._loop.call_later(FULL_PAUSE, _give, later, answer)
+        later.add_done_callback(lambda _: alarm.cancel())
+        return later
 
     @property
     def in_line(self) -> int:

@@ -28,6 +28,20 @@ class Held(Protocol):
         """Close at once, and free what is held."""
         ...
 
+    def hear(self, *, on: bool) -> None:
+        """Read what the client sends, or leave it to the kernel."""
+        ...
+
+
+class _Arriving:
+    """Connections of one holder with a part of a request: those that are read, and the others."""
+
+    __slots__ = ("read", "unread")
+
+    def __init__(self) -> None:
+        self.read: OrderedDict[Held, None] = OrderedDict()
+        self.unread: OrderedDict[Held, None] = OrderedDict()
+
 
 class Holders:
     """All connections of a server."""
@@ -37,7 +51,7 @@ class Holders:
         self._limits = limits
         self._report = report
         self._of: dict[Holder, OrderedDict[Held, None]] = {}
-        self._arriving: dict[Holder, OrderedDict[Held, None]] = {}
+        self._arriving: dict[Holder, _Arriving] = {}
         self._connections = Shares(
             Bounds(
                 holder=limits.connections_per_holder,
@@ -131,16 +145,24 @@ class Holders:
                 self._give_way(heaviest, Refusal.GAVE_WAY)
 
     def _count_arriving(self, connection: Held) -> None:
+        """Read a few requests of one holder at a time; the kernel keeps the others' bytes. So
+        slow ones cost no more than their connections, and delay their own holder's only."""
         holder = connection.holder
+        arriving = self._arriving.setdefault(holder, _Arriving())
         if connection.arriving:
-            arriving = self._arriving.setdefault(holder, OrderedDict())
-            arriving[connection] = None
-            if len(arriving) > self._limits.arriving_per_holder:
-                self._give_way(next(iter(arriving)), Refusal.GAVE_WAY)
+            if len(arriving.read) < self._limits.arriving_per_holder:
+                arriving.read[connection] = None
+            else:
+                arriving.unread[connection] = None
+                connection.hear(on=False)
             return
-        arriving = self._arriving[holder]
-        del arriving[connection]
-        if not arriving:
+        arriving.unread.pop(connection, None)
+        arriving.read.pop(connection, None)
+        if arriving.unread and len(arriving.read) < self._limits.arriving_per_holder:
+            following, _ = arriving.unread.popitem(last=False)
+            arriving.read[following] = None
+            following.hear(on=True)
+        if not arriving.read:
             del self._arriving[holder]
 
     def _give_way(self, connection: Held, refusal: Refusal) -> None:

@@ -14,6 +14,8 @@ PR_CAPBSET_DROP = 24
 PR_SET_NO_NEW_PRIVS = 38
 PR_CAP_AMBIENT = 47
 PR_CAP_AMBIENT_CLEAR_ALL = 4
+M_TRIM_THRESHOLD = -1
+M_MMAP_THRESHOLD = -3
 CAPABILITY_VERSION_3 = 0x20080522
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -68,3 +70,16 @@ def capset(permitted: int) -> None:
     header = (ctypes.c_uint32 * 2)(CAPABILITY_VERSION_3, 0)
     low, high = permitted & 0xFFFFFFFF, permitted >> 32
     _call("capset", header, (ctypes.c_uint32 * 6)(low, low, 0, high, high, 0))
+
+
+def give_memory_back(block: int) -> None:
+    """Have blocks of `block` bytes and more go back to the kernel when they are freed, as well as
+    so many free bytes at the end of the heap (mallopt(3)).
+
+    By itself glibc raises both thresholds up to 32 MiB when large blocks are freed: then what a
+    flood took would stay. Another C library without mallopt is left as it is.
+    """
+    mallopt = getattr(_libc, "mallopt", None)
+    if mallopt is not None:
+        mallopt(M_MMAP_THRESHOLD, block)
+        mallopt(M_TRIM_THRESHOLD, block)

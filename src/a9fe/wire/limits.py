@@ -104,6 +104,7 @@ AT_ONCE_OF_ONE = 4  # of one guest: fills three hops; its others wait in line
 BYTE_RATE = 4 * MIB  # of answers to one guest, a second; more wait their turn
 BURST_BYTES = 1 * MIB  # the largest document at once
 LINE_WAIT = 10.0  # seconds in line until a request is refused
+FULL_PAUSE = 1.0  # seconds until a request is refused that has no room in line
 REFUSED_PAUSE = 0.02  # seconds that the place of a request that the proxy refused stays taken
 
 AT_ONCE = TurnLimits(

@@ -1,0 +1,191 @@
+"""What runs in a guest during `./run bench floods`: one that floods, and its neighbour.
+
+`python -m bench.flooder flood NAME` prints "flooding" once it does, and goes on until its stdin is
+closed. `python -m bench.flooder ask COUNT` asks COUNT times, a connection each, and prints JSON:
+milliseconds of each answer with 200, and a count of each other outcome.
+"""
+
+import asyncio
+import json
+import sys
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+
+from a9fe.runtime import descriptors
+
+AT = ("169.254.169.254", 80)
+HEAD = b"%b %b HTTP/1.1\r\nHost: x\r\n%b\r\n"
+SMALL = b"/latest/meta-data/instance-id"
+LARGE = b"/openstack?recursive=true"
+PASSWORD = b"/openstack/latest/password"
+TOKEN = b"/latest/api/token"
+TTL = b"X-aws-ec2-metadata-token-ttl-seconds: 60\r\n"
+TRICKLE = 0.5  # s between two bytes of a slow request
+PATIENCE = 10.0  # s
+BETWEEN = 0.005  # s between two questions of the neighbour
+SETTLED = 1.5  # s until a flood is at its height
+
+Reader, Writer = asyncio.StreamReader, asyncio.StreamWriter
+Part = Callable[[Reader, Writer], Awaitable[None]]
+
+
+async def answer(reader: Reader) -> int:
+    """Read a whole answer; its status."""
+    head = await reader.readuntil(b"\r\n\r\n")
+    for line in head.split(b"\r\n"):
+        name, _, value = line.partition(b":")
+        if name.lower() == b"content-length":
+            await reader.readexactly(int(value))
+    return int(head.split()[1])
+
+
+async def silent(reader: Reader, writer: Writer) -> None:
+    """Send nothing until the other side closes."""
+    await reader.read()
+
+
+async def busy(reader: Reader, writer: Writer) -> None:
+    """Only use the CPU, for comparison: the load of a flood itself."""
+    while True:
+        sum(range(1000))
+        await asyncio.sleep(0)
+
+
+async def gone(reader: Reader, writer: Writer) -> None:
+    """Close at once."""
+
+
+def trickle(head: bytes) -> Part:
+    """Send `head`, then a byte now and then."""
+
+    async def part(reader: Reader, writer: Writer) -> None:
+        writer.write(head)
+        while not reader.at_eof() and not writer.is_closing():
+            await asyncio.sleep(TRICKLE)
+            writer.write(b"x")
+            await writer.drain()
+
+    return part
+
+
+def over_and_over(request: bytes, ahead: int = 1) -> Part:
+    """Ask, `ahead` requests at a time, and read the answers."""
+
+    async def part(reader: Reader, writer: Writer) -> None:
+        while True:
+            writer.write(request * ahead)
+            for _ in range(ahead):
+                await answer(reader)
+
+    return part
+
+
+def unread(request: bytes) -> Part:
+    """Ask and read nothing."""
+
+    async def part(reader: Reader, writer: Writer) -> None:
+        writer.transport.pause_reading()  # type: ignore[attr-defined]
+        writer.write(request)
+        while not writer.is_closing():
+            await asyncio.sleep(TRICKLE)
+            writer.write(b"\r\n")  # until a reset says that nobody is there
+
+    return part
+
+
+async def waits(reader: Reader, writer: Writer) -> None:
+    """Ask for a change over and over."""
+    etag = b"0"
+    while True:
+        target = SMALL + b"?wait_for_change=true&last_etag=" + etag
+        writer.write(HEAD % (b"GET", target, b""))
+        head = await reader.readuntil(b"\r\n\r\n")
+        for line in head.split(b"\r\n"):
+            name, _, value = line.partition(b":")
+            if name.lower() == b"etag":
+                etag = value.strip(b' "')
+            if name.lower() == b"content-length":
+                await reader.readexactly(int(value))
+
+
+BODY = HEAD % (b"POST", PASSWORD, b"Content-Length: %d\r\n")
+FLOODS: dict[str, tuple[int, Part]] = {
+    "none, but a core in use": (1, busy),
+    "idle connections": (3000, silent),
+    "connections, closed at once": (64, gone),
+    "slow heads": (1500, trickle(b"GET / HTTP/1.1\r\nX: ")),
+    "slow bodies": (1500, trickle(BODY % 8000)),
+    "bodies held back": (900, trickle(BODY % 8192 + b"x" * 8000)),
+    "large bodies": (64, over_and_over(BODY % 1_000_000 + b"x" * 1_000_000)),
+    "answers unread": (900, unread(HEAD % (b"GET", LARGE, b""))),
+    "requests": (64, over_and_over(HEAD % (b"GET", SMALL, b""))),
+    "pipelines": (16, over_and_over(HEAD % (b"GET", SMALL, b""), 1000)),
+    "POSTs": (256, over_and_over(BODY % 3 + b"abc")),
+    "large documents": (16, over_and_over(HEAD % (b"GET", LARGE, b""))),
+    "tokens": (64, over_and_over(HEAD % (b"PUT", TOKEN, TTL))),
+    "waits": (500, waits),
+    "malformed requests": (64, over_and_over(b"nonsense\r\n\r\n")),
+}
+
+
+async def again(part: Part) -> None:
+    """Play a part on a connection, and on another one when it ends."""
+    while True:
+        with suppress(OSError, asyncio.IncompleteReadError, ValueError):
+            reader, writer = await asyncio.open_connection(*AT)
+            try:
+                await part(reader, writer)
+            finally:
+                writer.transport.abort()
+        await asyncio.sleep(0)
+
+
+async def flood(name: str) -> None:
+    """Flood until stdin is closed."""
+    count, part = FLOODS[name]
+    tasks = [asyncio.ensure_future(again(part)) for _ in range(count)]
+    await asyncio.sleep(SETTLED)
+    print("flooding", flush=True)
+    await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
+    for task in tasks:
+        task.cancel()
+
+
+async def ask_once() -> float:
+    """Milliseconds of one answer with 200."""
+    began = time.monotonic()
+    async with asyncio.timeout(PATIENCE):
+        reader, writer = await asyncio.open_connection(*AT)
+        try:
+            writer.write(HEAD % (b"GET", SMALL, b""))
+            status = await answer(reader)
+        finally:
+            writer.close()
+    if status != 200:
+        raise ValueError(str(status))
+    return (time.monotonic() - began) * 1000
+
+
+async def ask(count: int) -> None:
+    """The neighbour."""
+    times, errors = [], Counter[str]()
+    for _ in range(count):
+        try:
+            times.append(await ask_once())
+        except (OSError, ValueError, asyncio.IncompleteReadError) as error:
+            errors[f"{type(error).__name__} {error}"[:60]] += 1
+        await asyncio.sleep(BETWEEN)
+    print(json.dumps({"ms": times, "errors": errors}))
+
+
+def main() -> None:
+    """Play the part that the arguments name."""
+    descriptors.raise_limit()
+    part, value = sys.argv[1:]
+    asyncio.run(flood(value) if part == "flood" else ask(int(value)))
+
+
+if __name__ == "__main__":
+    main()
