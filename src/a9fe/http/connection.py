@@ -15,10 +15,11 @@ import structlog
 from a9fe.http.accepted import Accepted, facts_of
 from a9fe.http.errors import UpstreamError
 from a9fe.http.head import METHODS, BadMessage, RequestHead
+from a9fe.http.hop_limit import HopLimit
 from a9fe.http.reader import Incoming, Reading, RequestReader
 from a9fe.http.render import CONTINUE, answer_bytes
 from a9fe.http.report import Report
-from a9fe.http.sockets import is_hung_up, limit_hops, reset_on_close, unacknowledged
+from a9fe.http.sockets import is_hung_up, reset_on_close
 from a9fe.wire.limits import Limits
 from a9fe.wire.message import Answer, Handler, Listener, Request
 from a9fe.wire.refusals import Refusal
@@ -93,7 +94,7 @@ class Connection(asyncio.Protocol):
         self._request: Request | None = None
         self._refusal: Refusal | None = None
         self._since = host.now
-        self._hop_limit = 0
+        self._hop_limit = HopLimit()
         self._owner = b""  # the port whose answers the connection is given, since the first one
         self._paused = self._reading_paused = False
         self._half_closed = self._lingering = self._told_to_continue = False
@@ -352,8 +353,8 @@ class Connection(asyncio.Protocol):
             answer = self._of_one_owner(answer)
         self._host.report.answered(answer.status)
         close = answer.close or not head.keep_alive or self._host.draining
-        if answer.hop_limit != self._hop_limit:
-            self._limit_hops(answer.hop_limit)
+        if answer.hop_limit != self._hop_limit.hops and not self._transport.is_closing():
+            self._hop_limit.change(self.socket, answer.hop_limit, self._transport)
         self._transport.write(answer_bytes(answer, head_only=head_only, close=close, old=head.old))
         self._weigh()
         if close:
@@ -372,18 +373,6 @@ class Connection(asyncio.Protocol):
         facts = {"peer": self.peer, "owner": self._owner.decode("latin-1")}
         refused = self._host.report.refusal(Refusal.OTHER_OWNER, facts=facts)
         return replace(refused, close=True)
-
-    def _limit_hops(self, hops: int) -> None:
-        """From here on. A limit stays until all that it was meant for has arrived: what is lost
-        on the way is sent again, with the limit of then."""
-        if self._transport.is_closing():
-            return
-        sock = self.socket
-        wider = self._hop_limit and (not hops or hops > self._hop_limit)
-        if wider and (self._transport.get_write_buffer_size() or unacknowledged(sock)):
-            return
-        limit_hops(sock, hops)
-        self._hop_limit = hops
 
     def _refuse(self, bad: BadMessage) -> None:
         """Answer and close; read on for a while, as a reset would take the answer along."""
