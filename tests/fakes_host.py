@@ -14,6 +14,7 @@ from ipaddress import ip_address, ip_interface, ip_network
 from a9fe.plan import names, sysctls
 from a9fe.plan import operations as op
 from a9fe.plan.host import (
+    ANY_FILTER,
     Address,
     Bridge,
     Dnsmasq,
@@ -76,6 +77,7 @@ class FakeHost:
         self.bridges: dict[str, int] = {}
         self.taps: dict[str, str] = {}  # a VM's device -> its bridge
         self.port_security: PortSecurity | None = None
+        self.isolated: set[str] = set()
         self.applied: list[Operation] = []
         self.observations = 0
         self.failing: Callable[[Operation], None] = lambda operation: None
@@ -88,7 +90,13 @@ class FakeHost:
             self.observations += 1
             return HostPlan(
                 bridges=frozenset(
-                    Bridge(name=name, mtu=mtu, devices=self.devices(name))
+                    Bridge(
+                        name=name,
+                        mtu=mtu,
+                        devices=self.devices(name),
+                        ours=self.devices(name) & self._outers(),
+                        isolated=self.devices(name) & self.isolated,
+                    )
                     for name, mtu in self.bridges.items()
                 ),
                 namespaces={
@@ -96,7 +104,7 @@ class FakeHost:
                     for name, space in self.spaces.items()
                     if PATTERNS[owner].fullmatch(name)
                 },
-                port_security=self.port_security if owner == "dhcp" else None,
+                port_security=self._filters(owner),
                 taps={tap: "" for tap, on in self.taps.items() if on not in self.bridges},
             )
 
@@ -124,6 +132,9 @@ class FakeHost:
     def unplug(self, tap: str) -> None:
         with self.lock:
             del self.taps[tap]
+
+    def _filters(self, owner: str) -> PortSecurity | None:
+        return self.port_security and (self.port_security if owner == "dhcp" else ANY_FILTER)
 
     def _observed(self, name: str, space: Space) -> NamespacePlan:
         return NamespacePlan(
@@ -154,10 +165,16 @@ class FakeHost:
 
     @_do.register
     def _(self, o: op.SetPortSecurity) -> None:
-        self.port_security = o.port_security
+        if o.port_security != ANY_FILTER or self.port_security is None:
+            self.port_security = o.port_security
+
+    @_do.register
+    def _(self, o: op.SetIsolation) -> None:
+        (self.isolated.add if o.isolated else self.isolated.discard)(o.device)
 
     @_do.register
     def _(self, o: op.SetBridge) -> None:
+        require(self.port_security, "nothing filters the bridge")
         self.bridges[o.bridge.name] = o.bridge.mtu
 
     @_do.register

@@ -1,12 +1,19 @@
 """A tenant that lies about its address reaches nothing, and misleads nobody.
 
-Each lie is also told with port security off, where it works: so the lie is a good one.
+Each lie is also told where it works, with port security off: so the lie is a good one. Raw frames
+of all kinds are in tests/kernel/test_linux_port_security.py.
 """
+
+from pathlib import Path
 
 import pytest
 
 from tests.conditions import eventually
+from tests.lab import host
 from tests.lab.cloud import Cloud, Vm
+
+OFF = {"allowed_address_pairs": [], "port_security_enabled": False, "security_groups": []}
+ON = {"port_security_enabled": True}
 
 # Tells everybody, by an ARP answer that nobody asked for, that ADDRESS is at our own MAC.
 CLAIM = """
@@ -20,10 +27,22 @@ card.send(all_ + own + b"\\x08\\x06" + arp)
 """
 
 
-def guard(vm: Vm, *, on: bool) -> None:
-    vm.house.api.update(
-        "ports", vm.port["id"], {"port_security_enabled": on, "security_groups": []}
-    )
+# Sends a DHCPRELEASE (7) of ADDRESS to SERVER for the client with the hardware address CLIENT.
+RELEASE = """
+import socket, struct, sys
+server, address, client, own = sys.argv[1:5]
+mac = bytes.fromhex(client.replace(":", ""))
+packet = struct.pack(">BBBBIHH4s", 1, 1, 6, 0, 9, 0, 0, socket.inet_aton(address))
+packet += bytes(12) + mac + bytes(202) + bytes((99, 130, 83, 99, 53, 1, 7, 54, 4))
+packet += socket.inet_aton(server) + bytes((61, 7, 1)) + mac + bytes((255,))
+udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+udp.bind((own, 0))
+udp.sendto(packet, (server, 67))
+"""
+
+
+def change(vm: Vm, **fields: object) -> None:
+    vm.house.api.update("ports", vm.port["id"], fields)
 
 
 def neighbour(vm: Vm, address: str) -> str:
@@ -36,37 +55,99 @@ def claim(vm: Vm, address: str) -> None:
     vm.sh("/usr/bin/python3", "-c", CLAIM, address)
 
 
+def reaches(vm: Vm, address: str, source: str) -> bool:
+    """Does dnsmasq's TCP port at an address take a connection from this source address?"""
+    ask = ("curl", "-s", "-o", "/dev/null", "-m", "2", "-w", "%{time_connect}")
+    return float(vm.run(*ask, "--interface", source, f"http://{address}:53/").stdout) > 0
+
+
 @pytest.mark.parametrize("kind", ["isolated", "routed"])
 def test_a_stolen_address_reaches_nothing(cloud: Cloud, kind: str) -> None:
+    """Nor metadata where port security lets it through: by pairs, or switched off."""
     network = cloud.on(kind)
+    dhcp = cloud.dhcp_port(network)["fixed_ips"][0]["ip_address"]
     victim = cloud.vm(network)  # switched off: nobody defends its address
     thief = cloud.vm(network).start("udhcpc")
     assert thief.reads_its_own()
     thief.sh("ip", "address", "add", f"{victim.address}/24", "dev", "eth0")
     stolen = ("--interface", victim.address)
     assert thief.status("/latest/meta-data/instance-id", *stolen) == "000"
+    assert not reaches(thief, dhcp, victim.address)
     assert thief.reads_its_own()
-    guard(thief, on=False)
-    eventually(lambda: thief.status("/", *stolen) == "503", what="the lie arrives, in vain")
-    guard(thief, on=True)
-    eventually(lambda: thief.status("/", *stolen) == "000", what="the lie is dropped again")
+    for lie in ({"allowed_address_pairs": [{"ip_address": "0.0.0.0/0"}]}, OFF):
+        change(thief, **lie)
+        eventually(lambda: reaches(thief, dhcp, victim.address), what=f"{lie} lets it through")
+        assert thief.status("/latest/meta-data/instance-id", *stolen) == "000"
+        assert thief.reads_its_own()
+    change(thief, **ON)
+    eventually(lambda: not reaches(thief, dhcp, victim.address), what="the lie is dropped again")
 
 
 def test_who_claims_the_way_to_metadata_misleads_nobody(cloud: Cloud) -> None:
     network = cloud.isolated()
-    victim, thief = (cloud.vm(network).start("udhcpc") for _ in range(2))
+    victim, thief, other = (cloud.vm(network).start("udhcpc") for _ in range(3))
     way = cloud.dhcp_port(network)
     address = way["fixed_ips"][0]["ip_address"]
     assert victim.reads_its_own()
-    assert neighbour(victim, address) == way["mac_address"]
-    for _ in range(5):
-        claim(thief, address)
-    assert victim.reads_its_own()
-    assert neighbour(victim, address) == way["mac_address"]
-    guard(thief, on=False)
+    change(thief, **OFF)
 
     def misled() -> bool:
-        claim(thief, address)
-        return neighbour(victim, address) == thief.mac
+        victim.run("curl", "-s", "-m", "1", f"http://{other.address}/")
+        claim(thief, other.address)
+        return neighbour(victim, other.address) == thief.mac
 
-    eventually(misled, what="the victim is misled once the thief is not guarded")
+    eventually(misled, what="the victim is misled about a neighbour by an unguarded thief")
+    for settings in (OFF, ON):
+        change(thief, **settings)
+        for _ in range(5):
+            claim(thief, address)
+        assert victim.reads_its_own()
+        assert neighbour(victim, address) == way["mac_address"]
+
+
+def test_nobody_gives_back_anothers_lease(cloud: Cloud) -> None:
+    network = cloud.isolated()
+    victim, thief = (cloud.vm(network).start("udhcpc") for _ in range(2))
+    server = cloud.dhcp_port(network)["fixed_ips"][0]["ip_address"]
+    leases = Path(cloud.house.state, "dhcp", cloud.id("networks", network), "leases")
+
+    def release(by: Vm) -> None:
+        told = (server, victim.address, victim.mac, by.address)
+        by.sh("/usr/bin/python3", "-c", RELEASE, *told)
+
+    eventually(lambda: victim.mac in leases.read_text(), what="the victim's lease")
+    for settings in (ON, OFF):
+        change(thief, **settings)
+        for _ in range(5):
+            release(thief)
+        assert thief.reads_its_own()
+        assert victim.mac in leases.read_text()
+    release(victim)
+    eventually(lambda: victim.mac not in leases.read_text(), what="its own may be given back")
+
+
+def test_a_running_vm_whose_port_is_deleted_reaches_nobody(cloud: Cloud) -> None:
+    network = cloud.isolated()
+    dhcp = cloud.dhcp_port(network)["fixed_ips"][0]["ip_address"]
+    vm = cloud.vm(network).start("udhcpc")
+    assert reaches(vm, dhcp, vm.address)
+    cloud.house.api.delete("ports", vm.port["id"])
+    eventually(lambda: not reaches(vm, dhcp, vm.address), what="nobody is reached")
+    eventually(lambda: refusal(cloud, vm.tap), what="the device is named in the log")
+
+
+def test_a_device_of_another_name_reaches_nobody(cloud: Cloud) -> None:
+    """As libvirt's own, where the printed `<target dev>` was left out."""
+    network = cloud.isolated()
+    dhcp = cloud.dhcp_port(network)["fixed_ips"][0]["ip_address"]
+    vm = cloud.vm(network).start("udhcpc")
+    assert reaches(vm, dhcp, vm.address)
+    for step in (("down",), ("name", "vnet0"), ("up",)):
+        host.output("ip", "link", "set", "dev", vm.tap if step[0] != "up" else "vnet0", *step)
+    assert not reaches(vm, dhcp, vm.address)
+    eventually(lambda: refusal(cloud, "vnet0"), what="the device is named in the log")
+
+
+def refusal(cloud: Cloud, device: str) -> bool:
+    lines = cloud.house.log.read_text(errors="replace").splitlines()
+    return any("device refused" in line and device in line for line in lines)

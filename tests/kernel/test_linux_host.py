@@ -16,6 +16,7 @@ import pytest
 from a9fe.linux import dnsmasq, libc, links, namespace, netlink, observation, process
 from a9fe.linux.host import Host
 from a9fe.plan import sysctls
+from a9fe.plan.bridge_filter import elements_marker
 from a9fe.plan.diff import operations
 from a9fe.plan.host import (
     Address,
@@ -425,15 +426,16 @@ def test_one_that_fails_leaves_the_others(host, confs):
 
 
 def test_port_security_is_set_recognised_and_removed(host):
-    text = "table bridge a9fe {{\n  chain plan-{0} {{\n  }}\n  chain x {{\n  }}\n}}\n"
-    for digest in ("0123456789abcdef", "fedcba9876543210"):
-        guarded = PortSecurity(marker=f"plan-{digest}", ruleset=text.format(digest))
+    for element in ("tap0", "tap1"):
+        elements = {"taps": frozenset({element})}
+        guarded = PortSecurity(marker=elements_marker(elements), elements=elements)
         assert len(settles(host, "dhcp", HostPlan(port_security=guarded))) == 1
     shown = run("nft", "list", "table", "bridge", MARK.table)
-    assert "plan-fedcba9876543210" in shown
-    assert f'comment "{MARK.text}"' in shown
+    assert guarded.marker in shown
+    assert '"tap1"' in shown
+    assert '"tap0"' not in shown
     assert len(settles(host, "dhcp", HostPlan())) == 1
-    assert run("nft", "list", "tables", "bridge") == ""
+    assert run("nft", "list", "tables") == ""
 
 
 def test_an_apply_cut_off_after_any_operation_is_completed_by_the_next(host, confs):

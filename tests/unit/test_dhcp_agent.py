@@ -5,11 +5,12 @@ from pathlib import Path
 
 import httpx
 import pytest
+import structlog
 
 from a9fe.api_client.report import Identity, Reporter
 from a9fe.dhcp_agent.main import make_role
 from a9fe.plan import names, wiring
-from a9fe.plan.host import HostPlan
+from a9fe.plan.host import Bridge, HostPlan
 from a9fe.replica.agent import PortReports, states
 from a9fe.replica.converge import Outcome
 from a9fe.runtime.config import Config, load
@@ -109,3 +110,21 @@ def test_ports_are_reported_also_after_the_server_failed():
         task.cancel()
 
     asyncio.run(main())
+
+
+def test_a_refused_device_is_named_once_and_again_when_it_changes(tmp_path: Path):
+    role = make_role(config(tmp_path))
+    desired = role.plan(MODEL)
+
+    def said(*devices: str) -> list[str]:
+        bridge = Bridge(name=names.bridge(NET.id), mtu=1500, devices=frozenset(devices))
+        observed = HostPlan(bridges=frozenset({bridge}))
+        with structlog.testing.capture_logs() as lines:
+            role.look(MODEL, Outcome(desired=desired, observed=observed))
+        return [f"{line['event']}: {line['device']}" for line in lines]
+
+    assert said(names.outer_device(VM.id)) == []
+    assert said("vnet0", names.outer_device(VM.id)) == ["device refused: vnet0"]
+    assert said("vnet0") == []
+    assert said() == ["device no longer refused: vnet0"]
+    assert said("vnet0") == ["device refused: vnet0"]

@@ -266,6 +266,7 @@ def test_a_burst_of_changes_is_one_pass():
     async def main() -> None:
         async with running(Agent(FakeHost(), FollowedModel())) as agent:
             await comes_true(agent.settled, "settled")
+            agent.outcomes.clear()
             for number in range(1, 20):
                 for resource in one(number):
                     agent.model.put(resource)

@@ -4,6 +4,7 @@ import os
 from collections.abc import Mapping
 
 from a9fe.api_client.report import Configurations
+from a9fe.dhcp_agent.refusals import Refusals
 from a9fe.linux import leases, privileges
 from a9fe.plan import dhcp
 from a9fe.plan.settings import DhcpSettings
@@ -47,6 +48,7 @@ def make_role(config: Config) -> Role:
         plan=lambda model: dhcp.plan(model, config.host, settings, in_use),
         ports=lambda model: dhcp.ports(model, config.host),
         configurations=lambda model: configurations(model, config),
+        look=Refusals(config.host).look,
     )
 
 

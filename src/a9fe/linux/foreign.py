@@ -13,9 +13,9 @@ from a9fe.linux.netlink import Link
 from a9fe.model.errors import A9feError
 from a9fe.plan import names
 from a9fe.plan.mark import ALIAS_PREFIX, Mark, whose
-from a9fe.plan.port_security import TABLE
 
 OUR_KINDS = ("veth", "tun")
+TABLE = "a9fe"  # of the table that an a9fe without marks made
 TABLE_NAME = re.compile(rf"{TABLE}(_[0-9a-f]{{8}})?")
 NEUTRON_AGENT = re.compile(r"neutron-[a-z0-9-]*agent")
 

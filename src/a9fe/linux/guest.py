@@ -122,7 +122,7 @@ def _await_bridge(tap: taps.Tap) -> None:
 def _make(guest: Guest, mark: Mark) -> None:
     space = guest_namespace(guest.name)
     namespace.create(space, mark)
-    group = ["group", str(mark.group)]
+    group = ["group", str(mark.vm_group)]
     inner = ["peer", "name", DEVICE, "address", guest.mac, *group, "netns", space]
     programs.run(["ip", "link", "add", guest.tap.name, *group, "type", "veth", *inner])
     taps.plug(guest.tap, mark)

@@ -17,7 +17,7 @@ from a9fe.linux.iptables import Iptables
 from a9fe.linux.nftables import Nftables
 from a9fe.plan import names
 from a9fe.plan import operations as op
-from a9fe.plan.host import Address, HostPlan, Veth
+from a9fe.plan.host import ANY_FILTER, Address, HostPlan, PortSecurity, Veth
 from a9fe.plan.mark import Mark, whose
 from a9fe.wire.message import Listener
 
@@ -85,7 +85,7 @@ class Host:
         return HostPlan(
             bridges=home.bridges(),
             namespaces=plans,
-            port_security=self._nftables.observe() if owner is observation.DHCP else None,
+            port_security=self._filters(owner),
             taps=home.unplugged() if owner is observation.DHCP else {},
         )
 
@@ -114,11 +114,19 @@ class Host:
                 log.warning("not ours", reason=reason)
         self._foreign = foreign
 
+    def _filters(self, owner: observation.Owner) -> PortSecurity | None:
+        """Only the DHCP agent knows what is to be loaded; the L3 agent takes any whole table."""
+        found = self._nftables.observe()
+        if owner is observation.DHCP or found is None:
+            return found
+        return ANY_FILTER if found.marker else None
+
     def _table(self) -> dict[type, Callable[..., None]]:
         return {
             op.SetPortSecurity: lambda o: self._nftables.apply(o.port_security),
             op.SetBridge: lambda o: links.set_bridge(o.bridge, self._mark),
             op.PlugTap: lambda o: links.plug(o.tap, o.bridge, self._mark),
+            op.SetIsolation: lambda o: links.isolate(o.bridge, o.device, isolated=o.isolated),
             op.DeleteBridge: lambda o: self._delete_bridge(o.name),
             op.AddNamespace: lambda o: self._add_namespace(o.namespace),
             op.DeleteNamespace: lambda o: self._delete_namespace(o.namespace),

@@ -22,6 +22,7 @@ from pyroute2.netlink.exceptions import NetlinkError
 from a9fe.linux import namespace, netlink
 from a9fe.linux.namespace import NotOurs
 from a9fe.model.errors import A9feError
+from a9fe.plan import sysctls
 from a9fe.plan.host import Address, Bridge, Route, Veth
 from a9fe.plan.mark import ALIAS_PREFIX, Mark
 
@@ -38,6 +39,9 @@ class Netlink(Protocol):
     def link(self, command: str, **arguments: object) -> object:
         """Links."""
 
+    def brport(self, command: str, **arguments: object) -> object:
+        """Attributes of bridges' ports."""
+
     def addr(self, command: str, **arguments: object) -> object:
         """Addresses."""
 
@@ -50,14 +54,17 @@ class LinkError(A9feError):
 
 
 def set_bridge(bridge: Bridge, mark: Mark) -> None:
-    """Make it if missing: STP off, no forward delay, no IPv6 of the host's on it, MTU, up."""
+    """Make it if missing: STP off, no forward delay, MTU, up; and, should the filters be gone, no
+    IPv6, no answer to ARP and no packet of the host's from or to it.
+    """
 
     def change(ip: Netlink) -> None:
         if netlink.find(bridge.name) is None:
             with _may(errno.EEXIST):  # the other agent makes the same bridges
                 ip.link("add", ifname=bridge.name, kind="bridge", group=mark.group)
         index = _ours(bridge.name, mark)
-        _set_if_there(f"net/ipv6/conf/{bridge.name}/disable_ipv6", "1")
+        for path, value in sysctls.bridge(bridge.name).items():
+            _set_if_there(path, value)
         ip.link("set", index=index, kind="bridge", br_stp_state=0, br_forward_delay=0)
         ip.link("set", index=index, mtu=bridge.mtu, state="up", **_marked(mark))
 
@@ -123,6 +130,26 @@ def plug(device: str, bridge: str, mark: Mark) -> None:
     _at_home(device, change)
 
 
+def isolate(bridge: str, device: str, *, isolated: bool) -> None:
+    """Set port isolation of a device; nothing if it is not on that bridge any more."""
+
+    def change(ip: Netlink) -> None:
+        index = _find(device)
+        if index is not None and _master(device) == bridge:
+            with _may(*GONE):
+                ip.brport("set", index=index, isolated=int(isolated))
+
+    _at_home(device, change)
+
+
+def _master(device: str) -> str:
+    """The bridge that the device is on, "" for none."""
+    try:
+        return os.path.basename(os.readlink(f"/sys/class/net/{device}/master"))
+    except OSError:
+        return ""
+
+
 def add_address(space: str, address: Address) -> None:
     """Add an address; an IPv6 one is not probed for duplicates, as MACs and addresses are ours."""
 
@@ -179,7 +206,10 @@ def _route(route: Route) -> dict[str, object]:
 
 
 def adopt(name: str, mark: Mark, inside: str | None = None) -> None:
-    """Mark a device that has no mark of a9fe. Raises NotOurs if it has another's."""
+    """Mark a device that has no mark of a9fe. Raises NotOurs if it has another's.
+
+    It gets the group that filters trust with nothing: the agents give theirs the right one.
+    """
 
     def change(ip: Netlink) -> None:
         link = netlink.find(name)
@@ -187,7 +217,7 @@ def adopt(name: str, mark: Mark, inside: str | None = None) -> None:
             return
         if link.alias.startswith(ALIAS_PREFIX):
             _ours(name, mark)
-        ip.link("set", index=link.index, **_marked(mark))
+        ip.link("set", index=link.index, ifalias=mark.text, group=mark.vm_group)
 
     if inside is None:
         _at_home(name, change)

@@ -37,6 +37,9 @@ IFLA_IFNAME = 3
 IFLA_IFALIAS = 20
 IFLA_GROUP = 27
 LOOPBACK = 1  # its index, in every namespace
+IFLA_INFO_SLAVE_KIND = 4
+IFLA_INFO_SLAVE_DATA = 5
+IFLA_BRPORT_ISOLATED = 33
 RT_TABLE_MAIN = 254
 RTN_UNICAST = 1
 RTPROT_KERNEL = 2
@@ -53,7 +56,8 @@ Attributes = dict[int, bytes]
 class Link:
     """A device. `peer` is the other end's index for a veth, 0 for none; `kind` "" if physical.
 
-    `stp` is that of a bridge, False for others. `alias` and `group` are the mark (plan.mark).
+    `stp` is that of a bridge, False for others. `alias` and `group` are the mark (plan.mark);
+    `isolated` is that of a bridge's port.
     """
 
     index: int
@@ -67,6 +71,7 @@ class Link:
     stp: bool = False
     alias: str = ""
     group: int = 0
+    isolated: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -219,6 +224,8 @@ def _link(body: bytes) -> Link:
         alias=_text(has, IFLA_IFALIAS),
         group=_number(has, IFLA_GROUP),
         stp=kind == "bridge" and _number(attributes(info.get(2, b"")), 5) != 0,
+        isolated=_text(info, IFLA_INFO_SLAVE_KIND) == "bridge"
+        and _number(attributes(info.get(IFLA_INFO_SLAVE_DATA, b"")), IFLA_BRPORT_ISOLATED) != 0,
     )
 
 

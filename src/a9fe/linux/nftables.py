@@ -1,62 +1,113 @@
-"""Port security's table in the host's own namespace, by `nft`; read again only when it changed."""
+"""The filter tables in the host's own namespace, by `nft`; read again only when rules changed."""
 
 import re
+from dataclasses import dataclass
 
 from a9fe.linux import netlink, programs
 from a9fe.linux.namespace import NotOurs
-from a9fe.plan.host import PortSecurity
+from a9fe.plan import bridge_filter, port_security
+from a9fe.plan.host import ANY_FILTER, PortSecurity
 from a9fe.plan.mark import Mark
-from a9fe.plan.port_security import TABLE, marker
 
 FAMILY = "bridge"
+OTHER = "other"
+NOTHING = port_security.of_ports(())  # the tables with no element: no tap is known
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Loaded:
+    """What is loaded under our name: whether any table, whether all; the markers found, "" for
+    none; whether it is all ours, and if not, the comment that a table has.
+    """
+
+    any: bool = False
+    whole: bool = False
+    rules: str = ""
+    elements: str = ""
+    ours: bool = True
+    comment: str = ""
 
 
 class Nftables:
-    """Reads and sets the table; remembers what it read."""
+    """Reads and sets the tables. Remembers what it read and loaded only to save work."""
 
     def __init__(self, mark: Mark) -> None:
-        """Nothing is remembered yet. The table's name and comment are those of the mark."""
+        """Nothing is remembered yet. The tables' name and comment are those of the mark."""
         self._mark = mark
+        self._rules = bridge_filter.rules_marker(mark)
         self._generation: int | None = None
-        self._known: PortSecurity | None = None
+        self._known = _Loaded()
+        self._applied = NOTHING
 
     def observe(self) -> PortSecurity | None:
-        """What is loaded, known by its marker; None for no table of ours."""
+        """What is loaded of ours, known by its marker: "" if a table is missing, OTHER if it is
+        of another version.
+        """
+        known = self._look()
+        if not known.any or not known.ours:
+            return None
+        marker = known.elements if known.rules == self._rules else OTHER
+        return PortSecurity(marker=marker if known.whole else "")
+
+    def apply(self, wanted: PortSecurity | None) -> None:
+        """Load in one transaction; None removes. Raises NotOurs."""
+        known = self._look()
+        if not known.ours:
+            raise NotOurs(f"nftables table {self._mark.table}", known.comment)
+        programs.run(("nft", "-f", "-"), self._text(wanted, known))
+        self._applied = wanted or NOTHING
+
+    def _text(self, wanted: PortSecurity | None, known: _Loaded) -> str:
+        """Only what differs where this process knows what is loaded, else all."""
+        applied, mark = self._applied, self._mark
+        if wanted is None:
+            return bridge_filter.removal(mark)
+        if wanted == ANY_FILTER:
+            if known.whole:
+                return ""
+            missing = not known.any
+            return bridge_filter.whole(NOTHING.elements, NOTHING.marker, mark, created=missing)
+        if known.rules == self._rules and known.elements == applied.marker and known.whole:
+            return bridge_filter.change(
+                applied.elements, applied.marker, wanted.elements, wanted.marker, mark
+            )
+        return bridge_filter.whole(wanted.elements, wanted.marker, mark)
+
+    def _look(self) -> _Loaded:
         generation = netlink.ruleset_generation()
         if generation != self._generation:
             self._known = self._read()
             self._generation = generation
         return self._known
 
-    def apply(self, wanted: PortSecurity | None) -> None:
-        """Replace the table in one transaction; None removes it. Raises NotOurs.
-
-        The plan's ruleset has a table called TABLE: here it has the mark's name and comment.
+    def _read(self) -> _Loaded:
+        """By the names of tables and chains, so at a cost that does not grow with ports: the
+        marker of our rules is a fingerprint of our mark too.
         """
-        table = f"{FAMILY} {self._mark.table}"
-        if self._known is None and (shown := self._shown()) and not self._owns(shown):
-            raise NotOurs(f"nftables table {table}", comment(shown))
-        removal = f"add table {table}\ndelete table {table}\n"
-        programs.run(("nft", "-f", "-"), removal + (self._marked(wanted) if wanted else ""))
-
-    def _marked(self, wanted: PortSecurity) -> str:
-        head = f'table {FAMILY} {self._mark.table} {{\n  comment "{self._mark.text}"'
-        return wanted.ruleset.replace(f"table {FAMILY} {TABLE} {{", head)
-
-    def _owns(self, shown: str) -> bool:
-        return comment(shown) == self._mark.text
-
-    def _read(self) -> PortSecurity | None:
         try:
-            shown = self._shown()
+            shown = programs.run(("nft", "list", "tables")).splitlines()
         except programs.MissingProgram:
-            return None  # setting it will say so
-        if not self._owns(shown):
-            return None
-        return PortSecurity(marker=marker(shown))
+            return _Loaded()  # setting it will say so
+        ours = [f for f in bridge_filter.FAMILIES if f"table {f} {self._mark.table}" in shown]
+        chains = programs.run(("nft", "list", "chains", FAMILY)) if FAMILY in ours else ""
+        rules, elements = bridge_filter.markers(chains, self._mark)
+        foreign = None if rules == self._rules else self._foreign(ours)
+        return _Loaded(
+            any=bool(ours),
+            whole=len(ours) == len(bridge_filter.FAMILIES),
+            rules=rules,
+            elements=elements,
+            ours=foreign is None,
+            comment=foreign or "",
+        )
 
-    def _shown(self) -> str:
-        return _shown(self._mark.table)
+    def _foreign(self, families: list[str]) -> str | None:
+        """The comment of one of these tables that is not ours; None if all are."""
+        for family in families:
+            text = comment(programs.run(("nft", "list", "table", family, self._mark.table)))
+            if text != self._mark.text:
+                return text
+        return None
 
 
 def tables() -> list[str]:
@@ -71,15 +122,10 @@ def remove(table: str) -> None:
 
 
 def comment_of(table: str) -> str:
-    """The comment of a table; "" for none, or no such table."""
-    return comment(_shown(table))
-
-
-def _shown(table: str) -> str:
-    """The table as `nft` prints it; "" if there is none of its name."""
+    """The comment of a table of the bridge family; "" for none, or no such table."""
     if table not in tables():
         return ""
-    return programs.run(("nft", "list", "table", FAMILY, table))
+    return comment(programs.run(("nft", "list", "table", FAMILY, table)))
 
 
 def comment(shown: str) -> str:

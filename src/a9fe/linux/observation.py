@@ -42,27 +42,35 @@ OWNERS = {owner.name: owner for owner in (L3, DHCP)}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Home:
-    """The devices of the host's own namespace by index, and the names of those on each bridge."""
+    """The devices of the host's own namespace by index, and those on each bridge."""
 
     mark: Mark
     links: dict[int, netlink.Link]
-    members: dict[int, set[str]]
+    ports: dict[int, list[netlink.Link]]
 
     @classmethod
     def read(cls, mark: Mark) -> "Home":
         """Of the namespace in which the calling thread is; `mark` tells what is ours."""
         links = {link.index: link for link in netlink.links()}
-        members: dict[int, set[str]] = {}
+        ports: dict[int, list[netlink.Link]] = {}
         for link in links.values():
-            members.setdefault(link.master, set()).add(link.name)
-        return cls(mark=mark, links=links, members=members)
+            ports.setdefault(link.master, []).append(link)
+        return cls(mark=mark, links=links, ports=ports)
 
     def bridges(self) -> frozenset[Bridge]:
         """Our bridges, with all that is on them."""
         return frozenset(
-            Bridge(name=link.name, mtu=self._bridge_mtu(link), devices=self.on(link.index))
-            for link in self.links.values()
-            if self.is_our_bridge(link)
+            self._bridge(link) for link in self.links.values() if self.is_our_bridge(link)
+        )
+
+    def _bridge(self, link: netlink.Link) -> Bridge:
+        ports = self.ports.get(link.index, ())
+        return Bridge(
+            name=link.name,
+            mtu=self._bridge_mtu(link),
+            devices=self.on(link.index),
+            ours=frozenset(port.name for port in ports if port.group == self.mark.group),
+            isolated=frozenset(port.name for port in ports if port.isolated),
         )
 
     def unplugged(self) -> dict[str, str]:
@@ -101,7 +109,7 @@ class Home:
 
     def on(self, bridge: int) -> frozenset[str]:
         """The names of the devices on a bridge."""
-        return frozenset(self.members.get(bridge, ()))
+        return frozenset(port.name for port in self.ports.get(bridge, ()))
 
     def master_of(self, link: netlink.Link) -> str:
         """The bridge of a device; "" for none."""

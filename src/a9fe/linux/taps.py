@@ -94,7 +94,7 @@ def _mark_of_bridge(name: str) -> Mark:
 def plug(tap: Tap, mark: Mark) -> None:
     """Put the device on its bridge, marked and up."""
     device = ["ip", "link", "set", "dev", tap.name, "alias", mark.text]
-    on = ["group", str(mark.group), "mtu", str(tap.mtu), "master", tap.bridge, "up"]
+    on = ["group", str(mark.vm_group), "mtu", str(tap.mtu), "master", tap.bridge, "up"]
     programs.run([*device, *on])
 
 

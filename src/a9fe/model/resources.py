@@ -25,6 +25,7 @@ COMPUTE_OWNER = "compute:nova"
 RESERVED_DHCP_DEVICE_ID = "reserved_dhcp_port"
 
 METADATA_IPV4 = "169.254.169.254"
+METADATA_IPV6 = "fe80::a9fe:a9fe"
 METADATA_PORT = 80
 
 

@@ -14,7 +14,7 @@ from a9fe.plan.dhcp_options import (
     address_in,
     prefix,
 )
-from a9fe.plan.host import Address, HostPlan, NamespacePlan, PortSecurity, Route
+from a9fe.plan.host import Address, HostPlan, NamespacePlan, Route
 from a9fe.plan.settings import DhcpSettings
 from a9fe.plan.view import View
 from a9fe.wire.message import Listener
@@ -41,8 +41,8 @@ def plan(model: View, host: str, settings: DhcpSettings, in_use: InUse = no_leas
     return HostPlan(
         bridges=bridges(model),
         namespaces={plan.name: plan for plan in plans},
-        port_security=_port_security(model, host),
-        taps=_taps(model, host),
+        port_security=port_security.of_host(model, host),
+        taps=taps(model, host),
     )
 
 
@@ -155,7 +155,7 @@ def _listeners(
         yield isolation.listener(network.network)
 
 
-def _taps(model: View, host: str) -> dict[str, str]:
+def taps(model: View, host: str) -> dict[str, str]:
     """The devices of VMs' ports that may be on this host, each with its bridge."""
     return {
         names.outer_device(port.id): names.bridge(port.network_id)
@@ -164,12 +164,3 @@ def _taps(model: View, host: str) -> dict[str, str]:
         and port.host in {"", host}
         and not port.device_owner.startswith("network:")
     }
-
-
-def _port_security(model: View, host: str) -> PortSecurity | None:
-    """Filters for the taps that may appear on this host: ports not bound to another one."""
-    here = (p for p in model.all("port") if isinstance(p, Port) and p.host in {"", host})
-    ruleset = port_security.ruleset(here)
-    if not ruleset:
-        return None
-    return PortSecurity(marker=port_security.marker(ruleset), ruleset=ruleset)

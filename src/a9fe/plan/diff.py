@@ -2,13 +2,15 @@
 
 1. links in the way of others, as those that move to another namespace, are removed, each after
    the listeners that are bound to it;
-2. filters of ports, then bridges, then VMs' devices that lost theirs;
+2. filters of ports, then bridges: nothing is on a bridge of ours before it is filtered; then VMs'
+   devices that lost theirs;
 3. each namespace: itself; listeners of a link that are not as planned end, as what they claim
    must not outlive the link; sysctls, iptables (before any link, so that nothing leaks out of a
    router before its REDIRECT is there), links, addresses, routes, dnsmasq, listeners; then what
    it has too much, in reverse;
 4. namespaces that should not be: listeners, dnsmasq, links, itself;
-5. bridges that should not be and on which nothing is left.
+5. bridges that should not be and on which nothing is left;
+6. the filters, where none should be.
 
 Within a namespace all is added before anything is deleted. Applying the result to `observed`
 gives `desired`; the difference of equal values is empty. Values of the operations:
@@ -17,6 +19,7 @@ plan.operations.
 
 from collections.abc import Iterable, Iterator, Set
 
+from a9fe.plan import admission
 from a9fe.plan.host import Address, HostPlan, NamespacePlan, Route, Veth
 from a9fe.plan.operations import (
     AddAddress,
@@ -59,19 +62,23 @@ def _operations(desired: HostPlan, observed: HostPlan) -> Iterator[Operation]:
         yield from _close_on(observed.namespaces[removed.namespace], removed.link)
         yield removed
     present = _without(observed, misplaced)
-    if desired.port_security != observed.port_security:
-        yield SetPortSecurity(port_security=desired.port_security)
+    filters = admission.effective(desired, observed)
+    if filters is not None and filters != observed.port_security:
+        yield SetPortSecurity(port_security=filters)
     yield from (
         SetBridge(bridge=bridge)
         for bridge in sorted(desired.bridges - observed.bridges, key=lambda b: b.name)
     )
     yield from _unplugged(desired, observed)
+    yield from admission.isolations(desired, observed)
     for name, plan in sorted(desired.namespaces.items()):
         yield from _namespace(plan, present.namespaces.get(name))
     for name, plan in sorted(present.namespaces.items()):
         if name not in desired.namespaces:
             yield from _remove_namespace(plan)
     yield from _remove_bridges(desired, observed)
+    if filters is None and observed.port_security is not None:
+        yield SetPortSecurity(port_security=None)
 
 
 def _unplugged(desired: HostPlan, observed: HostPlan) -> Iterator[PlugTap]:

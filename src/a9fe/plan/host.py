@@ -4,6 +4,7 @@ A plan says all that should exist of ours; an observation is the same value read
 Applying a plan to a host that already looks so makes zero operations.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from a9fe.wire.message import Listener
@@ -13,13 +14,16 @@ from a9fe.wire.message import Listener
 class Bridge:
     """A Linux bridge in the host's own namespace, one a network. `mtu` in bytes.
 
-    `devices` is filled by observation only: the names of all devices on it, ours or not. It takes
-    no part in comparing, and keeps a bridge from being deleted under a VM.
+    The rest is filled by observation only and takes no part in comparing. `devices` are the names
+    of all devices on it, which keep it from being deleted under a VM; `ours` those of our device
+    group; `isolated` those that exchange no frames with each other (plan.admission).
     """
 
     name: str
     mtu: int
     devices: frozenset[str] = field(default=frozenset(), compare=False)
+    ours: frozenset[str] = field(default=frozenset(), compare=False)
+    isolated: frozenset[str] = field(default=frozenset(), compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,14 +78,17 @@ class Dnsmasq:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PortSecurity:
-    """The filters of the host's taps: text for `nft -f` (plan.port_security).
+    """The filters of the host's taps: the elements of each set of plan.bridge_filter by its name.
 
-    Only `marker` is compared: nft prints rules in a form of its own, so an observation knows a
-    ruleset by the name of its marker chain, and leaves `ruleset` empty.
+    Only `marker` is compared: it is a fingerprint of the elements, and an observation reads it
+    back without the elements. ANY_FILTER stands for whatever is loaded.
     """
 
     marker: str
-    ruleset: str = field(default="", compare=False)
+    elements: Mapping[str, frozenset[str]] = field(default_factory=dict, compare=False)
+
+
+ANY_FILTER = PortSecurity(marker="any")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,7 +116,9 @@ class NamespacePlan:
 class HostPlan:
     """All of ours on a host, for one agent. `namespaces` by name.
 
-    `port_security` is the DHCP agent's: None where no table of ours is (to be) loaded. `taps` are
+    `port_security` None: no table of ours is (to be) loaded. The DHCP agent plans the elements;
+    the L3 agent only that there is a table (ANY_FILTER) before it puts a device on a bridge.
+    `taps` are
     the devices of VMs that may be on this host, by name, with the bridge of each; an observation
     has those that are up and on no bridge, with "". They take no part in comparing.
     """

@@ -9,7 +9,7 @@ from ipaddress import IPv4Address, IPv4Network
 from a9fe.model.resources import ROUTER_INTERFACE_OWNERS, HostRoute, Network, Port, Router, Subnet
 from a9fe.plan import names, router, sysctls, view
 from a9fe.plan.bridges import bridges, link
-from a9fe.plan.host import Address, HostPlan, NamespacePlan, Route, Veth
+from a9fe.plan.host import ANY_FILTER, Address, HostPlan, NamespacePlan, Route, Veth
 from a9fe.plan.settings import L3Settings
 from a9fe.plan.view import View
 from a9fe.wire.message import Listener
@@ -24,7 +24,11 @@ def plan(model: View, host: str, settings: L3Settings) -> HostPlan:
         for router_id in view.bound(model, "l3", host)
         if (found := view.get(model, Router, "router", router_id)) and found.admin_state_up
     )
-    return HostPlan(bridges=bridges(model), namespaces={plan.name: plan for plan in plans})
+    return HostPlan(
+        bridges=bridges(model),
+        namespaces={plan.name: plan for plan in plans},
+        port_security=ANY_FILTER,
+    )
 
 
 def interfaces(model: View, router_id: str) -> tuple[Port, ...]:

@@ -20,8 +20,9 @@ from dataclasses import dataclass
 
 ALIAS_PREFIX = "a9fe:"
 ID = re.compile(r"[0-9a-f]{32}")
-GROUP_BITS = 0x3FFFFFFF
+GROUP_BITS = 0x1FFFFFFF
 GROUP_BASE = 0x40000000  # far from the small numbers that people give to groups of devices
+VM_GROUP_BASE = 0x60000000
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +38,17 @@ class Mark:
 
     @property
     def group(self) -> int:
-        """The group of our devices: 30 bits of the id."""
-        return GROUP_BASE | int(self.installation[:8], 16) & GROUP_BITS
+        """The group of our bridges and pairs, which the filters let pass: 29 bits of the id."""
+        return GROUP_BASE | self._bits
+
+    @property
+    def vm_group(self) -> int:
+        """The group of VMs' devices that we make: the filters know those by name alone."""
+        return VM_GROUP_BASE | self._bits
+
+    @property
+    def _bits(self) -> int:
+        return int(self.installation[:8], 16) & GROUP_BITS
 
     @property
     def table(self) -> str:
@@ -51,10 +61,11 @@ class Mark:
         The alias says it. A link of our group without alias is one whose maker was killed between
         the two. Somebody may have given one of ours an alias of his own: the group still tells.
         """
-        return alias == self.text or (group == self.group and not alias.startswith(ALIAS_PREFIX))
+        grouped = group in {self.group, self.vm_group}
+        return alias == self.text or (grouped and not alias.startswith(ALIAS_PREFIX))
 
     def whole(self, alias: str, group: int) -> bool:
-        """Whether a link of ours has both parts of the mark."""
+        """Whether a bridge or pair of ours has both parts of the mark."""
         return alias == self.text and group == self.group
 
 

@@ -14,7 +14,10 @@ from a9fe.wire.message import Listener
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SetPortSecurity:
-    """Replace our nftables table of the bridge family, in one transaction; None: remove it."""
+    """Load our nftables tables or other elements in them, in one transaction; None: remove them.
+
+    ANY_FILTER: load tables without elements if there are none. Whoever has no element is dropped.
+    """
 
     port_security: PortSecurity | None
 
@@ -36,6 +39,15 @@ class PlugTap:
 
     tap: str
     bridge: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetIsolation:
+    """Set or clear port isolation of a device that is on `bridge`, which is ours."""
+
+    bridge: str
+    device: str
+    isolated: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,7 +201,7 @@ class CloseListener:
     listener: Listener
 
 
-HostOperation = SetPortSecurity | SetBridge | PlugTap | DeleteBridge
+HostOperation = SetPortSecurity | SetBridge | SetIsolation | PlugTap | DeleteBridge
 NamespaceOperation = (
     AddNamespace
     | DeleteNamespace
@@ -212,20 +224,23 @@ NamespaceOperation = (
 Operation = HostOperation | NamespaceOperation
 
 
+FILTERS = "port-security"  # the scope of SetPortSecurity
 _OF_DNSMASQ = StartDnsmasq | RestartDnsmasq | ReloadDnsmasq | StopDnsmasq
 _OF_LISTENERS = OpenListener | CloseListener
 
 
 def scope(operation: Operation) -> str:
-    """What a failure of it spoils: "port-security", a bridge's name, a namespace's name; or, as
-    nothing rests on them, only "<namespace> dnsmasq" or "<namespace> listener".
+    """What a failure of it spoils: "port-security", the name of a bridge, device or namespace;
+    or, as nothing rests on them, only "<namespace> dnsmasq" or "<namespace> listener".
     """
     if isinstance(operation, SetPortSecurity):
-        return "port-security"
+        return FILTERS
     if isinstance(operation, SetBridge):
         return operation.bridge.name
     if isinstance(operation, PlugTap):
         return operation.bridge
+    if isinstance(operation, SetIsolation):
+        return operation.device
     if isinstance(operation, DeleteBridge):
         return operation.name
     if isinstance(operation, _OF_DNSMASQ):
@@ -236,6 +251,10 @@ def scope(operation: Operation) -> str:
 
 
 def is_spoilt(operation: Operation, failed: Container[str]) -> bool:
-    """Whether scopes that failed before it make it useless to try."""
+    """Whether scopes that failed before it make it useless to try, or unsafe: no bridge is made,
+    and nothing put on one, on a host without filters.
+    """
+    if isinstance(operation, SetBridge | PlugTap) and FILTERS in failed:
+        return True
     where = scope(operation)
     return where in failed or where.partition(" ")[0] in failed

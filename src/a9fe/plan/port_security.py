@@ -1,91 +1,200 @@
-"""Port security: what a tap may send, as one nftables table of the bridge family.
+"""What the filter of a host knows of its VMs: the elements of plan.bridge_filter's sets.
 
-A VM's address is its identity on the metadata path, so a tap may send only from its port's own
-MAC and addresses (Neutron's port_security_enabled and allowed_address_pairs). It may not answer
-DHCP nor announce routes, and it cannot claim the metadata, gateway or DHCP address, as those
-are never its own. Ports of network:* owners are ours and are not filtered.
+A VM's address is its identity on the metadata path. So whatever a port's port security, frames
+to the metadata addresses come from its own MAC and fixed addresses only; with port security
+(Neutron's port_security_enabled) all else too, or from its allowed_address_pairs. Ports of
+network:* owners are ours, and are known by device group.
+
+A value of the model that is no MAC or address gives no element, so that nothing passes with it.
 """
 
-import hashlib
+import ipaddress
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Set
+from dataclasses import dataclass
 
-from netaddr import EUI, IPNetwork
+from netaddr import EUI, AddrFormatError, mac_unix_expanded
 
-from a9fe.model.resources import METADATA_IPV4, Port
+from a9fe.model.resources import Port, Subnet
 from a9fe.plan import names
+from a9fe.plan.bridge_filter import SETS, elements_marker
+from a9fe.plan.host import PortSecurity
+from a9fe.plan.view import View
 
-TABLE = "a9fe"
-FINGERPRINT_PREFIX = "plan-"  # a chain of this name tells which ruleset is loaded
-FINGERPRINT_LENGTH = 16
+CANONICAL_MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
+LINK_LOCAL = 0xFE80 << 112
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+Prefix = ipaddress.IPv4Network | ipaddress.IPv6Network
+Element = tuple[str, str]  # a set's name, and what follows the device in the element
 
 
-def ruleset(ports: Iterable[Port]) -> str:
-    """The whole table for these ports as text for `nft -f`, "" where none is to be guarded."""
-    guarded = sorted((p for p in ports if is_guarded(p)), key=lambda p: p.id)
-    if not guarded:
-        return ""
-    chains = "".join(_chain(port) for port in guarded)
-    jumps = ",\n".join(
-        f'      "{names.outer_device(p.id)}" : jump {names.outer_device(p.id)}' for p in guarded
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reserved:
+    """What no VM of a network may claim: gateways, and what our own ports have."""
+
+    addresses: frozenset[str] = frozenset()
+    macs: frozenset[str] = frozenset()
+
+
+def is_vm(port: Port) -> bool:
+    """Whether the port is a VM's, not one of ours."""
+    return not port.device_owner.startswith("network:")
+
+
+def of_host(model: View, host: str) -> PortSecurity:
+    """For the taps that may appear on this host: of VMs' ports that no other host has."""
+    here = (p for p in model.all("port") if isinstance(p, Port) and p.host in {"", host})
+    return of_ports((port for port in here if is_vm(port)), _Reservations(model))
+
+
+def of_ports(ports: Iterable[Port], reservations: "_Reservations | None" = None) -> PortSecurity:
+    """For the taps of these VMs' ports. Linear."""
+    sets: dict[str, set[str]] = {name: set() for name in SETS}
+    for port in ports:
+        device = f'"{names.outer_device(port.id)}"'
+        reserved = reservations.of(port) if reservations else Reserved()
+        for name, rest in _elements(port, reserved):
+            sets[name].add(f"{device} . {rest}" if rest else device)
+    return _value({name: frozenset(found) for name, found in sets.items()})
+
+
+def without(security: PortSecurity, devices: Set[str]) -> PortSecurity:
+    """The same without these devices, which are then unknown."""
+    if not devices:
+        return security
+    quoted = {f'"{device}"' for device in devices}
+    return _value(
+        {
+            name: frozenset(e for e in found if e.partition(" ")[0] not in quoted)
+            for name, found in security.elements.items()
+        }
     )
-    body = (
-        f"{chains}"
-        "  chain prerouting {\n"
-        "    type filter hook prerouting priority -300; policy accept;\n"
-        f"    iifname vmap {{\n{jumps}\n    }}\n"
-        "  }\n"
+
+
+def _value(elements: dict[str, frozenset[str]]) -> PortSecurity:
+    return PortSecurity(marker=elements_marker(elements), elements=elements)
+
+
+class _Reservations:
+    """What is reserved on each network; looked up only for ports that could claim it."""
+
+    def __init__(self, model: View) -> None:
+        """Nothing is looked up yet."""
+        self._model = model
+        self._gateways: dict[str, set[str]] | None = None
+        self._known: dict[str, Reserved] = {}
+
+    def of(self, port: Port) -> Reserved:
+        """For a port whose port security alone does not keep it from claiming anything."""
+        if port.port_security_enabled and not port.allowed_address_pairs:
+            return Reserved()
+        network = port.network_id
+        if network not in self._known:
+            self._known[network] = self._look_up(network)
+        return self._known[network]
+
+    def _look_up(self, network_id: str) -> Reserved:
+        if self._gateways is None:
+            self._gateways = {}
+            for subnet in self._model.all("subnet"):
+                if isinstance(subnet, Subnet) and subnet.gateway_ip:
+                    self._gateways.setdefault(subnet.network_id, set()).add(subnet.gateway_ip)
+        ours = [p for p in self._model.ports_by_network(network_id) if not is_vm(p)]
+        addresses = {ip.ip_address for port in ours for ip in port.fixed_ips}
+        return Reserved(
+            addresses=frozenset(addresses | self._gateways.get(network_id, set())),
+            macs=frozenset(port.mac_address for port in ours),
+        )
+
+
+def _elements(port: Port, reserved: Reserved) -> Iterator[Element]:
+    mac = _mac(port.mac_address)
+    yield "taps", ""
+    if not port.port_security_enabled:
+        yield "open", ""
+    if mac is None:
+        return
+    own = [a for ip in port.fixed_ips if (a := _address(ip.ip_address)) is not None]
+    own.append(ipaddress.IPv6Address(LINK_LOCAL | _interface_id(mac)))
+    yield "chaddrs", f"0x{mac.replace(':', '')}"
+    for address in own:
+        yield f"own{address.version}", f"{mac} . {address}"
+    yield from _reserved(mac, own, reserved)
+    if port.port_security_enabled:
+        yield "macs", mac
+        yield from _pairs(port, mac)
+        yield from _targets(port, own)
+
+
+def _reserved(mac: str, own: list[Address], reserved: Reserved) -> Iterator[Element]:
+    for text in reserved.addresses:
+        address = _address(text)
+        if address is not None and address not in own:
+            value = str(address) if address.version == 4 else hex(int(address))
+            yield f"reserved{address.version}", value
+    for other in map(_mac, reserved.macs):
+        if other not in (None, mac):
+            yield "reserved_macs", str(other)
+
+
+def _pairs(port: Port, mac: str) -> Iterator[Element]:
+    """Disjoint, because nftables refuses intervals that overlap."""
+    by_mac: dict[str, list[Prefix]] = {}
+    for pair in port.allowed_address_pairs:
+        sender, prefix = _mac(pair.mac_address or mac), _prefix(pair.ip_address)
+        if sender is not None and prefix is not None:
+            by_mac.setdefault(sender, []).append(prefix)
+    for sender, prefixes in by_mac.items():
+        yield "macs", sender
+        for prefix in _collapsed(prefixes):
+            single = prefix.prefixlen == prefix.max_prefixlen
+            value = prefix.network_address if single else prefix
+            yield f"{'pairs' if single else 'wide'}{prefix.version}", f"{sender} . {value}"
+
+
+def _targets(port: Port, own: list[Address]) -> Iterator[Element]:
+    pairs = (_prefix(pair.ip_address) for pair in port.allowed_address_pairs)
+    wanted = [*(ipaddress.ip_network(a) for a in own), *(p for p in pairs if p is not None)]
+    for prefix in _collapsed(p for p in wanted if p.version == 6):
+        first, last = int(prefix.network_address), int(prefix.broadcast_address)
+        yield "targets", hex(first) if first == last else f"{first:#x}-{last:#x}"
+
+
+def _collapsed(prefixes: Iterable[Prefix]) -> Iterator[Prefix]:
+    listed = list(prefixes)
+    yield from ipaddress.collapse_addresses(
+        p for p in listed if isinstance(p, ipaddress.IPv4Network)
     )
-    return f"table bridge {TABLE} {{\n  chain {fingerprint(body)} {{\n  }}\n{body}}}\n"
-
-
-def is_guarded(port: Port) -> bool:
-    """Whether the port is a VM's (not one of ours) and has port security on."""
-    return port.port_security_enabled and not port.device_owner.startswith("network:")
-
-
-def fingerprint(body: str) -> str:
-    """The name of the marker chain for this body: equal rulesets, equal names."""
-    digest = hashlib.sha256(body.encode()).hexdigest()
-    return f"{FINGERPRINT_PREFIX}{digest[:FINGERPRINT_LENGTH]}"
-
-
-def marker(text: str) -> str:
-    """The marker chain's name in a ruleset, or in what `nft list table` printed; "" if none."""
-    found = re.search(rf"\bchain ({FINGERPRINT_PREFIX}[0-9a-f]{{{FINGERPRINT_LENGTH}}})\b", text)
-    return found.group(1) if found else ""
-
-
-def _chain(port: Port) -> str:
-    macs = _set({port.mac_address, *(p.mac_address for p in port.allowed_address_pairs)} - {""})
-    addresses = {ip.ip_address for ip in port.fixed_ips}
-    addresses |= {pair.ip_address for pair in port.allowed_address_pairs}
-    v4 = _set({a for a in addresses if ":" not in a} | {"0.0.0.0"})  # noqa: S104 - ARP probes
-    own_v6 = {a for a in addresses if ":" in a} | {_link_local(port.mac_address)}
-    v6 = _set(own_v6 | {"::"})
-    targets = _set({hex(int(IPNetwork(a).ip)) for a in own_v6})
-    rules = (
-        f"ether saddr != {macs} drop",
-        f"ether type arp arp saddr ether != {macs} drop",
-        f"ether type arp arp saddr ip {METADATA_IPV4} drop",
-        f"ether type arp arp saddr ip != {v4} drop",
-        "ether type ip udp sport 67 drop",
-        "ether type ip ip saddr 0.0.0.0 udp sport 68 udp dport 67 accept",
-        "ether type ip ip saddr 0.0.0.0 drop",
-        f"ether type ip ip saddr {METADATA_IPV4} drop",
-        f"ether type ip ip saddr != {v4} drop",
-        "ether type ip6 udp sport 547 drop",
-        "ether type ip6 icmpv6 type { nd-router-advert, nd-redirect } drop",
-        f"ether type ip6 ip6 saddr != {v6} drop",
-        f"ether type ip6 icmpv6 type nd-neighbor-advert @th,64,128 != {targets} drop",
+    yield from ipaddress.collapse_addresses(
+        p for p in listed if isinstance(p, ipaddress.IPv6Network)
     )
-    text = "".join(f"    {rule}\n" for rule in rules)
-    return f"  chain {names.outer_device(port.id)} {{\n{text}  }}\n"
 
 
-def _link_local(mac: str) -> str:
-    return str(EUI(mac).ipv6_link_local())
+def _mac(text: str) -> str | None:
+    if CANONICAL_MAC.fullmatch(text):  # nearly all, and EUI takes 20 us
+        return text
+    try:
+        return str(EUI(text, dialect=mac_unix_expanded))
+    except (AddrFormatError, TypeError, ValueError):
+        return None
 
 
-def _set(values: set[str]) -> str:
-    return "{ " + ", ".join(sorted(values)) + " }"
+def _address(text: str) -> Address | None:
+    try:
+        return ipaddress.ip_address(text) if "%" not in text else None
+    except ValueError:
+        return None
+
+
+def _prefix(text: str) -> Prefix | None:
+    try:
+        return ipaddress.ip_network(text, strict=False) if "%" not in text else None
+    except ValueError:
+        return None
+
+
+def _interface_id(mac: str) -> int:
+    """Of modified EUI-64 (RFC 4291, appendix A)."""
+    number = int(mac.replace(":", ""), 16)
+    high, low = number >> 24, number & 0xFFFFFF
+    return (high << 40 | 0xFFFE << 24 | low) ^ 1 << 57

@@ -40,3 +40,16 @@ def router(*, ipv6_on_host: bool) -> dict[str, str]:
 def dhcp(*, ipv6_on_host: bool) -> dict[str, str]:
     """Of a DHCP namespace."""
     return _IPV4 | _DHCP | (_IPV6 if ipv6_on_host else {})
+
+
+def bridge(name: str) -> dict[str, str]:
+    """Of a bridge in the host's own namespace, so that the host's own stack stays off it.
+
+    arp_ignore 8: no ARP is answered. rp_filter 1: no source is reachable by the bridge, which
+    has no address and no route, so every packet is dropped.
+    """
+    return {
+        f"net/ipv4/conf/{name}/arp_ignore": "8",
+        f"net/ipv4/conf/{name}/rp_filter": "1",
+        f"net/ipv6/conf/{name}/disable_ipv6": "1",
+    }

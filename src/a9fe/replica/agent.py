@@ -40,7 +40,8 @@ class Role:
     """What tells one agent from the other.
 
     `owner` ("l3", "dhcp") names its feed, its replica and its kernel objects; `ports` are those
-    whose status it reports, `configurations` what `agent show` says of it.
+    whose status it reports, `configurations` what `agent show` says of it; `look` is told of
+    every pass.
     """
 
     owner: str
@@ -49,6 +50,7 @@ class Role:
     plan: Callable[[View], HostPlan]
     ports: Callable[[View], Iterable[Port]]
     configurations: Callable[[View], Configurations]
+    look: Callable[[View, Outcome], None] = lambda _model, _outcome: None
 
 
 def dhcp_confs(config: Config) -> str:
@@ -85,6 +87,7 @@ async def serve(config: Config, role: Role) -> None:
     def passed(outcome: Outcome) -> None:
         reports.put(states(role, replica, outcome))
         events.follow(dnsmasq_directories(outcome))
+        role.look(replica, outcome)
 
     work = Work(owner=role.owner, plan=lambda: role.plan(replica), report=passed)
     converger = Converger(work, replica, Host(proxy, dhcp_confs(config), mark), clock)

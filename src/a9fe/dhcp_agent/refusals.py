@@ -1,0 +1,40 @@
+"""Tells the operator which devices on our bridges are refused, and why."""
+
+import structlog
+
+from a9fe.plan.admission import Refused, refused
+from a9fe.plan.view import View
+from a9fe.replica.converge import Outcome
+
+log = structlog.get_logger()
+
+MOST = 100  # devices that one pass names; a bridge takes 1,023
+
+
+class Refusals:
+    """Logs each refused device when it appears, when its reason changes, and when it has gone."""
+
+    def __init__(self, host: str) -> None:
+        """`host` is this host's name."""
+        self._host = host
+        self._told: frozenset[Refused] = frozenset()
+
+    def look(self, model: View, outcome: Outcome) -> None:
+        """After a pass."""
+        found = refused(model, self._host, outcome.desired, outcome.observed)
+        new = sorted(found - self._told)
+        for one in new[:MOST]:
+            log.warning(
+                "device refused",
+                device=one.device,
+                bridge=one.bridge,
+                network=one.network,
+                reason=one.reason,
+            )
+        if len(new) > MOST:
+            log.warning("more devices refused", count=len(new) - MOST)
+        still = {one.device for one in found}
+        for one in sorted(self._told - found)[:MOST]:
+            if one.device not in still:
+                log.info("device no longer refused", device=one.device, bridge=one.bridge)
+        self._told = found

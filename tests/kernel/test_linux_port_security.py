@@ -1,0 +1,334 @@
+"""What guests send reaches others only if the filter of our bridges lets it: raw frames."""
+
+import itertools
+import json
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+
+import pytest
+
+from a9fe.linux import namespace
+from a9fe.linux.host import Host
+from a9fe.model.resources import METADATA_IPV4, Port
+from a9fe.plan import admission, dhcp, names, port_security
+from a9fe.plan.bridges import bridges
+from a9fe.plan.host import ANY_FILTER, HostPlan, Veth
+from a9fe.plan.operations import AddLink, AddNamespace, DeleteNamespace
+from a9fe.replica.converge import converge
+from tests.conditions import eventually
+from tests.fakes_model import HOST, Model, port
+from tests.lab import frames
+from tests.lab.frames import ARP, BROADCAST, IPV4, UDP
+from tests.lab.hostile import (
+    BRIDGE,
+    DHCP,
+    DROPPED,
+    ELSEWHERE,
+    GUARDED,
+    MODEL,
+    NET,
+    OPEN,
+    OTHER_BRIDGE,
+    PAIRED,
+    PASSING,
+    SUBNET,
+    VICTIM,
+    arp,
+    ip,
+    tagged,
+)
+from tests.lab.places import MARK
+
+pytestmark = pytest.mark.kernel
+
+_token = itertools.count(1)
+
+
+def run(*argv: str) -> str:
+    return subprocess.run(argv, capture_output=True, text=True, check=True).stdout
+
+
+def counter(name: str) -> int:
+    shown = json.loads(run("nft", "-j", "list", "counters", "table", "bridge", MARK.table))
+    counters = (entry["counter"] for entry in shown["nftables"] if "counter" in entry)
+    return next(c["packets"] for c in counters if c["name"] == f"refused_{name}")
+
+
+def card(space: str, device: str) -> socket.socket:
+    """A raw socket on a device of a namespace, which takes all that arrives there."""
+
+    def opened() -> socket.socket:
+        raw = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
+        raw.bind((device, 3))
+        return raw
+
+    found: socket.socket = namespace.call_inside(space, opened)
+    found.settimeout(0.05)
+    return found
+
+
+@dataclass
+class Guest:
+    """A namespace whose `eth0` is the other end of a device on a bridge."""
+
+    space: str
+    device: str
+    raw: socket.socket
+
+    def sends(self, frame: bytes) -> bytes:
+        """Send it with a token of its own in or behind it, which is returned."""
+        token = b"tok%05d" % next(_token)
+        marked = frame.replace(frames.MARK, token) if frames.MARK in frame else frame + token
+        self.raw.send(marked)
+        return token
+
+    def sees(self, token: bytes) -> bool:
+        """Has it arrived, among what has arrived since the last look?"""
+        end = time.monotonic() + 0.05
+        while time.monotonic() < end:
+            try:
+                if token in self.raw.recv(65536):
+                    return True
+            except TimeoutError:
+                return False
+        return False
+
+    def hears(self, wanted: Callable[[bytes], bool], until: bytes = b"") -> bool:
+        """Does a frame like this come, before one with `until`, or else within a moment?"""
+        end = time.monotonic() + (10 if until else 0.3)
+        while time.monotonic() < end:
+            with suppress(TimeoutError):
+                data = self.raw.recv(65536)
+                if wanted(data):
+                    return True
+                if until and until in data:
+                    return False
+        assert not until, f"{until!r} has not come"
+        return False
+
+
+class World:
+    """One bridge with a service of ours on it, and guests plugged by device name."""
+
+    def __init__(self) -> None:
+        self.host = Host(NoListeners(), "/nonexistent", MARK)
+        self.model = Model(MODEL)
+        self.guests: list[Guest] = []
+        self.converges()
+        link = Veth(
+            inner="ns-service",
+            outer=names.outer_device(DHCP.id),
+            bridge=BRIDGE,
+            mac=DHCP.mac_address,
+            mtu=1500,
+        )
+        self.host.apply(AddNamespace(namespace="service"))
+        self.host.apply(AddLink(namespace="service", link=link))
+        self.service = Guest("service", link.outer, card("service", "ns-service"))
+
+    def desired(self) -> HostPlan:
+        return HostPlan(
+            bridges=bridges(self.model),
+            port_security=port_security.of_host(self.model, HOST),
+            taps=dhcp.taps(self.model, HOST),
+        )
+
+    def converges(self) -> None:
+        assert converge(self.host, "dhcp", self.desired()).failures == {}
+        again = converge(self.host, "dhcp", self.desired())
+        assert (again.applied, again.failures) == ((), {})
+
+    def plug(self, device: str, bridge: str = BRIDGE) -> Guest:
+        space = f"vm{len(self.guests)}"
+        namespace.create(space, MARK)
+        namespace.call_inside(
+            space, lambda: namespace.write_sysctl("net/ipv6/conf/default/disable_ipv6", "1")
+        )
+        run("ip", "link", "add", device, "type", "veth", "peer", "name", "eth0", "netns", space)
+        run("ip", "-n", space, "link", "set", "eth0", "up")
+        run("ip", "link", "set", device, *(("master", bridge) if bridge else ()), "up")
+        guest = Guest(space, device, card(space, "eth0"))
+        self.guests.append(guest)
+        return guest
+
+    def vm(self, of: Port) -> Guest:
+        return self.plug(names.outer_device(of.id))
+
+    def passes(
+        self, guest: Guest, frame: bytes, to: Guest | None = None, what: str = "the frame"
+    ) -> None:
+        receiver = to or self.service
+        token = guest.sends(frame)
+        eventually(lambda: receiver.sees(token), what=f"{what} arrives")
+
+    def drops(
+        self,
+        guest: Guest,
+        frame: bytes,
+        reason: str,
+        to: Guest | None = None,
+        what: str = "the frame",
+    ) -> None:
+        receiver, before = to or self.service, counter(reason)
+        token = guest.sends(frame)
+        eventually(lambda: counter(reason) > before, what=f"{what} is counted as {reason}")
+        assert not receiver.sees(token), what
+
+    def end(self) -> None:
+        for guest in (*self.guests, self.service):
+            guest.raw.close()
+            subprocess.run(["ip", "link", "del", guest.device], check=False, capture_output=True)
+            namespace.delete(guest.space, MARK)
+        self.host.apply(DeleteNamespace(namespace="service"))
+        converge(self.host, "dhcp", HostPlan())
+
+
+class NoListeners:
+    """A proxy that has none."""
+
+    def open(self, listener: object) -> None: ...
+
+    def close(self, listener: object) -> None: ...
+
+    def observed(self, cookies: object) -> dict[str, frozenset[object]]:
+        return {}
+
+
+@pytest.fixture
+def world() -> Iterator[World]:
+    made = World()
+    yield made
+    made.end()
+
+
+def test_what_a_guest_may_send(world: World) -> None:
+    guests = {of.id: world.vm(of) for of in (GUARDED, PAIRED, OPEN)}
+    for what, (of, frame) in PASSING.items():
+        world.passes(guests[of.id], frame, what=what)
+
+
+def test_what_a_guest_may_not_send(world: World) -> None:
+    guests = {of.id: world.vm(of) for of in (GUARDED, PAIRED, OPEN)}
+    for what, (of, frame, reason) in DROPPED.items():
+        world.drops(guests[of.id], frame, reason, what=what)
+
+
+def test_a_device_that_is_not_known_is_dropped_without_any_agent(world: World) -> None:
+    """Plugged in while no agent looks: another name, and a port of another host."""
+    guarded = world.vm(GUARDED)
+    for stranger in (world.plug("vnet0"), world.vm(ELSEWHERE)):
+        world.drops(stranger, arp(ELSEWHERE, "10.1.0.9"), "stranger")
+        world.drops(stranger, ip(ELSEWHERE, "10.1.0.9", METADATA_IPV4), "stranger")
+        world.drops(guarded, arp(GUARDED, "10.1.0.5"), "stranger", to=stranger)
+        world.passes(guarded, arp(GUARDED, "10.1.0.5"))
+
+
+def test_a_tap_whose_port_is_deleted_is_dropped(world: World) -> None:
+    guest = world.vm(GUARDED)
+    world.passes(guest, arp(GUARDED, "10.1.0.5"))
+    world.model.drop(GUARDED)
+    world.converges()
+    world.drops(guest, arp(GUARDED, "10.1.0.5"), "stranger")
+
+
+def test_unknown_devices_are_kept_apart_and_named(world: World) -> None:
+    one, two = world.plug("vnet0"), world.vm(ELSEWHERE)
+    misplaced = world.plug(names.outer_device(VICTIM.id), OTHER_BRIDGE)
+    desired = world.desired()
+    assert converge(world.host, "dhcp", desired).failures == {}
+    observed = world.host.observe("dhcp")
+    found = {r.device: r for r in admission.refused(world.model, HOST, desired, observed)}
+    assert found.keys() == {one.device, two.device, misplaced.device}
+    assert found["vnet0"].network == NET.id
+    assert "expected tap" in found["vnet0"].reason
+    assert "bound to host node2" in found[two.device].reason
+    assert f"belongs on bridge {BRIDGE}" in found[misplaced.device].reason
+    assert converge(world.host, "dhcp", desired).applied == ()
+    frame = arp(ELSEWHERE, "10.1.0.9")
+    world.drops(one, frame, "stranger")
+    assert not two.sees(one.sends(frame))
+    run("ip", "link", "set", misplaced.device, "master", BRIDGE)
+    world.converges()
+    world.passes(misplaced, arp(VICTIM, "10.1.0.6"))
+
+
+def test_a_bridge_of_somebody_else_is_left_alone(world: World) -> None:
+    run("ip", "link", "add", "virbr0", "type", "bridge", "stp_state", "0", "forward_delay", "0")
+    run("ip", "link", "set", "virbr0", "up")
+    try:
+        one, two = world.plug("vnet0", "virbr0"), world.plug("vnet1", "virbr0")
+        world.converges()
+        world.passes(one, arp(VICTIM, "10.1.0.1"), to=two)
+        world.passes(one, tagged(arp(VICTIM, "10.1.0.1"), 0x8100), to=two)
+    finally:
+        run("ip", "link", "del", "virbr0")
+
+
+@pytest.mark.parametrize("of", [GUARDED, OPEN, ELSEWHERE], ids=["guarded", "open", "unknown"])
+def test_the_hosts_own_stack_is_not_there(world: World, of: Port) -> None:
+    """Its address on another device answers no ARP and takes no packet; nothing is forwarded."""
+    guest = world.vm(of)
+    lan = world.plug("lan0", "")
+    run("ip", "address", "add", "10.98.0.1/24", "dev", "lan0")
+    run("ip", "neighbour", "add", "10.98.0.2", "lladdr", BROADCAST, "dev", "lan0")
+    run("ip", "address", "add", "10.99.0.1/24", "dev", "lo")
+    run("ip", "address", "add", "fd99::1/64", "dev", "lo")
+    namespace.in_thread(lambda: namespace.write_sysctl("net/ipv4/ip_forward", "1"))
+    address = of.fixed_ips[0].ip_address
+    try:
+        for setting in ("rp_filter", "arp_ignore"):  # not only by them
+            for device in ("all", BRIDGE):
+                path = f"net/ipv4/conf/{device}/{setting}"
+                namespace.in_thread(lambda path=path: namespace.write_sysctl(path, "0"))
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
+            server.bind(("0.0.0.0", 5353))
+            server.settimeout(0.2)
+            tokens: list[bytes] = []
+            bridge_mac = run("cat", f"/sys/class/net/{BRIDGE}/address").strip()
+            for to in (bridge_mac, BROADCAST, "01:80:c2:00:00:0e"):
+                for far in ("10.99.0.1", "10.98.0.2"):
+                    packet = frames.ipv4(address, far, UDP, frames.udp(5353, 5353))
+                    tokens.append(guest.sends(frames.ether(to, of.mac_address, IPV4, packet)))
+                guest.sends(
+                    frames.ether(
+                        to,
+                        of.mac_address,
+                        ARP,
+                        frames.arp(1, of.mac_address, address, "10.99.0.1"),
+                    )
+                )
+            with pytest.raises(TimeoutError):
+                server.recv(2048)
+            server.sendto(b"the end", ("10.98.0.2", 9))
+        assert not lan.hears(lambda data: any(t in data for t in tokens), until=b"the end")
+        assert not guest.hears(lambda data: data[12:14] == b"\x08\x06")
+    finally:
+        run("ip", "address", "del", "10.99.0.1/24", "dev", "lo")
+        run("ip", "address", "del", "fd99::1/64", "dev", "lo")
+
+
+def test_the_l3_agent_alone_leaves_no_bridge_unfiltered(world: World) -> None:
+    run("nft", "delete", "table", "bridge", MARK.table)
+    desired = HostPlan(bridges=bridges(world.model), port_security=ANY_FILTER)
+    assert converge(world.host, "l3", desired).failures == {}
+    assert converge(world.host, "l3", desired).applied == ()
+    world.drops(world.vm(GUARDED), arp(GUARDED, "10.1.0.5"), "stranger")
+    world.converges()
+    assert converge(world.host, "l3", desired).applied == ()
+    world.passes(world.guests[-1], arp(GUARDED, "10.1.0.5"))
+
+
+def test_counters_go_on_when_ports_change_and_another_agent_takes_over(world: World) -> None:
+    guest = world.vm(GUARDED)
+    world.drops(guest, arp(GUARDED, "10.1.0.6"), "arp")
+    world.model.put(port(20, NET, (SUBNET, "10.1.0.20")))
+    world.converges()
+    assert counter("arp") == 1
+    world.host = Host(NoListeners(), "/nonexistent", MARK)
+    assert converge(world.host, "dhcp", world.desired()).applied == ()
+    run("nft", "delete", "table", "inet", MARK.table)
+    world.converges()

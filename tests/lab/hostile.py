@@ -1,0 +1,238 @@
+"""A network, and what guests on it send: frames that must pass, and frames that must not."""
+
+from a9fe.model.resources import METADATA_IPV4, METADATA_IPV6, AddressPair, Port
+from a9fe.plan import names
+from tests.fakes_model import dhcp_port, network, port, subnet
+from tests.lab import frames
+from tests.lab.frames import ARP, BROADCAST, ICMPV6, IPV4, IPV6, UDP
+
+NET = network(1)
+OTHER = network(2)
+SUBNET = subnet(1, NET, "10.1.0.0/24", "10.1.0.1")
+DHCP = dhcp_port(1, NET, (SUBNET, "10.1.0.2"))
+PAIRS = (
+    AddressPair(ip_address="10.1.0.0/24"),
+    AddressPair(ip_address="10.1.0.77"),
+    AddressPair(ip_address="0.0.0.0/0"),
+    AddressPair(ip_address=METADATA_IPV4),
+    AddressPair(ip_address="fd00::/64"),
+    AddressPair(ip_address="10.1.0.6", mac_address=DHCP.mac_address),
+)
+GUARDED = port(5, NET, (SUBNET, "10.1.0.5"))
+VICTIM = port(6, NET, (SUBNET, "10.1.0.6"))
+PAIRED = port(7, NET, (SUBNET, "10.1.0.7"), allowed_address_pairs=PAIRS)
+OPEN = port(8, NET, (SUBNET, "10.1.0.8"), port_security_enabled=False)
+ELSEWHERE = port(9, NET, (SUBNET, "10.1.0.9"), host="node2")
+MODEL = (NET, OTHER, SUBNET, DHCP, GUARDED, VICTIM, PAIRED, OPEN, ELSEWHERE)
+BRIDGE, OTHER_BRIDGE = names.bridge(NET.id), names.bridge(OTHER.id)
+SERVICE = "qdhcp-" + NET.id
+ALL_NODES = "33:33:00:00:00:01"
+
+
+def link_local(mac: str) -> str:
+    with_bit = int(mac[:2], 16) ^ 2
+    rest = mac.replace(":", "")[2:]
+    return f"fe80::{with_bit:02x}{rest[:2]}:{rest[2:4]}ff:fe{rest[4:6]}:{rest[6:]}"
+
+
+def arp(of: Port, address: str, target: str = "10.1.0.2", **how: object) -> bytes:
+    sender = str(how.get("sender", of.mac_address))
+    operation = int(str(how.get("operation", 1)))
+    return frames.ether(
+        BROADCAST, of.mac_address, ARP, frames.arp(operation, sender, address, target)
+    )
+
+
+def ip(of: Port, source: str, to: str, payload: bytes = b"", **how: object) -> bytes:
+    body = payload or frames.udp(5000, 80)
+    packet = frames.ipv4(source, to, UDP, body, int(str(how.get("fragment", 0))))
+    return frames.ether(DHCP.mac_address, str(how.get("mac", of.mac_address)), IPV4, packet)
+
+
+def ip6(of: Port, source: str, following: int, payload: bytes, to: str = "ff02::1") -> bytes:
+    return frames.ether(
+        ALL_NODES, of.mac_address, IPV6, frames.ipv6(source, to, following, payload)
+    )
+
+
+def tagged(frame: bytes, *tags: int, vlan: int = 0) -> bytes:
+    kind = b"".join(tag.to_bytes(2, "big") + vlan.to_bytes(2, "big") for tag in tags)
+    return frame[:12] + kind + frame[12:]
+
+
+def discover(of: Port, client: str, **how: object) -> bytes:
+    body = frames.udp(int(str(how.get("sport", 68))), 67, frames.dhcp(client))
+    packet = frames.ipv4(
+        str(how.get("source", "0.0.0.0")),
+        "255.255.255.255",
+        UDP,
+        body,
+        int(str(how.get("fragment", 0))),
+    )
+    return frames.ether(BROADCAST, of.mac_address, IPV4, packet)
+
+
+G, P, U = GUARDED, PAIRED, OPEN
+LL = link_local(G.mac_address)
+ADVERT = frames.icmpv6(134)
+
+PASSING: dict[str, tuple[Port, bytes]] = {
+    "own ARP": (G, arp(G, "10.1.0.5")),
+    "ARP probe for one's own": (G, arp(G, "0.0.0.0", "10.1.0.5")),
+    "own IPv4": (G, ip(G, "10.1.0.5", "10.1.0.2")),
+    "own IPv4 to metadata": (G, ip(G, "10.1.0.5", METADATA_IPV4)),
+    "own ARP for metadata": (G, arp(G, "10.1.0.5", METADATA_IPV4)),
+    "own fragments": (G, ip(G, "10.1.0.5", "10.1.0.2", fragment=0x2000)),
+    "DHCP": (G, discover(G, G.mac_address)),
+    "DHCP renewal": (G, discover(G, G.mac_address, source="10.1.0.5")),
+    "own link-local": (G, ip6(G, LL, UDP, frames.udp(5000, 5001))),
+    "own solicitation": (G, ip6(G, LL, ICMPV6, frames.icmpv6(135, "fe80::1"))),
+    "own duplicate detection": (G, ip6(G, "::", ICMPV6, frames.icmpv6(135, LL))),
+    "own advertisement": (G, ip6(G, LL, ICMPV6, frames.icmpv6(136, LL))),
+    "IPv6 UDP fragment": (G, ip6(G, LL, 44, frames.fragment6(UDP, frames.udp(5000, 5001)))),
+    "IPv4 of a pair's prefix": (P, ip(P, "10.1.0.99", "10.1.0.6")),
+    "IPv4 of a pair of all": (P, ip(P, "8.8.8.8", "10.1.0.6")),
+    "ARP of a pair": (P, arp(P, "10.1.0.77")),
+    "IPv6 of a pair": (P, ip6(P, "fd00::7", UDP, frames.udp(5000, 5001))),
+    "advertisement of a pair": (P, ip6(P, "fd00::7", ICMPV6, frames.icmpv6(136, "fd00::7"))),
+    "own IPv4 to metadata, with pairs": (P, ip(P, "10.1.0.7", METADATA_IPV4)),
+    "any IPv4 without port security": (U, ip(U, "10.1.0.99", "10.1.0.6")),
+    "any MAC without port security": (U, ip(U, "10.1.0.99", "10.1.0.6", mac="02:00:00:00:00:01")),
+    "any ethertype without port security": (
+        U,
+        frames.ether(BROADCAST, U.mac_address, 0x88B5, b"x"),
+    ),
+    "a VLAN of one's own without port security": (
+        U,
+        tagged(ip(U, "10.1.0.8", "10.1.0.6"), 0x8100, vlan=5),
+    ),
+    "own IPv4 to metadata without port security": (U, ip(U, "10.1.0.8", METADATA_IPV4)),
+    "DHCP without port security": (U, discover(U, U.mac_address)),
+}
+
+DROPPED: dict[str, tuple[Port, bytes, str]] = {
+    "a stolen MAC": (G, ip(G, "10.1.0.5", "10.1.0.2", mac=VICTIM.mac_address), "mac"),
+    "a stolen address": (G, ip(G, "10.1.0.6", "10.1.0.2"), "address"),
+    "a stolen address to metadata": (G, ip(G, "10.1.0.6", METADATA_IPV4), "metadata"),
+    "802.1Q id 0": (G, tagged(ip(G, "10.1.0.6", METADATA_IPV4), 0x8100), "ethertype"),
+    "802.1ad id 0": (G, tagged(ip(G, "10.1.0.6", METADATA_IPV4), 0x88A8), "ethertype"),
+    "QinQ 0/0": (G, tagged(ip(G, "10.1.0.6", METADATA_IPV4), 0x88A8, 0x8100), "ethertype"),
+    "own IPv4 in 802.1Q id 0": (G, tagged(ip(G, "10.1.0.5", "10.1.0.2"), 0x8100), "ethertype"),
+    "SNAP": (
+        G,
+        frames.ether(BROADCAST, G.mac_address, 60, b"\xaa\xaa\3\0\0\0\x08\0"),
+        "ethertype",
+    ),
+    "BPDU": (G, frames.ether("01:80:c2:00:00:00", G.mac_address, 38, b"\x42\x42\3"), "ethertype"),
+    "an unknown ethertype": (G, frames.ether(BROADCAST, G.mac_address, 0x88B5, b"x"), "ethertype"),
+    "malformed IPv6": (
+        G,
+        frames.ether(BROADCAST, G.mac_address, IPV6, b"\x60" + bytes(6)),
+        "ethertype",
+    ),
+    "ARP of another's address": (G, arp(G, "10.1.0.6"), "arp"),
+    "ARP of another's MAC": (G, arp(G, "10.1.0.5", sender=VICTIM.mac_address), "arp"),
+    "ARP reply for another": (G, arp(G, "10.1.0.6", operation=2), "arp"),
+    "ARP probe for another's address": (G, arp(G, "0.0.0.0", "10.1.0.6"), "arp"),
+    "RARP": (G, arp(G, "10.1.0.5", operation=3), "arp"),
+    "ARP claims metadata": (G, arp(G, METADATA_IPV4), "metadata"),
+    "ARP probe for metadata": (G, arp(G, "0.0.0.0", METADATA_IPV4), "metadata"),
+    "ARP claims the gateway": (G, arp(G, "10.1.0.1"), "arp"),
+    "DHCP server": (G, ip(G, "10.1.0.5", "10.1.0.6", frames.udp(67, 68)), "dhcp"),
+    "DHCP server, other port": (G, ip(G, "10.1.0.5", "10.1.0.6", frames.udp(99, 68)), "dhcp"),
+    "DHCP of another's MAC": (G, discover(G, VICTIM.mac_address), "dhcp"),
+    "unicast DHCP of another": (
+        G,
+        ip(G, "10.1.0.5", "10.1.0.2", frames.udp(68, 67, frames.dhcp(VICTIM.mac_address))),
+        "dhcp",
+    ),
+    "DHCP in fragments": (G, discover(G, G.mac_address, fragment=0x2000), "dhcp"),
+    "DHCP from no client port": (G, discover(G, G.mac_address, sport=1024), "address"),
+    "unspecified IPv4": (G, ip(G, "0.0.0.0", "10.1.0.6"), "address"),
+    "router advertisement": (G, ip6(G, LL, ICMPV6, ADVERT), "router_advert"),
+    "router advertisement behind options": (
+        G,
+        ip6(G, LL, 0, frames.options6(60, frames.options6(ICMPV6, ADVERT))),
+        "router_advert",
+    ),
+    "router advertisement in a fragment": (
+        G,
+        ip6(G, LL, 44, frames.fragment6(ICMPV6, ADVERT, more=False)),
+        "fragment",
+    ),
+    "router advertisement in a second fragment": (
+        G,
+        ip6(G, LL, 44, frames.fragment6(60, ADVERT, 1, more=False)),
+        "ethertype",
+    ),
+    "first fragment of options alone": (
+        G,
+        ip6(G, LL, 44, frames.fragment6(60, frames.options6(ICMPV6, b""))),
+        "fragment",
+    ),
+    "fragment in a fragment": (
+        G,
+        ip6(G, LL, 44, frames.fragment6(44, frames.fragment6(ICMPV6, ADVERT))),
+        "fragment",
+    ),
+    "ICMPv6 redirect": (G, ip6(G, LL, ICMPV6, frames.icmpv6(137)), "router_advert"),
+    "advertisement of another's": (
+        G,
+        ip6(G, LL, ICMPV6, frames.icmpv6(136, link_local(VICTIM.mac_address))),
+        "neighbour_advert",
+    ),
+    "detection of another's": (
+        G,
+        ip6(G, "::", ICMPV6, frames.icmpv6(135, link_local(VICTIM.mac_address))),
+        "neighbour_advert",
+    ),
+    "claims IPv6 metadata": (G, ip6(G, LL, ICMPV6, frames.icmpv6(136, METADATA_IPV6)), "metadata"),
+    "a stolen IPv6 address": (G, ip6(G, "fe80::6", UDP, frames.udp(5000, 5001)), "address"),
+    "DHCPv6 server": (G, ip6(G, LL, UDP, frames.udp(547, 546)), "dhcp"),
+    "pair to metadata": (P, ip(P, "10.1.0.6", METADATA_IPV4), "metadata"),
+    "pair of all to metadata": (P, ip(P, "8.8.8.8", METADATA_IPV4), "metadata"),
+    "pair to IPv6 metadata": (
+        P,
+        ip6(P, "fd00::7", UDP, frames.udp(5000, 80), METADATA_IPV6),
+        "metadata",
+    ),
+    "pair asks for metadata": (P, arp(P, "10.1.0.6", METADATA_IPV4), "metadata"),
+    "pair claims metadata": (P, arp(P, METADATA_IPV4), "metadata"),
+    "pair claims the gateway": (P, arp(P, "10.1.0.1"), "claim"),
+    "pair claims the DHCP port": (P, arp(P, "10.1.0.2"), "claim"),
+    "pair with the DHCP port's MAC": (
+        P,
+        ip(P, "10.1.0.6", "10.1.0.5", mac=DHCP.mac_address),
+        "claim",
+    ),
+    "pair as the gateway": (P, ip(P, "10.1.0.1", "10.1.0.6"), "claim"),
+    "DHCP of a pair": (P, discover(P, VICTIM.mac_address), "dhcp"),
+    "a stolen address to metadata without port security": (
+        U,
+        ip(U, "10.1.0.6", METADATA_IPV4),
+        "metadata",
+    ),
+    "a stolen MAC to metadata without port security": (
+        U,
+        ip(U, "10.1.0.8", METADATA_IPV4, mac=VICTIM.mac_address),
+        "metadata",
+    ),
+    "metadata in 802.1Q id 0 without port security": (
+        U,
+        tagged(ip(U, "10.1.0.6", METADATA_IPV4), 0x8100),
+        "priority_tag",
+    ),
+    "metadata in QinQ 0/0 without port security": (
+        U,
+        tagged(ip(U, "10.1.0.6", METADATA_IPV4), 0x88A8, 0x8100),
+        "priority_tag",
+    ),
+    "ARP claims metadata without port security": (U, arp(U, METADATA_IPV4), "metadata"),
+    "ARP claims the DHCP port without port security": (U, arp(U, "10.1.0.2"), "claim"),
+    "the DHCP port's MAC without port security": (
+        U,
+        ip(U, "10.1.0.8", "10.1.0.6", mac=DHCP.mac_address),
+        "claim",
+    ),
+    "DHCP of another without port security": (U, discover(U, VICTIM.mac_address), "dhcp"),
+}
