@@ -220,7 +220,9 @@ def test_what_a_guest_may_not_send(world: World) -> None:
 def test_a_device_that_is_not_known_is_dropped_without_any_agent(world: World) -> None:
     """Plugged in while no agent looks: another name, and a port of another host."""
     guarded = world.vm(GUARDED)
-    for stranger in (world.plug("vnet0"), world.vm(ELSEWHERE)):
+    strangers = world.plug("vnet0"), world.vm(ELSEWHERE)
+    run("ip", "link", "set", strangers[1].device, "group", str(MARK.vm_group))
+    for stranger in strangers:
         world.drops(stranger, arp(ELSEWHERE, "10.1.0.9"), "stranger")
         world.drops(stranger, ip(ELSEWHERE, "10.1.0.9", METADATA_IPV4), "stranger")
         world.drops(guarded, arp(GUARDED, "10.1.0.5"), "stranger", to=stranger)
