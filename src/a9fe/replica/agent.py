@@ -68,8 +68,7 @@ async def serve(config: Config, role: Role) -> None:
     clock = SystemClock()
     mark = Mark(installation.ensure(config))
     replica = open_for(config, role.owner)
-    identity = _identity(config, role)
-    reporter = Reporter(config.server_url, identity, token=config.auth_token)
+    reporter = Reporter(config.server_url, _identity(config, role), token=config.auth_token)
     reports = PortReports(reporter, lambda: role.configurations(replica))
     control = os.path.join(config.run_path, CONTROL_SOCKET)
 
