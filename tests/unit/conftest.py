@@ -17,6 +17,7 @@ HEAVY = {  # they start processes or PostgreSQL, make keys, or hundreds of reque
     "test_cli_guests",
     "test_cli_imds",
     "test_l3_agent_converge",
+    "test_metadata_certain_process",
     "test_metadata_proxy_process",
     "test_metadata_service_identity",
     "test_metadata_service_process",

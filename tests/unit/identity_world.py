@@ -12,7 +12,7 @@ import httpx
 from a9fe.api_client.agent_calls import AgentCalls
 from a9fe.metadata.identity_keys import Policy
 from a9fe.metadata.view import Settings
-from a9fe.metadata_service.handler import Service, admit_all
+from a9fe.metadata_service.handler import Service, admit_all, always_certain
 from a9fe.metadata_service.identity import Keeper, actions, guarded, publisher
 from a9fe.metadata_service.identity_keys import KeyDirectory
 from a9fe.wire.message import Answer
@@ -65,6 +65,7 @@ class Host:
         """What the guest reads."""
         signer = self.keeper.identity("x86_64")
         service = Service(
+            confirm=always_certain,
             source=FakeSource((self.instance, *RESOURCES[1:]), SYNCED),
             secret=SECRET,
             settings=lambda: Settings(identity=signer),

@@ -42,12 +42,17 @@ class Source(Ports):
         return self.fresh
 
 
+async def always_certain() -> bool:
+    return True
+
+
 def agent(source: Source, upstream, tally: Tally, **options) -> MetadataAgent:
     return MetadataAgent(
         source=source,
         upstream=upstream,
         report=Report("metadata-agent", tally),
         sign=signer(SECRET),
+        confirm=options.pop("confirm", always_certain),
         source_lost_after=60,
         now=lambda: 0.0,
         **options,
@@ -143,7 +148,7 @@ def test_the_service_is_told_that_our_proxy_asks(ask: bytes, said: list[bytes]):
 
 TAKEN = [
     (replace(VM, id="port-2"), Refusal.OTHER_OWNER),
-    (None, Refusal.NO_PORT),
+    (None, Refusal.UNCONFIRMED),
     (replace(VM, mac_address="fa:16:3e:00:00:99"), Refusal.WRONG_MAC),
 ]
 
@@ -169,7 +174,7 @@ def test_an_answer_is_withheld_when_the_address_changed_hands_meanwhile(after, r
     )
     assert (got.status, refusals) == (refusal.value.status, [refusal])
     assert b"of port-1" not in got.body
-    assert ("x-a9fe-close" in got.headers) == (refusal is not Refusal.NO_PORT)
+    assert ("x-a9fe-close" in got.headers) == (refusal is not Refusal.UNCONFIRMED)
 
 
 def test_what_cannot_become_right_on_this_connection_ends_it():
@@ -177,6 +182,36 @@ def test_what_cannot_become_right_on_this_connection_ends_it():
     got, _, refusals = answered(ASK.replace(b"Accept: */*\r\n", mac))
     assert (got.status, got.headers["x-a9fe-close"]) == (503, "1")
     assert refusals == [Refusal.WRONG_MAC]
+
+
+def test_what_the_server_knows_better_is_answered():
+    """The port is made while the request is under way."""
+    source = Source()
+
+    async def confirm() -> bool:
+        source.__init__(VM)
+        return True
+
+    got, seen, refusals = answered(ASK, source=source, confirm=confirm)
+    assert (got.status, len(seen), refusals) == (200, 1, [])
+
+
+@pytest.mark.parametrize("ports", [(), (VM, replace(VM, id="twin")), (replace(VM, device_id=""),)])
+def test_without_the_servers_word_there_is_no_404(ports):
+    async def confirm() -> bool:
+        return False
+
+    got, _, refusals = answered(ASK, source=Source(*ports), confirm=confirm)
+    assert (got.status, got.headers["retry-after"]) == (503, "2")
+    assert [name for name in refusals if "UNCONFIRMED" in str(name).upper()] != []
+    assert answered(ASK, source=Source(*ports))[0].status == 404
+
+
+def test_a_hit_asks_nobody():
+    async def confirm() -> bool:
+        raise AssertionError
+
+    assert answered(ASK, confirm=confirm)[0].status == 200
 
 
 def test_without_a_request_id_one_is_made():

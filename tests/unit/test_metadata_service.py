@@ -3,6 +3,7 @@
 Every test runs over a source of a few lines and over the real replica.
 """
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 from a9fe.api_client.feed import FeedEvent
 from a9fe.metadata.view import Settings
 from a9fe.metadata_service.call import path_of
-from a9fe.metadata_service.handler import Service, request_id
+from a9fe.metadata_service.handler import Service, always_certain, request_id
 from a9fe.metadata_service.readiness import EXPECTED_WITHIN
 from a9fe.metadata_service.source import Freshness, Source, doubt
 from a9fe.model.errors import InvalidInput
@@ -121,14 +122,25 @@ class Asking:
     fresh: ReplicaFreshness = SYNCED
     settings: Settings = field(default_factory=Settings)
     refused: list[Refusal] = field(default_factory=list)
+    certain: bool = True
+    news: Callable[[], None] = lambda: None
 
     def __call__(self, request: Request) -> Answer:
+        return asyncio.run(self._asked(request))
+
+    async def _asked(self, request: Request) -> Answer:
         def count(refusal: Refusal, request: Request) -> Answer:
             self.refused.append(refusal)
             return refuse(refusal, request_id(request))
 
-        return Service(
-            source=self.make_source(self.resources, self.fresh),
+        async def confirm() -> bool:
+            self.news()
+            return self.certain
+
+        source = self.make_source(self.resources, self.fresh)
+        answer = Service(
+            confirm=confirm,
+            source=source,
             secret=SECRET,
             settings=lambda: self.settings,
             now=lambda: NOW,
@@ -136,6 +148,7 @@ class Asking:
             source_lost_after=LOST_AFTER,
             refuse=count,
         )(request)
+        return answer if isinstance(answer, Answer) else await answer
 
 
 def test_the_store_gives_the_same_answers(tmp_path: Path):
@@ -283,6 +296,7 @@ def test_an_empty_secret_is_refused():
 
 def _service() -> Service:
     return Service(
+        confirm=always_certain,
         source=FakeSource(RESOURCES, SYNCED),
         secret=SECRET,
         settings=Settings,
@@ -313,6 +327,34 @@ def test_an_unknown_instance_is_404_only_when_certain(
     answer = ask(signed(instance_id=OTHER_ID))
     assert (answer.status, ask.refused) == (expected.value.status, [expected])
     assert (b"retry-after" in dict(answer.headers)) == (answer.status == 503)
+
+
+def test_without_the_servers_word_there_is_no_404(ask: Asking):
+    ask.certain = False
+    for request in (signed(instance_id=OTHER_ID), with_value(signed(), b"x-tenant-id", b"other")):
+        answer = ask(request)
+        assert (answer.status, ask.refused.pop()) == (503, Refusal.UNCONFIRMED)
+        assert b"retry-after" in dict(answer.headers)
+
+
+def test_what_the_server_knows_better_is_answered(ask: Asking):
+    found = ask.make_source(ask.resources, SYNCED)
+    late = ask.make_source(ask.resources[1:], SYNCED)
+    assert isinstance(ask.resources[0], Instance)
+
+    class Late:
+        """It has no instance until it is asked for again."""
+
+        source = late
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(self.source, name)
+
+    source = Late()
+    ask.make_source = lambda *_: source  # type: ignore[assignment, return-value]
+    ask.news = lambda: setattr(source, "source", found)
+    assert ask(signed()).status == 200
+    assert ask.refused == []
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 from a9fe.metadata.tokens import Tokens
 from a9fe.metadata.view import Settings
 from a9fe.metadata_service.call import GuestCall
-from a9fe.metadata_service.handler import Service
+from a9fe.metadata_service.handler import Service, always_certain
 from a9fe.metadata_service.imds import TOKEN, TTL, Imds
 from a9fe.metadata_service.main import imds_of
 from a9fe.metadata_service.usage import Tally
@@ -57,6 +57,7 @@ class World:
 
         imds = Imds(tokens=Tokens(SECRET), options=self.options, count=self._count)
         answer = Service(
+            confirm=always_certain,
             source=FakeSource(self.resources, SYNCED),  # type: ignore[arg-type] - resources all
             secret=SECRET,
             settings=Settings,

@@ -46,10 +46,12 @@ class Feed(BaseHTTPRequestHandler):
         self.send_response(200)
         self.send_header("Content-Type", "application/x-ndjson")
         self.end_headers()
-        for event in self._events():
+        once = "once=1" in self.path
+        for event in [{"event": "synced", "revision": 7}] if once else self._events():
             self.wfile.write(json.dumps(event).encode() + b"\n")
         self.wfile.flush()
-        self.ended.wait()
+        if not once:
+            self.ended.wait()
 
     def _events(self) -> Iterator[dict[str, object]]:
         yield {"event": "snapshot", "revision": 7}

@@ -11,7 +11,7 @@ import pytest
 from a9fe.api_client.feed import FeedEvent
 from a9fe.metadata.view import InstanceView, Settings
 from a9fe.metadata_service.documents import Documents
-from a9fe.metadata_service.handler import Service
+from a9fe.metadata_service.handler import Service, always_certain
 from a9fe.metadata_service.waiting import WOKEN_AT_ONCE, Waiters
 from a9fe.model.resources import KIND_OF, Instance, Resource
 from a9fe.replica import Replica
@@ -35,6 +35,7 @@ class World:
         self.snapshot(*RESOURCES)
         self.waiters = Waiters(self.replica, **bounds)
         self.service = Service(
+            confirm=always_certain,
             source=self.replica,
             secret=SECRET,
             settings=Settings,

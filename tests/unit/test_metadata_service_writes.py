@@ -13,7 +13,7 @@ import pytest
 from a9fe.api_client.agent_calls import AgentCalls
 from a9fe.api_client.feed import FeedEvent
 from a9fe.metadata.view import Settings
-from a9fe.metadata_service.handler import Service, admit_all, request_id
+from a9fe.metadata_service.handler import Service, admit_all, always_certain, request_id
 from a9fe.metadata_service.writes import RATE, Writes, guarded, reach
 from a9fe.model.guest import EVENT_CODES, MetadataOptions, ScheduledEvent
 from a9fe.model.resources import KINDS, Instance, Port, Resource
@@ -92,6 +92,7 @@ class Guest:
             return refuse(refusal, request_id(request))
 
         self.service = Service(
+            confirm=always_certain,
             source=OverStore(self.world.store),
             secret=SECRET,
             settings=lambda: Settings(guest_attributes=self.on),

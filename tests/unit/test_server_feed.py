@@ -179,6 +179,33 @@ def test_resumed_it_gets_changes_only_and_a_snapshot_if_too_old(tmp_path: Path):
     in_loop(tmp_path, story)
 
 
+def test_asked_once_it_says_what_was_committed_and_ends(tmp_path: Path):
+    async def story(world: Running) -> None:
+        await world.port("a")
+
+        async def once(since: int) -> list[Any]:
+            query = f"host=h1&agent=l3&from={since}&once=1"
+            answer = await world.client.get(f"/a9fe/v1/feed?{query}")
+            assert answer.status_code == 200
+            return [json.loads(line) for line in answer.text.splitlines()]
+
+        async with world.follow("host=h1&agent=l3") as reader:
+            reached = (await reader.until("synced"))[-1]["revision"]
+        assert await once(reached) == [{"event": "synced", "revision": reached}]
+        for name in "bc":
+            await world.port(name)
+            told = [e["object"]["name"] for e in (await once(reached))[:-1]]
+            assert name in told  # at once, though no stream has heard of it
+        elsewhere = await world.port("d", host="h2")
+        assert elsewhere["name"] not in [
+            e.get("object", {}).get("name") for e in await once(reached)
+        ]
+        for unknown in (reached + 100, 0):  # no snapshot: that is a stream's to ask for
+            assert await once(unknown) == []
+
+    in_loop(tmp_path, story)
+
+
 def test_each_agent_gets_its_kinds_and_other_hosts_nothing(tmp_path: Path):
     async def story(world: Running) -> None:
         await world.served_instance()
@@ -308,6 +335,8 @@ BAD_QUERIES = {
     "host=h1&agent=l3&from=x": "from",
     "host=h1&agent=l3&from=-1": "from",
     "host=h1&agent=l3&from=" + "9" * 30: "from",
+    "host=h1&agent=l3&from=1&once=yes": "once",
+    "host=h1&agent=l3&once=1": "from",
 }
 
 

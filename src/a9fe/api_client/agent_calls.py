@@ -51,6 +51,12 @@ class AgentCalls:
             text = f"{answer.request.url} answers, but not as the API server of a9fe does"
             raise ApiError(502, "", text) from error
 
+    async def lines(self, path: str) -> list[str]:
+        """The lines of an answer to GET."""
+        answer = await self._send("GET", path, None)
+        raise_for(answer)
+        return answer.text.splitlines()
+
     async def _send(self, method: str, path: str, body: dict[str, Any] | None) -> httpx.Response:
         """To the first server that can be connected to: what was sent once is not sent again."""
         for attempt in range(len(self._servers.urls)):

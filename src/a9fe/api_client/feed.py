@@ -11,6 +11,7 @@ import json
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlencode
 
 import httpx
 
@@ -61,6 +62,16 @@ def _event(document: dict[str, Any]) -> FeedEvent | None:
     return FeedEvent(event=event, revision=revision)
 
 
+def query_of(host: str, agent: str, from_revision: int | None, *, once: bool = False) -> str:
+    """The query of the feed; `once`: its answer ends after `synced`."""
+    query = {"host": host, "agent": agent}
+    if from_revision is not None:
+        query["from"] = str(from_revision)
+    if once:
+        query["once"] = "1"
+    return urlencode(query)
+
+
 async def stream(
     url: str,
     host: str,
@@ -74,11 +85,8 @@ async def stream(
 
     `from_revision` resumes after it, None asks for a snapshot. Ends only with FeedLost.
     """
-    params = {"host": host, "agent": agent}
-    if from_revision is not None:
-        params["from"] = str(from_revision)
     timeout = httpx.Timeout(SILENCE, connect=CONNECT_TIMEOUT)
-    address = f"{url.rstrip('/')}/a9fe/v1/feed"
+    address = f"{url.rstrip('/')}/a9fe/v1/feed?{query_of(host, agent, from_revision)}"
     try:
         async with (
             httpx.AsyncClient(
@@ -88,7 +96,7 @@ async def stream(
                 verify=checks_certificates(url),
                 headers=headers(token),
             ) as http,
-            http.stream("GET", address, params=params) as response,
+            http.stream("GET", address) as response,
         ):
             if not response.is_success:
                 await response.aread()

@@ -32,6 +32,7 @@ from a9fe.wire.trusted import (
 ENDS_CONNECTION = frozenset(
     {Refusal.WIRE_DIFFERS, Refusal.WRONG_MAC, Refusal.CONNECTION_TOO_OLD, Refusal.OTHER_OWNER}
 )
+NOT_FOUND = 404
 SIGNATURES_REMEMBERED = 4096  # one an instance; 64 bytes each
 
 # Ours are 12 hex digits. Whatever else an operator's proxy makes must not break a log line.
@@ -52,8 +53,9 @@ class Source(PortView, Protocol):
 class MetadataAgent:
     """Forwards a request for the instance that asks. Failures of upstream are the server's to say.
 
-    `sign` an instance id (see `signer`). `now()` in UNIX seconds. `source_lost_after`: seconds
-    without the server after which the source is called lost. `debug` logs a line for each
+    `confirm` makes the source as current as the server is, and says whether it is: no 404 is said
+    without. `sign` an instance id (see `signer`). `now()` in UNIX seconds. `source_lost_after`:
+    seconds without the server after which the source is called lost. `debug` logs a line for each
     request, which costs a task each.
     """
 
@@ -61,6 +63,7 @@ class MetadataAgent:
     upstream: Handler
     report: Report
     sign: Callable[[str], bytes]
+    confirm: Callable[[], Awaitable[bool]]
     source_lost_after: float
     now: Callable[[], float]
     debug: bool = False
@@ -72,6 +75,22 @@ class MetadataAgent:
         if isinstance(question, Refusal):
             return self.report.refusal(question, request, request_id=request_id)
         port = self._identify(question)
+        if isinstance(port, Refusal) and port.value.status == NOT_FOUND:
+            return self._confirmed(request, question, request_id)
+        return self._answer(request, question, port, request_id)
+
+    async def _confirmed(self, request: Request, question: Question, request_id: bytes) -> Answer:
+        """The answer, once the replica is as current as the server was when it was asked."""
+        certain = await self.confirm()
+        port = self._identify(question)
+        if isinstance(port, Refusal) and not certain:
+            port = _unsure(port)
+        answer = self._answer(request, question, port, request_id)
+        return answer if isinstance(answer, Answer) else await answer
+
+    def _answer(
+        self, request: Request, question: Question, port: Port | Refusal, request_id: bytes
+    ) -> Answer | Awaitable[Answer]:
         if isinstance(port, Refusal):
             return self._refuse(port, request, question, request_id)
         signature = self.sign(port.device_id)
@@ -95,7 +114,7 @@ class MetadataAgent:
         """
         now = self._identify(question)
         if isinstance(now, Refusal) or now.id != port.id:
-            refusal = now if isinstance(now, Refusal) else Refusal.OTHER_OWNER
+            refusal = _unsure(now) if isinstance(now, Refusal) else Refusal.OTHER_OWNER
             return self._refuse(refusal, request, question, request_id)
         if is_from_our_hop(request):
             others = [pair for pair in answer.headers if pair[0].lower() != OWNER]
@@ -126,6 +145,11 @@ class MetadataAgent:
         if refusal in ENDS_CONNECTION and is_from_our_hop(request):
             return replace(answer, headers=(*answer.headers, (CLOSE, b"1")))
         return answer
+
+
+def _unsure(refusal: Refusal) -> Refusal:
+    """The refusal where the server was not asked, or has not said it."""
+    return Refusal.UNCONFIRMED if refusal.value.status == NOT_FOUND else refusal
 
 
 async def _logged(

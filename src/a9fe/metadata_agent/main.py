@@ -4,6 +4,7 @@ import os
 import socket
 import time
 from collections.abc import Callable
+from contextlib import AsyncExitStack, closing
 
 import structlog
 
@@ -19,7 +20,7 @@ from a9fe.linux import peer, privileges
 from a9fe.metadata_agent.agent import MetadataAgent, signer
 from a9fe.metadata_agent.question import asker_of
 from a9fe.model.errors import A9feError, InvalidInput
-from a9fe.replica import connector, follow, open_for, path_of
+from a9fe.replica import confirmer_of, connector, follow, open_for, path_of
 from a9fe.runtime import descriptors, directories, metrics, tasks
 from a9fe.runtime.clock import SystemClock
 from a9fe.runtime.config import Config
@@ -96,39 +97,38 @@ class ServiceHints:
 async def _serve(
     config: Config, limits: Limits, sock: socket.socket, exporter: socket.socket, admit: Admit
 ) -> None:
-    replica = open_for(config, AGENT)
-    report = Report(PROCESS, metrics)
+    clock, report = SystemClock(), Report(PROCESS, metrics)
     target = Target(host=config.nova_metadata_host, port=config.nova_metadata_port)
-    upstream = Lanes(target, timeout=config.upstream_timeout, patience=SERVICE_PATIENCE)
-    clock = SystemClock()
-    agent = MetadataAgent(
-        source=replica,
-        upstream=upstream,
-        report=report,
-        sign=signer(config.metadata_proxy_shared_secret),
-        source_lost_after=config.source_lost_after,
-        now=clock.now,
-        debug=config.debug,
-    )
-    backlog = config.metadata_backlog
-    turns = Fair(agent.handle, asker_of, report.refusal, limits=AT_ONCE, waiting=WAITING)
-    server = await serve(
-        turns,
-        sock=sock,
-        limits=limits,
-        report=report,
-        admit=admit,
-        backlog=backlog,
-        outgoing=ServiceHints(),
-    )
-    exposing = await serve_metrics(exporter)
-    settle()
-    log.info("ready", listen=config.metadata_proxy_socket, upstream=str(target))
-    try:
+    async with AsyncExitStack() as ended:
+        replica = ended.enter_context(closing(open_for(config, AGENT)))
+        upstream = ended.enter_context(
+            closing(Lanes(target, timeout=config.upstream_timeout, patience=SERVICE_PATIENCE))
+        )
+        confirmer = await ended.enter_async_context(confirmer_of(config, AGENT, replica, clock))
+        agent = MetadataAgent(
+            source=replica,
+            upstream=upstream,
+            report=report,
+            sign=signer(config.metadata_proxy_shared_secret),
+            confirm=confirmer.certain,
+            source_lost_after=config.source_lost_after,
+            now=clock.now,
+            debug=config.debug,
+        )
+        exposing = await serve_metrics(exporter)
+        ended.push_async_callback(exposing.close)
+        turns = Fair(agent.handle, asker_of, report.refusal, limits=AT_ONCE, waiting=WAITING)
+        ended.callback(turns.close)
+        server = await serve(
+            turns,
+            sock=sock,
+            limits=limits,
+            report=report,
+            admit=admit,
+            backlog=config.metadata_backlog,
+            outgoing=ServiceHints(),
+        )
+        ended.push_async_callback(server.close)
+        settle()
+        log.info("ready", listen=config.metadata_proxy_socket, upstream=str(target))
         await tasks.supervise("feed", lambda: follow(replica, connector(config, AGENT), clock))
-    finally:
-        await server.close()
-        turns.close()
-        await exposing.close()
-        upstream.close()
-        replica.close()

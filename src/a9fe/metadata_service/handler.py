@@ -39,8 +39,20 @@ METHODS = (b"GET", b"HEAD")
 REQUEST_ID_MAX = 64  # bytes; ours have 12, and a longer one is not repeated
 
 
+# Refusals of which a source that is as current as the server may know better.
+MAY_BE_LATE = frozenset(
+    (Refusal.UNKNOWN_INSTANCE, Refusal.WRONG_TENANT, Refusal.INSTANCE_EXPECTED, Refusal.NOT_SYNCED)
+)
+NOT_FOUND = 404
+
+
 def admit_all(_: GuestCall) -> None:
     """A gate that stands open."""
+
+
+async def always_certain() -> bool:
+    """A source that is the server's own."""
+    return True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +62,9 @@ class Service:
     `settings()` gives what the operator decides, as it is now. `now()` is the time in UNIX
     seconds. `source_lost_after`: the seconds without the server after which the source is called
     lost. `refuse` makes the answer of a refusal, and is where it is counted and logged. `gate`
-    says why a call may not go on; actions that are open are not asked of it.
+    says why a call may not go on; actions that are open are not asked of it. `confirm` makes the
+    source as current as the server is, and says whether it is: no 404 about an instance is said
+    without.
     """
 
     source: Source
@@ -60,6 +74,7 @@ class Service:
     random_bytes: Callable[[int], bytes]
     source_lost_after: float
     refuse: Callable[[Refusal, Request], Answer]
+    confirm: Callable[[], Awaitable[bool]]
     gate: Callable[[GuestCall], Refusal | None] = admit_all
     documents: Documents = field(default_factory=Documents)
     actions: Sequence[Action] = ()
@@ -105,9 +120,25 @@ class Service:
         path = path_of(request.target)
         call = self._call(request, path)
         if isinstance(call, Refusal):
-            return _versions(request) if tree.is_root(path) else call
+            if tree.is_root(path):
+                return _versions(request)
+            return self._confirmed(request, path) if call in MAY_BE_LATE else call
+        return self._known(call)
+
+    async def _confirmed(self, request: Request, path: str) -> Outcome:
+        """The outcome, once the source is as current as the server was when it was asked."""
+        certain = await self.confirm()
+        call = self._call(request, path)
+        if isinstance(call, Refusal):
+            unsure = call.value.status == NOT_FOUND and not certain
+            return Refusal.UNCONFIRMED if unsure else call
+        result = self._known(call)
+        return await result if isawaitable(result) else result
+
+    def _known(self, call: GuestCall) -> Result:
+        path = call.path
         there = actions.at(self.actions, path)
-        action = next((a for a in there if a.method == request.method), None)
+        action = next((a for a in there if a.method == call.request.method), None)
         if action is None or not action.open:
             refusal = self.gate(call)
             if refusal is not None:

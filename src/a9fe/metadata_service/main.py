@@ -26,7 +26,7 @@ from a9fe.metadata_service.call import GuestCall
 from a9fe.metadata_service.claim import asker_of
 from a9fe.metadata_service.documents import Documents, unprepared
 from a9fe.metadata_service.dynamic_vendordata import DynamicVendordata, providers_of
-from a9fe.metadata_service.handler import Service, request_id
+from a9fe.metadata_service.handler import Service, always_certain, request_id
 from a9fe.metadata_service.identity import Keeper
 from a9fe.metadata_service.imds import Imds
 from a9fe.metadata_service.source import Source
@@ -34,7 +34,7 @@ from a9fe.metadata_service.usage import Tally, UsageReports, teller
 from a9fe.metadata_service.waiting import Waiters
 from a9fe.metadata_service.writes import Writes, guarded, reach
 from a9fe.model.guest import MetadataOptions
-from a9fe.replica import Replica, connector, follow, open_for, path_of
+from a9fe.replica import Replica, confirmer_of, connector, follow, open_for, path_of
 from a9fe.runtime import descriptors, directories, metrics, tasks
 from a9fe.runtime.clock import SystemClock
 from a9fe.runtime.config import Config
@@ -73,7 +73,8 @@ def make_service(
     tally: Tally | None = None,
     writes: Writes | None = None,
 ) -> Service:
-    """The handler over `source`, as `config` says; it signs with the keeper's keys.
+    """The handler over `source`, which is believed, as `config` says; it signs with the keeper's
+    keys.
 
     `tally` counts who asks without tokens, `writes` keeps what guests write.
     """
@@ -104,6 +105,7 @@ def make_service(
         random_bytes=secrets.token_bytes,
         source_lost_after=config.source_lost_after,
         refuse=refused,
+        confirm=always_certain,
         gate=identity.guarded(gate, keeper) if keeper else gate,
         actions=(
             *imds.actions,
@@ -156,8 +158,10 @@ async def _serve(
         if providers:
             ended.push_async_callback(providers.close)
         waiters = waiters_of(replica)
+        confirmer = await ended.enter_async_context(confirmer_of(config, AGENT, replica, clock))
         service = make_service(config, replica, report, keeper, tally, writes)
-        service = replace(service, documents=documents_of(config, waiters, providers))
+        documents = documents_of(config, waiters, providers)
+        service = replace(service, documents=documents, confirm=confirmer.certain)
         exporter = await serve_metrics(metrics_sock)
         ended.push_async_callback(exporter.close)
         turns = Fair(

@@ -3,12 +3,15 @@
     replica = open_for(config, "l3")                           # what was known at the last stop
     await follow(replica, connector(config, "l3"), clock)      # for ever
     replica.get("port", id), .all("port"), .ports_by_address(network_id, ip), .freshness(now)
+    async with confirmer_of(config, "l3", replica, clock) as confirmer:
+        await confirmer.certain()                              # before a 404
 
 It may not decide what a host should look like, nor say who asks: it only tells what is known and
 how sure that is. It obeys design 4.3: events say what is dirty; lost, doubled or reordered ones
 end in the same state; a snapshot replaces all at once. One thread uses it: the event loop's.
 """
 
+from a9fe.replica.confirming import confirmer_of as confirmer_of
 from a9fe.replica.following import connector as connector
 from a9fe.replica.following import follow as follow
 from a9fe.replica.following import open_for as open_for

@@ -8,7 +8,7 @@ stay on disk, and are read when asked for.
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
 
 import structlog
@@ -66,6 +66,8 @@ class Replica(View):
         self._source = source
         self._meta = Meta()
         self._generation = 0  # the highest that was begun
+        self.epoch = 0
+        """Changes when revisions may begin to mean something else."""
         self._snapshot: _Snapshot | None = None
         self._synced = False
         self._deleted: OrderedDict[tuple[str, str], int] = OrderedDict()
@@ -148,9 +150,20 @@ class Replica(View):
         else:
             self._change(event, now)
 
+    def catch_up(self, events: Iterable[FeedEvent], now: float) -> bool:
+        """Take in changes that were asked for beside the feed, up to `synced`. Whether they were
+        news. Only where the feed is followed, and `epoch` is what it was when they were asked for.
+        """
+        before = self._revision
+        for event in events:
+            if event.event in ("upsert", "delete", "synced"):
+                self._change(event, now)
+        return self._revision != before
+
     def lost(self, now: float) -> None:
         """The feed broke: what is known stays, but is not sure any more."""
         self._snapshot = None
+        self.epoch += 1
         if self._synced:
             self._synced = False
             self._meta = replace(self._meta, heard_at=now)
@@ -183,6 +196,7 @@ class Replica(View):
         self.keeper.clear(self._generation)
         to_disk = self.keeper.filling and self._known_revision is not None
         self._snapshot = _Snapshot(self._generation, to_disk=to_disk)
+        self.epoch += 1
 
     def _gather(self, snapshot: _Snapshot, event: FeedEvent, now: float) -> None:
         if event.object is not None:

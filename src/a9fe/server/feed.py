@@ -19,7 +19,7 @@ from a9fe.model import codec
 from a9fe.model.resources import KIND_OF, Resource
 from a9fe.runtime import tasks
 from a9fe.server.feed_parts import Key, deliveries, snapshot
-from a9fe.store import Change, Store, StoreError
+from a9fe.store import Change, Session, Store, StoreError
 
 log = structlog.get_logger()
 
@@ -69,6 +69,16 @@ def beginning(store: Store, key: Key, from_revision: int | None) -> tuple[int, l
             told = deliveries(session, changes, [key]).get(key, [])
             lines = [line_of(change) for change in told]
     return revision, [*lines, _line("synced", revision)]
+
+
+def once(session: Session, key: Key, from_revision: int) -> list[bytes]:
+    """The lines of all that was committed after a revision, up to `synced`; none where they are
+    too many, or the log does not have them all."""
+    changes = session.changes_since(from_revision)
+    if changes is None or len(changes) > RESUMED_MAX:
+        return []
+    told = deliveries(session, changes, [key]).get(key, [])
+    return [*map(line_of, told), _line("synced", session.revision())]
 
 
 def kind_of(resource: Resource) -> str:

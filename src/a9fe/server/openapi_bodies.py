@@ -197,6 +197,7 @@ QUERIES: dict[str, dict[str, str]] = {
         "host": "The agent's host",
         "agent": "l3, dhcp, metadata or service",
         "from": "The revision to go on from; a snapshot without",
+        "once": "1: the answer has what was committed after `from`, and ends",
     },
 }
 REQUIRED_QUERIES = {"/a9fe/v1/feed": ("host", "agent")}

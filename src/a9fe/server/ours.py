@@ -106,7 +106,10 @@ class _Patient(StreamingResponse):
 
 
 async def follow(request: Request) -> Response:
-    """GET /a9fe/v1/feed?host=&agent=&from=. Of host * a metadata service gets all hosts' parts."""
+    """GET /a9fe/v1/feed?host=&agent=&from=. Of host * a metadata service gets all hosts' parts.
+
+    With once=1 the answer has what was committed after `from`, and ends.
+    """
     query = request.query_params
     host, agent = query.get("host", ""), query.get("agent", "")
     if not host:
@@ -117,10 +120,22 @@ async def follow(request: Request) -> Response:
         raise InvalidInput("host", host, "the name of a host; * is for agent=service")
     check_host(caller_of(request), host)
     since = _revision(query.get("from"))
+    if _flag("once", query.get("once")):
+        if since is None:
+            raise InvalidInput("from", None, "a revision, where once is 1")
+        key, after = (host, agent), since
+        found = await api_of(request).read(request, lambda c: feed.once(c.session, key, after))
+        return Response(b"".join(found), media_type=feed.MEDIA_TYPE)
     lines = api_of(request).hub.follow(host, agent, since)
     first = await anext(lines, b"")  # a database that is away is a status, not a broken answer
     shown = shown_in(request.headers)
     return _Patient(first, lines, lambda end: api_of(request).admissions.hold(shown, end))
+
+
+def _flag(name: str, text: str | None) -> bool:
+    if text not in (None, "0", "1"):
+        raise InvalidInput(name, text, "0 or 1")
+    return text == "1"
 
 
 def _revision(text: str | None) -> int | None:

@@ -44,6 +44,9 @@ class Refusal(Enum):
         " again",
     )
     NOT_SYNCED = Rule(503, "Not ready yet, try again.", "the replica is still catching up", 2)
+    UNCONFIRMED = Rule(
+        503, "Not ready yet, try again.", "the server did not confirm that there is none", 2
+    )
     SOURCE_LOST = Rule(
         503, "Not ready, try again.", "the server is out of reach for too long to be certain", 5
     )

@@ -1,0 +1,135 @@
+"""Being certain before a 404: the server is asked for what the replica may not have heard yet.
+
+The feed is behind the server by some milliseconds. A miss therefore asks any server for the
+changes since the replica's revision, as the database has them after the request came in, applies
+them, and looks again. Hits cost nothing.
+
+One call is under way at a time, and all misses that come meanwhile share the next one. Calls that
+bring no news follow each other more and more slowly, so that a flood of unknown addresses costs
+the server 1 / PAUSE.ceiling calls a second for each process.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+
+import structlog
+
+from a9fe.api_client.agent_calls import AgentCalls
+from a9fe.api_client.feed import FeedEvent, parse, query_of
+from a9fe.model.errors import A9feError
+from a9fe.replica.following import host_of
+from a9fe.replica.live import Replica
+from a9fe.runtime import metrics
+from a9fe.runtime.clock import Clock
+from a9fe.runtime.config import Config
+from a9fe.runtime.tasks import Backoff, spawn
+
+log = structlog.get_logger()
+
+PATIENCE = 3.0  # s that a miss waits; then it is unsure
+CALL_TIMEOUT = 2.0  # s of one call
+PAUSE = Backoff(first=0.005, ceiling=0.25)  # s between calls, by how many brought no news
+WAITING_MAX = 4096  # misses that wait at once; more are unsure
+
+Fetch = Callable[[int], Awaitable[Sequence[FeedEvent]]]
+"""The changes after a revision, up to `synced`; without `synced` where they are too many."""
+
+
+class Confirmer:
+    """Makes a replica as current as the server is, when asked."""
+
+    def __init__(self, replica: Replica, fetch: Fetch, clock: Clock) -> None:
+        """Nothing is asked before `certain` is."""
+        self._replica = replica
+        self._fetch = fetch
+        self._clock = clock
+        self._next: asyncio.Future[bool] | None = None
+        self._busy = False
+        self._waiting = 0
+        self._fruitless = 0
+        self._began = float("-inf")
+
+    async def certain(self) -> bool:
+        """Whether the replica now has all that was committed before this call."""
+        if self._waiting >= WAITING_MAX or not self._is_synced:
+            return False
+        if self._next is None:
+            self._next = asyncio.get_running_loop().create_future()
+        coming = self._next
+        if not self._busy:
+            self._busy = True
+            spawn(self._rounds(), "confirmation")
+        self._waiting += 1
+        try:
+            async with asyncio.timeout(PATIENCE):
+                return await asyncio.shield(coming)
+        except TimeoutError:
+            return False
+        finally:
+            self._waiting -= 1
+
+    async def _rounds(self) -> None:
+        """One call after the other, as long as somebody waits."""
+        try:
+            while self._next is not None:
+                await self._pause()
+                coming, self._next = self._next, None
+                certain = await self._round()
+                metrics.CONFIRMATIONS.labels("certain" if certain else "unsure").inc()
+                if not coming.done():
+                    coming.set_result(certain)
+        finally:
+            self._busy = False
+            if self._next is not None:  # cancelled, or a defect
+                self._next.cancel()
+                self._next = None
+
+    async def _pause(self) -> None:
+        loop = asyncio.get_running_loop()
+        pause = PAUSE.delay(max(self._fruitless, 1), 1.0)
+        await asyncio.sleep(max(0.0, self._began + pause - loop.time()))
+        self._began = loop.time()
+
+    async def _round(self) -> bool:
+        since, epoch = self._replica.resume_from, self._replica.epoch
+        if since is None or not self._is_synced:
+            return False
+        try:
+            events = await self._fetch(since)
+        except A9feError as error:
+            log.debug("not confirmed", reason=str(error))
+            self._fruitless += 1
+            return False
+        whole = bool(events) and events[-1].event == "synced"
+        if not whole or self._replica.epoch != epoch or not self._is_synced:
+            self._fruitless += 1
+            return False
+        news = self._replica.catch_up(events, self._clock.now())
+        self._fruitless = 0 if news else self._fruitless + 1
+        return True
+
+    @property
+    def _is_synced(self) -> bool:
+        return self._replica.freshness(self._clock.now()).synced_now
+
+
+@asynccontextmanager
+async def confirmer_of(
+    config: Config, agent: str, replica: Replica, clock: Clock
+) -> AsyncGenerator[Confirmer, None]:
+    """The confirmer of an agent of this host, whose replica it is, until the block ends."""
+    host = host_of(config, agent)
+    calls = AgentCalls(
+        config.server_url, config.host, token=config.auth_token, timeout=CALL_TIMEOUT
+    )
+
+    async def fetch(since: int) -> Sequence[FeedEvent]:
+        query = query_of(host, agent, since, once=True)
+        lines = await calls.lines(f"/a9fe/v1/feed?{query}")
+        return [event for line in lines if (event := parse(line)) is not None]
+
+    try:
+        yield Confirmer(replica, fetch, clock)
+    finally:
+        await calls.close()
