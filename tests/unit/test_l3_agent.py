@@ -1,10 +1,12 @@
 """The L3 agent's role: options reach the plan, what it says of itself."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from a9fe.l3_agent.main import make_role
+from a9fe.model.resources import HostRoute
 from a9fe.plan import names
 from a9fe.runtime.config import Config, load
 from tests.fakes_model import HOST, Model, bound, interface, network, router, subnet
@@ -53,6 +55,17 @@ def test_a_listener_stands_for_the_router_and_how_its_interface_is_wired(tmp_pat
         LEG.id,
         LEG.network_id,
     )
+
+
+def test_a_route_into_a_connected_subnet_is_not_built(tmp_path: Path):
+    """One that an older server took, or that came first."""
+    routes = tuple(
+        HostRoute(destination=d, nexthop="10.1.0.9")
+        for d in ("10.1.0.5/32", "10.1.0.0/24", "10.0.0.0/8", "10.9.0.0/24")
+    )
+    model = Model([*MODEL.resources.values(), replace(ROUTER, routes=routes)])
+    built = make_role(config(tmp_path)).plan(model).namespaces[SPACE].routes
+    assert {route.destination for route in built} == {"10.0.0.0/8", "10.9.0.0/24"}
 
 
 def test_what_it_says_of_itself(tmp_path: Path):

@@ -197,6 +197,57 @@ def test_what_is_no_gateway(world: World):
         world.error("PUT", path, {"router": {"external_gateway_info": info}}, status)
 
 
+@pytest.mark.parametrize(
+    ("destination", "status"),
+    [
+        ("10.1.0.5/32", 400),  # a neighbour's address
+        ("10.1.0.128/25", 400),
+        ("10.1.0.0/24", 400),
+        ("10.1.0.77/24", 400),  # host bits
+        ("10.0.0.0/8", 200),  # the connected subnet goes before it
+        ("0.0.0.0/0", 200),
+        ("10.2.0.0/24", 200),
+        ("fd00::/64", 200),
+    ],
+)
+def test_no_route_leads_into_a_subnet_of_the_router(world: World, destination: str, status: int):
+    router = world.create("router")
+    _, first = world.network()
+    act(world, router, "add", subnet_id=first["id"])
+    one = f"/v2.0/routers/{router['id']}"
+    body = {"router": {"routes": [{"destination": destination, "nexthop": "10.1.0.9"}]}}
+    if status == 200:
+        assert world.call("PUT", one, body)["router"]["routes"]
+        return
+    type_, message = world.error("PUT", one, body, 400)
+    assert type_ == "InvalidRoutes"
+    assert "Invalid format for routes" in message
+    assert world.call("GET", one)["router"]["routes"] == []
+
+
+@pytest.mark.parametrize("how", ["subnet", "port", "gateway"])
+def test_no_interface_is_added_whose_subnet_a_route_leads_into(world: World, how: str):
+    router = world.create("router")
+    _, first = world.network()
+    act(world, router, "add", subnet_id=first["id"])
+    one = f"/v2.0/routers/{router['id']}"
+    routes = [{"destination": "10.2.0.5/32", "nexthop": "10.1.0.9"}]
+    world.call("PUT", one, {"router": {"routes": routes}})
+    network, second = world.network("10.2.0.0/24")
+    if how == "subnet":
+        found = world.error("PUT", path(router, "add"), {"subnet_id": second["id"]}, 400)
+    elif how == "port":
+        port = world.create("port", network_id=network["id"])
+        found = world.error("PUT", path(router, "add"), {"port_id": port["id"]}, 400)
+    else:
+        world.call(
+            "PUT", f"/v2.0/networks/{network['id']}", {"network": {"router:external": True}}
+        )
+        info = {"external_gateway_info": {"network_id": network["id"]}}
+        found = world.error("PUT", one, {"router": info}, 400)
+    assert "the route to 10.2.0.5/32" in found[1]
+
+
 def test_routes_are_kept_and_hold_their_interface(world: World):
     router = world.create("router")
     _, subnet = world.network()

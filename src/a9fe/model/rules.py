@@ -184,6 +184,14 @@ def _overlap(one: Block, other: Block) -> bool:
     return isinstance(other, IPv6Network) and one.overlaps(other)
 
 
+def within(inner: str, outer: str) -> bool:
+    """Whether all addresses of a CIDR are of another one, too."""
+    one, other = ip_network(inner), ip_network(outer)
+    if isinstance(one, IPv4Network):
+        return isinstance(other, IPv4Network) and one.subnet_of(other)
+    return isinstance(other, IPv6Network) and one.subnet_of(other)
+
+
 def check_overlap(block: str, network_id: str, others: Iterable[Subnet]) -> None:
     """Subnets of one network share no address; those of different networks may."""
     other = overlapping(block, others)

@@ -8,6 +8,7 @@ from a9fe.model.resources import (
     DHCP_OWNER,
     ROUTER_GATEWAY_OWNER,
     ROUTER_INTERFACE_OWNERS,
+    HostRoute,
     Port,
     Subnet,
 )
@@ -80,6 +81,37 @@ def check_router_subnet(subnet: Subnet, present: Iterable[Subnet]) -> None:
         expected = f"a subnet whose CIDR does not overlap {other.cidr} of subnet {other.id}"
         words = f"Cidr {subnet.cidr} of subnet {subnet.id} overlaps with cidr {other.cidr}"
         words = f"Bad router request: {words} of subnet {other.id}"
+        given = f"{subnet.id} ({subnet.cidr})"
+        raise InvalidInput("subnet_id", given, expected, type="BadRequest", words=words)
+
+
+def check_extra_routes(routes: Iterable[HostRoute], connected: Iterable[Subnet]) -> None:
+    """No extra route leads into a subnet of its router: it would take addresses of that subnet.
+
+    A wider one, as a default route, may hold a subnet: the connected one goes before it.
+    """
+    subnets = tuple(connected)
+    for route in routes:
+        subnet = next((s for s in subnets if rules.within(route.destination, s.cidr)), None)
+        if subnet is not None:
+            shown = {"destination": route.destination, "nexthop": route.nexthop}
+            where = f"{subnet.cidr} of subnet {subnet.id}, which is connected with router"
+            raise InvalidInput(
+                "routes.destination",
+                route.destination,
+                f"a destination outside of {where}",
+                type="InvalidRoutes",
+                words=f"Invalid format for routes: [{shown}], the destination lies in {where}",
+            )
+
+
+def check_free_of_routes(subnet: Subnet, routes: Iterable[HostRoute]) -> None:
+    """A router with an extra route into a subnet is not connected with it."""
+    route = next((r for r in routes if rules.within(r.destination, subnet.cidr)), None)
+    if route is not None:
+        words = f"Bad router request: Cidr {subnet.cidr} of subnet {subnet.id} overlaps with"
+        words = f"{words} the route to {route.destination}"
+        expected = f"a subnet that the extra route to {route.destination} does not lead into"
         given = f"{subnet.id} ({subnet.cidr})"
         raise InvalidInput("subnet_id", given, expected, type="BadRequest", words=words)
 

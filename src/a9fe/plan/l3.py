@@ -3,9 +3,10 @@
 Internal interfaces, extra routes and metadata; an external gateway is not built. IPv4 only.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 from ipaddress import IPv4Address, IPv4Network
 
+from a9fe.model import rules
 from a9fe.model.resources import ROUTER_INTERFACE_OWNERS, HostRoute, Network, Port, Router, Subnet
 from a9fe.plan import names, router, sysctls, view
 from a9fe.plan.bridges import bridges, link
@@ -56,7 +57,9 @@ def _namespace(model: View, router_: Router, settings: L3Settings) -> NamespaceP
         name=name,
         links=frozenset(link for port in internal for link in _links(model, port)),
         addresses=addresses,
-        routes=frozenset(_routes(router_.routes, sorted(addresses))),
+        routes=frozenset(
+            _routes(router_.routes, sorted(addresses), _connected(model, router_.id))
+        ),
         sysctls=sysctls.router(ipv6_on_host=settings.ipv6_on_host),
         iptables=router.rules(settings),
         listeners=frozenset(
@@ -83,11 +86,24 @@ def _addresses(model: View, port: Port) -> Iterator[Address]:
             yield Address(device=names.router_device(port.id), cidr=f"{ip.ip_address}/{length}")
 
 
-def _routes(routes: Iterable[HostRoute], addresses: Sequence[Address]) -> Iterator[Route]:
-    """Extra routes whose next hop is on one of the interfaces; one for each destination."""
+def _connected(model: View, router_id: str) -> frozenset[str]:
+    """The CIDRs of all subnets that a router has a port on, up or down."""
+    ids = {ip.subnet_id for port in model.ports_by_device(router_id) for ip in port.fixed_ips}
+    found = (view.get(model, Subnet, "subnet", id) for id in ids)
+    return frozenset(subnet.cidr for subnet in found if subnet is not None)
+
+
+def _routes(
+    routes: Iterable[HostRoute], addresses: Sequence[Address], connected: Set[str]
+) -> Iterator[Route]:
+    """Extra routes whose next hop is on one of the interfaces; one for each destination.
+
+    None leads into a connected subnet, whose addresses it would take (rules_ports).
+    """
     for destination, nexthop in {r.destination: r.nexthop for r in routes}.items():
         device = _device_towards(nexthop, addresses)
-        if ":" not in destination and device is not None:
+        taken = any(rules.within(destination, cidr) for cidr in connected)
+        if ":" not in destination and device is not None and not taken:
             yield Route(destination=destination, via=nexthop, device=device)
 
 

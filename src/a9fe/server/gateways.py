@@ -51,6 +51,7 @@ def _make(call: Call, router: Router, wanted: GatewayRequest) -> None:
     present = subnets_of(call, router)
     for subnet in call.session.find(Subnet, network_id=wanted.network_id):
         rules_ports.check_router_subnet(subnet, present)
+        rules_ports.check_free_of_routes(subnet, router.routes)
     port = Port(
         id=new_id(),
         network_id=wanted.network_id,

@@ -70,6 +70,7 @@ def update(call: Call, old: Router, values: Values) -> Router:
     if "routes" in values:
         gateways.unique(router.routes)
         gateways.check_routes(call, router)
+        rules_ports.check_extra_routes(router.routes, gateways.subnets_of(call, router))
     return call.session.update(router)
 
 
@@ -117,6 +118,7 @@ def _identifier(document: dict[str, object], name: str) -> str:
 
 def _add_subnet(call: Call, router: Router, subnet: Subnet) -> Interface:
     rules_ports.check_router_subnet(subnet, gateways.subnets_of(call, router))
+    rules_ports.check_free_of_routes(subnet, router.routes)
     wanted = AddressRequest(subnet_id=subnet.id, ip_address=subnet.gateway_ip or "")
     shared = _port_to_share(call, router, subnet)
     if shared is not None:
@@ -173,6 +175,7 @@ def _add_port(call: Call, router: Router, port: Port) -> Interface:
     present = gateways.subnets_of(call, router)
     for subnet in subnets:
         rules_ports.check_router_subnet(subnet, present)
+        rules_ports.check_free_of_routes(subnet, router.routes)
     given = replace(
         port,
         device_id=router.id,
