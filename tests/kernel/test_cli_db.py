@@ -92,6 +92,20 @@ def test_the_model_goes_to_postgresql_and_back(directory: Path):
     store.close()
 
 
+def test_what_is_imported_into_a_new_directory_is_the_servers(directory: Path):
+    """Also below directories that are not there yet, which its user must get through."""
+    first, second = Shell(directory / "one"), Shell(directory / "two/three")
+    (directory / "one").mkdir(mode=0o711)
+    first("upgrade")
+    assert "rows from" in second("import", "-", given=first("export", "-"))
+    state = directory / "two/three/state"
+    for passed in (directory / "two", directory / "two/three", state):
+        assert (passed.owner(), stat.S_IMODE(passed.stat().st_mode)) == ("root", 0o711)
+    for own, mode in ((state / "server", 0o700), (state / "server/a9fe.db", 0o600)):
+        assert (own.owner(), stat.S_IMODE(own.stat().st_mode)) == ("a9fe", mode)
+    assert "as this version needs" in second("check"), "opened as the server's user"
+
+
 def test_where_there_is_no_database_none_is_made(directory: Path):
     shell = Shell(directory)
     exported = directory / "model.jsonl"

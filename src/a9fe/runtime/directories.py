@@ -19,8 +19,7 @@ def ensure(option: str, path: str, mode: int) -> None:
     """Make the directory of an option, or see that all may pass through it."""
     try:
         if not os.path.isdir(path):
-            os.makedirs(path)
-            os.chmod(path, mode)
+            _make(path, mode)
         elif _is_closed(path) and _is_ours(path):
             os.chmod(path, mode)
         if not os.access(path, os.W_OK | os.X_OK):
@@ -30,6 +29,15 @@ def ensure(option: str, path: str, mode: int) -> None:
             f"{option}: {path!r} cannot be used ({error.strerror}),"
             " expected a directory that we can write to"
         ) from error
+
+
+def _make(path: str, mode: int) -> None:
+    """Make a directory and what is missing above it, all with this mode, whatever the umask is."""
+    above = os.path.dirname(os.path.abspath(path))
+    if not os.path.isdir(above):
+        _make(above, mode)
+    os.mkdir(path)
+    os.chmod(path, mode)
 
 
 def _is_closed(path: str) -> bool:
