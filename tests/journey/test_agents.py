@@ -42,3 +42,48 @@ def test_a_disabled_agents_namespaces_go_and_come_back(
     cloud.settled_isolated(another)
     cloud.settled_routed(router, network)
     assert vm.reads_its_own()
+
+
+def test_what_runs_is_shown(cloud: Cloud) -> None:
+    a9fe, network = cloud.house.a9fe, cloud.network()
+    router = cloud.router(network)
+    cloud.settled_routed(router, network)
+    vm = cloud.vm(network)
+
+    def status() -> object:
+        return a9fe.json("port", "show", vm.port["id"])["status"]
+
+    def state() -> object:
+        return next(one["state"] for one in a9fe.json("vm", "list") if one["name"] == vm.name)
+
+    assert (status(), state()) == ("DOWN", "DOWN")
+    vm.start("udhcpc")
+    eventually(lambda: (status(), state()) == ("ACTIVE", "ACTIVE"), what="its port is ACTIVE")
+    a9fe("guest", "stop", vm.name)
+    eventually(lambda: (status(), state()) == ("DOWN", "DOWN"), what="its port is DOWN")
+
+    (shown,) = a9fe.json("router", "show", router)["interfaces"]
+    assert shown["fixed_ips"][0]["ip_address"] == "10.1.0.1"
+    assert shown["id"] in a9fe("router", "show", router)
+    types = {"L3 agent", "DHCP agent", "Metadata agent", "Metadata proxy", "Metadata service"}
+    eventually(
+        lambda: {a["agent_type"] for a in a9fe.json("agent", "list") if a["alive"]} >= types,
+        what="all agents are listed",
+    )
+    refused = a9fe.run("agent", "networks", "neutron-l3-agent")
+    assert "is a L3 agent, expected a DHCP agent" in refused.stderr
+
+
+def test_what_wait_ready_asks_is_not_counted_as_the_vms(cloud: Cloud) -> None:
+    vm = cloud.vm(cloud.isolated())
+    for _ in range(2):
+        cloud.house.a9fe("vm", "wait-ready", vm.name, "--timeout", "60")
+    asked = cloud.vm(cloud.networks[0]).start("udhcpc")
+    assert asked.reads_its_own()
+
+    def counted() -> set[str]:
+        usage = cloud.house.api.call("GET", "/a9fe/v1/imds-usage")["usage"]
+        return {one["instance_id"] for one in usage}
+
+    eventually(lambda: asked.instance["id"] in counted(), what="usage is told")
+    assert vm.instance["id"] not in counted()

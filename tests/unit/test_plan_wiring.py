@@ -64,8 +64,22 @@ def test_only_what_differs_is_reported(
 def test_the_dhcp_agent_reports_its_own_ports_and_vms_of_its_host():
     elsewhere = port(8, NET, (SUBNET, "10.1.0.8"), host="node2")
     other = dhcp_port(9, NET, (SUBNET, "10.1.0.3"), host="node2")
-    model = Model([*MODEL.resources.values(), elsewhere, other])
-    assert {p.id for p in dhcp.ports(model, HOST)} == {OWN.id, VM.id}
+    unbound = port(7, NET, (SUBNET, "10.1.0.7"), host="")
+    model = Model([*MODEL.resources.values(), elsewhere, other, unbound])
+    assert {p.id for p in dhcp.ports(model, HOST)} == {OWN.id, VM.id, unbound.id}
+    both = wiring.PortStates(up=frozenset({VM.id, unbound.id}))
+    apart = wiring.by_binding(both, dhcp.ports(model, HOST))
+    assert [one.up for one in apart] == [{VM.id}, {unbound.id}]
+
+
+@pytest.mark.parametrize(
+    "failed",
+    ["port-security", names.dhcp_namespace(NET.id), f"{names.dhcp_namespace(NET.id)} dnsmasq"],
+)
+def test_a_vms_port_without_filters_or_dhcp_does_not_come_up(failed: str):
+    down, up = replace(VM, status="DOWN"), replace(VM, status="ACTIVE")
+    assert wiring.states([down], {TAP}, {failed}) == wiring.PortStates()
+    assert wiring.states([up], {TAP}, {failed}) == wiring.PortStates(), "what runs stays ACTIVE"
 
 
 def test_the_l3_agent_reports_the_interfaces_of_its_routers_also_those_that_are_down():

@@ -15,6 +15,7 @@ log = structlog.get_logger()
 
 TIMEOUT = 10.0  # s: well below agent_down_time
 RETRY = Backoff(first=0.1, ceiling=5.0)  # a network waits for its agent's first report
+LOOK = 1.0  # s between looks whether a process lives that another reports for
 UNUSUAL = 5  # failures in a row, some 2 s: more than starting beside the server explains
 Configurations = Mapping[str, str | int | bool]
 
@@ -66,10 +67,21 @@ class Reporter:
         self._started = True
         return str(answer.get("agent_id", ""))
 
-    async def run(self, interval: float, configurations: Callable[[], Configurations]) -> None:
-        """Report for ever, every `interval` s, and after a failure sooner; it is logged once."""
+    async def run(
+        self,
+        interval: float,
+        configurations: Callable[[], Configurations],
+        lives: Callable[[], bool] = lambda: True,
+    ) -> None:
+        """Report for ever, every `interval` s, and after a failure sooner; it is logged once.
+
+        While it does not live nothing is reported.
+        """
         failures = 0
         while True:
+            if not lives():
+                await asyncio.sleep(LOOK)
+                continue
             try:
                 await self.report(configurations())
             except A9feError as error:
@@ -83,3 +95,19 @@ class Reporter:
     async def close(self) -> None:
         """Close the connections."""
         await self._calls.close()
+
+
+async def keep_reporting(
+    url: str,
+    identity: Identity,
+    *,
+    token: str,
+    interval: float,
+    lives: Callable[[], bool] = lambda: True,
+) -> None:
+    """Report a process that wires nothing, so that `agent list` shows it, while it `lives`."""
+    reporter = Reporter(url, identity, token=token)
+    try:
+        await reporter.run(interval, dict, lives)
+    finally:
+        await reporter.close()

@@ -84,9 +84,15 @@ def _set_admin_state(name: str, *, up: bool) -> None:
 
 
 def _networks_path(api: ApiClient, name: str) -> str:
-    """Of a DHCP agent."""
-    agents = [a for a in api.list("agents") if a["agent_type"] == DHCP]
-    return f"/v2.0/agents/{_choose(agents, name)['id']}/dhcp-networks"
+    """Of a DHCP agent. Raises ApiError for an agent of another type."""
+    agents = api.list("agents")
+    of_dhcp = [a for a in agents if a["agent_type"] == DHCP]
+    try:
+        return f"/v2.0/agents/{_choose(of_dhcp, name)['id']}/dhcp-networks"
+    except ApiError:
+        other = _choose(agents, name)
+        text = f"agent: {name!r} is a {other['agent_type']}, expected a {DHCP}"
+        raise ApiError(400, "NotADhcpAgent", text) from None
 
 
 @agent.command("networks")

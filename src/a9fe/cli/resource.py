@@ -22,7 +22,8 @@ class Kind:
     """A resource: its word in commands, its collection in the API, and the columns of its list.
 
     `rows` makes each row's cells, in the order of `columns`, from all that was listed. `brief`
-    makes what `show` prints as a table; as JSON it is whole.
+    makes what `show` prints as a table; as JSON it is whole. `more` adds what others of the API
+    say of them.
     """
 
     word: str
@@ -31,6 +32,7 @@ class Kind:
     rows: Callable[[ApiClient, Documents], list[tuple[object, ...]]]
     find: Callable[[ApiClient, str], Document]
     brief: Callable[[Document], Document] = dict
+    more: Callable[[ApiClient, Documents], Documents] = lambda _, found: found
 
 
 def by_name(collection: str) -> Callable[[ApiClient, str], Document]:
@@ -84,7 +86,7 @@ def add_list(group: click.Group, kind: Kind) -> None:
     @client_flags
     def list_(*, filters: dict[str, str], as_json: bool) -> None:
         with connect() as api:
-            found = api.list(kind.collection, **filters)
+            found = kind.more(api, api.list(kind.collection, **filters))
             if as_json:
                 print_json(found)
             else:
@@ -100,7 +102,7 @@ def add_show(group: click.Group, kind: Kind) -> None:
     @client_flags
     def show(name: str, *, as_json: bool) -> None:
         with connect() as api:
-            found = kind.find(api, name)
+            (found,) = kind.more(api, [kind.find(api, name)])
             print_one(found if as_json else kind.brief(found), as_json=as_json)
 
 

@@ -3,10 +3,12 @@
 import click
 
 from a9fe.api_client import ApiClient
-from a9fe.api_client.client import Document
+from a9fe.api_client.client import Document, Documents
 from a9fe.cli import resource
 from a9fe.cli.flags import client_flags
 from a9fe.cli.network import find_subnet
+from a9fe.cli.port import addresses
+from a9fe.model.resources import ROUTER_INTERFACE_OWNERS
 
 
 @click.group()
@@ -19,12 +21,38 @@ def router() -> None:
     """
 
 
+def _with_interfaces(api: ApiClient, routers: Documents) -> Documents:
+    """Each with its ports, by id."""
+    at: dict[str, Documents] = {}
+    for owner in sorted(ROUTER_INTERFACE_OWNERS):
+        for port in api.list("ports", device_owner=owner):
+            at.setdefault(port["device_id"], []).append(port)
+    return [{**router, "interfaces": _briefly(at.get(router["id"], []))} for router in routers]
+
+
+def _briefly(ports: Documents) -> Documents:
+    names = ("id", "network_id", "fixed_ips", "mac_address", "status")
+    found = [{name: port[name] for name in names} for port in ports]
+    return sorted(found, key=lambda port: str(port["id"]))
+
+
+def _brief(router: Document) -> Document:
+    """What fits a table: a line for each interface."""
+    lines = [
+        f"{port['id']} {' '.join(addresses(port))} {port['status']}"
+        for port in router["interfaces"]
+    ]
+    return {**router, "interfaces": lines}
+
+
 ROUTER = resource.Kind(
     word="router",
     collection="routers",
     columns=("ID", "Name", "Status", "Up"),
     rows=resource.columns("id", "name", "status", "admin_state_up"),
     find=resource.by_name("routers"),
+    brief=_brief,
+    more=_with_interfaces,
 )
 resource.add_list(router, ROUTER)
 resource.add_show(router, ROUTER)

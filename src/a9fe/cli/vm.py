@@ -22,6 +22,7 @@ from a9fe.cli.wait_ready import wait_ready
 from a9fe.model import rules
 from a9fe.plan import names
 
+ACTIVE = "ACTIVE"
 USER_DATA_MAX = 65535  # bytes in base64, as Nova
 
 
@@ -43,11 +44,20 @@ vm.add_command(set_)
 vm.add_command(wait_ready)
 
 
-def _rows(api: ApiClient, found: Documents) -> list[tuple[object, ...]]:
-    at: dict[str, list[str]] = {}
+def _with_state(api: ApiClient, found: Documents) -> Documents:
+    """Each with its addresses, and ACTIVE where one of its ports has a VM, else DOWN."""
+    at: dict[str, Documents] = {}
     for port in api.list("ports"):
-        at.setdefault(port["device_id"], []).extend(addresses(port))
-    return [(i["id"], i["name"], at.get(i["id"], []), i.get("project_id")) for i in found]
+        at.setdefault(port["device_id"], []).append(port)
+    return [{**vm, **_seen(at.get(vm["id"], []))} for vm in found]
+
+
+def _seen(ports: Documents) -> Document:
+    active = any(port["status"] == ACTIVE for port in ports)
+    return {
+        "addresses": [address for port in ports for address in addresses(port)],
+        "state": ACTIVE if active else "DOWN",
+    }
 
 
 def _brief(vm: Document) -> Document:
@@ -64,8 +74,9 @@ def _brief(vm: Document) -> Document:
 VM = resource.Kind(
     word="vm",
     collection="instances",
-    columns=("ID", "Name", "Addresses", "Project"),
-    rows=_rows,
+    columns=("ID", "Name", "State", "Addresses", "Project"),
+    rows=resource.columns("id", "name", "state", "addresses", "project_id"),
+    more=_with_state,
     find=resource.by_name("instances"),
     brief=_brief,
 )

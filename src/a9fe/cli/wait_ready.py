@@ -12,8 +12,10 @@ from a9fe.cli.boot import TIMED_OUT
 from a9fe.cli.flags import settings, settings_flags
 from a9fe.linux import privileges
 from a9fe.model.resources import DHCP_OWNER, ROUTER_INTERFACE_OWNERS
+from a9fe.wire import trusted
 
 OK = 200
+PROBE = trusted.PROBE.decode()  # `a9fe imds report` counts none of our own requests
 DOCUMENT = "/openstack/latest/meta_data.json"
 GIVEN_AT = "/latest/api/token"
 TTL, SHOWN = "x-aws-ec2-metadata-token-ttl-seconds", "x-aws-ec2-metadata-token"
@@ -83,7 +85,7 @@ def _missing_of(api: ApiClient, agent: httpx.Client, port: Document) -> str:
     if down:
         return f"waiting for port {down[0]['id']} ({down[0]['device_owner']}) to be ACTIVE"
     address = port["fixed_ips"][0]["ip_address"]
-    headers = {"x-forwarded-for": address, "x-neutron-network-id": network_id}
+    headers = {"x-forwarded-for": address, "x-neutron-network-id": network_id, PROBE: "1"}
     try:
         status = _status(agent, headers)
     except httpx.HTTPError as error:

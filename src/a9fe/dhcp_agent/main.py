@@ -1,11 +1,13 @@
 """The process: its role, and the privileges it keeps."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 
-from a9fe.api_client.report import Configurations
+from a9fe.api_client.report import Configurations, Identity, keep_reporting
 from a9fe.dhcp_agent.refusals import Refusals
 from a9fe.linux import leases, privileges
+from a9fe.linux.handover import ProxyLink
 from a9fe.plan import dhcp
 from a9fe.plan.settings import DhcpSettings
 from a9fe.plan.view import View
@@ -49,6 +51,7 @@ def make_role(config: Config) -> Role:
         ports=lambda model: dhcp.ports(model, config.host),
         configurations=lambda model: configurations(model, config),
         look=Refusals(config.host).look,
+        more=proxy_heartbeat,
     )
 
 
@@ -62,3 +65,19 @@ def configurations(model: View, config: Config) -> Configurations:
         "subnets": sum(len(network.served) for network in served),
         "ports": sum(len(network.ports) for network in served),
     }
+
+
+def proxy_heartbeat(
+    config: Config, proxy: ProxyLink
+) -> Mapping[str, Callable[[], Awaitable[None]]]:
+    """The metadata proxy has no credential: we report it while it takes our listeners."""
+    who = Identity(agent_type="Metadata proxy", binary="a9fe-metadata-proxy", host=config.host)
+    report = partial(
+        keep_reporting,
+        config.server_url,
+        who,
+        token=config.auth_token,
+        interval=config.report_interval,
+        lives=lambda: proxy.connected,
+    )
+    return {"proxy heartbeat": report}

@@ -1,13 +1,15 @@
 """The process: a Unix socket for the proxy, a replica of ports, an upstream to the service."""
 
+import asyncio
 import os
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack, closing
 
 import structlog
 
+from a9fe.api_client.report import Identity, keep_reporting
 from a9fe.http.fair import Fair
 from a9fe.http.lanes import Lanes
 from a9fe.http.memory import settle
@@ -28,6 +30,7 @@ from a9fe.wire.limits import AGENT_LIMITS, AT_ONCE, WAITING, Limits, fitting
 from a9fe.wire.message import Answer
 
 PROCESS = "metadata-agent"
+BINARY = "neutron-metadata-agent"
 AGENT = "metadata"  # the name under which it follows the feed
 ROOT = 0
 FORBIDDEN = 403
@@ -131,4 +134,13 @@ async def _serve(
         ended.push_async_callback(server.close)
         settle()
         log.info("ready", listen=config.metadata_proxy_socket, upstream=str(target))
-        await tasks.supervise("feed", lambda: follow(replica, connector(config, AGENT), clock))
+        who = Identity(agent_type="Metadata agent", binary=BINARY, host=config.host)
+        work: dict[str, Callable[[], Awaitable[None]]] = {
+            "feed": lambda: follow(replica, connector(config, AGENT), clock),
+            "heartbeat": lambda: keep_reporting(
+                config.server_url, who, token=config.auth_token, interval=config.report_interval
+            ),
+        }
+        async with asyncio.TaskGroup() as group:
+            for name, factory in work.items():
+                group.create_task(tasks.supervise(name, factory))

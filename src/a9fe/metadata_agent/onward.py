@@ -10,6 +10,7 @@ from a9fe.wire.trusted import (
     INSTANCE_ID,
     OUR_HOP,
     PORT_ID,
+    PROBE,
     REQUEST_ID,
     SIGNATURE,
     TENANT_ID,
@@ -35,6 +36,8 @@ def onward(
     )
     if is_forwarded(request):
         ours = (*ours, (GUEST_FORWARDED, b"1"))
+    if request.values(PROBE):
+        ours = (*ours, (PROBE, b"1"))
     if is_from_our_hop(request):  # what the service says to hops reaches one that takes it out
         ours = (*ours, (OUR_HOP, b"1"))
     return Request(

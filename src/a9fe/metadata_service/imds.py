@@ -48,7 +48,7 @@ class Imds:
 
     def give(self, call: GuestCall) -> Outcome:
         """A token, or why there is none."""
-        self.count(call, 2)
+        self._count(call, 2)
         if trusted.is_forwarded(call.request):
             return Refusal.FORWARDED
         if self._mode(call) == OFF:
@@ -66,13 +66,13 @@ class Imds:
 
     def refer(self, call: GuestCall) -> Outcome:
         """Tokens are of no version: EC2 gives them at `latest` alone."""
-        self.count(call, 2)
+        self._count(call, 2)
         return Refusal.TOKEN_DATED
 
     def gate(self, call: GuestCall) -> Refusal | None:
         """Why the call may not go on. It counts the call."""
         shown = _shown(call.request, TOKEN)
-        self.count(call, 2 if shown else 1)
+        self._count(call, 2 if shown else 1)
         mode = self._mode(call)
         if mode == OFF:
             return None
@@ -82,6 +82,11 @@ class Imds:
         if len(shown) > 1 or self.tokens.check(shown[0][1], _holder(call), call.now):
             return Refusal.BAD_TOKEN
         return None
+
+    def _count(self, call: GuestCall, version: int) -> None:
+        """An operator's probe is not the instance's request."""
+        if not call.request.values(trusted.PROBE):
+            self.count(call, version)
 
     def _mode(self, call: GuestCall) -> str:
         return mode_of(call.view.instance, self.options, call.now)

@@ -7,10 +7,12 @@ import socket
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack, closing
 from dataclasses import replace
+from functools import partial
 
 import structlog
 
 from a9fe.api_client.agent_calls import AgentCalls
+from a9fe.api_client.report import Identity, keep_reporting
 from a9fe.http.fair import Fair
 from a9fe.http.memory import settle
 from a9fe.http.metrics_socket import metrics_path, serve_metrics
@@ -34,6 +36,7 @@ from a9fe.metadata_service.usage import Tally, UsageReports, teller
 from a9fe.metadata_service.waiting import Waiters
 from a9fe.metadata_service.writes import Writes, guarded, reach
 from a9fe.model.guest import MetadataOptions
+from a9fe.model.policy import ANY_HOST
 from a9fe.replica import Replica, confirmer_of, connector, follow, open_for, path_of
 from a9fe.runtime import descriptors, directories, metrics, tasks
 from a9fe.runtime.clock import SystemClock
@@ -44,6 +47,7 @@ from a9fe.wire.message import Answer, Request
 from a9fe.wire.refusals import Refusal
 
 PROCESS = "metadata-service"
+BINARY = "a9fe-metadata-service"
 AGENT = "service"  # the name under which it follows the feed
 
 WAIT_MARGIN = 2  # seconds before a hop's patience ends, in which an answer is on its way
@@ -178,10 +182,26 @@ async def _serve(
             "feed": lambda: follow(replica, connector(config, AGENT), clock),
             "usage": UsageReports(tally, teller(calls)).run,
             **({"identity": keeper.run} if keeper else {}),
+            **heartbeat(config),
         }
         async with asyncio.TaskGroup() as group:
             for name, factory in work.items():
                 group.create_task(tasks.supervise(name, factory))
+
+
+def heartbeat(config: Config) -> dict[str, Callable[[], Awaitable[None]]]:
+    """What makes `agent list` show it. A service of all hosts speaks for none of them."""
+    if config.metadata_service_hosts == ANY_HOST:
+        return {}
+    who = Identity(agent_type="Metadata service", binary=BINARY, host=config.host)
+    report = partial(
+        keep_reporting,
+        config.server_url,
+        who,
+        token=config.auth_token,
+        interval=config.report_interval,
+    )
+    return {"heartbeat": report}
 
 
 def waiters_of(replica: Replica) -> Waiters:

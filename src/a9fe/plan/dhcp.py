@@ -62,13 +62,15 @@ def networks(model: View, host: str) -> Iterator[DhcpNetwork]:
 
 
 def ports(model: View, host: str) -> tuple[Port, ...]:
-    """The ports whose status the DHCP agent of `host` reports: its own, and those of VMs here."""
-    found = (p for p in model.all("port") if isinstance(p, Port) and p.host == host)
+    """The ports whose status the DHCP agent of `host` reports: its own, and those of VMs that are
+    bound to this host or to none.
+    """
+    found = (p for p in model.all("port") if isinstance(p, Port) and p.host in {"", host})
     return tuple(
         port
         for port in found
         if not port.device_owner.startswith("network:")
-        or port.device_id == names.dhcp_device_id(host, port.network_id)
+        or (port.host and port.device_id == names.dhcp_device_id(host, port.network_id))
     )
 
 

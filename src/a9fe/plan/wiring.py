@@ -18,6 +18,11 @@ class PortStates:
     down: frozenset[str] = frozenset()
 
 
+def plugged(observed: HostPlan) -> frozenset[str]:
+    """Names of the devices on bridges of ours."""
+    return frozenset(device for bridge in observed.bridges for device in bridge.devices)
+
+
 def wired(desired: HostPlan, observed: HostPlan, failed: Set[str]) -> frozenset[str]:
     """Names of devices in place: on a bridge, or, of our pairs, in a namespace that has not
     failed (`failed`: scopes as in plan.operations).
@@ -27,17 +32,39 @@ def wired(desired: HostPlan, observed: HostPlan, failed: Set[str]) -> frozenset[
     for plan in desired.namespaces.values():
         outers = {link.outer for link in plan.links}
         (broken if plan.name in failed else good).update(outers)
-    plugged = {device for bridge in observed.bridges for device in bridge.devices}
-    return frozenset((plugged - broken) | good)
+    return (plugged(observed) - broken) | good
 
 
-def states(ports: Iterable[Port], devices: Set[str]) -> PortStates:
-    """What to report of `ports`, which are this agent's, when `devices` are in place."""
+def ready(port: Port, devices: Set[str], failed: Set[str]) -> bool:
+    """Whether a port may be called ACTIVE: its device is in place; and for a VM's, its filters and
+    its entry in DHCP are.
+    """
+    if names.outer_device(port.id) not in devices:
+        return False
+    if port.device_owner.startswith("network:"):
+        return True
+    space = names.dhcp_namespace(port.network_id)
+    return failed.isdisjoint({"port-security", space, f"{space} dnsmasq"})
+
+
+def states(ports: Iterable[Port], devices: Set[str], failed: Set[str] = frozenset()) -> PortStates:
+    """What to report of `ports`, which are this agent's, when `devices` are in place.
+
+    A port that is ACTIVE stays so as long as its device is in place.
+    """
     up, down = set(), set()
     for port in ports:
-        in_place = names.outer_device(port.id) in devices
-        if in_place and port.status != ACTIVE:
+        if port.status != ACTIVE and ready(port, devices, failed):
             up.add(port.id)
-        elif not in_place and port.status == ACTIVE:
+        elif port.status == ACTIVE and names.outer_device(port.id) not in devices:
             down.add(port.id)
     return PortStates(up=frozenset(up), down=frozenset(down))
+
+
+def by_binding(states: PortStates, ports: Iterable[Port]) -> tuple[PortStates, PortStates]:
+    """Those of ports that are bound to a host, and those of the others."""
+    unbound = frozenset(port.id for port in ports if not port.host)
+    return (
+        PortStates(up=states.up - unbound, down=states.down - unbound),
+        PortStates(up=states.up & unbound, down=states.down & unbound),
+    )

@@ -6,7 +6,7 @@ look like.
 
 import asyncio
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import structlog
@@ -35,13 +35,18 @@ DHCP_DIRECTORY = "dhcp"  # below state_path
 IPV6_SETTINGS = "/proc/sys/net/ipv6"
 
 
+def nothing_more(config: Config, proxy: ProxyLink) -> Mapping[str, Callable[[], Awaitable[None]]]:
+    """No tasks beside those of every agent."""
+    return {}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Role:
     """What tells one agent from the other.
 
     `owner` ("l3", "dhcp") names its feed, its replica and its kernel objects; `ports` are those
     whose status it reports, `configurations` what `agent show` says of it; `look` is told of
-    every pass.
+    every pass; `more` are tasks of its own, by name.
     """
 
     owner: str
@@ -51,6 +56,7 @@ class Role:
     ports: Callable[[View], Iterable[Port]]
     configurations: Callable[[View], Configurations]
     look: Callable[[View, Outcome], None] = lambda _model, _outcome: None
+    more: Callable[[Config, ProxyLink], Mapping[str, Callable[[], Awaitable[None]]]] = nothing_more
 
 
 def dhcp_confs(config: Config) -> str:
@@ -84,7 +90,7 @@ async def serve(config: Config, role: Role) -> None:
     events = KernelEvents(role.owner, kernel_changed)
 
     def passed(outcome: Outcome) -> None:
-        reports.put(states(role, replica, outcome))
+        reports.put(*wiring.by_binding(states(role, replica, outcome), role.ports(replica)))
         events.follow(dnsmasq_directories(outcome))
         role.look(replica, outcome)
 
@@ -110,6 +116,7 @@ async def serve(config: Config, role: Role) -> None:
                     config.report_interval, lambda: role.configurations(replica)
                 ),
                 "ports": reports.run,
+                **role.more(config, proxy),
             }.items():
                 group.create_task(tasks.supervise(name, factory))
     finally:
@@ -126,27 +133,29 @@ def dnsmasq_directories(outcome: Outcome) -> Iterator[str]:
 
 def states(role: Role, view: View, outcome: Outcome) -> wiring.PortStates:
     """What to report after a pass."""
-    devices = wiring.wired(outcome.desired, outcome.observed, outcome.failures.keys())
-    return wiring.states(role.ports(view), devices)
+    failed = outcome.failures.keys()
+    devices = wiring.wired(outcome.desired, outcome.observed, failed)
+    return wiring.states(role.ports(view), devices, failed)
 
 
 class PortReports:
     """Sends the newest port states, apart from the loop: a slow server delays no pass.
 
-    One that fails is not repeated: every pass says anew what still differs.
+    One that fails is not repeated: every pass says anew what still differs. Those of ports without
+    a host go apart, as a token that is bound to a host may not report them.
     """
 
     def __init__(self, reporter: Reporter, configurations: Callable[[], Configurations]) -> None:
         """`configurations` go along with every report."""
         self._reporter = reporter
         self._configurations = configurations
-        self._states = wiring.PortStates()
+        self._states: tuple[wiring.PortStates, ...] = ()
         self._news = asyncio.Event()
 
-    def put(self, states: wiring.PortStates) -> None:
-        """Send these, if there are any, instead of what was not sent yet."""
-        self._states = states
-        if states.up or states.down:
+    def put(self, *states: wiring.PortStates) -> None:
+        """Send these, each by itself, if there are any, instead of what was not sent yet."""
+        self._states = tuple(one for one in states if one.up or one.down)
+        if self._states:
             self._news.set()
 
     async def run(self) -> None:
@@ -154,14 +163,16 @@ class PortReports:
         while True:
             await self._news.wait()
             self._news.clear()
-            try:
-                await self._reporter.report(
-                    self._configurations(),
-                    ports_up=self._states.up,
-                    ports_down=self._states.down,
-                )
-            except A9feError as error:
-                log.debug("ports not reported", reason=str(error))
+            for states in self._states:
+                await self._send(states)
+
+    async def _send(self, states: wiring.PortStates) -> None:
+        try:
+            await self._reporter.report(
+                self._configurations(), ports_up=states.up, ports_down=states.down
+            )
+        except A9feError as error:
+            log.debug("ports not reported", reason=str(error))
 
 
 def _identity(config: Config, role: Role) -> Identity:

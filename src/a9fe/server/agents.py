@@ -24,6 +24,7 @@ from a9fe.server.scheduling import (
     unbind_router,
 )
 
+DOWN = "DOWN"
 PORTS_MAX = 10_000  # of one report
 
 
@@ -61,7 +62,7 @@ def report(call: Call, document: object) -> Agent:
     found = call.session.find(Agent, agent_type=reported.agent_type, host=reported.host)
     agent = _keep(call, found[0] if found else None, reported, started=start)
     _set_status(call, reported, document, "ports_up", "ACTIVE")
-    _set_status(call, reported, document, "ports_down", "DOWN")
+    _set_status(call, reported, document, "ports_down", DOWN)
     if start or not found or not alive(found[0], call.now, call.settings.agent_down_time):
         schedule_unserved(call, agent)
     return agent
@@ -132,5 +133,16 @@ def _set_status(
         if not call.caller.is_admin and not wires(agent, port):
             reason = f"port {port.id} is not one that the {agent.agent_type} of this host wires"
             raise Forbidden(f"{field}: {reason}")
+        if status == DOWN and _may_be_elsewhere(call, agent, port):
+            continue
         if port.status != status:
             call.session.update(replace(port, status=status))
+
+
+def _may_be_elsewhere(call: Call, agent: Agent, port: Port) -> bool:
+    """Whether the VM of a port without a host may run on another host than the agent's."""
+    if port.host or port.device_owner.startswith("network:"):
+        return False
+    parts, network_id = call.session.parts, port.network_id
+    hosts = parts.bound_hosts(DHCP, network_id) | parts.port_hosts(network_id)
+    return bool(hosts - {agent.host})

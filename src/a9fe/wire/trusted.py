@@ -20,6 +20,7 @@ SIGNATURE = b"x-instance-id-signature"
 REQUEST_ID = b"x-a9fe-request-id"
 PORT_ID = b"x-a9fe-port-id"
 GUEST_FORWARDED = b"x-a9fe-guest-forwarded"  # "1": the guest had sent an X-Forwarded-For
+PROBE = b"x-a9fe-probe"  # "1": an operator's look, not the guest's request: not counted as its
 OUR_HOP = b"x-a9fe-hop"  # "1": who asks removes X-A9fe headers from the answer before the guest
 INTERFACE_PORT = b"x-a9fe-interface-port"  # the router's port by whose device the request came in
 WIRED_NETWORK = b"x-a9fe-network"  # the network that device was wired to
