@@ -176,6 +176,18 @@ def test_malformed_chunks_are_refused(chunks):
     assert read(CHUNKED + chunks) == [Refusal.MALFORMED]
 
 
+@pytest.mark.parametrize("more", [0, 1])
+def test_a_body_in_many_chunks_is_refused_before_it_costs_much(more):
+    most = LIMITS.chunk_lines - 1 + more  # the last chunk, which is empty, has a line too
+    got = read(CHUNKED + b"1\r\nx\r\n" * most + b"0\r\n\r\n")
+    if more:
+        assert got == [Refusal.BODY_TOO_LARGE]
+        assert read(CHUNKED + b"1\r\nx\r\n" * 8000) == got
+        assert read(CHUNKED + b"0\r\n" + b"X:\r\n" * 200) == [Refusal.MALFORMED]
+    else:
+        assert [body for _, body in got] == [b"x" * most]
+
+
 HOST = b"Host: a\r\n"
 ACCEPTED = {
     "plain": (b"GET /a?b=c HTTP/1.1\r\n" + HOST + b"\r\n", b"/a?b=c", b""),

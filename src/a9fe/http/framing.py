@@ -1,12 +1,14 @@
 """Bodies: where they end, and what they are without their framing. No I/O."""
 
 import re
+import sys
 from enum import Enum
 
 from a9fe.http.head import BadMessage
 from a9fe.wire.limits import MAX_CHUNK_LINE_BYTES, MAX_HEAD_BYTES
 from a9fe.wire.refusals import Refusal
 
+UNLIMITED = sys.maxsize
 # Size in hex (8 digits are 4 GiB), then extensions, which are ignored but must be plain text.
 _SIZE_LINE = re.compile(rb"([0-9A-Fa-f]{1,8})(?:[ \t]*;[\t\x20-\x7e]*)?")
 _TRAILER = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+:[\t\x20-\x7e\x80-\xff]*")
@@ -45,11 +47,22 @@ class ChunkedBody:
     Strict, but for lines that end without CR where it is `lenient`.
     """
 
-    __slots__ = ("_lenient", "_limit", "_missing", "_searched", "_state", "_trailers", "data")
+    __slots__ = (
+        "_lenient",
+        "_limit",
+        "_lines",
+        "_missing",
+        "_searched",
+        "_state",
+        "_trailers",
+        "data",
+    )
 
-    def __init__(self, limit: int, *, lenient: bool = False) -> None:
-        """`limit` in bytes of the decoded body, itself allowed."""
+    def __init__(self, limit: int, *, lines: int = UNLIMITED, lenient: bool = False) -> None:
+        """`limit` in bytes of the decoded body, `lines` of chunk sizes and trailers together;
+        both are allowed themselves. Each line costs CPU, however few bytes it brings."""
         self._limit = limit
+        self._lines = lines
         self._lenient = lenient
         self._missing = 0
         self._searched = 0
@@ -74,6 +87,7 @@ class ChunkedBody:
         if line is None:
             return False
         if self._state is _State.SIZE:
+            self._count_line(Refusal.BODY_TOO_LARGE, "body in too many chunks")
             self._size(line)
         elif self._state is _State.DATA_END:
             if line:
@@ -81,7 +95,14 @@ class ChunkedBody:
             self._state = _State.SIZE
         else:
             self._trailer(line)
+            if line:
+                self._count_line(Refusal.MALFORMED, "too many trailers")
         return True
+
+    def _count_line(self, refusal: Refusal, why: str) -> None:
+        self._lines -= 1
+        if self._lines < 0:
+            raise BadMessage(refusal, why)
 
     def _line(self, buffer: bytearray) -> bytes | None:
         mark = b"\n" if self._lenient else _END

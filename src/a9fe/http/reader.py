@@ -140,4 +140,6 @@ class RequestReader:
         if head.length > limit:
             raise BadMessage(Refusal.BODY_TOO_LARGE, f"body over {limit} bytes")
         self._head = head
-        self._body = ChunkedBody(limit) if head.length == CHUNKED else FixedBody(head.length)
+        chunked = head.length == CHUNKED
+        lines = self._limits.chunk_lines
+        self._body = ChunkedBody(limit, lines=lines) if chunked else FixedBody(head.length)

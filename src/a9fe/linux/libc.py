@@ -16,6 +16,7 @@ PR_CAP_AMBIENT = 47
 PR_CAP_AMBIENT_CLEAR_ALL = 4
 M_TRIM_THRESHOLD = -1
 M_MMAP_THRESHOLD = -3
+FREED_BLOCK = 128 * 1024  # bytes
 CAPABILITY_VERSION_3 = 0x20080522
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -72,7 +73,7 @@ def capset(permitted: int) -> None:
     _call("capset", header, (ctypes.c_uint32 * 6)(low, low, 0, high, high, 0))
 
 
-def give_memory_back(block: int) -> None:
+def give_memory_back(block: int = FREED_BLOCK) -> None:
     """Have blocks of `block` bytes and more go back to the kernel when they are freed, as well as
     so many free bytes at the end of the heap (mallopt(3)).
 

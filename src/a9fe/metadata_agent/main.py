@@ -18,7 +18,7 @@ from a9fe.http.report import Report
 from a9fe.http.server import Admit, serve
 from a9fe.http.sockets import unix_listener
 from a9fe.http.upstream import Target
-from a9fe.linux import peer, privileges
+from a9fe.linux import libc, peer, privileges
 from a9fe.metadata_agent.agent import MetadataAgent, signer
 from a9fe.metadata_agent.question import asker_of
 from a9fe.model.errors import A9feError, InvalidInput
@@ -52,6 +52,7 @@ def run(config: Config) -> None:
     exporter = unix_listener(metrics_path(config.run_path, PROCESS), owner=own)
     directories.ensure_own(os.path.dirname(path_of(config, AGENT)), own)
     privileges.drop(config.metadata_agent_user)
+    libc.give_memory_back()
     allowed = {ROOT, os.geteuid(), *(proxy[:1] if proxy else ())}
     tasks.run(lambda: _serve(config, limits, sock, exporter, admit_only(allowed)))
 

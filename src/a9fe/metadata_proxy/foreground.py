@@ -13,7 +13,7 @@ import structlog
 from a9fe.http.report import Report
 from a9fe.http.server import serve
 from a9fe.http.sockets import tcp_listener
-from a9fe.linux import privileges
+from a9fe.linux import libc, privileges
 from a9fe.metadata_proxy.main import limiter_of, upstream_of
 from a9fe.metadata_proxy.proxy import MetadataProxy, Watcher, in_turns
 from a9fe.metadata_proxy.relay import added, homeward
@@ -42,6 +42,7 @@ def run_in_namespace(
     listener = listener_of(config, network_id, router_id, port)
     sock = tcp_listener(listener.address, listener.port, config.metadata_backlog)
     privileges.drop(config.metadata_proxy_user)
+    libc.give_memory_back()
 
     async def main() -> None:
         report = Report(PROCESS, metrics)

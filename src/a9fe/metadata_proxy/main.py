@@ -12,7 +12,7 @@ from a9fe.http.report import Report
 from a9fe.http.server import Server
 from a9fe.http.sockets import unix_listener
 from a9fe.http.upstream import Target
-from a9fe.linux import privileges
+from a9fe.linux import libc, privileges
 from a9fe.metadata_proxy.control import Control
 from a9fe.metadata_proxy.held import HeldListeners
 from a9fe.metadata_proxy.proxy import MetadataProxy, in_turns, log_request
@@ -36,6 +36,7 @@ def run(config: Config) -> None:
     control = unix_listener(control_path(config), kind=socket.SOCK_SEQPACKET, owner=owner)
     exporter = unix_listener(metrics_path(config.run_path, PROCESS), owner=owner)
     privileges.drop(config.metadata_proxy_user)
+    libc.give_memory_back()
     tasks.run(lambda: _serve(config, limits, control, exporter))
 
 

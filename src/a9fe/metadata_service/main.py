@@ -19,7 +19,7 @@ from a9fe.http.metrics_socket import metrics_path, serve_metrics
 from a9fe.http.report import Report
 from a9fe.http.server import serve
 from a9fe.http.sockets import tcp_listener, unix_listener
-from a9fe.linux import privileges
+from a9fe.linux import libc, privileges
 from a9fe.metadata.tokens import Tokens
 from a9fe.metadata.vendordata import STATIC_JSON
 from a9fe.metadata.view import Settings
@@ -66,6 +66,7 @@ def run(config: Config) -> None:
     directories.ensure_own(os.path.dirname(path_of(config, AGENT)), owner)
     directories.ensure_own(identity.path_of(config), owner)
     privileges.drop(config.metadata_service_user)
+    libc.give_memory_back()
     tasks.run(lambda: _serve(config, limits, sock, metrics_sock))
 
 

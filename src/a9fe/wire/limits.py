@@ -14,6 +14,7 @@ MIB = 1024 * KIB
 MAX_HEAD_BYTES = 16 * KIB  # twice nginx's and Apache's 8 KiB a line; real clients send < 1 KiB
 MAX_HEADERS = 100  # as Apache; cloud-init sends 5
 MAX_BODY_BYTES = 8 * KIB  # a guest's password has 1020 bytes at most, an attribute's value 1024
+MAX_CHUNK_LINES = 128  # sizes and trailers of one body; clients send it in one piece or a few
 MAX_CHUNK_LINE_BYTES = 256  # a chunk's size is 8 digits at most; the rest is for extensions
 MAX_PIPELINED_BYTES = 16 * KIB  # read ahead while an answer is awaited; then the kernel waits
 MAX_CONNECTIONS = 8192  # of one process; with as many upstream well below 20,000 descriptors
@@ -50,6 +51,7 @@ class Limits:
     head_bytes: int = MAX_HEAD_BYTES
     headers: int = MAX_HEADERS
     body_bytes: int = MAX_BODY_BYTES
+    chunk_lines: int = MAX_CHUNK_LINES
     pipelined_bytes: int = MAX_PIPELINED_BYTES
     connections: int = MAX_CONNECTIONS
     connections_per_listener: int = MAX_CONNECTIONS_PER_LISTENER
