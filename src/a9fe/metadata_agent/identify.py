@@ -92,6 +92,12 @@ def identify(
     return doubt(freshness, source_lost_after) or found
 
 
+def is_still(view: PortView, question: Question, port: Port) -> bool:
+    """Whether nothing has changed of the port found and of the wire since (a quick look)."""
+    wire = question.wire
+    return view.port(port.id) is port and (wire is None or _agrees(view, wire, question.router_id))
+
+
 def _agrees(view: PortView, wire: Wire, router_id: str) -> bool:
     """Whether the model has the interface as it was wired."""
     port = view.port(wire.port_id)

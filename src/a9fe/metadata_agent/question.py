@@ -20,7 +20,9 @@ from a9fe.wire.trusted import (
     WIRED_NETWORK,
 )
 
+NETWORK_IDS = (NETWORK_ID, OVN_NETWORK_ID)
 _ADDRESSES_REMEMBERED = 4096
+_QUESTIONS_REMEMBERED = 4096  # some 1 KiB each
 _MILLISECONDS = re.compile(rb"[0-9]{1,15}")
 
 
@@ -55,31 +57,49 @@ class Question:
 
 def parse_question(request: Request) -> Question | Refusal:
     """Read the headers, which the hop before alone has set."""
-    networks, routers, forwarded = [], [], []
-    for name, value in request.headers:
-        if name in (NETWORK_ID, OVN_NETWORK_ID):
-            networks.append(value)
-        elif name == ROUTER_ID:
-            routers.append(value)
-        elif name == FORWARDED_FOR:
-            forwarded.append(value)
-    if len(networks) + len(routers) > 1:
+    told = dict(request.headers)
+    if len(told) == len(request.headers):  # none twice, as our proxy sends them
+        forwarded = [told[FORWARDED_FOR]] if FORWARDED_FOR in told else []
+        named = [told[name] for name in NETWORK_IDS if name in told]
+        routers = [told[ROUTER_ID]] if ROUTER_ID in told else []
+    else:
+        forwarded = request.values(FORWARDED_FOR)
+        named = [value for name in NETWORK_IDS for value in request.values(name)]
+        routers = request.values(ROUTER_ID)
+    if len(named) + len(routers) > 1:
         return Refusal.BOTH_IDS
-    id_ = (networks or routers or [b""])[0]
-    if not id_:
+    return _question(
+        named[0] if named else b"",
+        routers[0] if routers else b"",
+        forwarded[-1] if forwarded else b"",
+        (told.get(INTERFACE_PORT), told.get(WIRED_NETWORK, b""), told.get(LOCAL_ADDRESS, b"")),
+        told.get(PEER_MAC, b""),
+        told.get(CONNECTED_AT),
+    )
+
+
+@lru_cache(maxsize=_QUESTIONS_REMEMBERED)
+def _question(
+    network: bytes,
+    router: bytes,
+    forwarded: bytes,
+    wire: tuple[bytes | None, bytes, bytes],
+    mac: bytes,
+    connected_at: bytes | None,
+) -> Question | Refusal:
+    """What these values ask; a guest sends the same ones again and again."""
+    if not network and not router:
         return Refusal.NO_ID
     address = parse_address(forwarded)
     if address is None:
         return Refusal.BAD_ADDRESS
-    text = _id(id_)
-    told = dict(request.headers)
     return Question(
         address=address,
-        network_id=text if networks else "",
-        router_id="" if networks else text,
-        wire=_wire(told),
-        mac=told.get(PEER_MAC, b"").decode("latin-1").lower(),
-        connected_at=_seconds(told.get(CONNECTED_AT)),
+        network_id=_id(network),
+        router_id=_id(router),
+        wire=_wire(*wire),
+        mac=_id(mac),
+        connected_at=_seconds(connected_at),
     )
 
 
@@ -87,15 +107,10 @@ def _id(value: bytes) -> str:
     return value.decode("latin-1").lower()
 
 
-def _wire(told: dict[bytes, bytes]) -> Wire | None:
-    port_id = told.get(INTERFACE_PORT)
+def _wire(port_id: bytes | None, network_id: bytes, local: bytes) -> Wire | None:
     if port_id is None:
         return None
-    return Wire(
-        port_id=_id(port_id),
-        network_id=_id(told.get(WIRED_NETWORK, b"")),
-        local=_address(told.get(LOCAL_ADDRESS, b"")) or "",
-    )
+    return Wire(port_id=_id(port_id), network_id=_id(network_id), local=_address(local) or "")
 
 
 def _seconds(value: bytes | None) -> float | None:
@@ -108,19 +123,18 @@ def _seconds(value: bytes | None) -> float | None:
 def asker_of(request: Request) -> Holder:
     """Who asks, as far as turns are concerned: network or router, and address, as the hop before
     wrote them, right or not."""
-    named = (NETWORK_ID, OVN_NETWORK_ID, ROUTER_ID)
-    ids = [value for name in named for value in request.values(name)] or [b""]
-    addresses = request.values(FORWARDED_FOR) or [b""]
-    return ids[-1].decode("latin-1"), addresses[-1].decode("latin-1")
+    told = dict(request.headers)  # of several the last one
+    id_ = told.get(NETWORK_ID) or told.get(ROUTER_ID) or told.get(OVN_NETWORK_ID, b"")
+    return id_.decode("latin-1"), told.get(FORWARDED_FOR, b"").decode("latin-1")
 
 
-def parse_address(values: list[bytes]) -> str | None:
+def parse_address(value: bytes) -> str | None:
     """The address that the proxy accepted from: the last one, as proxies append theirs.
 
     Ours sets a single one. Neutron's haproxy adds a header line after those that the guest sent,
     which are lies or not, but not the proxy's.
     """
-    return _address(values[-1].rpartition(b",")[2].strip()) if values else None
+    return _address(value.rpartition(b",")[2].strip())
 
 
 @lru_cache(maxsize=_ADDRESSES_REMEMBERED)

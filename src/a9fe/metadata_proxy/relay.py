@@ -1,7 +1,6 @@
 """How a guest's request becomes the agent's, and the agent's answer the guest's. Pure."""
 
 import re
-from dataclasses import replace
 from functools import lru_cache
 
 from a9fe.wire.message import Answer, Headers, Listener, Request
@@ -46,9 +45,11 @@ def homeward(answer: Answer) -> Answer:
     if not said:
         return answer
     told = dict(said)
-    return replace(
-        answer,
+    return Answer(
+        status=answer.status,
         headers=tuple([pair for pair in answer.headers if not is_for_hops(pair[0])]),
+        body=answer.body,
+        reason=answer.reason,
         hop_limit=_hops(told[HOP_LIMIT]) if HOP_LIMIT in told else 0,
         owner=told.get(OWNER, b""),
         close=CLOSE in told,
