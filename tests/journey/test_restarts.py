@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import socket
 import subprocess
 from collections.abc import Callable
 
@@ -154,6 +155,51 @@ def test_ctrl_c_keeps_the_network_and_the_next_up_takes_it_over(cloud: Cloud) ->
     cloud.house.start()
     assert vm.reads_its_own()
     assert (host.namespaces(), host.our_links(), host.dnsmasqs()) == before
+
+
+@pytest.mark.parametrize(
+    ("found", "said"),
+    [
+        (b"ruined " * 1000, "file is not a database"),
+        (b"", "server not followed: its database is another one"),
+    ],
+)
+def test_a_ruined_or_lost_database_takes_nothing_away(
+    cloud: Cloud, found: bytes, said: str
+) -> None:
+    vm = cloud.vm(cloud.isolated()).start("udhcpc")
+    assert vm.reads_its_own()
+    before = (host.namespaces(), host.our_links(), host.dnsmasqs())
+    cloud.house.stop()
+    database = cloud.house.state / "server" / "a9fe.db"
+    kept = database.rename(database.with_suffix(".kept"))
+    if found:
+        database.write_bytes(found)
+    already = cloud.house.log.read_text().count(said)
+    cloud.house.spawn()
+    try:
+        eventually(lambda: cloud.house.log.read_text().count(said) > already + 1, 60, said)
+        eventually(lambda: REFUSED not in ask_until_it_answers(vm), 60, "no refusal")
+        assert vm.reads_its_own()
+        assert (host.namespaces(), host.our_links(), host.dnsmasqs()) == before
+    finally:
+        cloud.house.stop()
+        for left in database.parent.glob("a9fe.db*"):
+            left.unlink()
+        kept.rename(database)
+    cloud.house.start()
+    assert vm.reads_its_own()
+    assert (host.namespaces(), host.our_links(), host.dnsmasqs()) == before
+
+
+def test_a_taken_port_of_the_server_is_tried_again_while_vms_are_served(cloud: Cloud) -> None:
+    vm = cloud.vm(cloud.isolated()).start("udhcpc")
+    cloud.house.stop()
+    with socket.create_server(("127.0.0.1", 9696)):
+        cloud.house.spawn()
+        eventually(lambda: REFUSED not in ask_until_it_answers(vm), 60, "no refusal")
+        assert vm.reads_its_own()
+    cloud.house.start()
 
 
 def test_a_second_up_is_refused_with_the_pid_of_the_first(house: House) -> None:

@@ -1,6 +1,8 @@
 """What happens to the replicas of a host's metadata agent and service: a full disk, damage."""
 
 import base64
+import os
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +13,7 @@ from tests.conditions import eventually
 from tests.lab import hops
 from tests.lab.disks import disk, open_directory
 from tests.lab.hops import AGENT, SERVICE, Hops
+from tests.lab.places import A9FE
 from tests.lab.servers import DEADLINE, RunningServer, running_server
 
 pytestmark = pytest.mark.kernel
@@ -142,3 +145,34 @@ def served(guest: hops.Guest) -> list[int]:
 
     eventually(right, DEADLINE, "user data")
     return statuses
+
+
+def test_a_database_that_was_lost_takes_nothing_away_until_the_operator_says_so(directory: Path):
+    with running_server(directory, "") as server:
+        network = hops.isolated(server, "10.1.0.0/16")
+        id, address = hops.instance(server, network)
+        here = hops.beside(server, directory, directory / "agents")
+        with here.both(), here.guest(network, address) as guest:
+            assert guest.who() == id
+            server.process.kill()
+            server.process.wait()
+            for left in (directory / "state" / "server").iterdir():
+                left.unlink()
+            with running_server(directory, "", bind_port=server.url.rpartition(":")[2]) as empty:
+                for name in (AGENT, SERVICE):
+                    here.says(name, "server not followed")
+                assert guest.who() == id
+                with here.guest(network, "10.1.0.99") as stranger:
+                    assert stranger.get().status_code == 503  # who knows what was in the other one
+                accept(here, directory)
+                eventually(lambda: guest.who() == "404", DEADLINE, "the new database's word")
+                assert empty.list("network") == []
+
+
+def accept(here: hops.Hops, directory: Path) -> None:
+    """What the log tells the operator to type."""
+    said = here.log(AGENT).read_text()
+    known = said.partition("a9fe db accept ")[2][:16]
+    state = {"A9FE_STATE_PATH": f"{directory}/state", "A9FE_RUN_PATH": f"{directory}/run"}
+    command = [str(A9FE), "db", "accept", known]
+    subprocess.run(command, env={**os.environ, **state}, check=True)

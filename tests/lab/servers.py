@@ -63,7 +63,7 @@ class RunningServer:
 @contextmanager
 def running_server(directory: Path, database: str, **options: str) -> Iterator[RunningServer]:
     """`a9fe server` on a database, its state below `directory`; killed with the block."""
-    port = free_port()
+    port = int(options.pop("bind_port", free_port()))
     given = {
         "database_connection": database,
         "state_path": f"{directory}/state",

@@ -100,7 +100,7 @@ def test_a_feed_is_taken_from_the_next_server(tmp_path: Path):
             for _ in range(3):
                 with suppress(Exception):
                     events = connect(None)
-                    assert (await anext(events)).event == "snapshot"
+                    assert (await anext(events)).event == "hello"
                     await events.aclose()
                     return
         raise AssertionError("no server was found")

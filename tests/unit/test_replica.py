@@ -18,6 +18,7 @@ from a9fe.api_client.feed import FeedEvent
 from a9fe.model.resources import Network, Port, Resource
 from a9fe.replica import Replica, ReplicaUnreadable, follow
 from a9fe.replica.disk import Disk
+from a9fe.replica.live import StoreRefused
 from a9fe.replica.view import KEPT_INSTANCES
 from a9fe.runtime.tasks import Backoff
 from tests.fakes import FakeClock
@@ -229,6 +230,88 @@ def test_another_server_is_asked_for_a_snapshot_and_the_old_state_served(path: s
     feed(moved, *snapshot(3, port("b")))
     assert (ids(moved.all("port")), moved.resume_from) == (["b"], 3)
     moved.close()
+
+
+ONE, OTHER = "1" * 16, "2" * 16
+
+
+def hello(revision: int, store: str, *accepts: str) -> FeedEvent:
+    return FeedEvent(event="hello", revision=revision, store=store, accepts=accepts)
+
+
+def known_from(path: str, store: str = ONE, revision: int = 9) -> Replica:
+    replica = Replica.open(path)
+    feed(replica, hello(revision, store), *snapshot(revision, port("a")))
+    replica.lost(NOW)
+    return replica
+
+
+@pytest.mark.parametrize(
+    ("greeting", "followed"),
+    [
+        (hello(9, ONE), True),
+        (hello(12, ONE), True),
+        (hello(8, ONE), False),  # a restored backup
+        (hello(1, OTHER), False),  # an empty one
+        (hello(99, OTHER), False),
+        (hello(99, OTHER, "3" * 16), False),
+        (plain("snapshot", 99), False),  # one that does not say which it is
+        (plain("synced", 99), False),
+        (hello(1, OTHER, ONE), True),
+        (hello(1, ONE, ONE), True),
+    ],
+)
+@pytest.mark.parametrize("restarted", [False, True])
+def test_a_database_that_is_another_or_lost_its_past_is_not_followed(
+    path: str, greeting: FeedEvent, *, followed: bool, restarted: bool
+):
+    replica = known_from(path)
+    if restarted:
+        replica.close()
+        replica = Replica.open(path)
+    with suppress(FeedLost) if followed else pytest.raises(StoreRefused, match=ONE):
+        feed(replica, greeting)
+    assert ids(replica.all("port")) == ["a"]
+    assert not replica.freshness(NOW).synced_now
+    replica.lost(NOW)
+    assert replica.resume_from == (None if greeting.store == OTHER and followed else 9)
+    replica.close()
+
+
+def test_a_database_that_takes_over_is_taken_whole(path: str):
+    replica = known_from(path)
+    with pytest.raises(
+        FeedLost, match="takes over"
+    ):  # this stream goes on from 9 of the other one
+        feed(replica, hello(3, OTHER, ONE))
+    replica.lost(NOW)
+    assert replica.resume_from is None
+    feed(replica, hello(3, OTHER, ONE), *snapshot(3, port("b")))
+    replica.close()
+    again = Replica.open(path)
+    assert ids(again.all("port")) == ["b"]
+    with pytest.raises(StoreRefused, match=OTHER):
+        feed(again, hello(99, ONE))
+    again.close()
+
+
+def test_a_new_replica_follows_any_database(path: str):
+    replica = Replica.open(path)
+    feed(replica, hello(1, OTHER), *snapshot(1, port("b")))
+    assert ids(replica.all("port")) == ["b"]
+    replica.close()
+
+
+def test_what_was_followed_before_ids_were_said_learns_its_own(path: str):
+    replica = Replica.open(path)
+    feed(replica, *snapshot(1, port("a")))
+    replica.lost(NOW)
+    feed(replica, hello(2, ONE), plain("synced", 2))
+    replica.close()
+    again = Replica.open(path)
+    with pytest.raises(StoreRefused):
+        feed(again, hello(99, OTHER))
+    again.close()
 
 
 def test_who_waits_is_woken(replica: Replica):

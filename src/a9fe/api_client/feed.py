@@ -1,5 +1,6 @@
 """The change feed: one HTTP stream of JSON lines, read as resources (design: 4.3).
 
+{"event":"hello","revision":R,"store":S,"accepts":[...]}   which database it is, first
 {"event":"snapshot","revision":R}      forget what is not sent again before synced
 {"event":"upsert","revision":R,"kind":K,"object":{...}}
 {"event":"delete","revision":R,"kind":K,"id":I}
@@ -22,18 +23,22 @@ from a9fe.model.resources import KINDS, Resource
 
 CONNECT_TIMEOUT = 5.0  # s
 SILENCE = 30.0  # s without a line, three heartbeats, after which the stream counts as lost
-EVENTS = frozenset({"snapshot", "upsert", "delete", "synced", "heartbeat"})
+EVENTS = frozenset({"hello", "snapshot", "upsert", "delete", "synced", "heartbeat"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FeedEvent:
-    """A line of the feed. `kind`, `id` and `object` where the event concerns a resource."""
+    """A line of the feed. `kind`, `id` and `object` where the event concerns a resource; of hello
+    the id of the database, and the ids of those that it takes over from.
+    """
 
     event: str
     revision: int
     kind: str = ""
     id: str = ""
     object: Resource | None = None
+    store: str = ""
+    accepts: tuple[str, ...] = ()
 
 
 def parse(line: str) -> FeedEvent | None:
@@ -59,6 +64,10 @@ def _event(document: dict[str, Any]) -> FeedEvent | None:
         )
     if event == "delete":
         return FeedEvent(event=event, revision=revision, kind=kind, id=str(document["id"]))
+    if event == "hello":
+        accepts = tuple(str(id) for id in document.get("accepts", ()))
+        store = str(document.get("store", ""))
+        return FeedEvent(event=event, revision=revision, store=store, accepts=accepts)
     return FeedEvent(event=event, revision=revision)
 
 

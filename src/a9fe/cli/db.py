@@ -1,6 +1,7 @@
 """`a9fe db`: the database's schema, and the whole model as a file."""
 
 import os
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,7 +25,7 @@ UMASK = 0o077  # as the server's
 
 @click.group()
 def db() -> None:
-    """Upgrade, check, export and import the database of database_connection.
+    """Upgrade, check, accept, export and import the database of database_connection.
 
     \b
     a9fe db check
@@ -94,6 +95,35 @@ def check() -> None:
     with opened() as store:
         found = check_schema(store)
         click.echo(f"database {store.shown} has schema {found}, as this version needs")
+
+
+@db.command()
+@click.argument("former", default="")
+@settings_flags
+def accept(former: str) -> None:
+    """Let agents follow this database instead of the one that they know.
+
+    Agents refuse a database that is not the one they followed, or that is older than it was, such
+    as an empty one or a restored backup: they go on with what they know, and log the id of theirs.
+    FORMER is that id. Without it, this database's own: after a backup of it was restored.
+    Agents take down what is not in it.
+
+    \b
+    a9fe db accept
+    a9fe db accept 2f6c1d0a9b3e4f58
+    """
+    if former and not re.fullmatch(r"[0-9a-f]{16}", former):
+        message = (
+            f"FORMER: {former!r} is not valid, expected 16 hexadecimal digits from an agent's log"
+        )
+        raise A9feError(message)
+    with opened() as store:
+        check_schema(store)
+        known = store.accept(former)
+        click.echo(
+            f"database {store.shown} is {known.store} now; followers of"
+            f" {', '.join(known.accepts)} take it"
+        )
 
 
 @db.command()

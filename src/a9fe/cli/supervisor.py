@@ -34,12 +34,16 @@ READY_WITHIN = 30.0  # s: starting takes about one
 class Supervised:
     """One process: started, watched, started again. `ready` is set while it serves."""
 
-    def __init__(self, process: Process, config: Config, flags: Sequence[str]) -> None:
-        """`flags` give it the configuration that we have."""
+    def __init__(
+        self, process: Process, config: Config, flags: Sequence[str], *, goes_on: bool = False
+    ) -> None:
+        """`flags` give it the configuration that we have. `goes_on`: the others serve without it,
+        so that it is tried again even if it never gets ready.
+        """
         self.process = process
         self.pid = 0
         self.ready = asyncio.Event()
-        self._was_ready = False
+        self._was_ready = goes_on
         self._run_path = config.run_path
         self._user = process.user(config)
         self._flags = tuple(flags)

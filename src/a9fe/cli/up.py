@@ -19,6 +19,8 @@ from a9fe.linux import privileges, programs
 from a9fe.linux.lock import StateLock
 from a9fe.model.exposure import check_exposure, check_identity
 from a9fe.plan.mark import Mark
+from a9fe.replica import path_of
+from a9fe.replica.disk import knows_something
 from a9fe.runtime import directories, installation, local_tokens, logging, secret, tasks
 from a9fe.runtime.config import Config
 from a9fe.runtime.errors import StartError
@@ -28,6 +30,7 @@ log = structlog.get_logger()
 
 NEEDED = ("ip", "iptables-save", "iptables-restore", "dnsmasq", "nft")
 LOCK = "lock"
+WHO_SERVE = ("metadata", "service")  # agents, by the names of their replicas
 
 
 @click.command()
@@ -65,11 +68,12 @@ def up(context: click.Context, *, adopt: bool) -> None:
     with ExitStack() as locks:
         hold(locks, config)
         started = (HOLDER, *PROCESSES)
-        supervised = [Supervised(p, config, given_flags(context)) for p in started]
+        flags, goes_on = given_flags(context), has_replicas(config)
+        supervised = [Supervised(p, config, flags, goes_on=goes_on) for p in started]
         for one in supervised:
             if not one.process.survives:
                 one.end_orphan()
-        check_ports(config)
+        check_ports(config, goes_on=goes_on)
         check_host(config)
         neighbours.check(Mark(installation.ensure(config)), adopt=adopt)
         set_up(config)
@@ -89,10 +93,22 @@ def hold(locks: ExitStack, config: Config) -> None:
         locks.enter_context(StateLock(os.path.join(path, LOCK)))
 
 
-def check_ports(config: Config) -> None:
-    """See that what we listen on is free. Changes nothing."""
-    check_port_free("bind", config.bind_host, config.bind_port)
-    check_port_free("metadata_listen", config.metadata_listen, config.metadata_listen_port)
+def has_replicas(config: Config) -> bool:
+    """Whether agents know something from before, and so can serve without the server."""
+    return any(knows_something(path_of(config, agent)) for agent in WHO_SERVE)
+
+
+def check_ports(config: Config, *, goes_on: bool) -> None:
+    """See that what we listen on is free. Changes nothing. `goes_on`: what cannot start now is
+    said, and tried again, while the others serve.
+    """
+    try:
+        check_port_free("bind", config.bind_host, config.bind_port)
+        check_port_free("metadata_listen", config.metadata_listen, config.metadata_listen_port)
+    except StartError as error:
+        if not goes_on:
+            raise
+        log.error("going on without it, it is tried again", reason=str(error))  # noqa: TRY400
 
 
 def check_host(config: Config) -> None:

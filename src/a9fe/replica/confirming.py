@@ -97,6 +97,8 @@ class Confirmer:
             return False
         try:
             events = await self._fetch(since)
+            if events:
+                self._replica.check_store(events[0])
         except A9feError as error:
             log.debug("not confirmed", reason=str(error))
             self._fruitless += 1

@@ -13,7 +13,7 @@ import os
 import sqlite3
 import zlib
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, fields, replace
 from hashlib import blake2b
 from pathlib import Path
@@ -207,6 +207,21 @@ def remove(path: str) -> None:
     if path != IN_MEMORY:
         for suffix in SUFFIXES:
             Path(path + suffix).unlink(missing_ok=True)
+
+
+def knows_something(path: str) -> bool:
+    """Whether there was ever a whole state in the file. One in use is taken to have one."""
+    if not os.path.exists(path):
+        return False
+    try:
+        with closing(sqlite3.connect(path, timeout=0)) as db:
+            db.execute("PRAGMA locking_mode=EXCLUSIVE")
+            row = db.execute("SELECT revision FROM meta").fetchone()
+    except sqlite3.OperationalError as error:
+        return "locked" in str(error)
+    except sqlite3.Error:
+        return False
+    return row is not None and row[0] is not None
 
 
 def size_of(path: str) -> int:

@@ -17,7 +17,8 @@ from a9fe.api_client.feed import FeedEvent, stream
 from a9fe.api_client.servers import Rotation
 from a9fe.model.policy import ANY_HOST
 from a9fe.replica.keeping import RETRY
-from a9fe.replica.live import Replica
+from a9fe.replica.live import Replica, StoreRefused
+from a9fe.runtime import metrics
 from a9fe.runtime.clock import Clock
 from a9fe.runtime.config import Config
 from a9fe.runtime.tasks import Backoff, jittered, spawn
@@ -26,6 +27,7 @@ log = structlog.get_logger()
 
 BACKOFF = Backoff(first=0.2, ceiling=5.0)
 SERVICE = "service"  # the metadata service, among agents
+SAY_AGAIN = 60.0  # s between lines about a database that is not followed
 UNUSUAL = 4  # failures in a row, some 2 s: more than starting beside the server explains
 
 
@@ -85,7 +87,7 @@ async def follow(
     """
     follower = _Follower(replica, connect, clock)
     mender = spawn(follower.mend(mending), "replica on disk")
-    failures = 0
+    failures, refusal = 0, _Refusal()
     try:
         while True:
             try:
@@ -93,6 +95,8 @@ async def follow(
                 reason = "the server ended it"
             except FeedLost as error:
                 reason = str(error)
+                if isinstance(error, StoreRefused):
+                    refusal.say(error, clock.monotonic())
             finally:
                 was_synced = replica.freshness(clock.now()).synced_now
                 replica.lost(clock.now())
@@ -103,6 +107,25 @@ async def follow(
             await asyncio.sleep(delay)
     finally:
         mender.cancel()
+
+
+class _Refusal:
+    """Says to the operator, once a minute, why a server is not followed and what to do."""
+
+    def __init__(self) -> None:
+        self._said_at = float("-inf")
+
+    def say(self, error: StoreRefused, now: float) -> None:
+        metrics.STORE_REFUSED.set(1)
+        if now < self._said_at + SAY_AGAIN:
+            return
+        self._said_at = now
+        log.error(
+            "server not followed: its database is another one, or lost its past",
+            reason=str(error),
+            meanwhile="nothing is taken down, and VMs are served from what is known",
+            to_do=f"restore the database, or accept this one: a9fe db accept {error.known}",
+        )
 
 
 class _Follower:
@@ -129,6 +152,7 @@ class _Follower:
                 async for event in events:
                     replica.apply(event, self._clock.now())
                     if event.event == "synced":
+                        metrics.STORE_REFUSED.set(0)
                         log.info("change feed followed", revision=event.revision)
         except TimeoutError as error:
             raise FeedLost("a snapshot is needed, to keep the replica on disk again") from error

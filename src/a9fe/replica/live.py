@@ -42,6 +42,18 @@ class Freshness:
     lost_for: float
 
 
+class StoreRefused(FeedLost):
+    """The server's database is not the one that was followed, or is older than it was."""
+
+    def __init__(self, known: str, reached: int, hello: FeedEvent) -> None:
+        """`known` and `reached`: the id of the followed one, and its revision."""
+        super().__init__(
+            f"the server's database is {hello.store or 'nameless'} at revision {hello.revision},"
+            f" followed was {known} at revision {reached}"
+        )
+        self.known = known
+
+
 class _Snapshot:
     """A snapshot under way: not visible before it is complete. `to_disk`: it is taken only to
     fill a file that was made anew.
@@ -68,6 +80,7 @@ class Replica(View):
         self._generation = 0  # the highest that was begun
         self.epoch = 0
         """Changes when revisions may begin to mean something else."""
+        self._store, self._greeted, self._taken_over = "", False, False
         self._snapshot: _Snapshot | None = None
         self._synced = False
         self._deleted: OrderedDict[tuple[str, str], int] = OrderedDict()
@@ -96,7 +109,7 @@ class Replica(View):
     @property
     def resume_from(self) -> int | None:
         """All up to this revision has been seen; None: a snapshot is needed."""
-        return None if self.keeper.filling else self._known_revision
+        return None if self.keeper.filling or self._taken_over else self._known_revision
 
     @property
     def _known_revision(self) -> int | None:
@@ -140,7 +153,12 @@ class Replica(View):
     # What the feed says
 
     def apply(self, event: FeedEvent, now: float) -> None:
-        """Take in an event at `now`."""
+        """Take in an event at `now`. Raises FeedLost, StoreRefused among them."""
+        if event.event == "hello":
+            self._greet(event)
+            return
+        if not self._greeted:
+            self.check_store(FeedEvent(event="hello", revision=event.revision))
         if event.event == "snapshot":
             self._begin()
         elif self._snapshot is not None:
@@ -149,6 +167,25 @@ class Replica(View):
             raise FeedLost(f"change feed: {event.event} where a snapshot was asked for")
         else:
             self._change(event, now)
+
+    def _greet(self, hello: FeedEvent) -> None:
+        """Follow that database from now on, if it may be."""
+        self.check_store(hello)
+        before, self._greeted = self._meta.store, True
+        if before and before != hello.store and self.resume_from is not None:
+            self._taken_over = True
+            raise FeedLost("another database takes over: all of it is needed")
+        self._store = hello.store
+        if not before:
+            self._meta = replace(self._meta, store=hello.store)
+
+    def check_store(self, hello: FeedEvent) -> None:
+        """Raises StoreRefused for a database that this is no copy of, or that lost its past."""
+        known, reached = self._meta.store, self._meta.revision
+        if reached is None or not known or known in hello.accepts:
+            return
+        if known != hello.store or hello.revision < reached:
+            raise StoreRefused(known, reached, hello)
 
     def catch_up(self, events: Iterable[FeedEvent], now: float) -> bool:
         """Take in changes that were asked for beside the feed, up to `synced`. Whether they were
@@ -163,6 +200,7 @@ class Replica(View):
     def lost(self, now: float) -> None:
         """The feed broke: what is known stays, but is not sure any more."""
         self._snapshot = None
+        self._greeted = False
         self.epoch += 1
         if self._synced:
             self._synced = False
@@ -218,10 +256,12 @@ class Replica(View):
             raise FeedLost("change feed: the snapshot cannot be kept on disk; memory goes on")
 
     def _swap(self, snapshot: _Snapshot, revision: int, now: float) -> None:
-        meta = Meta(snapshot.generation, revision, now, self._source, self._meta.store)
+        store = self._store or self._meta.store
+        meta = Meta(snapshot.generation, revision, now, self._source, store)
         before = self._state
         self._meta, self._state, self._snapshot = meta, snapshot.state, None
         self._revision = self._seen = self._floor = revision
+        self._taken_over = False
         self._deleted.clear()
         self._documents.clear()
         self.keeper.complete(meta)

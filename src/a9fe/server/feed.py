@@ -1,9 +1,9 @@
-"""The change feed (design of the feed: ARCHITECTURE.md): a snapshot, `synced`, then changes.
+"""The change feed: hello, a snapshot, `synced`, then changes.
 
-One JSON object a line: {"event": "snapshot" | "upsert" | "delete" | "synced" | "heartbeat",
-"revision", "kind", "object" | "id"}. Each agent of a host gets its part (feed_parts). Events
-only say what is dirty: an upsert has the object as it is when it is sent, which may be newer than
-its revision.
+One JSON object a line: {"event": "hello" | "snapshot" | "upsert" | "delete" | "synced" |
+"heartbeat", "revision", "kind", "object" | "id"}. hello comes first, and says which database this
+is. Each agent of a host gets its part (feed_parts). Events only say what is dirty: an upsert has
+the object as it is when it is sent, which may be newer than its revision.
 """
 
 import asyncio
@@ -68,7 +68,8 @@ def beginning(store: Store, key: Key, from_revision: int | None) -> tuple[int, l
         else:
             told = deliveries(session, changes, [key]).get(key, [])
             lines = [line_of(change) for change in told]
-    return revision, [*lines, _line("synced", revision)]
+        hello = hello_of(session)
+    return revision, [hello, *lines, _line("synced", revision)]
 
 
 def once(session: Session, key: Key, from_revision: int) -> list[bytes]:
@@ -78,7 +79,14 @@ def once(session: Session, key: Key, from_revision: int) -> list[bytes]:
     if changes is None or len(changes) > RESUMED_MAX:
         return []
     told = deliveries(session, changes, [key]).get(key, [])
-    return [*map(line_of, told), _line("synced", session.revision())]
+    return [hello_of(session), *map(line_of, told), _line("synced", session.revision())]
+
+
+def hello_of(session: Session) -> bytes:
+    """The first line: which database this is, and at which revision."""
+    known = session.lineage()
+    revision = session.revision()
+    return _line("hello", revision, store=known.store, accepts=list(known.accepts))
 
 
 def kind_of(resource: Resource) -> str:

@@ -18,6 +18,7 @@ from a9fe.store import queries
 from a9fe.store.addresses import FreeAddresses
 from a9fe.store.annotations import Quotas, Tags, join_groups
 from a9fe.store.guests import Guests
+from a9fe.store.lineage import Lineage, lineage
 from a9fe.store.log import Before, ChangeLog
 from a9fe.store.pages import Page, select_page
 from a9fe.store.parts import Parts
@@ -305,6 +306,10 @@ class Session:
     def revision(self) -> int:
         """The revision of the newest change."""
         return self._log.revision()
+
+    def lineage(self) -> Lineage:
+        """Which database this is."""
+        return lineage(self._connection)
 
     def changes_since(self, revision: int) -> list[Change] | None:
         """What was written after `revision`, newest state of each resource once, in order.

@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 
 from a9fe.model.rules_scheduling import timestamp
 from a9fe.store import engine as engines
-from a9fe.store import migrating, notifications, transfer
+from a9fe.store import lineage, migrating, notifications, transfer
 from a9fe.store.engine import BUSY_TIMEOUT, StoreError, StoreFull
 from a9fe.store.session import Session
 
@@ -84,6 +84,7 @@ class Store:
         with self._reported(), self._one_writer(), self._writer.begin() as connection:
             migrating.check_usable(connection, self.shown)
             migrating.upgrade(connection, self._now())
+            lineage.ensure(connection)
 
     def check_there(self) -> None:
         """Raises StoreError where there is no file of SQLite, which opening would make."""
@@ -114,7 +115,16 @@ class Store:
             engines.be_patient(connection)
             Session(connection, timestamp(self._now())).begin_write()
             transfer.check_empty(connection, self.shown)
-            return transfer.load(connection, lines, migrating.head(), self._now())
+            count = transfer.load(connection, lines, migrating.head(), self._now())
+            lineage.ensure(connection)
+            return count
+
+    def accept(self, former: str = "") -> lineage.Lineage:
+        """Let followers of the database `former` ("": this one, as it was before) follow this one
+        from now on. Raises StoreError."""
+        with self._reported(), self._one_writer(), self._writer.begin() as connection:
+            Session(connection, timestamp(self._now())).begin_write()
+            return lineage.accept(connection, former or lineage.lineage(connection).store)
 
     @contextmanager
     def read(self) -> Iterator[Session]:

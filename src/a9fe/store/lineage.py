@@ -1,0 +1,55 @@
+"""Which database this is: a random id, made with it, and those that it takes over from.
+
+Followers keep the id, and follow no other database, nor this one at a lower revision than they
+have seen, until the operator says that it takes over. Export and import carry all of this along.
+It stands in the table of counters: `store`, and `accepts:<id>` for each of the others.
+"""
+
+import secrets
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, insert, select, update
+
+from a9fe.store.schema import counters
+
+STORE, ACCEPTS = "store", "accepts:"
+BITS = 62  # of a signed 64-bit number
+DIGITS = 16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lineage:
+    """`store` is 16 hexadecimal digits, "" for a database that was never migrated since."""
+
+    store: str
+    accepts: tuple[str, ...]
+
+
+def ensure(connection: Connection) -> None:
+    """Give a database its id, unless it has one."""
+    if not lineage(connection).store:
+        connection.execute(insert(counters).values(name=STORE, value=secrets.randbits(BITS)))
+
+
+def lineage(connection: Connection) -> Lineage:
+    """What the database says of itself."""
+    names = counters.c.name
+    here = (names == STORE) | names.startswith(ACCEPTS, autoescape=True)
+    rows = connection.execute(select(names, counters.c.value).where(here)).all()
+    ids = [format(value, f"0{DIGITS}x") for name, value in rows if name == STORE]
+    accepts = sorted(name.removeprefix(ACCEPTS) for name, _ in rows if name != STORE)
+    return Lineage(store=ids[0] if ids else "", accepts=tuple(accepts))
+
+
+def accept(connection: Connection, former: str) -> Lineage:
+    """Take over from the database `former`, which may be this one's own id: what it was is past.
+
+    The database gets a new id, so that every follower takes all of it anew.
+    """
+    ensure(connection)
+    known = lineage(connection)
+    for id in {former, known.store} - set(known.accepts):
+        connection.execute(insert(counters).values(name=f"{ACCEPTS}{id}", value=1))
+    new = secrets.randbits(BITS)
+    connection.execute(update(counters).where(counters.c.name == STORE).values(value=new))
+    return lineage(connection)
