@@ -1,5 +1,6 @@
 """`a9fe vm wait-ready`: until a VM's first request for its metadata would succeed."""
 
+import os
 import time
 
 import click
@@ -10,8 +11,11 @@ from a9fe.api_client.client import Document
 from a9fe.cli import resource
 from a9fe.cli.boot import TIMED_OUT
 from a9fe.cli.flags import settings, settings_flags
-from a9fe.linux import privileges
-from a9fe.model.resources import DHCP_OWNER, ROUTER_INTERFACE_OWNERS
+from a9fe.linux import privileges, way_to_metadata
+from a9fe.linux.way_to_metadata import Way
+from a9fe.model.resources import DHCP_OWNER, METADATA_PORT, ROUTER_INTERFACE_OWNERS
+from a9fe.plan import names
+from a9fe.runtime.config import Config
 from a9fe.wire import trusted
 
 OK = 200
@@ -20,6 +24,7 @@ DOCUMENT = "/openstack/latest/meta_data.json"
 GIVEN_AT = "/latest/api/token"
 TTL, SHOWN = "x-aws-ec2-metadata-token-ttl-seconds", "x-aws-ec2-metadata-token"
 SERVING = ROUTER_INTERFACE_OWNERS | {DHCP_OWNER}
+IPV4 = 4
 INTERVAL = 0.2  # s between two looks
 LOOK_TIMEOUT = 5.0  # s that the metadata agent may take
 
@@ -38,8 +43,9 @@ LOOK_TIMEOUT = 5.0  # s that the metadata agent may take
 def wait_ready(context: click.Context, name: str, timeout: float) -> None:
     """Return when the first request of the VM NAME for its metadata would succeed.
 
-    Run it as root on the VM's host: it looks whether the namespaces of its networks stand, and
-    asks this host's metadata agent what the VM would ask.
+    Run it as root on the VM's host. It looks at the VM's tap if that is there already, its entry
+    in DHCP and its filters; at the namespace on its way, with its address, redirect rule and
+    listener; and asks this host's metadata agent what the VM would ask.
 
     \b
     a9fe vm wait-ready web1 && a9fe vm boot web1
@@ -50,7 +56,7 @@ def wait_ready(context: click.Context, name: str, timeout: float) -> None:
     end = time.monotonic() + timeout
     said = ""
     with resource.connect() as api, _agent(config.metadata_proxy_socket) as agent:
-        while reason := missing(api, agent, name):
+        while reason := missing(api, agent, name) or unwired(api, config, name):
             if reason != said:
                 click.echo(f"vm {name}: {reason}", err=True)
                 said = reason
@@ -74,6 +80,63 @@ def missing(api: ApiClient, agent: httpx.Client, name: str) -> str:
         return "waiting for a port with an address"
     reasons = (_missing_of(api, agent, port) for port in ports)
     return next((reason for reason in reasons if reason), "")
+
+
+def unwired(api: ApiClient, config: Config, name: str) -> str:
+    """What the way of the VM's ports to metadata still lacks on this host; "" if nothing."""
+    instance = api.find("instances", name)
+    for port in api.list("ports", device_id=instance["id"]):
+        way = _way(api, config, port) if port["fixed_ips"] else None
+        if isinstance(way, str):
+            return way
+        reason = way_to_metadata.lacking(way) if way else ""
+        if reason:
+            return f"waiting: {reason}"
+    return ""
+
+
+def _way(api: ApiClient, config: Config, port: Document) -> Way | str | None:
+    """By the router on the gateway's address, else by this host's DHCP port; or why by neither.
+
+    None for an IPv6 address, of which nothing is built.
+    """
+    fixed, network_id = port["fixed_ips"][0], port["network_id"]
+    subnet = api.show("subnets", fixed["subnet_id"])
+    if subnet["ip_version"] != IPV4:
+        return None
+    others = api.list("ports", network_id=network_id)
+    gateway = {"subnet_id": subnet["id"], "ip_address": subnet["gateway_ip"]}
+    routers = [p for p in others if p["device_owner"] in ROUTER_INTERFACE_OWNERS]
+    by, redirected = next((p for p in routers if gateway in p["fixed_ips"]), None), True
+    if by is None:
+        own = names.dhcp_device_id(config.host, network_id)
+        by, redirected = next((p for p in others if p["device_id"] == own), None), False
+        if by is None:
+            return f"waiting for this host's DHCP port on network {network_id}"
+        if not (config.enable_isolated_metadata or config.force_metadata):
+            return f"network {network_id} has no router, and enable_isolated_metadata is off"
+    dhcp = os.path.join(os.path.abspath(config.state_path), "dhcp", network_id)
+    space, device = (
+        (names.router_namespace(by["device_id"]), names.router_device(by["id"]))
+        if redirected
+        else (names.dhcp_namespace(network_id), names.dhcp_device(by["id"]))
+    )
+    own_address = [ip for ip in by["fixed_ips"] if ip["subnet_id"] == subnet["id"]]
+    if not own_address:
+        return f"waiting for an address of port {by['id']} on subnet {subnet['id']}"
+    return Way(
+        vm_port_id=port["id"],
+        mac=port["mac_address"],
+        address=fixed["ip_address"],
+        network_id=network_id,
+        port_id=by["id"],
+        space=space,
+        device=device,
+        gateway=own_address[0]["ip_address"],
+        listen=config.metadata_port if redirected else METADATA_PORT,
+        redirected=redirected,
+        dhcp=dhcp if subnet["enable_dhcp"] else "",
+    )
 
 
 def _missing_of(api: ApiClient, agent: httpx.Client, port: Document) -> str:

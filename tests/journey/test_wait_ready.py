@@ -1,0 +1,98 @@
+"""`vm wait-ready` says ready only of a VM whose whole way to metadata is there."""
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from tests.conditions import eventually
+from tests.lab import host
+from tests.lab.cloud import Cloud, Vm
+from tests.lab.command import Command
+from tests.lab.house import House
+
+TIMED_OUT = 124
+
+
+@contextmanager
+def standing_still(house: House, *names: str) -> Iterator[None]:
+    """These processes repair nothing meanwhile."""
+    pids = [pid for name in names for pid in house.pids(name)]
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
+
+
+def not_ready(command: Command, vm: Vm, reason: str) -> None:
+    done = command.run("vm", "wait-ready", vm.name, "--timeout", "0.1")
+    assert done.returncode == TIMED_OUT, (reason, done.stdout)
+    assert reason in done.stderr
+
+
+def ready(vm: Vm) -> None:
+    assert "ready" in vm.house.a9fe("vm", "wait-ready", vm.name, "--timeout", "90")
+
+
+def test_it_is_not_ready_while_a_part_of_its_way_is_missing(cloud: Cloud) -> None:
+    house, isolated, routed = cloud.house, cloud.network(), cloud.network()
+    router = cloud.router(routed)
+    dhcp, qrouter = cloud.settled_isolated(isolated), cloud.settled_routed(router, routed)
+    alone, behind = cloud.vm(isolated), cloud.vm(routed).start("udhcpc")
+    (leg,) = house.api.list("ports", device_id=cloud.id("routers", router))
+    ns, qr = f"ns-{cloud.dhcp_port(isolated)['id'][:11]}", f"qr-{leg['id'][:11]}"
+    bridge = f"brq{cloud.id('networks', isolated)[:11]}"
+
+    def ran(*argv: str) -> Callable[[], object]:
+        return lambda: host.output(*argv)
+
+    def unplug() -> None:
+        house.a9fe("router", "remove-interface", router, routed)
+
+    ready(behind)
+    cases: list[tuple[Vm, Callable[[], object], str]] = [
+        (
+            behind,
+            ran("nsenter", f"--net=/run/netns/{qrouter}", "iptables", "-t", "nat", "-F"),
+            "does not redirect",
+        ),
+        (
+            behind,
+            ran("ip", "-n", qrouter, "address", "delete", "10.1.0.1/24", "dev", qr),
+            "has no 10.1.0.1",
+        ),
+        (
+            alone,
+            ran("ip", "-n", dhcp, "address", "delete", "169.254.169.254/32", "dev", ns),
+            "has no 169.254",
+        ),
+        (behind, ran("ip", "link", "set", behind.tap, "nomaster"), f"{behind.tap} is not on"),
+        (behind, ran("nft", "flush", "ruleset"), "not in the bridge filters"),
+        (alone, ran("ip", "link", "delete", bridge), f"bridge {bridge} is not there"),
+        (behind, ran("ip", "netns", "delete", qrouter), f"namespace {qrouter} is not there"),
+        (behind, unplug, "nobody listens on port 80"),
+    ]
+    for vm, damage, reason in cases:
+        with standing_still(house, "l3-agent", "dhcp-agent"):
+            damage()
+            not_ready(house.a9fe, vm, reason)
+        ready(vm)
+
+    with standing_still(house, "dhcp-agent"):
+        new = cloud.vm(isolated)
+        not_ready(house.a9fe, new, "DHCP has no entry")
+    ready(new)
+    off = Command(variables={**house.a9fe.variables, "A9FE_ENABLE_ISOLATED_METADATA": "false"})
+    not_ready(off, alone, "enable_isolated_metadata is off")
+
+    with standing_still(house, "l3-agent", "dhcp-agent"):  # all swept
+        for space in (dhcp, cloud.dhcp_space(routed)):
+            host.output("ip", "netns", "delete", space)
+        for pid in host.dnsmasqs():
+            os.kill(pid, signal.SIGKILL)
+        eventually(lambda: not host.dnsmasqs(), what="no dnsmasq")
+        not_ready(house.a9fe, alone, "does not run in")
+    ready(alone)
