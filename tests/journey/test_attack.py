@@ -27,14 +27,15 @@ card.send(all_ + own + b"\\x08\\x06" + arp)
 """
 
 
-# Sends a DHCPRELEASE (7) of ADDRESS to SERVER for the client with the hardware address CLIENT.
+# Sends a DHCPRELEASE (7) of ADDRESS to SERVER for the client with that hardware address and
+# identifier, from OWN.
 RELEASE = """
 import socket, struct, sys
-server, address, client, own = sys.argv[1:5]
-mac = bytes.fromhex(client.replace(":", ""))
+server, address, own, *macs = sys.argv[1:6]
+mac, identifier = (bytes.fromhex(text.replace(":", "")) for text in macs)
 packet = struct.pack(">BBBBIHH4s", 1, 1, 6, 0, 9, 0, 0, socket.inet_aton(address))
 packet += bytes(12) + mac + bytes(202) + bytes((99, 130, 83, 99, 53, 1, 7, 54, 4))
-packet += socket.inet_aton(server) + bytes((61, 7, 1)) + mac + bytes((255,))
+packet += socket.inet_aton(server) + bytes((61, 7, 1)) + identifier + bytes((255,))
 udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 udp.bind((own, 0))
 udp.sendto(packet, (server, 67))
@@ -111,18 +112,19 @@ def test_nobody_gives_back_anothers_lease(cloud: Cloud) -> None:
     server = cloud.dhcp_port(network)["fixed_ips"][0]["ip_address"]
     leases = Path(cloud.house.state, "dhcp", cloud.id("networks", network), "leases")
 
-    def release(by: Vm) -> None:
-        told = (server, victim.address, victim.mac, by.address)
+    def release(by: Vm, client: Vm) -> None:
+        told = (server, victim.address, by.address, client.mac, victim.mac)
         by.sh("/usr/bin/python3", "-c", RELEASE, *told)
 
     eventually(lambda: victim.mac in leases.read_text(), what="the victim's lease")
     for settings in (ON, OFF):
         change(thief, **settings)
         for _ in range(5):
-            release(thief)
+            release(thief, victim)
+            release(thief, thief)
         assert thief.reads_its_own()
         assert victim.mac in leases.read_text()
-    release(victim)
+    release(victim, victim)
     eventually(lambda: victim.mac not in leases.read_text(), what="its own may be given back")
 
 

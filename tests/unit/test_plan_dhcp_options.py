@@ -6,6 +6,7 @@ import pytest
 
 from a9fe.model.resources import DhcpOption, HostRoute, Port, Subnet
 from a9fe.plan.dhcp_options import DhcpNetwork, classless_routes, options
+from a9fe.plan.dnsmasq_lines import Writer
 from a9fe.plan.settings import DhcpSettings
 from tests.fakes_model import dhcp_port, interface, network, port, router, subnet
 
@@ -90,7 +91,7 @@ def test_the_second_subnet_of_a_mixed_network_goes_by_its_own_rule():
 
 
 def lines(network_: DhcpNetwork, settings: DhcpSettings = ON) -> list[str]:
-    return options(network_, settings).splitlines()
+    return options(network_, settings, Writer()).splitlines()
 
 
 def test_249_says_what_121_says():

@@ -54,6 +54,28 @@ def test_a_bad_subnet(world: World, values: dict, message: str):
     assert "\n" not in found[1]
 
 
+@pytest.mark.parametrize(
+    ("option", "named"),
+    [
+        ({"opt_name": "3,10.6.6.6", "opt_value": "x"}, "opt_name"),
+        ({"opt_name": "tag:other", "opt_value": "x"}, "opt_name"),
+        ({"opt_name": "vendor:x", "opt_value": "x"}, "opt_name"),
+        ({"opt_name": "67", "opt_value": "a\nb"}, "opt_value"),
+        ({"opt_name": "67", "opt_value": 'a"b'}, "opt_value"),
+        ({"opt_name": "67", "opt_value": "a #b"}, "opt_value"),
+        ({"opt_name": "67", "opt_value": "a\\b"}, "opt_value"),
+        ({"opt_name": "67", "opt_value": "caf\u00e9"}, "opt_value"),
+        ({"opt_name": "client-id", "opt_value": " 01:02"}, "opt_value"),
+    ],
+)
+def test_an_option_that_dnsmasq_would_read_otherwise(world: World, option: dict, named: str):
+    network = world.create("network")
+    port = {"network_id": network["id"], "extra_dhcp_opts": [option]}
+    found = world.error("POST", "/v2.0/ports", {"port": port}, 400)
+    assert f"extra_dhcp_opts.{named}: " in found[1]
+    assert "\n" not in found[1]
+
+
 BROKEN = ("a\nX-Tenant-ID: b", "a\rb", "a\n", "a\x7f", "a\u2028b")
 NOT_ASCII = ("\u00e9", "a\u200b", " a", "a ")
 HEADERS = {

@@ -1,4 +1,4 @@
-"""Tells the operator which devices on our bridges are refused, and why."""
+"""Tells the operator which devices on our bridges are refused, what DHCP cannot say, and why."""
 
 import structlog
 
@@ -12,15 +12,26 @@ MOST = 100  # devices that one pass names; a bridge takes 1,023
 
 
 class Refusals:
-    """Logs each refused device when it appears, when its reason changes, and when it has gone."""
+    """Logs each refused device when it appears, when its reason changes, and when it has gone;
+    and each part of the model that cannot be written for dnsmasq once.
+    """
 
     def __init__(self, host: str) -> None:
         """`host` is this host's name."""
         self._host = host
         self._told: frozenset[Refused] = frozenset()
+        self._left_out: frozenset[str] = frozenset()
 
     def look(self, model: View, outcome: Outcome) -> None:
         """After a pass."""
+        self._devices(model, outcome)
+        plans = outcome.desired.namespaces.values()
+        left_out = frozenset(r for plan in plans if plan.dnsmasq for r in plan.dnsmasq.left_out)
+        for reason in sorted(left_out - self._left_out)[:MOST]:
+            log.warning("left out of DHCP", reason=reason)
+        self._left_out = left_out
+
+    def _devices(self, model: View, outcome: Outcome) -> None:
         found = refused(model, self._host, outcome.desired, outcome.observed)
         new = sorted(found - self._told)
         for one in new[:MOST]:

@@ -54,8 +54,21 @@ class Nftables:
         known = self._look()
         if not known.ours:
             raise NotOurs(f"nftables table {self._mark.table}", known.comment)
-        programs.run(("nft", "-f", "-"), self._text(wanted, known))
-        self._applied = wanted or NOTHING
+        text, before = self._text(wanted, known), self._generation
+        programs.run(("nft", "-f", "-"), text)
+        self._applied = NOTHING if wanted is None or wanted == ANY_FILTER else wanted
+        if text:
+            self._loaded(wanted, before)
+
+    def _loaded(self, wanted: PortSecurity | None, before: int | None) -> None:
+        """Know it without reading, unless somebody else made a change beside ours."""
+        now = netlink.ruleset_generation()
+        if before is None or now != before + 1:
+            return
+        self._generation, self._known = now, _Loaded()
+        if wanted is not None:
+            marker = self._applied.marker
+            self._known = _Loaded(any=True, whole=True, rules=self._rules, elements=marker)
 
     def _text(self, wanted: PortSecurity | None, known: _Loaded) -> str:
         """Only what differs where this process knows what is loaded, else all."""

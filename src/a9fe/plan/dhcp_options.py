@@ -1,16 +1,19 @@
 """What DHCP tells the VMs of a network: the lines of dnsmasq's options file.
 
 Each subnet has the tag subnet-<id> (set by its dhcp-range), each port with options of its own
-port-<id> (set by its line in the hosts file). Rules: Neutron's, with RFC 3442 in mind: a client
-that takes option 121 ignores option 3, so 121 repeats the default route.
+port-<id> (set by its line in the hosts file). plan.dnsmasq_lines writes the fields. Rules:
+Neutron's, with RFC 3442 in mind: a client that takes option 121 ignores option 3, so 121 repeats
+the default route.
 """
 
-import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from ipaddress import IPv4Network
 
 from a9fe.model.resources import DHCP_OWNER, METADATA_IPV4, DhcpOption, Network, Port, Subnet
+from a9fe.plan import dnsmasq_lines as say
+from a9fe.plan.dnsmasq_lines import Writer
 from a9fe.plan.isolation import routed_subnets
 from a9fe.plan.settings import DhcpSettings
 
@@ -18,9 +21,9 @@ DEFAULT_ROUTE = "0.0.0.0/0"
 ON_LINK = "0.0.0.0"  # noqa: S104 - RFC 3442's next hop of a route without one, no bind address
 ANNOUNCE_NONE = ("0.0.0.0",)  # noqa: S104 - as dns_nameservers: announce no server at all
 MS_CLASSLESS_STATIC_ROUTE = "249"  # option 121 as Windows before Vista asked for it
-CLIENT_ID = frozenset({"client-id", "61"})  # belongs to the lease's line, not to the options
+CLIENT_ID = frozenset({"client-id", "61"})
 BY_DHCP_PORT, BY_GATEWAY = "dhcp", "router"  # the ways to metadata that options tell
-OPTION_NAME = re.compile(r"[a-z0-9-]+")
+Maker = Callable[[], str]  # of a line; raises Unsayable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,32 +44,50 @@ class DhcpNetwork:
         return tuple(s for s in self.subnets if s.ip_version == 4 and s.enable_dhcp)
 
 
-def options(network: DhcpNetwork, settings: DhcpSettings) -> str:
+def options(network: DhcpNetwork, settings: DhcpSettings, writer: Writer) -> str:
     """The whole options file."""
-    lines = [line for subnet in network.served for line in _subnet(network, subnet, settings)]
-    lines += [line for port in network.ports for line in _port(port)]
-    return "".join(f"{line}\n" for line in lines)
+    return writer.text(_lines(network, settings))
 
 
-def usable(option: DhcpOption) -> bool:
-    """Whether an extra option can be a line: IPv4, known form of name, one line of text."""
-    named = OPTION_NAME.fullmatch(option.opt_name) is not None
-    return option.ip_version == 4 and named and option.opt_value.isprintable()
+def _lines(network: DhcpNetwork, settings: DhcpSettings) -> Iterator[tuple[str, Maker]]:
+    for subnet in network.served:
+        for make in _subnet(network, subnet, settings):
+            yield f"subnet {subnet.id}", make
+    for port in network.ports:
+        for option in extra(port):
+            yield f"port {port.id}, option {option.opt_name[:64]!r}", partial(_extra, port, option)
 
 
-def _subnet(network: DhcpNetwork, subnet: Subnet, settings: DhcpSettings) -> Iterator[str]:
-    tag = f"tag:subnet-{subnet.id}"
-    servers = _dns_servers(network, subnet)
+def extra(port: Port) -> tuple[DhcpOption, ...]:
+    """The options of a port that lines can say: of IPv4, and no client id.
+
+    A client id is not said, as dnsmasq looks at none (plan.dnsmasq).
+    """
+    found = (o for o in port.extra_dhcp_opts if o.ip_version == 4)
+    return tuple(option for option in found if option.opt_name not in CLIENT_ID)
+
+
+def _extra(port: Port, option: DhcpOption) -> str:
+    tag = f"tag:{say.tag('port', port.id)}"
+    return say.line(tag, say.option(option.opt_name), say.value(option.opt_value))
+
+
+def _subnet(network: DhcpNetwork, subnet: Subnet, settings: DhcpSettings) -> Iterator[Maker]:
+    def said(option: str, values: Callable[[], Iterable[str]]) -> Maker:
+        return lambda: say.line(f"tag:{say.tag('subnet', subnet.id)}", option, *values())
+
+    def routes() -> Iterator[str]:
+        for destination, next_hop in classless_routes(network, subnet, settings):
+            yield from (say.prefix(destination), say.address(next_hop))
+
+    gateway, servers = _gateway(subnet), _dns_servers(network, subnet)
     if servers is not None:
-        yield ",".join((tag, "option:dns-server", *servers))
-    routes = classless_routes(network, subnet, settings)
-    if routes:
-        pairs = [text for route in routes for text in route]
-        yield ",".join((tag, "option:classless-static-route", *pairs))
-        yield ",".join((tag, MS_CLASSLESS_STATIC_ROUTE, *pairs))
-    gateway = _gateway(subnet)
+        yield said("option:dns-server", lambda: map(say.address, servers))
+    if classless_routes(network, subnet, settings):
+        yield said("option:classless-static-route", routes)
+        yield said(MS_CLASSLESS_STATIC_ROUTE, routes)
     # Without a value the option is not sent; without the line dnsmasq would offer itself.
-    yield ",".join((tag, "option:router", *([gateway] if gateway else [])))
+    yield said("option:router", lambda: [say.address(gateway)] if gateway else [])
 
 
 def _gateway(subnet: Subnet) -> str | None:
@@ -89,14 +110,28 @@ def classless_routes(
     others = (s for s in network.subnets if s.ip_version == 4 and s.id != subnet.id)
     routes = [(other.cidr, ON_LINK) for other in others]
     routes += [
-        (r.destination, r.nexthop) for r in subnet.host_routes if r.destination != DEFAULT_ROUTE
+        (r.destination, r.nexthop)
+        for r in subnet.host_routes
+        if r.destination != DEFAULT_ROUTE and ":" not in r.destination + r.nexthop
     ]
     metadata = _metadata_next_hop(network, subnet, settings)
-    if metadata:
-        routes.append((f"{METADATA_IPV4}/32", metadata))
-    if routes and gateway:
-        routes.append((DEFAULT_ROUTE, gateway))
-    return tuple(routes)
+    last = [(f"{METADATA_IPV4}/32", metadata)] if metadata else []
+    if (routes or last) and gateway:
+        last.append((DEFAULT_ROUTE, gateway))
+    return (*_fitting(routes, _size(last)), *last)
+
+
+def _fitting(routes: list[tuple[str, str]], taken: int) -> list[tuple[str, str]]:
+    """The first routes that fit into the option: with more, dnsmasq would send none at all."""
+    fitting = list(routes)
+    while fitting and _size(fitting) + taken > say.OPTION_MAX:
+        fitting.pop()
+    return fitting
+
+
+def _size(routes: Iterable[tuple[str, str]]) -> int:
+    """The most bytes that the routes take in option 121 (RFC 3442)."""
+    return 9 * len(tuple(routes))
 
 
 def ways(network: DhcpNetwork, settings: DhcpSettings) -> frozenset[str]:
@@ -134,13 +169,6 @@ def _dns_servers(network: DhcpNetwork, subnet: Subnet) -> tuple[str, ...] | None
     dhcp_ports = (port for port in network.ports if port.device_owner == DHCP_OWNER)
     own = [a for port in dhcp_ports if (a := address_in(port, subnet)) is not None]
     return tuple(own) if len(own) > 1 else None
-
-
-def _port(port: Port) -> Iterator[str]:
-    for option in port.extra_dhcp_opts:
-        if usable(option) and option.opt_name not in CLIENT_ID:
-            name = option.opt_name if option.opt_name.isdigit() else f"option:{option.opt_name}"
-            yield f"tag:port-{port.id},{name},{option.opt_value}"
 
 
 def prefix(subnet: Subnet) -> IPv4Network:

@@ -6,10 +6,13 @@ only to `dnsmasq_dns_servers`; without any, foreign names are refused at once.
 """
 
 from collections.abc import Iterator
+from functools import partial
 
 from a9fe.model.resources import Port
+from a9fe.plan import dnsmasq_lines as say
 from a9fe.plan import names
-from a9fe.plan.dhcp_options import CLIENT_ID, DhcpNetwork, options, prefix, usable, ways
+from a9fe.plan.dhcp_options import DhcpNetwork, Maker, extra, options, prefix, ways
+from a9fe.plan.dnsmasq_lines import Writer
 from a9fe.plan.host import Dnsmasq
 from a9fe.plan.settings import DhcpSettings
 
@@ -25,6 +28,9 @@ def dnsmasq(network: DhcpNetwork, settings: DhcpSettings) -> Dnsmasq:
     """The dnsmasq of a network that has an IPv4 subnet with DHCP."""
     directory = f"{settings.dhcp_confs}/{network.network.id}"
     interface = names.dhcp_device(network.port.id)
+    writer = Writer()
+    hosts = writer.text(_hosts(network, settings))
+    lines = options(network, settings, writer)
     return Dnsmasq(
         network_id=network.network.id,
         interface=interface,
@@ -34,11 +40,12 @@ def dnsmasq(network: DhcpNetwork, settings: DhcpSettings) -> Dnsmasq:
             *_service(interface, settings),
             *_ranges(network, settings),
         ),
-        hosts="".join(f"{line}\n" for line in _hosts(network, settings)),
-        names="".join(f"{line}\n" for line in _names(network, settings)),
-        options=options(network, settings),
+        hosts=hosts,
+        names=Writer().text(_names(network, settings)),  # of the same addresses
+        options=lines,
         ways=ways(network, settings),
         lease=settings.dhcp_lease_duration,
+        left_out=tuple(writer.left_out),
     )
 
 
@@ -58,6 +65,8 @@ def _files(directory: str) -> tuple[str, ...]:
 def _service(interface: str, settings: DhcpSettings) -> Iterator[str]:
     yield from ("--bind-dynamic", f"--interface={interface}", "--except-interface=lo")
     yield "--dhcp-authoritative"
+    # A client is its MAC, which port security binds: an identifier could be another's.
+    yield "--dhcp-ignore-clid"
     if settings.dns_domain:
         yield f"--domain={settings.dns_domain}"
         yield f"--local=/{settings.dns_domain}/"
@@ -71,9 +80,12 @@ def _ranges(network: DhcpNetwork, settings: DhcpSettings) -> Iterator[str]:
     for subnet in network.served:
         block = prefix(subnet)
         size += block.num_addresses
-        yield (
-            f"--dhcp-range=set:subnet-{subnet.id},{block.network_address},static,"
-            f"{block.netmask},{lease}"
+        yield "--dhcp-range=" + say.line(
+            f"set:{say.tag('subnet', subnet.id)}",
+            f"{block.network_address}",
+            "static",
+            f"{block.netmask}",
+            lease,
         )
     yield f"--dhcp-lease-max={min(size, settings.dnsmasq_lease_max)}"
     if network.network.mtu > 0:
@@ -88,19 +100,26 @@ def _leases(network: DhcpNetwork) -> Iterator[tuple[Port, str]]:
                 yield port, ip.ip_address
 
 
-def _hosts(network: DhcpNetwork, settings: DhcpSettings) -> Iterator[str]:
+def _hosts(network: DhcpNetwork, settings: DhcpSettings) -> Iterator[tuple[str, Maker]]:
     for port, address in _leases(network):
-        extra = [option for option in port.extra_dhcp_opts if usable(option)]
-        client = [f"id:{o.opt_value}" for o in extra if o.opt_name in CLIENT_ID]
-        tag = [f"set:port-{port.id}"] if extra else []
-        name = _qualified(_name(address), settings)
-        yield ",".join((port.mac_address, *client, name, address, *tag))
+        yield f"port {port.id}", partial(_host, port, address, settings)
 
 
-def _names(network: DhcpNetwork, settings: DhcpSettings) -> Iterator[str]:
-    for _, address in _leases(network):
-        name = _name(address)
-        yield " ".join(dict.fromkeys((address, _qualified(name, settings), name)))
+def _host(port: Port, address: str, settings: DhcpSettings) -> str:
+    tag = [f"set:{say.tag('port', port.id)}"] if extra(port) else []
+    ip = say.address(address)
+    return say.line(say.mac(port.mac_address), _qualified(_name(ip), settings), ip, *tag)
+
+
+def _names(network: DhcpNetwork, settings: DhcpSettings) -> Iterator[tuple[str, Maker]]:
+    for port, address in _leases(network):
+        yield f"port {port.id}", partial(_host_names, address, settings)
+
+
+def _host_names(address: str, settings: DhcpSettings) -> str:
+    ip = say.address(address)
+    name = _name(ip)
+    return " ".join(dict.fromkeys((ip, _qualified(name, settings), name)))
 
 
 def _name(address: str) -> str:
@@ -109,4 +128,4 @@ def _name(address: str) -> str:
 
 
 def _qualified(name: str, settings: DhcpSettings) -> str:
-    return f"{name}.{settings.dns_domain}" if settings.dns_domain else name
+    return say.domain(f"{name}.{settings.dns_domain}" if settings.dns_domain else name)

@@ -61,8 +61,9 @@ class Dnsmasq:
     `arguments` (without the program's name) change -> restart; a file changes -> SIGHUP. Files
     are whole texts, in `directory`: `hosts` in "host" (leases), `names` in "addn_hosts" (DNS),
     `options` in "opts". dnsmasq itself writes "leases" and "pid" there. `ways` by which the
-    options lead to metadata (plan.dhcp_options), and `lease` in s (-1 for ever), are no part of
-    what is compared: an observation does not have them.
+    options lead to metadata (plan.dhcp_options), `lease` in s (-1 for ever), and what `left_out`
+    of the model cannot be written safely, are no part of what is compared: an observation does
+    not have them.
     """
 
     network_id: str
@@ -74,6 +75,7 @@ class Dnsmasq:
     directory: str = ""
     ways: frozenset[str] = field(default=frozenset(), compare=False)
     lease: int = field(default=-1, compare=False)
+    left_out: tuple[str, ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

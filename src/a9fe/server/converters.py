@@ -14,6 +14,7 @@ from typing import Any
 from a9fe.model import rules, rules_text
 from a9fe.model.errors import InvalidInput
 from a9fe.model.resources import AddressPair, AllocationPool, DhcpOption, HostRoute, Keypair
+from a9fe.plan import dnsmasq_lines
 from a9fe.server import schemas
 from a9fe.server.schemas import described
 
@@ -219,9 +220,13 @@ def dhcp_option(field: str, value: object) -> DhcpOption | str:
         "ip_version": integer(4, 6),
     }
     given = _members(field, value, members, frozenset({"ip_version"}))
-    for name in ("opt_name", "opt_value"):
-        if any(not c.isprintable() for c in given[name] or ""):  # they end in a file of dnsmasq
-            raise InvalidInput(f"{field}.{name}", given[name], "printable text on one line")
+    forms = {
+        "opt_name": (dnsmasq_lines.NAME, dnsmasq_lines.NAME_EXPECTED),
+        "opt_value": (dnsmasq_lines.VALUE, dnsmasq_lines.VALUE_EXPECTED),
+    }
+    for name, (form, expected) in forms.items():  # they end in a file of dnsmasq
+        if not form.fullmatch(given[name] or "x"):
+            raise InvalidInput(f"{field}.{name}", given[name], expected)
     return given["opt_name"] if given["opt_value"] is None else DhcpOption(**given)
 
 
@@ -316,7 +321,6 @@ _ADDRESS: schemas.Schema = {"type": "string", "examples": ["10.1.0.5"]}
 _CIDR: schemas.Schema = {"type": "string", "examples": ["10.1.0.0/24"]}
 _MAC: schemas.Schema = {"type": "string", "examples": ["fa:16:3e:00:00:01"]}
 _NAME_OF_ITEM: schemas.Schema = schemas.text_of(NAME_MAX)
-_ONE_LINE = {"pattern": "^[ -~]*$"}
 
 described(boolean, {"type": "boolean"})
 described(identifier, {"type": "string", "format": "uuid"})
@@ -332,8 +336,12 @@ described(
     dhcp_option,
     schemas.members(
         optional=("ip_version",),
-        opt_name=schemas.text_of(64, **_ONE_LINE),
-        opt_value={"type": ["string", "null"], "maxLength": NAME_MAX, **_ONE_LINE},
+        opt_name=schemas.text_of(64, pattern=f"^{dnsmasq_lines.NAME.pattern}$"),
+        opt_value={
+            "type": ["string", "null"],
+            "maxLength": NAME_MAX,
+            "pattern": f"^{dnsmasq_lines.VALUE.pattern}$",
+        },
         ip_version={"type": "integer", "enum": [4, 6]},
     ),
 )

@@ -1,0 +1,59 @@
+"""What the filter of a host's bridges costs: `unshare --net .venv/bin/python -m bench.filters`.
+
+Prints the table that bench/RESULTS.md has. It loads nftables tables into the network namespace
+it runs in, so run it in one of its own.
+"""
+
+import socket
+import sys
+import time
+
+from a9fe.linux.nftables import Nftables
+from a9fe.model.resources import COMPUTE_OWNER, FixedIp, Port
+from a9fe.plan.mark import Mark
+from a9fe.plan.port_security import of_ports
+
+SIZES = (1_000, 6_000, 20_000)
+
+
+def port(number: int) -> Port:
+    """A VM's port with one address."""
+    return Port(
+        id=f"{number:08x}-0000-4000-8000-000000000000",
+        network_id="00000001-0000-4000-8000-000000000000",
+        mac_address=f"fa:16:3e:{number >> 16:02x}:{number >> 8 & 255:02x}:{number & 255:02x}",
+        device_owner=COMPUTE_OWNER,
+        fixed_ips=(FixedIp(subnet_id="s", ip_address=f"10.0.{number >> 8}.{number & 255}"),),
+    )
+
+
+def row(size: int) -> str:
+    """A line of the table."""
+    tables = Nftables(Mark("0123456789abcdef" * 2))
+    ports = [port(number) for number in range(size)]
+    start = time.perf_counter()
+    planned = of_ports(ports)
+    built = time.perf_counter()
+    tables.apply(planned)
+    loaded = time.perf_counter()
+    more = of_ports([*ports, port(size)])
+    begun = time.perf_counter()
+    tables.observe()
+    tables.apply(more)
+    changed = time.perf_counter()
+    tables.apply(None)
+    times = (built - start, loaded - built, changed - begun)
+    return f"| {size:,} | " + " | ".join(f"{t:.2f}" for t in times) + " |"
+
+
+def main() -> None:
+    """Measure each size."""
+    if len(socket.if_nameindex()) > 1:
+        sys.exit("bench.filters: run it in a network namespace of its own (unshare --net)")
+    print("| ports | plan s | load s | one port more s |\n| --- | --- | --- | --- |")
+    for size in SIZES:
+        print(row(size), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,111 @@
+"""What dnsmasq reads, written so that no value can become another field or another line.
+
+Its files are lines of fields with commas between; it takes quotes, backslashes and "#" for
+itself (dnsmasq 2.90, read_file). So every field has a checked alphabet without them, and what
+does not fit raises Unsayable: it is refused by the API, and left out by the plan.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from ipaddress import IPv4Address, IPv4Network
+
+LINE_MAX = 1000  # characters; dnsmasq reads lines into a buffer of 1,025
+OPTION_MAX = 255  # bytes of one DHCP option (RFC 2132)
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9+-]{0,63}")
+NAME_EXPECTED = "letters, digits, '-' and '+', beginning with a letter or digit"
+# Commas are those of a list of addresses: an option's value is the last field of its line.
+_PLAIN = r"[A-Za-z0-9!$%&'()*+,./:;<=>?@\[\]^_{|}~-]"
+VALUE = re.compile(rf"({_PLAIN}(({_PLAIN}| ){{0,253}}{_PLAIN})?)?")
+VALUE_EXPECTED = (
+    "at most 255 ASCII characters on one line, no quotation mark, backslash, '#' or backquote,"
+    " no space at either end"
+)
+_MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
+_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_DOMAIN = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,62})(\.[A-Za-z0-9_-]{1,63})*")
+_OPTIONS = range(1, 255)  # 0 is padding, 255 the end
+
+
+class Unsayable(ValueError):
+    """A value that cannot stand in dnsmasq's files. The text names it."""
+
+
+class Writer:
+    """Collects the lines of a file, and a reason for each that had to be left out."""
+
+    def __init__(self) -> None:
+        """Nothing is left out yet."""
+        self.left_out: list[str] = []
+
+    def text(self, lines: Iterable[tuple[str, Callable[[], str]]]) -> str:
+        """A whole file of (what a line is about, what makes it)."""
+        return "".join(
+            f"{found}\n" for subject, make in lines for found in self._try(subject, make)
+        )
+
+    def _try(self, subject: str, make: Callable[[], str]) -> Iterator[str]:
+        try:
+            yield make()
+        except Unsayable as error:
+            self.left_out.append(f"{subject}: {error}")
+
+
+def line(*fields: str) -> str:
+    """A line of fields that the functions below have made; without its end."""
+    text = ",".join(fields)
+    if len(text) > LINE_MAX:
+        raise Unsayable(f"a line of {len(text)} characters, expected at most {LINE_MAX}")
+    return text
+
+
+def mac(text: str) -> str:
+    """A MAC address."""
+    return _matching(_MAC, text, "a MAC address in lower case")
+
+
+def address(text: str) -> str:
+    """An IPv4 address in its one form."""
+    try:
+        return str(IPv4Address(text))
+    except ValueError:
+        raise Unsayable(f"{text!r}, expected an IPv4 address") from None
+
+
+def prefix(text: str) -> str:
+    """An IPv4 prefix in its one form."""
+    try:
+        return str(IPv4Network(text, strict=False))
+    except ValueError:
+        raise Unsayable(f"{text!r}, expected an IPv4 prefix") from None
+
+
+def tag(kind: str, id: str) -> str:
+    """The tag of a subnet or port."""
+    return f"{kind}-{_matching(_ID, id, 'a UUID')}"
+
+
+def domain(text: str) -> str:
+    """A domain name."""
+    return _matching(_DOMAIN, text, "a domain name")
+
+
+def option(name: str) -> str:
+    """How a line names a DHCP option: its number, or its name of dnsmasq's."""
+    _matching(NAME, name, NAME_EXPECTED)
+    if not name.isdecimal():
+        return f"option:{name}"
+    if int(name) not in _OPTIONS:
+        raise Unsayable(f"{name!r}, expected a number of an option, 1 to 254")
+    return str(int(name))
+
+
+def value(text: str) -> str:
+    """The value of an option, the last field of its line."""
+    return _matching(VALUE, text, VALUE_EXPECTED)
+
+
+def _matching(form: re.Pattern[str], text: str, expected: str) -> str:
+    if form.fullmatch(text) is None:
+        raise Unsayable(f"{text[:80]!r}, expected {expected}")
+    return text
