@@ -1,11 +1,12 @@
-"""Four parts of one page, bench/RESULTS.md, each measured and written by itself.
+"""Five parts of one page, bench/RESULTS.md, each measured and written by itself.
 
 `./run bench chain` (the default): create to first answer, the whole chain beside nginx, memory of
 each process. It runs in the private sandbox; every figure of the data path is taken in turns with
 nginx in the same run and given as a ratio. `./run bench service`: the metadata service by itself,
 with 100,000 instances, and 10,000 guests that wait. `./run bench floods`: one guest floods, and
 what its neighbour sees. `./run bench control`: creates, both databases
-with 1,000 and 1,000,000 ports, the change feed. Absolute numbers are of one machine and moment.
+with 1,000 and 1,000,000 ports, the change feed. `./run bench filters`: the nftables tables of a
+host with 1,000, 6,000 and 20,000 ports. Absolute numbers are of one machine and moment.
 `--write` renews that part of the page.
 """
 
@@ -20,7 +21,7 @@ from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 
-from bench import chain, control, feed, floods, metadata
+from bench import chain, control, feed, filters, floods, metadata
 from bench.observe import (
     A9FE,
     HOPS,
@@ -36,7 +37,7 @@ from bench.observe import (
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
 GUEST = "a9fe-guest-bench"
-PARTS = ("chain", "service", "floods", "control")
+PARTS = ("chain", "service", "floods", "control", "filters")
 MARK = "<!-- part: {} -->"
 HEAD = """# What was measured
 
@@ -64,6 +65,7 @@ def main() -> None:
         "floods": floods_part,
         "service": service_part,
         "control": control_part,
+        "filters": filters_part,
     }
     lines = parts[options.part](options)
     print("\n".join(lines))
@@ -89,6 +91,11 @@ def control_part(options: argparse.Namespace) -> list[str]:
     lines = control.page(options.ports, options.seconds or feed.LOAD.seconds)
     control.progress(f"measured in {time.monotonic() - began:.0f} s")
     return [*lines, "", *measured_on("control")]
+
+
+def filters_part(_: argparse.Namespace) -> list[str]:
+    """The nftables tables of a host."""
+    return [*filters.page(), "", *measured_on("filters")]
 
 
 def service_part(options: argparse.Namespace) -> list[str]:
