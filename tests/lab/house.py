@@ -20,6 +20,7 @@ PROCESSES = (
     "metadata-agent",
     "metadata-service",
 )
+LATE = Path(__file__).parent / "late"  # what Python imports first there
 READY = 60  # s, on a busy machine
 ORPHANED = 1  # the parent of who has lost his
 
@@ -36,7 +37,13 @@ class House:
     @property
     def a9fe(self) -> Command:
         """The command line for this house."""
-        return Command(variables={"A9FE_STATE_PATH": str(self.state), **self.variables})
+        traced = {"PYTHONPATH": str(LATE), "LATE_IMPORTS": str(self.late)}
+        return Command(variables={"A9FE_STATE_PATH": str(self.state), **traced, **self.variables})
+
+    @property
+    def late(self) -> Path:
+        """What processes imported after they had dropped privileges, a line each."""
+        return self.state.with_suffix(".late")
 
     @property
     def log(self) -> Path:

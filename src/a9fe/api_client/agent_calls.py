@@ -4,10 +4,10 @@ from typing import Any
 
 import httpx
 
+from a9fe.api_client import tls
 from a9fe.api_client.errors import (
     ApiError,
     ServerUnreachable,
-    checks_certificates,
     raise_for,
     reason_of,
 )
@@ -35,7 +35,7 @@ class AgentCalls:
             timeout=timeout,
             trust_env=False,
             transport=transport,
-            verify=checks_certificates(url),
+            verify=tls.verification(url),
             headers=headers(token),
         )
 

@@ -6,11 +6,11 @@ from urllib.parse import quote
 
 import httpx
 
+from a9fe.api_client import tls
 from a9fe.api_client.errors import (
     AmbiguousName,
     ApiError,
     ServerUnreachable,
-    checks_certificates,
     raise_for,
     reason_of,
 )
@@ -60,7 +60,7 @@ class ApiClient:
             timeout=TIMEOUT,
             trust_env=False,
             transport=transport,
-            verify=checks_certificates(url),
+            verify=tls.verification(url),
             headers=headers(token),
         )
 

@@ -48,11 +48,6 @@ class AmbiguousName(A9feError):
         )
 
 
-def checks_certificates(url: str) -> bool:
-    """Whether to load certificates, which takes longer than a call of plain URLs."""
-    return any(not part.strip().startswith("http://") for part in url.split(","))
-
-
 def reason_of(error: httpx.HTTPError) -> str:
     """A short reason for a transport error."""
     if isinstance(error, httpx.TimeoutException):

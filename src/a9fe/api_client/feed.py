@@ -16,7 +16,8 @@ from urllib.parse import urlencode
 
 import httpx
 
-from a9fe.api_client.errors import ApiError, FeedLost, checks_certificates, raise_for, reason_of
+from a9fe.api_client import tls
+from a9fe.api_client.errors import ApiError, FeedLost, raise_for, reason_of
 from a9fe.api_client.servers import headers
 from a9fe.model.codec import CodecError, decode_kind
 from a9fe.model.resources import KINDS, Resource
@@ -102,7 +103,7 @@ async def stream(
                 timeout=timeout,
                 trust_env=False,
                 transport=transport,
-                verify=checks_certificates(url),
+                verify=tls.verification(url),
                 headers=headers(token),
             ) as http,
             http.stream("GET", address) as response,

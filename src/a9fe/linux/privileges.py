@@ -14,6 +14,7 @@ import structlog
 
 from a9fe.linux import libc, programs
 from a9fe.model.errors import A9feError
+from a9fe.runtime import preload
 
 log = structlog.get_logger("a9fe.linux")
 
@@ -76,13 +77,15 @@ def require_root(what: str = "a9fe") -> None:
 def drop(user: str, *, keep: Iterable[str] = ()) -> None:
     """Become `user` for good, with only the capabilities `keep` (names as in CAPABILITIES).
 
-    No new privileges by exec, empty bounding set, no groups but the user's own. Not root: only a
-    log line, as there is nothing to drop.
+    No new privileges by exec, empty bounding set, no groups but the user's own. What libraries
+    would import later is imported before, as the user may not be able to read it. Not root: only
+    a log line, as there is nothing to drop.
     """
     if not is_root():
         log.info("privileges not dropped: not root", user=user, uid=os.geteuid())
         return
     _require_one_thread()
+    preload.load()
     kept = _bits(keep)
     entry = find_user(user)
     _drop_bounding_set(kept)

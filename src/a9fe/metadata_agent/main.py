@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack, closing
 
 import structlog
 
+from a9fe.api_client import tls
 from a9fe.api_client.report import Identity, keep_reporting
 from a9fe.http.fair import Fair
 from a9fe.http.lanes import Lanes
@@ -51,6 +52,7 @@ def run(config: Config) -> None:
     sock = unix_listener(config.metadata_proxy_socket, owner=proxy)
     exporter = unix_listener(metrics_path(config.run_path, PROCESS), owner=own)
     directories.ensure_own(os.path.dirname(path_of(config, AGENT)), own)
+    tls.load(config.server_url)
     privileges.drop(config.metadata_agent_user)
     libc.give_memory_back()
     allowed = {ROOT, os.geteuid(), *(proxy[:1] if proxy else ())}

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 import httpx
 import structlog
 
+from a9fe.api_client import tls
 from a9fe.metadata import vendordata
 from a9fe.metadata.rendered import Json
 from a9fe.metadata.vendordata import Target
@@ -167,10 +168,12 @@ class DynamicVendordata:
             log.warning("vendor data provider failed", provider=target.name, reason=reason)
 
 
-def providers_of(config: Config, monotonic: Callable[[], float]) -> DynamicVendordata | None:
+def providers_of(
+    config: Config, monotonic: Callable[[], float], *, verify: ssl.SSLContext | bool
+) -> DynamicVendordata | None:
     """The providers that `config` names; None where DynamicJSON is not among its providers.
 
-    Raises StartError for certificates that cannot be read.
+    `verify` is what certificates_of gave.
     """
     if vendordata.DYNAMIC_JSON not in config.vendordata_providers:
         return None
@@ -183,13 +186,20 @@ def providers_of(config: Config, monotonic: Callable[[], float]) -> DynamicVendo
         ),
         monotonic=monotonic,
         fatal=config.vendordata_dynamic_failure_fatal,
-        verify=_certificates(config.vendordata_dynamic_ssl_certfile),
+        verify=verify,
     )
 
 
-def _certificates(path: str) -> ssl.SSLContext | bool:
+def certificates_of(config: Config) -> ssl.SSLContext | bool:
+    """What providers are known by; False where none is asked.
+
+    Read before privileges are dropped. Raises StartError for certificates that cannot be read.
+    """
+    if vendordata.DYNAMIC_JSON not in config.vendordata_providers:
+        return False
+    path = config.vendordata_dynamic_ssl_certfile
     if not path:
-        return True
+        return tls.trusted()
     try:
         return ssl.create_default_context(cafile=path)
     except (OSError, ssl.SSLError) as error:

@@ -4,6 +4,7 @@ import asyncio
 import os
 import secrets
 import socket
+import ssl
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack, closing
 from dataclasses import replace
@@ -11,6 +12,7 @@ from functools import partial
 
 import structlog
 
+from a9fe.api_client import tls
 from a9fe.api_client.agent_calls import AgentCalls
 from a9fe.api_client.report import Identity, keep_reporting
 from a9fe.http.fair import Fair
@@ -27,7 +29,11 @@ from a9fe.metadata_service import identity
 from a9fe.metadata_service.call import GuestCall
 from a9fe.metadata_service.claim import asker_of
 from a9fe.metadata_service.documents import Documents, unprepared
-from a9fe.metadata_service.dynamic_vendordata import DynamicVendordata, providers_of
+from a9fe.metadata_service.dynamic_vendordata import (
+    DynamicVendordata,
+    certificates_of,
+    providers_of,
+)
 from a9fe.metadata_service.handler import Service, always_certain, request_id
 from a9fe.metadata_service.identity import Keeper
 from a9fe.metadata_service.imds import Imds
@@ -65,9 +71,11 @@ def run(config: Config) -> None:
     metrics_sock = unix_listener(metrics_path(config.run_path, PROCESS), owner=owner)
     directories.ensure_own(os.path.dirname(path_of(config, AGENT)), owner)
     directories.ensure_own(identity.path_of(config), owner)
+    tls.load(config.server_url)
+    verify = certificates_of(config)
     privileges.drop(config.metadata_service_user)
     libc.give_memory_back()
-    tasks.run(lambda: _serve(config, limits, sock, metrics_sock))
+    tasks.run(lambda: _serve(config, limits, sock, metrics_sock, verify=verify))
 
 
 def make_service(
@@ -149,8 +157,14 @@ def imds_of(config: Config, tally: Tally) -> Imds:
 
 
 async def _serve(
-    config: Config, limits: Limits, sock: socket.socket, metrics_sock: socket.socket
+    config: Config,
+    limits: Limits,
+    sock: socket.socket,
+    metrics_sock: socket.socket,
+    *,
+    verify: ssl.SSLContext | bool,
 ) -> None:
+    """`verify`: what providers of vendor data are known by."""
     clock, report = SystemClock(), Report(PROCESS, metrics)
     async with AsyncExitStack() as ended:
         replica = ended.enter_context(closing(open_for(config, AGENT)))
@@ -159,7 +173,7 @@ async def _serve(
         tally = Tally(metrics.IMDS_USAGE_LOST.inc)
         keeper = identity.keeper(config, calls) if config.enable_identity else None
         writes = Writes(calls, lambda revision: reach(replica, revision), clock.monotonic)
-        providers = providers_of(config, clock.monotonic)
+        providers = providers_of(config, clock.monotonic, verify=verify)
         if providers:
             ended.push_async_callback(providers.close)
         waiters = waiters_of(replica)

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import functools
-import importlib
 import os
 import socket
 from collections.abc import Iterator
@@ -37,8 +36,6 @@ from a9fe.store import Store
 log = structlog.get_logger()
 
 SHUTDOWN_TIMEOUT = 5  # seconds for answers in flight
-LOADED_LATE = ("uvloop", "anyio._backends._asyncio", "uvicorn.lifespan.off")
-"""What libraries would import in the middle of the work."""
 TICKS = 10
 UMASK = 0o077  # the database has user data
 
@@ -154,7 +151,7 @@ def prepare(
     authenticator: Authenticator | None = None,
     hub: Hub | None = None,
 ) -> Server:
-    """The server over a store; every module is loaded, as our user may not read their files."""
+    """The server over a store."""
     hub = hub or Hub(store)
     bounds = Bounds(clock.monotonic, descriptors.raise_limit())
     config = uvicorn.Config(
@@ -168,8 +165,6 @@ def prepare(
         timeout_graceful_shutdown=SHUTDOWN_TIMEOUT,
     )
     config.load()
-    for name in LOADED_LATE:
-        importlib.import_module(name)
     return Server(config, hub, Failover(store, settings, clock), bounds)
 
 
