@@ -1,5 +1,7 @@
 """What is deleted leaves nothing; what is taken from an agent comes back with it."""
 
+from pathlib import Path
+
 from tests.conditions import eventually
 from tests.lab import host
 from tests.lab.cloud import Cloud
@@ -43,6 +45,15 @@ def test_deleting_a_vm_ends_its_metadata_and_its_lease(cloud: Cloud) -> None:
     assert vm.tap not in host.links()
 
 
+def test_deleting_a_vm_removes_the_tap_of_its_pasted_lines(cloud: Cloud) -> None:
+    vm = cloud.vm(cloud.isolated())
+    lines = cloud.house.a9fe("vm", "boot-lines", vm.name).splitlines()
+    host.output("sh", "-ec", "\n".join(line for line in lines if line.startswith("ip ")))
+    assert vm.tap in host.links()
+    assert f"{vm.tap}: removed" in cloud.house.a9fe("vm", "delete", vm.name)
+    assert vm.tap not in host.links()
+
+
 def test_a_network_taken_from_its_dhcp_agent_comes_back_when_it_is_added(cloud: Cloud) -> None:
     network = cloud.isolated()
     space = cloud.dhcp_space(network)
@@ -69,6 +80,7 @@ def test_clean_removes_all_of_ours_and_nothing_else(cloud: Cloud) -> None:
         assert host.namespaces() == {"somebody"}
         assert host.links() == {"lo", "br-somebody"}
         assert host.dnsmasqs() == {}
+        assert not Path("/run/a9fe").exists(), "the run path"
     finally:
         host.output("ip", "netns", "delete", "somebody")
         host.output("ip", "link", "delete", "br-somebody")

@@ -252,6 +252,18 @@ def test_the_lines_that_boot_a_vm(shell: Shell, lab: str):
         assert said in lines
 
 
+def test_the_boot_lines_are_printed_again_with_the_mark_of_this_host(
+    shell: Shell, lab: str, tmp_path: Path
+):
+    first = shell.ok("vm create web1 --network lab").partition("\n")[2]
+    assert " alias " not in first, "this host has no a9fe"
+    assert shell.ok("vm boot-lines web1") == first
+    (tmp_path / "installation").write_text(f"{'0f' * 16}\n{tmp_path}\n")
+    again = shell.ok(f"--state-path {tmp_path} vm boot-lines web1")
+    (port,) = shell.json("port list")
+    assert f"ip link set dev tap{port['id'][:11]} alias a9fe:{'0f' * 16}\n" in again
+
+
 def test_the_limit_of_user_data(shell: Shell, lab: str, tmp_path: Path):
     path = tmp_path / "data"
     path.write_bytes(b"x" * 49149)  # 65532 bytes in base64; one more makes 65536

@@ -154,6 +154,24 @@ def test_a_failure_is_logged_once_and_so_is_its_end():
     assert said == [("cannot converge", space(1)), ("converges again", space(1))]
 
 
+def test_what_passes_by_itself_is_no_error():
+    """As a proxy that is not there yet when the agents start."""
+    host = FakeHost()
+    host.failing = failing_in(space(1))
+
+    async def main() -> None:
+        async with running(Agent(host, FollowedModel(one(1)))) as agent:
+            await comes_true(lambda: agent.outcomes, "a pass")
+            host.failing = lambda operation: None
+            await comes_true(agent.settled, "settled")
+
+    structlog.reset_defaults()
+    with capture_logs() as logs:
+        asyncio.run(main())
+    assert {line["log_level"] for line in logs} <= {"info", "debug"}
+    assert any(line["event"] == "not yet as planned, trying again" for line in logs)
+
+
 def test_a_namespace_without_dnsmasq_still_serves_metadata():
     host = FakeHost()
     host.failing = failing_in(space(1), StartDnsmasq)

@@ -1,5 +1,6 @@
 """One holder of a state directory at a time, and no holder after its death."""
 
+import fcntl
 import os
 import signal
 import subprocess
@@ -7,6 +8,7 @@ import sys
 
 import pytest
 
+from a9fe.linux import lock
 from a9fe.linux.lock import AlreadyRunning, StateLock
 
 HOLD = """
@@ -26,6 +28,19 @@ def test_a_second_holder_is_refused_with_the_pid_of_the_first(tmp_path):
         assert caught.value.pid == str(os.getpid())
     with StateLock(path):
         pass
+
+
+def test_who_waited_with_a_removed_file_holds_nothing(tmp_path):
+    """A holder removes its file while another one, which has opened it, waits for the lock."""
+    path = str(tmp_path / "lock")
+    with StateLock(path) as first:
+        waiting = os.open(path, os.O_RDWR)
+        first.remove()
+        with StateLock(path), pytest.raises(AlreadyRunning):
+            StateLock(path).acquire()
+    fcntl.flock(waiting, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    assert not lock._is_at(waiting, path)
+    os.close(waiting)
 
 
 def test_the_lock_of_a_killed_holder_is_free(tmp_path):

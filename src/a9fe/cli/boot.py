@@ -42,7 +42,11 @@ class Options(TypedDict):
 @click.option("--kvm", is_flag=True, help="Use /dev/kvm, which can be there and not work.")
 @click.option("--timeout", type=click.FloatRange(0, min_open=True), metavar="S", help="End then.")
 @click.option("--wait-for", default="", metavar="TEXT", help="End when the console prints it.")
-@click.option("--images", type=FILE, help="Where the tiny VM is kept  [<state_path>/images]")
+@click.option(
+    "--images",
+    type=FILE,
+    help="Where the tiny VM is kept  [where ./run setup put it, else <state_path>/images]",
+)
 @client_flags
 @click.pass_context
 def boot(context: click.Context, name: str, **options: Unpack[Options]) -> None:
@@ -61,7 +65,7 @@ def boot(context: click.Context, name: str, **options: Unpack[Options]) -> None:
     with resource.connect() as client:
         target = resolve(client, name, options["port"])
     outcome = qemu.boot(
-        _machine(target, options, Path(settings(context).state_path) / "images"),
+        _machine(target, options, tiny_vm.directory(Path(settings(context).state_path))),
         target.tap,
         _print,
         wait_for=options["wait_for"],

@@ -20,10 +20,17 @@ class Nic:
     mtu: int
 
 
-def qemu_lines(instance_id: str, nics: Sequence[Nic]) -> Iterable[str]:
-    """Commands that make the taps, and the arguments of QEMU that matter here."""
+def qemu_lines(instance_id: str, nics: Sequence[Nic], alias: str = "") -> Iterable[str]:
+    """Commands that make the taps, and the arguments of QEMU that matter here.
+
+    They work as well where the taps are there from the last time. `alias` is the mark of the
+    installation whose host this is, "" where it is not known: then a tap's bridge tells.
+    """
     for nic in nics:
-        yield f"ip tuntap add dev {nic.tap} mode tap"
+        is_there = f"ip link show dev {nic.tap} >/dev/null 2>&1"
+        yield f"{is_there} || ip tuntap add dev {nic.tap} mode tap"
+        if alias:
+            yield f"ip link set dev {nic.tap} alias {alias}"
         yield f"ip link set dev {nic.tap} mtu {nic.mtu} master {nic.bridge} up"
     yield "qemu-system-x86_64 -m 512 -display none -serial mon:stdio \\"
     yield f"  -smbios {shlex.quote(identity(instance_id))} \\"

@@ -6,11 +6,13 @@ from contextlib import ExitStack
 
 import click
 
+from a9fe.cli import leftovers
 from a9fe.cli.flags import settings, settings_flags
 from a9fe.cli.processes import HOLDER
 from a9fe.cli.supervisor import Supervised
-from a9fe.cli.up import hold
+from a9fe.cli.up import LOCK
 from a9fe.linux import foreign, privileges
+from a9fe.linux.lock import StateLock
 from a9fe.linux.sweep import clean as sweep
 from a9fe.model.errors import InvalidInput
 from a9fe.plan.mark import ID, Mark
@@ -46,13 +48,17 @@ def clean(*, adopt: bool, id: str | None) -> None:
     config = settings()
     mark = _mark(config, id)
     with ExitStack() as locks:
-        _hold_what_exists(locks, config)
+        held = _hold_what_exists(locks, config)
         if Supervised(HOLDER, config, ()).end_orphan():
             click.echo(f"ended {HOLDER.name}")
         taken = tuple(foreign.adopt(mark)) if adopt else ()
         for line in taken:
             click.echo(f"took over {line}")
         swept = sweep(config.state_path, mark)
+        if held is not None:
+            leftovers.remove(config)
+            held.remove()
+    leftovers.remove_directory(config)
     for line in swept.removed:
         click.echo(f"removed {line}")
     for line in swept.left:
@@ -70,6 +76,10 @@ def _mark(config: Config, id: str | None) -> Mark:
     return Mark(id or secrets.token_hex(installation.ID_BYTES))
 
 
-def _hold_what_exists(locks: ExitStack, config: Config) -> None:
-    if os.path.isdir(config.state_path) and os.path.isdir(config.run_path):
-        hold(locks, config)
+def _hold_what_exists(locks: ExitStack, config: Config) -> StateLock | None:
+    """Hold the state and the run path. The lock of the run path, if that exists."""
+    held: StateLock | None = None
+    for path in dict.fromkeys((config.state_path, config.run_path)):
+        if os.path.isdir(path):
+            held = locks.enter_context(StateLock(os.path.join(path, LOCK)))
+    return held if os.path.isdir(config.run_path) else None

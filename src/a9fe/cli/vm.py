@@ -10,17 +10,15 @@ from a9fe.api_client import ApiClient
 from a9fe.api_client.client import Document, Documents
 from a9fe.cli import resource
 from a9fe.cli.boot import boot
-from a9fe.cli.boot_lines import Nic, libvirt_lines, qemu_lines
 from a9fe.cli.config_drive import config_drive
 from a9fe.cli.flags import client_flags
 from a9fe.cli.keys import read_file, read_keypair
-from a9fe.cli.output import print_json, print_table
+from a9fe.cli.output import print_json
 from a9fe.cli.port import addresses
+from a9fe.cli.vm_cards import boot_lines, delete, nics_of, print_lines, print_nics
 from a9fe.cli.vm_guest import attributes, password
 from a9fe.cli.vm_set import set_
 from a9fe.cli.wait_ready import wait_ready
-from a9fe.model import rules
-from a9fe.plan import names
 
 ACTIVE = "ACTIVE"
 USER_DATA_MAX = 65535  # bytes in base64, as Nova
@@ -37,6 +35,8 @@ def vm() -> None:
 
 
 vm.add_command(boot)
+vm.add_command(boot_lines)
+vm.add_command(delete)
 vm.add_command(config_drive)
 vm.add_command(password)
 vm.add_command(attributes)
@@ -82,7 +82,6 @@ VM = resource.Kind(
 )
 resource.add_list(vm, VM)
 resource.add_show(vm, VM)
-resource.add_delete(vm, VM)
 
 
 @vm.command("create")
@@ -134,11 +133,13 @@ def create(*, as_json: bool, **given: Any) -> None:  # noqa: ANN401 - click's op
     with resource.connect() as api:
         attributes["networks"] = _wanted(api, given)
         made = api.create("instances", attributes)
-        nics = [_nic(api, port) for port in made["ports"]]
+        nics = nics_of(api, made)
     if as_json:
         print_json(made)
-    else:
-        _print_made(made, nics)
+        return
+    click.echo(f"vm {made['name']}: {made['id']}")
+    print_nics(nics)
+    print_lines(made["id"], nics)
 
 
 def _attributes(given: dict[str, Any]) -> Document:
@@ -163,26 +164,3 @@ def _user_data(path: Path) -> str:
     limit = USER_DATA_MAX // 4 * 3
     content = read_file("--user-data", path, limit, "a file")
     return base64.b64encode(content).decode("ascii")
-
-
-def _nic(api: ApiClient, port: Document) -> Nic:
-    return Nic(
-        port_id=port["id"],
-        mac=port["mac_address"],
-        addresses=tuple(addresses(port)),
-        tap=names.outer_device(port["id"]),
-        bridge=names.bridge(port["network_id"]),
-        mtu=rules.device_mtu(api.show("networks", port["network_id"])["mtu"]),
-    )
-
-
-def _print_made(made: Document, nics: list[Nic]) -> None:
-    click.echo(f"vm {made['name']}: {made['id']}")
-    print_table(
-        ("Port", "MAC", "Addresses", "Bridge", "Tap"),
-        [(nic.port_id, nic.mac, nic.addresses, nic.bridge, nic.tap) for nic in nics],
-    )
-    click.echo("\nTo boot it with QEMU, as root (or: a9fe vm boot NAME):\n")
-    click.echo("\n".join(qemu_lines(made["id"], nics)))
-    click.echo("\nTo boot it with libvirt, in its domain's XML:\n")
-    click.echo("\n".join(libvirt_lines(made["id"], nics)))

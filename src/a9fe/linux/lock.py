@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+from contextlib import suppress
 from types import TracebackType
 
 from a9fe.model.errors import A9feError
@@ -29,6 +30,10 @@ class StateLock:
 
     def acquire(self) -> None:
         """Take the lock and write our pid. Raises AlreadyRunning with the pid of the holder."""
+        while not self._acquired():
+            pass  # a former holder removed the file between our opening and locking it
+
+    def _acquired(self) -> bool:
         fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -36,15 +41,25 @@ class StateLock:
             pid = os.pread(fd, 32, 0).decode("ascii", "replace").strip()
             os.close(fd)
             raise AlreadyRunning(self._path, pid) from error
+        if not _is_at(fd, self._path):
+            os.close(fd)
+            return False
         os.ftruncate(fd, 0)
         os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
         self._fd = fd
+        return True
 
     def release(self) -> None:
-        """Give the lock back. The file stays: removing it would race with the next holder."""
+        """Give the lock back. The file stays."""
         if self._fd is not None:
             os.close(self._fd)
             self._fd = None
+
+    def remove(self) -> None:
+        """Remove the file while the lock is held. Who waits with the old file takes a new one."""
+        if self._fd is not None:
+            with suppress(FileNotFoundError):
+                os.unlink(self._path)
 
     def __enter__(self) -> "StateLock":
         """Acquire."""
@@ -59,3 +74,11 @@ class StateLock:
     ) -> None:
         """Release."""
         self.release()
+
+
+def _is_at(fd: int, path: str) -> bool:
+    """Is the open file still the one at the path?"""
+    try:
+        return os.path.samestat(os.fstat(fd), os.stat(path))
+    except FileNotFoundError:
+        return False

@@ -113,6 +113,20 @@ def remove(name: str) -> bool:
     return True
 
 
+def is_tap(name: str) -> bool:
+    """Is there a tap of that name where we are, as a VM has one? A guest has an end of a pair."""
+    found = netlink.find(name)
+    return found is not None and found.kind == "tun"
+
+
+def remove_idle(name: str) -> bool:
+    """Remove the device unless something uses it: then DeviceBusy. As `remove` else."""
+    found = link(name)
+    if found is not None and found.running:
+        raise DeviceBusy(f"{name}: stays, its VM still runs; then: ip link delete dev {name}")
+    return remove(name)
+
+
 def _is_on_bridge_of_ours(tap: netlink.Link) -> bool:
     master = next((x for x in netlink.links() if x.index == tap.master), None)
     named = names.OUTER_DEVICE.fullmatch(tap.name) and not tap.alias

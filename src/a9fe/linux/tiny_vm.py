@@ -39,6 +39,8 @@ MODULES = (  # in the order in which they must be loaded
     "drivers/net/virtio_net",
 )
 DOWNLOAD_TIMEOUT = 600  # s
+PARTS = "tiny"  # the directory of kernel, busybox and modules
+CHECKOUT = Path(__file__).parents[3]  # where we were installed from, if it was with --editable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,11 +51,21 @@ class Image:
     initrd: Path
 
 
+def directory(state_path: Path, checkout: Path = CHECKOUT) -> Path:
+    """Where its image is: below the state, or below a checkout where `./run setup` built it.
+
+    Below the state, to be built there, if it is in neither.
+    """
+    images, built = state_path / "images", checkout / ".cache" / "images"
+    is_only_built = not (images / PARTS).exists() and (built / PARTS).exists()
+    return built if is_only_built else images
+
+
 def ensure(directory: Path) -> Image:
     """The image below `directory`, built now if it is not there. Raises A9feError."""
     directory = directory.absolute()
     directory.mkdir(parents=True, exist_ok=True)
-    parts = directory / "tiny"
+    parts = directory / PARTS
     if not parts.exists():
         with tempfile.TemporaryDirectory(dir=directory) as work:
             _fetch_parts(Path(work))

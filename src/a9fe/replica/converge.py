@@ -32,6 +32,7 @@ DEBOUNCE = 0.1  # s: one damage, as one change of ours, is heard as several even
 UNSETTLED_DEBOUNCE = 0.8  # s: while the host is not as planned most events are our own
 SHARE = 4.0  # times as long as a pass took, events cause no other: a fifth of the time is work
 DAMAGES_LOGGED = 10  # of one pass
+LASTS = 3  # passes in a row in which the same thing fails: half a second, then it is an error
 UNSETTLED = 4  # passes in a row that change a host whose plan did not change: worth a warning
 
 
@@ -153,6 +154,7 @@ class Converger:
         self._passed = (0.0, 0.0)  # when the last pass ended, and how long it took
         self._settled: HostPlan | None = None
         self._told: dict[str, str] = {}
+        self._lasting: dict[str, int] = {}  # what fails -> in how many passes in a row
         self._last: HostPlan | None = None
         self._tries = 0
 
@@ -240,13 +242,20 @@ class Converger:
         return jittered(RETRY, self._tries)
 
     def _tell(self, failures: dict[str, str]) -> None:
-        """Log each failure when it appears or changes, and when it has gone."""
+        """Log each failure when it lasts or changes, and when it has gone.
+
+        At a start others may not be there yet: what passes by itself is no error.
+        """
+        self._lasting = {where: self._lasting.get(where, 0) + 1 for where in failures}
         for where, reason in failures.items():
-            if self._told.get(where) != reason:
+            if self._lasting[where] < LASTS:
+                log.info("not yet as planned, trying again", of=where, reason=reason)
+            elif self._told.get(where) != reason:
                 log.error("cannot converge", where=where, reason=reason)
+                self._told[where] = reason
         for where in sorted(self._told.keys() - failures.keys()):
             log.info("converges again", where=where)
-        self._told = dict(failures)
+            del self._told[where]
 
 
 async def _comes(event: asyncio.Event, end: float) -> bool:

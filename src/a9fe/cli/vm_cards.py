@@ -1,0 +1,101 @@
+"""A VM's cards on this host: `a9fe vm boot-lines`; `a9fe vm delete`, which removes its taps."""
+
+import click
+
+from a9fe.api_client import ApiClient
+from a9fe.api_client.client import Document
+from a9fe.cli import resource
+from a9fe.cli.boot_lines import Nic, libvirt_lines, qemu_lines
+from a9fe.cli.flags import client_flags, settings
+from a9fe.cli.output import print_table
+from a9fe.cli.port import addresses
+from a9fe.linux import namespace, privileges, taps
+from a9fe.model import rules
+from a9fe.plan import names
+from a9fe.plan.mark import Mark
+from a9fe.runtime import installation
+
+
+@click.command("boot-lines")
+@click.argument("name")
+@client_flags
+def boot_lines(name: str) -> None:
+    """Print again how to boot the VM NAME with QEMU or libvirt, as `a9fe vm create` does.
+
+    \b
+    a9fe vm boot-lines web1
+    """
+    with resource.connect() as api:
+        found = api.find("instances", name)
+        nics = nics_of(api, found)
+    print_nics(nics)
+    print_lines(found["id"], nics)
+
+
+@click.command("delete")
+@click.argument("names", nargs=-1, required=True)
+@client_flags
+def delete(names: tuple[str, ...]) -> None:
+    """Delete the vms NAMES, and the taps that their boot lines made on this host.
+
+    \b
+    a9fe vm delete web1 web2
+    """
+    with resource.connect() as api:
+        found = [api.find("instances", name) for name in names]
+        for name, instance in zip(names, found, strict=True):
+            ports = api.list("ports", device_id=instance["id"])
+            api.delete("instances", instance["id"])
+            click.echo(f"vm {name}: deleted")
+            for port in ports:
+                _remove_tap(port["id"])
+
+
+def _remove_tap(port_id: str) -> None:
+    """Remove the tap of a port that is gone. It is said where it has to stay."""
+    tap = names.outer_device(port_id)
+    if not taps.is_tap(tap):
+        return  # no VM ran here; a guest's device goes with `a9fe guest stop`
+    if not privileges.is_root():
+        click.echo(f"{tap}: stays; as root: ip link delete dev {tap}", err=True)
+        return
+    try:
+        taps.remove_idle(tap)
+    except (taps.DeviceBusy, namespace.NotOurs) as error:
+        click.echo(f"{error}", err=True)
+    else:
+        click.echo(f"{tap}: removed")
+
+
+def nics_of(api: ApiClient, instance: Document) -> list[Nic]:
+    """The cards of an instance, in the order of its ports."""
+    return [_nic(api, port) for port in instance["ports"]]
+
+
+def _nic(api: ApiClient, port: Document) -> Nic:
+    return Nic(
+        port_id=port["id"],
+        mac=port["mac_address"],
+        addresses=tuple(addresses(port)),
+        tap=names.outer_device(port["id"]),
+        bridge=names.bridge(port["network_id"]),
+        mtu=rules.device_mtu(api.show("networks", port["network_id"])["mtu"]),
+    )
+
+
+def print_nics(nics: list[Nic]) -> None:
+    """A table of them."""
+    print_table(
+        ("Port", "MAC", "Addresses", "Bridge", "Tap"),
+        [(nic.port_id, nic.mac, nic.addresses, nic.bridge, nic.tap) for nic in nics],
+    )
+
+
+def print_lines(instance_id: str, nics: list[Nic]) -> None:
+    """What to paste. The taps get the mark of this host's installation, if it has one."""
+    id = installation.read(settings())
+    alias = Mark(id).text if id else ""
+    click.echo("\nTo boot it with QEMU, as root (or: a9fe vm boot NAME):\n")
+    click.echo("\n".join(qemu_lines(instance_id, nics, alias)))
+    click.echo("\nTo boot it with libvirt, in its domain's XML:\n")
+    click.echo("\n".join(libvirt_lines(instance_id, nics)))
