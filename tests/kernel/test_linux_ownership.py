@@ -14,9 +14,11 @@ import pytest
 from a9fe.linux import foreign, namespace, netlink
 from a9fe.linux.host import Host
 from a9fe.linux.sweep import clean
-from a9fe.plan.host import Bridge, HostPlan, NamespacePlan, PortSecurity, Veth
+from a9fe.plan.host import Bridge, HostPlan, NamespacePlan, Veth
 from a9fe.plan.mark import Mark, whose
+from a9fe.plan.port_security import of_ports
 from a9fe.replica.converge import converge
+from tests.conditions import eventually
 from tests.kernel.test_linux_host import (
     BRIDGE,
     NETWORK,
@@ -31,8 +33,7 @@ from tests.lab.places import MARK
 pytestmark = pytest.mark.kernel
 
 OTHER = Mark("fedcba98" * 4)
-RULES = "table bridge a9fe {\n  chain plan-0123456789abcdef {\n  }\n}\n"
-FILTERS = PortSecurity(marker="plan-0123456789abcdef", ruleset=RULES)
+FILTERS = of_ports(())
 
 
 def run(*argv):
@@ -125,7 +126,7 @@ def test_objects_of_others_survive_and_are_named(state, planted):
     desired = replace(dhcp_plan(confs), port_security=FILTERS)
     failed = converge(host, "dhcp", desired).failures
     assert converge(host, "l3", router_plan()).failures.keys() == {BRIDGE.name, QROUTER}
-    assert failed.keys() == {BRIDGE.name, QDHCP, "port-security"}
+    assert failed.keys() == {QDHCP, "port-security"}  # no bridge stands before its filter
     assert whose(planted) in failed[QDHCP]
     assert f"namespace {QDHCP}: left alone" in failed[QDHCP]
     swept = clean(state, MARK)
@@ -174,7 +175,7 @@ def test_what_an_older_one_left_is_adopted_and_then_ours(state):
         ]
         assert list(foreign.adopt(MARK)) == []
         applied = converge(host, "dhcp", desired).applied
-        assert {type(o).__name__ for o in applied} == {"StartDnsmasq"}
+        assert {type(o).__name__ for o in applied} == {"SetBridge", "ChangeLink", "StartDnsmasq"}
         assert clean(state, MARK).removed
         assert namespace.handles() == []
     finally:
@@ -223,6 +224,7 @@ def test_agents_of_neutron_are_seen():
     argv = ["/usr/bin/neutron-l3-agent", "-"]
     with subprocess.Popen(argv, executable="/bin/cat", stdin=subprocess.PIPE) as agent:
         try:
-            assert foreign.neutron_agents() == {agent.pid: "neutron-l3-agent"}
+            seen = {agent.pid: "neutron-l3-agent"}
+            eventually(lambda: foreign.neutron_agents() == seen, what="it is seen")
         finally:
             agent.kill()
