@@ -324,7 +324,7 @@ def test_a_server_that_is_away_is_503(guest: Guest, error: Exception):
     assert guest.ask(b"POST", PASSWORD, b"x").status == 200
 
 
-def test_an_instance_that_is_gone_at_the_server_is_404(guest: Guest):
+def test_an_instance_that_is_gone_at_the_server_is_unsure_until_the_replica_says_so(guest: Guest):
     class Kept(OverStore):
         def get(self, kind: str, id: str) -> Resource | None:
             return replace(one_card().instance, project_id=PROJECT) if kind == "instance" else None
@@ -332,7 +332,7 @@ def test_an_instance_that_is_gone_at_the_server_is_404(guest: Guest):
     guest.service = replace(guest.service, source=Kept(guest.world.store))
     guest.world.call("DELETE", f"/a9fe/v1/instances/{INSTANCE_ID}", expect=204)
     answer = guest.ask(b"POST", PASSWORD, b"x")
-    assert refused(guest, answer) == (404, Refusal.UNKNOWN_INSTANCE)
+    assert refused(guest, answer) == (503, Refusal.UNCONFIRMED)
 
 
 def test_writes_are_bounded_in_time_and_reads_are_not(guest: Guest):

@@ -206,7 +206,8 @@ def test_one_guest_takes_its_own_places_only(hops: Hops):
     eventually(lambda: hops.waiting() == len(mine) + 1, what="another guest's to wait")
     hops.told.tell({"event": "delete", "revision": 2, "kind": "port", "id": "port-0"})
     hops.told.tell({"event": "delete", "revision": 2, "kind": "instance", "id": "vm-0"})
-    assert {guest.getresponse().status for guest in mine} == {503}  # the next one asks the server
+    # 404 of the service, which knows it first; 503 of the agent, where the next request is certain
+    assert {guest.getresponse().status for guest in mine} <= {404, 503}
 
 
 def test_conditions_pass_through_all_hops(hops: Hops):

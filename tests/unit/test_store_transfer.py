@@ -54,6 +54,24 @@ def test_the_other_database_has_the_same_model(store: Store, tmp_path: Path, kin
     other.close()
 
 
+def test_it_stays_the_same_database_and_takes_over_only_when_told(store: Store, tmp_path: Path):
+    with store.read() as session:
+        first = session.lineage()
+    assert (len(first.store), first.accepts) == (16, ())
+    taken = store.accept("f" * 16)
+    assert taken.store != first.store
+    assert set(taken.accepts) == {first.store, "f" * 16}
+    restored = store.accept()
+    assert set(restored.accepts) == {first.store, taken.store, "f" * 16}
+    other = another(tmp_path, "sqlite")
+    with other.read() as session:
+        assert session.lineage() != restored
+    other.load(list(store.export()))
+    with other.read() as session:
+        assert session.lineage() == restored
+    other.close()
+
+
 def test_a_database_with_anything_in_it_is_left_alone(store: Store):
     fill(store)
     lines = list(store.export())

@@ -39,7 +39,7 @@ REFUSALS = {
     "GuestAttributesExceeded": Refusal.TOO_MANY_ATTRIBUTES,
     "GuestAttributesOff": Refusal.GUEST_ATTRIBUTES_OFF,
     "EventIsOver": Refusal.EVENT_IS_OVER,
-    "InstanceNotFound": Refusal.UNKNOWN_INSTANCE,
+    "InstanceNotFound": Refusal.UNCONFIRMED,  # the replica has it: one of the two is behind
     "GuestAttributeNotFound": Refusal.NO_SUCH_PATH,
     "EventNotFound": Refusal.NO_SUCH_PATH,
 }
