@@ -49,6 +49,10 @@ class ServerOptions:
     quota_router: int = -1
     quota_security_group: int = -1
     quota_security_group_rule: int = -1
+    quota_instances: int = -1
+    quota_key_pairs: int = -1
+    quota_image_count_total: int = -1
+    max_allowed_address_pair: int = 10
     dns_domain: str = "openstacklocal"
     dhcp_domain: str = "novalocal"
     region_name: str = "RegionOne"

@@ -41,12 +41,50 @@ def cidr(field: str, value: object, ip_version: int | None = None) -> str:
     return str(block)
 
 
+UNUSABLE: dict[str, str] = {
+    "0.0.0.0/8": "this network",
+    "127.0.0.0/8": "loopback",
+    "169.254.169.254/32": "metadata",
+    "224.0.0.0/4": "multicast",
+    "240.0.0.0/4": "reserved",
+    "::/127": "loopback",
+    "::ffff:0:0/96": "IPv4-mapped",
+    "fe80::/10": "link-local",
+    "ff00::/8": "multicast",
+}
+"""Blocks of which no address is one of a network's: no host can have them on an interface, or
+they have a meaning of their own (RFC 6890)."""
+_UNUSABLE = [(ip_network(block), why) for block, why in UNUSABLE.items()]
+DHCP_PREFIX_MAX = 30
+"""Of an IPv4 subnet with DHCP (Neutron): a gateway, a DHCP port or a VM would have no address."""
+
+
 def subnet_cidr(field: str, value: object, ip_version: int) -> str:
-    """A CIDR that VMs can live on: not 0.0.0.0/0, multicast or loopback."""
+    """A CIDR that VMs can live on, with nothing in it that is UNUSABLE."""
     text = cidr(field, value, ip_version)
     block = ip_network(text)
-    if not block.prefixlen or block.is_multicast or block.is_loopback:
-        raise InvalidInput(field, value, f"{EXAMPLE_CIDR[ip_version]}, not multicast or loopback")
+    for other, why in _UNUSABLE:
+        if _overlap(block, other):
+            expected = f"{EXAMPLE_CIDR[ip_version]}, without the addresses of {other} ({why})"
+            raise InvalidInput(field, value, expected)
+    return text
+
+
+def check_dhcp(subnet: Subnet) -> None:
+    """A subnet with DHCP has room for a gateway, a DHCP port and a VM."""
+    prefix = ip_network(subnet.cidr).prefixlen
+    if subnet.enable_dhcp and subnet.ip_version == 4 and prefix > DHCP_PREFIX_MAX:
+        words = "Subnet has a prefix length that is incompatible with DHCP service enabled"
+        expected = f"a prefix of at most {DHCP_PREFIX_MAX}, or enable_dhcp false"
+        raise InvalidInput("cidr", subnet.cidr, expected, words=words)
+
+
+def next_hop(field: str, value: object, ip_version: int | None = None) -> str:
+    """The canonical address of `value`, one that a machine may have."""
+    text = address(field, value, ip_version)
+    parsed = ip_address(text)
+    if parsed.is_multicast or parsed.is_loopback or parsed.is_unspecified:
+        raise InvalidInput(field, value, "the address of a machine, such as 10.1.0.1")
     return text
 
 

@@ -54,6 +54,10 @@ class Config:
     quota_router: int
     quota_security_group: int
     quota_security_group_rule: int
+    quota_instances: int
+    quota_key_pairs: int
+    quota_image_count_total: int
+    max_allowed_address_pair: int
     dns_domain: str
     default_availability_zone: str
     auth_strategy: str

@@ -6,6 +6,7 @@ from typing import TypeVar
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
+from a9fe.model.errors import InvalidInput
 from a9fe.model.policy import Caller
 from a9fe.runtime.clock import Clock
 from a9fe.server.admissions import Admissions
@@ -15,6 +16,9 @@ from a9fe.server.writes import Writes
 from a9fe.store import Session, Store
 
 T = TypeVar("T")
+
+QUERY_MAX = 500
+"""Values of one query. Databases bound the parameters and the depth of a statement."""
 
 
 class Api:
@@ -64,8 +68,12 @@ def caller_of(request: Request) -> Caller:
 
 
 def query_of(request: Request) -> dict[str, list[str]]:
-    """The query: each name with all of its values."""
+    """The query: each name with all of its values. Raises InvalidInput for too many."""
     query: dict[str, list[str]] = {}
     for name, value in request.query_params.multi_items():
         query.setdefault(name, []).append(value)
+    if sum(map(len, query.values())) > QUERY_MAX:
+        most = max(query, key=lambda name: len(query[name]))
+        given = f"{len(query[most])} values"
+        raise InvalidInput(most, given, f"a query of at most {QUERY_MAX} values in all")
     return query

@@ -91,6 +91,22 @@ class Settings(Protocol):
         """Security group rules of a project."""
 
     @property
+    def quota_instances(self) -> int:
+        """Instances of a project (Nova)."""
+
+    @property
+    def quota_key_pairs(self) -> int:
+        """Key pairs of a project (Nova)."""
+
+    @property
+    def quota_image_count_total(self) -> int:
+        """Images of a project (Glance)."""
+
+    @property
+    def max_allowed_address_pair(self) -> int:
+        """Most allowed address pairs of a port."""
+
+    @property
     def default_availability_zone(self) -> str:
         """The zone of instances and agents."""
 

@@ -8,8 +8,8 @@ from starlette.routing import Route
 
 from a9fe.model.compute import Flavor, KeypairRecord
 from a9fe.model.errors import Forbidden, InvalidInput, NotFound
-from a9fe.model.resources import Agent, Instance
-from a9fe.server import access, body, records
+from a9fe.model.resources import Agent
+from a9fe.server import access, body, quota_limits, records
 from a9fe.server import converters as to
 from a9fe.server.api import api_of, query_of
 from a9fe.server.call import Call
@@ -220,27 +220,30 @@ async def delete_keypair(request: Request, asker: Asker) -> Response:
 
 LIMITS = {
     "maxServerMeta": to.METADATA_MAX,
-    "maxTotalInstances": -1,
     "maxTotalCores": -1,
     "maxTotalRAMSize": -1,
-    "maxTotalKeypairs": -1,
     "maxServerGroups": 0,
     "maxServerGroupMembers": 0,
     "totalCoresUsed": 0,
     "totalRAMUsed": 0,
     "totalServerGroupsUsed": 0,
 }
-"""-1 is no limit: a record takes nobody's memory."""
+"""-1 is no limit: a record takes nobody's memory. The others of Nova's stand in the options."""
 
 
 async def show_limits(request: Request, _asker: Asker) -> Response:
     """What a project may use, and uses."""
 
-    def work(call: Call) -> int:
-        return len(call.session.find(Instance, project_id=call.project_id))
+    def work(call: Call) -> Json:
+        return {
+            **LIMITS,
+            "maxTotalInstances": quota_limits.record_limit(call, "instance"),
+            "maxTotalKeypairs": quota_limits.record_limit(call, "keypair"),
+            "totalInstancesUsed": call.session.quotas.used("instance", call.project_id),
+        }
 
-    used = {"totalInstancesUsed": await api_of(request).read(request, work)}
-    return JSONResponse({"limits": {"rate": [], "absolute": {**LIMITS, **used}}})
+    absolute = await api_of(request).read(request, work)
+    return JSONResponse({"limits": {"rate": [], "absolute": absolute}})
 
 
 async def list_zones(request: Request, _asker: Asker) -> Response:

@@ -1,6 +1,6 @@
 """Every error to a status and Neutron's error body, in one place."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import structlog
 from starlette.requests import Request
@@ -10,6 +10,7 @@ from a9fe.model.errors import Conflict, Forbidden, InvalidInput, NotFound
 from a9fe.server import faults
 from a9fe.server.bad_request import BadRequest
 from a9fe.server.credentials import IdentityUnavailable, Unauthorized
+from a9fe.server.quota_limits import OVER_QUOTA
 from a9fe.server.resources import RevisionMismatch
 from a9fe.server.routers import InterfaceNotFound, InterfaceNotFoundForSubnet
 from a9fe.server.tags import TagNotFound
@@ -96,6 +97,8 @@ def answer(problem: Problem, path: str) -> JSONResponse:
 async def on_error(request: Request, error: Exception) -> JSONResponse:
     """Starlette's handler of every error of ours."""
     problem = problem_of(error)
+    if problem.type == OVER_QUOTA:
+        problem = replace(problem, status=faults.over_quota(request.url.path))
     if problem.status >= 500:
         log.error("request failed", path=request.url.path, reason=str(error))
     return answer(problem, request.url.path)

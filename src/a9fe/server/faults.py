@@ -25,6 +25,15 @@ _NOVA_NAMES = {
 }
 
 
+OVER_QUOTA = {COMPUTE: 403, IMAGE: 413}
+"""The status of a quota that is reached, where it is not Neutron's 409."""
+
+
+def over_quota(path: str) -> int:
+    """The status with which the path's API says that a quota is reached."""
+    return next((status for base, status in OVER_QUOTA.items() if below(path, base)), 409)
+
+
 def below(path: str, base: str) -> bool:
     """Whether a path is that of an API or under it."""
     return path == base or path.startswith(base + "/")

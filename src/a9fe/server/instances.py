@@ -18,6 +18,7 @@ def create(call: Call, values: Values) -> Instance:
     groups = values.pop("security_groups", None)
     values.setdefault("project_id", call.project_id)
     values.setdefault("availability_zone", call.settings.default_availability_zone)
+    quota_limits.check_record(call, "instance", values["project_id"])
     number = call.session.next_number("instance")
     instance = call.session.insert(Instance(id=new_id(), number=number, **values))
     plugged = [(card, _plug(call, instance, card, host, groups)) for card in cards]

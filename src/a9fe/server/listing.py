@@ -28,6 +28,9 @@ FIXED_IP_KEYS: dict[str, tuple[str, How]] = {
 INTEGER_MAX = 2**31 - 1  # of the integers that the API has
 LIMIT_DIGITS = 18
 SORT_KEYS_MAX = 8
+ONE_BY_ONE = frozenset({*TAG_FILTERS.values(), "contains", "unequal", "since", "before"})
+ONE_BY_ONE_MAX = 50
+"""Values of a filter that is an expression for each: databases bound how deep these are."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +49,10 @@ def read_query(table: AttributeTable, given: Given, extra: Extra, limit_max: int
     """The query of a list, at most `limit_max` on a page (0: any). Raises InvalidInput."""
     limit = _limit(given, limit_max)
     filters = [
-        f for name in given if name not in PAGING for f in _filters(table, name, given, extra)
+        _bounded(name, f)
+        for name in given
+        if name not in PAGING
+        for f in _filters(table, name, given, extra)
     ]
     page = Page(
         filters=tuple(filters),
@@ -101,7 +107,7 @@ def _real(name: str) -> str:
 def _filters(table: AttributeTable, name: str, given: Given, extra: Extra) -> tuple[Filter, ...]:
     values = [value for value in given[name] if "\0" not in value]
     if table.tagged and name in TAG_FILTERS:
-        wanted = tuple(tag for text in values for tag in text.split(","))
+        wanted = tuple(dict.fromkeys(tag for text in values for tag in text.split(",")))
         return (Filter(field="tags", values=wanted, how=TAG_FILTERS[name]),)
     if table.kind == "port" and name == "fixed_ips":
         return _fixed_ips(values)
@@ -111,6 +117,13 @@ def _filters(table: AttributeTable, name: str, given: Given, extra: Extra) -> tu
     if attribute is None or not attribute.filter:
         raise InvalidInput(name, given[name][0], f"a filter by an attribute of a {table.kind}")
     return _conditions(attribute, values)
+
+
+def _bounded(name: str, wanted: Filter) -> Filter:
+    if wanted.how in ONE_BY_ONE and len(wanted.values) > ONE_BY_ONE_MAX:
+        given = f"{len(wanted.values)} values"
+        raise InvalidInput(name, given, f"at most {ONE_BY_ONE_MAX} that differ")
+    return wanted
 
 
 def _conditions(attribute: Attribute, values: list[str]) -> tuple[Filter, ...]:

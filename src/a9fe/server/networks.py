@@ -93,6 +93,7 @@ def create_subnet(call: Call, values: Values) -> Subnet:
     values.setdefault("allocation_pools", rules.default_pools(block, values["gateway_ip"]))
     subnet = Subnet(id=new_id(), **values)
     _check(call, subnet)
+    rules.check_dhcp(subnet)
     rules.check_overlap(block, network.id, call.session.find(Subnet, network_id=network.id))
     rules.check_mtu(network.mtu, subnet.ip_version, network.id)
     stored = call.session.insert(subnet)
@@ -105,6 +106,8 @@ def update_subnet(call: Call, old: Subnet, values: Values) -> Subnet:
     """Change a subnet; DHCP ports follow enable_dhcp."""
     subnet = replace(old, **values)
     _check(call, subnet)
+    if not old.enable_dhcp:
+        rules.check_dhcp(subnet)
     if subnet.gateway_ip != old.gateway_ip:
         _refuse_held_gateway(call, old)
     stored = call.session.update(subnet)
@@ -135,7 +138,7 @@ def _check(call: Call, subnet: Subnet) -> None:
         rules.address("dns_nameservers", name, subnet.ip_version)
     for route in subnet.host_routes:
         rules.cidr("host_routes.destination", route.destination, subnet.ip_version)
-        rules.address("host_routes.nexthop", route.nexthop, subnet.ip_version)
+        rules.next_hop("host_routes.nexthop", route.nexthop, subnet.ip_version)
     rules.check_ipv6_modes(subnet)
     rules.check_gateway(subnet.cidr, subnet.gateway_ip)
     rules.check_pools(subnet.cidr, subnet.allocation_pools, subnet.gateway_ip)

@@ -18,6 +18,7 @@ def create(call: Call, values: Values) -> Port:
     values.setdefault("port_security_enabled", network.port_security_enabled)
     values.setdefault("project_id", call.project_id)
     _check_port_security(values)
+    _check_pairs(call, values)
     values["security_groups"] = _groups(call, values)
     values["extra_dhcp_opts"] = _options((), values["extra_dhcp_opts"])
     values["host"] = values["host"] or ""
@@ -48,6 +49,7 @@ def make(call: Call, port: Port, wanted: tuple[AddressRequest, ...] | None) -> P
 def update(call: Call, old: Port, values: Values) -> Port:
     """Change a port. A port that moves to another host is down until its agent says otherwise."""
     _check_port_security(values, old)
+    _check_pairs(call, values)
     if "security_groups" in values:
         values["security_groups"] = checked(call, values["security_groups"] or ())
     if "extra_dhcp_opts" in values:
@@ -105,6 +107,20 @@ def _check_port_security(values: Values, old: Port | None = None) -> None:
             " give an empty allowed_address_pairs too"
         )
         raise Conflict("AddressPairAndPortSecurityRequired", message)
+
+
+def _check_pairs(call: Call, values: Values) -> None:
+    maximum = call.settings.max_allowed_address_pair
+    given = len(values.get("allowed_address_pairs") or ())
+    if given > maximum:
+        words = f"The number of allowed address pair exceeds the maximum {maximum}"
+        raise InvalidInput(
+            "allowed_address_pairs",
+            f"{given} pairs",
+            f"at most {maximum} (max_allowed_address_pair)",
+            type="AllowedAddressPairExhausted",
+            words=words,
+        )
 
 
 def _plain(values: Values) -> Values:

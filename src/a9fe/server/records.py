@@ -12,7 +12,7 @@ from dataclasses import replace
 from a9fe.model.compute import Flavor, Image, KeypairRecord
 from a9fe.model.errors import Conflict, InvalidInput
 from a9fe.server import converters as to
-from a9fe.server import schemas
+from a9fe.server import quota_limits, schemas
 from a9fe.server.attributes import (
     Attribute,
     AttributeTable,
@@ -178,6 +178,7 @@ def create_image(call: Call, values: Values) -> Image:
     values.setdefault("project_id", call.project_id)
     if call.session.get(Image, values["id"]):
         raise Conflict("ImageExists", f"Image with id {values['id']} exists already")
+    quota_limits.check_record(call, "image", values["project_id"])
     return call.session.insert(Image(**values))
 
 
@@ -205,6 +206,7 @@ def create_keypair(call: Call, values: Values) -> KeypairRecord:
     if is_certificate != (values["type"] == "x509"):
         expected = "ssh for an OpenSSH key, x509 for a certificate"
         raise InvalidInput("type", values["type"], expected)
+    quota_limits.check_record(call, "keypair", values["project_id"])
     return call.session.insert(KeypairRecord(id=new_id(), **values))
 
 

@@ -207,6 +207,8 @@ def _binding() -> tuple[Attribute, ...]:
     )
 
 
+DHCP_OPTIONS_MAX = 64  # of a port: DHCPv4 has 254, of which a client reads few
+
 PORT = AttributeTable(
     kind="port",
     plural="ports",
@@ -225,7 +227,11 @@ PORT = AttributeTable(
         ),
         stored("port_security_enabled", to.boolean),
         stored("allowed_address_pairs", PAIRS, default=()),
-        stored("extra_dhcp_opts", to.clearable(to.list_of(to.dhcp_option)), default=()),
+        stored(
+            "extra_dhcp_opts",
+            to.clearable(to.list_of(to.dhcp_option, DHCP_OPTIONS_MAX)),
+            default=(),
+        ),
         *_binding(),
         stored("dns_name", to.dns_name, default=""),
         constant("dns_domain", ""),
@@ -338,7 +344,7 @@ INSTANCE = AttributeTable(
             update="member",
             default=None,
         ),
-        stored("keypairs", to.list_of(to.keypair), default=()),
+        stored("keypairs", to.keypairs, default=()),
         stored("metadata", to.string_map, default={}),
         filtered(stored("availability_zone", to.one_line(minimum=1)), "nocase"),
         stored("flavor", to.one_line(), default=""),
