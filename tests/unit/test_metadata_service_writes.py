@@ -167,6 +167,9 @@ def test_a_password_is_posted_once_and_read(guest: Guest, version: bytes):
     assert guest.get(path) == b"ZW5jcnlwdGVk"
     again = guest.ask(b"POST", path, b"ZW5jcnlwdGVk")
     assert refused(guest, again) == (409, Refusal.PASSWORD_IS_SET)
+    for unusable in (b"", b"x" * 2000):
+        refusal = refused(guest, guest.ask(b"POST", path, unusable))
+        assert refusal == (409, Refusal.PASSWORD_IS_SET)
     guest.world.call("DELETE", f"/a9fe/v1/instances/{INSTANCE_ID}/password")
     assert guest.ask(b"POST", path, b"another").status == 200
     assert counted("password") == before + 2

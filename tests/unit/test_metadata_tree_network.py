@@ -36,8 +36,21 @@ def document(of: InstanceView) -> dict[str, Any]:
     rendered = tree.render(of, "/openstack/latest/network_data.json")
     assert rendered is not None
     found: dict[str, Any] = json.loads(rendered.body)
-    VALIDATOR.validate(found)
+    VALIDATOR.validate(as_published(found))
     return found
+
+
+NOVAS_OWN = {"ipv6_dhcpv6-stateful": "ipv6_dhcp", "ipv6_dhcpv6-stateless": "ipv6_slaac"}
+"""Types that Nova writes and its published schema lacks; for each one that the schema has."""
+
+
+def as_published(found: dict[str, Any]) -> dict[str, Any]:
+    """The document as the schema knows it: the only deviation is the type of a network."""
+    networks = [
+        {**entry, "type": NOVAS_OWN.get(entry["type"], entry["type"])}
+        for entry in found["networks"]
+    ]
+    return {**found, "networks": networks}
 
 
 def on(subnet_of: Subnet, address: str, *, lan: Network = LAN) -> InstanceView:
@@ -124,8 +137,8 @@ def test_without_gateway_there_is_no_default_route():
         (None, True, "ipv6"),
         (None, False, "ipv6"),
         ("slaac", True, "ipv6_slaac"),
-        ("dhcpv6-stateless", True, "ipv6_slaac"),
-        ("dhcpv6-stateful", True, "ipv6_dhcp"),
+        ("dhcpv6-stateless", True, "ipv6_dhcpv6-stateless"),
+        ("dhcpv6-stateful", True, "ipv6_dhcpv6-stateful"),
         ("dhcpv6-stateful", False, "ipv6"),
     ],
 )
@@ -141,7 +154,9 @@ def test_each_mode_of_ipv6_has_its_type(mode: str | None, *, enable_dhcp: bool, 
     )
     found = document(on(v6, "2001:db8::5"))["networks"][0]
     assert found["type"] == expected
-    assert found.get("netmask") == ("ffff:ffff:ffff:ffff::" if expected == "ipv6" else None)
+    assert (found["ip_address"], found["netmask"]) == ("2001:db8::5", "ffff:ffff:ffff:ffff::")
+    assert found["routes"] == [{"network": "::", "netmask": "::", "gateway": "2001:db8::1"}]
+    assert found["services"] == []
 
 
 def test_only_the_first_address_of_each_family_has_a_network():

@@ -23,14 +23,9 @@ EC2_VERSIONS = ("2009-04-04", LATEST)  # alike, and no others (Nova's default)
 DOCUMENTS = frozenset(
     {"meta_data.json", "user_data", "vendor_data.json", "network_data.json", "vendor_data2.json"}
 )
-NOCLOUD_TYPES = {
-    "ipv4_dhcp": "dhcp4",
-    "ipv4": "static",
-    "ipv6_slaac": "ipv6_slaac",
-    "ipv6_dhcp": "ipv6_dhcpv6-stateful",
-    "ipv6": "static6",
-}
-"""Types of network_data.json, as network-config version 1 calls them."""
+STATIC = {"ipv4": "static", "ipv6": "static6"}
+NOCLOUD_TYPES = {"ipv4_dhcp": "dhcp4", **STATIC}
+"""Types of network_data.json that network-config version 1 calls otherwise."""
 
 Files = dict[str, bytes]
 
@@ -114,8 +109,8 @@ def network_config(view: InstanceView) -> dict[str, Any]:
 
 
 def _subnet(network: Mapping[str, Any]) -> dict[str, Any]:
-    kind = NOCLOUD_TYPES[network["type"]]
-    if "ip_address" not in network:
+    kind = NOCLOUD_TYPES.get(network["type"], network["type"])
+    if network["type"] not in STATIC:
         return {"type": kind}
     length = f"{int(ipaddress.ip_address(network['netmask'])):b}".count("1")
     subnet = {

@@ -10,7 +10,7 @@ HEAD = """\
 # What a VM can read
 
 Generated from the table in `src/a9fe/metadata` by `./run docs`: do not edit. A path that is
-listed is served; trailing slashes never matter; anything else is 404. `/` lists the EC2 versions,
+listed is served; one slash at its end never matters; all else is 404. `/` lists the EC2 versions,
 `/openstack` the OpenStack versions, and a path that begins with neither `ec2` nor `openstack` is
 one of the EC2 tree. Documents are `text/plain; charset=UTF-8` unless the table says otherwise.
 

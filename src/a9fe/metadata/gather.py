@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from a9fe.metadata.view import InstanceView, Settings
+from a9fe.model.cards import in_order
 from a9fe.model.resources import Instance, Network, Port, Resource, SecurityGroup, Subnet
 
 
@@ -58,11 +59,11 @@ def _groups(source: Resources, ports: tuple[Port, ...]) -> dict[str, str]:
 
 
 def _ports(source: Resources, instance: Instance) -> tuple[Port, ...]:
-    """The instance's own ports, oldest first.
+    """The instance's own ports, in the order of its cards.
 
     Whoever may make a port may write any device_id into it: a port of another project's is not
     the instance's.
     """
     claimed = source.ports_by_device(instance.id)
     own = (port for port in claimed if port.project_id == instance.project_id)
-    return tuple(sorted(own, key=lambda port: (port.created_at, port.id)))
+    return tuple(in_order(instance, own))

@@ -1,9 +1,10 @@
 """network_data.json: the instance's network cards, for the guest to configure itself.
 
-Obeys Nova's published schema (network_data.json, draft 7). As Nova, each port has at most one
-IPv4 and one IPv6 network: those of its first address of each kind. Unlike Nova, which breaks its
-own schema there: without ports the lists are empty, and the DHCPv6 modes, which the schema does
-not know, are said with the types that it has. The MTU is always given, also beside DHCP.
+Obeys Nova's published schema (network_data.json, draft 7) but for the types of the DHCPv6 modes,
+which Nova writes and cloud-init acts on, and which the schema lacks. As Nova, each port has at
+most one IPv4 and one IPv6 network: those of its first address of each kind. Unlike Nova, which
+breaks its own schema there: without ports the lists are empty. The MTU is always given, also
+beside DHCP.
 """
 
 import ipaddress
@@ -17,14 +18,6 @@ TAP_PREFIX = "tap"
 TAP_ID_LENGTH = 11  # of the port's id in its device's name (Neutron)
 
 EVERYWHERE = {4: "0.0.0.0/0", 6: "::/0"}
-
-# ipv6_address_mode to the schema's types. With stateless the address is from SLAAC; what DHCPv6
-# would add to it, DNS, is in `services`.
-IPV6_TYPES = {
-    "slaac": "ipv6_slaac",
-    "dhcpv6-stateless": "ipv6_slaac",
-    "dhcpv6-stateful": "ipv6_dhcp",
-}
 
 
 def network_data(view: InstanceView) -> dict[str, Json]:
@@ -67,20 +60,20 @@ def _network(port: Port, address: str, subnet: Subnet) -> dict[str, Json]:
         "link": link_id(port),
         "network_id": port.network_id,
     }
-    if kind in ("ipv4", "ipv6"):
+    if kind != "ipv4_dhcp":
         known |= _static(address, subnet)
     return known
 
 
 def _type(subnet: Subnet) -> str:
-    """What gives the guest its address: the schema's type of this subnet.
+    """What gives the guest its address, in Nova's words: ipv6_ and the mode of an IPv6 subnet.
 
     An IPv6 subnet without an address mode has nothing of ours that hands addresses out.
     """
     if subnet.ip_version == 4:
         return "ipv4_dhcp" if subnet.enable_dhcp else "ipv4"
-    mode = subnet.ipv6_address_mode or ""
-    return IPV6_TYPES.get(mode, "ipv6") if subnet.enable_dhcp else "ipv6"
+    mode = subnet.ipv6_address_mode if subnet.enable_dhcp else None
+    return f"ipv6_{mode}" if mode else "ipv6"
 
 
 def _static(address: str, subnet: Subnet) -> dict[str, Json]:

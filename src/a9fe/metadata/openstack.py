@@ -13,6 +13,7 @@ from a9fe.metadata.network_data import network_data
 from a9fe.metadata.rendered import HTML, JSON, Json, document, text
 from a9fe.metadata.table import LATEST, Asked, Entry, Family, Placeholder, always
 from a9fe.metadata.view import InstanceView
+from a9fe.model import cards
 from a9fe.model.resources import Port
 
 VERSIONS = (
@@ -73,7 +74,7 @@ def content_path(number: int) -> str:
 
 def _devices(asked: Asked) -> Json:
     """Network cards that have a tag. Nova's buses and addresses are the hypervisor's to know."""
-    tags = asked.view.instance.nic_tags
+    tags = cards.tags(asked.view.instance)
     return [_card(port, tags[port.id], asked) for port in asked.view.ports if port.id in tags]
 
 

@@ -115,7 +115,7 @@ def parts_of(path: str) -> tuple[str, ...] | None:
 def _parts(path: str) -> tuple[str, ...] | None:
     if not path.startswith("/"):
         return None
-    return tuple(unquote(part) for part in path.rstrip("/").split("/")[1:])
+    return tuple(unquote(part) for part in path.removesuffix("/").split("/")[1:])
 
 
 _short_parts = lru_cache(maxsize=PATHS_REMEMBERED)(_parts)

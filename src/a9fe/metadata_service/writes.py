@@ -124,11 +124,12 @@ class Writes:
         )
 
     def post_password(self, call: GuestCall) -> Result:
-        """The body is the password, kept once (Nova)."""
+        """The body is the password, kept once; a second one is 409, whatever it is (Nova)."""
         try:
             text = rules_guest.password("password", _text(call))
         except InvalidInput:
-            return Refusal.BAD_PASSWORD
+            has_one = bool(call.view.instance.password)
+            return Refusal.PASSWORD_IS_SET if has_one else Refusal.BAD_PASSWORD
         body = {"password": text}
         return self._keep(call, _Write("password", "PUT", "password", body, HTML))
 

@@ -224,8 +224,9 @@ class Instance:
 
     `number` is a small integer, unique, from which EC2 ids are made (i-%08x, as Nova does).
     `flavor` and `image` are names; `flavor_id` and `image_id` "" where no record is meant.
-    `nic_tags` are names of network cards by port id. What the guest wrote: `password`, encrypted
-    by it, "" for none, and `guest_attributes`, "<namespace>/<key>" to value.
+    `nic_tags` has the network cards of the request by port id, in its order, each with its tag,
+    "" for none. What the guest wrote: `password`, encrypted by it, "" for none, and
+    `guest_attributes`, "<namespace>/<key>" to value.
     """
 
     id: str

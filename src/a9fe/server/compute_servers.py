@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from a9fe.model.cards import in_order
 from a9fe.model.compute import Flavor, Image, KeypairRecord
 from a9fe.model.errors import Conflict, Forbidden, InvalidInput, NotFound
 from a9fe.model.resources import Instance, Keypair, Network, Port, SecurityGroup
@@ -165,7 +166,7 @@ def views(call: Call, found: list[Instance], asker: Asker) -> list[ServerView]:
             version=asker.version,
             base=asker.base,
             is_admin=call.caller.is_admin,
-            ports=tuple(of[instance.id]),
+            ports=tuple(in_order(instance, of[instance.id])),
             networks=networks,
             groups=groups,
             flavor=by_id.get(instance.flavor_id) or by_name.get(instance.flavor),

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from a9fe.model import policy, rules_ports
+from a9fe.model.cards import in_order
 from a9fe.model.errors import InvalidInput, NotFound
 from a9fe.model.resources import Instance, Network, Port
 from a9fe.server import access, ports, quota_limits
@@ -24,8 +25,8 @@ def create(call: Call, values: Values) -> Instance:
     plugged = [(card, _plug(call, instance, card, host, groups)) for card in cards]
     made = [port_id for card, port_id in plugged if not card.port_id]
     call.session.mark_made(instance.id, made)
-    tags = {port_id: card.tag for card, port_id in plugged if card.tag}
-    return call.session.update(replace(instance, nic_tags=tags)) if tags else instance
+    nics = {port_id: card.tag for card, port_id in plugged}
+    return call.session.update(replace(instance, nic_tags=nics)) if nics else instance
 
 
 def _cards(values: Values) -> list[NetworkCard]:
@@ -112,5 +113,7 @@ def delete(call: Call, instance: Instance) -> None:
 
 
 def ports_of(call: Call, instance_id: str) -> list[Port]:
-    """The ports of an instance."""
-    return call.session.find(Port, device_id=instance_id)
+    """The ports of an instance, in the order of its cards."""
+    found = call.session.find(Port, device_id=instance_id)
+    instance = call.session.get(Instance, instance_id) if found else None
+    return in_order(instance, found) if instance else found

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from a9fe.model.cards import in_order
 from a9fe.model.compute import Flavor, Image, KeypairRecord
 from a9fe.model.errors import A9feError
 from a9fe.model.resources import (
@@ -163,12 +164,13 @@ def shown(
 
 
 def _add_ports(call: Call, found: list[Instance], answers: list[Json]) -> None:
-    of: dict[str, list[Json]] = {instance.id: [] for instance in found}
+    of: dict[str, list[Port]] = {instance.id: [] for instance in found}
     ours = call.session.find(Port, device_id=list(of))
-    for port, answer in zip(ours, shown(call, ours, tables.PORT, ALL), strict=True):
-        of[port.device_id].append(answer)
+    told = {answer["id"]: answer for answer in shown(call, ours, tables.PORT, ALL)}
+    for port in ours:
+        of[port.device_id].append(port)
     for instance, answer in zip(found, answers, strict=True):
-        answer["ports"] = of[instance.id]
+        answer["ports"] = [told[port.id] for port in in_order(instance, of[instance.id])]
 
 
 def one_shown(call: Call, resource: object, table: AttributeTable) -> Json:

@@ -3,7 +3,7 @@
 import base64
 from dataclasses import replace
 
-from a9fe.model import codec, rules
+from a9fe.model import cards, codec, rules
 from a9fe.model.guest import MetadataOptions
 from a9fe.model.resources import Agent, FixedIp, Instance, Network, Port, Router
 from a9fe.model.rules_scheduling import alive, timestamp
@@ -354,7 +354,7 @@ INSTANCE = AttributeTable(
             stored("files", to.list_of(injected_file, FILES_MAX), "C", default=()),
             show=lambda instance, _: [shown_file(file) for file in instance.files],
         ),
-        read_only("nic_tags"),
+        replace(read_only("nic_tags"), show=lambda instance, _: cards.tags(instance)),
         stored("metadata_options", metadata_options, default=MetadataOptions()),
         computed("has_password", lambda instance, _: bool(instance.password)),
         read_only("guest_attributes"),
