@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from a9fe.server.api import QUERY_MAX
-from a9fe.server.converters import KEYPAIRS_BYTES_MAX, KEYPAIRS_MAX, PUBLIC_KEY_MAX
+from a9fe.server.converters import PUBLIC_KEY_MAX
+from a9fe.server.guest_requests import KEYPAIRS_BYTES_MAX, KEYPAIRS_MAX
 from a9fe.server.listing import ONE_BY_ONE_MAX
 from tests.unit.server_world import ServerOptions, World
 

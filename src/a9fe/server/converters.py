@@ -23,8 +23,6 @@ Converter = Callable[[str, object], Any]
 NAME_MAX = 255
 USER_DATA_MAX = 65535  # bytes of base64 (Nova)
 PUBLIC_KEY_MAX = 16 * 1024  # bytes: an RSA key of 16,384 bits takes 2.8 KiB, a certificate 8
-KEYPAIRS_MAX = 20  # of one instance
-KEYPAIRS_BYTES_MAX = 64 * 1024  # of their keys: about what user data may have
 METADATA_MAX = 128  # items (Nova's default quota)
 SIMPLE_MAX = 4095  # bytes of JSON (Neutron's column of agents' configurations)
 LIST_MAX = 1000
@@ -242,16 +240,6 @@ def keypair(field: str, value: object) -> Keypair:
     return Keypair(**_members(field, value, members, frozenset({"type"})))
 
 
-def keypairs(field: str, value: object) -> tuple[Keypair, ...]:
-    """The key pairs of an instance, which all of its documents repeat."""
-    found: tuple[Keypair, ...] = list_of(keypair, KEYPAIRS_MAX)(field, value)
-    size = sum(len(one.public_key.encode()) for one in found)
-    if size > KEYPAIRS_BYTES_MAX:
-        expected = f"at most {KEYPAIRS_BYTES_MAX} bytes of public keys together"
-        raise InvalidInput(field, f"{size} bytes", expected)
-    return found
-
-
 def user_data(field: str, value: object) -> bytes:
     """Base64 of at most 65535 bytes (Nova)."""
     expected = f"base64 of at most {USER_DATA_MAX} bytes"
@@ -366,7 +354,6 @@ described(
         type={"type": "string", "enum": ["ssh", "x509"]},
     ),
 )
-described(keypairs, schemas.taken_by(list_of(keypair, KEYPAIRS_MAX)))
 described(user_data, {"type": "string", "format": "byte", "maxLength": USER_DATA_MAX})
 described(
     string_map,

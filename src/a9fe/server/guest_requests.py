@@ -5,6 +5,7 @@ import binascii
 
 from a9fe.model.errors import InvalidInput
 from a9fe.model.guest import GUEST_ATTRIBUTES, HTTP_TOKENS, InjectedFile, MetadataOptions
+from a9fe.model.resources import Keypair
 from a9fe.server import converters as to
 from a9fe.server import schemas
 
@@ -13,6 +14,9 @@ REQUIRED_AFTER_MAX = 10 * 365 * 86400  # seconds
 FILES_MAX = 5  # Nova's default quotas: files, bytes of a path, bytes of a file
 FILE_PATH_MAX = 255
 FILE_CONTENT_MAX = 10240
+KEYPAIRS_MAX = 20  # of one instance
+KEYPAIRS_BYTES_MAX = 64 * 1024  # of their keys: about what user data may have
+_KEYPAIRS = to.list_of(to.keypair, KEYPAIRS_MAX)
 
 OPTIONS: dict[str, to.Converter] = {
     "http_tokens": to.choice("", *HTTP_TOKENS),
@@ -44,6 +48,16 @@ def injected_file(field: str, value: object) -> InjectedFile:
     return InjectedFile(path=path, content=content)
 
 
+def keypairs(field: str, value: object) -> tuple[Keypair, ...]:
+    """The key pairs of an instance, which all of its documents repeat."""
+    found: tuple[Keypair, ...] = _KEYPAIRS(field, value)
+    size = sum(len(one.public_key.encode()) for one in found)
+    if size > KEYPAIRS_BYTES_MAX:
+        expected = f"at most {KEYPAIRS_BYTES_MAX} bytes of public keys together"
+        raise InvalidInput(field, f"{size} bytes", expected)
+    return found
+
+
 def shown_file(file: InjectedFile) -> dict[str, str]:
     """The file as a body has it."""
     return {"path": file.path, "contents": base64.b64encode(file.content).decode("ascii")}
@@ -62,3 +76,4 @@ schemas.described(
         contents={"type": "string", "format": "byte"},
     ),
 )
+schemas.described(keypairs, schemas.taken_by(_KEYPAIRS))

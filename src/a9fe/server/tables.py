@@ -21,7 +21,13 @@ from a9fe.server.attributes import (
     read_only,
     stored,
 )
-from a9fe.server.guest_requests import FILES_MAX, injected_file, metadata_options, shown_file
+from a9fe.server.guest_requests import (
+    FILES_MAX,
+    injected_file,
+    keypairs,
+    metadata_options,
+    shown_file,
+)
 from a9fe.server.requests import address_request, gateway_request, instance_network
 from a9fe.store import NOTHING, Filter
 from a9fe.store.pages import How
@@ -344,7 +350,7 @@ INSTANCE = AttributeTable(
             update="member",
             default=None,
         ),
-        stored("keypairs", to.keypairs, default=()),
+        stored("keypairs", keypairs, default=()),
         stored("metadata", to.string_map, default={}),
         filtered(stored("availability_zone", to.one_line(minimum=1)), "nocase"),
         stored("flavor", to.one_line(), default=""),
