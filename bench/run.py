@@ -43,6 +43,7 @@ HEAD = """# What was measured
 
 Ratios are medians of pairs taken in turns; read absolute numbers as of that machine and moment.
 """
+WITHOUT_LIMIT = ("--no-rate-limit-enabled",)  # of one guest, which here stands for many
 BURST = 3  # s
 LARGE = 1_000_000
 
@@ -58,7 +59,6 @@ def main() -> None:
     parser.add_argument("--seconds", type=int, help="of a burst [3], of writes to the feed [20]")
     parser.add_argument("--ports", type=int, default=LARGE, help=f"control: large store [{LARGE}]")
     parser.add_argument("--flood", action="append", default=[], help="floods: this one only")
-    parser.add_argument("--no-rate-limit", action="store_true", help="floods: as of many guests")
     options = parser.parse_args()
     parts = {
         "chain": chain_part,
@@ -117,8 +117,7 @@ def chain_part(options: argparse.Namespace) -> list[str]:
     with tempfile.TemporaryDirectory(prefix="a9fe-bench-") as name:
         scratch = Path(name)
         scratch.chmod(0o755)
-        without_limit = ("--no-rate-limit-enabled",)  # one guest stands for many
-        return measured(scratch, lambda: page(options, scratch), *without_limit)
+        return measured(scratch, lambda: page(options, scratch), *WITHOUT_LIMIT)
 
 
 def floods_part(options: argparse.Namespace) -> list[str]:
@@ -130,8 +129,7 @@ def floods_part(options: argparse.Namespace) -> list[str]:
         def page_of_floods() -> list[str]:
             return floods.page(scratch, floods.QUESTIONS, options.flood)
 
-        flags = ("--no-rate-limit-enabled",) if options.no_rate_limit else ()
-        return [*measured(scratch, page_of_floods, *flags), "", *measured_on("floods")]
+        return [*measured(scratch, page_of_floods, *WITHOUT_LIMIT), "", *measured_on("floods")]
 
 
 def measured(scratch: Path, page: Callable[[], list[str]], *flags: str) -> list[str]:
