@@ -41,8 +41,8 @@ def page(scratch: Path, count: int, names: list[str]) -> list[str]:
         "## One guest floods, another one asks",
         "",
         "A connection for each question, milliseconds. Both guests, and their load, share the",
-        "cores with the hops: the first row is such a load without a flood, and what is not slower",
-        "than that is as quick as it can be. The rate limit is off.",
+        "cores with the hops: the first row is such a load without a flood; no row can be quicker",
+        "than that. The rate limit is off.",
         "",
     ]
     for place, guest in NEIGHBOURS.items():
