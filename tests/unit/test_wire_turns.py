@@ -1,6 +1,7 @@
 """Whose request is next: bounds, turns, bytes, patience."""
 
 from dataclasses import dataclass, field, replace
+from typing import ClassVar
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -29,6 +30,7 @@ class Play:
     started: list = field(default_factory=list)
     refused: list = field(default_factory=list)
     left: list = field(default_factory=list)
+    HOLDERS: ClassVar = [("a", "0"), ("a", "1"), ("a", "2"), ("b", "0")]
 
     def __post_init__(self):
         self.turns = Turns(self.limits)
@@ -68,7 +70,7 @@ class Play:
 
     def step(self, what, number, size):
         if what == "arrive":
-            self.arrive(("net", str(number % 4)))
+            self.arrive(self.HOLDERS[number % 4])
         elif what == "finish" and self.running:
             self.finish(self.running[number % len(self.running)], size)
         elif what == "leave":
@@ -90,6 +92,17 @@ def test_a_thousand_requests_of_one_delay_another_by_one():
     for _ in range(800):
         play.arrive(NOISY)
     mine = play.arrive(NEIGHBOUR)
+    play.finish(play.running[0])
+    play.finish(play.running[0])
+    assert mine in play.started[:3]
+
+
+def test_many_holders_on_one_network_delay_another_network_by_one():
+    play = Play(replace(LIMITS, at_once=1, at_once_of_one=1))
+    for n in range(100):
+        play.arrive(("net", str(n)))
+        play.arrive(("net", str(n)))
+    mine = play.arrive(("other", "guest"))
     play.finish(play.running[0])
     play.finish(play.running[0])
     assert mine in play.started[:3]
@@ -179,7 +192,7 @@ def test_bounds_hold_and_nobody_is_forgotten(steps):
     for step in steps:
         play.step(*step)
         assert len(play.running) <= 3
-        assert all(len(play.of(("net", guest))) <= 2 for guest in "0123")
+        assert all(len(play.of(holder)) <= 2 for holder in Play.HOLDERS)
     play.run_dry()
     assert play.turns.in_line == 0
     ends = play.started + play.refused + play.left

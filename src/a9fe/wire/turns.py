@@ -1,9 +1,12 @@
 """Whose request is next: a few at once for each holder, holders in turn. Pure: takes the time.
 
 A request goes at once, waits in its holder's line, or is refused. When a place is free, the
-holders that wait are served in turn, so that a guest with a thousand requests delays another
-guest's one by a single request. Large answers take turns from their holder too: its next request
-goes when the bytes before are paid for (the generic cell rate algorithm, ITU-T I.371).
+listeners and on each the holders that wait are served in turn, so that a guest with a thousand
+requests delays another guest's one by a single request, and a network with a thousand guests (or
+one guest with as many MAC addresses) another network's.
+
+Large answers take turns from their holder too: its next request goes when the bytes before are
+paid for (the generic cell rate algorithm, ITU-T I.371).
 """
 
 import heapq
@@ -61,7 +64,8 @@ class Turns(Generic[T]):
         """Nothing is under way."""
         self._limits = limits
         self._of: dict[Holder, _Holding[T]] = {}
-        self._ready: OrderedDict[Holder, None] = OrderedDict()  # in line, and may go: in turn
+        # In line, and may go: listeners in turn, and the holders of each.
+        self._ready: OrderedDict[str, OrderedDict[Holder, None]] = OrderedDict()
         self._unpaid: list[tuple[float, Holder]] = []  # in line: heap of when they may go
         self._tickets: dict[T, Holder] = {}
         self._taken = 0
@@ -109,7 +113,7 @@ class Turns(Generic[T]):
             self._queue(holder, of, now)
             self._forget(holder, of, now)
         while self._ready and self._taken < self._limits.at_once:
-            holder, _ = self._ready.popitem(last=False)
+            holder = self._next_holder()
             of = self._of[holder]
             if not of.line or not self._may_go(of, now):
                 self._queue(holder, of, now)
@@ -166,6 +170,14 @@ class Turns(Generic[T]):
         """When a request may go that waits for its holder's bytes to be paid."""
         return self._unpaid[0][0] if self._unpaid else None
 
+    def _next_holder(self) -> Holder:
+        """The next holder of the next listener, which then is behind all other listeners."""
+        key, ready = self._ready.popitem(last=False)
+        holder, _ = ready.popitem(last=False)
+        if ready:
+            self._ready[key] = ready
+        return holder
+
     def _may_go(self, of: _Holding[T], now: float) -> bool:
         return of.running + of.ended < self._limits.at_once_of_one and self._goes_at(of) <= now
 
@@ -181,12 +193,16 @@ class Turns(Generic[T]):
         if not of.line or of.running + of.ended >= self._limits.at_once_of_one:
             return
         if self._goes_at(of) <= now:
-            self._ready.setdefault(holder)
+            self._ready.setdefault(holder[0], OrderedDict()).setdefault(holder)
         elif not of.unpaid:
             of.unpaid = True
             heapq.heappush(self._unpaid, (self._goes_at(of), holder))
 
     def _forget(self, holder: Holder, of: _Holding[T], now: float) -> None:
         if not (of.running or of.ended or of.line or of.unpaid) and of.paid_at <= now:
-            self._ready.pop(holder, None)
+            ready = self._ready.get(holder[0])
+            if ready is not None and holder in ready:
+                del ready[holder]
+                if not ready:
+                    del self._ready[holder[0]]
             self._of.pop(holder, None)
