@@ -10,8 +10,17 @@ from structlog.testing import capture_logs
 
 from a9fe.model.resources import Resource
 from a9fe.plan import dhcp, names
+from a9fe.plan.damage import damages
 from a9fe.plan.host import HostPlan
-from a9fe.plan.operations import AddLink, OpenListener, Operation, StartDnsmasq, scope
+from a9fe.plan.operations import (
+    AddLink,
+    DeleteBridge,
+    OpenListener,
+    Operation,
+    PlugTap,
+    StartDnsmasq,
+    scope,
+)
 from a9fe.plan.settings import DhcpSettings
 from a9fe.replica.converge import Converger, Outcome, Work, converge
 from tests.conditions import comes_true
@@ -229,6 +238,11 @@ def test_an_event_of_the_kernel_makes_a_pass_and_damage_is_said():
     assert said["where"] == space(1)
     assert said["wrong"] == f"dnsmasq of network {network(1).id} was not running"
     assert said["done"] == "started"
+
+
+def test_a_bridge_that_goes_with_its_last_device_is_no_damage():
+    operations = [DeleteBridge(name="brq1"), PlugTap(tap="tap1", bridge="brq2")]
+    assert [one.wrong for one in damages(operations)] == ["tap1 was on no bridge"]
 
 
 class TellingHost(FakeHost):

@@ -17,9 +17,14 @@ class Damage:
 
 
 def damages(operations: Iterable[Operation]) -> Iterator[Damage]:
-    """Of a namespace that was missing only that is said, not all that was in it."""
+    """Of a namespace that was missing only that is said, not all that was in it.
+
+    A bridge that goes is none: the last device has left that of a network that was deleted.
+    """
     made: set[str] = set()
     for operation in operations:
+        if isinstance(operation, op.DeleteBridge):
+            continue
         where = op.scope(operation).partition(" ")[0]
         if where in made:
             continue

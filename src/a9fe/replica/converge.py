@@ -16,7 +16,7 @@ from typing import Protocol
 import structlog
 
 from a9fe.model.errors import A9feError
-from a9fe.plan.damage import damages
+from a9fe.plan.damage import Damage, damages
 from a9fe.plan.diff import operations
 from a9fe.plan.host import HostPlan
 from a9fe.plan.operations import Operation, is_spoilt, scope
@@ -222,8 +222,9 @@ class Converger:
         return self._pause(outcome)
 
     def _report(self, outcome: Outcome) -> None:
-        if outcome.applied and outcome.desired == self._settled:
-            _tell_damages(outcome.applied)
+        repaired = tuple(damages(outcome.applied)) if outcome.desired == self._settled else ()
+        if repaired:
+            _tell_damages(repaired)
         elif outcome.applied:
             spaces = {scope(o).partition(" ")[0] for o in outcome.applied}
             log.info("converged", operations=len(outcome.applied), of=_few(spaces))
@@ -268,9 +269,8 @@ async def _comes(event: asyncio.Event, end: float) -> bool:
     return True
 
 
-def _tell_damages(applied: tuple[Operation, ...]) -> None:
+def _tell_damages(found: tuple[Damage, ...]) -> None:
     """Say what was wrong on a host that had been as planned."""
-    found = tuple(damages(applied))
     for one in found[:DAMAGES_LOGGED]:
         log.warning("damage repaired", where=one.where, wrong=one.wrong, done=one.done)
     if found[DAMAGES_LOGGED:]:
