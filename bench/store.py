@@ -26,7 +26,8 @@ from a9fe.model.resources import Port
 from a9fe.server.call import Call
 from a9fe.server.resources import COLLECTIONS, create, list_all, one_shown, require
 from a9fe.store import Session, Store
-from a9fe.store.schema import BORN, ports
+from a9fe.store.columns import BORN
+from a9fe.store.schema import ports
 from bench import databases
 from bench.feed import memory
 

@@ -139,3 +139,62 @@ def test_security_groups(client: Client, api: ApiClient) -> None:
     assert [(r["port_range_min"], r["port_range_max"]) for r in ingress] == [(22, 22)]
     client("security group delete sg1")
     assert api.list("security-groups", name="sg1") == []
+
+
+def test_subnet_pools_and_address_scopes(client: Client, api: ApiClient) -> None:
+    scopes, scope, pools, pool, subnet = client(
+        "address scope create scope4 --ip-version 4",
+        "address scope list -f json",
+        "address scope show scope4 -f json",
+        "subnet pool create pool4 --pool-prefix 10.64.0.0/16 --default-prefix-length 24"
+        " --min-prefix-length 20 --max-prefix-length 28 --address-scope scope4",
+        "subnet pool set pool4 --description d --tag red",
+        "subnet pool list -f json",
+        "subnet pool show pool4 -f json",
+        "network create net1",
+        "subnet create s4 --network net1 --subnet-pool pool4",
+        "subnet create s28 --network net1 --subnet-pool pool4 --prefix-length 28"
+        " --service-type compute:nova",
+        "subnet show s28 -f json",
+    )
+    kept = one(api, "subnetpools", "pool4")
+    assert [s["ID"] for s in scopes] == [scope["id"]] == [kept["address_scope_id"]]
+    assert [p["ID"] for p in pools] == [pool["id"]] == [kept["id"]]
+    assert (kept["description"], kept["tags"], kept["max_prefixlen"]) == ("d", ["red"], "28")
+    assert one(api, "subnets", "s4")["cidr"] == "10.64.0.0/24"
+    assert (subnet["cidr"], subnet["service_types"]) == ("10.64.1.0/28", ["compute:nova"])
+    assert one(api, "networks", "net1")["ipv4_address_scope"] == scope["id"]
+    client("network delete net1", "subnet pool delete pool4", "address scope delete scope4")
+    assert (api.list("subnetpools"), api.list("address-scopes")) == ([], [])
+
+
+def test_floating_ips(client: Client, api: ApiClient) -> None:
+    client(
+        "network create net1",
+        "network create ext1 --external",
+        "subnet create s4 --network net1 --subnet-range 10.10.0.0/24",
+        "subnet create exts --network ext1 --subnet-range 203.0.113.0/24 --no-dhcp",
+        "router create r1 --external-gateway ext1",
+        "router add subnet r1 s4",
+        "port create p1 --network net1 --fixed-ip subnet=s4,ip-address=10.10.0.77",
+        "floating ip create ext1 --floating-ip-address 203.0.113.9 --description d",
+        "floating ip set 203.0.113.9 --port p1",
+    )
+    listed, shown = client("floating ip list -f json", "floating ip show 203.0.113.9 -f json")
+    [kept] = api.list("floatingips")
+    assert [f["Floating IP Address"] for f in listed] == ["203.0.113.9"]
+    assert (shown["id"], shown["description"]) == (kept["id"], "d")
+    assert kept["port_id"] == one(api, "ports", "p1")["id"]
+    assert kept["router_id"] == one(api, "routers", "r1")["id"]
+    assert kept["fixed_ip_address"] == "10.10.0.77"
+    client("floating ip unset 203.0.113.9 --port")
+    assert api.list("floatingips")[0]["port_id"] is None
+    client("floating ip delete 203.0.113.9")
+    assert api.list("floatingips") == []
+    client(
+        "router remove subnet r1 s4",
+        "router delete r1",
+        "port delete p1",
+        "network delete net1 ext1",
+    )
+    assert api.list("ports") == []

@@ -53,6 +53,8 @@ class ServerOptions:
     quota_key_pairs: int = -1
     quota_image_count_total: int = -1
     max_allowed_address_pair: int = 10
+    quota_floatingip: int = -1
+    quota_subnetpool: int = -1
     dns_domain: str = "openstacklocal"
     dhcp_domain: str = "novalocal"
     region_name: str = "RegionOne"

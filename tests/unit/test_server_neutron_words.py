@@ -62,7 +62,7 @@ RULES = [
     ({"protocol": "udp", "port_range_min": 80, "port_range_max": 65}, 400,
      "SecurityGroupInvalidPortRange", "port_range_min must be <= port_range_max"),
     ({"protocol": "icmp", "port_range_min": 1, "port_range_max": 256}, 400,
-     "SecurityGroupInvalidIcmpValue", "Invalid value for ICMP"),
+     "SecurityGroupInvalidIcmpValue", "Invalid value for ICMP code (port_range_max) 256"),
     ({"protocol": "icmp", "port_range_max": 25}, 400,
      "SecurityGroupMissingIcmpType", "ICMP code (port-range-max) 25 is provided"),
     ({"port_range_min": 80, "port_range_max": 80}, 400,
@@ -245,3 +245,17 @@ def test_subnets_by_whether_their_network_is_shared(world: World):
     }
     assert found == {"True": [one["id"]], "false": [other["id"]]}
     assert "shared" not in one
+
+
+def test_a_port_that_is_switched_off_is_down(world: World):
+    world.report(start=True)
+    network, _ = world.network()
+    [port] = world.dhcp_ports(network)
+    path = f"/v2.0/ports/{port['id']}"
+    statuses = []
+    for up in (True, False, True):
+        world.call("PUT", path, {"port": {"admin_state_up": up}})
+        statuses.append(world.get(path)["port"]["status"])
+        world.report(ports_up=[port["id"]])
+        statuses.append(world.get(path)["port"]["status"])
+    assert statuses == ["DOWN", "ACTIVE", "DOWN", "DOWN", "DOWN", "ACTIVE"]

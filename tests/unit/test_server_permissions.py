@@ -16,6 +16,9 @@ FOR_ADMINS: dict[str, tuple[set[str], set[str], set[str]]] = {
     "port": (BOUND, {"mac_address"}, {*BOUND, "binding:vif_type", "binding:vif_details"}),
     "router": (SHAPE, set(), SHAPE),
     "instance": ({"host"}, set(), set()),
+    "subnetpool": ({"shared", "is_default"}, set(), set()),
+    "address_scope": ({"shared"}, set(), set()),
+    "floatingip": ({"floating_ip_address"}, set(), set()),
     "agent": (set(), {"admin_state_up", "description"}, set()),
 }
 

@@ -30,8 +30,10 @@ from a9fe.model.resources import (
     Subnet,
 )
 from a9fe.model.rules_scheduling import timestamp
+from a9fe.model.subnet_pools import AddressScope, FloatingIp, SubnetPool
 from a9fe.store import Change, Store, StoreError, log, session
-from a9fe.store.schema import METADATA, TABLES
+from a9fe.store.columns import METADATA
+from a9fe.store.schema import TABLES
 from tests.databases import DATABASES
 
 NOW = 1_795_000_000.0
@@ -77,6 +79,15 @@ OTHERS = (
     Flavor(id="large", name="large", vcpus=2, extra_specs={"hw:x": "1"}),
     Image(id="m1", name="debian", tags=("a",), properties={"os": "linux"}),
     KeypairRecord(id="k1", name="me", project_id="p", public_key="ssh-ed25519 AAAA"),
+    AddressScope(id="as1", name="s"),
+    SubnetPool(id="sp1", prefixes=("10.0.0.0/8", "11.0.0.0/8"), address_scope_id="as1"),
+    FloatingIp(
+        id="f1",
+        floating_network_id="n1",
+        floating_ip_address="203.0.113.9",
+        floating_port_id="p9",
+        port_id="p1",
+    ),
 )
 ALL = (NETWORK, SUBNET, PORT, *OTHERS)
 

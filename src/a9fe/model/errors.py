@@ -23,13 +23,18 @@ class InvalidInput(A9feError):
         self.words = words
 
 
+NAMES = {"subnetpool": "Subnet pool", "floatingip": "Floating IP"}
+"""Kinds that are not called by the words of their name."""
+
+
 class NotFound(A9feError):
     """No such resource. `kind` as in model.resources.KINDS, `id` as asked for."""
 
     def __init__(self, kind: str, id: str) -> None:
         """Keep what was asked for."""
         missing = "does not exist" if kind.startswith("security_group") else "could not be found"
-        super().__init__(f"{kind.replace('_', ' ').capitalize()} {id} {missing}")
+        name = NAMES.get(kind) or kind.replace("_", " ").capitalize()
+        super().__init__(f"{name} {id} {missing}")
         self.kind = kind
         self.id = id
 

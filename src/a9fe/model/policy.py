@@ -51,6 +51,9 @@ PUBLIC = frozenset({"flavor"})
 OURS = frozenset({"instance", "flavor", "image", "keypair"})
 """Kinds that Neutron's API does not have."""
 
+SHARED = frozenset({"subnetpool", "address_scope"})
+"""Kinds that everyone sees where they are shared."""
+
 ON_NETWORK = frozenset({"subnet", "port"})
 """Kinds whose network's owner has them too."""
 
@@ -106,6 +109,8 @@ def sees(caller: Caller, resource: Resource, network: Network | None = None) -> 
 def _is_shared(caller: Caller, kind: str, resource: Resource, network: Network | None) -> bool:
     if isinstance(resource, Network):
         return resource.shared or resource.external
+    if kind in SHARED:
+        return bool(getattr(resource, "shared", False))
     if kind == "image":
         return getattr(resource, "visibility", "") in {"public", "community"}
     if kind not in ON_NETWORK or network is None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from a9fe.model.compute import Flavor, Image, KeypairRecord
 from a9fe.model.guest import InjectedFile, MetadataOptions, ScheduledEvent
+from a9fe.model.subnet_pools import AddressScope, FloatingIp, SubnetPool
 
 # Owners of ports (Neutron's constants): which of them the metadata path cares about.
 DHCP_OWNER = "network:dhcp"
@@ -21,6 +22,7 @@ ROUTER_INTERFACE_OWNERS = frozenset(
     }
 )
 ROUTER_GATEWAY_OWNER = "network:router_gateway"
+FLOATING_IP_OWNER = "network:floatingip"
 COMPUTE_OWNER = "compute:nova"
 RESERVED_DHCP_DEVICE_ID = "reserved_dhcp_port"
 
@@ -75,7 +77,10 @@ class HostRoute:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subnet:
-    """An address block on one network. `gateway_ip` None: the subnet has no gateway."""
+    """An address block on one network. `gateway_ip` None: the subnet has no gateway.
+
+    `service_types` are the device owners of the ports that get addresses of it; none: all.
+    """
 
     id: str
     network_id: str
@@ -91,6 +96,8 @@ class Subnet:
     enable_dhcp: bool = True
     ipv6_ra_mode: str | None = None
     ipv6_address_mode: str | None = None
+    subnetpool_id: str | None = None
+    service_types: tuple[str, ...] = ()
     revision_number: int = 0
     created_at: str = ""
     updated_at: str = ""
@@ -300,6 +307,9 @@ Resource = (
     | Flavor
     | Image
     | KeypairRecord
+    | AddressScope
+    | SubnetPool
+    | FloatingIp
 )
 
 KINDS: dict[str, type[Resource]] = {
@@ -315,5 +325,8 @@ KINDS: dict[str, type[Resource]] = {
     "flavor": Flavor,
     "image": Image,
     "keypair": KeypairRecord,
+    "address_scope": AddressScope,
+    "subnetpool": SubnetPool,
+    "floatingip": FloatingIp,
 }
 KIND_OF: dict[type[Resource], str] = {cls: kind for kind, cls in KINDS.items()}

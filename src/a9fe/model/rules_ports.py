@@ -6,6 +6,7 @@ from a9fe.model import rules
 from a9fe.model.errors import Conflict, InvalidInput
 from a9fe.model.resources import (
     DHCP_OWNER,
+    FLOATING_IP_OWNER,
     ROUTER_GATEWAY_OWNER,
     ROUTER_INTERFACE_OWNERS,
     HostRoute,
@@ -45,6 +46,10 @@ def check_subnet_delete(subnet: Subnet, ports: Iterable[Port]) -> None:
 
 def check_port_delete(port: Port) -> None:
     """A router's port goes by remove_router_interface, so that the router knows."""
+    if port.device_owner == FLOATING_IP_OWNER and port.device_id:
+        words = f"Port {port.id} cannot be deleted directly via the port API: has device owner"
+        message = f"{words} {port.device_owner}; delete floating IP {port.device_id} instead"
+        raise Conflict("ServicePortInUse", message)
     if port.device_owner in ROUTER_OWNERS and port.device_id:
         message = (
             f"Port {port.id} cannot be deleted directly via the port API: has device owner"

@@ -58,6 +58,8 @@ class Config:
     quota_key_pairs: int
     quota_image_count_total: int
     max_allowed_address_pair: int
+    quota_floatingip: int
+    quota_subnetpool: int
     dns_domain: str
     default_availability_zone: str
     auth_strategy: str

@@ -99,6 +99,8 @@ OPTIONS: tuple[Option, ...] = (
         ("quota_key_pairs", LIMIT, 100, "key pairs of a project (Nova's key_pairs)"),
         ("quota_image_count_total", LIMIT, 100, "images of a project (Glance's)"),
         ("max_allowed_address_pair", v.COUNT, 10, "allowed address pairs that a port may have"),
+        ("quota_floatingip", LIMIT, 50, "floating IPs of a project"),
+        ("quota_subnetpool", LIMIT, -1, "subnet pools of a project"),
         ("dns_domain", v.TEXT, "openstacklocal", "domain of ports' names in DHCP"),
         ("default_availability_zone", v.TEXT, "nova", "zone of an instance that names none"),
     ),

@@ -18,6 +18,8 @@ REFERENCES = {
     "security_group_id": "security_group",
     "remote_group_id": "security_group",
     "security_groups": "security_group",
+    "subnetpool_id": "subnetpool",
+    "address_scope_id": "address_scope",
 }
 """Fields that name resources, which the caller must see. Networks have rules of their own."""
 

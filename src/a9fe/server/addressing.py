@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from a9fe.model import rules
 from a9fe.model.errors import Conflict, InvalidInput
-from a9fe.model.resources import FixedIp, Subnet
+from a9fe.model.resources import DHCP_OWNER, ROUTER_INTERFACE_OWNERS, FixedIp, Subnet
 from a9fe.model.rules_ports import ROUTER_OWNERS
 from a9fe.server.call import Call
 from a9fe.server.requests import AddressRequest
@@ -25,13 +25,31 @@ def assign(
     call: Call, holder: Holder, wanted: Iterable[AddressRequest] | None
 ) -> tuple[FixedIp, ...]:
     """The fixed IPs that were asked for; None: one of each IP version. Raises a9fe errors."""
-    subnets = call.session.find(Subnet, network_id=holder.network_id)
+    subnets = _serving(call.session.find(Subnet, network_id=holder.network_id), holder)
     if wanted is None:
         return _default(call, holder, subnets)
     given: list[FixedIp] = []
     for request in wanted:
         given.append(_one(call, holder, subnets, request, given))
     return tuple(given)
+
+
+def _serving(subnets: list[Subnet], holder: Holder) -> list[Subnet]:
+    """The subnets that a port of the holder may get addresses of, those for its owner first.
+
+    A subnet with service types is for ports of these device owners (Neutron), and for DHCP ports
+    and router interfaces, without which it would be of no use.
+    """
+    owner = holder.device_owner
+    everywhere = owner == DHCP_OWNER or owner in ROUTER_INTERFACE_OWNERS
+    found = [s for s in subnets if everywhere or not s.service_types or owner in s.service_types]
+    if subnets and not found:
+        message = (
+            f"No valid service subnet for the given device owner, network_id {holder.network_id}"
+        )
+        message = f"{message}, service_type {owner or '(none)'}"
+        raise Conflict("IpAddressGenerationFailureNoMatchingSubnet", message)
+    return sorted(found, key=lambda subnet: not subnet.service_types)
 
 
 def _default(call: Call, holder: Holder, subnets: list[Subnet]) -> tuple[FixedIp, ...]:

@@ -135,8 +135,9 @@ def _set_status(
             raise Forbidden(f"{field}: {reason}")
         if status == DOWN and _may_be_elsewhere(call, agent, port):
             continue
-        if port.status != status:
-            call.session.update(replace(port, status=status))
+        wanted = status if port.admin_state_up else DOWN  # a switched off port carries nothing
+        if port.status != wanted:
+            call.session.update(replace(port, status=wanted))
 
 
 def _may_be_elsewhere(call: Call, agent: Agent, port: Port) -> bool:

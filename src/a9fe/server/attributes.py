@@ -28,7 +28,9 @@ COMPUTED = Computed()
 class Extra:
     """What answers need besides the resource, by its id: the time, settings, what belongs to it.
 
-    `gateways` are routers' external ports; `zones` are those of a network's or router's agents.
+    `gateways` are routers' external ports; `zones` are those of a network's or router's agents;
+    `scopes` are the address scopes of networks, by network and IP version; `port_details` are of
+    floating IPs' ports.
     """
 
     subnet_ids: Mapping[str, list[str]] = field(default_factory=dict)
@@ -36,6 +38,8 @@ class Extra:
     zones: Mapping[str, list[str]] = field(default_factory=dict)
     gateways: Mapping[str, Port] = field(default_factory=dict)
     rules: Mapping[str, list[dict[str, Any]]] = field(default_factory=dict)
+    scopes: Mapping[tuple[str, int], str] = field(default_factory=dict)
+    port_details: Mapping[str, dict[str, Any]] = field(default_factory=dict)
     now: float = 0.0
     agent_down_time: float = 75.0
     dns_domain: str = "openstacklocal"
@@ -154,6 +158,19 @@ def read_only(name: str, *, at: str = "", text: bool = False) -> Attribute:
 def computed(name: str, show: Show, conditions: Conditions | None = None) -> Attribute:
     """An attribute made for the answer."""
     return Attribute(name=name, show=show, conditions=conditions)
+
+
+def taken_only(name: str, convert: Converter, *, default: object = COMPUTED) -> Attribute:
+    """What a new resource may be made with, and no answer has."""
+    return Attribute(
+        name=name,
+        show=lambda *_: None,
+        field=name,
+        convert=convert,
+        create="member",
+        see="",
+        default=default,
+    )
 
 
 def filter_only(name: str, conditions: Conditions) -> Attribute:

@@ -107,6 +107,14 @@ class Settings(Protocol):
         """Most allowed address pairs of a port."""
 
     @property
+    def quota_floatingip(self) -> int:
+        """Floating IPs of a project."""
+
+    @property
+    def quota_subnetpool(self) -> int:
+        """Subnet pools of a project."""
+
+    @property
     def default_availability_zone(self) -> str:
         """The zone of instances and agents."""
 

@@ -303,6 +303,23 @@ def ip_version(field: str, value: object) -> int:
     return int(choice("4", "6")(field, "" if isinstance(value, bool) else str(value)))
 
 
+_SERVICE_TYPE = re.compile(r"[A-Za-z][\w.-]*:[\w.-]*")
+SERVICE_TYPE_MAX = 255
+
+
+def service_type(field: str, value: object) -> str:
+    """A device owner such as network:floatingip or compute:nova."""
+    if (
+        not isinstance(value, str)
+        or len(value) > SERVICE_TYPE_MAX
+        or not _SERVICE_TYPE.fullmatch(value)
+    ):
+        words, kind = f"Invalid service type: {value}", "InvalidServiceType"
+        expected = "a device owner such as network:floatingip or compute:nova"
+        raise InvalidInput(field, value, expected, type=kind, words=words)
+    return value
+
+
 PROFILE_MAX = 4096  # bytes of JSON (Neutron)
 
 
@@ -370,5 +387,13 @@ described(
         "type": "object",
         "maxProperties": METADATA_MAX,
         "additionalProperties": {"type": ["string", "integer", "boolean"]},
+    },
+)
+described(
+    service_type,
+    {
+        "type": "string",
+        "maxLength": SERVICE_TYPE_MAX,
+        "pattern": "^[A-Za-z][A-Za-z0-9_.-]*:[A-Za-z0-9_.-]*$",
     },
 )

@@ -11,6 +11,7 @@ from a9fe.server import (
     examples_guests,
     examples_identity,
     examples_network,
+    examples_pools,
     examples_projects,
     openapi,
     openapi_page,
@@ -22,6 +23,8 @@ EXAMPLES: tuple[Example, ...] = (
     *examples_network.AGENTS,
     *examples_network.NETWORKS,
     *examples_network.ROUTERS,
+    *examples_pools.POOLS,
+    *examples_pools.FLOATING_IPS,
     *examples_projects.GROUPS,
     *examples_projects.QUOTAS,
     *examples_projects.TAGS,
@@ -35,6 +38,7 @@ EXAMPLES: tuple[Example, ...] = (
     *examples_network.ABOUT,
     *examples_compute.END,
     *examples_projects.END,
+    *examples_pools.END,
     *examples_network.END,
 )
 """All examples, in an order in which they work."""

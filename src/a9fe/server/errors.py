@@ -11,6 +11,7 @@ from a9fe.server import faults
 from a9fe.server.bad_request import BadRequest
 from a9fe.server.credentials import IdentityUnavailable, Unauthorized
 from a9fe.server.quota_limits import OVER_QUOTA
+from a9fe.server.floating_ips import ExternalGatewayNotFound
 from a9fe.server.resources import RevisionMismatch
 from a9fe.server.routers import InterfaceNotFound, InterfaceNotFoundForSubnet
 from a9fe.server.tags import TagNotFound
@@ -51,6 +52,7 @@ def problem_of(error: Exception) -> Problem:
 PLAIN: tuple[tuple[type[Exception], int, str], ...] = (
     (InterfaceNotFoundForSubnet, 404, "RouterInterfaceNotFoundForSubnet"),
     (InterfaceNotFound, 404, "RouterInterfaceNotFound"),
+    (ExternalGatewayNotFound, 404, "ExternalGatewayForFloatingIPNotFound"),
     (TagNotFound, 404, "TagNotFound"),
     (RevisionMismatch, 412, "RevisionNumberConstraintFailed"),
     (Unauthorized, 401, "Unauthorized"),
@@ -82,8 +84,13 @@ def _one_line(text: str) -> str:
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
+NOT_FOUND = {"subnetpool": "SubnetPoolNotFound", "floatingip": "FloatingIPNotFound"}
+
+
 def _not_found_type(kind: str) -> str:
-    return "".join(word.capitalize() for word in kind.split("_")) + "NotFound"
+    return (
+        NOT_FOUND.get(kind) or "".join(word.capitalize() for word in kind.split("_")) + "NotFound"
+    )
 
 
 def answer(problem: Problem, path: str) -> JSONResponse:

@@ -57,6 +57,8 @@ def _tags(of: str) -> tuple[Example, ...]:
 
 TAGS: tuple[Example, ...] = (
     *_tags("networks/{network}"),
+    *_tags("subnetpools/{subnetpool}"),
+    *_tags("floatingips/{floatingip}"),
     *_tags("subnets/{subnet}"),
     *_tags("ports/{port}"),
     *_tags("routers/{router}"),

@@ -13,6 +13,7 @@ from a9fe.model.errors import Conflict, InvalidInput
 from a9fe.model.resources import ROUTER_GATEWAY_OWNER, HostRoute, Network, Port, Router, Subnet
 from a9fe.server import access, ports
 from a9fe.server.call import Call, new_id
+from a9fe.server.floating_links import check_gateway
 from a9fe.server.requests import GatewayRequest
 from a9fe.server.scheduling import router_host
 
@@ -68,6 +69,7 @@ def clear(call: Call, router: Router) -> None:
     """Take the gateway from a router, if it has one."""
     port = gateways(call, [router.id]).get(router.id)
     if port is not None:
+        check_gateway(call, router, port.network_id)
         check_routes(call, router, without=port)
         call.session.delete(Port, port.id)
 

@@ -9,6 +9,7 @@ from a9fe.model.resources import Instance, Network, Port
 from a9fe.server import access, ports, quota_limits
 from a9fe.server.attributes import Values
 from a9fe.server.call import Call, new_id
+from a9fe.server.floating_links import release
 from a9fe.server.requests import AddressRequest, NetworkCard
 
 
@@ -105,6 +106,7 @@ def delete(call: Call, instance: Instance) -> None:
     made = call.session.made_with(instance.id)
     for port in ports_of(call, instance.id):
         if port.id in made:
+            release(call, port)
             call.session.delete(Port, port.id)
         else:
             ports.rebind(call, port, replace(port, device_id="", device_owner="", host=""))

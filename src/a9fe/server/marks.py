@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 
 from a9fe.model.policy import Marks
-from a9fe.server import group_tables, records, tables
+from a9fe.server import group_tables, pool_tables, records, tables
 from a9fe.server.attributes import AttributeTable
 
 TABLES: tuple[AttributeTable, ...] = (
@@ -16,6 +16,9 @@ TABLES: tuple[AttributeTable, ...] = (
     tables.INSTANCE_REQUEST,
     group_tables.SECURITY_GROUP,
     group_tables.SECURITY_GROUP_RULE,
+    pool_tables.SUBNETPOOL,
+    pool_tables.ADDRESS_SCOPE,
+    pool_tables.FLOATINGIP,
     records.FLAVOR,
     records.IMAGE,
     records.KEYPAIR,

@@ -6,8 +6,10 @@ from typing import Any
 from a9fe.model import rules, rules_ports
 from a9fe.model.errors import Conflict, InvalidInput
 from a9fe.model.resources import Binding, Network, Port, Subnet
+from a9fe.server import subnet_pools
 from a9fe.server.attributes import Values
 from a9fe.server.call import Call, new_id
+from a9fe.server.floating_links import delete_unlinked
 from a9fe.server.scheduling import DHCP, bindings_of, follow_subnets, schedule_network
 
 
@@ -71,6 +73,7 @@ def check_provider(values: Values) -> None:
 
 def delete(call: Call, network: Network) -> None:
     """Remove a network with its subnets, bindings and its own ports. Raises NetworkInUse."""
+    delete_unlinked(call, network)
     on_it = call.session.find(Port, network_id=network.id)
     rules_ports.check_network_delete(network.id, on_it)
     for binding in bindings_of(call, DHCP, network.id):
@@ -86,6 +89,8 @@ def create_subnet(call: Call, values: Values) -> Subnet:
     """A new subnet; DHCP agents get an address on it."""
     network = call.session.require(Network, values["network_id"])
     values.setdefault("project_id", network.project_id)
+    present = call.session.find(Subnet, network_id=network.id)
+    subnet_pools.cut(call, values, present)
     version = values["ip_version"]
     block = rules.subnet_cidr("cidr", values["cidr"], version)
     values["cidr"] = block
@@ -94,7 +99,7 @@ def create_subnet(call: Call, values: Values) -> Subnet:
     subnet = Subnet(id=new_id(), **values)
     _check(call, subnet)
     rules.check_dhcp(subnet)
-    rules.check_overlap(block, network.id, call.session.find(Subnet, network_id=network.id))
+    rules.check_overlap(block, network.id, present)
     rules.check_mtu(network.mtu, subnet.ip_version, network.id)
     stored = call.session.insert(subnet)
     call.session.revise(network)

@@ -153,7 +153,7 @@ def _filters(collection: Collection) -> dict[str, str]:
     return {
         a.name: f"Only those with this {a.name}"
         for a in collection.table.attributes
-        if a.filter or not a.see
+        if a.filter or a.conditions
     }
 
 

@@ -66,6 +66,7 @@ SHOWN_OTHERWISE: dict[str, Json] = {
     "tenant_id": {"type": "string"},
     "status": {"type": "string"},
     "alive": {"type": "boolean"},
+    **{f"{name}_prefixlen": {"type": "string"} for name in ("min", "max", "default")},
 }
 """Attributes whose answer is not what the model keeps."""
 

@@ -8,6 +8,7 @@ from a9fe.model.resources import DhcpOption, FixedIp, Network, Port
 from a9fe.server.addressing import Holder, assign
 from a9fe.server.attributes import Values
 from a9fe.server.call import Call, new_id
+from a9fe.server.floating_links import check_readdressed, release
 from a9fe.server.requests import AddressRequest
 from a9fe.server.security_groups import checked, groups_for
 
@@ -60,6 +61,7 @@ def update(call: Call, old: Port, values: Values) -> Port:
         values["mac_address"] = _mac(call, old.network_id, values["mac_address"])
     if "fixed_ips" in values:
         values["fixed_ips"] = readdress(call, replace(old, **_plain(values)), values["fixed_ips"])
+        check_readdressed(call, old, values["fixed_ips"])
     return rebind(call, old, replace(old, **values))
 
 
@@ -75,14 +77,15 @@ def readdress(call: Call, port: Port, wanted: tuple[AddressRequest, ...]) -> tup
 
 
 def rebind(call: Call, old: Port, new: Port) -> Port:
-    """Store a changed port; DOWN if it is on another host now."""
-    moved = new.host != old.host
-    return call.session.update(replace(new, status="DOWN") if moved else new)
+    """Store a changed port; DOWN if it is on another host now, or has been switched off."""
+    off = old.admin_state_up and not new.admin_state_up
+    return call.session.update(replace(new, status="DOWN") if off or new.host != old.host else new)
 
 
 def delete(call: Call, port: Port) -> None:
     """Remove a port, unless it is a router's."""
     rules_ports.check_port_delete(port)
+    release(call, port)
     call.session.delete(Port, port.id)
 
 

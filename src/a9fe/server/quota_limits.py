@@ -4,8 +4,17 @@ from a9fe.model.errors import Conflict
 from a9fe.server.call import Call, Settings
 
 OVER_QUOTA = "OverQuota"
-ENFORCED = ("network", "subnet", "port", "router", "security_group", "security_group_rule")
-NOT_MADE = {"floatingip": 50, "rbac_policy": 10, "subnetpool": -1}
+ENFORCED = (
+    "network",
+    "subnet",
+    "port",
+    "router",
+    "security_group",
+    "security_group_rule",
+    "floatingip",
+    "subnetpool",
+)
+NOT_MADE = {"rbac_policy": 10}
 """Kinds that Neutron has and a9fe does not: shown and set, never reached."""
 
 

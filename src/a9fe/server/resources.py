@@ -17,18 +17,22 @@ from a9fe.model.resources import (
     SecurityGroupRule,
     Subnet,
 )
+from a9fe.model.subnet_pools import AddressScope, FloatingIp, SubnetPool
 from a9fe.server import (
     access,
     agents,
+    floating_ips,
     group_tables,
     instances,
     networks,
+    pool_tables,
     ports,
     quota_limits,
     records,
     routers,
     scheduling,
     security_groups,
+    subnet_pools,
     tables,
 )
 from a9fe.server.attributes import (
@@ -113,6 +117,27 @@ COLLECTIONS: dict[str, Collection] = {
             update=security_groups.update_rule,
             delete=security_groups.delete_rule,
             prepare=security_groups.prepare,
+        ),
+        Collection(
+            table=pool_tables.SUBNETPOOL,
+            cls=SubnetPool,
+            create=subnet_pools.create,
+            update=subnet_pools.update,
+            delete=subnet_pools.delete,
+        ),
+        Collection(
+            table=pool_tables.ADDRESS_SCOPE,
+            cls=AddressScope,
+            create=subnet_pools.create_scope,
+            update=subnet_pools.update_scope,
+            delete=subnet_pools.delete_scope,
+        ),
+        Collection(
+            table=pool_tables.FLOATINGIP,
+            cls=FloatingIp,
+            create=floating_ips.create,
+            update=floating_ips.update,
+            delete=floating_ips.delete,
         ),
         Collection(table=tables.AGENT, cls=Agent, update=agents.update, delete=agents.delete),
         Collection(

@@ -16,6 +16,7 @@ from a9fe.server import access, gateways, ports
 from a9fe.server import converters as to
 from a9fe.server.attributes import Values
 from a9fe.server.call import Call, new_id
+from a9fe.server.floating_links import check_interface
 from a9fe.server.requests import AddressRequest
 from a9fe.server.scheduling import L3, bindings_of, router_host, router_ports, schedule_router
 
@@ -194,6 +195,11 @@ def remove_interface(call: Call, router: Router, document: object) -> Interface:
     access.check_change(call, router)
     port = _interface(call, router, subnet_id, port_id)
     gateways.check_routes(call, router, without=port)
+    check_interface(
+        call,
+        router,
+        [f.subnet_id for f in port.fixed_ips if not subnet_id or f.subnet_id == subnet_id],
+    )
     left = tuple(f for f in port.fixed_ips if subnet_id and f.subnet_id != subnet_id)
     if left:
         call.session.update(replace(port, fixed_ips=left))

@@ -194,9 +194,9 @@ def _check_icmp(type: int | None, code: int | None) -> None:
         words = f"ICMP code (port-range-max) {code} is provided but ICMP type is missing"
         kind, expected = "SecurityGroupMissingIcmpType", "the ICMP type of the code"
         raise InvalidInput("port_range_min", None, expected, type=kind, words=words)
-    for field, value in (("port_range_min", type), ("port_range_max", code)):
+    for name, field, value in (("type", "port_range_min", type), ("code", "port_range_max", code)):
         if value is not None and value > ICMP_MAX:
-            words = f"Invalid value for ICMP {field} {value}"
+            words = f"Invalid value for ICMP {name} ({field}) {value}. It must be 0 to {ICMP_MAX}."
             kind, expected = "SecurityGroupInvalidIcmpValue", f"from 0 to {ICMP_MAX}"
             raise InvalidInput(field, value, expected, type=kind, words=words)
 

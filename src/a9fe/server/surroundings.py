@@ -4,7 +4,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from a9fe.model.resources import Agent, Binding, SecurityGroupRule, Subnet
-from a9fe.server import gateways
+from a9fe.model.subnet_pools import FloatingIp
+from a9fe.server import floating_ips, gateways, subnet_pools
 from a9fe.server.attributes import AttributeTable, Extra, show
 from a9fe.server.call import Call
 from a9fe.server.group_tables import SECURITY_GROUP_RULE
@@ -21,6 +22,8 @@ def extra_of(call: Call, table: AttributeTable, ids: Sequence[str]) -> Extra:
         zones=_zones(call, BINDING_KINDS[table.kind], ids) if table.kind in BINDING_KINDS else {},
         gateways=gateways.gateways(call, ids) if is_router else {},
         rules=_rules(call, ids) if is_group else {},
+        scopes=_scopes(call, ids) if table.kind == "network" else {},
+        port_details=_port_details(call, ids) if table.kind == "floatingip" else {},
         tags=call.session.tags.of(ids) if table.tagged else {},
         now=call.now,
         agent_down_time=call.settings.agent_down_time,
@@ -38,6 +41,27 @@ def _subnet_ids(call: Call, ids: Sequence[str]) -> dict[str, list[str]]:
         for subnet in call.session.find(Subnet, network_id=chunk):
             found.setdefault(subnet.network_id, []).append(subnet.id)
     return found
+
+
+def _scopes(call: Call, ids: Sequence[str]) -> dict[tuple[str, int], str]:
+    """The address scopes of networks, by network and IP version."""
+    pooled = [
+        subnet
+        for chunk in _chunks(ids)
+        for subnet in call.session.find(Subnet, network_id=chunk)
+        if subnet.subnetpool_id
+    ]
+    scopes = subnet_pools.scopes_of(call, [str(subnet.subnetpool_id) for subnet in pooled])
+    return {
+        (subnet.network_id, subnet.ip_version): scope
+        for subnet in pooled
+        if (scope := scopes.get(str(subnet.subnetpool_id)))
+    }
+
+
+def _port_details(call: Call, ids: Sequence[str]) -> dict[str, dict[str, object]]:
+    found = [f for chunk in _chunks(ids) for f in call.session.find(FloatingIp, id=chunk)]
+    return floating_ips.port_details(call, found)
 
 
 def _zones(call: Call, kind: str, ids: Sequence[str]) -> dict[str, list[str]]:

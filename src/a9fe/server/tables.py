@@ -20,6 +20,7 @@ from a9fe.server.attributes import (
     for_admins,
     read_only,
     stored,
+    taken_only,
 )
 from a9fe.server.guest_requests import (
     FILES_MAX,
@@ -118,8 +119,8 @@ NETWORK = AttributeTable(
         *_provider(),
         stored("availability_zone_hints", to.list_of(to.one_line(minimum=1)), "C", default=()),
         computed("availability_zones", zones),
-        server_set("ipv4_address_scope", None),
-        server_set("ipv6_address_scope", None),
+        computed("ipv4_address_scope", lambda n, extra: extra.scopes.get((n.id, 4))),
+        computed("ipv6_address_scope", lambda n, extra: extra.scopes.get((n.id, 6))),
         stored("dns_domain", to.dns_domain, default=""),
         stored("is_default", to.boolean, "cu", default=False),
         constant("vlan_transparent", None),
@@ -128,6 +129,9 @@ NETWORK = AttributeTable(
     ),
     tagged=True,
 )
+
+
+SERVICE_TYPES = to.clearable(to.list_of(to.service_type, unique=True))
 
 
 def _on_shared_network(values: list[str], _: Extra) -> tuple[Filter, ...]:
@@ -142,7 +146,7 @@ SUBNET = AttributeTable(
         *described(),
         stored("network_id", to.identifier, "CR"),
         filtered(stored("ip_version", to.ip_version, "CR"), "integer"),
-        stored("cidr", to.string(), "CR", default=""),  # read once ip_version is known
+        stored("cidr", to.nullable(to.string()), "C", default=""),  # read once ip_version is known
         filtered(stored("gateway_ip", to.nullable(rules.address)), "address"),
         stored("allocation_pools", to.list_of(to.allocation_pool)),
         stored(
@@ -152,9 +156,11 @@ SUBNET = AttributeTable(
         stored("enable_dhcp", to.boolean, default=True),
         filtered(stored("ipv6_ra_mode", IPV6_MODES, "C", default=None), "exact"),
         filtered(stored("ipv6_address_mode", IPV6_MODES, "C", default=None), "exact"),
-        constant("subnetpool_id", None),
+        stored("subnetpool_id", to.nullable(to.identifier), "C", default=None),
+        taken_only("prefixlen", to.nullable(to.integer(0, 128))),
+        taken_only("use_default_subnetpool", to.boolean, default=False),
         constant("segment_id", None),
-        constant("service_types", []),
+        stored("service_types", SERVICE_TYPES, default=()),
         constant("dns_publish_fixed_ip", False),  # noqa: FBT003 - the value
         filter_only("shared", _on_shared_network),
         *standard(),

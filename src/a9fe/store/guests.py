@@ -21,7 +21,8 @@ from sqlalchemy import (
 
 from a9fe.model.guest import MetadataOptions
 from a9fe.model.usage import Usage
-from a9fe.store.schema import ID, METADATA, NAME, TIME, instances
+from a9fe.store.columns import ID, METADATA, NAME, TIME
+from a9fe.store.schema import instances
 
 identity_keys = Table(
     "identity_keys",

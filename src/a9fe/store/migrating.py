@@ -10,8 +10,8 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 
+from a9fe.store.columns import METADATA
 from a9fe.store.engine import StoreError
-from a9fe.store.schema import METADATA
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 _ONE_AT_A_TIME = text("SELECT pg_advisory_xact_lock(43518)")  # 0xa9fe

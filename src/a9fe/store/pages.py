@@ -13,9 +13,9 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from a9fe.model.errors import NotFound
 from a9fe.model.resources import Port, Subnet
+from a9fe.store.columns import BORN
 from a9fe.store.rows import columns_of, kind_of, table_of
 from a9fe.store.schema import (
-    BORN,
     ip_allocations,
     networks,
     port_security_groups,

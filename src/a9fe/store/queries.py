@@ -8,8 +8,9 @@ from sqlalchemy import Delete, Insert, Select, Update, bindparam, delete, insert
 from sqlalchemy.sql.elements import ColumnElement
 
 from a9fe.model.resources import KINDS
+from a9fe.store.columns import BORN
 from a9fe.store.rows import columns_of
-from a9fe.store.schema import BORN, TABLES, ip_allocations, ports
+from a9fe.store.schema import TABLES, ip_allocations, ports
 from a9fe.store.visibility import VISIBLE_TO, visible_to
 
 Where = str | bool | int | Collection[str | bool | int] | None

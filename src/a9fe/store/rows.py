@@ -20,7 +20,8 @@ from a9fe.model.resources import (
     Keypair,
     Resource,
 )
-from a9fe.store.schema import BORN, TABLES
+from a9fe.store.columns import BORN
+from a9fe.store.schema import TABLES
 
 R = TypeVar("R", bound=Resource)
 
@@ -47,6 +48,8 @@ _FROM_JSON: dict[str, Callable[[Any], Any]] = {
     "nic_tags": dict,
     "guest_attributes": dict,
     "dns_nameservers": tuple,
+    "service_types": tuple,
+    "prefixes": tuple,
     "security_groups": tuple,
     "availability_zone_hints": tuple,
     "profile": dict,

@@ -5,8 +5,6 @@ own, since their uniqueness is the database's to keep. migrations/ must make the
 test compares them.
 """
 
-from typing import Any
-
 from sqlalchemy import (
     JSON,
     BigInteger,
@@ -16,7 +14,6 @@ from sqlalchemy import (
     Index,
     Integer,
     LargeBinary,
-    MetaData,
     String,
     Table,
     Text,
@@ -24,66 +21,26 @@ from sqlalchemy import (
     text,
 )
 
-METADATA = MetaData(
-    naming_convention={
-        "pk": "pk_%(table_name)s",
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
-    }
+from a9fe.store.columns import (
+    ADDRESS,
+    BORN,
+    ID,
+    METADATA,
+    NAME,
+    TIME,
+    described,
+    identity,
+    json_column,
+    listed,
+    revised,
 )
-
-ID = String(36)
-NAME = String(255)
-TIME = String(20)
-ADDRESS = String(45)
-
-
-BORN = "born"
-"""Not the model's: the revision of a resource's creation, by which lists are ordered."""
-
-
-def _id(of: String = ID) -> list[Column[Any]]:
-    return [
-        Column("id", of, primary_key=True),
-        Column(BORN, BigInteger, nullable=False, index=True),
-    ]
-
-
-def _described() -> list[Column[Any]]:
-    return [
-        Column("project_id", NAME, nullable=False),
-        Column("name", NAME, nullable=False),
-        Column("description", NAME, nullable=False),
-    ]
-
-
-def _listed(table: str) -> list[Index]:
-    """What makes a page of a list cost the same in a small and in a large table."""
-    return [
-        Index(f"ix_{table}_project_id_born", "project_id", BORN),
-        Index(f"ix_{table}_name_born", "name", BORN),
-        Index(f"ix_{table}_lower_name", text("lower(name)"), BORN),
-    ]
-
-
-def _revised() -> list[Column[Any]]:
-    return [
-        Column("revision_number", BigInteger, nullable=False),
-        Column("created_at", TIME, nullable=False),
-        Column("updated_at", TIME, nullable=False),
-    ]
-
-
-def _json(name: str) -> Column[Any]:
-    return Column(name, JSON, nullable=False)
-
+from a9fe.store.schema_pools import address_scopes, floatingips, subnetpools
 
 networks = Table(
     "networks",
     METADATA,
-    *_id(),
-    *_described(),
+    *identity(),
+    *described(),
     Column("admin_state_up", Boolean, nullable=False),
     Column("shared", Boolean, nullable=False),
     Column("external", Boolean, nullable=False),
@@ -94,52 +51,54 @@ networks = Table(
     Column("segmentation_id", BigInteger),
     Column("is_default", Boolean, nullable=False),
     Column("dns_domain", NAME, nullable=False),
-    _json("availability_zone_hints"),
-    *_revised(),
-    *_listed("networks"),
+    json_column("availability_zone_hints"),
+    *revised(),
+    *listed("networks"),
 )
 
 subnets = Table(
     "subnets",
     METADATA,
-    *_id(),
+    *identity(),
     Column("network_id", ID, ForeignKey("networks.id"), nullable=False, index=True),
     Column("cidr", String(49), nullable=False),
-    *_described(),
+    *described(),
     Column("ip_version", Integer, nullable=False),
     Column("gateway_ip", ADDRESS),
-    _json("allocation_pools"),
-    _json("dns_nameservers"),
-    _json("host_routes"),
+    json_column("allocation_pools"),
+    json_column("dns_nameservers"),
+    json_column("host_routes"),
     Column("enable_dhcp", Boolean, nullable=False),
     Column("ipv6_ra_mode", String(16)),
     Column("ipv6_address_mode", String(16)),
-    *_revised(),
-    *_listed("subnets"),
+    Column("subnetpool_id", ID, index=True),
+    json_column("service_types"),
+    *revised(),
+    *listed("subnets"),
 )
 
 ports = Table(
     "ports",
     METADATA,
-    *_id(),
+    *identity(),
     Column("network_id", ID, ForeignKey("networks.id"), nullable=False),
     Column("mac_address", String(17), nullable=False),
-    *_described(),
+    *described(),
     Column("admin_state_up", Boolean, nullable=False),
     Column("status", String(16), nullable=False),
     Column("device_id", NAME, nullable=False, index=True),
     Column("device_owner", NAME, nullable=False),
-    _json("security_groups"),
+    json_column("security_groups"),
     Column("port_security_enabled", Boolean, nullable=False),
-    _json("allowed_address_pairs"),
-    _json("extra_dhcp_opts"),
+    json_column("allowed_address_pairs"),
+    json_column("extra_dhcp_opts"),
     Column("host", NAME, nullable=False),
     Column("vnic_type", String(32), nullable=False),
-    _json("profile"),
+    json_column("profile"),
     Column("dns_name", NAME, nullable=False),
-    *_revised(),
+    *revised(),
     UniqueConstraint("network_id", "mac_address"),
-    *_listed("ports"),
+    *listed("ports"),
     Index("ix_ports_network_id_born", "network_id", BORN),
     Index("ix_ports_host_born", "host", BORN),
     Index("ix_ports_lower_device_owner", text("lower(device_owner)"), BORN),
@@ -169,26 +128,26 @@ free_ranges = Table(
 routers = Table(
     "routers",
     METADATA,
-    *_id(),
-    *_described(),
+    *identity(),
+    *described(),
     Column("admin_state_up", Boolean, nullable=False),
     Column("status", String(16), nullable=False),
-    _json("routes"),
+    json_column("routes"),
     Column("enable_snat", Boolean, nullable=False),
-    _json("availability_zone_hints"),
-    *_revised(),
-    *_listed("routers"),
+    json_column("availability_zone_hints"),
+    *revised(),
+    *listed("routers"),
 )
 
 security_groups = Table(
     "security_groups",
     METADATA,
-    *_id(),
-    *_described(),
+    *identity(),
+    *described(),
     Column("stateful", Boolean, nullable=False),
     Column("is_default", Boolean, nullable=False),
-    *_revised(),
-    *_listed("security_groups"),
+    *revised(),
+    *listed("security_groups"),
     Index(
         "uq_security_groups_default",
         "project_id",
@@ -201,7 +160,7 @@ security_groups = Table(
 security_group_rules = Table(
     "security_group_rules",
     METADATA,
-    *_id(),
+    *identity(),
     Column("security_group_id", ID, ForeignKey("security_groups.id"), nullable=False, index=True),
     Column("project_id", NAME, nullable=False),
     Column("description", NAME, nullable=False),
@@ -212,7 +171,7 @@ security_group_rules = Table(
     Column("port_range_max", Integer),
     Column("remote_ip_prefix", String(49)),
     Column("remote_group_id", ID, ForeignKey("security_groups.id"), index=True),
-    *_revised(),
+    *revised(),
     Index("ix_security_group_rules_project_id_born", "project_id", BORN),
 )
 
@@ -245,13 +204,13 @@ quotas = Table(
 instances = Table(
     "instances",
     METADATA,
-    *_id(),
+    *identity(),
     Column("name", NAME, nullable=False),
     Column("number", BigInteger, nullable=False, unique=True),
     Column("project_id", NAME, nullable=False),
     Column("user_data", LargeBinary),
-    _json("keypairs"),
-    _json("metadata"),
+    json_column("keypairs"),
+    json_column("metadata"),
     Column("availability_zone", NAME, nullable=False),
     Column("flavor", NAME, nullable=False),
     Column("image", NAME, nullable=False),
@@ -259,20 +218,20 @@ instances = Table(
     Column("image_id", NAME, nullable=False),
     Column("description", NAME, nullable=False),
     Column("launch_index", Integer, nullable=False),
-    _json("files"),
-    _json("nic_tags"),
-    _json("metadata_options"),
+    json_column("files"),
+    json_column("nic_tags"),
+    json_column("metadata_options"),
     Column("password", Text, nullable=False),
-    _json("guest_attributes"),
-    _json("events"),
-    *_revised(),
-    *_listed("instances"),
+    json_column("guest_attributes"),
+    json_column("events"),
+    *revised(),
+    *listed("instances"),
 )
 
 flavors = Table(
     "flavors",
     METADATA,
-    *_id(String(64)),
+    *identity(String(64)),
     Column("name", NAME, nullable=False, unique=True),
     Column("vcpus", Integer, nullable=False),
     Column("ram", Integer, nullable=False),
@@ -281,14 +240,14 @@ flavors = Table(
     Column("swap", Integer, nullable=False),
     Column("is_public", Boolean, nullable=False),
     Column("description", NAME, nullable=False),
-    _json("extra_specs"),
-    *_revised(),
+    json_column("extra_specs"),
+    *revised(),
 )
 
 images = Table(
     "images",
     METADATA,
-    *_id(),
+    *identity(),
     Column("project_id", NAME, nullable=False, index=True),
     Column("name", NAME, nullable=False, index=True),
     Column("visibility", String(16), nullable=False),
@@ -297,20 +256,20 @@ images = Table(
     Column("min_disk", Integer, nullable=False),
     Column("min_ram", Integer, nullable=False),
     Column("protected", Boolean, nullable=False),
-    _json("tags"),
-    _json("properties"),
-    *_revised(),
+    json_column("tags"),
+    json_column("properties"),
+    *revised(),
 )
 
 keypairs = Table(
     "keypairs",
     METADATA,
-    *_id(),
+    *identity(),
     Column("project_id", NAME, nullable=False, index=True),
     Column("name", NAME, nullable=False),
     Column("public_key", Text, nullable=False),
     Column("type", String(8), nullable=False),
-    *_revised(),
+    *revised(),
     UniqueConstraint("project_id", "name"),
 )
 
@@ -325,7 +284,7 @@ instance_ports = Table(
 agents = Table(
     "agents",
     METADATA,
-    *_id(),
+    *identity(),
     Column("agent_type", NAME, nullable=False),
     Column("binary", NAME, nullable=False),
     Column("host", NAME, nullable=False),
@@ -333,7 +292,7 @@ agents = Table(
     Column("admin_state_up", Boolean, nullable=False),
     Column("description", NAME, nullable=False),
     Column("availability_zone", NAME, nullable=False),
-    _json("configurations"),
+    json_column("configurations"),
     Column("created_at", TIME, nullable=False),
     Column("started_at", TIME, nullable=False),
     Column("heartbeat_timestamp", TIME, nullable=False),
@@ -343,7 +302,7 @@ agents = Table(
 bindings = Table(
     "bindings",
     METADATA,
-    *_id(String(80)),
+    *identity(String(80)),
     Column("kind", String(8), nullable=False),
     Column("agent_id", ID, ForeignKey("agents.id"), nullable=False, index=True),
     Column("host", NAME, nullable=False, index=True),
@@ -382,5 +341,8 @@ TABLES: dict[str, Table] = {
     "flavor": flavors,
     "image": images,
     "keypair": keypairs,
+    "address_scope": address_scopes,
+    "subnetpool": subnetpools,
+    "floatingip": floatingips,
 }
 """The table of each kind of model.resources.KINDS."""

@@ -17,6 +17,7 @@ from a9fe.model.resources import KINDS, Agent, Binding, FixedIp, Port, Resource,
 from a9fe.store import queries
 from a9fe.store.addresses import FreeAddresses
 from a9fe.store.annotations import Quotas, Tags, join_groups
+from a9fe.store.columns import BORN
 from a9fe.store.guests import Guests
 from a9fe.store.lineage import Lineage, lineage
 from a9fe.store.log import Before, ChangeLog
@@ -24,13 +25,7 @@ from a9fe.store.pages import Page, select_page
 from a9fe.store.parts import Parts
 from a9fe.store.queries import OF, Where
 from a9fe.store.rows import from_row, kind_of, to_row
-from a9fe.store.schema import (
-    BORN,
-    TABLES,
-    counters,
-    instance_ports,
-    ip_allocations,
-)
+from a9fe.store.schema import TABLES, counters, instance_ports, ip_allocations
 from a9fe.store.tokens import Tokens
 
 R = TypeVar("R", bound=Resource)

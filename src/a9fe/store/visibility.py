@@ -5,6 +5,7 @@ from typing import Any
 from sqlalchemy import false, or_, select, true
 from sqlalchemy.sql.elements import BindParameter, ColumnElement
 
+from a9fe.model.policy import SHARED
 from a9fe.store.rows import kind_of, table_of
 from a9fe.store.schema import TABLES
 
@@ -29,6 +30,8 @@ def visible_to(cls: type[Any], project_id: str | BindParameter[str]) -> ColumnEl
     if kind == "port":
         mine = select(networks.id).where(networks.project_id == project_id)
         return or_(own, columns.network_id.in_(mine))
+    if kind in SHARED:
+        return or_(own, columns.shared.is_(true()))
     if kind == "image":
         return or_(own, columns.visibility.in_(["public", "community"]))
     return own
