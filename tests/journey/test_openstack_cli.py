@@ -198,3 +198,22 @@ def test_floating_ips(client: Client, api: ApiClient) -> None:
         "network delete net1 ext1",
     )
     assert api.list("ports") == []
+
+
+def test_networks_shared_by_policies(client: Client, api: ApiClient) -> None:
+    listed, shown = client(
+        "network create net1",
+        "network rbac create --type network --action access_as_shared --target-all-projects net1",
+        "network rbac list -f json",
+        "network rbac list --long -f json",
+    )
+    [kept] = api.list("rbac-policies")
+    assert [p["ID"] for p in listed] == [p["ID"] for p in shown] == [kept["id"]]
+    assert (kept["target_tenant"], kept["object_id"]) == (
+        "*",
+        one(api, "networks", "net1")["id"],
+    )
+    [policy] = client(f"network rbac show {kept['id']} -f json")
+    assert policy["action"] == "access_as_shared"
+    client(f"network rbac delete {kept['id']}", "network delete net1")
+    assert api.list("rbac-policies") == []

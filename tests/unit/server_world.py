@@ -55,6 +55,7 @@ class ServerOptions:
     max_allowed_address_pair: int = 10
     quota_floatingip: int = -1
     quota_subnetpool: int = -1
+    quota_rbac_policy: int = -1
     dns_domain: str = "openstacklocal"
     dhcp_domain: str = "novalocal"
     region_name: str = "RegionOne"

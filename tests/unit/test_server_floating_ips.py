@@ -81,6 +81,8 @@ def test_it_is_led_to_a_port_and_away(world: World, site: Site):
     assert linked["port_details"]["network_id"] == site.network["id"]
     assert linked["revision_number"] > made["revision_number"]
     assert put(world, made, description="kept")["port_id"] == site.port["id"]
+    assert put(world, made)["port_id"] is None
+    assert put(world, made, port_id=site.port["id"])["port_id"] == site.port["id"]
     assert put(world, made, port_id=None)["router_id"] is None
     again = make(world, site, port_id=site.port["id"], fixed_ip_address=address)
     assert again["fixed_ip_address"] == address

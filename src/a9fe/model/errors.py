@@ -23,7 +23,11 @@ class InvalidInput(A9feError):
         self.words = words
 
 
-NAMES = {"subnetpool": "Subnet pool", "floatingip": "Floating IP"}
+NAMES = {
+    "subnetpool": "Subnet pool",
+    "floatingip": "Floating IP",
+    "rbac_policy": "RBAC policy of type network with ID",
+}
 """Kinds that are not called by the words of their name."""
 
 

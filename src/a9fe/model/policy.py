@@ -108,7 +108,7 @@ def sees(caller: Caller, resource: Resource, network: Network | None = None) -> 
 
 def _is_shared(caller: Caller, kind: str, resource: Resource, network: Network | None) -> bool:
     if isinstance(resource, Network):
-        return resource.shared or resource.external
+        return resource.shared or (resource.external and not resource.external_to_some)
     if kind in SHARED:
         return bool(getattr(resource, "shared", False))
     if kind == "image":

@@ -9,6 +9,7 @@ from typing import Any
 
 from a9fe.model.compute import Flavor, Image, KeypairRecord
 from a9fe.model.guest import InjectedFile, MetadataOptions, ScheduledEvent
+from a9fe.model.sharing import RbacPolicy
 from a9fe.model.subnet_pools import AddressScope, FloatingIp, SubnetPool
 
 # Owners of ports (Neutron's constants): which of them the metadata path cares about.
@@ -35,6 +36,7 @@ METADATA_PORT = 80
 class Network:
     """A layer-2 network. `mtu` in bytes. `external` is Neutron's router:external.
 
+    `external_to_some`: it is external for the projects alone that its RBAC policies name.
     `network_type`, `physical_network` and `segmentation_id` are its provider:* attributes: they
     are recorded, and nothing is done with them.
     """
@@ -46,6 +48,7 @@ class Network:
     admin_state_up: bool = True
     shared: bool = False
     external: bool = False
+    external_to_some: bool = False
     mtu: int = 1500
     port_security_enabled: bool = True
     network_type: str = "local"
@@ -310,6 +313,7 @@ Resource = (
     | AddressScope
     | SubnetPool
     | FloatingIp
+    | RbacPolicy
 )
 
 KINDS: dict[str, type[Resource]] = {
@@ -328,5 +332,6 @@ KINDS: dict[str, type[Resource]] = {
     "address_scope": AddressScope,
     "subnetpool": SubnetPool,
     "floatingip": FloatingIp,
+    "rbac_policy": RbacPolicy,
 }
 KIND_OF: dict[type[Resource], str] = {cls: kind for kind, cls in KINDS.items()}

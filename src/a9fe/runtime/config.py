@@ -60,6 +60,7 @@ class Config:
     max_allowed_address_pair: int
     quota_floatingip: int
     quota_subnetpool: int
+    quota_rbac_policy: int
     dns_domain: str
     default_availability_zone: str
     auth_strategy: str

@@ -101,6 +101,7 @@ OPTIONS: tuple[Option, ...] = (
         ("max_allowed_address_pair", v.COUNT, 10, "allowed address pairs that a port may have"),
         ("quota_floatingip", LIMIT, 50, "floating IPs of a project"),
         ("quota_subnetpool", LIMIT, -1, "subnet pools of a project"),
+        ("quota_rbac_policy", LIMIT, 10, "RBAC policies of a project"),
         ("dns_domain", v.TEXT, "openstacklocal", "domain of ports' names in DHCP"),
         ("default_availability_zone", v.TEXT, "nova", "zone of an instance that names none"),
     ),

@@ -1,11 +1,13 @@
 """What of the store a caller sees and may change: model.policy, asked inside a call."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from a9fe.model import policy
 from a9fe.model.errors import Forbidden, NotFound
 from a9fe.model.resources import KIND_OF, KINDS, Network, Port, Resource, Router, Subnet
+from a9fe.model.sharing import SHARED, RbacPolicy
 from a9fe.server.call import Call
 from a9fe.server.marks import MARKS
 
@@ -35,7 +37,33 @@ def seen(call: Call, resource: Resource) -> bool:
     """Whether it exists for the caller."""
     if call.caller.is_admin or policy.owns(call.caller, resource):
         return True
-    return policy.sees(call.caller, resource, network_of(call, resource))
+    return policy.sees(call.caller, resource, network_of(call, resource)) or _granted(
+        call, resource
+    )
+
+
+def _granted(call: Call, resource: Resource) -> bool:
+    """Whether an RBAC policy names the caller's project for the resource."""
+    if isinstance(resource, Network):
+        return bool(_grants(call, resource.id))
+    return isinstance(resource, Subnet) and SHARED in _grants(call, resource.network_id)
+
+
+def _grants(call: Call, network_id: str) -> frozenset[str]:
+    if not call.project_id:
+        return frozenset()
+    named = {"object_id": network_id, "target_project": call.project_id}
+    return frozenset(p.action for p in call.session.find(RbacPolicy, **named))
+
+
+def effective(call: Call, network: Network) -> Network:
+    """The network as the caller's project has it: shared if an RBAC policy shares it with that.
+
+    To decide by, not to store.
+    """
+    if network.shared or call.caller.is_admin or SHARED not in _grants(call, network.id):
+        return network
+    return replace(network, shared=True)
 
 
 def require(call: Call, cls: type[Any], id: str, name: str = "") -> Any:  # noqa: ANN401 - its class
@@ -69,7 +97,7 @@ def check_made(call: Call, kind: str, values: Mapping[str, Any]) -> None:
         return
     network_id = values.get("network_id")
     if isinstance(network_id, str):
-        network = require(call, Network, network_id)
+        network = effective(call, require(call, Network, network_id))
         given = [name for name, value in values.items() if value != ()]
         policy.check_on_network(call.caller, kind, given, network, create=True)
     _check_references(call, values)

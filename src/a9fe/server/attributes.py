@@ -3,7 +3,7 @@
 A table's rows are in the order of the answer. Values are keyed by the model's field names.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -30,7 +30,7 @@ class Extra:
 
     `gateways` are routers' external ports; `zones` are those of a network's or router's agents;
     `scopes` are the address scopes of networks, by network and IP version; `port_details` are of
-    floating IPs' ports.
+    floating IPs' ports; `granted` are the networks that RBAC policies share with the caller.
     """
 
     subnet_ids: Mapping[str, list[str]] = field(default_factory=dict)
@@ -40,6 +40,7 @@ class Extra:
     rules: Mapping[str, list[dict[str, Any]]] = field(default_factory=dict)
     scopes: Mapping[tuple[str, int], str] = field(default_factory=dict)
     port_details: Mapping[str, dict[str, Any]] = field(default_factory=dict)
+    granted: Collection[str] = ()
     now: float = 0.0
     agent_down_time: float = 75.0
     dns_domain: str = "openstacklocal"
@@ -204,6 +205,12 @@ def read_create(table: AttributeTable, document: object) -> Values:
         elif attribute.create and attribute.field and attribute.default is not COMPUTED:
             values[attribute.field] = attribute.default
     return values
+
+
+def check_changeable(table: AttributeTable, document: object) -> None:
+    """Raises InvalidInput for an attribute of a body that no update may have."""
+    if isinstance(document, dict):
+        _refuse_unknown(table, _object(table, document), lambda a: bool(a.update))
 
 
 def read_update(table: AttributeTable, document: object) -> Values:

@@ -115,6 +115,10 @@ class Settings(Protocol):
         """Subnet pools of a project."""
 
     @property
+    def quota_rbac_policy(self) -> int:
+        """RBAC policies of a project."""
+
+    @property
     def default_availability_zone(self) -> str:
         """The zone of instances and agents."""
 

@@ -25,6 +25,7 @@ EXAMPLES: tuple[Example, ...] = (
     *examples_network.ROUTERS,
     *examples_pools.POOLS,
     *examples_pools.FLOATING_IPS,
+    *examples_pools.SHARING,
     *examples_projects.GROUPS,
     *examples_projects.QUOTAS,
     *examples_projects.TAGS,

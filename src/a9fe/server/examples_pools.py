@@ -62,7 +62,26 @@ FLOATING_IPS: tuple[Example, ...] = (
     put("/v2.0/floatingips/{floatingip}", {"floatingip": {"description": "of web1"}}),
 )
 
+SHARING: tuple[Example, ...] = (
+    post(
+        "/v2.0/rbac-policies",
+        {
+            "rbac_policy": {
+                "object_type": "network",
+                "object_id": "{pooled}",
+                "action": "access_as_shared",
+                "target_tenant": "web",
+            }
+        },
+        rbac_policy="rbac_policy.id",
+    ),
+    get("/v2.0/rbac-policies?object_id={pooled}"),
+    get("/v2.0/rbac-policies/{rbac_policy}"),
+    put("/v2.0/rbac-policies/{rbac_policy}", {"rbac_policy": {"target_tenant": "db"}}),
+)
+
 END: tuple[Example, ...] = (
+    delete("/v2.0/rbac-policies/{rbac_policy}"),
     delete("/v2.0/floatingips/{floatingip}"),
     delete("/v2.0/networks/{external}"),
     delete("/v2.0/networks/{pooled}"),

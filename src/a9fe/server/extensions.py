@@ -30,6 +30,7 @@ EXTENSIONS: dict[str, str] = {
     "port-security": "Port security of networks and ports",
     "project-id": "project_id beside tenant_id",
     "provider": "How a network is realised",
+    "rbac-policies": "Networks that are shared with single projects",
     "router": "Routers",
     "address-scope": "Sets of subnet pools without common addresses",
     "default-subnetpools": "The subnet pools that are taken where none is named",

@@ -88,7 +88,9 @@ def _outside(id: str, network: Network) -> Port:
 
 
 def update(call: Call, old: FloatingIp, values: Values) -> FloatingIp:
-    """Describe a floating IP, or let it lead elsewhere or nowhere."""
+    """Describe a floating IP, or let it lead elsewhere or, also by an empty body, nowhere."""
+    if not values:
+        return call.session.update(unlinked(old))
     fixed = values.pop("fixed_ip_address", None)
     if "port_id" not in values:
         if fixed:

@@ -89,7 +89,8 @@ def _network(call: Call, card: NetworkCard) -> Network:
     if not named:
         raise NotFound("network", id_or_name)
     given = ("fixed_ips",) if card.fixed_ip else ()
-    policy.check_on_network(call.caller, "port", given, named[0], create=True)
+    network = access.effective(call, named[0])
+    policy.check_on_network(call.caller, "port", given, network, create=True)
     return named[0]
 
 

@@ -19,6 +19,7 @@ TABLES: tuple[AttributeTable, ...] = (
     pool_tables.SUBNETPOOL,
     pool_tables.ADDRESS_SCOPE,
     pool_tables.FLOATINGIP,
+    pool_tables.RBAC_POLICY,
     records.FLAVOR,
     records.IMAGE,
     records.KEYPAIR,

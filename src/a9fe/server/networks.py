@@ -5,8 +5,15 @@ from typing import Any
 
 from a9fe.model import rules, rules_ports
 from a9fe.model.errors import Conflict, InvalidInput
-from a9fe.model.resources import Binding, Network, Port, Subnet
-from a9fe.server import subnet_pools
+from a9fe.model.resources import (
+    FLOATING_IP_OWNER,
+    ROUTER_GATEWAY_OWNER,
+    Binding,
+    Network,
+    Port,
+    Subnet,
+)
+from a9fe.server import sharing, subnet_pools
 from a9fe.server.attributes import Values
 from a9fe.server.call import Call, new_id
 from a9fe.server.floating_links import delete_unlinked
@@ -19,7 +26,7 @@ def create(call: Call, values: Values) -> Network:
     values["mtu"] = values.get("mtu") or _default_mtu(call, values["network_type"])
     _check_mtu(call, values["mtu"], values["network_type"])
     check_provider(values)
-    return call.session.insert(Network(id=new_id(), **values))
+    return sharing.follow(call, call.session.insert(Network(id=new_id(), **values)))
 
 
 def update(call: Call, old: Network, values: Values) -> Network:
@@ -30,10 +37,21 @@ def update(call: Call, old: Network, values: Values) -> Network:
         _check_mtu(call, values["mtu"], old.network_type)
         for subnet in call.session.find(Subnet, network_id=old.id):
             rules.check_mtu(values["mtu"], subnet.ip_version, old.id)
-    network = call.session.update(replace(old, **values))
+    _check_external(call, old, values)
+    network = sharing.follow(call, call.session.update(replace(old, **values)), old)
     if network.admin_state_up and not old.admin_state_up:
         schedule_network(call, network.id)
     return network
+
+
+def _check_external(call: Call, old: Network, values: Values) -> None:
+    if not old.external or values.get("external", True):
+        return
+    owners = [ROUTER_GATEWAY_OWNER, FLOATING_IP_OWNER]
+    if call.session.find(Port, network_id=old.id, device_owner=owners):
+        message = f"External network {old.id} cannot be updated to be made non-external"
+        message = f"{message}, since it has existing gateway ports or floating IPs"
+        raise Conflict("ExternalNetworkInUse", message)
 
 
 OVERHEAD = {"vxlan": 50, "gre": 42, "geneve": 58}
@@ -82,6 +100,7 @@ def delete(call: Call, network: Network) -> None:
         call.session.delete(Port, port.id)
     for subnet in call.session.find(Subnet, network_id=network.id):
         call.session.delete(Subnet, subnet.id)
+    sharing.forget(call, network)
     call.session.delete(Network, network.id)
 
 

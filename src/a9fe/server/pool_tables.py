@@ -1,8 +1,9 @@
-"""The attribute tables of subnet pools, address scopes and floating IPs."""
+"""The attribute tables of subnet pools, address scopes, floating IPs and RBAC policies."""
 
 from typing import Any
 
 from a9fe.model import rules
+from a9fe.model.sharing import EXTERNAL, SHARED
 from a9fe.server import converters as to
 from a9fe.server.attributes import (
     Attribute,
@@ -96,4 +97,19 @@ FLOATINGIP = AttributeTable(
         *standard(),
     ),
     tagged=True,
+)
+
+RBAC_POLICY = AttributeTable(
+    kind="rbac_policy",
+    plural="rbac_policies",
+    attributes=(
+        read_only("id", text=True),
+        stored("project_id", to.string(minimum=1), "C"),
+        computed("tenant_id", lambda policy, _: policy.project_id),
+        filtered(stored("object_type", to.choice("network"), "CR"), "exact"),
+        stored("object_id", to.identifier, "CR"),
+        filtered(stored("action", to.choice(SHARED, EXTERNAL), "CR"), "exact"),
+        filtered(stored("target_project", to.string(minimum=1)), "exact"),
+        filtered(stored("target_tenant", to.string(minimum=1), at="target_project"), "exact"),
+    ),
 )

@@ -13,9 +13,8 @@ ENFORCED = (
     "security_group_rule",
     "floatingip",
     "subnetpool",
+    "rbac_policy",
 )
-NOT_MADE = {"rbac_policy": 10}
-"""Kinds that Neutron has and a9fe does not: shown and set, never reached."""
 
 
 RECORDS = {"instance": "instances", "keypair": "key_pairs", "image": "image_count_total"}
@@ -24,7 +23,7 @@ RECORDS = {"instance": "instances", "keypair": "key_pairs", "image": "image_coun
 
 def defaults(settings: Settings) -> dict[str, int]:
     """The limits of a project that has none of its own; -1: none."""
-    return {**{kind: getattr(settings, f"quota_{kind}") for kind in ENFORCED}, **NOT_MADE}
+    return {kind: getattr(settings, f"quota_{kind}") for kind in ENFORCED}
 
 
 def limits(call: Call, project_id: str) -> dict[str, int]:

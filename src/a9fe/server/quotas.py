@@ -11,7 +11,7 @@ from a9fe.server import access, body
 from a9fe.server import converters as to
 from a9fe.server.api import api_of
 from a9fe.server.call import Call
-from a9fe.server.quota_limits import ENFORCED, NOT_MADE, defaults, limits
+from a9fe.server.quota_limits import ENFORCED, defaults, limits
 
 Json = dict[str, Any]
 
@@ -53,7 +53,7 @@ def _shown(call: Call, project_id: str) -> Json:
 def _read(document: object) -> dict[str, int]:
     if not isinstance(document, dict):
         raise InvalidInput("quota", document, "an object")
-    known = {*ENFORCED, *NOT_MADE}
+    known = set(ENFORCED)
     found = {}
     for name, value in document.items():
         if name in {"tenant_id", "project_id", "force", "check_limit"}:

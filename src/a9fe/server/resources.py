@@ -17,6 +17,7 @@ from a9fe.model.resources import (
     SecurityGroupRule,
     Subnet,
 )
+from a9fe.model.sharing import RbacPolicy
 from a9fe.model.subnet_pools import AddressScope, FloatingIp, SubnetPool
 from a9fe.server import (
     access,
@@ -32,6 +33,7 @@ from a9fe.server import (
     routers,
     scheduling,
     security_groups,
+    sharing,
     subnet_pools,
     tables,
 )
@@ -39,6 +41,7 @@ from a9fe.server.attributes import (
     AttributeTable,
     Extra,
     Values,
+    check_changeable,
     read_create,
     read_update,
     show,
@@ -138,6 +141,13 @@ COLLECTIONS: dict[str, Collection] = {
             create=floating_ips.create,
             update=floating_ips.update,
             delete=floating_ips.delete,
+        ),
+        Collection(
+            table=pool_tables.RBAC_POLICY,
+            cls=RbacPolicy,
+            create=sharing.create,
+            update=sharing.update,
+            delete=sharing.delete,
         ),
         Collection(table=tables.AGENT, cls=Agent, update=agents.update, delete=agents.delete),
         Collection(
@@ -243,7 +253,11 @@ def create(call: Call, collection: Collection, document: object) -> Json:
 def update(
     call: Call, collection: Collection, id: str, document: object, constraint: int | None = None
 ) -> Json:
-    """Change one by the inner object of a body, if it has still the revision of `constraint`."""
+    """Change one by the inner object of a body, if it has still the revision of `constraint`.
+
+    What nobody may change is refused before the resource is looked for, as Neutron does.
+    """
+    check_changeable(collection.table, document)
     old = require(call, collection, id)
     access.check_update(call, old, document)
     _check_revision(old, constraint)

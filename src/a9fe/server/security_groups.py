@@ -191,7 +191,8 @@ def _check_ports(protocol: str | None, low: int | None, high: int | None) -> Non
 
 def _check_icmp(type: int | None, code: int | None) -> None:
     if type is None:
-        words = f"ICMP code (port-range-max) {code} is provided but ICMP type is missing"
+        words = f"ICMP code (port-range-max) {code} is provided"
+        words = f"{words} but ICMP type (port-range-min) is missing"
         kind, expected = "SecurityGroupMissingIcmpType", "the ICMP type of the code"
         raise InvalidInput("port_range_min", None, expected, type=kind, words=words)
     for name, field, value in (("type", "port_range_min", type), ("code", "port_range_max", code)):

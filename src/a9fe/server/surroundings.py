@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from a9fe.model.resources import Agent, Binding, SecurityGroupRule, Subnet
+from a9fe.model.sharing import SHARED, RbacPolicy
 from a9fe.model.subnet_pools import FloatingIp
 from a9fe.server import floating_ips, gateways, subnet_pools
 from a9fe.server.attributes import AttributeTable, Extra, show
@@ -23,6 +24,7 @@ def extra_of(call: Call, table: AttributeTable, ids: Sequence[str]) -> Extra:
         gateways=gateways.gateways(call, ids) if is_router else {},
         rules=_rules(call, ids) if is_group else {},
         scopes=_scopes(call, ids) if table.kind == "network" else {},
+        granted=_granted(call, ids) if table.kind == "network" else (),
         port_details=_port_details(call, ids) if table.kind == "floatingip" else {},
         tags=call.session.tags.of(ids) if table.tagged else {},
         now=call.now,
@@ -57,6 +59,15 @@ def _scopes(call: Call, ids: Sequence[str]) -> dict[tuple[str, int], str]:
         for subnet in pooled
         if (scope := scopes.get(str(subnet.subnetpool_id)))
     }
+
+
+def _granted(call: Call, ids: Sequence[str]) -> frozenset[str]:
+    """Those of the networks that RBAC policies share with the caller's project."""
+    if not call.project_id:
+        return frozenset()
+    named = {"target_project": call.project_id, "action": SHARED}
+    found = [p for c in _chunks(ids) for p in call.session.find(RbacPolicy, object_id=c, **named)]
+    return frozenset(policy.object_id for policy in found)
 
 
 def _port_details(call: Call, ids: Sequence[str]) -> dict[str, dict[str, object]]:

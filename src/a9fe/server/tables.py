@@ -99,6 +99,10 @@ def _provider() -> tuple[Attribute, ...]:
     )
 
 
+def _is_shared(network: Network, extra: Extra) -> bool:
+    return network.shared or network.id in extra.granted
+
+
 def server_set(name: str, value: object) -> Attribute:
     """An attribute that always has the same value."""
     return replace(constant(name, value), convert=None, create="", update="")
@@ -112,7 +116,7 @@ NETWORK = AttributeTable(
         stored("admin_state_up", to.boolean, default=True),
         server_set("status", "ACTIVE"),
         computed("subnets", _subnets),
-        stored("shared", to.boolean, "cu", default=False),
+        replace(stored("shared", to.boolean, "cu", default=False), show=_is_shared),
         stored("router:external", to.boolean, "cu", default=False, at="external"),
         filtered(stored("mtu", MTU), "integer"),
         stored("port_security_enabled", to.boolean, default=True),

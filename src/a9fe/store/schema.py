@@ -34,7 +34,7 @@ from a9fe.store.columns import (
     listed,
     revised,
 )
-from a9fe.store.schema_pools import address_scopes, floatingips, subnetpools
+from a9fe.store.schema_pools import address_scopes, floatingips, rbac_policies, subnetpools
 
 networks = Table(
     "networks",
@@ -44,6 +44,7 @@ networks = Table(
     Column("admin_state_up", Boolean, nullable=False),
     Column("shared", Boolean, nullable=False),
     Column("external", Boolean, nullable=False),
+    Column("external_to_some", Boolean, nullable=False),
     Column("mtu", Integer, nullable=False),
     Column("port_security_enabled", Boolean, nullable=False),
     Column("network_type", String(16), nullable=False),
@@ -344,5 +345,6 @@ TABLES: dict[str, Table] = {
     "address_scope": address_scopes,
     "subnetpool": subnetpools,
     "floatingip": floatingips,
+    "rbac_policy": rbac_policies,
 }
 """The table of each kind of model.resources.KINDS."""

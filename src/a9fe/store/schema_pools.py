@@ -1,6 +1,6 @@
-"""The tables of subnet pools, address scopes and floating IPs."""
+"""The tables of subnet pools, address scopes, floating IPs and RBAC policies."""
 
-from sqlalchemy import Boolean, Column, ForeignKey, Index, Integer, String, Table
+from sqlalchemy import Boolean, Column, ForeignKey, Index, Integer, String, Table, UniqueConstraint
 
 from a9fe.store.columns import (
     ADDRESS,
@@ -62,4 +62,18 @@ floatingips = Table(
     Column("dns_domain", NAME, nullable=False),
     *revised(),
     Index("ix_floatingips_project_id_born", "project_id", BORN),
+)
+
+rbac_policies = Table(
+    "rbac_policies",
+    METADATA,
+    *identity(),
+    Column("project_id", NAME, nullable=False),
+    Column("object_type", String(32), nullable=False),
+    Column("object_id", ID, nullable=False),
+    Column("action", String(32), nullable=False),
+    Column("target_project", NAME, nullable=False, index=True),
+    *revised(),
+    UniqueConstraint("object_id", "action", "target_project"),
+    Index("ix_rbac_policies_project_id_born", "project_id", BORN),
 )

@@ -2,15 +2,23 @@
 
 from typing import Any
 
-from sqlalchemy import false, or_, select, true
+from sqlalchemy import Select, and_, false, or_, select, true
 from sqlalchemy.sql.elements import BindParameter, ColumnElement
 
 from a9fe.model.policy import SHARED
+from a9fe.model.sharing import SHARED as SHARED_WITH
 from a9fe.store.rows import kind_of, table_of
 from a9fe.store.schema import TABLES
 
 VISIBLE_TO = "visible_to"
 """The name of this condition among those of a search: its value is a project's id."""
+
+
+def granted(project_id: str | BindParameter[str], *actions: str) -> Select[str]:
+    """The ids of the networks that RBAC policies name a project for, by these actions or any."""
+    policies = TABLES["rbac_policy"].c
+    query: Select[Any] = select(policies.object_id).where(policies.target_project == project_id)
+    return query.where(policies.action.in_(actions)) if actions else query
 
 
 def visible_to(cls: type[Any], project_id: str | BindParameter[str]) -> ColumnElement[bool]:
@@ -23,10 +31,13 @@ def visible_to(cls: type[Any], project_id: str | BindParameter[str]) -> ColumnEl
         return false()
     own = columns.project_id == project_id
     if kind == "network":
-        return or_(own, columns.shared.is_(true()), columns.external.is_(true()))
+        to_all = and_(columns.external.is_(true()), columns.external_to_some.is_(false()))
+        named = columns.id.in_(granted(project_id))
+        return or_(own, columns.shared.is_(true()), to_all, named)
     if kind == "subnet":
         theirs = or_(networks.project_id == project_id, networks.shared.is_(true()))
-        return or_(own, columns.network_id.in_(select(networks.id).where(theirs)))
+        named = columns.network_id.in_(granted(project_id, SHARED_WITH))
+        return or_(own, columns.network_id.in_(select(networks.id).where(theirs)), named)
     if kind == "port":
         mine = select(networks.id).where(networks.project_id == project_id)
         return or_(own, columns.network_id.in_(mine))
