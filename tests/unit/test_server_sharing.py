@@ -44,7 +44,7 @@ def test_a_network_is_shared_with_one_project(guarded: Guarded):
     network, subnet = guarded.network()
     paths = [f"/v2.0/networks/{network['id']}", f"/v2.0/subnets/{subnet['id']}"]
     made = share(guarded, network, "theirs")
-    assert (made["target_project"], made["tenant_id"]) == ("theirs", "mine")
+    assert (made["target_tenant"], made["tenant_id"]) == ("theirs", "mine")
     assert not guarded.get(paths[0])["network"]["shared"]
     guarded.be("theirs")
     assert [guarded.status("GET", p) for p in paths] == [200, 200]
@@ -147,7 +147,7 @@ def test_a_network_and_its_policies_say_the_same(world: World):
     assert of(world, network) == [(SHARED, "*")]
     before = world.get(where)["network"]["revision_number"]
     [for_all] = world.get(f"/v2.0/rbac-policies?object_id={network['id']}")["rbac_policies"]
-    made = world.call("PUT", path(for_all), {"rbac_policy": {"target_project": "web"}})
+    made = world.call("PUT", path(for_all), {"rbac_policy": {"target_tenant": "web"}})
     assert made["rbac_policy"]["target_tenant"] == "web"
     found = world.get(where)["network"]
     assert (found["shared"], found["revision_number"] > before) == (False, True)

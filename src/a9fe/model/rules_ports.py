@@ -93,11 +93,12 @@ def check_router_subnet(subnet: Subnet, present: Iterable[Subnet]) -> None:
 def check_extra_routes(routes: Iterable[HostRoute], connected: Iterable[Subnet]) -> None:
     """No extra route leads into a subnet of its router: it would take addresses of that subnet.
 
-    A wider one, as a default route, may hold a subnet: the connected one goes before it.
+    A wider one, as a default route, may hold a subnet: the connected one goes before it. One to
+    the very CIDR is recorded, as Neutron's clients give it, and never built (plan.l3).
     """
     subnets = tuple(connected)
     for route in routes:
-        subnet = next((s for s in subnets if rules.within(route.destination, s.cidr)), None)
+        subnet = next((s for s in subnets if _leads_into(route, s)), None)
         if subnet is not None:
             shown = {"destination": route.destination, "nexthop": route.nexthop}
             where = f"{subnet.cidr} of subnet {subnet.id}, which is connected with router"
@@ -110,9 +111,13 @@ def check_extra_routes(routes: Iterable[HostRoute], connected: Iterable[Subnet])
             )
 
 
+def _leads_into(route: HostRoute, subnet: Subnet) -> bool:
+    return route.destination != subnet.cidr and rules.within(route.destination, subnet.cidr)
+
+
 def check_free_of_routes(subnet: Subnet, routes: Iterable[HostRoute]) -> None:
     """A router with an extra route into a subnet is not connected with it."""
-    route = next((r for r in routes if rules.within(r.destination, subnet.cidr)), None)
+    route = next((r for r in routes if _leads_into(r, subnet)), None)
     if route is not None:
         words = f"Bad router request: Cidr {subnet.cidr} of subnet {subnet.id} overlaps with"
         words = f"{words} the route to {route.destination}"

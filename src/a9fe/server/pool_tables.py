@@ -109,7 +109,8 @@ RBAC_POLICY = AttributeTable(
         filtered(stored("object_type", to.choice("network"), "CR"), "exact"),
         stored("object_id", to.identifier, "CR"),
         filtered(stored("action", to.choice(SHARED, EXTERNAL), "CR"), "exact"),
-        filtered(stored("target_project", to.string(minimum=1)), "exact"),
-        filtered(stored("target_tenant", to.string(minimum=1), at="target_project"), "exact"),
+        filtered(
+            stored("target_tenant", to.string(minimum=1), "CUR", at="target_project"), "exact"
+        ),
     ),
 )

@@ -19,8 +19,6 @@ from a9fe.server.call import Call, new_id
 def create(call: Call, values: Values) -> RbacPolicy:
     """A new policy of a network of one's own."""
     values.setdefault("project_id", call.project_id)
-    if "target_project" not in values:
-        raise InvalidInput("target_tenant", None, "a project, or * for everyone (admins)")
     network: Network = access.require(call, Network, values["object_id"])
     _check_target(call, values)
     if not call.caller.is_admin and network.project_id != call.project_id:
