@@ -217,3 +217,22 @@ def test_networks_shared_by_policies(client: Client, api: ApiClient) -> None:
     assert policy["action"] == "access_as_shared"
     client(f"network rbac delete {kept['id']}", "network delete net1")
     assert api.list("rbac-policies") == []
+
+
+def test_address_groups(client: Client, api: ApiClient) -> None:
+    listed, shown = client(
+        "address group create offices --address 192.0.2.0/28",
+        "address group set offices --description d --address 192.0.2.64/28",
+        "address group unset offices --address 192.0.2.0/28",
+        "security group create sg1",
+        "security group rule create sg1 --ingress --protocol tcp --remote-address-group offices",
+        "address group list -f json",
+        "address group show offices -f json",
+    )
+    [kept] = api.list("address-groups")
+    assert [g["ID"] for g in listed] == [shown["id"]] == [kept["id"]]
+    assert (kept["description"], kept["addresses"]) == ("d", ["192.0.2.64/28"])
+    [rule] = api.list("security-group-rules", remote_address_group_id=kept["id"])
+    assert rule["direction"] == "ingress"
+    client("security group delete sg1", "address group delete offices")
+    assert api.list("address-groups") == []

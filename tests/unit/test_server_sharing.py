@@ -1,4 +1,4 @@
-"""RBAC policies: networks that are shared with, or external for, single projects."""
+"""Networks that are shared with, or external for, single projects; groups of addresses."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -176,3 +176,38 @@ def test_what_is_used_stays_shared_and_external(guarded: Guarded):
     for change, kind in (({"shared": False}, "RbacPolicyInUse"),
                          ({"router:external": False}, "ExternalNetworkInUse")):  # fmt: skip
         assert guarded.error("PUT", where, {"network": change}, 409)[0] == kind
+
+
+def test_address_groups_and_the_rules_for_them(guarded: Guarded):
+    guarded.be("mine")
+    given = ["10.10.10.3/32", "192.168.0.10/24", "fd00::f/64"]
+    body = {"address_group": {"name": "g", "addresses": given}}
+    made = guarded.call("POST", "/v2.0/address-groups", body, 201)["address_group"]
+    kept = ["10.10.10.3/32", "192.168.0.0/24", "fd00::/64"]
+    assert (made["addresses"], made["revision_number"]) == (kept, 1)
+    where = f"/v2.0/address-groups/{made['id']}"
+    refused = [
+        ("add_addresses", ["ten"], 400, "InvalidInput"),
+        ("add_addresses", ["10.1.1.1"], 400, "InvalidInput"),
+        ("add_addresses", ["192.168.0.0/24"], 400, "AddressesAlreadyExist"),
+        ("remove_addresses", ["10.200.200.200"], 404, "AddressesNotFound"),
+        ("remove_addresses", ["ten"], 400, "InvalidInput"),
+    ]
+    for action, addresses, status, kind in refused:
+        found = guarded.error("PUT", f"{where}/{action}", {"addresses": addresses}, status)
+        assert found[0] == kind, (action, addresses)
+    for action, wanted in (("add", [*kept, "10.20.0.0/16"]), ("remove", kept)):
+        change = {"addresses": ["10.20.0.0/16"]}
+        answer = guarded.call("PUT", f"{where}/{action}_addresses", change)
+        assert answer["address_group"]["addresses"] == wanted
+    group = guarded.call("POST", "/v2.0/security-groups", {"security_group": {"name": "s"}}, 201)
+    rule = {"security_group_id": group["security_group"]["id"], "direction": "ingress",
+            "remote_address_group_id": made["id"]}  # fmt: skip
+    rules = "/v2.0/security-group-rules"
+    both = {"security_group_rule": {**rule, "remote_ip_prefix": "10.0.0.0/8"}}
+    assert guarded.error("POST", rules, both, 400)[0] == "SecurityGroupMultipleRemoteEntites"
+    guarded.call("POST", rules, {"security_group_rule": rule}, 201)
+    assert guarded.error("DELETE", where, None, 409)[0] == "AddressGroupInUse"
+    guarded.be("theirs")
+    assert guarded.status("PUT", f"{where}/add_addresses", {"addresses": []}) == 404
+    assert guarded.status("POST", rules, {"security_group_rule": rule}) == 404

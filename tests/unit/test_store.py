@@ -31,7 +31,7 @@ from a9fe.model.resources import (
 )
 from a9fe.model.rules_scheduling import timestamp
 from a9fe.model.sharing import RbacPolicy
-from a9fe.model.subnet_pools import AddressScope, FloatingIp, SubnetPool
+from a9fe.model.subnet_pools import AddressGroup, AddressScope, FloatingIp, SubnetPool
 from a9fe.store import Change, Store, StoreError, log, session
 from a9fe.store.columns import METADATA
 from a9fe.store.schema import TABLES
@@ -82,6 +82,7 @@ OTHERS = (
     KeypairRecord(id="k1", name="me", project_id="p", public_key="ssh-ed25519 AAAA"),
     AddressScope(id="as1", name="s"),
     SubnetPool(id="sp1", prefixes=("10.0.0.0/8", "11.0.0.0/8"), address_scope_id="as1"),
+    AddressGroup(id="ag1", addresses=("192.0.2.0/28",)),
     RbacPolicy(id="b1", object_id="n1", action="access_as_shared", target_project="p"),
     FloatingIp(
         id="f1",

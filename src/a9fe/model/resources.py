@@ -10,7 +10,7 @@ from typing import Any
 from a9fe.model.compute import Flavor, Image, KeypairRecord
 from a9fe.model.guest import InjectedFile, MetadataOptions, ScheduledEvent
 from a9fe.model.sharing import RbacPolicy
-from a9fe.model.subnet_pools import AddressScope, FloatingIp, SubnetPool
+from a9fe.model.subnet_pools import AddressGroup, AddressScope, FloatingIp, SubnetPool
 
 # Owners of ports (Neutron's constants): which of them the metadata path cares about.
 DHCP_OWNER = "network:dhcp"
@@ -214,6 +214,7 @@ class SecurityGroupRule:
     port_range_max: int | None = None
     remote_ip_prefix: str | None = None
     remote_group_id: str | None = None
+    remote_address_group_id: str | None = None
     revision_number: int = 0
     created_at: str = ""
     updated_at: str = ""
@@ -314,6 +315,7 @@ Resource = (
     | SubnetPool
     | FloatingIp
     | RbacPolicy
+    | AddressGroup
 )
 
 KINDS: dict[str, type[Resource]] = {
@@ -333,5 +335,6 @@ KINDS: dict[str, type[Resource]] = {
     "subnetpool": SubnetPool,
     "floatingip": FloatingIp,
     "rbac_policy": RbacPolicy,
+    "address_group": AddressGroup,
 }
 KIND_OF: dict[type[Resource], str] = {cls: kind for kind, cls in KINDS.items()}

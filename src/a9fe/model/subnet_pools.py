@@ -1,4 +1,4 @@
-"""What subnets are cut from, and floating IPs. Field names and defaults are Neutron's API v2.0.
+"""What subnets are cut from, floating IPs, groups of addresses. Names are Neutron's API v2.0's.
 
 Recorded by the server: no agent follows these kinds.
 """
@@ -66,6 +66,20 @@ class FloatingIp:
     status: str = "DOWN"
     dns_name: str = ""
     dns_domain: str = ""
+    revision_number: int = 0
+    created_at: str = ""
+    updated_at: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddressGroup:
+    """CIDRs by one name, that rules of security groups are written for."""
+
+    id: str
+    project_id: str = ""
+    name: str = ""
+    description: str = ""
+    addresses: tuple[str, ...] = ()
     revision_number: int = 0
     created_at: str = ""
     updated_at: str = ""

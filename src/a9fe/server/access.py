@@ -19,6 +19,7 @@ REFERENCES = {
     "router_id": "router",
     "security_group_id": "security_group",
     "remote_group_id": "security_group",
+    "remote_address_group_id": "address_group",
     "security_groups": "security_group",
     "subnetpool_id": "subnetpool",
     "address_scope_id": "address_scope",

@@ -203,11 +203,12 @@ def host_route(field: str, value: object) -> HostRoute:
 
 def address_pair(field: str, value: object) -> AddressPair:
     """{"ip_address", "mac_address"}; the address may be a CIDR."""
-    members = {"ip_address": _address_or_cidr, "mac_address": rules.mac}
+    members = {"ip_address": address_or_cidr, "mac_address": rules.mac}
     return AddressPair(**_members(field, value, members, frozenset({"mac_address"})))
 
 
-def _address_or_cidr(field: str, value: object) -> str:
+def address_or_cidr(field: str, value: object) -> str:
+    """An address, or a CIDR."""
     is_cidr = isinstance(value, str) and "/" in value
     return rules.cidr(field, value) if is_cidr else rules.address(field, value)
 

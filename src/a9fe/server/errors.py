@@ -8,10 +8,11 @@ from starlette.responses import JSONResponse
 
 from a9fe.model.errors import Conflict, Forbidden, InvalidInput, NotFound
 from a9fe.server import faults
+from a9fe.server.address_groups import AddressesNotFound
 from a9fe.server.bad_request import BadRequest
 from a9fe.server.credentials import IdentityUnavailable, Unauthorized
-from a9fe.server.quota_limits import OVER_QUOTA
 from a9fe.server.floating_ips import ExternalGatewayNotFound
+from a9fe.server.quota_limits import OVER_QUOTA
 from a9fe.server.resources import RevisionMismatch
 from a9fe.server.routers import InterfaceNotFound, InterfaceNotFoundForSubnet
 from a9fe.server.tags import TagNotFound
@@ -53,6 +54,7 @@ PLAIN: tuple[tuple[type[Exception], int, str], ...] = (
     (InterfaceNotFoundForSubnet, 404, "RouterInterfaceNotFoundForSubnet"),
     (InterfaceNotFound, 404, "RouterInterfaceNotFound"),
     (ExternalGatewayNotFound, 404, "ExternalGatewayForFloatingIPNotFound"),
+    (AddressesNotFound, 404, "AddressesNotFound"),
     (TagNotFound, 404, "TagNotFound"),
     (RevisionMismatch, 412, "RevisionNumberConstraintFailed"),
     (Unauthorized, 401, "Unauthorized"),

@@ -75,6 +75,16 @@ SHARING: tuple[Example, ...] = (
         },
         rbac_policy="rbac_policy.id",
     ),
+    post(
+        "/v2.0/address-groups",
+        {"address_group": {"name": "offices", "addresses": ["192.0.2.0/28"]}},
+        address_group="address_group.id",
+    ),
+    get("/v2.0/address-groups?name=offices"),
+    get("/v2.0/address-groups/{address_group}"),
+    put("/v2.0/address-groups/{address_group}", {"address_group": {"description": "ours"}}),
+    put("/v2.0/address-groups/{address_group}/add_addresses", {"addresses": ["192.0.2.64/28"]}),
+    put("/v2.0/address-groups/{address_group}/remove_addresses", {"addresses": ["192.0.2.64/28"]}),
     get("/v2.0/rbac-policies?object_id={pooled}"),
     get("/v2.0/rbac-policies/{rbac_policy}"),
     put("/v2.0/rbac-policies/{rbac_policy}", {"rbac_policy": {"target_tenant": "db"}}),
@@ -82,6 +92,7 @@ SHARING: tuple[Example, ...] = (
 
 END: tuple[Example, ...] = (
     delete("/v2.0/rbac-policies/{rbac_policy}"),
+    delete("/v2.0/address-groups/{address_group}"),
     delete("/v2.0/floatingips/{floatingip}"),
     delete("/v2.0/networks/{external}"),
     delete("/v2.0/networks/{pooled}"),

@@ -32,6 +32,8 @@ EXTENSIONS: dict[str, str] = {
     "provider": "How a network is realised",
     "rbac-policies": "Networks that are shared with single projects",
     "router": "Routers",
+    "address-group": "Groups of addresses for rules of security groups",
+    "security-groups-remote-address-group": "Rules of security groups for address groups",
     "address-scope": "Sets of subnet pools without common addresses",
     "default-subnetpools": "The subnet pools that are taken where none is named",
     "fip-port-details": "The port that a floating IP leads to",

@@ -90,7 +90,7 @@ SECURITY_GROUP_RULE = AttributeTable(
         filtered(stored("port_range_max", port_number, "C", default=None), "integer"),
         filtered(stored("remote_ip_prefix", prefix, "C", default=None), "exact"),
         stored("remote_group_id", to.nullable(to.string(minimum=1)), "C", default=None),
-        server_set("remote_address_group_id", None),
+        stored("remote_address_group_id", to.nullable(to.identifier), "C", default=None),
         server_set("normalized_cidr", None),
         *stamps(),
     ),

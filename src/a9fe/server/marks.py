@@ -20,6 +20,7 @@ TABLES: tuple[AttributeTable, ...] = (
     pool_tables.ADDRESS_SCOPE,
     pool_tables.FLOATINGIP,
     pool_tables.RBAC_POLICY,
+    pool_tables.ADDRESS_GROUP,
     records.FLAVOR,
     records.IMAGE,
     records.KEYPAIR,

@@ -1,6 +1,7 @@
 """Handlers of Neutron's API: resources, router interfaces, schedulers, extensions, versions."""
 
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -9,7 +10,19 @@ from starlette.routing import Route
 from a9fe.model.errors import InvalidInput, NotFound
 from a9fe.model.resources import Agent, Binding, Network, Router
 from a9fe.model.rules_scheduling import DHCP_AGENT, L3_AGENT
-from a9fe.server import body, extensions, quotas, resources, routers, scheduling, tags
+from a9fe.model.subnet_pools import AddressGroup
+from a9fe.server import (
+    access,
+    address_groups,
+    body,
+    extensions,
+    pool_tables,
+    quotas,
+    resources,
+    routers,
+    scheduling,
+    tags,
+)
 from a9fe.server import converters as to
 from a9fe.server.api import api_of, query_of
 from a9fe.server.call import Call
@@ -170,6 +183,21 @@ def _interface(action: Callable[[Call, Router, object], routers.Interface], name
     return Route(f"{BASE}/routers/{{id}}/{name}", handler, methods=["PUT"])
 
 
+def _addresses(action: Callable[[Call, Any, object], Any], name: str) -> Route:
+    table = pool_tables.ADDRESS_GROUP
+
+    async def handler(request: Request) -> Response:
+        id, document = request.path_params["id"], await body.read(request)
+
+        def work(call: Call) -> Json:
+            group = access.require(call, AddressGroup, id)
+            return {table.kind: resources.one_shown(call, action(call, group, document), table)}
+
+        return JSONResponse(await api_of(request).write(request, work))
+
+    return Route(f"{BASE}/{table.path}/{{id}}/{name}", handler, methods=["PUT"])
+
+
 def _served(call: Call, kind: str, agent_id: str) -> list[str]:
     agent = call.session.require(Agent, agent_id)
     return [b.resource_id for b in call.session.find(Binding, kind=kind, agent_id=agent.id)]
@@ -328,6 +356,8 @@ def routes() -> list[Route]:
         Route(f"{BASE}/routers/{{id}}/l3-agents", agents_of_router, methods=["GET"]),
         _interface(routers.add_interface, "add_router_interface"),
         _interface(routers.remove_interface, "remove_router_interface"),
+        _addresses(address_groups.add, "add_addresses"),
+        _addresses(address_groups.remove, "remove_addresses"),
     ]
     for name, collection in COLLECTIONS.items():
         if name not in OURS:

@@ -1,5 +1,6 @@
 """What each operation takes and answers: derived for collections, a table for all others."""
 
+from a9fe.model import rules
 from a9fe.server import compute_request, faults, identity, imds_usage, openapi_guests, schemas
 from a9fe.server import converters as to
 from a9fe.server.compute_records import FLAVOR_MEMBERS, KEYPAIR_MEMBERS
@@ -101,6 +102,8 @@ SUMMARIES = {
     "GET /v2.0/routers/{id}/l3-agents": "List the L3 agents that serve a router",
     "PUT /v2.0/routers/{id}/add_router_interface": "Put a router on a subnet",
     "PUT /v2.0/routers/{id}/remove_router_interface": "Take a router from a subnet",
+    "PUT /v2.0/address-groups/{id}/add_addresses": "Put addresses into an address group",
+    "PUT /v2.0/address-groups/{id}/remove_addresses": "Take addresses from an address group",
     "GET /v2.0/quotas": "List the quotas that differ from the defaults",
     "GET /v2.0/quotas/tenant": "The caller's own project",
     "GET /v2.0/quotas/project": "The caller's own project",
@@ -255,6 +258,7 @@ _INTERFACE: Json = {
     **_object(subnet_id=UUID, port_id=UUID),
     "description": "One of the two; both on removal where they belong together",
 }
+_ADDRESSES: Json = {"type": "array", "maxItems": 1000, "items": dict(schemas.taken_by(rules.cidr))}
 _TAG_LIST: Json = _wrapped(
     "tags", {"type": "array", "items": {"type": "string", "minLength": 1, "maxLength": 255}}
 )
@@ -285,6 +289,8 @@ BODIES: dict[str, Json] = {
         "quota",
         {"type": "object", "additionalProperties": {"type": "integer", "minimum": -1}},
     ),
+    "PUT /v2.0/address-groups/{id}/add_addresses": _wrapped("addresses", _ADDRESSES),
+    "PUT /v2.0/address-groups/{id}/remove_addresses": _wrapped("addresses", _ADDRESSES),
     "PUT /v2.0/routers/{id}/add_router_interface": _INTERFACE,
     "PUT /v2.0/routers/{id}/remove_router_interface": _INTERFACE,
     "POST /v2.0/agents/{id}/dhcp-networks": _object(("network_id",), network_id=UUID),

@@ -1,4 +1,5 @@
-"""The attribute tables of subnet pools, address scopes, floating IPs and RBAC policies."""
+"""The attribute tables of subnet pools, address scopes, floating IPs, RBAC
+policies and address groups."""
 
 from typing import Any
 
@@ -112,5 +113,15 @@ RBAC_POLICY = AttributeTable(
         filtered(
             stored("target_tenant", to.string(minimum=1), "CUR", at="target_project"), "exact"
         ),
+    ),
+)
+
+ADDRESS_GROUP = AttributeTable(
+    kind="address_group",
+    plural="address_groups",
+    attributes=(
+        *described(),
+        stored("addresses", to.clearable(to.list_of(rules.cidr, unique=True)), "C", default=()),
+        *stamps(),
     ),
 )

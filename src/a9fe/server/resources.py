@@ -18,9 +18,10 @@ from a9fe.model.resources import (
     Subnet,
 )
 from a9fe.model.sharing import RbacPolicy
-from a9fe.model.subnet_pools import AddressScope, FloatingIp, SubnetPool
+from a9fe.model.subnet_pools import AddressGroup, AddressScope, FloatingIp, SubnetPool
 from a9fe.server import (
     access,
+    address_groups,
     agents,
     floating_ips,
     group_tables,
@@ -148,6 +149,13 @@ COLLECTIONS: dict[str, Collection] = {
             create=sharing.create,
             update=sharing.update,
             delete=sharing.delete,
+        ),
+        Collection(
+            table=pool_tables.ADDRESS_GROUP,
+            cls=AddressGroup,
+            create=address_groups.create,
+            update=address_groups.update,
+            delete=address_groups.delete,
         ),
         Collection(table=tables.AGENT, cls=Agent, update=agents.update, delete=agents.delete),
         Collection(

@@ -10,6 +10,7 @@ from ipaddress import ip_network
 
 from a9fe.model.errors import Conflict, InvalidInput
 from a9fe.model.resources import Port, SecurityGroup, SecurityGroupRule
+from a9fe.model.subnet_pools import AddressGroup
 from a9fe.server import quota_limits
 from a9fe.server.attributes import Values
 from a9fe.server.call import Call, new_id
@@ -131,6 +132,8 @@ def create_rule(call: Call, values: Values) -> SecurityGroupRule:
     rule = SecurityGroupRule(id=new_id(), **values)
     if rule.remote_group_id is not None:
         call.session.require(SecurityGroup, rule.remote_group_id)
+    if rule.remote_address_group_id is not None:
+        call.session.require(AddressGroup, rule.remote_address_group_id)
     _check(rule)
     for other in call.session.find(SecurityGroupRule, security_group_id=group.id):
         if _meaning(other) == _meaning(rule):
@@ -147,8 +150,9 @@ def _meaning(rule: SecurityGroupRule) -> SecurityGroupRule:
 
 
 def _check(rule: SecurityGroupRule) -> None:
-    if rule.remote_ip_prefix is not None and rule.remote_group_id is not None:
-        expected = "either remote_ip_prefix or remote_group_id"
+    remotes = (rule.remote_ip_prefix, rule.remote_group_id, rule.remote_address_group_id)
+    if sum(remote is not None for remote in remotes) > 1:
+        expected = "one of remote_ip_prefix, remote_group_id and remote_address_group_id"
         kind = "SecurityGroupMultipleRemoteEntites"  # Neutron spells it so
         raise InvalidInput("remote_group_id", rule.remote_group_id, expected, type=kind)
     if rule.ethertype == "IPv4" and rule.protocol in IPV6_PROTOCOLS:

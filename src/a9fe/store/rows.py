@@ -50,6 +50,7 @@ _FROM_JSON: dict[str, Callable[[Any], Any]] = {
     "dns_nameservers": tuple,
     "service_types": tuple,
     "prefixes": tuple,
+    "addresses": tuple,
     "security_groups": tuple,
     "availability_zone_hints": tuple,
     "profile": dict,

@@ -34,7 +34,13 @@ from a9fe.store.columns import (
     listed,
     revised,
 )
-from a9fe.store.schema_pools import address_scopes, floatingips, rbac_policies, subnetpools
+from a9fe.store.schema_pools import (
+    address_groups,
+    address_scopes,
+    floatingips,
+    rbac_policies,
+    subnetpools,
+)
 
 networks = Table(
     "networks",
@@ -172,6 +178,7 @@ security_group_rules = Table(
     Column("port_range_max", Integer),
     Column("remote_ip_prefix", String(49)),
     Column("remote_group_id", ID, ForeignKey("security_groups.id"), index=True),
+    Column("remote_address_group_id", ID, index=True),
     *revised(),
     Index("ix_security_group_rules_project_id_born", "project_id", BORN),
 )
@@ -346,5 +353,6 @@ TABLES: dict[str, Table] = {
     "subnetpool": subnetpools,
     "floatingip": floatingips,
     "rbac_policy": rbac_policies,
+    "address_group": address_groups,
 }
 """The table of each kind of model.resources.KINDS."""

@@ -1,4 +1,4 @@
-"""The tables of subnet pools, address scopes, floating IPs and RBAC policies."""
+"""The tables of subnet pools, address scopes, floating IPs, RBAC policies, address groups."""
 
 from sqlalchemy import Boolean, Column, ForeignKey, Index, Integer, String, Table, UniqueConstraint
 
@@ -76,4 +76,14 @@ rbac_policies = Table(
     *revised(),
     UniqueConstraint("object_id", "action", "target_project"),
     Index("ix_rbac_policies_project_id_born", "project_id", BORN),
+)
+
+address_groups = Table(
+    "address_groups",
+    METADATA,
+    *identity(),
+    *described(),
+    json_column("addresses"),
+    *revised(),
+    *listed("address_groups"),
 )

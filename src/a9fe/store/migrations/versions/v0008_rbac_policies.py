@@ -1,4 +1,6 @@
-"""RBAC policies of networks: those that are shared or external have one for everyone."""
+"""RBAC policies of networks: those that are shared or external have one for everyone. Address
+groups, which rules of security groups name.
+"""
 
 import uuid
 
@@ -44,6 +46,30 @@ def upgrade() -> None:
     )
     op.add_column("networks", narrow)
     _fill(made)
+    _address_groups()
+
+
+def _address_groups() -> None:
+    table, rules = "address_groups", "security_group_rules"
+    op.create_table(
+        table,
+        sa.Column("id", ID, nullable=False),
+        sa.Column("born", sa.BigInteger(), nullable=False),
+        sa.Column("project_id", NAME, nullable=False),
+        sa.Column("name", NAME, nullable=False),
+        sa.Column("description", NAME, nullable=False),
+        sa.Column("addresses", sa.JSON(), nullable=False),
+        sa.Column("revision_number", sa.BigInteger(), nullable=False),
+        sa.Column("created_at", TIME, nullable=False),
+        sa.Column("updated_at", TIME, nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_address_groups"),
+    )
+    op.create_index(f"ix_{table}_born", table, ["born"])
+    op.create_index(f"ix_{table}_project_id_born", table, ["project_id", "born"])
+    op.create_index(f"ix_{table}_name_born", table, ["name", "born"])
+    op.create_index(f"ix_{table}_lower_name", table, [sa.text("lower(name)"), "born"])
+    op.add_column(rules, sa.Column("remote_address_group_id", ID))
+    op.create_index(f"ix_{rules}_remote_address_group_id", rules, ["remote_address_group_id"])
 
 
 def _fill(policies: sa.Table) -> None:
@@ -73,5 +99,9 @@ def _fill(policies: sa.Table) -> None:
 
 def downgrade() -> None:
     """Drop it."""
+    rules = "security_group_rules"
+    op.drop_index(f"ix_{rules}_remote_address_group_id", rules)
+    op.drop_column(rules, "remote_address_group_id")
+    op.drop_table("address_groups")
     op.drop_column("networks", "external_to_some")
     op.drop_table("rbac_policies")
