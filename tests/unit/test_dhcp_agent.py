@@ -1,6 +1,7 @@
 """The DHCP agent's role: options reach the plan; what it says of itself and of ports."""
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -9,7 +10,7 @@ import structlog
 
 from a9fe.api_client.report import Identity, Reporter
 from a9fe.dhcp_agent.main import make_role
-from a9fe.plan import names, wiring
+from a9fe.plan import admission, names, wiring
 from a9fe.plan.host import Bridge, HostPlan
 from a9fe.replica.agent import PortReports, states
 from a9fe.replica.converge import Outcome
@@ -128,3 +129,15 @@ def test_a_refused_device_is_named_once_and_again_when_it_changes(tmp_path: Path
     assert said("vnet0") == []
     assert said() == ["device no longer refused: vnet0"]
     assert said("vnet0") == ["device refused: vnet0"]
+
+
+def test_the_tap_of_a_port_that_is_switched_off_is_refused(tmp_path: Path):
+    role = make_role(config(tmp_path))
+    off = Model([NET, SUBNET, OWN, replace(VM, admin_state_up=False), bound("dhcp", NET)])
+    bridge = Bridge(
+        name=names.bridge(NET.id), mtu=1500, devices=frozenset({names.outer_device(VM.id)})
+    )
+    observed = HostPlan(bridges=frozenset({bridge}))
+    found = admission.refused(off, HOST, role.plan(off), observed)
+    assert [one.reason for one in found] == [f"port {VM.id} is switched off (admin_state_up)"]
+    assert admission.refused(MODEL, HOST, role.plan(MODEL), observed) == frozenset()

@@ -41,6 +41,9 @@ class Source(Ports):
     def freshness(self, now: float) -> Fresh:
         return self.fresh
 
+    def has_network(self, id: str) -> bool:
+        return id == "net-1"
+
 
 async def always_certain() -> bool:
     return True
@@ -205,6 +208,13 @@ def test_without_the_servers_word_there_is_no_404(ports):
     assert (got.status, got.headers["retry-after"]) == (503, "2")
     assert [name for name in refusals if "UNCONFIRMED" in str(name).upper()] != []
     assert answered(ASK, source=Source(*ports))[0].status == 404
+
+
+@pytest.mark.parametrize(("hop", "status"), [(b"X-A9fe-Hop: 1\r\n", 503), (b"", 404)])
+def test_of_a_network_that_left_this_host_nothing_is_certain(hop, status):
+    ask = ASK.replace(b"net-1", b"net-2").replace(b"Accept: */*\r\n", hop)
+    assert answered(ask)[0].status == status
+    assert answered(ASK.replace(b"127.0.0.1", b"10.0.0.9"))[0].status == 404
 
 
 def test_a_hit_asks_nobody():

@@ -44,6 +44,10 @@ log = structlog.get_logger("a9fe.metadata_agent")
 class Source(PortView, Protocol):
     """The replica, as far as the agent needs it."""
 
+    def has_network(self, id: str) -> bool:
+        """Whether the network is of this host's part."""
+        ...
+
     def freshness(self, now: float) -> Freshness:
         """How much its silence means at `now`, in UNIX seconds."""
         ...
@@ -85,8 +89,22 @@ class MetadataAgent:
         port = self._identify(question)
         if isinstance(port, Refusal) and not certain:
             port = _unsure(port)
+        elif isinstance(port, Refusal) and self._is_wired_elsewhere(request, question):
+            port = Refusal.WIRE_DIFFERS
         answer = self._answer(request, question, port, request_id)
         return answer if isinstance(answer, Answer) else await answer
+
+    def _is_wired_elsewhere(self, request: Request, question: Question) -> bool:
+        """Whether the DHCP namespace of a network stands that this host has no part of any more.
+
+        What is not known of such a network may exist all the same.
+        """
+        network_id = question.network_id
+        return (
+            bool(network_id)
+            and is_from_our_hop(request)
+            and not self.source.has_network(network_id)
+        )
 
     def _answer(
         self, request: Request, question: Question, port: Port | Refusal, request_id: bytes

@@ -74,6 +74,8 @@ def _reason(device: str, port: Port | None, bridge: Bridge, host: str) -> str:
         return f"port {port.id} is bound to host {port.host}, this is {host}"
     if names.bridge(port.network_id) != bridge.name:
         return f"port {port.id} belongs on bridge {names.bridge(port.network_id)}"
+    if not port.admin_state_up:
+        return f"port {port.id} is switched off (admin_state_up)"
     return f"port {port.id} is {port.device_owner}, whose device only an agent of ours makes"
 
 

@@ -42,9 +42,12 @@ def is_vm(port: Port) -> bool:
 
 
 def of_host(model: View, host: str) -> PortSecurity:
-    """For the taps that may appear on this host: of VMs' ports that no other host has."""
+    """For the taps that may appear on this host: of VMs' ports that are switched on, and that no
+    other host has.
+    """
     here = (p for p in model.all("port") if isinstance(p, Port) and p.host in {"", host})
-    return of_ports((port for port in here if is_vm(port)), _Reservations(model))
+    on = (port for port in here if is_vm(port) and port.admin_state_up)
+    return of_ports(on, _Reservations(model))
 
 
 def of_ports(ports: Iterable[Port], reservations: "_Reservations | None" = None) -> PortSecurity:

@@ -150,6 +150,10 @@ class View:
         """The port with that id."""
         return self.get("port", id)
 
+    def has_network(self, id: str) -> bool:
+        """Whether the network is known."""
+        return self.get("network", id) is not None
+
     def ports_by_network(self, network_id: str) -> tuple[Port, ...]:
         """The ports of a network."""
         return self._state.by_network.find(network_id)
