@@ -39,11 +39,14 @@ Fetch = Callable[[int], Awaitable[Sequence[FeedEvent]]]
 class Confirmer:
     """Makes a replica as current as the server is, when asked."""
 
-    def __init__(self, replica: Replica, fetch: Fetch, clock: Clock) -> None:
-        """Nothing is asked before `certain` is."""
+    def __init__(
+        self, replica: Replica, fetch: Fetch, clock: Clock, patience: float = PATIENCE
+    ) -> None:
+        """Nothing is asked before `certain` is called. `patience`: seconds that a miss waits."""
         self._replica = replica
         self._fetch = fetch
         self._clock = clock
+        self._patience = patience
         self._next: asyncio.Future[bool] | None = None
         self._busy = False
         self._waiting = 0
@@ -62,7 +65,7 @@ class Confirmer:
             spawn(self._rounds(), "confirmation")
         self._waiting += 1
         try:
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(self._patience):
                 return await asyncio.shield(coming)
         except TimeoutError:
             return False
