@@ -156,7 +156,7 @@ def test_all_hosts_are_for_a_metadata_service_with_a_token_of_all_hosts(tmp_path
             network_id = made.json()["network"]["id"]
             async with following(client, ALL, "*", "service") as stream:
                 lines = stream.aiter_lines()
-                begin, network, _ = await read_until(lines, "synced")
+                _, begin, network, _ = await read_until(lines, "synced")
                 assert (begin["event"], network["object"]["id"]) == ("snapshot", network_id)
                 for host in ("h1", "h2"):
                     port = {"network_id": network_id, "binding:host_id": host}

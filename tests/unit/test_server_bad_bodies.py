@@ -30,7 +30,7 @@ JSON = "application/json"
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+def world(database_kind: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """One for all, with what the examples make."""
     made = World(tmp_path_factory.mktemp("world"))
     yield made
@@ -319,3 +319,9 @@ def test_any_name_in_a_path_is_refused_or_taken(world: World, calls: dict[str, C
             assert answer.status_code < 500, (operation.key, answer.text)
             if answer.status_code >= 400:
                 message_of(answer, path)
+
+
+@pytest.mark.parametrize("query", ["name=%00", "tags=a%00b", "fields=%00", "%00=1"])
+def test_a_nul_in_a_query_is_refused(world: World, query: str):
+    for path in ("/v2.0/ports", "/v2.1/servers", "/image/v2/images", "/a9fe/v1/instances"):
+        assert world.send("GET", f"{path}?{query}").status_code == 400

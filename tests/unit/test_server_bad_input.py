@@ -15,7 +15,7 @@ from tests.unit.test_server_api import UNKNOWN
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory):
+def world(database_kind: str, tmp_path_factory: pytest.TempPathFactory):
     """One for all: bad input changes nothing."""
     made = World(tmp_path_factory.mktemp("world"))
     yield made
@@ -49,7 +49,7 @@ def test_a_bad_subnet(world: World, values: dict, message: str):
     network = world.create("network")
     subnet = {"network_id": network["id"], "cidr": "10.1.0.0/24", "ip_version": 4}
     found = world.error("POST", "/v2.0/subnets", {"subnet": {**subnet, **values}}, 400)
-    assert found[0] in {"InvalidInput", "OutOfBoundsAllocationPool"}
+    assert found[0] in {"InvalidInput", "OutOfBoundsAllocationPool", "BadRequest"}
     assert message in found[1]
     assert "\n" not in found[1]
 
@@ -127,7 +127,7 @@ def test_a_subnet_without_what_it_needs(world: World, missing: str):
     subnet = {"network_id": network["id"], "cidr": "10.1.0.0/24", "ip_version": 4}
     del subnet[missing]
     message = world.error("POST", "/v2.0/subnets", {"subnet": subnet}, 400)[1]
-    assert message.startswith(f"{missing}: None is not valid, expected a value")
+    assert f"{missing}: None is not valid, expected a" in message
 
 
 @pytest.mark.parametrize(

@@ -101,7 +101,7 @@ LATEST = {"OpenStack-API-Version": "compute 2.96"}
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory):
+def world(database_kind: str, tmp_path_factory: pytest.TempPathFactory):
     made = Guarded(tmp_path_factory.mktemp("world"))
     yield made
     made.close()
@@ -267,7 +267,7 @@ def test_a_server_of_what_is_another_project_s_is_one_of_nothing(
 def test_what_a_server_may_be_made_with(
     made: Made, networks: dict[str, str], server: dict, theirs: int, mine: int
 ):
-    names = {**networks, "n": "77"}
+    names = {**networks, "n": "250"}
     body = filled({"server": {"name": "x", **NO_NETWORK, **server}}, names)
     for caller, expected in (("theirs", theirs), ("mine", mine)):
         answer = made.answer(caller, "POST", SERVERS, body)
@@ -280,7 +280,7 @@ def test_what_a_server_may_be_made_with(
         ({"network": "{private_network}"}, 404),
         ({"port_id": "{port}"}, 404),
         ({"networks": [{"uuid": "{private_network}"}]}, 404),
-        ({"networks": [{"uuid": "{shared_network}", "fixed_ip": "10.1.0.78"}]}, 403),
+        ({"networks": [{"uuid": "{shared_network}", "fixed_ip": "10.1.0.251"}]}, 403),
         ({"network": "{outside}"}, 403),
         ({"host": "h9"}, 403),
         ({"project_id": "mine"}, 403),

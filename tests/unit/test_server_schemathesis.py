@@ -38,7 +38,7 @@ TRIES = 6  # of each operation, as documented and as not, other ones on each dat
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory):
+def world(database_kind: str, tmp_path_factory: pytest.TempPathFactory):
     """One for all, with what the examples make."""
     made = World(tmp_path_factory.mktemp("world"))
     yield made

@@ -9,13 +9,16 @@ from dataclasses import dataclass
 from enum import Enum
 
 import structlog
-from starlette.datastructures import Headers
+from starlette.datastructures import Headers, QueryParams
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from a9fe.model.errors import A9feError, Forbidden
 from a9fe.model.policy import NOBODY, Caller
+from a9fe.server.bad_request import BadRequest
 from a9fe.server.credentials import Authenticator, Unauthorized
 from a9fe.server.errors import answer, problem_of
+
+NAME_SHOWN_MAX = 80  # characters of a parameter's name in a message
 
 log = structlog.get_logger()
 
@@ -102,6 +105,18 @@ def _fits(caller: Caller, who: Who) -> bool:
     return caller.is_admin or not caller.host
 
 
+def _without_nul(scope: Scope) -> None:
+    """No database keeps a NUL, so in a path it stands for nothing that there is, and becomes the
+    replacement character. Raises BadRequest for one in the query.
+    """
+    scope["path"] = scope["path"].replace("\0", "\ufffd")
+    if b"%00" in scope["query_string"]:
+        items = QueryParams(scope["query_string"]).multi_items()
+        name = next(name for name, value in items if "\0" in name + value)
+        shown = name[:NAME_SHOWN_MAX].replace("\0", "\\x00")
+        raise BadRequest(400, f"{shown}: has a NUL (%00) in it, expected text without")
+
+
 class Gate:
     """ASGI middleware: puts the caller into the request's state, or answers 401, 403 or 503."""
 
@@ -126,6 +141,7 @@ class Gate:
         await self._app(scope, receive, send)
 
     async def _admit(self, scope: Scope) -> None:
+        _without_nul(scope)
         method, path = scope["method"], scope["path"]
         state = scope.setdefault("state", {})
         if who_may(method, path) is Who.ANYONE:
