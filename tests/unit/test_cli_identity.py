@@ -92,6 +92,12 @@ def test_a_key_is_revoked(tmp_path: Path):
         assert typed(lab, "revoke", kid).exit_code == 1
 
 
+def test_a_key_id_may_begin_like_an_option(lab: Cloud):
+    kid = "-v8ayrj4t87lDD-Bvzje4odCyy0h7VTpFCnfCszSX3U"
+    found = typed(lab, "revoke", kid)
+    assert (found.exit_code, kid in found.stderr, found.stdout) == (1, True, "")
+
+
 @pytest.mark.parametrize("command", ["keys", "revoke", "verify"])
 def test_every_command_has_help_with_an_example(lab: Cloud, command: str):
     assert f"a9fe identity {command}" in typed(lab, command, "--help").stdout.split("Options:")[0]

@@ -49,7 +49,17 @@ def keys(*, as_json: bool) -> None:
         print_table(("Key id", "Host", "Made at", "Expires at"), rows)
 
 
-@identity.command("revoke")
+class _TakesKeyIds(click.Command):
+    """One whose arguments may begin with a dash, as one in 64 key ids does (RFC 7638)."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Move such ids behind `--`, where click takes nothing for an option."""
+        ids = [word for word in args if word.startswith("-") and jwk.KEY_ID.fullmatch(word)]
+        rest = [word for word in args if word not in ids]
+        return super().parse_args(ctx, [*rest, "--", *ids] if ids else args)
+
+
+@identity.command("revoke", cls=_TakesKeyIds)
 @click.argument("kids", nargs=-1, required=True, metavar="KID...")
 @client_flags
 def revoke(kids: tuple[str, ...]) -> None:
