@@ -57,7 +57,7 @@ def test_two_installations_and_a_neutron_on_one_host(cloud: Cloud, neighbour: Ho
     mine = cloud.isolated()
     vm = cloud.vm(mine).start("udhcpc")
     neighbour.start()
-    assert "objects with our names are not ours" in neighbour.log.read_text()
+    assert "left alone objects with a9fe's names" in neighbour.log.read_text()
     next_door = Cloud(house=neighbour)
     theirs = next_door.isolated()
     other = next_door.vm(theirs).start("udhcpc")

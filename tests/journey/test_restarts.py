@@ -161,7 +161,7 @@ def test_ctrl_c_keeps_the_network_and_the_next_up_takes_it_over(cloud: Cloud) ->
     ("found", "said"),
     [
         (b"ruined " * 1000, "file is not a database"),
-        (b"", "server not followed: its database is another one"),
+        (b"", "server not followed: its database has another id"),
     ],
 )
 def test_a_ruined_or_lost_database_takes_nothing_away(

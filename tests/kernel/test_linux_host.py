@@ -287,7 +287,7 @@ def test_an_end_that_is_down_or_of_another_mtu_is_repaired(host, confs, command)
 
 def test_a_bridge_that_somebody_has_just_joined_is_not_deleted(host, confs):
     settles(host, "dhcp", dhcp_plan(confs))
-    with pytest.raises(links.LinkError, match=f"{BRIDGE.name}: kept, devices are on it"):
+    with pytest.raises(links.LinkError, match=f"{BRIDGE.name}: not deleted, devices are attached"):
         host.apply(DeleteBridge(name=BRIDGE.name))
     assert BRIDGE.name in home_links()
 

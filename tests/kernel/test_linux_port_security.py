@@ -246,7 +246,7 @@ def test_unknown_devices_are_kept_apart_and_named(world: World) -> None:
     found = {r.device: r for r in admission.refused(world.model, HOST, desired, observed)}
     assert found.keys() == {one.device, two.device, misplaced.device}
     assert found["vnet0"].network == NET.id
-    assert "expected tap" in found["vnet0"].reason
+    assert "expected the name tap" in found["vnet0"].reason
     assert "bound to host node2" in found[two.device].reason
     assert f"belongs on bridge {BRIDGE}" in found[misplaced.device].reason
     assert converge(world.host, "dhcp", desired).applied == ()

@@ -78,7 +78,7 @@ def test_an_agent_without_what_namespaces_take_says_so():
     code = "from a9fe.linux import privileges; privileges.limit_capabilities()"
     argv = ["setpriv", "--bounding-set=-sys_admin", sys.executable, "-c", code]
     done = subprocess.run(argv, capture_output=True, text=True, check=False)
-    assert "this root has no CAP_SYS_ADMIN, which namespaces take" in done.stderr
+    assert "root has no CAP_SYS_ADMIN here, which namespaces need" in done.stderr
 
 
 def test_not_root_is_a_logged_no_op():

@@ -119,7 +119,7 @@ def test_damaged_user_data_are_503_and_fetched_again(directory: Path):
         with here.both(), here.guest(network, address) as guest:  # nothing is cached
             damage(file)
             served(guest)
-            assert here.said(SERVICE, "are damaged") >= 1
+            assert here.said(SERVICE, "is damaged") >= 1
         damage(file)  # before the start
         with here.both(), here.guest(network, address) as guest:
             served(guest)

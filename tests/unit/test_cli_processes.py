@@ -38,7 +38,7 @@ def test_config_prints_every_option_with_its_source():
         A9FE_METADATA_PORT="8",
     )
     assert set(found) == {option.name for option in OPTIONS} | {"installation"}
-    assert found["installation"]["source"] == "made by the first `a9fe up`"
+    assert found["installation"]["source"] == "created by the first `a9fe up`"
     assert found["bind_port"] == {"value": 7, "source": "--bind-port"}
     assert found["force_metadata"] == {"value": True, "source": "--force-metadata"}
     assert found["metadata_port"] == {"value": 8, "source": "A9FE_METADATA_PORT"}

@@ -139,5 +139,5 @@ def test_the_tap_of_a_port_that_is_switched_off_is_refused(tmp_path: Path):
     )
     observed = HostPlan(bridges=frozenset({bridge}))
     found = admission.refused(off, HOST, role.plan(off), observed)
-    assert [one.reason for one in found] == [f"port {VM.id} is switched off (admin_state_up)"]
+    assert [one.reason for one in found] == [f"port {VM.id} has admin_state_up false"]
     assert admission.refused(MODEL, HOST, role.plan(MODEL), observed) == frozenset()

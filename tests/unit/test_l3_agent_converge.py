@@ -178,7 +178,7 @@ def test_what_passes_by_itself_is_no_error():
     with capture_logs() as logs:
         asyncio.run(main())
     assert {line["log_level"] for line in logs} <= {"info", "debug"}
-    assert any(line["event"] == "not yet as planned, trying again" for line in logs)
+    assert any(line["event"] == "cannot converge yet, will retry" for line in logs)
 
 
 def test_a_namespace_without_dnsmasq_still_serves_metadata():

@@ -474,7 +474,7 @@ def discarded(path: str, capsys: pytest.CaptureFixture[str]) -> bool:
     again = Replica.open(path)
     assert ids(again.all("port")) == ["b"]
     again.close()
-    return "replica discarded" in capsys.readouterr().out
+    return "discarded a damaged or outdated replica" in capsys.readouterr().out
 
 
 def prepared(path: str) -> None:

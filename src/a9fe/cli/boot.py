@@ -45,7 +45,7 @@ class Options(TypedDict):
 @click.option(
     "--images",
     type=FILE,
-    help="Where the tiny VM is kept  [where ./run setup put it, else <state_path>/images]",
+    help="Directory of the tiny VM's image  [of ./run setup, else <state_path>/images]",
 )
 @client_flags
 @click.pass_context

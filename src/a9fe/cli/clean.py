@@ -24,21 +24,21 @@ from a9fe.runtime.config import Config
 @click.option(
     "--adopt",
     is_flag=True,
-    help="Also take over and remove what an older a9fe left: objects with our names and no mark."
-    " A Neutron's have the same names: see what plain `a9fe clean` lists first.",
+    help="Also remove unmarked objects with a9fe's names, which an older a9fe left."
+    " Neutron's objects have the same names: first check what plain `a9fe clean` lists.",
 )
 @click.option(
     "--installation",
     "id",
     metavar="ID",
-    help="Remove the objects of this installation, whose state is lost. It must not run.",
+    help="Remove the objects of this installation: its state_path is lost, and it is not running.",
 )
 @settings_flags
 def clean(*, adopt: bool, id: str | None) -> None:
     """Remove the namespaces, bridges, devices, DHCP servers and guests that this a9fe made.
 
-    State (networks, VMs) is kept: `a9fe up` makes all of it again. Refused while it runs. What
-    has a name like ours and not the mark of this installation is listed and left.
+    State (networks, VMs) is kept: `a9fe up` builds everything again. Refused while `a9fe up` runs.
+    Objects with a9fe's names but without this installation's mark are listed and left alone.
 
     \b
     sudo a9fe clean
@@ -68,7 +68,7 @@ def clean(*, adopt: bool, id: str | None) -> None:
 
 
 def _mark(config: Config, id: str | None) -> Mark:
-    """That of the state, or the one asked for. Without state nothing has it: a new id."""
+    """The mark of `id`, else of state_path; a new one, which no object has, if neither exists."""
     if id is not None and not ID.fullmatch(id):
         raise InvalidInput("--installation", id, "32 hexadecimal digits, as `a9fe clean` lists")
     if id is None and os.path.isdir(config.state_path):
@@ -77,7 +77,7 @@ def _mark(config: Config, id: str | None) -> Mark:
 
 
 def _hold_what_exists(locks: ExitStack, config: Config) -> StateLock | None:
-    """Hold the state and the run path. The lock of the run path, if that exists."""
+    """Lock state_path and run_path. Returns the lock of run_path, None if it does not exist."""
     held: StateLock | None = None
     for path in dict.fromkeys((config.state_path, config.run_path)):
         if os.path.isdir(path):

@@ -31,13 +31,13 @@ def config(*, as_json: bool) -> None:
     found = settings()
     rows = [(o, *_shown(o, found)) for o in OPTIONS]
     id = installation.read(found)
-    made = str(installation.path_of(found)) if id else "made by the first `a9fe up`"
+    made = str(installation.path_of(found)) if id else "created by the first `a9fe up`"
     if as_json:
         shown = {o.name: {"value": value, "source": source} for o, value, source in rows}
         print_json({**shown, "installation": {"value": id, "source": made}})
         return
     cells = [(o.section, o.name, _text(value), source, o.help) for o, value, source in rows]
-    meaning = "mark of what this a9fe makes on the host; no option"
+    meaning = "id in the mark of this installation's objects (not an option)"
     cells.insert(0, ("", "installation", id, made, meaning))
     print_table(("Section", "Option", "Value", "Source", "Meaning"), cells)
 

@@ -101,12 +101,12 @@ def check() -> None:
 @click.argument("former", default="")
 @settings_flags
 def accept(former: str) -> None:
-    """Let agents follow this database instead of the one that they know.
+    """Make agents follow this database instead of the one that they followed.
 
-    Agents refuse a database that is not the one they followed, or that is older than it was, such
-    as an empty one or a restored backup: they go on with what they know, and log the id of theirs.
-    FORMER is that id. Without it, this database's own: after a backup of it was restored.
-    Agents take down what is not in it.
+    Agents refuse a database with another id or a lower revision than the one they followed, such
+    as an empty database or a restored backup. They keep serving from their replicas and log the id
+    that they followed: FORMER. Without FORMER, followers of this database's own id accept it, as
+    after restoring a backup. Agents then take down what is not in this database.
 
     \b
     a9fe db accept
@@ -121,8 +121,8 @@ def accept(former: str) -> None:
         check_schema(store)
         known = store.accept(former)
         click.echo(
-            f"database {store.shown} is {known.store} now; followers of"
-            f" {', '.join(known.accepts)} take it"
+            f"database {store.shown} now has the id {known.store}; followers of"
+            f" {', '.join(known.accepts)} accept it"
         )
 
 

@@ -1,4 +1,4 @@
-"""Who else makes objects with our names on this host, said when `a9fe up` starts."""
+"""Checks, when `a9fe up` starts, for other software that makes objects with our names."""
 
 import os
 
@@ -15,16 +15,16 @@ SHOWN = 5  # of each kind in one log line; `a9fe clean` lists all
 
 
 def check(mark: Mark, *, adopt: bool) -> None:
-    """Say who is there and what to do. Raises StartError beside an a9fe that gives no marks.
+    """Warn of other installations and Neutron agents. Raises StartError beside an unmarked a9fe.
 
-    It knows its objects by name alone, so it would remove ours. Others that run here do not
-    clash: what they make has their marks, and other names where it stands beside ours.
+    An a9fe from before marks knows its objects by name alone, so it would remove ours. Other
+    installations do not clash: their objects have their own marks, and ids in their names.
     """
     old = foreign.has_table_without_mark() and _agents()
     if old:
         raise StartError(
-            f"an older a9fe runs here (pid {old[0]}), which takes all objects with our names for"
-            " its own and would remove ours: end it; `a9fe up --adopt` takes over what it made"
+            f"an older a9fe (pid {old[0]}) runs here and would remove our objects, as it knows"
+            " its own by name alone; stop it, then `a9fe up --adopt` takes over its objects"
         )
     if adopt:
         for line in foreign.adopt(mark):
@@ -54,8 +54,8 @@ def _say_others(mark: Mark) -> None:
     if found:
         more = f" (and {len(found) - SHOWN} more)" if len(found) > SHOWN else ""
         log.warning(
-            "objects with our names are not ours, and are left alone; `a9fe clean` lists them,"
-            " and `a9fe up --adopt` takes over those that an older a9fe left without a mark",
+            "left alone objects with a9fe's names but not our mark; `a9fe clean` lists them,"
+            " `a9fe up --adopt` takes over unmarked ones of an older a9fe",
             found="; ".join(found[:SHOWN]) + more,
         )
 
@@ -64,10 +64,10 @@ def _say_neutron() -> None:
     agents = foreign.neutron_agents()
     if agents:
         log.warning(
-            "a Neutron agent runs here: we leave its objects alone, but its L3 agent removes"
-            " router namespaces that it does not know when it starts, and neutron-netns-cleanup"
-            " and neutron-linuxbridge-cleanup remove by name. Do not use --adopt here. To keep"
-            " both, run a9fe's agents on another host, or only a9fe metadata-proxy,"
-            " metadata-agent or metadata-service beside Neutron's",
+            "a Neutron agent runs here. a9fe leaves its objects alone, but Neutron's L3 agent"
+            " removes unknown router namespaces when it starts, and neutron-netns-cleanup and"
+            " neutron-linuxbridge-cleanup remove objects by name. Do not use --adopt here. Run"
+            " a9fe's agents on another host, or run only a9fe metadata-proxy, metadata-agent or"
+            " metadata-service beside Neutron's agents",
             agents=", ".join(f"{name} (pid {pid})" for pid, name in agents.items()),
         )

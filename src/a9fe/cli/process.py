@@ -87,5 +87,5 @@ metadata_service = _command(
 )
 listener_holder = _command(
     "listener-holder",
-    "Keep copies of all listeners, so that none is refused while others restart.",
+    "Keep copies of all listening sockets, so that restarts refuse no connection.",
 )

@@ -56,7 +56,7 @@ class Supervised:
         pid = self._left()
         ended = bool(pid) and processes.end(pid, self._is_ours)
         if ended:
-            log.info("ended what a former a9fe up left", child=self.process.name, pid=pid)
+            log.info("ended a process of a killed a9fe up", child=self.process.name, pid=pid)
         return ended
 
     def _left(self) -> int:

@@ -37,8 +37,8 @@ WHO_SERVE = ("metadata", "service")  # agents, by the names of their replicas
 @click.option(
     "--adopt",
     is_flag=True,
-    help="Take over what an older a9fe left: objects with our names and no mark. A Neutron's have"
-    " the same names: see what `a9fe clean` lists first.",
+    help="Take over unmarked objects with a9fe's names, which an older a9fe left. Neutron's"
+    " objects have the same names: first check what `a9fe clean` lists.",
 )
 @settings_flags
 @click.pass_context
@@ -94,13 +94,13 @@ def hold(locks: ExitStack, config: Config) -> None:
 
 
 def has_replicas(config: Config) -> bool:
-    """Whether agents know something from before, and so can serve without the server."""
+    """Whether an agent has a replica on disk, and so can serve without the server."""
     return any(knows_something(path_of(config, agent)) for agent in WHO_SERVE)
 
 
 def check_ports(config: Config, *, goes_on: bool) -> None:
-    """See that what we listen on is free. Changes nothing. `goes_on`: what cannot start now is
-    said, and tried again, while the others serve.
+    """Check that the ports to listen on are free. With `goes_on` a taken port is only logged; its
+    process is retried while the others serve.
     """
     try:
         check_port_free("bind", config.bind_host, config.bind_port)
@@ -108,7 +108,7 @@ def check_ports(config: Config, *, goes_on: bool) -> None:
     except StartError as error:
         if not goes_on:
             raise
-        log.error("going on without it, it is tried again", reason=str(error))  # noqa: TRY400
+        log.error("cannot start yet, will retry", reason=str(error))  # noqa: TRY400
 
 
 def check_host(config: Config) -> None:

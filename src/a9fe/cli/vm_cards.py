@@ -20,7 +20,7 @@ from a9fe.runtime import installation
 @click.argument("name")
 @client_flags
 def boot_lines(name: str) -> None:
-    """Print again how to boot the VM NAME with QEMU or libvirt, as `a9fe vm create` does.
+    """Print the lines that boot the VM NAME with QEMU or libvirt, as `a9fe vm create` does.
 
     \b
     a9fe vm boot-lines web1
@@ -36,7 +36,7 @@ def boot_lines(name: str) -> None:
 @click.argument("names", nargs=-1, required=True)
 @client_flags
 def delete(names: tuple[str, ...]) -> None:
-    """Delete the vms NAMES, and the taps that their boot lines made on this host.
+    """Delete the VMs NAMES, and remove their taps on this host.
 
     \b
     a9fe vm delete web1 web2
@@ -57,7 +57,7 @@ def _remove_tap(port_id: str) -> None:
     if not taps.is_tap(tap):
         return  # no VM ran here; a guest's device goes with `a9fe guest stop`
     if not privileges.is_root():
-        click.echo(f"{tap}: stays; as root: ip link delete dev {tap}", err=True)
+        click.echo(f"{tap}: not removed, needs root; run: ip link delete dev {tap}", err=True)
         return
     try:
         taps.remove_idle(tap)

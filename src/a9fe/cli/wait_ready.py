@@ -43,9 +43,9 @@ LOOK_TIMEOUT = 5.0  # s that the metadata agent may take
 def wait_ready(context: click.Context, name: str, timeout: float) -> None:
     """Return when the first request of the VM NAME for its metadata would succeed.
 
-    Run it as root on the VM's host. It looks at the VM's tap if that is there already, its entry
-    in DHCP and its filters; at the namespace on its way, with its address, redirect rule and
-    listener; and asks this host's metadata agent what the VM would ask.
+    Run it as root on the VM's host. It checks the VM's tap (if it exists), DHCP entry and
+    filters; the namespace that serves the VM, with its address, redirect rule and listener; and
+    sends the VM's request to this host's metadata agent.
 
     \b
     a9fe vm wait-ready web1 && a9fe vm boot web1

@@ -1,4 +1,4 @@
-"""Tells the operator which devices on our bridges are refused, what DHCP cannot say, and why."""
+"""Log which devices on our bridges are refused, which values dnsmasq cannot be given, and why."""
 
 import structlog
 
@@ -23,12 +23,12 @@ class Refusals:
         self._left_out: frozenset[str] = frozenset()
 
     def look(self, model: View, outcome: Outcome) -> None:
-        """After a pass."""
+        """Log what changed in a pass of the agent."""
         self._devices(model, outcome)
         plans = outcome.desired.namespaces.values()
         left_out = frozenset(r for plan in plans if plan.dnsmasq for r in plan.dnsmasq.left_out)
         for reason in sorted(left_out - self._left_out)[:MOST]:
-            log.warning("left out of DHCP", reason=reason)
+            log.warning("value left out of dnsmasq's files", reason=reason)
         self._left_out = left_out
 
     def _devices(self, model: View, outcome: Outcome) -> None:

@@ -180,7 +180,7 @@ def _is_old(head: bytes, method: bytes, target: bytes) -> bool:
 
 def _check_method(method: bytes) -> None:
     if method not in METHODS:
-        raise BadMessage(Refusal.METHOD_NOT_ALLOWED, "no hop passes this method on")
+        raise BadMessage(Refusal.METHOD_NOT_ALLOWED, "method not allowed")
 
 
 def _single(headers: Headers) -> dict[bytes, bytes]:
@@ -200,10 +200,12 @@ def _origin_form(method: bytes, target: bytes, headers: Headers) -> tuple[bytes,
     Raises BadMessage for every other form: authority (CONNECT), asterisk, and what is none.
     """
     if target == b"*" and method == b"OPTIONS":
-        raise BadMessage(Refusal.METHOD_NOT_ALLOWED, "OPTIONS * asks about the server itself")
+        raise BadMessage(Refusal.METHOD_NOT_ALLOWED, "OPTIONS * is not allowed")
     whole = _ABSOLUTE.fullmatch(target)
     if whole is None or not _HOST.fullmatch(whole[1]):
-        raise BadMessage(Refusal.MALFORMED, "request target is no path, or has a fragment")
+        raise BadMessage(
+            Refusal.MALFORMED, "request target is not a path or an http URL, or has a fragment"
+        )
     path = whole[2] if whole[2].startswith(b"/") else b"/" + whole[2]
     rest = tuple([pair for pair in headers if pair[0] != b"host"])
     return path, ((b"host", whole[1]), *rest)

@@ -119,7 +119,7 @@ class Upstream:
         exchange = Exchange(request, data, self._loop.time() + self._timeout, self._loop)
         if self._is_full():
             full = UpstreamOverloaded if self._max_line else UpstreamFull
-            exchange.fail(full, f"{self.target}: no more requests may wait in line")
+            exchange.fail(full, f"{self.target}: too many requests wait for a connection")
             return exchange
         exchange.may_repeat = request.method in SAFE
         if not exchange.may_repeat:
@@ -187,7 +187,7 @@ class Upstream:
         self.collected_bytes += amount
         if self.collected_bytes > self._max_collected:
             largest = max(self._busy, key=lambda connection: connection.collected)
-            largest.give_up("too many bytes of answers at once")
+            largest.give_up("too many bytes of answers in memory")
 
     def lost(self, connection: PeerConnection) -> None:
         """It is closed."""

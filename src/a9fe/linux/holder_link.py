@@ -55,7 +55,7 @@ class HolderLink:
         try:
             found = await hello(channel, self._owner)
         except Broken as error:
-            log.warning("listener holder has what we do not know; dropped", reason=str(error))
+            log.warning("dropped unknown sockets of the listener holder", reason=str(error))
             await channel.ask({"op": "clear"})
             return {}
         return {listener.key: self._proxy.adopt(listener, sock) for listener, sock in found}

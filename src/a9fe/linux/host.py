@@ -177,7 +177,7 @@ class Host:
         """Not while something is on it: the other agent or a VM may have come meanwhile."""
         home = namespace.in_thread(lambda: observation.Home.read(self._mark))
         if any(bridge.name == name and bridge.devices for bridge in home.bridges()):
-            raise links.LinkError(f"bridge {name}: kept, devices are on it")
+            raise links.LinkError(f"bridge {name}: not deleted, devices are attached")
         links.delete_link(name, self._mark)
 
     def _delete_link(self, space: str, inner: str, outer: str) -> None:

@@ -120,10 +120,11 @@ def _held(names: Iterable[str]) -> list[str]:
     lacking = [name for name in names if not have & _bits([name])]
     without = ", ".join(f"CAP_{name.upper()}" for name in lacking)
     if any(name in INDISPENSABLE for name in lacking):
-        raise A9feError(f"capabilities: this root has no {without}, which namespaces take")
+        raise A9feError(f"capabilities: root has no {without} here, which namespaces need")
     if lacking:
         log.warning(
-            "root has not all capabilities here: some things cannot be seen", lacks=without
+            "root lacks capabilities here, some objects of other users cannot be read",
+            missing=without,
         )
     return [name for name in names if name not in lacking]
 

@@ -93,8 +93,8 @@ def _strangers(mark: Mark) -> Iterator[str]:
             yield f"process {pid} ({program}) in {space}: left, it is not ours"
     if hidden:
         yield (
-            f"{hidden} processes may not be looked at from here: one that is in a namespace of"
-            " ours would live on in it"
+            f"{hidden} processes cannot be inspected (no CAP_SYS_PTRACE): any in our namespaces"
+            " keeps running"
         )
 
 

@@ -64,7 +64,7 @@ def _make(name: str, mark: Mark) -> None:
         finally:
             os.close(fd)
     except OSError as error:
-        raise A9feError(f"{name}: cannot be made with {TUN_DEVICE}: {error.strerror}") from error
+        raise A9feError(f"{name}: cannot create it with {TUN_DEVICE}: {error.strerror}") from error
 
 
 def claim(tap: Tap) -> Mark:
@@ -84,7 +84,7 @@ def claim(tap: Tap) -> Mark:
 def _mark_of_bridge(name: str) -> Mark:
     bridge = netlink.find(name)
     if bridge is None:
-        raise NoBridge(f"bridge {name}: does not exist here, expected one of a running a9fe up")
+        raise NoBridge(f"bridge {name}: does not exist, expected a bridge of a running `a9fe up`")
     found = marks.read(bridge.alias)
     if found is None:
         raise NotOurs(f"bridge {name}", bridge.alias)
@@ -123,7 +123,9 @@ def remove_idle(name: str) -> bool:
     """Remove the device unless something uses it: then DeviceBusy. As `remove` else."""
     found = link(name)
     if found is not None and found.running:
-        raise DeviceBusy(f"{name}: stays, its VM still runs; then: ip link delete dev {name}")
+        raise DeviceBusy(
+            f"{name}: not removed, its VM still runs; stop it, then run: ip link delete dev {name}"
+        )
     return remove(name)
 
 

@@ -1,7 +1,7 @@
-"""What a VM's way to its metadata lacks on this host, looked up in the kernel and nowhere else.
+"""Check a VM's path to its metadata on this host, by reading the kernel only.
 
-Nothing is changed. The last step is a real connection to the listener of a DHCP namespace; that of
-a router hears its interface only, so there the parts of the way are looked at.
+Nothing is changed. In a DHCP namespace the last step connects to the listener. A router's listener
+hears only its interface, so there the check ends with address, redirect rule and socket.
 """
 
 import os
@@ -44,7 +44,7 @@ class Way:
 
 
 def lacking(way: Way) -> str:
-    """The first thing that the way lacks, "" if nothing does."""
+    """The first missing part of the path; "" if it is complete."""
     for step in (_wires, _dhcp, _filters, _inside):
         try:
             reason = next(step(way), "")
@@ -56,11 +56,11 @@ def lacking(way: Way) -> str:
 
 
 def _wires(way: Way) -> Iterator[str]:
-    """The bridge, the other end of our pair, and the VM's tap if it is there already."""
+    """Check the bridge, the outer end of our pair, and the VM's tap if it exists."""
     links = {link.name: link for link in namespace.in_thread(netlink.links)}
     bridge = links.get(names.bridge(way.network_id))
     if bridge is None or not bridge.up:
-        yield f"bridge {names.bridge(way.network_id)} is not there, or down"
+        yield f"bridge {names.bridge(way.network_id)} is missing or down"
         return
     ours, tap = names.outer_device(way.port_id), names.outer_device(way.vm_port_id)
     for name in (ours, tap):
@@ -68,7 +68,7 @@ def _wires(way: Way) -> Iterator[str]:
         if link is None and name == tap:
             continue  # the VM is not booted yet
         if link is None or not link.up or link.master != bridge.index:
-            yield f"{name} is not on bridge {bridge.name}, or down"
+            yield f"{name} is not on bridge {bridge.name}, or is down"
 
 
 def _dhcp(way: Way) -> Iterator[str]:
@@ -78,11 +78,11 @@ def _dhcp(way: Way) -> Iterator[str]:
     space = names.dhcp_namespace(way.network_id)
     inode = namespace.inode(space)
     if pid is None or not inode or process.network_namespace(pid) != inode:
-        yield f"dnsmasq of network {way.network_id} does not run in {space}"
+        yield f"dnsmasq of network {way.network_id} is not running in {space}"
         return
     entries = Path(way.dhcp, HOSTS_FILE).read_text().lower().splitlines()
     if not any({way.mac.lower(), way.address} <= set(line.split(",")) for line in entries):
-        yield f"DHCP has no entry of {way.mac} with {way.address} yet"
+        yield f"DHCP has no entry for {way.mac} with {way.address} yet"
 
 
 def _filters(way: Way) -> Iterator[str]:
@@ -93,23 +93,23 @@ def _filters(way: Way) -> Iterator[str]:
 
 def _inside(way: Way) -> Iterator[str]:
     if not namespace.exists(way.space):
-        yield f"namespace {way.space} is not there"
+        yield f"namespace {way.space} is missing"
         return
     wanted = {way.gateway} if way.redirected else {way.gateway, METADATA_IPV4}
     found = namespace.call_inside(way.space, lambda: _addresses(way.device))
     missing = sorted(wanted - found)
     if missing:
-        yield f"{way.device} in {way.space} has no {missing[0]}, or is down"
+        yield f"{way.device} in {way.space} has no address {missing[0]}, or is down"
     if way.redirected and not _redirects(way):
         yield f"{way.space} does not redirect {METADATA_IPV4}:80 to port {way.listen}"
     if not namespace.call_inside(way.space, lambda: _listens(way.listen)):
-        yield f"nobody listens on port {way.listen} in {way.space}"
+        yield f"no listener on port {way.listen} in {way.space}"
     if not way.redirected:
         yield from _probe(way)
 
 
 def _addresses(device: str) -> set[str]:
-    """Of a device that is up."""
+    """The addresses of a device; empty if it is down or missing."""
     index = next((link.index for link in netlink.links() if link.name == device and link.up), 0)
     return {a.cidr.partition("/")[0] for a in netlink.addresses() if index and a.index == index}
 
@@ -132,7 +132,7 @@ def _listens(port: int) -> bool:
 
 
 def _probe(way: Way) -> Iterator[str]:
-    """Connect in the namespace: the proxy must answer, whatever it says to who is no VM."""
+    """Connect in the namespace: the proxy must answer, with any status."""
 
     def connected() -> socket.socket:
         return socket.create_connection((METADATA_IPV4, way.listen), TIMEOUT)

@@ -108,7 +108,7 @@ def check_listener(listener: Listener) -> None:
     for name in ("port_id", "network_id"):
         value = getattr(listener, name)
         if not value.isascii() or not value.isprintable() or bool(value) != bool(listener.device):
-            raise InvalidInput(f"listener.{name}", value, "an id with a device, none without")
+            raise InvalidInput(f"listener.{name}", value, "an id if device is given, else ")
 
 
 def check_socket(sock: socket.socket) -> None:

@@ -44,7 +44,7 @@ async def _keep(path: str, control: socket.socket) -> None:
     try:
         while _is(path, ours):
             await asyncio.wait((serving,), timeout=CHECK)
-        log.warning("ended: nobody can find it any more", control=path)
+        log.warning("ended: the control socket was removed", control=path)
     finally:
         serving.cancel()
         with suppress(asyncio.CancelledError):

@@ -192,7 +192,7 @@ class UsageReports:
     def _halves(self, taken: Taken, reason: str) -> list[Taken]:
         """Two halves; none of a single one, whose requests count as lost."""
         if len(taken) == 1:
-            log.debug("usage of another host's instance dropped", reason=reason)
+            log.debug("dropped IMDS usage of an instance on another host", reason=reason)
             self._tally.lose(taken)
             return []
         items = list(taken.items())

@@ -147,7 +147,7 @@ def check_given(
     for name in ("project_id", "tenant_id"):
         if given.get(name, caller.project_id) != caller.project_id:
             if kind in OURS:
-                raise Forbidden(f"{name}: another project's is for admins to set")
+                raise Forbidden(f"{name}: only admins may set this to another project")
             words = "other than the authenticated project in request requires admin privileges"
             words = f"Specifying 'project_id' or 'tenant_id' {words}"
             expected, error = "your own project", "HTTPBadRequest"

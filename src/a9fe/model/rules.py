@@ -65,7 +65,7 @@ def subnet_cidr(field: str, value: object, ip_version: int) -> str:
     block = ip_network(text)
     for other, why in _UNUSABLE:
         if _overlap(block, other):
-            expected = f"{EXAMPLE_CIDR[ip_version]}, without the addresses of {other} ({why})"
+            expected = f"{EXAMPLE_CIDR[ip_version]}, that does not overlap {other} ({why})"
             raise InvalidInput(field, value, expected)
     return text
 
@@ -84,7 +84,7 @@ def next_hop(field: str, value: object, ip_version: int | None = None) -> str:
     text = address(field, value, ip_version)
     parsed = ip_address(text)
     if parsed.is_multicast or parsed.is_loopback or parsed.is_unspecified:
-        raise InvalidInput(field, value, "the address of a machine, such as 10.1.0.1")
+        raise InvalidInput(field, value, "a unicast address such as 10.1.0.1")
     return text
 
 

@@ -101,7 +101,7 @@ def check_extra_routes(routes: Iterable[HostRoute], connected: Iterable[Subnet])
         subnet = next((s for s in subnets if _leads_into(route, s)), None)
         if subnet is not None:
             shown = {"destination": route.destination, "nexthop": route.nexthop}
-            where = f"{subnet.cidr} of subnet {subnet.id}, which is connected with router"
+            where = f"{subnet.cidr} of subnet {subnet.id}, which is connected to router"
             raise InvalidInput(
                 "routes.destination",
                 route.destination,
@@ -121,7 +121,9 @@ def check_free_of_routes(subnet: Subnet, routes: Iterable[HostRoute]) -> None:
     if route is not None:
         words = f"Bad router request: Cidr {subnet.cidr} of subnet {subnet.id} overlaps with"
         words = f"{words} the route to {route.destination}"
-        expected = f"a subnet that the extra route to {route.destination} does not lead into"
+        expected = (
+            f"a subnet that does not contain the extra route's destination {route.destination}"
+        )
         given = f"{subnet.id} ({subnet.cidr})"
         raise InvalidInput("subnet_id", given, expected, type="BadRequest", words=words)
 

@@ -34,7 +34,7 @@ def prefixes(given: Iterable[str]) -> tuple[tuple[str, ...], int]:
     versions = {block.version for block in blocks}
     if not blocks:
         words = "Empty subnet pool prefix list"
-        raise InvalidInput("prefixes", [], "one CIDR or more", type=_EMPTY, words=words)
+        raise InvalidInput("prefixes", [], "at least one CIDR", type=_EMPTY, words=words)
     if len(versions) > 1:
         words = "Cannot mix IPv4 and IPv6 prefixes in a subnet pool"
         shown, expected = [str(block) for block in blocks], "CIDRs of one IP version"
@@ -126,7 +126,7 @@ def check_free(pool: Iterable[str], taken: Iterable[str], wanted: str) -> None:
     """A block that is asked for is free and in the pool."""
     if not any(within(ip_network(wanted), block) for block in _free(pool, taken)):
         words = "Cannot allocate requested subnet from the available set of prefixes"
-        message = f"Failed to allocate subnet: {words}: {wanted} is taken or not in the pool"
+        message = f"Failed to allocate subnet: {words}: {wanted} is in use or not in the pool"
         raise Conflict("SubnetAllocationError", message)
 
 

@@ -68,15 +68,15 @@ def refused(model: View, host: str, desired: HostPlan, observed: HostPlan) -> fr
 def _reason(device: str, port: Port | None, bridge: Bridge, host: str) -> str:
     if port is None:
         if names.OUTER_DEVICE.fullmatch(device):
-            return "no port has this device name; its port was deleted or is of another host"
-        return "the name is no port's, expected tap and the first 11 characters of a port's id"
+            return "no port on this host has this device name; deleted, or bound to another host?"
+        return "no port device; expected the name tap and the first 11 characters of a port id"
     if port.host not in {"", host}:
         return f"port {port.id} is bound to host {port.host}, this is {host}"
     if names.bridge(port.network_id) != bridge.name:
         return f"port {port.id} belongs on bridge {names.bridge(port.network_id)}"
     if not port.admin_state_up:
-        return f"port {port.id} is switched off (admin_state_up)"
-    return f"port {port.id} is {port.device_owner}, whose device only an agent of ours makes"
+        return f"port {port.id} has admin_state_up false"
+    return f"port {port.id} has owner {port.device_owner}; only a9fe's agents make its device"
 
 
 def _unknown(bridge: Bridge, security: PortSecurity) -> frozenset[str]:

@@ -58,7 +58,7 @@ SETS = {
 }
 
 COUNTERS = {
-    "stranger": "forwarded frames with one unknown device",
+    "stranger": "frames forwarded from or to an unknown device",
     "host": "frames between our bridges and the host's own stack",
     "mac": "source MAC that is not the port's",
     "ethertype": "neither ARP nor IPv4 nor IPv6, or malformed",
@@ -66,7 +66,7 @@ COUNTERS = {
     "arp": "ARP sender or probed address that is not the port's",
     "address": "source address that is not the port's",
     "claim": "claims of a gateway's, DHCP port's or router's MAC or address",
-    "metadata": "metadata address: not from the port's own MAC and address, or claimed",
+    "metadata": "metadata address: used from another MAC or address, or claimed",
     "dhcp": "DHCP: another client's hardware address, fragments, or a server's answer",
     "router_advert": "router advertisements and redirects",
     "fragment": "IPv6 fragments that could hide ICMPv6 or headers",

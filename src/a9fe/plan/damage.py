@@ -1,4 +1,4 @@
-"""What an operation says of a host that was as planned before: what was wrong, what was done."""
+"""Describe an operation on a host that was as planned before: what was wrong, what was done."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -17,9 +17,9 @@ class Damage:
 
 
 def damages(operations: Iterable[Operation]) -> Iterator[Damage]:
-    """Of a namespace that was missing only that is said, not all that was in it.
+    """One Damage for each operation; for a missing namespace one in all, not one for each part.
 
-    A bridge that goes is none: the last device has left that of a network that was deleted.
+    A deleted bridge is no damage: the last device has left the bridge of a deleted network.
     """
     made: set[str] = set()
     for operation in operations:
@@ -38,32 +38,32 @@ def _described(operation: Operation) -> tuple[str, str]:
     """(what was wrong, what was done)."""
     found = DESCRIPTIONS.get(type(operation))
     if found is None:
-        return f"{type(operation).__name__.removeprefix('Delete')} too much", "removed"
+        return f"{type(operation).__name__.removeprefix('Delete')} not in the plan", "removed"
     wrong, done = found
     return wrong.format(o=operation), done.format(o=operation)
 
 
 DNSMASQ = "dnsmasq of network {o.dnsmasq.network_id}"
-# A deletion has no line here: it removes what is too much.
+# Deletions have no line here: they remove what is not in the plan.
 DESCRIPTIONS: dict[type, tuple[str, str]] = {
-    op.SetPortSecurity: ("filters were missing or changed", "loaded again"),
-    op.SetBridge: ("bridge {o.bridge.name} was missing, down or changed", "made as planned"),
+    op.SetPortSecurity: ("filters were missing or changed", "reloaded"),
+    op.SetBridge: ("bridge {o.bridge.name} was missing, down or changed", "recreated or reset"),
     op.PlugTap: ("{o.tap} was on no bridge", "put on {o.bridge}"),
-    op.AddNamespace: ("namespace {o.namespace} was missing", "made again with all in it"),
-    op.SetSysctl: ("{o.path} had another value", "set to {o.value}"),
-    op.SetIptables: ("iptables rules were missing or changed", "loaded again"),
-    op.AddLink: ("{o.link.inner} was missing", "made again, {o.link.outer} on {o.link.bridge}"),
+    op.AddNamespace: ("namespace {o.namespace} was missing", "recreated with its contents"),
+    op.SetSysctl: ("{o.path} had a wrong value", "set to {o.value}"),
+    op.SetIptables: ("iptables rules were missing or changed", "reloaded"),
+    op.AddLink: ("{o.link.inner} was missing", "recreated with {o.link.outer} on {o.link.bridge}"),
     op.ChangeLink: (
         "{o.link.inner} or {o.link.outer} was down, unplugged or changed",
-        "set as planned",
+        "reset",
     ),
     op.AddAddress: (
         "{o.address.cidr} was missing on {o.address.device}",
         "added and announced",
     ),
-    op.SetRoute: ("route {o.route.destination} was missing or changed", "set again"),
+    op.SetRoute: ("route {o.route.destination} was missing or changed", "set"),
     op.StartDnsmasq: (f"{DNSMASQ} was not running", "started"),
-    op.RestartDnsmasq: (f"{DNSMASQ} had other arguments", "started again"),
-    op.ReloadDnsmasq: (f"{DNSMASQ} had other files", "written and loaded again"),
+    op.RestartDnsmasq: (f"{DNSMASQ} had wrong arguments", "restarted"),
+    op.ReloadDnsmasq: (f"{DNSMASQ} had wrong files", "rewritten and reloaded"),
     op.OpenListener: ("listener {o.listener.key} was not served", "opened"),
 }

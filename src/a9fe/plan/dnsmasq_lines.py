@@ -18,8 +18,8 @@ NAME_EXPECTED = "letters, digits, '-' and '+', beginning with a letter or digit"
 _PLAIN = r"[A-Za-z0-9!$%&'()*+,./:;<=>?@\[\]^_{|}~-]"
 VALUE = re.compile(rf"({_PLAIN}(({_PLAIN}| ){{0,253}}{_PLAIN})?)?")
 VALUE_EXPECTED = (
-    "at most 255 ASCII characters on one line, no quotation mark, backslash, '#' or backquote,"
-    " no space at either end"
+    "at most 255 printable ASCII characters without quotation marks, backslash, '#', backquote,"
+    " leading or trailing space"
 )
 _MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")

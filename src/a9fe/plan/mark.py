@@ -76,7 +76,7 @@ def read(text: str) -> Mark | None:
 
 
 def whose(text: str) -> str:
-    """What is known of who made an object with this mark; for a message."""
+    """Who made an object with this mark, as far as known; the end of "it is ..." in a message."""
     if text.startswith(ALIAS_PREFIX):
-        return f"of another a9fe, installation {text.removeprefix(ALIAS_PREFIX)}"
-    return "without a mark of a9fe: of somebody else (a Neutron agent?), or of an older a9fe"
+        return f"marked by another a9fe installation, {text.removeprefix(ALIAS_PREFIX)}"
+    return "not marked by a9fe: made by a Neutron agent, other software, or an older a9fe"

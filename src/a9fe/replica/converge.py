@@ -250,7 +250,7 @@ class Converger:
         self._lasting = {where: self._lasting.get(where, 0) + 1 for where in failures}
         for where, reason in failures.items():
             if self._lasting[where] < LASTS:
-                log.info("not yet as planned, trying again", of=where, reason=reason)
+                log.info("cannot converge yet, will retry", where=where, reason=reason)
             elif self._told.get(where) != reason:
                 log.error("cannot converge", where=where, reason=reason)
                 self._told[where] = reason

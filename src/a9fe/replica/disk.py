@@ -100,7 +100,7 @@ class Disk:
         """What is on disk."""
         rows = self._db.execute("SELECT * FROM meta").fetchall()
         if len(rows) != 1 or rows[0][-1] != _sum(*rows[0][:-1]):
-            raise Damaged("the row of meta is damaged")
+            raise Damaged("the meta row is damaged")
         meta, content = Meta(*rows[0][:-2]), rows[0][-2]
         self._content = {meta.generation: content}
         return meta
@@ -124,7 +124,7 @@ class Disk:
                 found = replace(found, user_data=b"")
             yield kind, revision, found
         if content != self._content[generation]:
-            raise Damaged("rows are missing, or there are others")
+            raise Damaged("rows are missing or were added")
 
     def user_data(self, generation: int, id: str, revision: int) -> bytes | None:
         """An instance's user data as of exactly that revision; None: they are not there."""
@@ -136,7 +136,7 @@ class Disk:
         if row is None:
             return None
         if not isinstance(row[0], bytes) or row[1] != _sum(id, generation, revision, row[0]):
-            raise Damaged(f"the user data of instance {id} are damaged")
+            raise Damaged(f"user data of instance {id} is damaged")
         return row[0]
 
     def write(self, generation: int, rows: Iterable[Row], meta: Meta | None = None) -> None:
@@ -276,7 +276,11 @@ def _open(path: str) -> tuple[sqlite3.Connection, str]:
         except sqlite3.OperationalError as error:
             return _connect(IN_MEMORY), _reason(error)
         except (sqlite3.DatabaseError, _Discard) as error:
-            log.warning("replica discarded, building it anew", path=path, reason=str(error))
+            log.warning(
+                "discarded a damaged or outdated replica, fetching a snapshot",
+                path=path,
+                reason=str(error),
+            )
             remove(path)
             _make_private(path)
             return _connect(path), ""

@@ -82,8 +82,8 @@ async def follow(
 ) -> None:
     """Follow for ever; cancel it to stop. A broken stream is logged and connected again.
 
-    A replica that cannot be kept on disk is fetched again as soon as it can be; `mending` says
-    when that is tried.
+    If the replica's file fails, it is recreated from a snapshot as soon as the disk allows;
+    `mending` is the backoff between tries.
     """
     follower = _Follower(replica, connect, clock)
     mender = spawn(follower.mend(mending), "replica on disk")
@@ -92,7 +92,7 @@ async def follow(
         while True:
             try:
                 await follower.once()
-                reason = "the server ended it"
+                reason = "the server ended the stream"
             except FeedLost as error:
                 reason = str(error)
                 if isinstance(error, StoreRefused):
@@ -110,7 +110,7 @@ async def follow(
 
 
 class _Refusal:
-    """Says to the operator, once a minute, why a server is not followed and what to do."""
+    """Log once a minute why a server is not followed, and what to do."""
 
     def __init__(self) -> None:
         self._said_at = float("-inf")
@@ -121,15 +121,15 @@ class _Refusal:
             return
         self._said_at = now
         log.error(
-            "server not followed: its database is another one, or lost its past",
+            "server not followed: its database has another id or a lower revision",
             reason=str(error),
-            meanwhile="nothing is taken down, and VMs are served from what is known",
-            to_do=f"restore the database, or accept this one: a9fe db accept {error.known}",
+            meanwhile="nothing is removed, VMs are served from the replica",
+            to_do=f"restore the database, or accept it with: a9fe db accept {error.known}",
         )
 
 
 class _Follower:
-    """One connection after the other, and what ends one early: a file that needs a snapshot."""
+    """Makes the connections, and ends one early when the file needs a snapshot."""
 
     def __init__(self, replica: Replica, connect: Feed, clock: Clock) -> None:
         self._replica = replica
@@ -155,12 +155,14 @@ class _Follower:
                         metrics.STORE_REFUSED.set(0)
                         log.info("change feed followed", revision=event.revision)
         except TimeoutError as error:
-            raise FeedLost("a snapshot is needed, to keep the replica on disk again") from error
+            raise FeedLost(
+                "reconnecting for a snapshot, to write the replica to disk again"
+            ) from error
         finally:
             self._until = None
 
     async def mend(self, backoff: Backoff) -> None:
-        """Make the file anew when it failed, and ask for a snapshot to fill it; for ever."""
+        """Recreate the file after it failed, and request a snapshot to fill it; for ever."""
         keeper = self._replica.keeper
         while True:
             await self._failed.wait()

@@ -165,7 +165,7 @@ class Keeper:
                 self._fail(error)
             raise
         if found is None and not self.behind:
-            self._fail(Damaged(f"the user data of instance {id} are missing"))
+            self._fail(Damaged(f"user data of instance {id} is missing"))
         return found
 
     # A file that failed
@@ -184,18 +184,18 @@ class Keeper:
             self._size = max(self._size, files.size_of(self._path))
             self._remove()
         metrics.ON_DISK.set(0)
-        self._say("replica cannot be kept on disk, it goes on in memory")
+        self._say("replica cannot be kept on disk, continuing in memory")
         self.on_failure()
 
     def _remove(self) -> None:
         try:
             files.remove(self._path)
         except OSError as error:
-            log.error("replica cannot be removed", path=self._path, reason=str(error))  # noqa: TRY400
+            log.error("cannot remove the replica's file", path=self._path, reason=str(error))  # noqa: TRY400
 
     def _say(self, what: str) -> None:
         self._said_at = self._monotonic()
-        again = "" if self.is_anothers else "a file is made anew as soon as that is possible"
+        again = "" if self.is_anothers else "the file is recreated as soon as the disk allows"
         log.error(what, path=self._path, reason=self.reason, next=again)
 
     def begin_anew(self) -> bool:

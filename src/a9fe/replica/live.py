@@ -48,8 +48,8 @@ class StoreRefused(FeedLost):
     def __init__(self, known: str, reached: int, hello: FeedEvent) -> None:
         """`known` and `reached`: the id of the followed one, and its revision."""
         super().__init__(
-            f"the server's database is {hello.store or 'nameless'} at revision {hello.revision},"
-            f" followed was {known} at revision {reached}"
+            f"the server's database is {hello.store or '(no id)'} at revision {hello.revision},"
+            f" expected {known} at revision {reached} or later"
         )
         self.known = known
 
@@ -174,7 +174,7 @@ class Replica(View):
         before, self._greeted = self._meta.store, True
         if before and before != hello.store and self.resume_from is not None:
             self._taken_over = True
-            raise FeedLost("another database takes over: all of it is needed")
+            raise FeedLost("another database takes over, reconnecting for a snapshot")
         self._store = hello.store
         if not before:
             self._meta = replace(self._meta, store=hello.store)
@@ -216,7 +216,11 @@ class Replica(View):
             for kind, revision, resource in disk.rows() if meta.revision is not None else ():
                 state.put(kind, light(revision, resource))
         except UNREADABLE as error:
-            log.warning("replica discarded, building it anew", path=disk.path, reason=str(error))
+            log.warning(
+                "discarded a damaged or outdated replica, fetching a snapshot",
+                path=disk.path,
+                reason=str(error),
+            )
             disk.close()
             remove(disk.path)
             return Disk(disk.path)
@@ -253,7 +257,7 @@ class Replica(View):
         self.keeper.write(snapshot.generation, snapshot.rows.values())
         snapshot.rows.clear()
         if snapshot.to_disk and not self.keeper.writing:
-            raise FeedLost("change feed: the snapshot cannot be kept on disk; memory goes on")
+            raise FeedLost("change feed: cannot write the snapshot to disk, continuing in memory")
 
     def _swap(self, snapshot: _Snapshot, revision: int, now: float) -> None:
         store = self._store or self._meta.store

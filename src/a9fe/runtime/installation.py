@@ -48,7 +48,7 @@ def _refuse_copy(id: str, path: Path, recorded: Path) -> None:
         raise StartError(
             f"state_path: {str(path.parent)!r} is a copy of {str(recorded)!r}, with the same"
             f" installation id {id}; the two would remove each other's objects."
-            f" Remove {path}, then the copy is an installation of its own"
+            f" Remove {path} to make the copy a separate installation"
         )
 
 
@@ -63,7 +63,7 @@ def _read(path: Path) -> tuple[str, str] | None:
     if not lines or not ID.fullmatch(lines[0]):
         raise StartError(
             f"installation: the first line of {path} is {(lines or [''])[0][:40]!r}, expected 32"
-            " hexadecimal digits; `ip link` shows those of our devices as alias a9fe:DIGITS"
+            " hexadecimal digits; `ip link` shows the digits of our devices as alias a9fe:DIGITS"
         )
     return lines[0], lines[1] if len(lines) > 1 else ""
 

@@ -56,7 +56,7 @@ GUEST_WRITES = Counter(
 )
 CONNECTIONS_CLOSED = Counter(
     "a9fe_api_connections_closed_total",
-    "Connections that the API server closed: too slow, too many, too long.",
+    "Connections that the API server closed, by reason.",
     ["reason"],
     registry=REGISTRY,
 )
@@ -75,17 +75,17 @@ SYNCED = Gauge(
 
 ON_DISK = Gauge(
     "a9fe_replica_on_disk",
-    "1 while the replica's file is written; 0: a restart begins without it (see the log).",
+    "1 while the replica is kept on disk; at 0 a restart needs the server (see the log).",
     registry=REGISTRY,
 )
 STORE_REFUSED = Gauge(
     "a9fe_replica_store_refused",
-    "1 while the server's database is not the one that the replica has followed (see the log).",
+    "1 while the server is not followed because its database differs (see the log), else 0.",
     registry=REGISTRY,
 )
 CONFIRMATIONS = Counter(
     "a9fe_replica_confirmations_total",
-    "Calls to the server before a 404, by outcome: certain, unsure.",
+    "Calls that confirm a 404 with the server, by outcome: certain, unsure.",
     ["outcome"],
     registry=REGISTRY,
 )

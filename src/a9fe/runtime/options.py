@@ -98,7 +98,7 @@ OPTIONS: tuple[Option, ...] = (
         ("quota_instances", LIMIT, 500, "instances of a project (Nova's instances)"),
         ("quota_key_pairs", LIMIT, 100, "key pairs of a project (Nova's key_pairs)"),
         ("quota_image_count_total", LIMIT, 100, "images of a project (Glance's)"),
-        ("max_allowed_address_pair", v.COUNT, 10, "allowed address pairs that a port may have"),
+        ("max_allowed_address_pair", v.COUNT, 10, "most allowed address pairs of a port"),
         ("quota_floatingip", LIMIT, 50, "floating IPs of a project"),
         ("quota_subnetpool", LIMIT, -1, "subnet pools of a project"),
         ("quota_rbac_policy", LIMIT, 10, "RBAC policies of a project"),
@@ -214,10 +214,10 @@ OPTIONS: tuple[Option, ...] = (
     ),
     *_section(
         "rate limit",
-        ("rate_limit_enabled", v.BOOLEAN, True, "limit how often a guest may ask"),
-        ("base_window_duration", v.SECONDS, 60, "seconds of the base window"),
+        ("rate_limit_enabled", v.BOOLEAN, True, "limit the rate of requests of each guest"),
+        ("base_window_duration", v.SECONDS, 60, "length of the base window in seconds"),
         ("base_query_rate_limit", v.COUNT, 6000, "requests in a base window"),
-        ("burst_window_duration", v.SECONDS, 10, "seconds of the burst window"),
+        ("burst_window_duration", v.SECONDS, 10, "length of the burst window in seconds"),
         ("burst_query_rate_limit", v.COUNT, 2000, "requests in a burst window"),
     ),
     *_section(

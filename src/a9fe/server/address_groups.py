@@ -45,7 +45,7 @@ def add(call: Call, group: AddressGroup, document: Any) -> AddressGroup:  # noqa
     known = [address for address in given if address in group.addresses]
     if known:
         words = f"Addresses {known} already exist in the address group {group.id}"
-        expected, kind = "addresses that the group has not", "AddressesAlreadyExist"
+        expected, kind = "addresses that are not in the group", "AddressesAlreadyExist"
         raise InvalidInput("addresses", known, expected, type=kind, words=words)
     if len(group.addresses) + len(given) > ADDRESSES_MAX:
         raise InvalidInput("addresses", f"{len(given)} more", f"at most {ADDRESSES_MAX} in all")

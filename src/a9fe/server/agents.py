@@ -131,7 +131,7 @@ def _set_status(
         return
     for port in call.session.find(Port, id=ids):
         if not call.caller.is_admin and not wires(agent, port):
-            reason = f"port {port.id} is not one that the {agent.agent_type} of this host wires"
+            reason = f"port {port.id} is not wired by the {agent.agent_type} of this host"
             raise Forbidden(f"{field}: {reason}")
         if status == DOWN and _may_be_elsewhere(call, agent, port):
             continue

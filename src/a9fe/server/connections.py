@@ -111,7 +111,7 @@ class Bounds:
         """Close the one that waits longest of those without an answered request, else of all."""
         of_peer = self._waiting[peer]
         oldest = next((c for c in of_peer if not c.proven), next(iter(of_peer)))
-        self.count("too many of one peer", peer)
+        self.count("too many connections of one peer", peer)
         self.forget(oldest)
         oldest.abort()
 

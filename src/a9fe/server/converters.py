@@ -146,7 +146,7 @@ def list_of(converter: Converter, maximum: int = LIST_MAX, *, unique: bool = Fal
         found = tuple(converter(field, item) for item in value)
         if unique and len(set(found)) < len(found):
             words = "Invalid input for operation: Duplicate items in the list"
-            raise InvalidInput(field, value, "items that differ from each other", words=words)
+            raise InvalidInput(field, value, "unique items", words=words)
         return found
 
     items = schemas.taken_by(converter)

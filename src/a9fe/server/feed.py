@@ -286,7 +286,9 @@ class Hub:
         same = self._of.setdefault(stream.key, {})
         if len(same) >= STREAMS_MAX:
             oldest = next(iter(same))
-            log.warning("feed reader cut off: too many of one agent", reader=oldest.name)
+            log.warning(
+                "closed the oldest feed of an agent with too many feeds", reader=oldest.name
+            )
             oldest.close()
             self._remove(oldest)
             same = self._of.setdefault(stream.key, {})

@@ -103,7 +103,7 @@ def update(call: Call, old: FloatingIp, values: Values) -> FloatingIp:
 
 
 def _refuse(field: str, value: object, why: str) -> NoReturn:
-    words, expected = f"Bad floatingip request: {why} port_id", "a port_id with it"
+    words, expected = f"Bad floatingip request: {why} port_id", "a port_id as well"
     raise InvalidInput(field, value, expected, type="BadRequest", words=words)
 
 
@@ -141,7 +141,7 @@ def _target(call: Call, floating: FloatingIp, port: Port, fixed: str | None) -> 
         _refuse_port(port, f"{words} port is owned by a different project", "a port of your own")
     if port.device_owner.startswith("network:"):
         words = f"{words} Port {port.id} is unable to be assigned a floating IP"
-        _refuse_port(port, words, "a port that is not the network's own")
+        _refuse_port(port, words, "a port whose device_owner is not network:*")
     inside = [f for f in port.fixed_ips if ":" not in f.ip_address]
     if fixed is not None:
         rules.address("fixed_ip_address", fixed, 4)
@@ -157,7 +157,7 @@ def _target(call: Call, floating: FloatingIp, port: Port, fixed: str | None) -> 
     if len(inside) > 1:
         words = f"{words} Port {port.id} has multiple fixed IPv4 addresses.  Must provide a"
         words = f"{words} specific IPv4 address when assigning a floating IP"
-        _refuse_port(port, words, "fixed_ip_address with it")
+        _refuse_port(port, words, "fixed_ip_address as well")
     subnet = call.session.require(Subnet, inside[0].subnet_id)
     router_id = _router(call, port, subnet, floating.floating_network_id)
     return _Target(port_id=port.id, address=inside[0].ip_address, router_id=router_id)

@@ -114,7 +114,7 @@ def _without_nul(scope: Scope) -> None:
         items = QueryParams(scope["query_string"]).multi_items()
         name = next(name for name, value in items if "\0" in name + value)
         shown = name[:NAME_SHOWN_MAX].replace("\0", "\\x00")
-        raise BadRequest(400, f"{shown}: has a NUL (%00) in it, expected text without")
+        raise BadRequest(400, f"{shown}: contains NUL (%00), expected text without it")
 
 
 class Gate:

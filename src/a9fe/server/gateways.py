@@ -112,7 +112,7 @@ def _check_own(call: Call, router: Router) -> None:
     own = {f.ip_address for port in _router_ports(call, router) for f in port.fixed_ips}
     used = next((route for route in router.routes if route.nexthop in own), None)
     if used is not None:
-        _refuse_next_hop(used, "an address that is not the router's", "is used by")
+        _refuse_next_hop(used, "an address that the router does not have itself", "is used by")
 
 
 def _refuse_next_hop(route: HostRoute, expected: str, why: str) -> NoReturn:

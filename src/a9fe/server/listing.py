@@ -122,7 +122,7 @@ def _filters(table: AttributeTable, name: str, given: Given, extra: Extra) -> tu
 def _bounded(name: str, wanted: Filter) -> Filter:
     if wanted.how in ONE_BY_ONE and len(wanted.values) > ONE_BY_ONE_MAX:
         given = f"{len(wanted.values)} values"
-        raise InvalidInput(name, given, f"at most {ONE_BY_ONE_MAX} that differ")
+        raise InvalidInput(name, given, f"at most {ONE_BY_ONE_MAX} distinct values")
     return wanted
 
 

@@ -154,7 +154,7 @@ def query_of(method: str, path: str) -> list[Json]:
 
 def _filters(collection: Collection) -> dict[str, str]:
     return {
-        a.name: f"Only those with this {a.name}"
+        a.name: f"Only resources with this {a.name}"
         for a in collection.table.attributes
         if a.filter or a.conditions
     }
@@ -199,8 +199,8 @@ QUERIES: dict[str, dict[str, str]] = {
     "/a9fe/v1/feed": {
         "host": "The agent's host",
         "agent": "l3, dhcp, metadata or service",
-        "from": "The revision to go on from; a snapshot without",
-        "once": "1: the answer has what was committed after `from`, and ends",
+        "from": "Send changes after this revision; without it, a snapshot",
+        "once": "1: send the changes committed after `from`, then end",
     },
 }
 REQUIRED_QUERIES = {"/a9fe/v1/feed": ("host", "agent")}

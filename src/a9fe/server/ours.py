@@ -122,7 +122,7 @@ async def follow(request: Request) -> Response:
     since = _revision(query.get("from"))
     if _flag("once", query.get("once")):
         if since is None:
-            raise InvalidInput("from", None, "a revision, where once is 1")
+            raise InvalidInput("from", None, "a revision, if once is 1")
         key, after = (host, agent), since
         found = await api_of(request).read(request, lambda c: feed.once(c.session, key, after))
         return Response(b"".join(found), media_type=feed.MEDIA_TYPE)

@@ -96,7 +96,10 @@ def _check_port_security(values: Values, old: Port | None = None) -> None:
     if values.get("security_groups"):
         words = "Port security must be enabled to use security groups"
         kind = "PortSecurityAndIPRequiredForSecurityGroups"
-        given, expected = values["security_groups"], "none, as port security is off"
+        given, expected = (
+            values["security_groups"],
+            "an empty list, because port security is disabled",
+        )
         raise InvalidInput("security_groups", list(given), expected, type=kind, words=words)
     if old is not None and old.security_groups and "security_groups" not in values:
         message = (

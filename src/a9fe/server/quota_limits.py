@@ -52,4 +52,4 @@ def _check(call: Call, kind: str, name: str, project_id: str, maximum: int, more
     if maximum < 0:
         return
     if call.session.quotas.used(kind, project_id, at_most=maximum) + more > maximum:
-        raise Conflict(OVER_QUOTA, f"Quota exceeded for resources: ['{name}']: {maximum} at most")
+        raise Conflict(OVER_QUOTA, f"Quota exceeded for resources: ['{name}']: limit {maximum}")

@@ -39,10 +39,10 @@ def _check_used(
             words = (
                 f"Quota limit {maximum} for {kind} must be greater than or equal to already used"
             )
-            message = f"{words} {used}; force it, or delete some"
+            message = f"{words} {used}; use force, or delete some"
             if forced is False:
                 raise Conflict("QuotaLimitBelowUse", message)
-            expected = f"{used} or more, as so many are used, or force: true"
+            expected = f"at least {used} (the usage), or force: true"
             raise InvalidInput(kind, maximum, expected, type="HTTPBadRequest", words=message)
 
 

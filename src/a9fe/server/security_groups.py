@@ -108,7 +108,7 @@ def update(call: Call, old: SecurityGroup, values: Values) -> SecurityGroup:
 def delete(call: Call, group: SecurityGroup) -> None:
     """Remove a group that no port is in, with its rules and those that name it."""
     if group.is_default and not call.caller.is_admin:
-        message = "Insufficient rights for removing default security group: admins may"
+        message = "Insufficient rights for removing default security group: only admins may"
         raise Conflict("SecurityGroupCannotRemoveDefault", message)
     _refuse_used(call, group)
     own = call.session.find(SecurityGroupRule, security_group_id=group.id)

@@ -36,7 +36,7 @@ def create(call: Call, values: Values) -> RbacPolicy:
 
 def _check_target(call: Call, values: Values) -> None:
     if values.get("target_project") == EVERYONE and not call.caller.is_admin:
-        raise Forbidden("target_tenant: * is for admins to share with")
+        raise Forbidden("target_tenant: only admins may share with *")
 
 
 def _key(policy: RbacPolicy) -> tuple[str, str]:
@@ -101,7 +101,7 @@ def _check_used(
             continue
         lost = {p for p in users(call, network) if p in had or EVERYONE in had} - has
         if lost - {network.project_id}:
-            raise _in_use(network, f"project {min(lost)} uses the network by it")
+            raise _in_use(network, f"project {min(lost)} uses the network through it")
 
 
 def _targets(policies: Iterable[RbacPolicy], action: str) -> set[str]:

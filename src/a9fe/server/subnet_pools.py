@@ -21,7 +21,7 @@ def update_scope(call: Call, old: AddressScope, values: Values) -> AddressScope:
     """Change an address scope. What others may use by now stays shared (Neutron)."""
     if old.shared and not values.get("shared", True):
         words = f"Unable to update address scope {old.id} : Shared address scope can't be unshared"
-        kind, expected = "AddressScopeUpdateError", "true, as it is shared"
+        kind, expected = "AddressScopeUpdateError", "true, because the scope is shared"
         raise InvalidInput("shared", values["shared"], expected, type=kind, words=words)
     return call.session.update(replace(old, **values))
 
@@ -65,7 +65,7 @@ def update(call: Call, old: SubnetPool, values: Values) -> SubnetPool:
     if "prefixes" in values:
         values["prefixes"], version = rules_subnet_pools.prefixes(values["prefixes"])
         if version != old.ip_version:
-            kind, expected = "PrefixVersionMismatch", f"IPv{old.ip_version} CIDRs, as it has"
+            kind, expected = "PrefixVersionMismatch", f"IPv{old.ip_version} CIDRs, as before"
             given = list(values["prefixes"])
             words = "Cannot mix IPv4 and IPv6 prefixes in a subnet pool"
             raise InvalidInput("prefixes", given, expected, type=kind, words=words)
@@ -86,7 +86,7 @@ def _check_default(call: Call, pool: SubnetPool) -> None:
     others = call.session.find(SubnetPool, is_default=True, ip_version=pool.ip_version)
     if any(other.id != pool.id for other in others):
         words = "A default subnetpool for this IP family has already been set"
-        expected = f"false, as {others[0].id} is the default of IPv{pool.ip_version}"
+        expected = f"false, because {others[0].id} is the default for IPv{pool.ip_version}"
         raise InvalidInput("is_default", pool.is_default, expected, words=words)
 
 
@@ -149,7 +149,7 @@ def delete(call: Call, pool: SubnetPool) -> None:
     users = call.session.find(Subnet, subnetpool_id=pool.id)
     if users:
         words = "Unable to delete subnet pool: Subnet pool has existing allocations"
-        expected = f"a pool without subnets; {users[0].id} is one"
+        expected = f"a pool without subnets; subnet {users[0].id} uses it"
         raise InvalidInput("id", pool.id, expected, type="SubnetPoolDeleteError", words=words)
     call.session.delete(SubnetPool, pool.id)
 
@@ -201,7 +201,7 @@ def _pool(call: Call, values: Values, prefixlen: int | None) -> SubnetPool | Non
         default = call.session.find(SubnetPool, is_default=True, ip_version=version)
         if not default:
             words = f"Bad subnets request: No default subnetpool found for IPv{version}"
-            expected = "false, or make a default pool"
+            expected = "false, or create a default pool"
             field = "use_default_subnetpool"
             raise InvalidInput(field, use_default, expected, type="BadRequest", words=words)
         found = default[0]
@@ -209,7 +209,7 @@ def _pool(call: Call, values: Values, prefixlen: int | None) -> SubnetPool | Non
         return None
     if not cidr and "allocation_pools" in values:
         words = "Bad subnets request: allocation_pools allowed only for specific subnet requests"
-        expected = "none without a cidr"
+        expected = "no allocation_pools without a cidr"
         given = len(values["allocation_pools"])
         raise InvalidInput("allocation_pools", given, expected, type="BadRequest", words=words)
     return found

@@ -40,38 +40,36 @@ class Refusal(Enum):
     UNUSABLE_ID = Rule(
         404,
         "The port with this address belongs to no instance.",
-        "the port's device_id or project_id is no printable ASCII, which a header needs: set it"
-        " again",
+        "the port's device_id or project_id is not printable ASCII and cannot be sent in a"
+        " header: change it",
     )
     NOT_SYNCED = Rule(503, "Not ready yet, try again.", "the replica is still catching up", 2)
-    UNCONFIRMED = Rule(
-        503, "Not ready yet, try again.", "the server did not confirm that there is none", 2
-    )
+    UNCONFIRMED = Rule(503, "Not ready yet, try again.", "the server could not confirm a 404", 2)
     SOURCE_LOST = Rule(
         503, "Not ready, try again.", "the server is out of reach for too long to be certain", 5
     )
     WIRE_DIFFERS = Rule(
         503,
         "Not ready yet, try again.",
-        "the interface that the request came in by is not in the model as it was wired",
+        "the model has another port, network or address for the router interface of this request",
         2,
     )
     WRONG_MAC = Rule(
         503,
         "Not ready yet, try again.",
-        "the port with this address has another MAC than the connection came from",
+        "the MAC of the connection is not the MAC of the port with this address",
         2,
     )
     CONNECTION_TOO_OLD = Rule(
         503,
         "The address changed hands, connect again.",
-        "the connection is older than what is known of the port with this address",
+        "the connection was made before this port had this address",
         1,
     )
     OTHER_OWNER = Rule(
         503,
         "The address changed hands, connect again.",
-        "the connection was answered for another port before",
+        "the connection has answers of another port",
         1,
     )
     SOURCE_UNREADABLE = Rule(
@@ -191,12 +189,12 @@ class Refusal(Enum):
         503, "Too many connections, try again.", "over the connection limit", 1
     )
     TOO_MANY_AT_ONCE = Rule(
-        503, "Too many requests at once, try again.", "over the limit of requests in line", 1
+        503, "Too many requests at once, try again.", "over the limit of waiting requests", 1
     )
     GAVE_WAY = Rule(
         503,
-        "Too much is held here, try again.",
-        "the largest holder of connections or memory lost a connection, so that others are served",
+        "Too many connections or too much memory in use, try again.",
+        "closed a connection of the guest that held most connections or memory",
         1,
     )
     INTERNAL = Rule(500, "Internal error.", "a defect of ours: see the traceback in the log")
