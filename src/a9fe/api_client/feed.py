@@ -29,8 +29,8 @@ EVENTS = frozenset({"hello", "snapshot", "upsert", "delete", "synced", "heartbea
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FeedEvent:
-    """A line of the feed. `kind`, `id` and `object` where the event concerns a resource; of hello
-    the id of the database, and the ids of those that it takes over from.
+    """A line of the feed. Events about a resource have `kind`, `id` and `object`. hello has the
+    database's id (`store`) and the ids of former databases whose followers accept it.
     """
 
     event: str
@@ -73,7 +73,7 @@ def _event(document: dict[str, Any]) -> FeedEvent | None:
 
 
 def query_of(host: str, agent: str, from_revision: int | None, *, once: bool = False) -> str:
-    """The query of the feed; `once`: its answer ends after `synced`."""
+    """The query of the feed. With `once` the answer ends after `synced`."""
     query = {"host": host, "agent": agent}
     if from_revision is not None:
         query["from"] = str(from_revision)

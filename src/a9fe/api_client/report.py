@@ -73,9 +73,9 @@ class Reporter:
         configurations: Callable[[], Configurations],
         lives: Callable[[], bool] = lambda: True,
     ) -> None:
-        """Report for ever, every `interval` s, and after a failure sooner; it is logged once.
+        """Report every `interval` s, sooner after a failure, for ever. A failure is logged once.
 
-        While it does not live nothing is reported.
+        Reports nothing while `lives` is false.
         """
         failures = 0
         while True:

@@ -1,7 +1,7 @@
-"""How servers are known: by the certificates that httpx trusts, read once for each process.
+"""Trusted certificates for https URLs: those of httpx, read once per process.
 
-They are read before privileges are dropped (`load`): their file may be root's alone. And reading
-them takes longer than a call, so plain URLs do without.
+`load` reads them before privileges are dropped, because only root may be able to read the file.
+Reading takes longer than a call, so they are not read for plain http URLs.
 """
 
 import functools
@@ -11,7 +11,7 @@ import httpx
 
 
 def verification(url: str) -> ssl.SSLContext | bool:
-    """httpx's `verify` for a server_url, of which some may be plain; False where all are."""
+    """httpx's `verify` for the URLs of a server_url; False if all of them are plain http."""
     is_plain = all(part.strip().startswith("http://") for part in url.split(","))
     return False if is_plain else trusted()
 
@@ -23,5 +23,5 @@ def load(url: str) -> None:
 
 @functools.cache
 def trusted() -> ssl.SSLContext:
-    """The certificates that httpx trusts without more."""
+    """The certificates that httpx trusts by default."""
     return httpx.create_ssl_context(trust_env=False)

@@ -21,10 +21,10 @@ class Nic:
 
 
 def qemu_lines(instance_id: str, nics: Sequence[Nic], alias: str = "") -> Iterable[str]:
-    """Commands that make the taps, and the arguments of QEMU that matter here.
+    """Commands that make the taps, and QEMU's network arguments.
 
-    They work as well where the taps are there from the last time. `alias` is the mark of the
-    installation whose host this is, "" where it is not known: then a tap's bridge tells.
+    The commands also work if the taps exist already. `alias` is the mark of this host's
+    installation, "" if not known: a tap without it is known as ours by its bridge.
     """
     for nic in nics:
         is_there = f"ip link show dev {nic.tap} >/dev/null 2>&1"

@@ -50,10 +50,10 @@ def keys(*, as_json: bool) -> None:
 
 
 class _TakesKeyIds(click.Command):
-    """One whose arguments may begin with a dash, as one in 64 key ids does (RFC 7638)."""
+    """A command whose arguments may begin with a dash, as one in 64 key ids does (RFC 7638)."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Move such ids behind `--`, where click takes nothing for an option."""
+        """Move such ids behind `--`, so that click does not read them as options."""
         ids = [word for word in args if word.startswith("-") and jwk.KEY_ID.fullmatch(word)]
         rest = [word for word in args if word not in ids]
         return super().parse_args(ctx, [*rest, "--", *ids] if ids else args)

@@ -1,4 +1,4 @@
-"""What processes that have ended leave in the run path, removed by `a9fe clean`."""
+"""Removes, for `a9fe clean`, what ended processes left in run_path."""
 
 import os
 import re
@@ -14,7 +14,7 @@ OF_A_PROCESS = ("pid", "notify", "metrics.sock")
 
 
 def remove(config: Config) -> None:
-    """Remove our sockets and files, and the directory if nothing is left in it. Hold the lock."""
+    """Remove our sockets and files. The caller holds the lock of run_path."""
     ours = re.compile(rf"({'|'.join(map(re.escape, _names(config)))})(\\.[0-9]+)?")
     for name in os.listdir(config.run_path):
         if ours.fullmatch(name):
@@ -23,13 +23,13 @@ def remove(config: Config) -> None:
 
 
 def remove_directory(config: Config) -> None:
-    """Remove the run path if it is empty: `a9fe up` makes it."""
+    """Remove run_path if it is empty; `a9fe up` makes it again."""
     with suppress(OSError):
         os.rmdir(config.run_path)
 
 
 def _names(config: Config) -> Iterator[str]:
-    """With the number of a process after it, it is one that was killed while it made a socket."""
+    """Followed by a process id: a draft of a process that was killed while making a socket."""
     yield from (CONTROL_SOCKET, HOLDER_SOCKET)
     directory, name = os.path.split(config.metadata_proxy_socket)
     if directory == config.run_path.rstrip("/"):

@@ -8,11 +8,11 @@ from a9fe.runtime.config import Config
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Process:
-    """A process. `module`.run(config) of its `room` is it, and `user` runs it.
+    """A process: `user` runs `module`.run(config) of `room`.
 
-    `directories` of the state are that user's alone; `secret`: it signs or verifies; `follows`: it
-    is an agent with a token; `listens` is for people to read; `survives`: it does not end with
-    `a9fe up` when that is killed, and the next one goes on with it.
+    `directories` below state_path belong to that user alone. `secret`: it needs the shared secret.
+    `follows`: it follows the feed with an agent's token. `listens`: its address, for people.
+    `survives`: it outlives a killed `a9fe up`; the next `a9fe up` takes it over.
     """
 
     name: str

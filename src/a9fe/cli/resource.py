@@ -21,9 +21,9 @@ json_flag = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 class Kind:
     """A resource: its word in commands, its collection in the API, and the columns of its list.
 
-    `rows` makes each row's cells, in the order of `columns`, from all that was listed. `brief`
-    makes what `show` prints as a table; as JSON it is whole. `more` adds what others of the API
-    say of them.
+    `rows` makes the cells of each row, in the order of `columns`, from all listed resources.
+    `brief` is what `show` prints as a table; as JSON it prints everything. `more` adds fields
+    from other API calls.
     """
 
     word: str

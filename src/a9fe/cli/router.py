@@ -22,7 +22,7 @@ def router() -> None:
 
 
 def _with_interfaces(api: ApiClient, routers: Documents) -> Documents:
-    """Each with its ports, by id."""
+    """The ports of each router, by router id."""
     at: dict[str, Documents] = {}
     for owner in sorted(ROUTER_INTERFACE_OWNERS):
         for port in api.list("ports", device_owner=owner):
@@ -37,7 +37,7 @@ def _briefly(ports: Documents) -> Documents:
 
 
 def _brief(router: Document) -> Document:
-    """What fits a table: a line for each interface."""
+    """The router for a table, with one line per interface."""
     lines = [
         f"{port['id']} {' '.join(addresses(port))} {port['status']}"
         for port in router["interfaces"]

@@ -37,8 +37,8 @@ class Supervised:
     def __init__(
         self, process: Process, config: Config, flags: Sequence[str], *, goes_on: bool = False
     ) -> None:
-        """`flags` give it the configuration that we have. `goes_on`: the others serve without it,
-        so that it is tried again even if it never gets ready.
+        """`flags` pass our configuration on. `goes_on`: the others serve without it, so it is
+        restarted even if it was never ready.
         """
         self.process = process
         self.pid = 0
@@ -49,9 +49,9 @@ class Supervised:
         self._flags = tuple(flags)
 
     def end_orphan(self) -> bool:
-        """End what a killed `a9fe up` left running; whether it was there.
+        """End the process if a killed `a9fe up` left it running. Returns whether it did.
 
-        Its own death ends all but those that survive it.
+        Only processes with `survives` outlive `a9fe up`.
         """
         pid = self._left()
         ended = bool(pid) and processes.end(pid, self._is_ours)
@@ -60,7 +60,7 @@ class Supervised:
         return ended
 
     def _left(self) -> int:
-        """The pid of what a former `a9fe up` left running, 0 for none."""
+        """The pid of the process if a former `a9fe up` left it running, else 0."""
         try:
             pid = int(self._pid_file.read_text())
         except (FileNotFoundError, ValueError):
@@ -97,7 +97,7 @@ class Supervised:
             self._pid_file.unlink(missing_ok=True)
 
     async def _go_on_with(self, pid: int) -> int:
-        """Watch what a former `a9fe up` started as if it were our own child."""
+        """Watch a process of a former `a9fe up` like a child of our own."""
         log.info("found running", child=self.process.name, pid=pid)
         self.pid, self._was_ready = pid, True
         self.ready.set()

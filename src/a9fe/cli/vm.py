@@ -45,7 +45,7 @@ vm.add_command(wait_ready)
 
 
 def _with_state(api: ApiClient, found: Documents) -> Documents:
-    """Each with its addresses, and ACTIVE where one of its ports has a VM, else DOWN."""
+    """Instances with addresses, and status: ACTIVE if one of its ports is ACTIVE, else DOWN."""
     at: dict[str, Documents] = {}
     for port in api.list("ports"):
         at.setdefault(port["device_id"], []).append(port)

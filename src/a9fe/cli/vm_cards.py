@@ -1,4 +1,4 @@
-"""A VM's cards on this host: `a9fe vm boot-lines`; `a9fe vm delete`, which removes its taps."""
+"""A VM's network cards on this host: `a9fe vm boot-lines` and `a9fe vm delete`."""
 
 import click
 
@@ -52,7 +52,7 @@ def delete(names: tuple[str, ...]) -> None:
 
 
 def _remove_tap(port_id: str) -> None:
-    """Remove the tap of a port that is gone. It is said where it has to stay."""
+    """Remove the tap of a deleted port; print the reason if that is not possible."""
     tap = names.outer_device(port_id)
     if not taps.is_tap(tap):
         return  # no VM ran here; a guest's device goes with `a9fe guest stop`
@@ -84,7 +84,7 @@ def _nic(api: ApiClient, port: Document) -> Nic:
 
 
 def print_nics(nics: list[Nic]) -> None:
-    """A table of them."""
+    """Print the cards as a table."""
     print_table(
         ("Port", "MAC", "Addresses", "Bridge", "Tap"),
         [(nic.port_id, nic.mac, nic.addresses, nic.bridge, nic.tap) for nic in nics],
@@ -92,7 +92,7 @@ def print_nics(nics: list[Nic]) -> None:
 
 
 def print_lines(instance_id: str, nics: list[Nic]) -> None:
-    """What to paste. The taps get the mark of this host's installation, if it has one."""
+    """Print the boot lines. The taps get the mark of this host's installation, if it has one."""
     id = installation.read(settings())
     alias = Mark(id).text if id else ""
     click.echo("\nTo boot it with QEMU, as root (or: a9fe vm boot NAME):\n")

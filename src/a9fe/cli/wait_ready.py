@@ -83,7 +83,7 @@ def missing(api: ApiClient, agent: httpx.Client, name: str) -> str:
 
 
 def unwired(api: ApiClient, config: Config, name: str) -> str:
-    """What the way of the VM's ports to metadata still lacks on this host; "" if nothing."""
+    """The first missing part of the path from the VM's ports to metadata; "" if complete."""
     instance = api.find("instances", name)
     for port in api.list("ports", device_id=instance["id"]):
         way = _way(api, config, port) if port["fixed_ips"] else None
@@ -96,9 +96,9 @@ def unwired(api: ApiClient, config: Config, name: str) -> str:
 
 
 def _way(api: ApiClient, config: Config, port: Document) -> Way | str | None:
-    """By the router on the gateway's address, else by this host's DHCP port; or why by neither.
+    """The path by the router that has the gateway address, else by this host's DHCP port.
 
-    None for an IPv6 address, of which nothing is built.
+    A text says why there is no path. None for an IPv6 address, which has no path to metadata.
     """
     fixed, network_id = port["fixed_ips"][0], port["network_id"]
     subnet = api.show("subnets", fixed["subnet_id"])

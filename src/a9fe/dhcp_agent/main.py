@@ -70,7 +70,7 @@ def configurations(model: View, config: Config) -> Configurations:
 def proxy_heartbeat(
     config: Config, proxy: ProxyLink
 ) -> Mapping[str, Callable[[], Awaitable[None]]]:
-    """The metadata proxy has no credential: we report it while it takes our listeners."""
+    """Report the metadata proxy, which has no credential, while it is connected to us."""
     who = Identity(agent_type="Metadata proxy", binary="a9fe-metadata-proxy", host=config.host)
     report = partial(
         keep_reporting,

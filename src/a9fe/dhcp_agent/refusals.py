@@ -12,8 +12,8 @@ MOST = 100  # devices that one pass names; a bridge takes 1,023
 
 
 class Refusals:
-    """Logs each refused device when it appears, when its reason changes, and when it has gone;
-    and each part of the model that cannot be written for dnsmasq once.
+    """Logs a refused device when it appears, changes its reason, or disappears, and once each
+    value of the model that cannot be written for dnsmasq.
     """
 
     def __init__(self, host: str) -> None:

@@ -1,9 +1,9 @@
 """What the kernel knows about an accepted TCP connection: addresses, the peer's MAC, its age.
 
 The MAC is the source of the Ethernet frame that carried the SYN (TCP_SAVE_SYN, Linux 5.10), so it
-takes no privilege and no look-up. The kernel saves no SYN where it answered with a SYN cookie (its
-queue of half-open connections was full), and on a link without Ethernet headers: the MAC is then
-unknown, and who needs it must decide without it.
+needs no privilege and no look-up. The kernel saves no SYN if it answered with a SYN cookie (its
+queue of half-open connections was full) or if the link has no Ethernet headers. The MAC is then
+unknown, and callers must decide without it.
 """
 
 import socket
@@ -32,9 +32,9 @@ _MAPPED = "::ffff:"  # an IPv4 peer on an IPv6 socket (RFC 4291 section 2.5.5.2)
 class Accepted(NamedTuple):
     """Facts of one connection. On a Unix socket all are empty.
 
-    `peer` and `local` are addresses in text, without zone, IPv4 also on an IPv6 socket as the
-    kernel says them. `peer_mac` is lower case with colons, "" where unknown. `connected_at`: when
-    the handshake ended, or up to 10 ms before, by CLOCK_MONOTONIC in seconds; 0.0 where unknown.
+    `peer` and `local` are addresses as text without zone, as the kernel gives them. `peer_mac` is
+    lower case with colons, "" if unknown. `connected_at` is the end of the handshake, or up to
+    10 ms before it, in seconds of CLOCK_MONOTONIC; 0.0 if unknown.
     """
 
     peer: str = ""
@@ -46,7 +46,7 @@ class Accepted(NamedTuple):
 def save_syn(sock: socket.socket) -> None:
     """Have the kernel keep the SYN of each connection to a listening TCP socket.
 
-    Connections that wait in its queue already have none. A kernel that cannot is no error.
+    Connections already in its queue have no saved SYN. A kernel without the option is no error.
     """
     if sock.family != socket.AF_UNIX:
         with suppress(OSError):
@@ -75,9 +75,9 @@ def _mac_of(sock: socket.socket, peer: str) -> str:
 
 
 def source_mac(syn: bytes, peer: str) -> str:
-    """The source MAC of a SYN from its Ethernet header on, "" where it is no frame from `peer`.
+    """The source MAC of a saved SYN (from the Ethernet header on); "" if not a frame of `peer`.
 
-    The source address in the packet tells whether the header stands where it should.
+    The packet's source address shows whether the header has the expected length.
     """
     plain = peer.removeprefix(_MAPPED)
     if ":" in plain:
@@ -91,8 +91,8 @@ def source_mac(syn: bytes, peer: str) -> str:
 
 
 def _connected_at(sock: socket.socket) -> float:
-    """A connection that has sent no data last "sent" when the handshake made it, so its time in
-    the kernel's queue counts, and nothing that the peer sends changes it.
+    """If the connection has sent no data, tcpi_last_data_sent counts from the handshake: time in
+    the kernel's queue is included, and the peer cannot change it.
     """
     milliseconds: int
     try:

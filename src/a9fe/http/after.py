@@ -1,4 +1,4 @@
-"""What is done to an answer that is still to come, without a task of its own."""
+"""Change a pending answer when it arrives, without a task."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -7,9 +7,9 @@ from a9fe.wire.message import Answer
 
 
 class After(asyncio.Future[Answer]):
-    """Becomes `change` of the answer that `pending` becomes, or fails as it does.
+    """A future: `change` applied to the result of `pending`, or its exception.
 
-    Cancelled, it cancels `pending`, so that the next hop sees its client go.
+    Cancelling it cancels `pending`, so that the next hop sees its client disconnect.
     """
 
     def __init__(self, pending: Awaitable[Answer], change: Callable[[Answer], Answer]) -> None:
@@ -20,7 +20,7 @@ class After(asyncio.Future[Answer]):
         self._pending.add_done_callback(self._ended)
 
     def cancel(self, msg: str | None = None) -> bool:
-        """Nobody waits for it any more."""
+        """Cancel this and `pending`."""
         cancelled = super().cancel(msg)
         self._pending.cancel(msg)
         return cancelled

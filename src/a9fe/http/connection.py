@@ -47,7 +47,7 @@ class Host(Protocol):
         ...
 
     def holds(self, connection: "Connection", held: int, *, arriving: bool) -> None:
-        """It holds so many bytes now; `arriving`: a part of a request is there, and not all."""
+        """Report the bytes held now. `arriving`: a request has been received in part."""
         ...
 
     def closed(self, connection: "Connection") -> None:
@@ -205,19 +205,19 @@ class Connection(asyncio.Protocol):
 
     @property
     def is_idle(self) -> bool:
-        """Whether nothing of a request has arrived, and nothing of an answer is unread."""
+        """Whether no part of a request is buffered and no part of an answer is unsent."""
         busy = self._task is not None or self._paused or self._lingering
         return not busy and self._reader.is_empty
 
     def give_way(self) -> None:
-        """Close at once; the kernel too forgets what was not read."""
+        """Close with RST: the kernel drops unsent data."""
         self._lingering = True
         if not self._transport.is_closing():
             reset_on_close(self.socket)
         self._transport.abort()
 
     def hear(self, *, on: bool) -> None:
-        """Read what the client sends, or leave it to the kernel."""
+        """Resume or pause reading; while paused the kernel keeps what the client sends."""
         if self._transport.is_closing():
             return
         self._reading_paused = not on
@@ -227,8 +227,8 @@ class Connection(asyncio.Protocol):
             self._transport.pause_reading()
 
     def _weigh(self) -> None:
-        """Have what is held counted: of a request that arrives, or is answered, and of answers
-        that are not sent. One that closes keeps what it had until it is closed."""
+        """Report the bytes held: of a request that arrives or is being answered, and of unsent
+        answers. A closing connection keeps its count until it is closed."""
         if self._transport.is_closing():
             return
         reader = self._reader
@@ -362,8 +362,8 @@ class Connection(asyncio.Protocol):
             self._transport.close()
 
     def _of_one_owner(self, answer: Answer) -> Answer:
-        """The first owner of an answer keeps the connection. Another one's answer is withheld, as
-        is one of nobody's that is no refusal: the peer's address may have changed hands.
+        """The first owner of an answer owns the connection. Answers of another owner, and answers
+        without owner other than refusals, are withheld: the address may have a new owner.
         """
         if not self._owner:
             self._owner = answer.owner

@@ -40,6 +40,6 @@ class UpstreamFull(UpstreamError):
 
 
 class UpstreamOverloaded(UpstreamError):
-    """As many requests wait in line as may."""
+    """The queue for a connection is full."""
 
     refusal = Refusal.TOO_MANY_AT_ONCE

@@ -20,10 +20,10 @@ class Abortable(Protocol):
 
 
 class Exchange(asyncio.Future[Answer]):
-    """Becomes the answer or an UpstreamError; cancelled, the next hop sees its client go.
+    """A future: the answer or an UpstreamError. Cancelling it closes the connection upstream.
 
-    `data` is the request as sent, `deadline` in loop time. `fresh` asks for a new connection;
-    `may_repeat`: it is sent again where its connection closes before the answer is whole.
+    `data` is the request as sent, `deadline` in loop time. `fresh` needs a new connection.
+    `may_repeat`: send it again if the connection closes before the answer is complete.
     """
 
     def __init__(

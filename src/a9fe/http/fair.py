@@ -1,4 +1,4 @@
-"""A handler in front of another one, which gives holders their turns (`wire.turns`)."""
+"""A handler that queues requests by holder (`wire.turns`) before it calls another handler."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -17,7 +17,7 @@ Refuse = Callable[[Refusal, Request], Answer]
 
 
 class _Waiting(asyncio.Future[Answer]):
-    """A request that waits for its turn, then for its answer."""
+    """A future for a request that is queued, then answered."""
 
     def __init__(self, lane: "_Lane", holder: Holder, request: Request) -> None:
         super().__init__(loop=lane.loop)
@@ -27,7 +27,7 @@ class _Waiting(asyncio.Future[Answer]):
         self.inner: asyncio.Future[Answer] | None = None
 
     def cancel(self, msg: str | None = None) -> bool:
-        """Nobody waits for the answer any more: it leaves the line, or what answers is told."""
+        """Leave the queue, or cancel the handler's answer."""
         cancelled = super().cancel(msg)
         if self.inner is not None:
             self.inner.cancel()
@@ -36,7 +36,7 @@ class _Waiting(asyncio.Future[Answer]):
         return cancelled
 
     def start(self) -> None:
-        """Have it answered now."""
+        """Call the handler."""
         try:
             result = self.lane.run(self.holder, self.request)
         except Exception as error:  # noqa: BLE001 - whoever awaits it gets it
@@ -61,7 +61,7 @@ class _Waiting(asyncio.Future[Answer]):
 
 
 class _Lane:
-    """Turns for one kind of requests."""
+    """The queue of one kind of requests."""
 
     def __init__(self, handler: Handler, limits: TurnLimits, pause: float) -> None:
         self.loop = asyncio.get_running_loop()
@@ -71,7 +71,7 @@ class _Lane:
         self._alarm: asyncio.TimerHandle | None = None
 
     def ask(self, holder: Holder, request: Request) -> Answer | Awaitable[Answer] | None:
-        """The answer, now or later; None: there is no room in line."""
+        """The answer or a future of it; None if the queue is full."""
         now = self.loop.time()
         if self.turns.begin(holder, now):
             return self.run(holder, request)
@@ -82,10 +82,10 @@ class _Lane:
         return waiting
 
     def run(self, holder: Holder, request: Request) -> Answer | asyncio.Future[Answer]:
-        """Have it answered; its place is free once that is done.
+        """Call the handler; its place is freed when the answer is complete.
 
-        The place of one that is answered at once is kept until the loop has turned, so that what
-        costs CPU here takes turns as well, and for `pause` seconds.
+        If the handler answers at once, the place is kept until the next iteration of the loop
+        and for `pause` seconds, so that CPU-bound requests take turns too.
         """
         try:
             result = self._handler(request)
@@ -100,7 +100,7 @@ class _Lane:
         return future
 
     def sweep(self) -> list[_Waiting]:
-        """Those that have waited for too long."""
+        """Refuse requests that have waited too long."""
         now = self.loop.time()
         self.turns.forget_paid(now)
         return self.turns.overdue(now)
@@ -127,7 +127,7 @@ class _Lane:
         self._wake_later()
 
     def _wake_later(self) -> None:
-        """Look again when a holder that waits has paid for its bytes."""
+        """Schedule a wake-up for when a queued holder's byte rate allows its next request."""
         at = self.turns.next_at()
         if at is not None and (self._alarm is None or self._alarm.when() > at):
             if self._alarm is not None:
@@ -145,9 +145,9 @@ def _give(later: asyncio.Future[Answer], answer: Answer) -> None:
 
 
 class Fair:
-    """Answers as `handler` does, holders in turn.
+    """Answers with `handler`, holders in turn.
 
-    Requests that may wait for a change have turns of their own, as they are under way for long.
+    Requests that may wait for a change have a queue of their own, as they take long.
     """
 
     def __init__(
@@ -160,9 +160,9 @@ class Fair:
         waiting: TurnLimits,
         pause: float = 0.0,
     ) -> None:
-        """Must be made inside a running loop. `limits` are for requests that are answered at
-        once, `waiting` for those that may wait. `pause`: seconds that the place of a request is
-        kept that `handler` answered at once, which is to refuse it."""
+        """Must be made inside a running loop. `limits` apply to requests that
+        are answered at once, `waiting` to those that may wait for a change. `pause`: seconds for
+        which a place stays taken after `handler` answered at once, as it does to refuse."""
         self._holder_of = holder_of
         self._refuse = refuse
         self._at_once = _Lane(handler, limits, pause)
@@ -181,7 +181,7 @@ class Fair:
         return self._refused_later(self._refuse(full, request))
 
     def _refused_later(self, answer: Answer) -> Awaitable[Answer]:
-        """An answer at once would be asked for again at once, and refusing is not free."""
+        """Refuse after a delay: the client would repeat at once, and refusing costs CPU."""
         later = self._loop.create_future()
         alarm = self._loop.call_later(FULL_PAUSE, _give, later, answer)
         later.add_done_callback(lambda _: alarm.cancel())
@@ -189,7 +189,7 @@ class Fair:
 
     @property
     def in_line(self) -> int:
-        """Requests that wait for their turn."""
+        """Number of queued requests."""
         return self._at_once.turns.in_line + self._waiting.turns.in_line
 
     def close(self) -> None:

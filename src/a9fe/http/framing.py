@@ -44,7 +44,7 @@ class _State(Enum):
 class ChunkedBody:
     """A chunked body (RFC 9112 section 7.1); extensions and trailers are dropped.
 
-    Strict, but for lines that end without CR where it is `lenient`.
+    Strict; with `lenient`, lines may end without CR.
     """
 
     __slots__ = (
@@ -59,8 +59,8 @@ class ChunkedBody:
     )
 
     def __init__(self, limit: int, *, lines: int = UNLIMITED, lenient: bool = False) -> None:
-        """`limit` in bytes of the decoded body, `lines` of chunk sizes and trailers together;
-        both are allowed themselves. Each line costs CPU, however few bytes it brings."""
+        """`limit`: most bytes of the decoded body. `lines`: most lines of sizes and trailers, as
+        each line costs CPU however few bytes it carries."""
         self._limit = limit
         self._lines = lines
         self._lenient = lenient

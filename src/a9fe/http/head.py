@@ -115,7 +115,7 @@ def read_request(head: bytes, max_headers: int) -> RequestHead:
 
 
 def with_crlf(head: bytes) -> bytes:
-    """A head of an answer, every line of which ends in CRLF."""
+    """The head of an answer, with every line end as CRLF."""
     if head.count(b"\n") == head.count(b"\r\n"):
         return head
     return _BARE_LF.sub(b"\r\n", head)
@@ -197,7 +197,7 @@ def _single(headers: Headers) -> dict[bytes, bytes]:
 def _origin_form(method: bytes, target: bytes, headers: Headers) -> tuple[bytes, Headers]:
     """The path and the host of an absolute-form target (RFC 9112 section 3.2.2).
 
-    Raises BadMessage for every other form: authority (CONNECT), asterisk, and what is none.
+    Raises BadMessage for any other form: authority (CONNECT), asterisk, malformed.
     """
     if target == b"*" and method == b"OPTIONS":
         raise BadMessage(Refusal.METHOD_NOT_ALLOWED, "OPTIONS * is not allowed")

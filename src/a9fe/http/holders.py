@@ -1,6 +1,6 @@
-"""The connections of a server, by holder: what each holds, and which connection gives way.
+"""The connections of a server by holder: counts what each holds, and closes some at a bound.
 
-Decisions are `wire.shares`'; here are the connections that they concern.
+`wire.shares` decides which holder loses a connection; this module chooses the connection.
 """
 
 from collections import OrderedDict
@@ -13,7 +13,7 @@ from a9fe.wire.shares import Bounds, Holder, Over, Shares
 
 
 class Held(Protocol):
-    """A connection, as far as it is counted here."""
+    """What this module needs of a connection."""
 
     holder: Holder
     held: int
@@ -21,20 +21,20 @@ class Held(Protocol):
 
     @property
     def is_idle(self) -> bool:
-        """Whether nothing of a request has arrived, and nothing of an answer is unread."""
+        """Whether no part of a request is buffered and no part of an answer is unsent."""
         ...
 
     def give_way(self) -> None:
-        """Close at once, and free what is held."""
+        """Close at once and free its buffers."""
         ...
 
     def hear(self, *, on: bool) -> None:
-        """Read what the client sends, or leave it to the kernel."""
+        """Resume or pause reading; while paused the kernel keeps what the client sends."""
         ...
 
 
 class _Arriving:
-    """Connections of one holder with a part of a request: those that are read, and the others."""
+    """Connections of one holder with an incomplete request: those being read, and paused ones."""
 
     __slots__ = ("read", "unread")
 
@@ -47,7 +47,7 @@ class Holders:
     """All connections of a server."""
 
     def __init__(self, limits: Limits, report: Report) -> None:
-        """None is open."""
+        """No connection is open."""
         self._limits = limits
         self._report = report
         self._of: dict[Holder, OrderedDict[Held, None]] = {}
@@ -73,7 +73,7 @@ class Holders:
         return self._bytes.total
 
     def enter(self, connection: Held) -> Refusal | None:
-        """Count it in; why its requests are refused, if they are."""
+        """Count a new connection. Returns why its requests are refused, None if they are not."""
         holder = connection.holder
         self._of.setdefault(holder, OrderedDict())[connection] = None
         self._connections.change(holder, 1)
@@ -85,7 +85,7 @@ class Holders:
         return Refusal.TOO_MANY_CONNECTIONS
 
     def leave(self, connection: Held) -> None:
-        """Count it out, once."""
+        """Remove a closed connection; repeating it does nothing."""
         holder = connection.holder
         of = self._of.get(holder)
         if of is None or connection not in of:
@@ -97,7 +97,7 @@ class Holders:
         self._connections.change(holder, -1)
 
     def holds(self, connection: Held, held: int, *, arriving: bool) -> None:
-        """It holds so many bytes now; `arriving`: a part of a request is there, and not all."""
+        """Record the bytes held now. `arriving`: a request has been received in part."""
         holder = connection.holder
         if connection not in self._of.get(holder, ()):
             return  # it is closed, or is to be
@@ -111,8 +111,8 @@ class Holders:
             self._free_bytes(holder)
 
     def _make_room(self, newcomer: Held, over: Over) -> bool:
-        """Close a connection of who holds most: an idle one, else its oldest where it holds more
-        than the newcomer does."""
+        """Close a connection of the largest holder: an idle one, else its oldest, if it holds more
+        connections than the newcomer."""
         if over is Over.HOLDER:
             return False
         largest = self._connections.largest(newcomer.holder, over)
@@ -134,8 +134,8 @@ class Holders:
         )
 
     def _free_bytes(self, holder: Holder) -> None:
-        """Close the heaviest connection of who holds most. One alone may be over its holder's
-        bound: a document that is larger must still reach who reads it."""
+        """Close the connection with most bytes of the largest holder. A single connection may
+        exceed its holder's bound, so that a larger document can still be read."""
         for over in Over:
             while self._bytes.exceeds(holder, over):
                 largest = self._bytes.largest(holder, over)
@@ -145,8 +145,8 @@ class Holders:
                 self._give_way(heaviest, Refusal.GAVE_WAY)
 
     def _count_arriving(self, connection: Held) -> None:
-        """Read a few requests of one holder at a time; the kernel keeps the others' bytes. So
-        slow ones cost no more than their connections, and delay their own holder's only."""
+        """Read only a few incomplete requests of one holder at a time; the kernel keeps the bytes
+        of the others. So slow requests cost only their connections, and delay their holder."""
         holder = connection.holder
         arriving = self._arriving.setdefault(holder, _Arriving())
         if connection.arriving:

@@ -1,4 +1,4 @@
-"""How many IP hops the packets of a connection live, from answer to answer."""
+"""Sets the IP TTL (hop limit) of a connection for each answer."""
 
 import socket
 from asyncio import WriteTransport
@@ -7,17 +7,17 @@ from a9fe.http.sockets import limit_hops, unacknowledged
 
 
 class HopLimit:
-    """The limit of one connection. `hops` 0: as many as any others."""
+    """The hop limit of one connection. 0 is the kernel's default."""
 
     __slots__ = ("hops",)
 
     def __init__(self) -> None:
-        """As the kernel has it."""
+        """Starts with the kernel's default."""
         self.hops = 0
 
     def change(self, sock: socket.socket, hops: int, transport: WriteTransport) -> None:
-        """Limit what is sent from here on. A limit stays until all that it was meant for has
-        arrived: what is lost on the way is sent again, with the limit of then."""
+        """Set the limit for data sent from now on. A lower limit stays until its data is
+        acknowledged, because a retransmission uses the current limit."""
         wider = self.hops and (not hops or hops > self.hops)
         if wider and (transport.get_write_buffer_size() or unacknowledged(sock)):
             return

@@ -27,11 +27,11 @@ class Pool(Protocol):
         ...
 
     def repeat(self, exchange: Exchange) -> None:
-        """Ask it once more: its connection was closed before the answer was whole."""
+        """Repeat the request: its connection closed before the answer was complete."""
         ...
 
     def collected(self, amount: int) -> None:
-        """So many bytes more of an answer are held; where that is too much, one is given up."""
+        """Count bytes of an answer; above the bound the pool gives up the largest answer."""
         ...
 
     def lost(self, connection: "PeerConnection") -> None:
@@ -79,7 +79,7 @@ class PeerConnection(asyncio.Protocol):
             self.abort()
 
     def give_up(self, why: str) -> None:
-        """Fail the request, close, and free what has come of the answer."""
+        """Fail the request, close, and free the received part of the answer."""
         self._buffer.clear()
         self._body = None
         self._collect(0)
@@ -118,7 +118,7 @@ class PeerConnection(asyncio.Protocol):
             self._finish(self.exchange, bytes(self._body.data))
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Fail what waits for an answer, or have it asked again."""
+        """Fail the pending request, or repeat it."""
         self._collect(0)
         exchange = self.exchange
         if exchange is not None:

@@ -51,7 +51,7 @@ class RequestReader:
 
     @property
     def held(self) -> int:
-        """Bytes kept here, those of an unfinished body included."""
+        """Buffered bytes, including those of an incomplete body."""
         return len(self._buffer) + (len(self._body.data) if self._body is not None else 0)
 
     @property

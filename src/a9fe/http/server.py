@@ -142,7 +142,7 @@ class Server:
         return self._holders.enter(connection)
 
     def holds(self, connection: Connection, held: int, *, arriving: bool) -> None:
-        """It holds so many bytes now; `arriving`: a part of a request is there, and not all."""
+        """Record the bytes held now. `arriving`: a request has been received in part."""
         self._holders.holds(connection, held, arriving=arriving)
 
     def closed(self, connection: Connection) -> None:

@@ -83,8 +83,8 @@ def reset_on_close(sock: socket.socket) -> None:
 
 
 def bound_send_buffer(sock: socket.socket, size: int) -> None:
-    """Have the kernel keep about `size` bytes (it doubles them for its own use, socket(7)) of what
-    is written to each connection of a listening TCP socket; else it may keep megabytes."""
+    """Set SO_SNDBUF of a listening TCP socket, inherited by its connections, to `size` bytes (the
+    kernel doubles it, socket(7)). By default the kernel may buffer megabytes."""
     if sock.family != socket.AF_UNIX:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, size)
 

@@ -1,11 +1,11 @@
 """A handler that asks another hop: HTTP/1.1 over a Unix socket or TCP, connections pooled.
 
-A pool has at most `max_connections` connections, idle ones included; more requests wait in line,
-within the same deadline and a bound of their own. A pooled connection may have died unseen, and an
-upstream may be killed with requests in flight: a safe request (GET, HEAD) is asked once more on a
-fresh connection when the one it was on closes before the answer is whole, since nothing of that
-has been passed on. Any other request (POST, PUT) is sent once, on a fresh connection; where the
-pool is full, the longest idle one is closed for it.
+A pool has at most `max_connections` connections, idle ones included. Further requests wait in a
+bounded queue, within their own deadline. A pooled connection may have died unnoticed, and an
+upstream may be killed with requests in flight, so a safe request (GET, HEAD) is repeated once on a
+fresh connection if its connection closes before the answer is complete; no part of that answer has
+been passed on. Any other request (POST, PUT) is sent once, on a fresh connection; if the pool is
+full, the connection that was idle longest is closed for it.
 """
 
 import asyncio
@@ -89,11 +89,11 @@ class Upstream:
     ) -> None:
         """`timeout` in seconds for a whole request. Must be made inside a running loop.
 
-        `patience`: for so many seconds after an upstream began to refuse connections, requests
-        wait for it, so that its restart is not seen; after that they fail at once.
-        `max_body`: bytes of one answer's body; `max_collected`: of all that are being received,
-        where the largest gives way. `max_line`: requests that may wait for a connection when all
-        are busy; one more fails with UpstreamOverloaded, or UpstreamFull where none may wait.
+        `patience`: seconds after an upstream began to refuse connections during which requests
+        wait for its restart; after that they fail at once. `max_body`: most bytes of one answer's
+        body. `max_collected`: most bytes of all answers being received; above it the largest
+        fails. `max_line`: most requests that wait for a connection; one more fails with
+        UpstreamOverloaded, or with UpstreamFull if `max_line` is 0.
         """
         self.target = target
         self.max_body = max_body
@@ -177,13 +177,13 @@ class Upstream:
             self._serve_line()
 
     def repeat(self, exchange: Exchange) -> None:
-        """It broke off: once more, on a connection that is surely alive."""
+        """The connection broke: repeat the request on a fresh one."""
         exchange.may_repeat = False
         exchange.fresh = True
         self._line.appendleft(exchange)
 
     def collected(self, amount: int) -> None:
-        """So many bytes more of answers are held (less, where negative)."""
+        """Count bytes of answers being received; a negative amount frees."""
         self.collected_bytes += amount
         if self.collected_bytes > self._max_collected:
             largest = max(self._busy, key=lambda connection: connection.collected)

@@ -1,4 +1,4 @@
-"""Telling a network that an address is at a new MAC: gratuitous ARP and unsolicited NA.
+"""Announce an address at a new MAC: gratuitous ARP and unsolicited neighbour advertisements.
 
 A guest's neighbour cache keeps the MAC of a gateway for half a minute and more after the gateway
 moved. So whenever an agent brings an address up, the device's addresses are announced as
@@ -72,18 +72,18 @@ def _checksum(data: bytes) -> int:
 class Announcer:
     """Announces devices in several rounds from a thread of its own, which ends when idle.
 
-    Each round sends what the device has then, so an address that has moved on is not announced.
+    Each round announces the addresses that the device has then, so never a moved address.
     """
 
     def __init__(self, rounds: tuple[float, ...] = ROUNDS) -> None:
-        """`rounds` in seconds after `announce`."""
+        """`rounds`: seconds after `announce` at which to send."""
         self._rounds = rounds
         self._due: list[tuple[float, str, str]] = []
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
 
     def announce(self, space: str, device: str) -> None:
-        """Announce all addresses of a device of a namespace, now and in later rounds."""
+        """Announce all addresses of a device in a namespace, now and in the later rounds."""
         now = time.monotonic()
         with self._changed:
             self._due = [entry for entry in self._due if entry[1:] != (space, device)]
@@ -102,7 +102,7 @@ class Announcer:
                 log.debug("not announced", namespace=entry[0], device=entry[1], reason=str(error))
 
     def _next(self) -> tuple[str, str] | None:
-        """Wait for the next device that is due; None, and no thread any more, if there is none."""
+        """Wait for the next due device. None if there is none: then the thread ends."""
         with self._changed:
             while self._due:
                 wait = self._due[0][0] - time.monotonic()

@@ -120,7 +120,7 @@ def _end(pid: int, directory: str) -> bool:
 
 
 def pid_of(directory: str) -> int | None:
-    """The living dnsmasq that was given this directory, by its pid file; None if there is none."""
+    """The pid of the running dnsmasq with this directory, from its pid file; None if none runs."""
     text = _read_text(directory, PID_FILE).strip()
     if not text.isdigit() or not is_ours(int(text), directory):
         return None

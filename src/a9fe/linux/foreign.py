@@ -1,7 +1,7 @@
-"""Objects with names like ours that have not our mark: who they are, and taking them over.
+"""Objects with our names but without our mark: lists them, and takes unmarked ones over.
 
-They are another a9fe's, somebody else's (a Neutron agent makes the same names), or of an a9fe
-from before there were marks. Nothing but `adopt`, which an operator asks for, touches them.
+They belong to another a9fe installation, to other software (a Neutron agent uses the same names),
+or to an a9fe from before marks. Only `adopt`, which an operator requests, changes them.
 """
 
 import os
@@ -21,23 +21,23 @@ NEUTRON_AGENT = re.compile(r"neutron-[a-z0-9-]*agent")
 
 
 def others(mark: Mark) -> tuple[str, ...]:
-    """A line for each namespace, and each table of filters, with what is known of it."""
+    """One line per foreign namespace and nftables table, with its owner as far as known."""
     return (*_other_namespaces(mark), *_other_tables(mark))
 
 
 def other_links(mark: Mark) -> tuple[str, ...]:
-    """A line for each bridge, with what is known of it. Taps are not said: VMs make them."""
+    """One line per foreign bridge, with its owner as far as known. Taps are not listed."""
     found = _home(mark).foreign_bridges()
     return tuple(f"bridge {name}: left, it is {whose(alias)}" for name, alias in found.items())
 
 
 def has_table_without_mark() -> bool:
-    """Is there a table of filters as an a9fe made it that gave no marks?"""
+    """Whether the nftables table of an a9fe from before marks exists."""
     return TABLE in _tables()
 
 
 def neutron_agents() -> dict[int, str]:
-    """The agents of a Neutron that run here: pid and name."""
+    """Neutron agents that run on this host: name by pid."""
     found: dict[int, str] = {}
     for pid in process.all_pids():
         words = (os.path.basename(word) for word in process.command_line(pid)[:2])
@@ -48,11 +48,11 @@ def neutron_agents() -> dict[int, str]:
 
 
 def adopt(mark: Mark) -> Iterator[str]:
-    """Mark what has a name like ours and no mark, as an older a9fe left it; a line for each.
+    """Mark unmarked objects with our names, which an older a9fe left. Yields a line for each.
 
-    Only names tell it, so this is for the operator to ask for. What has another's mark, and what
-    is on a bridge of others, stays theirs. An old table of filters is removed: ours has another
-    name.
+    Only the name shows that they are ours, so only an operator may request this. Objects with
+    another mark, or on a foreign bridge, are left alone. The nftables table of an older a9fe is
+    removed, because ours has another name.
     """
     for space in named_namespaces():
         if not namespace.mark_of(space):
@@ -121,7 +121,7 @@ def _may_be_adopted(link: Link, home: observation.Home) -> bool:
 
 
 def _is_on_ours_or_none(link: Link, home: observation.Home) -> bool:
-    """A tap of an older a9fe is on one of its bridges; on another's bridge it is another's VM."""
+    """A tap of an older a9fe is on one of its bridges; on a foreign bridge it is foreign."""
     master = home.links.get(link.master)
     if master is None:
         return True

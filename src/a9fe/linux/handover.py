@@ -106,8 +106,8 @@ class ProxyLink:
     def observed(self, cookies: Mapping[str, int]) -> dict[str, frozenset[Listener]]:
         """By namespace, the listeners that the proxy acknowledges now.
 
-        `cookies` are the numbers of all namespaces of ours that exist; sockets of any other are
-        dropped, as are those of a device that is no more.
+        `cookies` are the numbers of our existing namespaces; sockets of other namespaces are
+        dropped, and sockets bound to a deleted device.
         """
         with self._state:
             gone = [
@@ -133,7 +133,7 @@ class ProxyLink:
         self._recalled = False
 
     def adopt(self, listener: Listener, sock: socket.socket) -> int:
-        """Keep a socket of ours that somebody else had, unless we have one; its identity."""
+        """Keep a returned socket, unless its key has one. Returns the kept one's identity."""
         identity = _identity(sock)
         with self._state:
             if listener.key in self._held:
@@ -144,7 +144,7 @@ class ProxyLink:
         return identity
 
     def recalled(self) -> None:
-        """All that could be adopted has been."""
+        """All returned sockets have been adopted."""
         with self._state:
             first, self._recalled = not self._recalled, True
             self._state.notify_all()
@@ -323,7 +323,7 @@ class ProxyLink:
             self._state.wait_for(lambda: done() or not self._synced, OPEN_TIMEOUT)
 
     def _wait_for_proxy(self) -> None:
-        """At the start it, or the holder, may have listeners of ours. Waits once only."""
+        """At the start the proxy or the holder may have our listeners. Waits at most once."""
         if threading.get_ident() == self._loop_thread or self._waited:
             return
         self._waited = True
@@ -337,7 +337,7 @@ class ProxyLink:
 
 
 async def hello(channel: Channel, owner: str) -> list[tuple[Listener, socket.socket]]:
-    """Say who we are; what is held of ours. Raises Broken if we do not know what that is."""
+    """Send our name; returns the listeners held for us. Raises Broken for unknown ones."""
     await channel.send({"op": "hello", "owner": owner})
     described: list[object] = []
     sockets: list[socket.socket] = []

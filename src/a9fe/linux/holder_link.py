@@ -1,7 +1,7 @@
-"""An agent's copies of its listeners in the holder process, which lives on when others are killed.
+"""Keeps copies of an agent's listeners in the holder process, which outlives the other processes.
 
-What the holder has is taken back first; from then on it has what the agent has. The agent works
-without it just as well. The holder's side: metadata_proxy.holder.
+The agent first takes back the holder's sockets, then mirrors its own to the holder. It also works
+without a holder. The holder's side: metadata_proxy.holder.
 """
 
 import asyncio
@@ -17,10 +17,10 @@ PAUSE = 0.2  # s before connecting again
 
 
 class HolderLink:
-    """Mirrors what a ProxyLink has."""
+    """Mirrors the listeners of a ProxyLink."""
 
     def __init__(self, path: str, owner: str, proxy: ProxyLink) -> None:
-        """`path` of the holder's socket; `owner` as the proxy knows the agent."""
+        """`path`: the holder's control socket. `owner`: the agent's name for the proxy."""
         self._path = path
         self._owner = owner
         self._proxy = proxy
@@ -28,7 +28,7 @@ class HolderLink:
         proxy.mirror(self._wake.set)
 
     async def run(self) -> None:
-        """Keep the holder's copies as ours are for ever; cancel to end. The holder keeps them."""
+        """Mirror our listeners to the holder; cancel to end. The holder then keeps its copies."""
         while True:
             try:
                 await self._connected_once()
@@ -48,9 +48,10 @@ class HolderLink:
                 await channel.idle(self._wake)
 
     async def _recall(self, channel: Channel) -> dict[str, int]:
-        """Take back what it has; the sockets' identities by key.
+        """Take the holder's sockets back. Returns their identities by key.
 
-        What another version gave and we do not understand is let go: we could not bind beside it.
+        Listeners that another version gave and we do not understand are dropped, because we could
+        not bind beside them.
         """
         try:
             found = await hello(channel, self._owner)

@@ -44,8 +44,8 @@ class Host:
     """The kernel of this host for one agent."""
 
     def __init__(self, proxy: Proxy, dhcp_confs: str, mark: Mark) -> None:
-        """`dhcp_confs`: the directory below which each network's dnsmasq has its own; `mark`: of
-        this installation, by which what is ours is known.
+        """`dhcp_confs`: the parent of each network's dnsmasq directory. `mark`: of this
+        installation; identifies our objects.
         """
         self._proxy = proxy
         self._mark = mark
@@ -92,7 +92,7 @@ class Host:
     def _look(
         self, owner: observation.Owner, home: observation.Home
     ) -> tuple[dict[str, observation.Inside], dict[str, str]]:
-        """Our namespaces with what is in them; and who is not ours, with the reason."""
+        """Our namespaces with their contents; foreign objects with our names, with the reason."""
         seen: dict[str, observation.Inside] = {}
         foreign = {
             f"bridge {name}": f"bridge {name}: left alone, it is {whose(alias)}"
@@ -108,14 +108,14 @@ class Host:
         return seen, foreign
 
     def _tell(self, foreign: dict[str, str]) -> None:
-        """Log each object of others once, as long as it is there and its reason the same."""
+        """Log each foreign object once, until it disappears or its reason changes."""
         for what, reason in foreign.items():
             if self._foreign.get(what) != reason:
                 log.warning("not ours", reason=reason)
         self._foreign = foreign
 
     def _filters(self, owner: observation.Owner) -> PortSecurity | None:
-        """Only the DHCP agent knows what is to be loaded; the L3 agent takes any whole table."""
+        """Only the DHCP agent knows the elements; the L3 agent accepts any complete table."""
         found = self._nftables.observe()
         if owner is observation.DHCP or found is None:
             return found
@@ -148,12 +148,12 @@ class Host:
         }
 
     def _add_address(self, space: str, address: Address) -> None:
-        """Neighbours may know it at another MAC: it is announced."""
+        """Announce it, because neighbours may have cached another MAC."""
         links.add_address(space, address)
         self._announcer.announce(space, address.device)
 
     def _change_link(self, space: str, link: Veth) -> None:
-        """It may have another MAC or bridge now: all its addresses are announced."""
+        """Announce all its addresses, because its MAC or bridge may have changed."""
         links.change_veth(space, link, self._mark)
         self._announcer.announce(space, link.inner)
 
@@ -167,14 +167,14 @@ class Host:
         self._iptables.forget(space)
 
     def _add_namespace(self, space: str) -> None:
-        """With no dnsmasq that is still in a former namespace of the name."""
+        """Also end a dnsmasq that still runs in a former namespace of that name."""
         made = namespace.create(space, self._mark)
         directory = f"{self._confs}/{observation.DHCP.network_id(space)}"
         if made and observation.DHCP.network_id(space) and os.path.isdir(directory):
             dnsmasq.stop(directory)
 
     def _delete_bridge(self, name: str) -> None:
-        """Not while something is on it: the other agent or a VM may have come meanwhile."""
+        """Fails if a device is attached: the other agent or a VM may have done so meanwhile."""
         home = namespace.in_thread(lambda: observation.Home.read(self._mark))
         if any(bridge.name == name and bridge.devices for bridge in home.bridges()):
             raise links.LinkError(f"bridge {name}: not deleted, devices are attached")
@@ -188,10 +188,10 @@ class Host:
 
 
 def recover(owner: observation.Owner, confs: str, mark: Mark) -> None:
-    """Remove what a crash or a reboot left and no difference would show.
+    """Remove leftovers of a crash or a reboot that the difference does not show.
 
-    Broken handles of namespaces of ours; and the dnsmasq, and files, of a namespace that is no
-    more.
+    These are broken handles of our namespaces, and dnsmasq processes and files of namespaces that
+    no longer exist.
     """
     for space in observation.named_namespaces(owner):
         if not namespace.exists(space) and namespace.mark_of(space) == mark.text:

@@ -1,4 +1,4 @@
-"""inotify(7) on one directory: Python has no binding, and three calls are all that is needed."""
+"""inotify(7) on one directory, because Python has no binding."""
 
 import os
 import struct
@@ -15,7 +15,7 @@ READ_SIZE = 1 << 16
 
 
 def open_removals(directory: str) -> int:
-    """A descriptor that tells which names are removed from the directory. Raises OSError."""
+    """A descriptor that reports names removed from the directory. Raises OSError."""
     fd = libc.inotify_init(IN_NONBLOCK | IN_CLOEXEC)
     try:
         libc.inotify_add_watch(fd, directory, IN_DELETE | IN_MOVED_FROM)
@@ -26,7 +26,7 @@ def open_removals(directory: str) -> int:
 
 
 def read(fd: int) -> Iterator[str]:
-    """The names of all events that wait; "" for one without a name, such as an overflow."""
+    """The names of all pending events; "" for one without a name, such as an overflow."""
     try:
         data = os.read(fd, READ_SIZE)
     except BlockingIOError:

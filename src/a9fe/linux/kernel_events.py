@@ -1,9 +1,9 @@
-"""Hearing that something of ours was changed, by us or by others: who hears looks again.
+"""Kernel events about our objects, whoever changed them; each is a reason to observe again.
 
 One rtnetlink and one nfnetlink socket hear all namespaces that a pair joins to this one
 (NETLINK_LISTEN_ALL_NSID), an inotify descriptor hears that names of namespaces go, and a pidfd for
 each dnsmasq hears its end. So the number of descriptors grows by one for each network, and nothing
-is polled. Events only say that it is worth looking: what is wrong, the next observation finds.
+is polled. An event does not say what is wrong; the next observation finds it.
 Sources: netlink(7), linux/rtnetlink.h, linux/netfilter/nfnetlink.h.
 """
 
@@ -42,9 +42,9 @@ OUR_TABLES = b"a9fe"
 
 
 def route_event_concerns(owner: observation.Owner, kind: int, nsid: int, body: bytes) -> bool:
-    """Whether an rtnetlink message may be about something of ours. `nsid` HOME: it happened here.
+    """Whether an rtnetlink message may concern our objects. `nsid` HOME is this namespace.
 
-    Here only devices with names of ours, or on a bridge, count; elsewhere all but other devices.
+    In HOME only devices with our names, or on a bridge, count; elsewhere all but other devices.
     """
     if kind in RTM_LINK:
         has = netlink.attributes(body[netlink.LINK.size :])
@@ -66,7 +66,7 @@ def route_event_concerns(owner: observation.Owner, kind: int, nsid: int, body: b
 
 
 def nft_event_concerns(owner: observation.Owner, kind: int, nsid: int, body: bytes) -> bool:
-    """Whether an nftables message may be about rules of ours."""
+    """Whether an nftables message may concern our rules."""
     if kind & 0xFF == NFT_GENERATION:
         return False
     if nsid != HOME:
@@ -79,7 +79,7 @@ Concerns = Callable[[observation.Owner, int, int, bytes], bool]
 
 
 class KernelEvents:
-    """Calls `changed` in the event loop whenever something of an agent's may have changed."""
+    """Calls `changed` in the event loop when an object of the agent may have changed."""
 
     def __init__(self, owner: str, changed: Callable[[], None]) -> None:
         """`owner` "l3" or "dhcp"."""
@@ -88,7 +88,7 @@ class KernelEvents:
         self._ends: dict[str, int] = {}  # a dnsmasq's directory -> its pidfd
 
     async def run(self) -> None:
-        """Hear for ever; cancel to end."""
+        """Listen for ever; cancel to end."""
         route = _multicast(socket.NETLINK_ROUTE, ROUTE_GROUPS)
         rules = _multicast(netlink.NETLINK_NETFILTER, (NFNLGRP_NFTABLES,))
         loop = asyncio.get_running_loop()
@@ -109,7 +109,7 @@ class KernelEvents:
             self.follow(())
 
     def follow(self, directories: Iterable[str]) -> None:
-        """Hear the end of the dnsmasqs with these directories, and of no others."""
+        """Listen for the end of exactly the dnsmasq processes with these directories."""
         wanted = set(directories)
         for directory in self._ends.keys() - wanted:
             self._forget(directory)
@@ -130,7 +130,7 @@ class KernelEvents:
         os.close(fd)
 
     def _hear(self, sock: socket.socket, concerns: Concerns) -> None:
-        """Take one datagram. One that cannot be read may have been about anything."""
+        """Read one datagram. A lost or unreadable one counts as a change."""
         try:
             data, ancillary, _, _ = sock.recvmsg(netlink.RECEIVE_SIZE, 64)
         except BlockingIOError:

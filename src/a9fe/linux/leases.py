@@ -1,11 +1,10 @@
-"""Which VMs hold a lease that was given while DHCP told another way to metadata than now.
+"""Which VMs hold a lease whose route to metadata differs from the one that DHCP announces now.
 
-Option 121 tells a VM to reach metadata by the DHCP port or by the gateway, and holds for the
-lease, which is a day by default; some clients keep the route even when a renewal tells another.
-So what was told, and who was given a lease meanwhile, is kept in the file `ways` beside
-dnsmasq's own, as JSON: `told` has since when (UNIX s) each way is told, `given` the holders (MAC,
-address) by way. As dnsmasq counts whole seconds, `before` has the leases that were there already
-in the second in which something else began to be told.
+Option 121 tells a VM to reach metadata by the DHCP port or by the gateway (the way). It holds for
+the lease, a day by default; some clients keep the route even when a renewal announces another. So
+the file `ways` beside dnsmasq's own records, as JSON: `told`, the time (UNIX s) since which each
+way is announced; `given`, the lease holders (MAC, address) by way; and, as dnsmasq counts whole
+seconds, `before`, the leases that existed already in the second of the change.
 """
 
 import json
@@ -39,9 +38,9 @@ class Ways:
 
 
 def remember(directory: str, wanted: Iterable[str], duration: int) -> None:
-    """Note the ways that are told from now on, and who was told those that are not any more.
+    """Record the ways announced from now on, and the lease holders of ways no longer announced.
 
-    To be called before dnsmasq is told. `duration` of its leases in s, FOREVER for ever.
+    Call it before dnsmasq reloads. `duration` of its leases in s, or FOREVER.
     """
     ways, now, new = _read(directory), SystemClock().now(), set(wanted)
     if ways.told.keys() == new:
@@ -55,7 +54,7 @@ def remember(directory: str, wanted: Iterable[str], duration: int) -> None:
 
 
 def in_use(directory: str, duration: int) -> Mapping[str, frozenset[str]]:
-    """The addresses whose leases lead to metadata by each way."""
+    """The leased addresses by way."""
     ways = _read(directory)
     if not (ways.told or ways.given):
         return {}
@@ -83,7 +82,7 @@ def live(directory: str, now: float) -> Iterator[Lease]:
 
 
 def _given(ways: Ways, way: str, leases: Iterable[Lease], duration: int) -> Iterator[Holder]:
-    """Who was given a lease since the way is told. Of one without an end that is not known."""
+    """Lease holders since the way is announced. An infinite lease has no start time: all count."""
     for lease in leases:
         unknown = lease.expires == 0 or duration == FOREVER
         since = lease.expires - duration >= ways.told[way] and lease not in ways.before
@@ -92,7 +91,7 @@ def _given(ways: Ways, way: str, leases: Iterable[Lease], duration: int) -> Iter
 
 
 def _read(directory: str) -> Ways:
-    """What was kept; nothing if there is none or it cannot be read."""
+    """The content of the file; empty if missing or unreadable."""
     try:
         found = json.loads(Path(directory, WAYS_FILE).read_text())
         return Ways(

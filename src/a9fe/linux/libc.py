@@ -74,11 +74,10 @@ def capset(permitted: int) -> None:
 
 
 def give_memory_back(block: int = FREED_BLOCK) -> None:
-    """Have blocks of `block` bytes and more go back to the kernel when they are freed, as well as
-    so many free bytes at the end of the heap (mallopt(3)).
+    """Set glibc's M_MMAP_THRESHOLD and M_TRIM_THRESHOLD to `block` bytes (mallopt(3)).
 
-    By itself glibc raises both thresholds up to 32 MiB when large blocks are freed: then what a
-    flood took would stay. Another C library without mallopt is left as it is.
+    By default glibc raises both up to 32 MiB when large blocks are freed, and would keep the
+    memory of a flood. A C library without mallopt is left as it is.
     """
     mallopt = getattr(_libc, "mallopt", None)
     if mallopt is not None:

@@ -2,11 +2,10 @@
 
 Each function leaves the calling thread where it is: the work is done by a thread of its own (an
 IPRoute is bound to the thread and namespace in which it was opened, and cannot be used within a
-running event loop). Each may be repeated: what is there already, or gone already, is no error.
+running event loop). Each may be repeated: existing or missing objects are no error.
 
-A new link is of our group from its first moment, as the message that makes it says so; its alias
-comes with the next one (the kernel takes none at creation). What has not our mark (plan.mark) is
-neither changed nor removed: NotOurs.
+A new link has our group from creation; the next message sets its alias, which the kernel does not
+take at creation. Objects without our mark (plan.mark) are neither changed nor removed: NotOurs.
 """
 
 import errno
@@ -40,7 +39,7 @@ class Netlink(Protocol):
         """Links."""
 
     def brport(self, command: str, **arguments: object) -> object:
-        """Attributes of bridges' ports."""
+        """Netlink attributes of bridge ports."""
 
     def addr(self, command: str, **arguments: object) -> object:
         """Addresses."""
@@ -54,8 +53,8 @@ class LinkError(A9feError):
 
 
 def set_bridge(bridge: Bridge, mark: Mark) -> None:
-    """Make it if missing: STP off, no forward delay, MTU, up; and, should the filters be gone, no
-    IPv6, no answer to ARP and no packet of the host's from or to it.
+    """Make the bridge if missing, and set it: STP off, no forward delay, MTU, up. Sysctls keep the
+    host's stack off it even without filters: no IPv6, no ARP replies, rp_filter.
     """
 
     def change(ip: Netlink) -> None:
@@ -131,7 +130,7 @@ def plug(device: str, bridge: str, mark: Mark) -> None:
 
 
 def isolate(bridge: str, device: str, *, isolated: bool) -> None:
-    """Set port isolation of a device; nothing if it is not on that bridge any more."""
+    """Set port isolation of a device; does nothing if it is no longer on that bridge."""
 
     def change(ip: Netlink) -> None:
         index = _find(device)
@@ -208,7 +207,7 @@ def _route(route: Route) -> dict[str, object]:
 def adopt(name: str, mark: Mark, inside: str | None = None) -> None:
     """Mark a device that has no mark of a9fe. Raises NotOurs if it has another's.
 
-    It gets the group that filters trust with nothing: the agents give theirs the right one.
+    It gets the VM group, which the filters do not trust; agents set our own group on theirs.
     """
 
     def change(ip: Netlink) -> None:

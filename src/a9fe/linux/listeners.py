@@ -42,9 +42,9 @@ def open_socket(listener: Listener, backlog: int) -> socket.socket:
 
 
 def is_bound(sock: socket.socket, listener: Listener) -> bool:
-    """Whether the device that the socket is bound to is still there, under the listener's name.
+    """Whether the device that the socket is bound to still exists under the listener's name.
 
-    A socket is bound to a device, not to a name: of a device that was made anew it hears nothing.
+    A socket is bound to a device, not to a name: it hears nothing from a recreated device.
     """
     try:
         raw = sock.getsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, IFNAMSIZ)

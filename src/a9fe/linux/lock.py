@@ -50,13 +50,13 @@ class StateLock:
         return True
 
     def release(self) -> None:
-        """Give the lock back. The file stays."""
+        """Release the lock and keep the file."""
         if self._fd is not None:
             os.close(self._fd)
             self._fd = None
 
     def remove(self) -> None:
-        """Remove the file while the lock is held. Who waits with the old file takes a new one."""
+        """Remove the file and release the lock. A waiter on the old file opens a new one."""
         if self._fd is not None:
             with suppress(FileNotFoundError):
                 os.unlink(self._path)
@@ -77,7 +77,7 @@ class StateLock:
 
 
 def _is_at(fd: int, path: str) -> bool:
-    """Is the open file still the one at the path?"""
+    """Whether the open file is still the one at the path."""
     try:
         return os.path.samestat(os.fstat(fd), os.stat(path))
     except FileNotFoundError:

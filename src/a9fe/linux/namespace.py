@@ -41,7 +41,7 @@ class NoSuchNamespace(A9feError):
 
 
 class NotOurs(A9feError):
-    """Something has the name that we need, and is not of this installation; says what to do."""
+    """An object that is not of this installation has the name that we need."""
 
     def __init__(self, what: str, text: str) -> None:
         """`what` is the object, `text` the mark that it has, "" for none."""
@@ -100,7 +100,7 @@ def own_mark() -> str:
 
 
 def create(name: str, mark: Mark) -> bool:
-    """Make the namespace, marked, loopback up. False if it was there; a broken one is replaced.
+    """Make the namespace, marked, loopback up. False if it existed; a broken one is replaced.
 
     Raises NotOurs if the name is another's.
     """
@@ -116,7 +116,7 @@ def create(name: str, mark: Mark) -> bool:
 
 
 def delete(name: str, mark: Mark) -> bool:
-    """Remove the name. The kernel frees the namespace when nothing is left that uses it.
+    """Remove the name. The kernel frees the namespace when nothing uses it any more.
 
     False if there is none. Raises NotOurs if it is another's.
     """
@@ -259,7 +259,7 @@ def _unshare_to(target: str, mark: Mark) -> None:
 
 
 def remove_draft(mark: Mark) -> None:
-    """Remove the file that a kill while a namespace was made may have left."""
+    """Remove the draft file of a process that was killed while making a namespace."""
     with _locked(), suppress(FileNotFoundError):
         os.unlink(_draft(mark))
 
@@ -269,9 +269,9 @@ def _draft(mark: Mark) -> str:
 
 
 def _make_handle(name: str, mark: Mark) -> None:
-    """The file to mount on. By rename: it never has the name without the mark.
+    """Make the file to mount on, by rename, so that the name never exists without the mark.
 
-    One draft an installation, made under the lock: a kill leaves no more than that one.
+    One draft per installation, made under the lock: a kill leaves at most one.
     """
     draft = _draft(mark)
     with open(draft, "w") as file:

@@ -1,10 +1,9 @@
 """Reading the kernel's tables by netlink: links, addresses, routes, the nftables generation.
 
-Changes go through pyroute2 (a9fe.linux.links), but for the mark of a new namespace. Reading does
-not: an observation asks the same three tables of every namespace of a host, and one IPRoute costs
-2 ms where this takes 0.1 ms.
-All functions speak of the namespace in which the calling thread is. Sources: rtnetlink(7),
-linux/if_link.h, linux/netfilter/nf_tables.h.
+Changes use pyroute2 (a9fe.linux.links), except for the mark of a new namespace. Reading does not:
+an observation reads the same three tables in every namespace of a host, and one IPRoute costs 2 ms
+compared with 0.1 ms here. All functions work in the namespace in which the calling thread is.
+Sources: rtnetlink(7), linux/if_link.h, linux/netfilter/nf_tables.h.
 """
 
 import errno

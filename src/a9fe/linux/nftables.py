@@ -16,8 +16,8 @@ NOTHING = port_security.of_ports(())  # the tables with no element: no tap is kn
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Loaded:
-    """What is loaded under our name: whether any table, whether all; the markers found, "" for
-    none; whether it is all ours, and if not, the comment that a table has.
+    """The tables loaded under our name: whether any and whether all exist; the markers found, ""
+    for none; whether all are ours, and if not, the comment of one that is not.
     """
 
     any: bool = False
@@ -29,7 +29,7 @@ class _Loaded:
 
 
 class Nftables:
-    """Reads and sets the tables. Remembers what it read and loaded only to save work."""
+    """Reads and sets the tables. Remembers the last state only to save work."""
 
     def __init__(self, mark: Mark) -> None:
         """Nothing is remembered yet. The tables' name and comment are those of the mark."""
@@ -40,8 +40,8 @@ class Nftables:
         self._applied = NOTHING
 
     def observe(self) -> PortSecurity | None:
-        """What is loaded of ours, known by its marker: "" if a table is missing, OTHER if it is
-        of another version.
+        """The loaded rules by their marker: "" if a table is missing, OTHER if another version
+        loaded it.
         """
         known = self._look()
         if not known.any or not known.ours:
@@ -61,7 +61,7 @@ class Nftables:
             self._loaded(wanted, before)
 
     def _loaded(self, wanted: PortSecurity | None, before: int | None) -> None:
-        """Know it without reading, unless somebody else made a change beside ours."""
+        """Remember the tables as loaded, unless others changed nftables at the same time."""
         now = netlink.ruleset_generation()
         if before is None or now != before + 1:
             return
@@ -71,7 +71,7 @@ class Nftables:
             self._known = _Loaded(any=True, whole=True, rules=self._rules, elements=marker)
 
     def _text(self, wanted: PortSecurity | None, known: _Loaded) -> str:
-        """Only what differs where this process knows what is loaded, else all."""
+        """The difference if this process knows what is loaded, else everything."""
         applied, mark = self._applied, self._mark
         if wanted is None:
             return bridge_filter.removal(mark)
@@ -94,8 +94,8 @@ class Nftables:
         return self._known
 
     def _read(self) -> _Loaded:
-        """By the names of tables and chains, so at a cost that does not grow with ports: the
-        marker of our rules is a fingerprint of our mark too.
+        """Reads only names of tables and chains, so the cost does not grow with ports. The marker
+        of our rules includes our mark.
         """
         try:
             shown = programs.run(("nft", "list", "tables")).splitlines()

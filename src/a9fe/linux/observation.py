@@ -1,9 +1,9 @@
-"""What is there of ours, read from the kernel as values of plan.host.
+"""Our objects, read from the kernel as values of plan.host.
 
-Whatever does not fit (an end that is down, an MTU that differs, a lost peer, half a mark) is
-observed as a value that equals no plan, so that the difference repairs it. What has not our mark
-(plan.mark) is not observed, whatever its name. An observation starts no process but
-iptables-save, and that only where rules have changed.
+A damaged object (an end that is down, a wrong MTU, a lost peer, half a mark) is observed as a
+value that equals no plan, so that the difference repairs it. Objects without our mark (plan.mark)
+are not observed, whatever their name. An observation starts no process but iptables-save, and
+only for namespaces whose rules changed.
 """
 
 import re
@@ -50,7 +50,7 @@ class Home:
 
     @classmethod
     def read(cls, mark: Mark) -> "Home":
-        """Of the namespace in which the calling thread is; `mark` tells what is ours."""
+        """Read the calling thread's namespace; `mark` identifies our objects."""
         links = {link.index: link for link in netlink.links()}
         ports: dict[int, list[netlink.Link]] = {}
         for link in links.values():
@@ -58,7 +58,7 @@ class Home:
         return cls(mark=mark, links=links, ports=ports)
 
     def bridges(self) -> frozenset[Bridge]:
-        """Our bridges, with all that is on them."""
+        """Our bridges, with the devices on them."""
         return frozenset(
             self._bridge(link) for link in self.links.values() if self.is_our_bridge(link)
         )
@@ -74,9 +74,9 @@ class Home:
         )
 
     def unplugged(self) -> dict[str, str]:
-        """Taps and ends of pairs with names of ours that are up and on no bridge, each with "".
+        """Taps and pair ends with our names that are up and on no bridge, by name, with "".
 
-        A VM's tap may come without a mark, from libvirt. One with another's mark is another's.
+        A VM's tap of libvirt has no mark. A tap with another mark is foreign.
         """
         return {
             link.name: ""
@@ -93,11 +93,11 @@ class Home:
         return self.mark.owns(link.alias, link.group)
 
     def is_our_bridge(self, link: netlink.Link) -> bool:
-        """By mark, name and kind."""
+        """Whether a bridge is ours: by mark, name and kind."""
         return is_bridge_by_name(link) and self.owns(link)
 
     def foreign_bridges(self) -> dict[str, str]:
-        """Bridges with names like ours that are not, with the alias that each has."""
+        """Foreign bridges with our names, with their aliases."""
         found = (x for x in self.links.values() if is_bridge_by_name(x) and not self.owns(x))
         return {link.name: link.alias for link in found}
 
@@ -134,23 +134,23 @@ class Home:
 
 
 def is_bridge_by_name(link: netlink.Link) -> bool:
-    """Whether it is a bridge with a name as we give it."""
+    """Whether it is a bridge with one of our names."""
     return link.kind == "bridge" and names.BRIDGE.fullmatch(link.name) is not None
 
 
 def named_namespaces(owner: Owner) -> list[str]:
-    """The names that an agent's namespaces may have, whoever made them, broken handles too."""
+    """Namespaces with names of this agent, whoever made them, including broken handles."""
     return [name for name in namespace.handles() if owner.pattern.fullmatch(name)]
 
 
 def our_namespaces(owner: Owner, mark: Mark) -> list[str]:
-    """The names of an agent's namespaces, broken handles too, sorted."""
+    """The agent's own namespaces by name, including broken handles, sorted."""
     return [name for name in named_namespaces(owner) if namespace.mark_of(name) == mark.text]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inside:
-    """What a look inside a namespace of ours finds; `cookie` is its number."""
+    """The content of one of our namespaces; `cookie` is its number."""
 
     cookie: int
     links: frozenset[Veth]
@@ -161,7 +161,7 @@ class Inside:
 
 
 def look_inside(space: str, owner: Owner, home: Home, iptables: Iptables) -> Inside:
-    """Enter the namespace and read. Raises NoSuchNamespace, and NotOurs without reading more."""
+    """Enter the namespace and read it. Raises NoSuchNamespace or NotOurs."""
     with namespace.inside(space):
         found = namespace.own_mark()
         if found != home.mark.text:

@@ -77,9 +77,9 @@ def require_root(what: str = "a9fe") -> None:
 def drop(user: str, *, keep: Iterable[str] = ()) -> None:
     """Become `user` for good, with only the capabilities `keep` (names as in CAPABILITIES).
 
-    No new privileges by exec, empty bounding set, no groups but the user's own. What libraries
-    would import later is imported before, as the user may not be able to read it. Not root: only
-    a log line, as there is nothing to drop.
+    No new privileges by exec, empty bounding set, no groups but the user's own. Modules that
+    libraries import late are imported first, because the user may be unable to read them. If not
+    root, only logs, as there is nothing to drop.
     """
     if not is_root():
         log.info("privileges not dropped: not root", user=user, uid=os.geteuid())
@@ -101,7 +101,7 @@ def drop(user: str, *, keep: Iterable[str] = ()) -> None:
 def limit_capabilities(names: Iterable[str] = AGENT_CAPABILITIES) -> None:
     """Stay root, but with only these capabilities, and so for every program we run.
 
-    Root of a container may lack some; it does without, but for those in INDISPENSABLE.
+    Root in a container may lack some; only those in INDISPENSABLE are required.
     """
     if not is_root():
         log.info("capabilities not limited: not root", uid=os.geteuid())
@@ -114,7 +114,7 @@ def limit_capabilities(names: Iterable[str] = AGENT_CAPABILITIES) -> None:
 
 
 def _held(names: Iterable[str]) -> list[str]:
-    """Those of the capabilities that we have. Raises A9feError if we cannot do without one."""
+    """The capabilities that we have. Raises A9feError if an INDISPENSABLE one is missing."""
     with open("/proc/self/status") as file:
         have = next(int(line.split()[1], 16) for line in file if line.startswith("CapPrm:"))
     lacking = [name for name in names if not have & _bits([name])]

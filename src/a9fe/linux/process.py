@@ -32,8 +32,7 @@ GRACE = 5.0  # s from SIGTERM to SIGKILL: in-flight requests end well before
 class Program:
     """What to run: a short name for the log, the command line, and variables to add.
 
-    `survives`: it lives on when we are killed, and so has none of our output, which would keep
-    open whatever reads that.
+    `survives`: it outlives us, so it does not get our stdout, whose reader would wait for it.
     """
 
     name: str
@@ -89,7 +88,7 @@ async def start(program: Program) -> Child:
 
 
 def alive(pid: int) -> bool:
-    """Is there such a process that has not ended? Zombies have. One that we may not look at is."""
+    """Whether the process runs. A zombie does not; one that we may not inspect does."""
     try:
         with open(f"{PROC}/{pid}/stat", "rb") as file:
             return file.read().rpartition(b")")[2].split()[0] not in (b"Z", b"X")
@@ -100,7 +99,7 @@ def alive(pid: int) -> bool:
 
 
 def command_line(pid: int) -> tuple[str, ...]:
-    """The arguments of a process, () if it is gone, a kernel thread, or not to be looked at."""
+    """The arguments of a process; () if it has ended, is a kernel thread, or is unreadable."""
     try:
         with open(f"{PROC}/{pid}/cmdline", "rb") as file:
             raw = file.read()
@@ -110,8 +109,8 @@ def command_line(pid: int) -> tuple[str, ...]:
 
 
 def network_namespace(pid: int) -> int:
-    """The inode of the network namespace of a process; 0 if it is gone, HIDDEN if it is there and
-    we may not look at it.
+    """The inode of the network namespace of a process; 0 if it has ended, HIDDEN if it exists but
+    we may not inspect it.
     """
     try:
         return os.stat(f"{PROC}/{pid}/ns/net").st_ino
@@ -144,7 +143,7 @@ def signal_if(pid: int, number: signal.Signals, is_it: Callable[[int], bool]) ->
 
 
 async def ended(pid: int) -> None:
-    """Wait until a process ends that need not be a child of ours."""
+    """Wait until a process ends, which need not be our child."""
     try:
         fd = os.pidfd_open(pid)
     except ProcessLookupError:

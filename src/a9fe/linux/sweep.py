@@ -1,7 +1,6 @@
-"""Removing every kernel object of ours, and nothing else.
+"""Remove every kernel object with this installation's mark (plan.mark), and nothing else.
 
-Ours is what has this installation's mark (plan.mark). What only has a name like ours is left, and
-said with the reason (a9fe.linux.foreign).
+Objects that only have one of our names are left, and listed with the reason (a9fe.linux.foreign).
 """
 
 import os

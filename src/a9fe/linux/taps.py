@@ -52,9 +52,7 @@ def attached(tap: Tap) -> Iterator[None]:
 
 
 def _make(name: str, mark: Mark) -> None:
-    """Make a tap. It has the mark before it is made to outlive us, so that a kill leaves none
-    without.
-    """
+    """Make a tap. The mark is set before TUNSETPERSIST, so that a kill leaves no unmarked tap."""
     try:
         fd = os.open(TUN_DEVICE, os.O_RDWR | os.O_CLOEXEC)
         try:
@@ -68,10 +66,10 @@ def _make(name: str, mark: Mark) -> None:
 
 
 def claim(tap: Tap) -> Mark:
-    """See that the bridge is there and the name free; a dead left-over of ours is removed.
+    """Check that the bridge exists and the name is free; remove an unused device of ours.
 
-    The mark for a device on it: that of the installation whose bridge it is. Raises NotOurs if
-    the bridge or the name is another's.
+    Returns the mark for the device: that of the bridge's installation. Raises NotOurs if the
+    bridge or the device is foreign.
     """
     mark = _mark_of_bridge(tap.bridge)
     old = link(tap.name)
@@ -101,8 +99,8 @@ def plug(tap: Tap, mark: Mark) -> None:
 def remove(name: str) -> bool:
     """Remove the device; False if there is none. Raises NotOurs if it has no mark of a9fe.
 
-    A VM's tap may come without a mark, from pasted lines or libvirt: one that has the name of a
-    port and is on a bridge of ours is ours too.
+    A VM's tap of pasted lines or libvirt may have no mark: a device with a port's name on one of
+    our bridges is ours too.
     """
     found = netlink.find(name)
     if found is None:
@@ -114,13 +112,13 @@ def remove(name: str) -> bool:
 
 
 def is_tap(name: str) -> bool:
-    """Is there a tap of that name where we are, as a VM has one? A guest has an end of a pair."""
+    """Whether a tap of that name exists in our namespace. (A guest has an end of a pair.)"""
     found = netlink.find(name)
     return found is not None and found.kind == "tun"
 
 
 def remove_idle(name: str) -> bool:
-    """Remove the device unless something uses it: then DeviceBusy. As `remove` else."""
+    """As `remove`, but raises DeviceBusy if a VM uses the device."""
     found = link(name)
     if found is not None and found.running:
         raise DeviceBusy(

@@ -52,9 +52,9 @@ class Image:
 
 
 def directory(state_path: Path, checkout: Path = CHECKOUT) -> Path:
-    """Where its image is: below the state, or below a checkout where `./run setup` built it.
+    """The directory of its image: below state_path, or where `./run setup` built it.
 
-    Below the state, to be built there, if it is in neither.
+    If neither has it, below state_path, where it is then built.
     """
     images, built = state_path / "images", checkout / ".cache" / "images"
     is_only_built = not (images / PARTS).exists() and (built / PARTS).exists()

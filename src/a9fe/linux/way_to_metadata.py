@@ -25,9 +25,9 @@ REQUEST = b"GET / HTTP/1.1\r\nHost: 169.254.169.254\r\nConnection: close\r\n\r\n
 class Way:
     """How a VM's port reaches metadata: by the interface `port_id` of a router or DHCP port.
 
-    `space` is that one's namespace, `device` its device there, with `gateway`; the listener is on
-    `listen`. `redirected`: by a rule of the router. `dhcp` is the directory of the network's
-    dnsmasq, "" where its subnet has no DHCP.
+    `space` is its namespace, `device` its device there with the address `gateway`; the listener
+    is on port `listen`. `redirected`: an iptables rule redirects to it. `dhcp` is the directory of
+    the network's dnsmasq, "" if the subnet has no DHCP.
     """
 
     vm_port_id: str
