@@ -135,6 +135,5 @@ def test_a_feed_refuses_what_it_does_not_know(
     case = feed.Case(query=query)
     answer = sent(world, case)
     assert answer.status_code == 400
-    bad = {wrong, *(name for name, value in query.items() if "\0" in value)}
-    assert answer.json()["NeutronError"]["message"].partition(": ")[0] in bad
+    assert answer.json()["NeutronError"]["message"].startswith(f"{wrong}: ")
     case.validate_response(answer, checks=CHECKS)

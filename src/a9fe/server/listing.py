@@ -105,7 +105,8 @@ def _real(name: str) -> str:
 
 
 def _filters(table: AttributeTable, name: str, given: Given, extra: Extra) -> tuple[Filter, ...]:
-    values = [value for value in given[name] if "\0" not in value]
+    # Nothing has a NUL, and PostgreSQL refuses it: U+FFFD finds nothing either.
+    values = [value.replace("\0", "\ufffd") for value in given[name]]
     if table.tagged and name in TAG_FILTERS:
         wanted = tuple(dict.fromkeys(tag for text in values for tag in text.split(",")))
         return (Filter(field="tags", values=wanted, how=TAG_FILTERS[name]),)
