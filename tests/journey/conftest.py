@@ -15,7 +15,9 @@ STATE = Path("/run/a9fe-journey/state")  # of the sandbox; where unprivileged us
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--part", default="1/1", help="K/N: every Nth file of the journeys, from K on")
+    parser.addoption(
+        "--part", default="1/1", help="K/N: every Nth file of the journeys, from K on"
+    )
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
