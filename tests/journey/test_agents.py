@@ -71,7 +71,7 @@ def test_what_runs_is_shown(cloud: Cloud) -> None:
         what="all agents are listed",
     )
     refused = a9fe.run("agent", "networks", "neutron-l3-agent")
-    assert "is a L3 agent, expected a DHCP agent" in refused.stderr
+    assert "is of type L3 agent, expected DHCP agent" in refused.stderr
 
 
 def test_what_wait_ready_asks_is_not_counted_as_the_vms(cloud: Cloud) -> None:

@@ -10,6 +10,7 @@ import pytest
 from a9fe.http.errors import UpstreamOverloaded
 from a9fe.http.server import serve
 from a9fe.http.upstream import (
+    REPEATS,
     Target,
     Upstream,
     UpstreamBroken,
@@ -381,8 +382,33 @@ def test_what_may_change_something_is_sent_once(method, begun, path):
     run(main)
 
 
-def test_once_more_is_not_for_ever(path):
-    """A fresh connection that breaks is the end of it."""
+@BOTH
+def test_a_process_that_is_being_ended_may_accept_once_more(loop, path):
+    """It closes the connection of the request, accepts the next one and closes that too."""
+    count = 0
+
+    async def script(client):
+        nonlocal count
+        count += 1
+        await read_request(client)
+        if count in {1, 4}:
+            await client.send(OK)
+        if count == 1:
+            await read_request(client)
+
+    async def main():
+        async with scripted(path, script):
+            ask = upstream(path)
+            await ask(GET)
+            assert (await ask(GET)).body == b"ok"
+            assert count == 4
+            ask.close()
+
+    run(main, loop)
+
+
+def test_asking_again_is_not_for_ever(path):
+    """The request itself may be what ends the upstream."""
     count = 0
 
     async def script(client):
@@ -399,7 +425,7 @@ def test_once_more_is_not_for_ever(path):
             await ask(GET)
             with pytest.raises(UpstreamBroken):
                 await ask(GET)
-            assert count == 2
+            assert count == 1 + REPEATS
             ask.close()
 
     run(main)

@@ -91,7 +91,7 @@ def _networks_path(api: ApiClient, name: str) -> str:
         return f"/v2.0/agents/{_choose(of_dhcp, name)['id']}/dhcp-networks"
     except ApiError:
         other = _choose(agents, name)
-        text = f"agent: {name!r} is a {other['agent_type']}, expected a {DHCP}"
+        text = f"agent: {name!r} is of type {other['agent_type']}, expected {DHCP}"
         raise ApiError(400, "NotADhcpAgent", text) from None
 
 

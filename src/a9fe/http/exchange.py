@@ -23,7 +23,7 @@ class Exchange(asyncio.Future[Answer]):
     """A future: the answer or an UpstreamError. Cancelling it closes the connection upstream.
 
     `data` is the request as sent, `deadline` in loop time. `fresh` needs a new connection.
-    `may_repeat`: send it again if the connection closes before the answer is complete.
+    `repeats`: how often to send it again if its connection closes before the answer is complete.
     """
 
     def __init__(
@@ -35,7 +35,8 @@ class Exchange(asyncio.Future[Answer]):
         self.data = data
         self.deadline = deadline
         self.head_only = request.method == b"HEAD"
-        self.fresh = self.may_repeat = False
+        self.fresh = False
+        self.repeats = 0
         self.connection: Abortable | None = None
 
     def cancel(self, msg: str | None = None) -> bool:

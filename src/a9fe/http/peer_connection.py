@@ -122,7 +122,7 @@ class PeerConnection(asyncio.Protocol):
         self._collect(0)
         exchange = self.exchange
         if exchange is not None:
-            if exchange.may_repeat and not exchange.done():
+            if exchange.repeats and not exchange.done():
                 self.exchange = None
                 exchange.connection = None
                 self._pool.repeat(exchange)

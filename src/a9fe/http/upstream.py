@@ -2,10 +2,11 @@
 
 A pool has at most `max_connections` connections, idle ones included. Further requests wait in a
 bounded queue, within their own deadline. A pooled connection may have died unnoticed, and an
-upstream may be killed with requests in flight, so a safe request (GET, HEAD) is repeated once on a
+upstream may be killed with requests in flight, so a safe request (GET, HEAD) is repeated on a
 fresh connection if its connection closes before the answer is complete; no part of that answer has
-been passed on. Any other request (POST, PUT) is sent once, on a fresh connection; if the pool is
-full, the connection that was idle longest is closed for it.
+been passed on. It is repeated up to REPEATS times: a process that ends may accept one more
+connection before it closes all. Any other request (POST, PUT) is sent once, on a fresh connection;
+if the pool is full, the connection that was idle longest is closed for it.
 """
 
 import asyncio
@@ -44,6 +45,7 @@ __all__ = [
 SAFE = frozenset({b"GET", b"HEAD", b"OPTIONS"})  # RFC 9110 section 9.2.1
 CONNECT_TIMEOUT = 5.0  # seconds; a host that answers at all does in milliseconds
 IDLE_TIMEOUT = 20.0  # seconds; less than servers keep, so that few die in our hands
+REPEATS = 3  # of one request; few, as the request itself may be what ends the upstream
 RECONNECT_INTERVAL = 0.02  # seconds between attempts while an upstream restarts
 SWEEPS_PER_TIMEOUT = 4
 LONGEST_SWEEP = 0.5  # seconds
@@ -121,8 +123,8 @@ class Upstream:
             full = UpstreamOverloaded if self._max_line else UpstreamFull
             exchange.fail(full, f"{self.target}: too many requests wait for a connection")
             return exchange
-        exchange.may_repeat = request.method in SAFE
-        if not exchange.may_repeat:
+        exchange.repeats = REPEATS if request.method in SAFE else 0
+        if not exchange.repeats:
             exchange.fresh = True
         elif self._idle and not self._line:
             self._start(self._idle.pop(), exchange)
@@ -177,10 +179,17 @@ class Upstream:
             self._serve_line()
 
     def repeat(self, exchange: Exchange) -> None:
-        """The connection broke: repeat the request on a fresh one."""
-        exchange.may_repeat = False
+        """Its connection broke: repeat it on a fresh one, later if that was fresh already."""
+        exchange.repeats -= 1
+        if exchange.fresh:
+            self._loop.call_later(RECONNECT_INTERVAL, self._ask_again, exchange)
+            return
         exchange.fresh = True
         self._line.appendleft(exchange)
+
+    def _ask_again(self, exchange: Exchange) -> None:
+        self._line.appendleft(exchange)
+        self._serve_line()
 
     def collected(self, amount: int) -> None:
         """Count bytes of answers being received; a negative amount frees."""

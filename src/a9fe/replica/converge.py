@@ -32,7 +32,7 @@ DEBOUNCE = 0.1  # s: one damage, as one change of ours, is heard as several even
 UNSETTLED_DEBOUNCE = 0.8  # s: while the host is not as planned most events are our own
 SHARE = 4.0  # times as long as a pass took, events cause no other: a fifth of the time is work
 DAMAGES_LOGGED = 10  # of one pass
-LASTS = 3  # passes in a row in which the same thing fails: half a second, then it is an error
+LASTS = 5  # passes in a row in which the same thing fails: 3 s, more than a restart takes
 UNSETTLED = 4  # passes in a row that change a host whose plan did not change: worth a warning
 
 
@@ -157,6 +157,7 @@ class Converger:
         self._lasting: dict[str, int] = {}  # what fails -> in how many passes in a row
         self._last: HostPlan | None = None
         self._tries = 0
+        self._changing = 0  # passes in a row that failed in nothing and yet changed the host
 
     def wake(self) -> None:
         """Make a pass soon: something beside the model has changed. Event loop's thread only."""
@@ -234,10 +235,13 @@ class Converger:
         """Long when settled; else soon, and later each time as long as the plan is the same."""
         if outcome.settled:
             self._tries, self._last, self._settled = 0, outcome.desired, outcome.desired
+            self._changing = 0
             return self._resync
-        self._tries = self._tries + 1 if outcome.desired == self._last else 1
+        again = outcome.desired == self._last
+        self._tries = self._tries + 1 if again else 1
+        self._changing = 0 if outcome.failures else self._changing + 1 if again else 1
         self._last = outcome.desired
-        if self._tries == UNSETTLED and not outcome.failures:
+        if self._changing == UNSETTLED:
             kinds = {type(operation).__name__ for operation in outcome.applied}
             log.warning("host does not stay as planned", operations=_few(kinds))
         return jittered(RETRY, self._tries)
