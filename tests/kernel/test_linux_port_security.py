@@ -217,6 +217,29 @@ def test_what_a_guest_may_not_send(world: World) -> None:
         world.drops(guests[of.id], frame, reason, what=what)
 
 
+def test_metadata_answers_reach_only_the_tap_that_asked(world: World) -> None:
+    """Neither the bridge's flooding nor a stolen MAC shows a VM its neighbours' answers.
+
+    The bridge learns MACs: who sends from a neighbour's is sent what is for the neighbour.
+    """
+    victim, thief, other = world.vm(VICTIM), world.vm(OPEN), world.vm(GUARDED)
+    answer = frames.ipv4(METADATA_IPV4, "10.1.0.6", UDP, frames.udp(80, 5000))
+    to_victim = frames.ether(VICTIM.mac_address, DHCP.mac_address, IPV4, answer)
+    before = counter("metadata")
+    token = world.service.sends(to_victim)
+    eventually(lambda: victim.sees(token), what="the flooded answer arrives")
+    assert not thief.sees(token)
+    assert not other.sees(token)
+    assert counter("metadata") == before + 2
+    world.passes(thief, ip(OPEN, "10.1.0.99", "10.1.0.2", mac=VICTIM.mac_address))
+    world.drops(world.service, to_victim, "metadata", to=thief, what="the stolen answer")
+    world.passes(victim, ip(VICTIM, "10.1.0.6", "10.1.0.2"))
+    world.passes(world.service, to_victim, to=victim)
+    asked = ip(VICTIM, "10.1.0.6", METADATA_IPV4)
+    to_unknown = frames.mac("02:00:00:00:00:99") + asked[6:]
+    world.drops(victim, to_unknown, "metadata", to=thief, what="the flooded request")
+
+
 def test_a_device_that_is_not_known_is_dropped_without_any_agent(world: World) -> None:
     """Plugged in while no agent looks: another name, and a port of another host."""
     guarded = world.vm(GUARDED)

@@ -66,7 +66,7 @@ COUNTERS = {
     "arp": "ARP sender or probed address that is not the port's",
     "address": "source address that is not the port's",
     "claim": "claims of a gateway's, DHCP port's or router's MAC or address",
-    "metadata": "metadata address: used from another MAC or address, or claimed",
+    "metadata": "metadata address: used from another MAC or address, or claimed; answers to others",
     "dhcp": "DHCP: another client's hardware address, fragments, or a server's answer",
     "router_advert": "router advertisements and redirects",
     "fragment": "IPv6 fragments that could hide ICMPv6 or headers",
@@ -97,8 +97,18 @@ _BRIDGE_CHAINS = """
   }
   chain to_known {
     oifgroup $GROUP accept
-    oifname @taps accept
+    oifname @taps goto to_tap
     counter name refused_stranger drop
+  }
+  chain to_tap {
+    ip saddr $METADATA4 oifname . ether daddr . ip daddr @own4 accept
+    ip saddr $METADATA4 counter name refused_metadata drop
+    ip daddr $METADATA4 counter name refused_metadata drop
+    ip6 saddr $METADATA6 meta l4proto icmpv6 accept
+    ip6 saddr $METADATA6 oifname . ether daddr . ip6 daddr @own6 accept
+    ip6 saddr $METADATA6 counter name refused_metadata drop
+    ip6 daddr $METADATA6 counter name refused_metadata drop
+    accept
   }
   chain input {
     type filter hook input priority -300; policy accept;
