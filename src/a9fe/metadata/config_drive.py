@@ -25,7 +25,7 @@ DOCUMENTS = frozenset(
 )
 STATIC = {"ipv4": "static", "ipv6": "static6"}
 NOCLOUD_TYPES = {"ipv4_dhcp": "dhcp4", **STATIC}
-"""Types of network_data.json that network-config version 1 calls otherwise."""
+"""Types of network_data.json with another name in network-config version 1."""
 
 Files = dict[str, bytes]
 

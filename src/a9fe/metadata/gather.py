@@ -61,8 +61,8 @@ def _groups(source: Resources, ports: tuple[Port, ...]) -> dict[str, str]:
 def _ports(source: Resources, instance: Instance) -> tuple[Port, ...]:
     """The instance's own ports, in the order of its cards.
 
-    Whoever may make a port may write any device_id into it: a port of another project's is not
-    the instance's.
+    Any device_id can be written into a port, so a port of another project is not the
+    instance's.
     """
     claimed = source.ports_by_device(instance.id)
     own = (port for port in claimed if port.project_id == instance.project_id)

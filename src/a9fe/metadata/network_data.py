@@ -1,10 +1,10 @@
 """network_data.json: the instance's network cards, for the guest to configure itself.
 
-Obeys Nova's published schema (network_data.json, draft 7) but for the types of the DHCPv6 modes,
-which Nova writes and cloud-init acts on, and which the schema lacks. As Nova, each port has at
-most one IPv4 and one IPv6 network: those of its first address of each kind. Unlike Nova, which
-breaks its own schema there: without ports the lists are empty. The MTU is always given, also
-beside DHCP.
+Valid against Nova's published schema (network_data.json, draft 7), except for the types of the
+DHCPv6 modes, which Nova writes and cloud-init reads but the schema lacks. As in Nova, each port
+has at most one IPv4 and one IPv6 network, of its first address of each version. Unlike Nova, which
+violates its schema there, an instance without ports has empty lists. The MTU is always given, also
+with DHCP.
 """
 
 import ipaddress
@@ -66,9 +66,9 @@ def _network(port: Port, address: str, subnet: Subnet) -> dict[str, Json]:
 
 
 def _type(subnet: Subnet) -> str:
-    """What gives the guest its address, in Nova's words: ipv6_ and the mode of an IPv6 subnet.
+    """The network type in Nova's terms: ipv6_ and the address mode of an IPv6 subnet.
 
-    An IPv6 subnet without an address mode has nothing of ours that hands addresses out.
+    An IPv6 subnet without an address mode has no DHCP or SLAAC of ours.
     """
     if subnet.ip_version == 4:
         return "ipv4_dhcp" if subnet.enable_dhcp else "ipv4"

@@ -45,7 +45,7 @@ class Source(PortView, Protocol):
     """The replica, as far as the agent needs it."""
 
     def has_network(self, id: str) -> bool:
-        """Whether the network is of this host's part."""
+        """Whether the replica has the network."""
         ...
 
     def freshness(self, now: float) -> Freshness:
@@ -55,12 +55,12 @@ class Source(PortView, Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MetadataAgent:
-    """Forwards a request for the instance that asks. Failures of upstream are the server's to say.
+    """Forwards a request with the id of the requesting instance. Upstream failures are raised.
 
-    `confirm` makes the source as current as the server is, and says whether it is: no 404 is said
-    without. `sign` an instance id (see `signer`). `now()` in UNIX seconds. `source_lost_after`:
-    seconds without the server after which the source is called lost. `debug` logs a line for each
-    request, which costs a task each.
+    `confirm` updates the source from the server and returns whether that succeeded; without it
+    there is no 404. `sign` signs an instance id (see `signer`). `now()` is in UNIX seconds.
+    `source_lost_after`: seconds without the server after which the source counts as lost. `debug`
+    logs each request, at the cost of a task each.
     """
 
     source: Source
@@ -84,7 +84,7 @@ class MetadataAgent:
         return self._answer(request, question, port, request_id)
 
     async def _confirmed(self, request: Request, question: Question, request_id: bytes) -> Answer:
-        """The answer, once the replica is as current as the server was when it was asked."""
+        """Confirm the miss with the server, look up again, and answer."""
         certain = await self.confirm()
         port = self._identify(question)
         if isinstance(port, Refusal) and not certain:
@@ -95,9 +95,9 @@ class MetadataAgent:
         return answer if isinstance(answer, Answer) else await answer
 
     def _is_wired_elsewhere(self, request: Request, question: Question) -> bool:
-        """Whether the DHCP namespace of a network stands that this host has no part of any more.
+        """Whether the request's network is no longer in the replica, though its namespace exists.
 
-        What is not known of such a network may exist all the same.
+        The network's ports may then exist on the server without this host's replica having them.
         """
         network_id = question.network_id
         return (
@@ -126,9 +126,9 @@ class MetadataAgent:
     def _homeward(
         self, request: Request, question: Question, port: Port, request_id: bytes, answer: Answer
     ) -> Answer:
-        """The answer, if it is still the same port that asks; a wait for a change may be long.
+        """The answer, if the same port still has the address; a wait for a change may be long.
 
-        Headers for hops go to ours alone: another proxy would pass them on to the guest.
+        X-A9fe headers go only to our own proxy: another would pass them on to the guest.
         """
         if not is_still(self.source, question, port):
             now = self._identify(question)
@@ -167,12 +167,12 @@ class MetadataAgent:
 
 
 def _unsure(refusal: Refusal) -> Refusal:
-    """The refusal where the server was not asked, or has not said it."""
+    """The refusal if the server did not confirm a 404."""
     return Refusal.UNCONFIRMED if refusal.value.status == NOT_FOUND else refusal
 
 
 def _with_headers(answer: Answer, headers: Headers) -> Answer:
-    """Made anew: `replace` costs three times as much, and this is done for each answer."""
+    """A new Answer: `replace` takes three times as long, and this runs for each answer."""
     return Answer(status=answer.status, headers=headers, body=answer.body, reason=answer.reason)
 
 

@@ -1,8 +1,7 @@
-"""Which port asks: the look-up, and how sure its failure is. Pure over a view of the replica.
+"""Finds the requesting port, and how certain a failure is. Pure over a view of the replica.
 
-A request is looked up on one network where that is known: the network of the DHCP namespace, or
-the one that the router's interface is wired to. Only a proxy of Neutron's says no interface; then
-all networks of the router count.
+The look-up is on one network: that of the DHCP namespace, or the one that the router's interface
+is wired to. Neutron's proxy sends no interface; then all networks of the router count.
 
 | found there                                            | fresh    | not fresh               |
 |---------------------------------------------------------|----------|-------------------------|
@@ -12,10 +11,10 @@ all networks of the router count.
 | one port, but of no instance (network:*, no device_id)  | 404      | 503                     |
 | one port, whose ids cannot be sent in a header          | 404      | 503                     |
 
-What the proxy knows of the connection must agree with the model, else it is 503 however fresh the
-model is, since one of the two is behind: the interface is the router's, on that network, with that
-local address; the port has the MAC that the connection came from; and the port was known with this
-address and MAC, on this network, for this instance, before the connection was made.
+The proxy's facts about the connection must agree with the model, else it is 503 however fresh the
+model is, since one of the two is outdated. The interface must be the router's, on that network,
+with that local address. The port must have the connection's MAC, and must have had this address,
+MAC, network and instance before the connection was made.
 """
 
 from collections.abc import Iterable
@@ -69,9 +68,9 @@ class PortView(Protocol):
         ...
 
     def claimed_since(self, port_id: str) -> float:
-        """Since when the port is known with its network, MAC, addresses and device.
+        """Since when the port has its network, MAC, addresses and device.
 
-        By CLOCK_MONOTONIC, in seconds; 0.0 for longer than it matters.
+        In seconds of CLOCK_MONOTONIC; 0.0 if before the start.
         """
         ...
 
@@ -93,13 +92,13 @@ def identify(
 
 
 def is_still(view: PortView, question: Question, port: Port) -> bool:
-    """Whether nothing has changed of the port found and of the wire since (a quick look)."""
+    """Whether port and wire are unchanged since the look-up (a quick check)."""
     wire = question.wire
     return view.port(port.id) is port and (wire is None or _agrees(view, wire, question.router_id))
 
 
 def _agrees(view: PortView, wire: Wire, router_id: str) -> bool:
-    """Whether the model has the interface as it was wired."""
+    """Whether the model has the interface as the request says."""
     port = view.port(wire.port_id)
     return (
         port is not None
@@ -111,7 +110,7 @@ def _agrees(view: PortView, wire: Wire, router_id: str) -> bool:
 
 
 def _refused_to(view: PortView, question: Question, port: Port) -> Refusal | None:
-    """Why the connection is not believed to be the port's."""
+    """Why the connection cannot be the port's; None if it can."""
     if question.mac and question.mac != port.mac_address.lower():
         return Refusal.WRONG_MAC
     made = question.connected_at
@@ -136,7 +135,7 @@ def networks_of_router(view: PortView, router_id: str) -> frozenset[str]:
 
 
 def mac_of_link_local(address: str) -> str:
-    """The MAC that a link-local address was made of (RFC 4291 appendix A), "" for another one."""
+    """The MAC in a link-local EUI-64 address (RFC 4291 appendix A), "" for other addresses."""
     if not address.startswith("fe80:"):
         return ""
     interface = IPv6Address(address).packed[8:]

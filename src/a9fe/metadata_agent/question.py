@@ -1,4 +1,4 @@
-"""What the proxy's headers ask: whose address, on which network or router. Pure."""
+"""Parses the proxy's headers: the address, and its network or router. Pure."""
 
 import ipaddress
 import re
@@ -28,7 +28,7 @@ _MILLISECONDS = re.compile(rb"[0-9]{1,15}")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wire:
-    """The router's interface that a request came in by, as who made it says.
+    """The router interface that a request came in by, as the L3 agent wired it.
 
     `port_id` is the interface's port, `network_id` the network that it is wired to, `local` the
     address that the connection was accepted on (canonical text).
@@ -41,10 +41,10 @@ class Wire:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """Whose port has `address` (canonical text)? Exactly one of the two ids is not "".
+    """A look-up of the port with `address` (canonical text). Exactly one of the two ids is not "".
 
-    What a hop that is not ours leaves out: `wire` of a router's request (None), `mac` that the
-    connection came from (""), and when it was made, by CLOCK_MONOTONIC in seconds (None).
+    A hop that is not ours leaves out `wire` (None), `mac`, the connection's source MAC (""), and
+    `connected_at`, its handshake in seconds of CLOCK_MONOTONIC (None).
     """
 
     address: str
@@ -56,7 +56,7 @@ class Question:
 
 
 def parse_question(request: Request) -> Question | Refusal:
-    """Read the headers, which the hop before alone has set."""
+    """Read the headers; the proxy has removed the guest's own."""
     told = dict(request.headers)
     if len(told) == len(request.headers):  # none twice, as our proxy sends them
         forwarded = [told[FORWARDED_FOR]] if FORWARDED_FOR in told else []
@@ -87,7 +87,7 @@ def _question(
     mac: bytes,
     connected_at: bytes | None,
 ) -> Question | Refusal:
-    """What these values ask; a guest sends the same ones again and again."""
+    """The Question of these values; cached, as a guest repeats them."""
     if not network and not router:
         return Refusal.NO_ID
     address = parse_address(forwarded)
@@ -114,15 +114,14 @@ def _wire(port_id: bytes | None, network_id: bytes, local: bytes) -> Wire | None
 
 
 def _seconds(value: bytes | None) -> float | None:
-    """What cannot be read is the oldest connection: that is the stricter reading."""
+    """Seconds of a header; 0.0, the oldest connection, if unreadable: the stricter reading."""
     if value is None:
         return None
     return int(value) / 1000 if _MILLISECONDS.fullmatch(value) else 0.0
 
 
 def asker_of(request: Request) -> Holder:
-    """Who asks, as far as turns are concerned: network or router, and address, as the hop before
-    wrote them, right or not."""
+    """The holder for turns: network or router id and address, as the proxy sent them."""
     told = dict(request.headers)  # of several the last one
     id_ = told.get(NETWORK_ID) or told.get(ROUTER_ID) or told.get(OVN_NETWORK_ID, b"")
     return id_.decode("latin-1"), told.get(FORWARDED_FOR, b"").decode("latin-1")

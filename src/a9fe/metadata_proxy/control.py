@@ -218,9 +218,9 @@ def parse_message(data: bytes, *, whole: bool = True) -> Message:
 
 
 def parse_listener(document: object) -> Listener:
-    """A listener as it stands in a message. Raises Refused.
+    """The listener in a message. Raises Refused.
 
-    Agents of before fields were added leave those out.
+    Older agents leave out newer fields.
     """
     kinds = {field.name: field.type for field in fields(Listener)}
     needed = {field.name for field in fields(Listener) if field.default is MISSING}

@@ -1,4 +1,4 @@
-"""The listeners that the proxy (or the holder) has: whose each is, and what serves it."""
+"""The listeners that the proxy (or the holder) has, with owner and server."""
 
 import os
 import socket
@@ -17,7 +17,7 @@ class Refused(A9feError):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Held:
     """One listener. `sock` is our copy to give back; `listening` serves another copy of it, None
-    where it is only kept.
+    if it is only kept.
     """
 
     owner: str
@@ -35,7 +35,7 @@ class HeldListeners:
     """What is served, by key. An owner can touch only its own."""
 
     def __init__(self, server: Server | None) -> None:
-        """`server` serves what is given; with None it is kept and not served."""
+        """`server` serves the listeners; with None they are only kept."""
         self._server = server
         self._held: dict[str, Held] = {}
 

@@ -1,4 +1,4 @@
-"""The process that keeps a copy of every listener while all others may be killed.
+"""The process that keeps a copy of every listener, so that the others may be killed.
 
 It serves nothing and reads nothing of tenants: while it has a listening socket, the kernel queues
 connections instead of refusing them. The agents give it what they give the proxy, by the same
@@ -27,7 +27,7 @@ log = structlog.get_logger("a9fe.metadata_proxy")
 
 
 def run(config: Config) -> None:
-    """Keep what is given until SIGTERM. Opens its socket as root, then is the proxy's user."""
+    """Keep the given sockets until SIGTERM. Drops root after opening its control socket."""
     descriptors.raise_limit()
     path = os.path.join(config.run_path, HOLDER_SOCKET)
     owner = privileges.owner_of(config.metadata_proxy_user)
@@ -53,7 +53,7 @@ async def _keep(path: str, control: socket.socket) -> None:
 
 
 def _is(path: str, inode: int) -> bool:
-    """Whether the socket at the path is still ours, so that somebody may come for what we have."""
+    """Whether the control socket at the path is still ours, so that agents can reach us."""
     try:
         return os.stat(path).st_ino == inode
     except OSError:

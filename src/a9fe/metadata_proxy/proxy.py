@@ -74,12 +74,12 @@ class MetadataProxy:
 
 
 def guest_of(request: Request) -> Holder:
-    """Who asks, as far as shares, turns and the rate limit are concerned."""
+    """The holder for shares, turns and the rate limit."""
     return holder_of(request.listener, request.peer_mac, request.peer)
 
 
 def in_turns(proxy: MetadataProxy, report: Report) -> Fair:
-    """The proxy's handler, for guests in turn. Must be called inside a running loop."""
+    """The proxy's handler, with turns by guest. Must be called inside a running loop."""
     return Fair(
         proxy.handle,
         guest_of,

@@ -40,7 +40,7 @@ def onward(request: Request, listener: Listener, request_id: bytes) -> Request:
 
 
 def homeward(answer: Answer) -> Answer:
-    """What the guest gets of an answer: what hops said to us is taken out, and told beside it."""
+    """The answer for the guest without the hops' headers, and the content of those headers."""
     said = [pair for pair in answer.headers if is_for_hops(pair[0])]
     if not said:
         return answer
@@ -62,7 +62,7 @@ def _hops(value: bytes) -> int:
 
 
 def added(request: Request, listener: Listener, request_id: bytes) -> Headers:
-    """What the proxy says of a request: from whom, by which wire, and its id."""
+    """The headers that the proxy sets: address, wire, and request id."""
     peer = request.peer.removeprefix(_MAPPED).encode("ascii")
     ours = [
         (FORWARDED_FOR, peer),

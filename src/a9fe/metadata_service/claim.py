@@ -43,5 +43,5 @@ def _value(request: Request, name: bytes) -> str | None:
 
 
 def asker_of(request: Request) -> Holder:
-    """Who asks, as far as turns are concerned: the instance that is claimed, rightly or not."""
+    """The holder for turns: the claimed instance, unverified."""
     return _value(request, trusted.INSTANCE_ID) or "", ""

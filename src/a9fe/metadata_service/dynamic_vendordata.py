@@ -171,9 +171,9 @@ class DynamicVendordata:
 def providers_of(
     config: Config, monotonic: Callable[[], float], *, verify: ssl.SSLContext | bool
 ) -> DynamicVendordata | None:
-    """The providers that `config` names; None where DynamicJSON is not among its providers.
+    """The targets of `config`; None unless DynamicJSON is one of its vendordata_providers.
 
-    `verify` is what certificates_of gave.
+    `verify` is from certificates_of.
     """
     if vendordata.DYNAMIC_JSON not in config.vendordata_providers:
         return None
@@ -191,9 +191,9 @@ def providers_of(
 
 
 def certificates_of(config: Config) -> ssl.SSLContext | bool:
-    """What providers are known by; False where none is asked.
+    """The trusted certificates for the targets; False if there are no targets.
 
-    Read before privileges are dropped. Raises StartError for certificates that cannot be read.
+    Call it before privileges are dropped. Raises StartError for unreadable certificates.
     """
     if vendordata.DYNAMIC_JSON not in config.vendordata_providers:
         return False

@@ -51,7 +51,7 @@ def admit_all(_: GuestCall) -> None:
 
 
 async def always_certain() -> bool:
-    """A source that is the server's own."""
+    """Nothing to confirm: the source is the server's own."""
     return True
 
 
@@ -59,12 +59,11 @@ async def always_certain() -> bool:
 class Service:
     """Nova's metadata API over a source, with actions. `documents` answers what is read.
 
-    `settings()` gives what the operator decides, as it is now. `now()` is the time in UNIX
-    seconds. `source_lost_after`: the seconds without the server after which the source is called
-    lost. `refuse` makes the answer of a refusal, and is where it is counted and logged. `gate`
-    says why a call may not go on; actions that are open are not asked of it. `confirm` makes the
-    source as current as the server is, and says whether it is: no 404 about an instance is said
-    without.
+    `settings()` gives the operator's current settings. `now()` is the time in UNIX seconds.
+    `source_lost_after`: seconds without the server after which the source counts as lost. `refuse`
+    makes, counts and logs a refusal. `gate` returns why a call is refused; open actions skip it.
+    `confirm` updates the source from the server and returns whether that succeeded; without it
+    there is no 404 about an instance.
     """
 
     source: Source
@@ -126,7 +125,7 @@ class Service:
         return self._known(call)
 
     async def _confirmed(self, request: Request, path: str) -> Outcome:
-        """The outcome, once the source is as current as the server was when it was asked."""
+        """Confirm the miss with the server, look up again, and answer."""
         certain = await self.confirm()
         call = self._call(request, path)
         if isinstance(call, Refusal):

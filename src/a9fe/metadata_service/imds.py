@@ -84,7 +84,7 @@ class Imds:
         return None
 
     def _count(self, call: GuestCall, version: int) -> None:
-        """An operator's probe is not the instance's request."""
+        """An operator's probe (wait-ready) is not counted as the instance's request."""
         if not call.request.values(trusted.PROBE):
             self.count(call, version)
 

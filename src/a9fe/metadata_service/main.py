@@ -86,10 +86,9 @@ def make_service(
     tally: Tally | None = None,
     writes: Writes | None = None,
 ) -> Service:
-    """The handler over `source`, which is believed, as `config` says; it signs with the keeper's
-    keys.
+    """The handler over `source`, configured by `config`; it signs with the keeper's keys.
 
-    `tally` counts who asks without tokens, `writes` keeps what guests write.
+    `tally` counts requests without tokens, `writes` sends guests' writes to the server.
     """
     imds = imds_of(config, tally or Tally())
     gate = guarded(imds.gate)
@@ -164,7 +163,7 @@ async def _serve(
     *,
     verify: ssl.SSLContext | bool,
 ) -> None:
-    """`verify`: what providers of vendor data are known by."""
+    """`verify`: the trusted certificates for vendor data targets."""
     clock, report = SystemClock(), Report(PROCESS, metrics)
     async with AsyncExitStack() as ended:
         replica = ended.enter_context(closing(open_for(config, AGENT)))
@@ -205,7 +204,7 @@ async def _serve(
 
 
 def heartbeat(config: Config) -> dict[str, Callable[[], Awaitable[None]]]:
-    """What makes `agent list` show it. A service of all hosts speaks for none of them."""
+    """Reports the service for `agent list`. A service of all hosts reports for none."""
     if config.metadata_service_hosts == ANY_HOST:
         return {}
     who = Identity(agent_type="Metadata service", binary=BINARY, host=config.host)

@@ -105,21 +105,20 @@ class Tally:
                 self._lost(sum(counts.requests))
 
     def lose(self, taken: Taken) -> None:
-        """Count as lost what nobody will be told."""
+        """Count requests that will not be reported as lost."""
         self._lost(sum(sum(counts.requests) for counts in taken.values()))
 
 
 class Tell(Protocol):
-    """Tells the server; raises A9feError where it could not be told."""
+    """Reports usage to the server. Raises A9feError if that fails."""
 
     async def __call__(self, usage: Sequence[Usage]) -> None:
-        """Once. Raises NotOurs, and has told nothing, for an instance of another host."""
+        """Report once. Raises NotOurs, and reports nothing, if an instance is elsewhere."""
         ...
 
 
 class NotOurs(A9feError):
-    """The server does not take the usage of an instance from this host, such as one that moved
-    away since it was counted."""
+    """The server refuses usage of an instance from this host, as it is on another host by now."""
 
 
 def teller(calls: AgentCalls) -> Tell:
@@ -171,9 +170,9 @@ class UsageReports:
         return True
 
     async def _tell_all(self, taken: Taken) -> None:
-        """Tell them, in halves where the server refuses one of them, which is then dropped.
+        """Report all. If the server refuses one instance, bisect, and drop that one.
 
-        What could not be told is given back.
+        What was not reported is given back to the tally.
         """
         untold = [taken]
         try:
@@ -190,7 +189,7 @@ class UsageReports:
                 self._tally.give_back(some)
 
     def _halves(self, taken: Taken, reason: str) -> list[Taken]:
-        """Two halves; none of a single one, whose requests count as lost."""
+        """Two halves; nothing for a single instance, whose requests count as lost."""
         if len(taken) == 1:
             log.debug("dropped IMDS usage of an instance on another host", reason=reason)
             self._tally.lose(taken)

@@ -124,7 +124,7 @@ class Writes:
         )
 
     def post_password(self, call: GuestCall) -> Result:
-        """The body is the password, kept once; a second one is 409, whatever it is (Nova)."""
+        """The body is the password. It is set once; a second one is 409, valid or not (Nova)."""
         try:
             text = rules_guest.password("password", _text(call))
         except InvalidInput:

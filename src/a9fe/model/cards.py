@@ -6,10 +6,10 @@ from a9fe.model.resources import Instance, Port
 
 
 def in_order(instance: Instance, ports: Iterable[Port]) -> list[Port]:
-    """Ports of an instance in the order of the request that made it; later ones behind, by age.
+    """Ports of an instance in the order of its create request, then later ports by age.
 
-    `nic_tags` keeps that order: the times of ports are no finer than a second. Records that were
-    made before it did have the tagged cards alone there: their ports are ordered by age.
+    `nic_tags` keeps that order, because ports' times have seconds only. Older records have only
+    the tagged cards there; their ports are ordered by age.
     """
     ports, nics = list(ports), instance.nic_tags
     says_order = "" in nics.values() or all(port.id in nics for port in ports)
@@ -23,5 +23,5 @@ def in_order(instance: Instance, ports: Iterable[Port]) -> list[Port]:
 
 
 def tags(instance: Instance) -> dict[str, str]:
-    """The tags of the cards that have one, by port id."""
+    """The tags of tagged cards, by port id."""
     return {port_id: tag for port_id, tag in instance.nic_tags.items() if tag}

@@ -28,7 +28,7 @@ NAMES = {
     "floatingip": "Floating IP",
     "rbac_policy": "RBAC policy of type network with ID",
 }
-"""Kinds that are not called by the words of their name."""
+"""Kinds whose name in messages differs from the kind."""
 
 
 class NotFound(A9feError):

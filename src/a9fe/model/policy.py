@@ -52,7 +52,7 @@ OURS = frozenset({"instance", "flavor", "image", "keypair"})
 """Kinds that Neutron's API does not have."""
 
 SHARED = frozenset({"subnetpool", "address_scope"})
-"""Kinds that everyone sees where they are shared."""
+"""Kinds that every project sees if `shared` is set."""
 
 ON_NETWORK = frozenset({"subnet", "port"})
 """Kinds whose network's owner has them too."""
@@ -137,8 +137,8 @@ def check_change(caller: Caller, resource: Resource, network: Network | None = N
 def check_given(
     caller: Caller, kind: str, marks: Marks, given: Mapping[str, object], *, create: bool
 ) -> None:
-    """Raises Forbidden for an attribute of a body that the caller may not set, and InvalidInput
-    for another project of Neutron's kinds, whether there is such a project or not.
+    """Raises Forbidden for an attribute that the caller may not set, and InvalidInput for another
+    project in one of Neutron's kinds, whether or not that project exists.
     """
     if caller.is_admin:
         return

@@ -36,9 +36,9 @@ METADATA_PORT = 80
 class Network:
     """A layer-2 network. `mtu` in bytes. `external` is Neutron's router:external.
 
-    `external_to_some`: it is external for the projects alone that its RBAC policies name.
+    `external_to_some`: it is external only for the projects that its RBAC policies name.
     `network_type`, `physical_network` and `segmentation_id` are its provider:* attributes: they
-    are recorded, and nothing is done with them.
+    are recorded and have no effect.
     """
 
     id: str
@@ -82,7 +82,7 @@ class HostRoute:
 class Subnet:
     """An address block on one network. `gateway_ip` None: the subnet has no gateway.
 
-    `service_types` are the device owners of the ports that get addresses of it; none: all.
+    `service_types`: device owners of ports that may get its addresses; empty means all.
     """
 
     id: str

@@ -52,15 +52,14 @@ UNUSABLE: dict[str, str] = {
     "fe80::/10": "link-local",
     "ff00::/8": "multicast",
 }
-"""Blocks of which no address is one of a network's: no host can have them on an interface, or
-they have a meaning of their own (RFC 6890)."""
+"""Blocks that no subnet may overlap: not assignable to an interface, or special (RFC 6890)."""
 _UNUSABLE = [(ip_network(block), why) for block, why in UNUSABLE.items()]
 DHCP_PREFIX_MAX = 30
-"""Of an IPv4 subnet with DHCP (Neutron): a gateway, a DHCP port or a VM would have no address."""
+"""Longest prefix of an IPv4 subnet with DHCP (Neutron): room for gateway, DHCP port and a VM."""
 
 
 def subnet_cidr(field: str, value: object, ip_version: int) -> str:
-    """A CIDR that VMs can live on, with nothing in it that is UNUSABLE."""
+    """The canonical CIDR of a subnet. Raises InvalidInput if it overlaps an unusable block."""
     text = cidr(field, value, ip_version)
     block = ip_network(text)
     for other, why in _UNUSABLE:
@@ -71,7 +70,7 @@ def subnet_cidr(field: str, value: object, ip_version: int) -> str:
 
 
 def check_dhcp(subnet: Subnet) -> None:
-    """A subnet with DHCP has room for a gateway, a DHCP port and a VM."""
+    """Raises unless a subnet with DHCP has room for a gateway, a DHCP port and a VM."""
     prefix = ip_network(subnet.cidr).prefixlen
     if subnet.enable_dhcp and subnet.ip_version == 4 and prefix > DHCP_PREFIX_MAX:
         words = "Subnet has a prefix length that is incompatible with DHCP service enabled"
@@ -80,7 +79,7 @@ def check_dhcp(subnet: Subnet) -> None:
 
 
 def next_hop(field: str, value: object, ip_version: int | None = None) -> str:
-    """The canonical address of `value`, one that a machine may have."""
+    """The canonical form of a unicast address."""
     text = address(field, value, ip_version)
     parsed = ip_address(text)
     if parsed.is_multicast or parsed.is_loopback or parsed.is_unspecified:
@@ -223,7 +222,7 @@ def _overlap(one: Block, other: Block) -> bool:
 
 
 def within(inner: str, outer: str) -> bool:
-    """Whether all addresses of a CIDR are of another one, too."""
+    """Whether `outer` contains all of `inner`."""
     one, other = ip_network(inner), ip_network(outer)
     if isinstance(one, IPv4Network):
         return isinstance(other, IPv4Network) and one.subnet_of(other)
@@ -245,12 +244,12 @@ LEAST_MTU = {4: 68, 6: 1280}
 
 
 def device_mtu(mtu: int) -> int:
-    """The MTU of a network's devices: the kernel gives no bridge less than IPv4 needs."""
+    """The MTU of a network's devices: at least IPv4's minimum, as the kernel demands."""
     return max(mtu, LEAST_MTU[4])
 
 
 def check_mtu(mtu: int, ip_version: int, network_id: str) -> None:
-    """A network carries the smallest packet that every host of the IP version must take."""
+    """Raises Conflict for an MTU below the IP version's minimum."""
     least = LEAST_MTU[ip_version]
     if mtu < least:
         message = f"MTU {mtu} of network {network_id} is below the {least} that IPv{ip_version}"

@@ -91,10 +91,11 @@ def check_router_subnet(subnet: Subnet, present: Iterable[Subnet]) -> None:
 
 
 def check_extra_routes(routes: Iterable[HostRoute], connected: Iterable[Subnet]) -> None:
-    """No extra route leads into a subnet of its router: it would take addresses of that subnet.
+    """Raises InvalidInput for an extra route into a subnet of its router, which would divert it.
 
-    A wider one, as a default route, may hold a subnet: the connected one goes before it. One to
-    the very CIDR is recorded, as Neutron's clients give it, and never built (plan.l3).
+    A route wider than the subnet, such as a default route, is allowed: the connected route is more
+    specific. A route to exactly the CIDR is recorded, as Neutron's clients send it, but never
+    built (plan.l3).
     """
     subnets = tuple(connected)
     for route in routes:
@@ -116,7 +117,7 @@ def _leads_into(route: HostRoute, subnet: Subnet) -> bool:
 
 
 def check_free_of_routes(subnet: Subnet, routes: Iterable[HostRoute]) -> None:
-    """A router with an extra route into a subnet is not connected with it."""
+    """Raises InvalidInput if one of the router's extra routes leads into the subnet."""
     route = next((r for r in routes if _leads_into(r, subnet)), None)
     if route is not None:
         words = f"Bad router request: Cidr {subnet.cidr} of subnet {subnet.id} overlaps with"

@@ -1,7 +1,7 @@
-"""Rules over subnet pools: what their prefixes and lengths may be, and what is free in them. Pure.
+"""Rules of subnet pools: valid prefixes and lengths, and the free blocks. Pure.
 
-Facts are Neutron's: the lengths that are taken where none is given, the unit of a quota, and that
-the smallest free block that is large enough is cut.
+As in Neutron: the default lengths, the unit of a quota, and allocation from the smallest free
+block that is large enough.
 """
 
 from collections.abc import Iterable
@@ -14,14 +14,14 @@ from a9fe.model.rules import Block
 
 BITS = {4: 32, 6: 128}
 LEAST_PREFIXLEN = {4: 8, 6: 64}
-"""The shortest prefix that is cut where the pool says nothing."""
+"""The default min_prefixlen by IP version."""
 QUOTA_UNIT = {4: 32, 6: 64}
 """The prefix length of one unit of a quota."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lengths:
-    """The prefix lengths of subnets that are cut from a pool."""
+    """The prefix lengths that a pool allocates."""
 
     least: int
     most: int
@@ -50,7 +50,7 @@ def _collapsed(blocks: Iterable[Any]) -> list[Block]:
 
 
 def lengths(version: int, least: int | None, most: int | None, default: int | None) -> Lengths:
-    """A pool's prefix lengths, those that are not given filled in. Raises InvalidInput."""
+    """A pool's prefix lengths, with defaults filled in. Raises InvalidInput."""
     low = LEAST_PREFIXLEN[version] if least is None else least
     high = BITS[version] if most is None else most
     middle = low if default is None else default
@@ -73,7 +73,7 @@ def _check_bound(
 
 
 def check_grown(old: Iterable[str], new: Iterable[str]) -> None:
-    """A pool keeps the prefixes it has; it may get more."""
+    """Raises InvalidInput unless the new prefixes contain all old ones."""
     after = [ip_network(text) for text in new]
     for text in old:
         if not any(within(ip_network(text), block) for block in after):
@@ -101,7 +101,7 @@ def intersect(some: Iterable[str], others: Iterable[str]) -> bool:
 
 
 def check_length(prefixlen: int, least: int, most: int) -> None:
-    """A subnet's prefix length is one that its pool allows."""
+    """Raises InvalidInput unless the pool allows the prefix length."""
     if least <= prefixlen <= most:
         return
     short = prefixlen < least
@@ -123,7 +123,7 @@ def free_block(pool: Iterable[str], taken: Iterable[str], prefixlen: int) -> str
 
 
 def check_free(pool: Iterable[str], taken: Iterable[str], wanted: str) -> None:
-    """A block that is asked for is free and in the pool."""
+    """Raises unless the requested block is free and in the pool."""
     if not any(within(ip_network(wanted), block) for block in _free(pool, taken)):
         words = "Cannot allocate requested subnet from the available set of prefixes"
         message = f"Failed to allocate subnet: {words}: {wanted} is in use or not in the pool"
@@ -131,7 +131,7 @@ def check_free(pool: Iterable[str], taken: Iterable[str], wanted: str) -> None:
 
 
 def _free(pool: Iterable[str], taken: Iterable[str]) -> list[Block]:
-    """The largest blocks of a pool of which no address is taken, in order; n log n of both."""
+    """The maximal free blocks of a pool, in order. O(n log n) in prefixes and subnets."""
     held = sorted((int(b[0]), int(b[-1])) for b in map(ip_network, taken))
     found: list[Block] = []
     for block in map(ip_network, pool):
@@ -155,7 +155,7 @@ def _between(first: int, last: int, version: int) -> list[Block]:
 
 
 def check_quota(version: int, quota: int | None, taken: Iterable[str], prefixlen: int) -> None:
-    """One project has no more of a pool than its quota."""
+    """Raises if a project would exceed the pool's default_quota."""
     if not quota:
         return
     bits = BITS[version]

@@ -1,4 +1,4 @@
-"""What one project lets another see and use: Neutron's RBAC policies."""
+"""Neutron's RBAC policies: sharing with other projects."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ EVERYONE = "*"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RbacPolicy:
-    """That a network (`object_id`) is shared with, or external for, a project or EVERYONE."""
+    """Shares a network (`object_id`) with a project or EVERYONE, or makes it external for them."""
 
     id: str
     object_id: str

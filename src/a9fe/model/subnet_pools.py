@@ -1,4 +1,4 @@
-"""What subnets are cut from, floating IPs, groups of addresses. Names are Neutron's API v2.0's.
+"""Subnet pools, address scopes, floating IPs and address groups, with Neutron's names.
 
 Recorded by the server: no agent follows these kinds.
 """
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AddressScope:
-    """A set of subnet pools in which no address is in two pools."""
+    """A set of subnet pools that do not overlap."""
 
     id: str
     project_id: str = ""
@@ -22,10 +22,10 @@ class AddressScope:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubnetPool:
-    """CIDRs of one IP version, of which subnets are cut.
+    """CIDRs of one IP version from which subnets are allocated.
 
-    `prefixes` are in order and apart. `default_quota` is how much one project may have of it, in
-    IPv4 addresses or IPv6 /64s; None: any amount.
+    `prefixes` are sorted and disjoint. `default_quota`: most that one project may allocate, in
+    IPv4 addresses or IPv6 /64s; None is unlimited.
     """
 
     id: str
@@ -48,10 +48,10 @@ class SubnetPool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FloatingIp:
-    """An address of an external network that leads to a port's fixed address, by a router.
+    """An address of an external network, associated with a fixed IP of a port through a router.
 
-    `floating_port_id` is the port that holds the address outside. `port_id`, `fixed_ip_address`
-    and `router_id` are all None while it leads nowhere.
+    `floating_port_id` is the port that has the address on the external network. `port_id`,
+    `fixed_ip_address` and `router_id` are all None while it is not associated.
     """
 
     id: str
@@ -73,7 +73,7 @@ class FloatingIp:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AddressGroup:
-    """CIDRs by one name, that rules of security groups are written for."""
+    """Named CIDRs for security group rules."""
 
     id: str
     project_id: str = ""

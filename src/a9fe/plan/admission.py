@@ -1,8 +1,8 @@
-"""Which devices on our bridges are known, and why another one is refused.
+"""Which devices on our bridges are known, and why others are refused.
 
 The kernel forwards nothing between a known and an unknown device (plan.bridge_filter), whether an
-agent runs or not. What is left, frames between two unknown devices of one bridge, is ended by
-port isolation as soon as the DHCP agent sees them.
+agent runs or not. Port isolation stops frames between two unknown devices of one bridge as soon
+as the DHCP agent sees them.
 """
 
 from collections.abc import Iterator, Set
@@ -26,14 +26,14 @@ class Refused:
 
 
 def effective(desired: HostPlan, observed: HostPlan) -> PortSecurity | None:
-    """The planned filter without the taps that are on a bridge of another network than theirs."""
+    """The planned filter without taps that are on another network's bridge."""
     if desired.port_security is None or not desired.port_security.elements:
         return desired.port_security
     return port_security.without(desired.port_security, _misplaced(desired, observed))
 
 
 def isolations(desired: HostPlan, observed: HostPlan) -> Iterator[SetIsolation]:
-    """Isolate the unknown devices on our bridges, and no others. Linear in devices."""
+    """Isolate exactly the unknown devices on our bridges. O(devices)."""
     security = effective(desired, observed)
     if security is None or "taps" not in security.elements:
         return  # the L3 agent knows no taps
@@ -44,7 +44,7 @@ def isolations(desired: HostPlan, observed: HostPlan) -> Iterator[SetIsolation]:
 
 
 def refused(model: View, host: str, desired: HostPlan, observed: HostPlan) -> frozenset[Refused]:
-    """Every device that is refused now."""
+    """All devices refused now."""
     security = effective(desired, observed)
     if security is None or "taps" not in security.elements:
         return frozenset()

@@ -2,18 +2,18 @@
 
 Three tables of one name, that of the installation (plan.mark):
 
-- bridge: what a VM's tap may send (port security and the binding of metadata and DHCP), and that
-  only known devices exchange frames on our bridges;
+- bridge: what a VM's tap may send (port security, metadata and DHCP from its own addresses), and
+  that only known devices exchange frames on our bridges;
 - inet and arp: the host's own IP stack neither answers nor sends through our bridges.
 
 Our devices (bridges, and outer ends of our pairs) are known by their device group (plan.mark),
-which whoever makes them sets at creation. VM taps are known by name, from the model. Not every
-kernel has `meta ibrname`, so a frame's bridge is never asked for: a frame is forwarded if both of
-its devices are known, or neither (a bridge of somebody else). Two unknown devices on one bridge of
-ours are kept apart by port isolation (plan.admission).
+set at creation. VM taps are known by name, from the model. Not every kernel has `meta ibrname`, so
+no rule matches a frame's bridge: a frame is forwarded if both of its devices are known, or neither
+(a foreign bridge). Port isolation separates two unknown devices on one of our bridges
+(plan.admission).
 
-Every decision accepts what matches and drops the rest, because nftables leaves a rule without a
-verdict when a frame is too short for the field that the rule reads.
+Every decision accepts what matches and drops the rest, because nftables skips a rule whose field
+lies beyond the end of a short frame.
 """
 
 import hashlib
@@ -270,19 +270,19 @@ _ARP_CHAINS = """
 
 
 def rules_marker(mark: Mark) -> str:
-    """The name of the marker chain that tells these tables from those of another version."""
+    """The name of the marker chain of this version's rules."""
     return f"{RULES_PREFIX}{_digest([_fixed(mark)])}"
 
 
 def elements_marker(elements: Elements) -> str:
-    """The name of the marker chain of these elements: equal elements, equal names. Linear."""
+    """The name of the marker chain of these elements: a fingerprint of them. O(elements)."""
     words = (word for name in sorted(SETS) for word in (name, *sorted(elements.get(name, ()))))
     return f"{ELEMENTS_PREFIX}{_digest(words)}"
 
 
 def whole(elements: Elements, marker: str, mark: Mark, *, created: bool = False) -> str:
-    """Every table anew, in one transaction; counters start at 0. With `created` it is refused
-    if somebody has made one meanwhile, so that the L3 agent never undoes the DHCP agent's.
+    """Replace all tables in one transaction; counters restart at 0. With `created` it fails if a
+    table exists meanwhile, so that the L3 agent never replaces the DHCP agent's.
     """
     first = _created(mark) if created else f"{removal(mark)}{_added(mark)}"
     made = f"{_marks(mark, rules_marker(mark), marker)}{_each('add', elements, mark)}"
@@ -290,7 +290,7 @@ def whole(elements: Elements, marker: str, mark: Mark, *, created: bool = False)
 
 
 def change(old: Elements, old_marker: str, new: Elements, marker: str, mark: Mark) -> str:
-    """From these loaded elements to those, at the cost of the difference; counters go on."""
+    """Change the loaded elements into the new ones; costs the difference. Counters are kept."""
     gone = {name: old.get(name, _NONE) - new.get(name, _NONE) for name in SETS}
     added = {name: new.get(name, _NONE) - old.get(name, _NONE) for name in SETS}
     changed = f"{_each('delete', gone, mark)}{_each('add', added, mark)}"
@@ -298,13 +298,13 @@ def change(old: Elements, old_marker: str, new: Elements, marker: str, mark: Mar
 
 
 def removal(mark: Mark) -> str:
-    """Every table away, whether it is there or not."""
+    """Remove all tables, existing or not."""
     tables = [f"table {family} {mark.table}\n" for family in FAMILIES]
     return "".join(f"add {table}delete {table}" for table in tables)
 
 
 def markers(shown: str, mark: Mark) -> tuple[str, str]:
-    """The markers of rules and elements, "" for one not there, in what `nft list chains` shows."""
+    """The markers of rules and elements in the output of `nft list chains`, "" if missing."""
     own = shown.partition(f"table bridge {mark.table} {{\n")[2].partition("\n}")[0]
     return _marker(RULES_PREFIX, own), _marker(ELEMENTS_PREFIX, own)
 
@@ -315,7 +315,7 @@ def _marker(prefix: str, text: str) -> str:
 
 
 def _added(mark: Mark) -> str:
-    """The tables with the comment that says whose they are."""
+    """The tables with the mark as comment."""
     return "".join(_table("add", family, mark) for family in FAMILIES)
 
 

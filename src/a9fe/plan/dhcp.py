@@ -23,16 +23,16 @@ InUse = Callable[[str], Mapping[str, frozenset[str]]]
 
 
 def no_leases(network_id: str) -> Mapping[str, frozenset[str]]:
-    """No lease leads anywhere."""
+    """No recorded leases."""
     return {}
 
 
 def plan(model: View, host: str, settings: DhcpSettings, in_use: InUse = no_leases) -> HostPlan:
-    """All of the DHCP agent's on `host`: the networks bound to it whose admin state is up, and
-    that have a DHCP port for it.
+    """The DHCP agent's plan for `host`: all networks bound to it with admin_state_up and a DHCP
+    port of this host.
 
-    `in_use` gives, for a network's id, the addresses whose leases lead to metadata by each way
-    (plan.dhcp_options): what was told to them is kept true, though others are told another.
+    `in_use` gives, by network id, the leased addresses by way to metadata (plan.dhcp_options).
+    Each way in use is served, even if DHCP announces another one now.
     """
     plans = (
         _namespace(network, settings, in_use(network.network.id))
@@ -62,8 +62,8 @@ def networks(model: View, host: str) -> Iterator[DhcpNetwork]:
 
 
 def ports(model: View, host: str) -> tuple[Port, ...]:
-    """The ports whose status the DHCP agent of `host` reports: its own, and those of VMs that are
-    bound to this host or to none.
+    """The ports whose status the DHCP agent of `host` reports: its own, and VMs' ports bound to
+    this host or to none.
     """
     found = (p for p in model.all("port") if isinstance(p, Port) and p.host in {"", host})
     return tuple(
@@ -102,10 +102,10 @@ def _namespace(
 def _lost_gateways(
     network: DhcpNetwork, settings: DhcpSettings, led_there: frozenset[str]
 ) -> frozenset[str]:
-    """Gateways without a router by which VMs with older leases still ask for their metadata.
+    """Gateway addresses that no router has, but that VMs with older leases use for metadata.
 
-    The DHCP port answers in their place until those leases end, or somebody has the address. It
-    forwards nothing.
+    The DHCP port takes them until those leases end or a port has the address. It forwards
+    nothing.
     """
     if not (settings.force_metadata or settings.enable_isolated_metadata):
         return frozenset()
@@ -151,14 +151,14 @@ def _routes(network: DhcpNetwork, device: str) -> Iterator[Route]:
 def _listeners(
     network: DhcpNetwork, settings: DhcpSettings, *, led_here: bool
 ) -> Iterator[Listener]:
-    """By Neutron's rules; and, beside a router, for VMs whose leases lead here."""
+    """Whether to serve metadata here: by Neutron's rules, or for VMs whose leases lead here."""
     serving = isolation.serving(network.subnets, network.ports, settings)
     if serving.serves or (led_here and serving is isolation.Serving.ROUTED):
         yield isolation.listener(network.network)
 
 
 def taps(model: View, host: str) -> dict[str, str]:
-    """The devices of VMs' ports that may be on this host, each with its bridge."""
+    """Devices of VMs' ports that may be on this host, with their bridges."""
     return {
         names.outer_device(port.id): names.bridge(port.network_id)
         for port in model.all("port")

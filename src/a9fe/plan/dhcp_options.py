@@ -1,4 +1,4 @@
-"""What DHCP tells the VMs of a network: the lines of dnsmasq's options file.
+"""The lines of dnsmasq's options file for a network.
 
 Each subnet has the tag subnet-<id> (set by its dhcp-range), each port with options of its own
 port-<id> (set by its line in the hosts file). plan.dnsmasq_lines writes the fields. Rules:
@@ -59,9 +59,9 @@ def _lines(network: DhcpNetwork, settings: DhcpSettings) -> Iterator[tuple[str, 
 
 
 def extra(port: Port) -> tuple[DhcpOption, ...]:
-    """The options of a port that lines can say: of IPv4, and no client id.
+    """The options of a port for dnsmasq: IPv4 options except the client id.
 
-    A client id is not said, as dnsmasq looks at none (plan.dnsmasq).
+    dnsmasq is configured to ignore client ids (plan.dnsmasq).
     """
     found = (o for o in port.extra_dhcp_opts if o.ip_version == 4)
     return tuple(option for option in found if option.opt_name not in CLIENT_ID)
@@ -122,7 +122,7 @@ def classless_routes(
 
 
 def _fitting(routes: list[tuple[str, str]], taken: int) -> list[tuple[str, str]]:
-    """The first routes that fit into the option: with more, dnsmasq would send none at all."""
+    """The first routes that fit into the option; with more, dnsmasq would send none."""
     fitting = list(routes)
     while fitting and _size(fitting) + taken > say.OPTION_MAX:
         fitting.pop()
@@ -130,19 +130,19 @@ def _fitting(routes: list[tuple[str, str]], taken: int) -> list[tuple[str, str]]
 
 
 def _size(routes: Iterable[tuple[str, str]]) -> int:
-    """The most bytes that the routes take in option 121 (RFC 3442)."""
+    """Most bytes of the routes in option 121 (RFC 3442)."""
     return 9 * len(tuple(routes))
 
 
 def ways(network: DhcpNetwork, settings: DhcpSettings) -> frozenset[str]:
-    """The ways to metadata that the options of its subnets tell."""
+    """The ways to metadata that the options of the network's subnets announce."""
     found = (_way(network, subnet, settings) for subnet in network.served)
     return frozenset(way for way in found if way)
 
 
 def _way(network: DhcpNetwork, subnet: Subnet, settings: DhcpSettings) -> str:
-    """By our DHCP port where it serves; else, where a router does, by the gateway, so that
-    Windows does not ARP for the address; else "".
+    """The next hop to metadata: our DHCP port if it serves, else the gateway if a router does, so
+    that Windows does not ARP for the address; else "".
     """
     isolated = subnet.id not in routed_subnets(network.subnets, network.ports)
     if settings.force_metadata or (isolated and settings.enable_isolated_metadata):

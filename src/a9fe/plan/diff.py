@@ -1,16 +1,16 @@
-"""What differs between plan and host, as operations in an order that always works.
+"""The difference between plan and host, as operations in a safe order.
 
-1. links in the way of others, as those that move to another namespace, are removed, each after
+1. links that block others, such as those that move to another namespace, are removed, each after
    the listeners that are bound to it;
-2. filters of ports, then bridges: nothing is on a bridge of ours before it is filtered; then VMs'
-   devices that lost theirs;
-3. each namespace: itself; listeners of a link that are not as planned end, as what they claim
+2. port filters, then bridges, so that no device is on an unfiltered bridge; then VMs' devices
+   that lost their bridge;
+3. each namespace: itself; listeners of a link that differs from the plan close, as their claim
    must not outlive the link; sysctls, iptables (before any link, so that nothing leaks out of a
-   router before its REDIRECT is there), links, addresses, routes, dnsmasq, listeners; then what
-   it has too much, in reverse;
-4. namespaces that should not be: listeners, dnsmasq, links, itself;
-5. bridges that should not be and on which nothing is left;
-6. the filters, where none should be.
+   router before its REDIRECT is there), links, addresses, routes, dnsmasq, listeners; then
+   deletions of what is not planned, in reverse;
+4. namespaces that are not planned: listeners, dnsmasq, links, itself;
+5. unplanned bridges without devices;
+6. the filters, if none are planned.
 
 Within a namespace all is added before anything is deleted. Applying the result to `observed`
 gives `desired`; the difference of equal values is empty. Values of the operations:
@@ -82,7 +82,7 @@ def _operations(desired: HostPlan, observed: HostPlan) -> Iterator[Operation]:
 
 
 def _unplugged(desired: HostPlan, observed: HostPlan) -> Iterator[PlugTap]:
-    """VMs' devices that are on no bridge, as after somebody deleted it."""
+    """VMs' devices that are on no bridge, as after the bridge was deleted."""
     for tap, bridge in sorted(observed.taps.items()):
         if not bridge and tap in desired.taps:
             yield PlugTap(tap=tap, bridge=desired.taps[tap])
@@ -123,7 +123,7 @@ def _without(host: HostPlan, removed: Iterable[DeleteLink]) -> HostPlan:
 
 
 def _close_on(plan: NamespacePlan, link: Veth) -> Iterator[NamespaceOperation]:
-    """A listener's claim ends before its wire does."""
+    """Close listeners whose link changes, before the link changes."""
     on_it = [listener for listener in plan.listeners if listener.device == link.inner]
     yield from _close(plan.name, on_it)
 
@@ -186,7 +186,7 @@ def _set_dnsmasq(desired: NamespacePlan, observed: NamespacePlan) -> Iterator[Op
 
 
 def _close(namespace: str, listeners: Iterable[Listener]) -> Iterator[NamespaceOperation]:
-    """Before others are opened: a socket can only be opened where no other is bound."""
+    """Close before opening: an address can be bound only once."""
     yield from (
         CloseListener(namespace=namespace, listener=listener) for listener in _by_key(listeners)
     )
@@ -252,7 +252,7 @@ def _links(links: Iterable[Veth]) -> list[Veth]:
 
 
 def _own_first(address: Address) -> tuple[bool, Address]:
-    """Those with a subnet first: dnsmasq names itself by the first address of its device."""
+    """Addresses with a subnet first: dnsmasq uses the first address of its device as its own."""
     return (address.cidr.endswith("/32"), address)
 
 

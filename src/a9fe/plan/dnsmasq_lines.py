@@ -1,8 +1,8 @@
-"""What dnsmasq reads, written so that no value can become another field or another line.
+"""Writes dnsmasq's files so that no value can become another field or line.
 
-Its files are lines of fields with commas between; it takes quotes, backslashes and "#" for
-itself (dnsmasq 2.90, read_file). So every field has a checked alphabet without them, and what
-does not fit raises Unsayable: it is refused by the API, and left out by the plan.
+Lines are comma-separated fields; dnsmasq interprets quotes, backslashes and "#" (dnsmasq 2.90,
+read_file). So every field has a checked alphabet without them, and other values raise Unsayable:
+the API refuses them, and the plan leaves them out.
 """
 
 import re
@@ -28,18 +28,18 @@ _OPTIONS = range(1, 255)  # 0 is padding, 255 the end
 
 
 class Unsayable(ValueError):
-    """A value that cannot stand in dnsmasq's files. The text names it."""
+    """A value that cannot be written into dnsmasq's files. The text names it."""
 
 
 class Writer:
-    """Collects the lines of a file, and a reason for each that had to be left out."""
+    """Collects the lines of a file, and the reason for each line left out."""
 
     def __init__(self) -> None:
         """Nothing is left out yet."""
         self.left_out: list[str] = []
 
     def text(self, lines: Iterable[tuple[str, Callable[[], str]]]) -> str:
-        """A whole file of (what a line is about, what makes it)."""
+        """A whole file from (subject, function that makes the line) pairs."""
         return "".join(
             f"{found}\n" for subject, make in lines for found in self._try(subject, make)
         )
@@ -52,7 +52,7 @@ class Writer:
 
 
 def line(*fields: str) -> str:
-    """A line of fields that the functions below have made; without its end."""
+    """A line of fields made by the functions below, without the newline."""
     text = ",".join(fields)
     if len(text) > LINE_MAX:
         raise Unsayable(f"a line of {len(text)} characters, expected at most {LINE_MAX}")
@@ -65,7 +65,7 @@ def mac(text: str) -> str:
 
 
 def address(text: str) -> str:
-    """An IPv4 address in its one form."""
+    """An IPv4 address in canonical form."""
     try:
         return str(IPv4Address(text))
     except ValueError:
@@ -73,7 +73,7 @@ def address(text: str) -> str:
 
 
 def prefix(text: str) -> str:
-    """An IPv4 prefix in its one form."""
+    """An IPv4 prefix in canonical form."""
     try:
         return str(IPv4Network(text, strict=False))
     except ValueError:
@@ -91,7 +91,7 @@ def domain(text: str) -> str:
 
 
 def option(name: str) -> str:
-    """How a line names a DHCP option: its number, or its name of dnsmasq's."""
+    """A DHCP option by its number or dnsmasq's name."""
     _matching(NAME, name, NAME_EXPECTED)
     if not name.isdecimal():
         return f"option:{name}"

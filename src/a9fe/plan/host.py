@@ -12,11 +12,11 @@ from a9fe.wire.message import Listener
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bridge:
-    """A Linux bridge in the host's own namespace, one a network. `mtu` in bytes.
+    """A Linux bridge in the host's own namespace, one per network. `mtu` in bytes.
 
-    The rest is filled by observation only and takes no part in comparing. `devices` are the names
-    of all devices on it, which keep it from being deleted under a VM; `ours` those of our device
-    group; `isolated` those that exchange no frames with each other (plan.admission).
+    The other fields are observed only, and not compared. `devices` are the names of all devices on
+    it, so that it is not deleted under a VM; `ours` those of our device group; `isolated` those
+    with port isolation (plan.admission).
     """
 
     name: str
@@ -60,10 +60,10 @@ class Dnsmasq:
 
     `arguments` (without the program's name) change -> restart; a file changes -> SIGHUP. Files
     are whole texts, in `directory`: `hosts` in "host" (leases), `names` in "addn_hosts" (DNS),
-    `options` in "opts". dnsmasq itself writes "leases" and "pid" there. `ways` by which the
-    options lead to metadata (plan.dhcp_options), `lease` in s (-1 for ever), and what `left_out`
-    of the model cannot be written safely, are no part of what is compared: an observation does
-    not have them.
+    `options` in "opts". dnsmasq itself writes "leases" and "pid" there. `ways`
+    are the announced ways to metadata (plan.dhcp_options), `lease` is in s (-1: infinite), and
+    `left_out` are the values that cannot be written safely. These three are not compared, because
+    an observation does not have them.
     """
 
     network_id: str
@@ -116,13 +116,12 @@ class NamespacePlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostPlan:
-    """All of ours on a host, for one agent. `namespaces` by name.
+    """All objects of one agent on a host. `namespaces` by name.
 
-    `port_security` None: no table of ours is (to be) loaded. The DHCP agent plans the elements;
-    the L3 agent only that there is a table (ANY_FILTER) before it puts a device on a bridge.
-    `taps` are
-    the devices of VMs that may be on this host, by name, with the bridge of each; an observation
-    has those that are up and on no bridge, with "". They take no part in comparing.
+    `port_security` None: no nftables table of ours. The DHCP agent plans the elements; the L3
+    agent only plans that a table exists (ANY_FILTER) before it puts a device on a bridge. `taps`
+    are VMs' devices that may be on this host, by name, each with its bridge; an observation has
+    those that are up and on no bridge, with "". `taps` are not compared.
     """
 
     bridges: frozenset[Bridge] = frozenset()

@@ -87,7 +87,7 @@ def _addresses(model: View, port: Port) -> Iterator[Address]:
 
 
 def _connected(model: View, router_id: str) -> frozenset[str]:
-    """The CIDRs of all subnets that a router has a port on, up or down."""
+    """The CIDRs of all subnets on which a router has a port, up or down."""
     ids = {ip.subnet_id for port in model.ports_by_device(router_id) for ip in port.fixed_ips}
     found = (view.get(model, Subnet, "subnet", id) for id in ids)
     return frozenset(subnet.cidr for subnet in found if subnet is not None)
@@ -98,7 +98,7 @@ def _routes(
 ) -> Iterator[Route]:
     """Extra routes whose next hop is on one of the interfaces; one for each destination.
 
-    None leads into a connected subnet, whose addresses it would take (rules_ports).
+    Routes into a connected subnet are left out, as they would divert its addresses (rules_ports).
     """
     for destination, nexthop in {r.destination: r.nexthop for r in routes}.items():
         device = _device_towards(nexthop, addresses)
@@ -121,10 +121,9 @@ def _block(cidr: str) -> IPv4Network:
 
 
 def _listener(router_: Router, port: Port, namespace: str, metadata_port: int) -> Listener:
-    """The listener of one interface: it hears its device alone, and stands for how that is wired.
+    """The listener of one interface, bound to its device, with the network that it is wired to.
 
-    Who makes the wire says whose it is: a request that comes in by it is one of its network,
-    whatever a newer model says of the router.
+    A request on it belongs to that network, whatever a newer model says about the router.
     """
     return Listener(
         kind="router",

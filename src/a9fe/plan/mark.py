@@ -33,17 +33,17 @@ class Mark:
 
     @property
     def text(self) -> str:
-        """What an alias, a table's comment or a namespace's file says."""
+        """The text of an alias, a table's comment or a namespace's file."""
         return f"{ALIAS_PREFIX}{self.installation}"
 
     @property
     def group(self) -> int:
-        """The group of our bridges and pairs, which the filters let pass: 29 bits of the id."""
+        """The device group of our bridges and pairs, trusted by the filters: 29 bits of the id."""
         return GROUP_BASE | self._bits
 
     @property
     def vm_group(self) -> int:
-        """The group of VMs' devices that we make: the filters know those by name alone."""
+        """The device group of VMs' devices that we make; filters know those by name."""
         return VM_GROUP_BASE | self._bits
 
     @property
@@ -58,8 +58,8 @@ class Mark:
     def owns(self, alias: str, group: int = 0) -> bool:
         """Whether a link is ours.
 
-        The alias says it. A link of our group without alias is one whose maker was killed between
-        the two. Somebody may have given one of ours an alias of his own: the group still tells.
+        By alias, or by group: a maker killed between the two leaves no alias, and an operator may
+        have set another one.
         """
         grouped = group in {self.group, self.vm_group}
         return alias == self.text or (grouped and not alias.startswith(ALIAS_PREFIX))
@@ -70,7 +70,7 @@ class Mark:
 
 
 def read(text: str) -> Mark | None:
-    """The mark that an alias or a comment is; None if it is none."""
+    """The mark in an alias or a comment; None if there is none."""
     id = text.removeprefix(ALIAS_PREFIX)
     return Mark(id) if text.startswith(ALIAS_PREFIX) and ID.fullmatch(id) else None
 

@@ -10,8 +10,8 @@
 | DHCP interface                 | ns-<port id 11>      | DHCP namespace   | DHCP agent      |
 | guest namespace                | a9fe-guest-<name>    | /run/netns       | `a9fe guest`    |
 
-All but the last are the names of Neutron and its linuxbridge driver, so that its tools work. So
-a name does not say that an object is ours: its mark does (plan.mark).
+All but the last are the names of Neutron and its linuxbridge driver, so that its tools work. So a
+name does not show that an object is ours; its mark does (plan.mark).
 """
 
 import re

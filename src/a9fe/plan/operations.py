@@ -14,9 +14,9 @@ from a9fe.wire.message import Listener
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SetPortSecurity:
-    """Load our nftables tables or other elements in them, in one transaction; None: remove them.
+    """Load our nftables tables, or change their elements, in one transaction; None removes them.
 
-    ANY_FILTER: load tables without elements if there are none. Whoever has no element is dropped.
+    ANY_FILTER: load tables without elements if there are none. They drop every VM's frames.
     """
 
     port_security: PortSecurity | None
@@ -230,8 +230,8 @@ _OF_LISTENERS = OpenListener | CloseListener
 
 
 def scope(operation: Operation) -> str:
-    """What a failure of it spoils: "port-security", the name of a bridge, device or namespace;
-    or, as nothing rests on them, only "<namespace> dnsmasq" or "<namespace> listener".
+    """The scope that a failure affects: "port-security", a bridge, device or namespace by name, or
+    "<namespace> dnsmasq" or "<namespace> listener", on which nothing depends.
     """
     if isinstance(operation, SetPortSecurity):
         return FILTERS
@@ -251,8 +251,8 @@ def scope(operation: Operation) -> str:
 
 
 def is_spoilt(operation: Operation, failed: Container[str]) -> bool:
-    """Whether scopes that failed before it make it useless to try, or unsafe: no bridge is made,
-    and nothing put on one, on a host without filters.
+    """Whether scopes that failed before make the operation useless or unsafe: without filters no
+    bridge is made and no device put on one.
     """
     if isinstance(operation, SetBridge | PlugTap) and FILTERS in failed:
         return True

@@ -1,11 +1,11 @@
-"""What the filter of a host knows of its VMs: the elements of plan.bridge_filter's sets.
+"""The elements of plan.bridge_filter's sets: what each VM of a host may send.
 
-A VM's address is its identity on the metadata path. So whatever a port's port security, frames
-to the metadata addresses come from its own MAC and fixed addresses only; with port security
-(Neutron's port_security_enabled) all else too, or from its allowed_address_pairs. Ports of
-network:* owners are ours, and are known by device group.
+A VM's address is its identity on the metadata path. So frames to the metadata addresses must come
+from the port's own MAC and fixed addresses, even without port security. With port security
+(Neutron's port_security_enabled) all other frames must, too, or from allowed_address_pairs. Ports
+with network:* owners are ours, and are known by device group.
 
-A value of the model that is no MAC or address gives no element, so that nothing passes with it.
+A malformed MAC or address in the model gives no element, so nothing passes with it.
 """
 
 import ipaddress
@@ -30,7 +30,7 @@ Element = tuple[str, str]  # a set's name, and what follows the device in the el
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reserved:
-    """What no VM of a network may claim: gateways, and what our own ports have."""
+    """What no VM of a network may claim: gateways, and the MACs and addresses of our own ports."""
 
     addresses: frozenset[str] = frozenset()
     macs: frozenset[str] = frozenset()
@@ -42,8 +42,8 @@ def is_vm(port: Port) -> bool:
 
 
 def of_host(model: View, host: str) -> PortSecurity:
-    """For the taps that may appear on this host: of VMs' ports that are switched on, and that no
-    other host has.
+    """Elements for taps that may appear on this host: of VMs' ports with admin_state_up that are
+    not bound to another host.
     """
     here = (p for p in model.all("port") if isinstance(p, Port) and p.host in {"", host})
     on = (port for port in here if is_vm(port) and port.admin_state_up)
@@ -51,7 +51,7 @@ def of_host(model: View, host: str) -> PortSecurity:
 
 
 def of_ports(ports: Iterable[Port], reservations: "_Reservations | None" = None) -> PortSecurity:
-    """For the taps of these VMs' ports. Linear."""
+    """Elements for the taps of these VMs' ports. O(ports)."""
     sets: dict[str, set[str]] = {name: set() for name in SETS}
     for port in ports:
         device = f'"{names.outer_device(port.id)}"'
@@ -62,7 +62,7 @@ def of_ports(ports: Iterable[Port], reservations: "_Reservations | None" = None)
 
 
 def without(security: PortSecurity, devices: Set[str]) -> PortSecurity:
-    """The same without these devices, which are then unknown."""
+    """The filter without these devices, which are then unknown."""
     if not devices:
         return security
     quoted = {f'"{device}"' for device in devices}
@@ -79,7 +79,7 @@ def _value(elements: dict[str, frozenset[str]]) -> PortSecurity:
 
 
 class _Reservations:
-    """What is reserved on each network; looked up only for ports that could claim it."""
+    """The reserved MACs and addresses of each network; looked up only for ports that need it."""
 
     def __init__(self, model: View) -> None:
         """Nothing is looked up yet."""
@@ -88,7 +88,7 @@ class _Reservations:
         self._known: dict[str, Reserved] = {}
 
     def of(self, port: Port) -> Reserved:
-        """For a port whose port security alone does not keep it from claiming anything."""
+        """Reserved elements of a port without port security or with address pairs."""
         if port.port_security_enabled and not port.allowed_address_pairs:
             return Reserved()
         network = port.network_id
@@ -141,7 +141,7 @@ def _reserved(mac: str, own: list[Address], reserved: Reserved) -> Iterator[Elem
 
 
 def _pairs(port: Port, mac: str) -> Iterator[Element]:
-    """Disjoint, because nftables refuses intervals that overlap."""
+    """Made disjoint, because nftables refuses overlapping intervals."""
     by_mac: dict[str, list[Prefix]] = {}
     for pair in port.allowed_address_pairs:
         sender, prefix = _mac(pair.mac_address or mac), _prefix(pair.ip_address)
@@ -197,7 +197,7 @@ def _prefix(text: str) -> Prefix | None:
 
 
 def _interface_id(mac: str) -> int:
-    """Of modified EUI-64 (RFC 4291, appendix A)."""
+    """The link-local address by modified EUI-64 (RFC 4291, appendix A)."""
     number = int(mac.replace(":", ""), 16)
     high, low = number >> 24, number & 0xFFFFFF
     return (high << 40 | 0xFFFE << 24 | low) ^ 1 << 57

@@ -43,10 +43,10 @@ def dhcp(*, ipv6_on_host: bool) -> dict[str, str]:
 
 
 def bridge(name: str) -> dict[str, str]:
-    """Of a bridge in the host's own namespace, so that the host's own stack stays off it.
+    """Sysctls of a bridge in the host's own namespace that keep the host's stack off it.
 
-    arp_ignore 8: no ARP is answered. rp_filter 1: no source is reachable by the bridge, which
-    has no address and no route, so every packet is dropped.
+    arp_ignore 8: no ARP replies. rp_filter 1: drops every packet, because the bridge has no
+    address and no route, so no source is reachable through it.
     """
     return {
         f"net/ipv4/conf/{name}/arp_ignore": "8",

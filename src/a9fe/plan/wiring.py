@@ -19,7 +19,7 @@ class PortStates:
 
 
 def plugged(observed: HostPlan) -> frozenset[str]:
-    """Names of the devices on bridges of ours."""
+    """Names of the devices on our bridges."""
     return frozenset(device for bridge in observed.bridges for device in bridge.devices)
 
 
@@ -36,8 +36,8 @@ def wired(desired: HostPlan, observed: HostPlan, failed: Set[str]) -> frozenset[
 
 
 def ready(port: Port, devices: Set[str], failed: Set[str]) -> bool:
-    """Whether a port may be called ACTIVE: its device is in place; and for a VM's, its filters and
-    its entry in DHCP are.
+    """Whether a port can be ACTIVE: its device is in place and, for a VM's port, its filters and
+    DHCP entry exist.
     """
     if names.outer_device(port.id) not in devices:
         return False
@@ -48,7 +48,7 @@ def ready(port: Port, devices: Set[str], failed: Set[str]) -> bool:
 
 
 def states(ports: Iterable[Port], devices: Set[str], failed: Set[str] = frozenset()) -> PortStates:
-    """What to report of `ports`, which are this agent's, when `devices` are in place.
+    """The states to report for this agent's `ports`, given the `devices` in place.
 
     A port that is ACTIVE stays so as long as its device is in place.
     """
@@ -62,7 +62,7 @@ def states(ports: Iterable[Port], devices: Set[str], failed: Set[str] = frozense
 
 
 def by_binding(states: PortStates, ports: Iterable[Port]) -> tuple[PortStates, PortStates]:
-    """Those of ports that are bound to a host, and those of the others."""
+    """Split into ports bound to a host and ports bound to none."""
     unbound = frozenset(port.id for port in ports if not port.host)
     return (
         PortStates(up=states.up - unbound, down=states.down - unbound),

@@ -6,9 +6,9 @@
     async with confirmer_of(config, "l3", replica, clock) as confirmer:
         await confirmer.certain()                              # before a 404
 
-It may not decide what a host should look like, nor say who asks: it only tells what is known and
-how sure that is. It obeys design 4.3: events say what is dirty; lost, doubled or reordered ones
-end in the same state; a snapshot replaces all at once. One thread uses it: the event loop's.
+It only stores what is known and how fresh it is; it neither plans a host nor identifies guests.
+Lost, doubled or reordered events end in the same state; a snapshot replaces everything at once.
+Only the event loop's thread uses it.
 """
 
 from a9fe.replica.confirming import confirmer_of as confirmer_of

@@ -36,17 +36,17 @@ IPV6_SETTINGS = "/proc/sys/net/ipv6"
 
 
 def nothing_more(config: Config, proxy: ProxyLink) -> Mapping[str, Callable[[], Awaitable[None]]]:
-    """No tasks beside those of every agent."""
+    """No additional tasks."""
     return {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Role:
-    """What tells one agent from the other.
+    """What differs between the two agents.
 
-    `owner` ("l3", "dhcp") names its feed, its replica and its kernel objects; `ports` are those
-    whose status it reports, `configurations` what `agent show` says of it; `look` is told of
-    every pass; `more` are tasks of its own, by name.
+    `owner` ("l3", "dhcp") selects its feed, replica and kernel objects. `ports` gives the ports
+    whose status it reports, `configurations` the text of `agent show`. `look` is called after
+    every pass; `more` are additional tasks by name.
     """
 
     owner: str
@@ -125,7 +125,7 @@ async def serve(config: Config, role: Role) -> None:
 
 
 def dnsmasq_directories(outcome: Outcome) -> Iterator[str]:
-    """Of all that should run."""
+    """Counts of planned objects."""
     for plan in outcome.desired.namespaces.values():
         if plan.dnsmasq is not None:
             yield plan.dnsmasq.directory
@@ -139,10 +139,10 @@ def states(role: Role, view: View, outcome: Outcome) -> wiring.PortStates:
 
 
 class PortReports:
-    """Sends the newest port states, apart from the loop: a slow server delays no pass.
+    """Sends port states in a task of its own, so that a slow server delays no pass.
 
-    One that fails is not repeated: every pass says anew what still differs. Those of ports without
-    a host go apart, as a token that is bound to a host may not report them.
+    A failed call is not repeated, because every pass reports what still differs. Ports without a
+    host are sent separately, because a token bound to a host may not report them.
     """
 
     def __init__(self, reporter: Reporter, configurations: Callable[[], Configurations]) -> None:
@@ -153,7 +153,7 @@ class PortReports:
         self._news = asyncio.Event()
 
     def put(self, *states: wiring.PortStates) -> None:
-        """Send these, each by itself, if there are any, instead of what was not sent yet."""
+        """Send these reports, one call each, instead of those not sent yet."""
         self._states = tuple(one for one in states if one.up or one.down)
         if self._states:
             self._news.set()

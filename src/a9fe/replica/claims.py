@@ -1,7 +1,7 @@
-"""Since when each port is known as it is: its network, MAC, addresses and device. No I/O.
+"""Since when each port has its current network, MAC, addresses and device. No I/O.
 
-An address that changes hands changes the claims of two ports. A connection that was made before a
-port's claim was known may be of the address's last owner.
+A connection that was made before a port's claim became known may belong to the previous owner of
+the address.
 """
 
 from collections.abc import Iterable, Mapping
@@ -15,31 +15,31 @@ Claim = tuple[str, str, str, frozenset[str]]
 
 
 def claim_of(port: Port) -> Claim:
-    """What must stay the same for a connection to stay the port's."""
+    """The fields that must not change while a connection belongs to the port."""
     addresses = frozenset(ip.ip_address for ip in port.fixed_ips)
     return (port.network_id, port.mac_address, port.device_id, addresses)
 
 
 class Claims:
-    """Times by CLOCK_MONOTONIC, in seconds, kept for ports that changed since the start alone."""
+    """Times in seconds of CLOCK_MONOTONIC, only for ports that changed since the start."""
 
     def __init__(self) -> None:
-        """Nothing is known to have changed."""
+        """No port has changed."""
         self._since: dict[str, float] = {}
 
     def __len__(self) -> int:
-        """How many times are kept."""
+        """Number of recorded times."""
         return len(self._since)
 
     def since(self, port_id: str) -> float:
-        """When the port's claim became known; LONG_AGO where it was known before the start."""
+        """When the port's claim became known; LONG_AGO if before the start."""
         return self._since.get(port_id, LONG_AGO)
 
     def loaded(self, ports: Iterable[Port], now: float, wall: float) -> None:
-        """What a stop left on disk is old, except for what the server changed shortly before.
+        """Claims read from disk are old, except those that the server changed shortly before.
 
-        `wall` is the same moment as `now`, in UNIX seconds. A server whose clock is ahead makes a
-        claim no younger than `now`.
+        `wall` is `now` in UNIX seconds. A claim is never newer than `now`, even if the server's
+        clock is ahead.
         """
         for port in ports:
             changed = now - (wall - _unix(port.updated_at))
@@ -47,7 +47,7 @@ class Claims:
                 self._since[port.id] = min(changed, now)
 
     def changed(self, before: Resource | None, after: Resource | None, now: float) -> None:
-        """One resource was made, changed or deleted."""
+        """A resource was created, changed or deleted."""
         if isinstance(after, Port):
             if not isinstance(before, Port) or claim_of(before) != claim_of(after):
                 self._since[after.id] = now
@@ -55,7 +55,7 @@ class Claims:
             self._since.pop(before.id, None)
 
     def replaced(self, before: Mapping[str, Port], after: Mapping[str, Port], now: float) -> None:
-        """All ports may be other. By id; O(ports)."""
+        """All ports may have changed. By id; O(ports)."""
         for id in [id for id in self._since if id not in after]:
             del self._since[id]
         for id, port in after.items():
@@ -63,7 +63,7 @@ class Claims:
 
 
 def _unix(text: str) -> float:
-    """A time of the model in UNIX seconds; 0.0 where it has none."""
+    """A time of the model in UNIX seconds; 0.0 if not set."""
     try:
         return datetime.fromisoformat(text).timestamp()
     except ValueError:

@@ -1,12 +1,12 @@
-"""Being certain before a 404: the server is asked for what the replica may not have heard yet.
+"""Confirms a 404: asks the server for changes that the replica may not have received yet.
 
-The feed is behind the server by some milliseconds. A miss therefore asks any server for the
-changes since the replica's revision, as the database has them after the request came in, applies
-them, and looks again. Hits cost nothing.
+The feed is some milliseconds behind the server. So a miss asks any server for the changes since
+the replica's revision, read from the database after the request arrived, applies them, and looks
+up again. Hits cost nothing.
 
-One call is under way at a time, and all misses that come meanwhile share the next one. Calls that
-bring no news follow each other more and more slowly, so that a flood of unknown addresses costs
-the server 1 / PAUSE.ceiling calls a second for each process.
+One call runs at a time, and all misses that arrive meanwhile share the next one. Calls without
+news back off, so that a flood of unknown addresses costs the server at most 1 / PAUSE.ceiling
+calls a second per process.
 """
 
 import asyncio
@@ -33,16 +33,16 @@ PAUSE = Backoff(first=0.005, ceiling=0.25)  # s between calls, by how many broug
 WAITING_MAX = 4096  # misses that wait at once; more are unsure
 
 Fetch = Callable[[int], Awaitable[Sequence[FeedEvent]]]
-"""The changes after a revision, up to `synced`; without `synced` where they are too many."""
+"""The changes after a revision, then `synced`; no `synced` if there are too many."""
 
 
 class Confirmer:
-    """Makes a replica as current as the server is, when asked."""
+    """Updates a replica from the server on demand."""
 
     def __init__(
         self, replica: Replica, fetch: Fetch, clock: Clock, patience: float = PATIENCE
     ) -> None:
-        """Nothing is asked before `certain` is called. `patience`: seconds that a miss waits."""
+        """`patience`: seconds that a miss waits."""
         self._replica = replica
         self._fetch = fetch
         self._clock = clock
@@ -54,7 +54,7 @@ class Confirmer:
         self._began = float("-inf")
 
     async def certain(self) -> bool:
-        """Whether the replica now has all that was committed before this call."""
+        """Update the replica. Returns whether it has everything committed before this call."""
         if self._waiting >= WAITING_MAX or not self._is_synced:
             return False
         if self._next is None:
@@ -73,7 +73,7 @@ class Confirmer:
             self._waiting -= 1
 
     async def _rounds(self) -> None:
-        """One call after the other, as long as somebody waits."""
+        """Make one call after another while misses wait."""
         try:
             while self._next is not None:
                 await self._pause()
@@ -123,7 +123,7 @@ class Confirmer:
 async def confirmer_of(
     config: Config, agent: str, replica: Replica, clock: Clock
 ) -> AsyncGenerator[Confirmer, None]:
-    """The confirmer of an agent of this host, whose replica it is, until the block ends."""
+    """The confirmer of an agent's replica, until the block ends."""
     host = host_of(config, agent)
     calls = AgentCalls(
         config.server_url, config.host, token=config.auth_token, timeout=CALL_TIMEOUT

@@ -165,7 +165,7 @@ class Converger:
         self._news.set()
 
     def look(self) -> None:
-        """Make a pass within a second: the kernel has changed something, perhaps by us."""
+        """Make a pass within a second, because a kernel object changed, perhaps by us."""
         self._news.set()
 
     async def run(self) -> None:
@@ -192,7 +192,7 @@ class Converger:
             self.wake()
 
     async def _wait(self, pause: float) -> None:
-        """Until the next pass is due: at once for a change, after a while for an event."""
+        """Wait for the next pass: at once for a model change, later for a kernel event."""
         end = time.monotonic() + pause
         if not await _comes(self._news, end):
             return
@@ -200,7 +200,7 @@ class Converger:
             await asyncio.sleep(COALESCE)
 
     def _not_before(self) -> float:
-        """When an event of the kernel may cause a pass."""
+        """The time at which a kernel event may cause a pass."""
         ended, took = self._passed
         debounce = UNSETTLED_DEBOUNCE if self._tries else DEBOUNCE
         return max(time.monotonic() + debounce, ended + SHARE * took)
@@ -247,9 +247,9 @@ class Converger:
         return jittered(RETRY, self._tries)
 
     def _tell(self, failures: dict[str, str]) -> None:
-        """Log each failure when it lasts or changes, and when it has gone.
+        """Log a failure when it lasts or changes, and when it ends.
 
-        At a start others may not be there yet: what passes by itself is no error.
+        A first failure is logged as info, because other processes may still be starting.
         """
         self._lasting = {where: self._lasting.get(where, 0) + 1 for where in failures}
         for where, reason in failures.items():
@@ -264,7 +264,7 @@ class Converger:
 
 
 async def _comes(event: asyncio.Event, end: float) -> bool:
-    """Whether it comes before `end`, a time of the monotonic clock."""
+    """Whether the event is set before `end` (monotonic)."""
     try:
         async with asyncio.timeout(max(0.0, end - time.monotonic())):
             await event.wait()
@@ -274,7 +274,7 @@ async def _comes(event: asyncio.Event, end: float) -> bool:
 
 
 def _tell_damages(found: tuple[Damage, ...]) -> None:
-    """Say what was wrong on a host that had been as planned."""
+    """Log the damage repaired on a host that had been as planned."""
     for one in found[:DAMAGES_LOGGED]:
         log.warning("damage repaired", where=one.where, wrong=one.wrong, done=one.done)
     if found[DAMAGES_LOGGED:]:
