@@ -1,5 +1,7 @@
 """A VM's network cards on this host: `a9fe vm boot-lines` and `a9fe vm delete`."""
 
+from contextlib import suppress
+
 import click
 
 from a9fe.api_client import ApiClient
@@ -9,8 +11,10 @@ from a9fe.cli.boot_lines import Nic, libvirt_lines, qemu_lines
 from a9fe.cli.flags import client_flags, settings
 from a9fe.cli.output import print_table
 from a9fe.cli.port import addresses
+from a9fe.linux import guest as guests
 from a9fe.linux import namespace, privileges, taps
 from a9fe.model import rules
+from a9fe.model.errors import A9feError
 from a9fe.plan import names
 from a9fe.plan.mark import Mark
 from a9fe.runtime import installation
@@ -33,22 +37,33 @@ def boot_lines(name: str) -> None:
 
 
 @click.command("delete")
-@click.argument("names", nargs=-1, required=True)
+@click.argument("vms", metavar="NAMES...", nargs=-1, required=True)
 @client_flags
-def delete(names: tuple[str, ...]) -> None:
+def delete(vms: tuple[str, ...]) -> None:
     """Delete the VMs NAMES, and remove their taps on this host.
 
     \b
     a9fe vm delete web1 web2
     """
     with resource.connect() as api:
-        found = [api.find("instances", name) for name in names]
-        for name, instance in zip(names, found, strict=True):
+        found = [api.find("instances", name) for name in vms]
+        for name, instance in zip(vms, found, strict=True):
             ports = api.list("ports", device_id=instance["id"])
             api.delete("instances", instance["id"])
             click.echo(f"vm {name}: deleted")
             for port in ports:
                 _remove_tap(port["id"])
+            _tell_of_guests({names.outer_device(port["id"]) for port in ports})
+
+
+def _tell_of_guests(devices: set[str]) -> None:
+    """Print which guests still run on these devices; only root can look."""
+    if not privileges.is_root():
+        return
+    for name in guests.names():
+        with suppress(A9feError):  # it has ended meanwhile
+            if guests.find(name).device in devices:
+                click.echo(f"guest {name}: still runs; to end it: a9fe guest stop {name}")
 
 
 def _remove_tap(port_id: str) -> None:
