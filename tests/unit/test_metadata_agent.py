@@ -18,6 +18,7 @@ from a9fe.metadata_agent.onward import onward
 from a9fe.metadata_proxy.proxy import MetadataProxy
 from a9fe.metadata_proxy.relay import homeward
 from a9fe.model.errors import InvalidInput
+from a9fe.model.resources import Port
 from a9fe.runtime.config import load
 from a9fe.wire.message import Answer, Request
 from a9fe.wire.refusals import Refusal, refuse
@@ -134,7 +135,7 @@ def hopping(got: Request) -> Answer:
 
 def test_our_proxy_is_told_whose_answer_it_is_and_what_the_service_says():
     got, _, _ = answered(FROM_OURS, upstream=hopping)
-    assert (got.headers["x-a9fe-port"], got.headers["x-a9fe-hop-limit"]) == ("port-1", "1")
+    assert (got.headers["x-a9fe-port"], got.headers["x-a9fe-hop-limit"]) == ("port-1/vm-1", "1")
 
 
 def test_another_proxy_would_show_it_to_the_guest_and_is_told_nothing():
@@ -151,6 +152,7 @@ def test_the_service_is_told_that_our_proxy_asks(ask: bytes, said: list[bytes]):
 
 TAKEN = [
     (replace(VM, id="port-2"), Refusal.OTHER_OWNER),
+    (replace(VM, device_id="vm-2"), Refusal.OTHER_OWNER),
     (None, Refusal.UNCONFIRMED),
     (replace(VM, mac_address="fa:16:3e:00:00:99"), Refusal.WRONG_MAC),
 ]
@@ -362,20 +364,21 @@ def on_one_connection(tmp_path, source: Source, script, service=of_instance):
 NEXT = replace(VM, id="port-2", device_id="vm-2")  # the next owner of the address
 
 
-def passed_on(source: Source, *, seen: bool = False) -> None:
+def passed_on(source: Source, *, to: Port = NEXT, seen: bool = False) -> None:
     """The address changes hands; `seen`: the agent's replica says since when."""
-    source.ports = (NEXT,)
-    source.since = {NEXT.id: time.monotonic()} if seen else {}
+    source.ports = (to,)
+    source.since = {to.id: time.monotonic()} if seen else {}
 
 
-def test_a_connection_that_outlives_its_port_is_closed_before_the_next_owners_answer(tmp_path):
+@pytest.mark.parametrize("to", [NEXT, replace(VM, device_id="vm-2")], ids=["port", "instance"])
+def test_a_connection_that_outlives_its_port_is_closed_before_the_next_owners_answer(tmp_path, to):
     source = Source(VM)
 
     async def guest(world):
         client = await world.client()
         assert (await client.ask(GET)).body == b"vm-1"
         assert (await client.ask(GET)).body == b"vm-1"
-        passed_on(source)
+        passed_on(source, to=to)
         got = await client.ask(GET)
         assert (got.status, await client.is_closed()) == (503, True)
         assert b"vm-" not in got.body

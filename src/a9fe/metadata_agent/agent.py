@@ -132,12 +132,12 @@ class MetadataAgent:
         """
         if not is_still(self.source, question, port):
             now = self._identify(question)
-            if isinstance(now, Refusal) or now.id != port.id:
+            if isinstance(now, Refusal) or _owner(now) != _owner(port):
                 refusal = _unsure(now) if isinstance(now, Refusal) else Refusal.OTHER_OWNER
                 return self._refuse(refusal, request, question, request_id)
         if is_from_our_hop(request):
             others = [pair for pair in answer.headers if pair[0].lower() != OWNER]
-            return _with_headers(answer, (*others, (OWNER, port.id.encode())))
+            return _with_headers(answer, (*others, (OWNER, _owner(port))))
         guests = tuple([pair for pair in answer.headers if not is_for_hops(pair[0])])
         return answer if len(guests) == len(answer.headers) else _with_headers(answer, guests)
 
@@ -164,6 +164,11 @@ class MetadataAgent:
         if refusal in ENDS_CONNECTION and is_from_our_hop(request):
             return replace(answer, headers=(*answer.headers, (CLOSE, b"1")))
         return answer
+
+
+def _owner(port: Port) -> bytes:
+    """Whose answers a connection carries: the port, and its instance, which may change."""
+    return f"{port.id}/{port.device_id}".encode()
 
 
 def _unsure(refusal: Refusal) -> Refusal:

@@ -29,7 +29,7 @@ PEER_MAC = b"x-a9fe-mac"  # the MAC that the connection came from
 CONNECTED_AT = b"x-a9fe-connected-at"  # CLOCK_MONOTONIC, ms; until the first answer of a port
 # Of an answer:
 HOP_LIMIT = b"x-a9fe-hop-limit"  # the IP hops that its packets may live
-OWNER = b"x-a9fe-port"  # the port whose answer it is
+OWNER = b"x-a9fe-port"  # the port whose answer it is, "/" and its instance
 CLOSE = b"x-a9fe-close"  # "1": the guest's connection is closed after it
 
 TRUSTED = frozenset(
