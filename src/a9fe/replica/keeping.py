@@ -1,11 +1,11 @@
-"""Keeping the replica on disk. Memory comes first: what cannot be written goes on in memory.
+"""Keeps the replica on disk. Memory comes first: if the disk fails, memory continues.
 
 | the file             | on disk                              | user data are read from          |
 |----------------------|--------------------------------------|----------------------------------|
 | can be written       | as current as memory                 | the file                         |
-| failed (full,        | removed, so that no restart takes it | the file, which is still open,   |
-| read-only, damaged)  | for current                          | and memory, for later changes    |
-| is being made anew   | empty until a snapshot is complete   | the same                         |
+| failed (full,        | removed, so that no restart loads an | the file, which is still open,   |
+| read-only, damaged)  | older state                          | and memory, for later changes    |
+| is being recreated   | empty until a snapshot is complete   | the same                         |
 
 The order is safe against a kill at any moment: before the replica shows a change that is not on
 disk, the file has been removed. Only where it cannot be removed either (a disk that has become
@@ -51,7 +51,7 @@ class _Pin:
 
 
 class Keeper:
-    """The file, for its replica. No method of it raises what a disk does, except `user_data`."""
+    """The file of a replica. Only `user_data` raises disk errors."""
 
     def __init__(
         self,
@@ -79,22 +79,22 @@ class Keeper:
 
     @property
     def behind(self) -> bool:
-        """Whether the file cannot be written, or is not whole yet."""
+        """Whether the file cannot be written, or is not complete yet."""
         return bool(self.reason)
 
     @property
     def is_anothers(self) -> bool:
-        """Whether another process has the file: it is left alone."""
+        """Whether another process uses the file, which is then left alone."""
         return self.reason == IN_USE
 
     @property
     def filling(self) -> bool:
-        """Whether the file was made anew, and a snapshot is needed to fill it."""
+        """Whether the file was recreated and needs a snapshot."""
         return self._former is not None
 
     @property
     def writing(self) -> bool:
-        """Whether what is written goes to a file now, be it one that is only being made."""
+        """Whether writes go to a file now, complete or not."""
         return not self.behind or self.filling
 
     def close(self) -> None:
@@ -171,7 +171,7 @@ class Keeper:
     # A file that failed
 
     def _fail(self, error: Exception) -> None:
-        """Give the file up, and say so once."""
+        """Stop using the file, and log it once."""
         if self.reason and self._former is None:
             return
         self.reason = str(error) or type(error).__name__
@@ -199,7 +199,7 @@ class Keeper:
         log.error(what, path=self._path, reason=self.reason, next=again)
 
     def begin_anew(self) -> bool:
-        """Make the file anew, empty. True: it can be written, and a snapshot shall fill it."""
+        """Recreate the file, empty. Returns whether that succeeded; a snapshot then fills it."""
         if not self.behind or self.is_anothers:
             return False
         try:
@@ -231,7 +231,7 @@ class Keeper:
         log.info("replica is kept on disk again", path=self._path)
 
     def _pin(self, generation: int, rows: Iterable[Row]) -> None:
-        """Keep user data in memory, as far as there is room: others are unreadable meanwhile."""
+        """Keep user data in memory up to the bound; the rest is unreadable meanwhile."""
         for kind, revision, resource in rows:
             if kind != "instance" or not isinstance(resource, Instance):
                 continue

@@ -55,8 +55,8 @@ class StoreRefused(FeedLost):
 
 
 class _Snapshot:
-    """A snapshot under way: not visible before it is complete. `to_disk`: it is taken only to
-    fill a file that was made anew.
+    """A snapshot being received, not visible before it is complete. `to_disk`: it only fills a
+    recreated file.
     """
 
     def __init__(self, generation: int, *, to_disk: bool) -> None:
@@ -169,7 +169,7 @@ class Replica(View):
             self._change(event, now)
 
     def _greet(self, hello: FeedEvent) -> None:
-        """Follow that database from now on, if it may be."""
+        """Follow that database from now on. Raises StoreRefused."""
         self.check_store(hello)
         before, self._greeted = self._meta.store, True
         if before and before != hello.store and self.resume_from is not None:
@@ -180,7 +180,7 @@ class Replica(View):
             self._meta = replace(self._meta, store=hello.store)
 
     def check_store(self, hello: FeedEvent) -> None:
-        """Raises StoreRefused for a database that this is no copy of, or that lost its past."""
+        """Raises StoreRefused for a database with another id or a lower revision than seen."""
         known, reached = self._meta.store, self._meta.revision
         if reached is None or not known or known in hello.accepts:
             return
@@ -188,8 +188,8 @@ class Replica(View):
             raise StoreRefused(known, reached, hello)
 
     def catch_up(self, events: Iterable[FeedEvent], now: float) -> bool:
-        """Take in changes that were asked for beside the feed, up to `synced`. Whether they were
-        news. Only where the feed is followed, and `epoch` is what it was when they were asked for.
+        """Apply changes fetched beside the feed, up to `synced`. Returns whether they were news.
+        Call it only while the feed is followed and `epoch` is unchanged since the request.
         """
         before = self._revision
         for event in events:
@@ -209,7 +209,7 @@ class Replica(View):
             self._notify()
 
     def _load(self, disk: Disk) -> Disk:
-        """Know what is on disk; the disk, made anew where it was damaged."""
+        """Load the file. Returns the disk, recreated if it was damaged."""
         state = State()
         try:
             meta = disk.meta()

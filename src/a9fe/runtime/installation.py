@@ -1,8 +1,8 @@
 """The id of this installation of a9fe: made on the first start, kept in state_path.
 
-Whatever we make on a host carries it (plan.mark). The file has two lines: the id, and the state
-path that it belongs to, so that a copy of a state directory is noticed: two installations of one
-id would remove each other's objects.
+Our kernel objects carry it as their mark (plan.mark). The file has two lines: the id, and the
+state path that it belongs to, so that a copied state directory is noticed: two installations of
+one id would remove each other's objects.
 """
 
 import os
@@ -69,7 +69,7 @@ def _read(path: Path) -> tuple[str, str] | None:
 
 
 def _write(path: Path, id: str, home: str) -> str:
-    """Whole or not at all, whenever we are killed. Two agents may start at once: one id wins."""
+    """Write atomically. Two agents may start at once: one id wins."""
     draft = path.with_suffix(f".{os.getpid()}")
     try:
         with draft.open("w", encoding="utf-8") as file:

@@ -1,4 +1,4 @@
-"""What libraries import in the middle of the work, imported before privileges are dropped.
+"""Imports, before privileges are dropped, the modules that libraries import late.
 
 The checkout and its .venv may be root's alone, as in /root, so a process without privileges may
 be unable to read a module's file. `privileges.drop` loads these for every process. The journeys

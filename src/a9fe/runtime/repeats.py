@@ -1,6 +1,6 @@
-"""What is logged again and again: a bound on the lines of one kind, and on their length.
+"""Bounds the number and length of repeated log lines.
 
-A defect that every request meets would otherwise write a traceback for each.
+Otherwise a defect in every request would write a traceback for each.
 """
 
 import sys

@@ -1,7 +1,7 @@
-"""Bounds on the connections of the API, before anybody is known: how many, of whom, how long.
+"""Bounds on the API's connections before authentication: how many, per peer, for how long.
 
-A connection waits while it has no whole request, or keeps an answer unread. Only those that wait
-may be closed for others; a request that is being answered, such as an agent's feed, is left alone.
+A connection waits while it has no complete request, or an unread answer. Only waiting connections
+may be closed to make room; one that is being answered, such as an agent's feed, is left alone.
 """
 
 import ipaddress
@@ -39,14 +39,14 @@ class Connection(Protocol):
         """Whether a request of it was answered."""
 
     def expire(self, now: float) -> str:
-        """Close if its time is over; why, "" otherwise. `now` in monotonic seconds."""
+        """Close if its deadline has passed; the reason, else "". `now` in monotonic seconds."""
 
     def abort(self) -> None:
         """End at once."""
 
 
 def peer_of(address: str) -> str:
-    """Whose connection it is: the IPv4 address, or the /64 of the IPv6 one, which one host has."""
+    """The peer of a connection: its IPv4 address, or the /64 of its IPv6 address."""
     try:
         ip = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:
@@ -75,7 +75,7 @@ class Bounds:
         return len(self._all)
 
     def admit(self, connection: Connection) -> bool:
-        """Take a new connection, which waits; another may be closed for it. False: no place."""
+        """Add a waiting connection; another may be closed for it. False if there is no room."""
         if len(self._waiting.get(connection.peer, ())) >= self.peer_max:
             self._evict(connection.peer)
         if len(self._all) >= self.total_max:
@@ -122,7 +122,7 @@ class Bounds:
         metrics.connection_closed(reason)
 
     def sweep(self) -> None:
-        """Close what took too long. Grows with the number of connections; once a second."""
+        """Close connections past their deadline, once a second. O(connections)."""
         now = self.monotonic()
         for connection in tuple(self._all):
             reason = connection.expire(now)

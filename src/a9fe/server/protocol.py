@@ -54,7 +54,7 @@ class BoundedProtocol(HttpToolsProtocol):
     # ---- what the bounds ask
 
     def expire(self, now: float) -> str:
-        """Close if its time is over; why, "" otherwise."""
+        """Close if its deadline has passed; returns the reason, else ""."""
         if self.transport.is_closing() and not self._closing:
             self._close_by(now)
         if now < self._deadline:
@@ -105,7 +105,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._deadline = now + STALL_TIME
 
     def _refuse(self, status: bytes) -> None:
-        """Answer what the application never hears of, or no more, and close."""
+        """Send an error that the application does not see, and close."""
         cycle = self._request
         if cycle is not None and not cycle.response_complete:
             cycle.disconnected = True
@@ -191,7 +191,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._enter(Step.IDLE)
 
     def pause_writing(self) -> None:
-        """The peer does not read. Unless an agent or an admin, it may be closed for others."""
+        """The peer does not read. It may be closed for others unless an agent or an admin."""
         super().pause_writing()
         self._unsent = self.transport.get_write_buffer_size()
         self._deadline = self._bounds.monotonic() + STALL_TIME

@@ -1,8 +1,8 @@
-"""Which database this is: a random id, made with it, and those that it takes over from.
+"""The database's random id, and the ids of the databases that it takes over from.
 
-Followers keep the id, and follow no other database, nor this one at a lower revision than they
-have seen, until the operator says that it takes over. Export and import carry all of this along.
-It stands in the table of counters: `store`, and `accepts:<id>` for each of the others.
+Followers store the id. They follow another database, or this one at a lower revision than they
+have seen, only after the operator accepts it. Export and import keep both. They are rows of the
+table of counters: `store`, and `accepts:<id>` for each other id.
 """
 
 import secrets

@@ -1,7 +1,7 @@
-"""How much of something scarce each guest holds, and who must give way. Pure.
+"""How much of a scarce resource each guest holds, and which guest must release some. Pure.
 
-The scarce thing is a number of connections, or of bytes in buffers. It is bounded three times: for
-one holder, for all holders of one listener (a network or a router), and in all.
+The resource is a number of connections, or of bytes in buffers. It has three bounds: per holder,
+per listener (a network or a router), and in all.
 """
 
 from collections import defaultdict
@@ -11,8 +11,8 @@ from enum import Enum
 from a9fe.wire.message import Listener
 
 Holder = tuple[str, str]
-"""One guest: the key of the listener that it came by, and its MAC address, or its IP address where
-the MAC is not known. Equal addresses on two networks are two holders; a VM with many IP addresses
+"""One guest: the key of its listener, and its MAC address, or its IP address if that is unknown.
+Equal addresses on two networks are two holders; a VM with many IP addresses
 is one."""
 
 
@@ -26,7 +26,7 @@ class Over(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bounds:
-    """The most that may be held; a bound itself is allowed."""
+    """The bounds; exactly the bound is allowed."""
 
     holder: int
     listener: int
@@ -55,7 +55,7 @@ class Shares:
         return self._of_listener.get(key, 0)
 
     def change(self, holder: Holder, amount: int) -> None:
-        """It holds so much more, or less where `amount` is negative."""
+        """Add to a holder's count; a negative `amount` subtracts."""
         key = holder[0]
         holders = self._of[key]
         holders[holder] = holders.get(holder, 0) + amount
@@ -67,7 +67,7 @@ class Shares:
                 del self._of[key], self._of_listener[key]
 
     def exceeds(self, holder: Holder, over: Over) -> bool:
-        """Whether that bound is exceeded where `holder` is."""
+        """Whether the bound is exceeded for `holder`."""
         if over is Over.HOLDER:
             return self.of(holder) > self._bounds.holder
         if over is Over.LISTENER:
@@ -75,14 +75,14 @@ class Shares:
         return self.total > self._bounds.total
 
     def over(self, holder: Holder) -> Over | None:
-        """The narrowest bound that is exceeded where `holder` is, None if none is."""
+        """The narrowest bound that is exceeded for `holder`; None if none is."""
         return next((over for over in Over if self.exceeds(holder, over)), None)
 
     def largest(self, holder: Holder, over: Over) -> Holder:
-        """Who must give way when `holder` exceeded that bound.
+        """The holder that must release some when `holder` exceeded the bound.
 
-        In all it is the largest holder of the largest listener; at the bound of a listener its
-        largest holder. Costs the number of listeners and of holders of one listener.
+        For the total: the largest holder of the largest listener. For a listener: its largest
+        holder. O(listeners + holders of one listener).
         """
         if over is Over.HOLDER:
             return holder

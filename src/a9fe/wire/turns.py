@@ -1,12 +1,12 @@
-"""Whose request is next: a few at once for each holder, holders in turn. Pure: takes the time.
+"""Which request is next: a few at once per holder, holders in turn. Pure; time is an argument.
 
-A request goes at once, waits in its holder's line, or is refused. When a place is free, the
-listeners and on each the holders that wait are served in turn, so that a guest with a thousand
-requests delays another guest's one by a single request, and a network with a thousand guests (or
-one guest with as many MAC addresses) another network's.
+A request starts at once, waits in its holder's queue, or is refused. When a place is free, the
+waiting listeners, and the waiting holders of each, are served in turn. So a guest with a thousand
+requests delays another guest by one request only, and a network with a thousand guests (or one
+guest with as many MAC addresses) delays another network by one.
 
-Large answers take turns from their holder too: its next request goes when the bytes before are
-paid for (the generic cell rate algorithm, ITU-T I.371).
+The bytes of answers are limited too: a holder's next request starts when its byte rate allows
+it (the generic cell rate algorithm, ITU-T I.371).
 """
 
 import heapq
@@ -92,7 +92,7 @@ class Turns(Generic[T]):
         return False
 
     def line_up(self, holder: Holder, ticket: T, now: float) -> bool:
-        """Have it wait; false where there is no room in line."""
+        """Queue the request; False if the queue is full."""
         limits = self._limits
         of = self._of.setdefault(holder, _Holding())
         short = len(of.line) < limits.line_of_one and len(self._tickets) < limits.line
@@ -105,7 +105,7 @@ class Turns(Generic[T]):
         return True
 
     def take(self, now: float) -> T | None:
-        """The ticket that may go now, for which a place is taken; None: no place, or no ticket."""
+        """Take a place for the next ticket, which starts now; None if there is none."""
         while self._unpaid and self._unpaid[0][0] <= now:
             holder = heapq.heappop(self._unpaid)[1]
             of = self._of[holder]
@@ -149,7 +149,7 @@ class Turns(Generic[T]):
             self._forget(holder, of, now)
 
     def overdue(self, now: float) -> list[T]:
-        """Those whose patience has ended; they have left the line. Costs the holders in line."""
+        """Remove and return the requests that waited too long. O(queued holders)."""
         late: list[T] = []
         for holder in set(self._tickets.values()):
             line = self._of[holder].line
@@ -162,16 +162,16 @@ class Turns(Generic[T]):
         return late
 
     def forget_paid(self, now: float) -> None:
-        """Forget the holders that have nothing here. Costs the holders; call it now and then."""
+        """Forget holders without requests or byte debt. O(holders); call it now and then."""
         for holder, of in list(self._of.items()):
             self._forget(holder, of, now)
 
     def next_at(self) -> float | None:
-        """When a request may go that waits for its holder's bytes to be paid."""
+        """When the next request may start that waits for its holder's byte rate."""
         return self._unpaid[0][0] if self._unpaid else None
 
     def _next_holder(self) -> Holder:
-        """The next holder of the next listener, which then is behind all other listeners."""
+        """The next holder of the next listener, which then moves behind all other listeners."""
         key, ready = self._ready.popitem(last=False)
         holder, _ = ready.popitem(last=False)
         if ready:
