@@ -212,3 +212,17 @@ def test_lists_show_exactly_what_the_rules_let_see(world: Guarded):
                 r for r in found if policy.sees(caller, r, on.get(getattr(r, "network_id", "")))
             ]
             assert listed == {r.id for r in seen}
+
+
+def test_a_port_that_names_anothers_instance_is_no_card_of_its_server(world: Guarded):
+    made = world.call("POST", "/a9fe/v1/instances", {"instance": {"name": "web1"}}, 201)
+    instance = made["instance"]
+    world.be("theirs")
+    network = world.create("network", name="theirs")
+    world.subnet(network, "10.6.6.0/24")
+    world.create("port", network_id=network["id"], device_id=instance["id"])
+    world.be("mine")
+    path = f"/v2.1/servers/{instance['id']}"
+    assert world.get(path)["server"]["addresses"] == {}
+    assert world.get(f"{path}/ips")["addresses"] == {}
+    assert world.get(f"{path}/os-interface")["interfaceAttachments"] == []

@@ -174,7 +174,7 @@ async def list_interfaces(request: Request, _asker: Asker) -> Response:
     """The ports of a server."""
 
     def work(call: Call, instance: Instance) -> list[Json]:
-        ports = instances.ports_of(call, instance.id)
+        ports = instances.own(instance, instances.ports_of(call, instance.id))
         return [compute_servers.interface(port) for port in ports]
 
     return JSONResponse({"interfaceAttachments": await _read(request, work)})

@@ -5,7 +5,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from a9fe.model.cards import in_order
 from a9fe.model.compute import Flavor, Image, KeypairRecord
 from a9fe.model.errors import Conflict, Forbidden, InvalidInput, NotFound
 from a9fe.model.resources import Instance, Keypair, Network, Port, SecurityGroup
@@ -151,9 +150,10 @@ def set_metadata(call: Call, instance: Instance, metadata: Mapping[str, str]) ->
 def views(call: Call, found: list[Instance], asker: Asker) -> list[ServerView]:
     """The servers with their ports, networks' names and flavors."""
     ids = [instance.id for instance in found]
-    of: dict[str, list[Port]] = {id: [] for id in ids}
+    named: dict[str, list[Port]] = {id: [] for id in ids}
     for port in call.session.find(Port, device_id=ids) if ids else []:
-        of[port.device_id].append(port)
+        named[port.device_id].append(port)
+    of = {instance.id: instances.own(instance, named[instance.id]) for instance in found}
     ports = [port for owned in of.values() for port in owned]
     networks = _names(call, Network, (port.network_id for port in ports))
     groups = _names(call, SecurityGroup, (id for port in ports for id in port.security_groups))
@@ -166,7 +166,7 @@ def views(call: Call, found: list[Instance], asker: Asker) -> list[ServerView]:
             version=asker.version,
             base=asker.base,
             is_admin=call.caller.is_admin,
-            ports=tuple(in_order(instance, of[instance.id])),
+            ports=tuple(of[instance.id]),
             networks=networks,
             groups=groups,
             flavor=by_id.get(instance.flavor_id) or by_name.get(instance.flavor),

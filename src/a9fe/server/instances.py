@@ -1,5 +1,6 @@
 """Instances: records of VMs that something else boots, and the ports made with them."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 from a9fe.model import policy, rules_ports
@@ -113,6 +114,14 @@ def delete(call: Call, instance: Instance) -> None:
             ports.rebind(call, port, replace(port, device_id="", device_owner="", host=""))
     call.session.guests.forget(instance.id)
     call.session.delete(Instance, instance.id)
+
+
+def own(instance: Instance, found: Iterable[Port]) -> list[Port]:
+    """The ports of an instance's own project, in the order of its cards.
+
+    Any project may write any device_id into its port. Nova asks for the project's ports too.
+    """
+    return in_order(instance, [port for port in found if port.project_id == instance.project_id])
 
 
 def ports_of(call: Call, instance_id: str) -> list[Port]:
