@@ -20,6 +20,7 @@ ALWAYS = (
     "encodings.ascii",
     "encodings.idna",
     "encodings.latin_1",
+    "encodings.unicode_escape",
     "encodings.utf_16",
     "encodings.utf_16_be",
     "encodings.utf_16_le",
