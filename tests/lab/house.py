@@ -85,6 +85,8 @@ class House:
             self.up.send_signal(signal.SIGINT)
         status = self.up.wait(30)
         self.up = None
+        late = sorted(set(self.late.read_text().splitlines()))
+        assert late == [], "imported or opened after privileges were dropped"
         return status
 
     def kill(self) -> None:

@@ -42,6 +42,8 @@ WITH_HTTPX = (
     "httpcore._backends.auto",
     "sniffio",
 )
+# Of rich, when it prints a table. The widths of characters are a module named by their version.
+WITH_RICH = ("rich._emoji_codes", "rich.cells")
 ABSENT = cast(ModuleType, None)  # as the import system has it
 # Of uvicorn, at its first request.
 WITH_UVICORN = ("uvicorn.lifespan.off",)
@@ -54,6 +56,9 @@ def load() -> None:
         _load(WITH_HTTPX)
     if "uvicorn" in sys.modules:
         _load(WITH_UVICORN)
+    if "rich" in sys.modules:
+        _load(WITH_RICH)
+        sys.modules["rich.cells"].cell_len("\N{CJK UNIFIED IDEOGRAPH-65E5}")
 
 
 def _load(names: Iterable[str]) -> None:

@@ -12,6 +12,8 @@ from a9fe.server import faults, openapi_bodies, openapi_schemas
 from a9fe.server.examples import Example, Samples, filled
 from a9fe.server.openapi_schemas import Json
 
+VERSION = version("a9fe")  # read before privileges are dropped
+
 ABOUT = """\
 OpenStack's Network API below `/v2.0`, its compute API below `/v2.1` and its image API below
 `/image`, as far as a9fe has them, and what is a9fe's own below `/a9fe/v1`. Compute and image
@@ -94,7 +96,7 @@ def document(routes: Iterable[BaseRoute], examples: Iterable[Example]) -> Json:
         item[operation.method.lower()] = _shown(operation)
     return {
         "openapi": "3.1.0",
-        "info": {"title": "a9fe", "version": version("a9fe"), "description": ABOUT},
+        "info": {"title": "a9fe", "version": VERSION, "description": ABOUT},
         "servers": [{"url": "/"}],
         "security": [{}, {"token": []}],
         "tags": [
