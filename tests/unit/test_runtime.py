@@ -7,6 +7,8 @@ import os
 import signal
 import socket
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -235,3 +237,15 @@ def test_the_system_clock_goes_on():
     clock = SystemClock()
     assert clock.now() > 1_700_000_000
     assert clock.monotonic() <= clock.monotonic()
+
+
+def test_processes_that_start_together_make_the_same_directories(tmp_path: Path):
+    with ThreadPoolExecutor(4) as threads:
+        for number in range(100):
+            path = str(tmp_path / str(number) / "state")
+            make = partial(directories.ensure, "state_path", path, directories.STATE_MODE)
+            for start in [threads.submit(make) for _ in range(4)]:
+                start.result()
+    (tmp_path / "file").touch()
+    with pytest.raises(A9feError, match="cannot be used"):
+        directories.ensure("state_path", str(tmp_path / "file"), directories.STATE_MODE)

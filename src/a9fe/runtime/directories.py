@@ -36,7 +36,11 @@ def _make(path: str, mode: int) -> None:
     above = os.path.dirname(os.path.abspath(path))
     if not os.path.isdir(above):
         _make(above, mode)
-    os.mkdir(path)
+    try:
+        os.mkdir(path)
+    except FileExistsError:  # another process of ours was faster
+        if not os.path.isdir(path):
+            raise
     os.chmod(path, mode)
 
 
