@@ -1,16 +1,14 @@
 """The MAC that a connection came from, asked of this kernel without any privilege."""
 
-import asyncio
 import socket
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
 
-from a9fe.http.server import serve
 from a9fe.linux import namespace
 from a9fe.wire.message import Answer, Request
+from tests.lab.beside import serving_beside
 from tests.lab.handmade import sh
 
 pytestmark = pytest.mark.kernel
@@ -53,21 +51,8 @@ def told(family: socket.AddressFamily, listen: str) -> Iterator[None]:
 
     with namespace.inside(SERVER):
         sock = socket.create_server((listen, PORT), family=family)
-    loop, ended = asyncio.new_event_loop(), asyncio.Event()
-
-    async def serving() -> None:
-        server = await serve(tell, sock=sock)
-        await ended.wait()
-        await server.close(0.0)
-
-    thread = threading.Thread(target=lambda: loop.run_until_complete(serving()))
-    thread.start()
-    try:
+    with serving_beside(tell, sock):
         yield
-    finally:
-        loop.call_soon_threadsafe(ended.set)
-        thread.join()
-        loop.close()
 
 
 def curl(url: str) -> str:

@@ -1,20 +1,18 @@
 """How far a token goes: over a forwarding hop in between, its packets die, and no others do."""
 
-import asyncio
 import socket
 import subprocess
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 import pytest
 
-from a9fe.http.server import serve
 from a9fe.linux import namespace
 from a9fe.metadata_proxy.relay import homeward
 from a9fe.wire.message import Answer, Request
 from a9fe.wire.trusted import HOP_LIMIT
+from tests.lab.beside import serving_beside
 from tests.lab.handmade import sh
 
 pytestmark = pytest.mark.kernel
@@ -97,21 +95,8 @@ def served(way: Way, hops: int) -> Iterator[None]:
         sock = socket.create_server(
             (way.listen, PORT), family=way.family, dualstack_ipv6=way.family == socket.AF_INET6
         )
-    loop, ended = asyncio.new_event_loop(), asyncio.Event()
-
-    async def serving() -> None:
-        server = await serve(answer, sock=sock, outgoing=homeward)
-        await ended.wait()
-        await server.close(0.0)
-
-    thread = threading.Thread(target=lambda: loop.run_until_complete(serving()))
-    thread.start()
-    try:
+    with serving_beside(answer, sock, outgoing=homeward):
         yield
-    finally:
-        loop.call_soon_threadsafe(ended.set)
-        thread.join()
-        loop.close()
 
 
 def curl(

@@ -3,11 +3,14 @@
 `pytest.mark.sqlite` keeps one of a file, or of no database at all, to SQLite.
 """
 
+import logging as stdlib_logging
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 
+from a9fe.runtime import logging
 from tests.databases import DATABASES
 from tests.unit.guarded_world import Guarded
 from tests.unit.server_world import World
@@ -83,3 +86,14 @@ def guarded(tmp_path: Path) -> Iterator[Guarded]:
     made = Guarded(tmp_path)
     yield made
     made.close()
+
+
+@pytest.fixture
+def own_log_stream() -> Iterator[None]:
+    """What a test set up is gone after it."""
+    root = stdlib_logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    yield
+    logging.configure("test")
+    structlog.reset_defaults()
+    root.handlers[:], root.level = handlers, level

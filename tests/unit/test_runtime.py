@@ -6,7 +6,6 @@ import logging as stdlib_logging
 import os
 import signal
 import socket
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -20,18 +19,9 @@ from a9fe.runtime.clock import SystemClock
 from a9fe.runtime.config import load
 from a9fe.wire.refusals import Refusal
 
+pytestmark = pytest.mark.usefixtures("own_log_stream")
+
 log = structlog.get_logger()
-
-
-@pytest.fixture(autouse=True)
-def own_log_stream() -> Iterator[None]:
-    """What a test set up is gone after it."""
-    root = stdlib_logging.getLogger()
-    handlers, level = list(root.handlers), root.level
-    yield
-    logging.configure("test")
-    structlog.reset_defaults()
-    root.handlers[:], root.level = handlers, level
 
 
 # ---- secret

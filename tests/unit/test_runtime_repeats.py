@@ -2,7 +2,6 @@
 
 import contextlib
 import logging as stdlib_logging
-from collections.abc import Iterator
 
 import pytest
 import structlog
@@ -19,18 +18,9 @@ from a9fe.runtime.repeats import (
 )
 from tests.unit.server_world import HandTurnedClock
 
+pytestmark = pytest.mark.usefixtures("own_log_stream")
+
 log = structlog.get_logger()
-
-
-@pytest.fixture(autouse=True)
-def own_log_stream() -> Iterator[None]:
-    """What a test set up is gone after it."""
-    root = stdlib_logging.getLogger()
-    handlers, level = list(root.handlers), root.level
-    yield
-    logging.configure("test")
-    structlog.reset_defaults()
-    root.handlers[:], root.level = handlers, level
 
 
 def broken(text: str = "x") -> ValueError:

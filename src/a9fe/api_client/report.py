@@ -9,6 +9,7 @@ import structlog
 
 from a9fe.api_client.agent_calls import AgentCalls
 from a9fe.model.errors import A9feError
+from a9fe.runtime.config import Config
 from a9fe.runtime.tasks import Backoff, jittered
 
 log = structlog.get_logger()
@@ -98,16 +99,12 @@ class Reporter:
 
 
 async def keep_reporting(
-    url: str,
-    identity: Identity,
-    *,
-    token: str,
-    interval: float,
-    lives: Callable[[], bool] = lambda: True,
+    config: Config, agent_type: str, binary: str, lives: Callable[[], bool] = lambda: True
 ) -> None:
     """Report a process that wires nothing, so that `agent list` shows it, while it `lives`."""
-    reporter = Reporter(url, identity, token=token)
+    who = Identity(agent_type=agent_type, binary=binary, host=config.host)
+    reporter = Reporter(config.server_url, who, token=config.auth_token)
     try:
-        await reporter.run(interval, dict, lives)
+        await reporter.run(config.report_interval, dict, lives)
     finally:
         await reporter.close()

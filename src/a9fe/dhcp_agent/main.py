@@ -2,9 +2,8 @@
 
 import os
 from collections.abc import Awaitable, Callable, Mapping
-from functools import partial
 
-from a9fe.api_client.report import Configurations, Identity, keep_reporting
+from a9fe.api_client.report import Configurations, keep_reporting
 from a9fe.dhcp_agent.refusals import Refusals
 from a9fe.linux import leases, privileges
 from a9fe.linux.handover import ProxyLink
@@ -71,13 +70,5 @@ def proxy_heartbeat(
     config: Config, proxy: ProxyLink
 ) -> Mapping[str, Callable[[], Awaitable[None]]]:
     """Report the metadata proxy, which has no credential, while it is connected to us."""
-    who = Identity(agent_type="Metadata proxy", binary="a9fe-metadata-proxy", host=config.host)
-    report = partial(
-        keep_reporting,
-        config.server_url,
-        who,
-        token=config.auth_token,
-        interval=config.report_interval,
-        lives=lambda: proxy.connected,
-    )
-    return {"proxy heartbeat": report}
+    who = ("Metadata proxy", "a9fe-metadata-proxy")
+    return {"proxy heartbeat": lambda: keep_reporting(config, *who, lives=lambda: proxy.connected)}

@@ -12,6 +12,8 @@ import time
 from contextlib import suppress
 from typing import NamedTuple
 
+from a9fe.wire.message import without_mapping
+
 TCP_SAVE_SYN = 27  # linux/tcp.h; the socket module lacks both
 TCP_SAVED_SYN = 28
 FROM_ETHERNET = 2  # save from the Ethernet header on, not from the IP header
@@ -26,7 +28,6 @@ _ETHERTYPE = slice(12, 14)
 _IPV4, _IPV6 = b"\x08\x00", b"\x86\xdd"
 _NO_MAC = bytes(6)  # on the loopback device
 _LAST_DATA_SENT = struct.Struct("=44xI")  # tcpi_last_data_sent: after 8 bytes and nine integers
-_MAPPED = "::ffff:"  # an IPv4 peer on an IPv6 socket (RFC 4291 section 2.5.5.2)
 
 
 class Accepted(NamedTuple):
@@ -79,7 +80,7 @@ def source_mac(syn: bytes, peer: str) -> str:
 
     The packet's source address shows whether the header has the expected length.
     """
-    plain = peer.removeprefix(_MAPPED)
+    plain = without_mapping(peer)
     if ":" in plain:
         family, source, ethertype = socket.AF_INET6, _SOURCE_IPV6, _IPV6
     else:

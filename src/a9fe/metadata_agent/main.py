@@ -10,7 +10,7 @@ from contextlib import AsyncExitStack, closing
 import structlog
 
 from a9fe.api_client import tls
-from a9fe.api_client.report import Identity, keep_reporting
+from a9fe.api_client.report import keep_reporting
 from a9fe.http.fair import Fair
 from a9fe.http.lanes import Lanes
 from a9fe.http.memory import settle
@@ -137,12 +137,9 @@ async def _serve(
         ended.push_async_callback(server.close)
         settle()
         log.info("ready", listen=config.metadata_proxy_socket, upstream=str(target))
-        who = Identity(agent_type="Metadata agent", binary=BINARY, host=config.host)
         work: dict[str, Callable[[], Awaitable[None]]] = {
             "feed": lambda: follow(replica, connector(config, AGENT), clock),
-            "heartbeat": lambda: keep_reporting(
-                config.server_url, who, token=config.auth_token, interval=config.report_interval
-            ),
+            "heartbeat": lambda: keep_reporting(config, "Metadata agent", BINARY),
         }
         async with asyncio.TaskGroup() as group:
             for name, factory in work.items():

@@ -3,7 +3,7 @@
 import re
 from functools import lru_cache
 
-from a9fe.wire.message import Answer, Headers, Listener, Request
+from a9fe.wire.message import Answer, Headers, Listener, Request, without_mapping
 from a9fe.wire.trusted import (
     CLOSE,
     CONNECTED_AT,
@@ -26,7 +26,6 @@ from a9fe.wire.trusted import (
 
 ID_HEADER = {"network": NETWORK_ID, "router": ROUTER_ID}
 HOPS = re.compile(rb"[1-9][0-9]?")  # 64 at most, and no harm in more
-_MAPPED = "::ffff:"  # an IPv4 peer on an IPv6 socket (RFC 4291 section 2.5.5.2)
 
 
 def onward(request: Request, listener: Listener, request_id: bytes) -> Request:
@@ -63,7 +62,7 @@ def _hops(value: bytes) -> int:
 
 def added(request: Request, listener: Listener, request_id: bytes) -> Headers:
     """The headers that the proxy sets: address, wire, and request id."""
-    peer = request.peer.removeprefix(_MAPPED).encode("ascii")
+    peer = without_mapping(request.peer).encode("ascii")
     ours = [
         (FORWARDED_FOR, peer),
         (ID_HEADER[listener.kind], listener.id.encode("ascii")),
@@ -71,7 +70,7 @@ def added(request: Request, listener: Listener, request_id: bytes) -> Headers:
         (OUR_HOP, b"1"),
     ]
     if listener.port_id:
-        local = request.local.removeprefix(_MAPPED)
+        local = without_mapping(request.local)
         ours += (
             (INTERFACE_PORT, listener.port_id.encode("ascii")),
             (WIRED_NETWORK, listener.network_id.encode("ascii")),

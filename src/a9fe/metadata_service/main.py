@@ -8,13 +8,12 @@ import ssl
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack, closing
 from dataclasses import replace
-from functools import partial
 
 import structlog
 
 from a9fe.api_client import tls
 from a9fe.api_client.agent_calls import AgentCalls
-from a9fe.api_client.report import Identity, keep_reporting
+from a9fe.api_client.report import keep_reporting
 from a9fe.http.fair import Fair
 from a9fe.http.memory import settle
 from a9fe.http.metrics_socket import metrics_path, serve_metrics
@@ -207,15 +206,7 @@ def heartbeat(config: Config) -> dict[str, Callable[[], Awaitable[None]]]:
     """Reports the service for `agent list`. A service of all hosts reports for none."""
     if config.metadata_service_hosts == ANY_HOST:
         return {}
-    who = Identity(agent_type="Metadata service", binary=BINARY, host=config.host)
-    report = partial(
-        keep_reporting,
-        config.server_url,
-        who,
-        token=config.auth_token,
-        interval=config.report_interval,
-    )
-    return {"heartbeat": report}
+    return {"heartbeat": lambda: keep_reporting(config, "Metadata service", BINARY)}
 
 
 def waiters_of(replica: Replica) -> Waiters:

@@ -7,6 +7,8 @@ socket or a call, is a choice of deployment.
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+_MAPPED = "::ffff:"  # an IPv4 peer on an IPv6 socket (RFC 4291 section 2.5.5.2)
+
 Headers = tuple[tuple[bytes, bytes], ...]
 
 
@@ -83,3 +85,8 @@ class Answer:
 
 
 Handler = Callable[[Request], Answer | Awaitable[Answer]]
+
+
+def without_mapping(address: str) -> str:
+    """An IPv4-mapped IPv6 address as the IPv4 address that it stands for; others unchanged."""
+    return address.removeprefix(_MAPPED)
