@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-from tests.databases import START
-from tests.unit.server_world import ServerOptions
+from tests.kit.databases import START
+from tests.kit.server_world import ServerOptions
 
 from a9fe.model.policy import Caller
-from a9fe.server.call import Call
-from a9fe.server.resources import COLLECTIONS, create
+from a9fe.operations.call import Call
+from a9fe.operations.collections import COLLECTIONS, create
 from a9fe.store import Session, Store
 from bench import databases
 

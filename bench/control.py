@@ -5,7 +5,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.databases import running_postgres
+from tests.kit.databases import running_postgres
 
 from bench import allocate, databases, feed, store
 from bench.databases import DURABLE

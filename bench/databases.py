@@ -7,13 +7,13 @@ from ipaddress import ip_address
 from pathlib import Path
 
 from sqlalchemy import insert, text
-from tests.databases import empty_sqlite, running_postgres
+from tests.kit.databases import empty_sqlite, running_postgres
 
 from a9fe.model.resources import AllocationPool, FixedIp, Network, Port, Subnet
 from a9fe.store import Session, Store
-from a9fe.store.columns import BORN
-from a9fe.store.rows import to_row
-from a9fe.store.schema import ip_allocations, ports
+from a9fe.store.schema.columns import BORN
+from a9fe.store.schema.rows import to_row
+from a9fe.store.schema.tables import ip_allocations, ports
 
 BATCH = 5_000
 DURABLE = {"fsync": "on", "full_page_writes": "on", "autovacuum": "on"}

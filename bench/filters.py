@@ -2,10 +2,10 @@
 
 import time
 
-from a9fe.linux.nftables import Nftables
+from a9fe.linux.kernel.nftables import Nftables
 from a9fe.model.resources import COMPUTE_OWNER, FixedIp, Port
+from a9fe.plan.filters.port_security import of_ports
 from a9fe.plan.mark import Mark
-from a9fe.plan.port_security import of_ports
 
 SIZES = (1_000, 6_000, 20_000)
 

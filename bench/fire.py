@@ -10,7 +10,7 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 
-from tests.databases import running_postgres
+from tests.kit.databases import running_postgres
 from tests.lab.fire import Fire, Ledger, drained_and_filled
 from tests.lab.servers import running_server
 

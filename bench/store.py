@@ -17,17 +17,17 @@ from pathlib import Path
 from statistics import median
 
 from sqlalchemy import select
-from tests.databases import START
+from tests.kit.databases import START
+from tests.kit.server_world import ServerOptions
 from tests.lab.servers import running_server
-from tests.unit.server_world import ServerOptions
 
 from a9fe.model.policy import Caller
 from a9fe.model.resources import Port
-from a9fe.server.call import Call
-from a9fe.server.resources import COLLECTIONS, create, list_all, one_shown, require
+from a9fe.operations.call import Call
+from a9fe.operations.collections import COLLECTIONS, create, list_all, one_shown, require
 from a9fe.store import Session, Store
-from a9fe.store.columns import BORN
-from a9fe.store.schema import ports
+from a9fe.store.schema.columns import BORN
+from a9fe.store.schema.tables import ports
 from bench import databases
 from bench.feed import memory
 

@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 
 from a9fe.metadata import document
-from a9fe.server import documents
 from a9fe.server.app import routes
+from a9fe.server.openapi import handlers as documents
 
 DOCS = Path(__file__).parent
 

@@ -26,8 +26,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     chosen = [item for item in items if files.index(item.path) % parts == part - 1]
     config.hook.pytest_deselected(items=[item for item in items if item not in chosen])
     items[:] = chosen
-    for item in items:
-        item.add_marker(pytest.mark.journey)
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,7 @@ comes back; the VMs and their networks stay."""
 from pathlib import Path
 from typing import Any
 
-from tests.conditions import eventually
+from tests.kit.conditions import eventually
 from tests.lab import host
 from tests.lab.cloud import Cloud
 from tests.lab.house import House

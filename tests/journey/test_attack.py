@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conditions import eventually
+from tests.kit.conditions import eventually
 from tests.lab import host
 from tests.lab.cloud import Cloud, Vm
 

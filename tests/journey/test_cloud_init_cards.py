@@ -3,7 +3,7 @@
 import json
 import subprocess
 
-from a9fe.linux import guest
+from a9fe.linux.vms import guest
 from tests.journey.test_cloud_init import crawl
 from tests.journey.test_cloud_init_whole import second_card
 from tests.lab.cloud import METADATA, Cloud

@@ -4,7 +4,7 @@ import os
 import signal
 from collections.abc import Callable
 
-from tests.conditions import eventually
+from tests.kit.conditions import eventually
 from tests.lab import host
 from tests.lab.cloud import Cloud
 

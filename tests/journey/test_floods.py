@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 from bench.observe import HOPS, memory, open_files
 
-from a9fe.linux import guest
+from a9fe.linux.vms import guest
 from a9fe.wire.limits import MAX_CONNECTIONS_PER_HOLDER, MAX_UPSTREAM_CONNECTIONS
-from tests.conditions import eventually
+from tests.kit.conditions import eventually
 from tests.lab.cloud import Cloud, Vm
 from tests.lab.house import House
 from tests.lab.places import ROOT

@@ -17,7 +17,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from tests.conditions import eventually
+from tests.kit.conditions import eventually
 from tests.lab.cloud import Cloud
 from tests.lab.house import House
 from tests.lab.places import CLOUD_INIT, ROOT

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from a9fe.plan.names import guest_namespace
-from tests.conditions import eventually
+from tests.kit.conditions import eventually
 from tests.lab.cloud import METADATA, Cloud, Vm
 from tests.lab.handmade import sh
 from tests.lab.places import CLIENTS, CLOUD_INIT, ROOT

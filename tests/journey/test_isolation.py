@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 
-from tests.conditions import eventually
+from tests.kit.conditions import eventually
 from tests.lab import host
 from tests.lab.cloud import Cloud
 

@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.conditions import eventually
+from tests.kit.conditions import eventually
 from tests.lab.openstack import Client
 from tests.lab.places import CLIENTS
 from tests.lab.servers import free_port

@@ -1,6 +1,6 @@
 """Routers come, move and go under running VMs, which keep their metadata."""
 
-from tests.conditions import eventually
+from tests.kit.conditions import eventually
 from tests.lab import host
 from tests.lab.cloud import Cloud, Vm
 

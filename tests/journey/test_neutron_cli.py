@@ -3,7 +3,7 @@
 import pytest
 
 from a9fe.api_client.client import ApiClient
-from tests.conditions import eventually
+from tests.kit.conditions import eventually
 from tests.lab import host
 from tests.lab.openstack import Client, neutron
 from tests.lab.typed import agent_id, one

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tests.conditions import eventually
+from tests.kit.conditions import eventually
 from tests.lab import host
 from tests.lab.cloud import Cloud
 

@@ -9,8 +9,8 @@ from collections.abc import Callable
 
 import pytest
 
-from a9fe.linux import guest
-from tests.conditions import eventually
+from a9fe.linux.vms import guest
+from tests.kit.conditions import eventually
 from tests.lab import host
 from tests.lab.cloud import Cloud, Vm
 from tests.lab.house import PROCESSES, READY, House

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from a9fe.linux.tiny_vm import DONE
+from a9fe.linux.vms.tiny_vm import DONE
 from tests.lab import host
 from tests.lab.cloud import Cloud
 from tests.lab.places import IMAGES

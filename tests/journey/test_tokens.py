@@ -15,7 +15,7 @@ import pytest
 
 from a9fe.api_client.client import ApiClient
 from a9fe.wire.trusted import sign
-from tests.conditions import eventually
+from tests.kit.conditions import eventually
 from tests.lab.cloud import Cloud, Vm
 from tests.lab.house import URL, House
 from tests.lab.openstack import neutron, openstack

@@ -5,7 +5,7 @@ import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from tests.conditions import eventually
+from tests.kit.conditions import eventually
 from tests.lab import host
 from tests.lab.cloud import Cloud, Vm
 from tests.lab.command import Command

@@ -13,10 +13,9 @@ import pytest
 
 from a9fe.model.resources import KINDS, Network
 from a9fe.store import Store
-from tests.databases import START, running_postgres
-from tests.unit.test_store import fill
+from tests.heavy.store.test_store import fill
+from tests.kit.databases import START, running_postgres
 
-pytestmark = pytest.mark.kernel
 A9FE = str(Path(sys.executable).with_name("a9fe"))
 
 

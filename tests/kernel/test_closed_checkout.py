@@ -4,11 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 from tests.lab.places import ROOT
-
-pytestmark = pytest.mark.kernel
 
 # In a mount namespace of its own the checkout is a directory of mode 700 with the same entries.
 CLOSED = """

@@ -6,12 +6,10 @@ from contextlib import contextmanager
 
 import pytest
 
-from a9fe.linux import namespace
+from a9fe.linux.kernel import namespace
 from a9fe.wire.message import Answer, Request
 from tests.lab.beside import serving_beside
 from tests.lab.handmade import sh
-
-pytestmark = pytest.mark.kernel
 
 SERVER, CLIENT = "t-mac-server", "t-mac-client"
 MAC = "fa:16:3e:12:34:56"

@@ -5,13 +5,11 @@ import subprocess
 
 import pytest
 
+from a9fe.host_agent.converge import converge
 from a9fe.linux.host import Host
 from a9fe.plan.host import Address, Bridge, HostPlan, NamespacePlan, Veth
-from a9fe.replica.converge import converge
-from tests.conditions import eventually
+from tests.kit.conditions import eventually
 from tests.lab.places import MARK
-
-pytestmark = pytest.mark.kernel
 
 BRIDGE = Bridge(name="brqaaaaaaaa-99", mtu=1450)
 ROUTERS = [f"qrouter-{letter * 8}-9999-4444-8888-555555555555" for letter in "ab"]

@@ -7,13 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from a9fe.linux import guest, namespace, process, qemu, taps, tiny_vm
+from a9fe.linux.kernel import namespace
+from a9fe.linux.processes import process
+from a9fe.linux.vms import guest, qemu, taps, tiny_vm
 from a9fe.model.errors import A9feError
-from tests.conditions import eventually
+from tests.kit.conditions import eventually
 from tests.lab.handmade import BRIDGE, Lease, isolated_network, sh
 from tests.lab.places import IMAGES
 
-pytestmark = pytest.mark.kernel
 LEASES = [Lease(mac=f"fa:16:3e:00:00:{n:02x}", address=f"10.9.0.1{n}") for n in range(1, 7)]
 URL = "http://169.254.169.254/latest/meta-data/instance-id"
 
@@ -118,7 +119,8 @@ def test_a_guest_is_refused_twice_and_on_a_port_in_use() -> None:
 
 UNSEEING = """
 import subprocess
-from a9fe.linux import guest, process
+from a9fe.linux.processes import process
+from a9fe.linux.vms import guest
 from a9fe.linux.sweep import clean
 from tests.kernel.test_linux_guest import stand_in
 from tests.lab.places import MARK

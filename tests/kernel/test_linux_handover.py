@@ -11,14 +11,14 @@ import threading
 
 import pytest
 
-from a9fe.linux import listeners, namespace, peer
-from a9fe.linux.handover import HandoverError, ProxyLink
+from a9fe.linux.kernel import namespace
+from a9fe.linux.listeners import peer
+from a9fe.linux.listeners import sockets as listeners
+from a9fe.linux.listeners.handover import HandoverError, ProxyLink
 from a9fe.wire.message import Listener
-from tests.conditions import eventually
+from tests.kit.conditions import eventually
 from tests.lab.handmade import sh
 from tests.lab.places import MARK
-
-pytestmark = pytest.mark.kernel
 
 GUESTS = "t-handover-guests"
 SPACE = "qrouter-aaaaaaaa-2222-3333-4444-555555555555"

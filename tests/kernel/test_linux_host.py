@@ -13,11 +13,14 @@ from pathlib import Path
 
 import pytest
 
-from a9fe.linux import dnsmasq, libc, links, namespace, netlink, observation, process
+from a9fe.host_agent.converge import converge
+from a9fe.linux import observation
 from a9fe.linux.host import Host
+from a9fe.linux.kernel import libc, links, namespace, netlink
+from a9fe.linux.processes import dnsmasq, process
 from a9fe.plan import sysctls
-from a9fe.plan.bridge_filter import elements_marker
 from a9fe.plan.diff import operations
+from a9fe.plan.filters.bridge_filter import elements_marker
 from a9fe.plan.host import (
     Address,
     Bridge,
@@ -37,14 +40,11 @@ from a9fe.plan.operations import (
     SetIptables,
     StartDnsmasq,
 )
-from a9fe.plan.router import rules
+from a9fe.plan.routers.rules import rules
 from a9fe.plan.settings import L3Settings
-from a9fe.replica.converge import converge
 from a9fe.wire.message import Listener
-from tests.conditions import eventually
+from tests.kit.conditions import eventually
 from tests.lab.places import MARK
-
-pytestmark = pytest.mark.kernel
 
 NETWORK = "11111111-2222-3333-4444-555555555555"
 ROUTER = "aaaaaaaa-2222-3333-4444-555555555555"
@@ -457,7 +457,7 @@ def test_an_apply_cut_off_after_any_operation_is_completed_by_the_next(host, con
 KILLED = """
 import pickle, sys
 from a9fe.linux.host import Host
-from a9fe.replica.converge import converge
+from a9fe.host_agent.converge import converge
 from tests.kernel.test_linux_host import HeldListeners
 from tests.lab.places import MARK
 desired, confs = pickle.load(sys.stdin.buffer)
@@ -503,10 +503,10 @@ def test_unchanged_namespaces_are_observed_without_running_programs(host):
 
 LIMITED = """
 import pickle, sys
-from a9fe.linux import privileges
+from a9fe.linux.processes import privileges
 from a9fe.linux.host import Host
 from a9fe.plan.host import HostPlan
-from a9fe.replica.converge import converge
+from a9fe.host_agent.converge import converge
 from tests.kernel.test_linux_host import HeldListeners
 from tests.lab.places import MARK
 privileges.limit_capabilities()

@@ -9,11 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from a9fe.linux import libc, namespace
+from a9fe.linux.kernel import libc, namespace
 from a9fe.plan.mark import Mark
 from tests.lab.places import MARK
 
-pytestmark = pytest.mark.kernel
 OTHER = Mark("f" * 32)
 
 
@@ -66,7 +65,7 @@ def test_a_file_of_others_is_neither_replaced_nor_removed(name, text):
 
 KILLED_IN_CREATE = """
 import os, signal, sys
-from a9fe.linux import libc, namespace, netlink
+from a9fe.linux.kernel import libc, namespace, netlink
 from tests.lab.places import MARK
 module, function = sys.argv[1:]
 setattr(dict(libc=libc, netlink=netlink, namespace=namespace)[module], function,

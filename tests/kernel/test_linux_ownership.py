@@ -11,14 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from a9fe.linux import foreign, namespace, netlink
+from a9fe.host_agent.converge import converge
+from a9fe.linux import foreign
 from a9fe.linux.host import Host
+from a9fe.linux.kernel import namespace, netlink
 from a9fe.linux.sweep import clean
+from a9fe.plan.filters.port_security import of_ports
 from a9fe.plan.host import Bridge, HostPlan, NamespacePlan, Veth
 from a9fe.plan.mark import Mark, whose
-from a9fe.plan.port_security import of_ports
-from a9fe.replica.converge import converge
-from tests.conditions import eventually
 from tests.kernel.test_linux_host import (
     BRIDGE,
     NETWORK,
@@ -28,9 +28,8 @@ from tests.kernel.test_linux_host import (
     dhcp_plan,
     router_plan,
 )
+from tests.kit.conditions import eventually
 from tests.lab.places import MARK
-
-pytestmark = pytest.mark.kernel
 
 OTHER = Mark("fedcba98" * 4)
 FILTERS = of_ports(())
@@ -184,9 +183,9 @@ def test_what_an_older_one_left_is_adopted_and_then_ours(state):
 
 KILLED_BEFORE_ALIAS = """
 import os, signal, sys
-from a9fe.linux import links
+from a9fe.linux.kernel import links
 from a9fe.linux.host import Host
-from a9fe.replica.converge import converge
+from a9fe.host_agent.converge import converge
 from tests.kernel.test_linux_host import HeldListeners, dhcp_plan
 from tests.lab.places import MARK
 confs, left = sys.argv[1], int(sys.argv[2])

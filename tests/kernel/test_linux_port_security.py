@@ -11,16 +11,18 @@ from dataclasses import dataclass
 
 import pytest
 
-from a9fe.linux import namespace
+from a9fe.host_agent.converge import converge
 from a9fe.linux.host import Host
+from a9fe.linux.kernel import namespace
 from a9fe.model.resources import METADATA_IPV4, Port
-from a9fe.plan import admission, dhcp, names, port_security
+from a9fe.plan import names
 from a9fe.plan.bridges import bridges
+from a9fe.plan.dhcp import namespaces as dhcp
+from a9fe.plan.filters import admission, port_security
 from a9fe.plan.host import ANY_FILTER, HostPlan, Veth
 from a9fe.plan.operations import AddLink, AddNamespace, DeleteNamespace
-from a9fe.replica.converge import converge
-from tests.conditions import eventually
-from tests.fakes_model import HOST, Model, port
+from tests.kit.conditions import eventually
+from tests.kit.fakes_model import HOST, Model, port
 from tests.lab import frames
 from tests.lab.frames import ARP, BROADCAST, IPV4, UDP
 from tests.lab.hostile import (
@@ -42,8 +44,6 @@ from tests.lab.hostile import (
     tagged,
 )
 from tests.lab.places import MARK
-
-pytestmark = pytest.mark.kernel
 
 _token = itertools.count(1)
 

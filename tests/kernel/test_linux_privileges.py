@@ -8,15 +8,13 @@ import sys
 
 import pytest
 
-from a9fe.linux import privileges
+from a9fe.linux.processes import privileges
 from a9fe.model.errors import A9feError
-from tests.conditions import eventually
-
-pytestmark = pytest.mark.kernel
+from tests.kit.conditions import eventually
 
 REPORT = """
 import json, os
-from a9fe.linux import privileges
+from a9fe.linux.processes import privileges
 {call}
 status = dict(line.split(":", 1) for line in open("/proc/self/status") if ":" in line)
 keys = ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb", "NoNewPrivs", "Groups")
@@ -75,7 +73,7 @@ print(subprocess.run(['grep', 'CapEff', '/proc/self/status'], capture_output=Tru
 
 
 def test_an_agent_without_what_namespaces_take_says_so():
-    code = "from a9fe.linux import privileges; privileges.limit_capabilities()"
+    code = "from a9fe.linux.processes import privileges; privileges.limit_capabilities()"
     argv = ["setpriv", "--bounding-set=-sys_admin", sys.executable, "-c", code]
     done = subprocess.run(argv, capture_output=True, text=True, check=False)
     assert "root has no CAP_SYS_ADMIN here, which namespaces need" in done.stderr
@@ -108,7 +106,7 @@ import os, subprocess, sys
 env = {**os.environ, "A9FE_PARENT_DEATH": "1", "A9FE_PARENT_PID": str(os.getpid())}
 child = '''
 import signal
-from a9fe.linux import privileges
+from a9fe.linux.processes import privileges
 privileges.die_with_parent()
 privileges.drop("nobody")
 print("armed", flush=True)
@@ -141,7 +139,8 @@ def alive(pid):
 
 
 def test_a_child_started_by_one_who_has_gone_ends_at_once():
-    code = "from a9fe.linux import privileges; privileges.die_with_parent(); print('still here')"
+    calls = "privileges.die_with_parent(); print('still here')"
+    code = f"from a9fe.linux.processes import privileges; {calls}"
     env = {**os.environ, "A9FE_PARENT_DEATH": "1", "A9FE_PARENT_PID": "999999"}
     argv = [sys.executable, "-c", code]
     done = subprocess.run(argv, env=env, capture_output=True, text=True, check=True)

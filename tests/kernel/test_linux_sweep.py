@@ -9,13 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from a9fe.linux import dnsmasq, guest, namespace, netlink, process
+from a9fe.host_agent.converge import converge
 from a9fe.linux.host import Host
+from a9fe.linux.kernel import namespace, netlink
+from a9fe.linux.processes import dnsmasq, process
 from a9fe.linux.sweep import clean
+from a9fe.linux.vms import guest
+from a9fe.plan.filters.port_security import of_ports
 from a9fe.plan.host import ANY_FILTER, HostPlan
 from a9fe.plan.mark import whose
-from a9fe.plan.port_security import of_ports
-from a9fe.replica.converge import converge
 from tests.kernel.test_linux_host import (
     BRIDGE,
     NETWORK,
@@ -26,8 +28,6 @@ from tests.kernel.test_linux_host import (
     router_plan,
 )
 from tests.lab.places import MARK
-
-pytestmark = pytest.mark.kernel
 
 FOREIGN_ON_OURS = "brq99999999-99"
 

@@ -9,13 +9,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from a9fe.cli.boot_lines import Nic, qemu_lines
-from a9fe.linux import namespace, netlink, taps
+from a9fe.cli.host.boot_lines import Nic, qemu_lines
+from a9fe.linux.kernel import namespace, netlink
+from a9fe.linux.vms import taps
 from a9fe.plan.mark import Mark
 from tests.lab.handmade import sh
 from tests.lab.places import MARK
-
-pytestmark = pytest.mark.kernel
 
 BRIDGE, TAP = "brq77777777-77", "tap77777777-77"
 WHERE = taps.Tap(name=TAP, bridge=BRIDGE, mtu=1450)
@@ -85,7 +84,8 @@ def test_a_tap_is_of_the_installation_whose_bridge_it_is_on() -> None:
 
 KILLED = """
 import os, signal, sys
-from a9fe.linux import links, taps
+from a9fe.linux.kernel import links
+from a9fe.linux.vms import taps
 module, function = (links, "adopt") if sys.argv[1] == "before" else (taps, "plug")
 setattr(module, function, lambda *_: os.kill(os.getpid(), signal.SIGKILL))
 from tests.kernel.test_linux_taps import WHERE

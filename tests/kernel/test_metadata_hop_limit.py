@@ -8,14 +8,12 @@ from dataclasses import dataclass
 
 import pytest
 
-from a9fe.linux import namespace
+from a9fe.linux.kernel import namespace
 from a9fe.metadata_proxy.relay import homeward
 from a9fe.wire.message import Answer, Request
 from a9fe.wire.trusted import HOP_LIMIT
 from tests.lab.beside import serving_beside
 from tests.lab.handmade import sh
-
-pytestmark = pytest.mark.kernel
 
 NEAR, FAR, SERVER = "t-near", "t-far", "t-server"
 PORT = 80

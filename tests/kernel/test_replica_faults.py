@@ -9,14 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.conditions import eventually
+from tests.kit.conditions import eventually
 from tests.lab import hops
 from tests.lab.disks import disk, open_directory
 from tests.lab.hops import AGENT, SERVICE, Hops
 from tests.lab.places import A9FE
 from tests.lab.servers import DEADLINE, RunningServer, running_server
-
-pytestmark = pytest.mark.kernel
 
 USER_DATA = "/latest/user-data"
 LARGE = b"user data of the first " * 1000

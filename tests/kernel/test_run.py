@@ -9,10 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.conditions import eventually
+from tests.kit.conditions import eventually
 from tests.lab.places import ROOT
 
-pytestmark = pytest.mark.kernel
 SETTINGS = Path("/etc/postgresql-common")
 CONF = SETTINGS / "createcluster.conf"
 MADE = SETTINGS / "createcluster.d" / "a9fe-setup.conf"

@@ -16,16 +16,14 @@ import psycopg
 import pytest
 
 from a9fe.model.resources import Network
-from a9fe.server.errors import problem_of
+from a9fe.server.asgi.errors import problem_of
 from a9fe.store import Store, StoreFull
 from a9fe.store.engine import BUSY_TIMEOUT, STUCK_TIMEOUT
-from tests.conditions import eventually
-from tests.databases import START, Postgres, running_postgres
+from tests.kit.conditions import eventually
+from tests.kit.databases import START, Postgres, running_postgres
 from tests.lab.disks import disk, open_directory
 from tests.lab.servers import DEADLINE, RunningServer, running_server
 from tests.lab.writers import Answers, writing
-
-pytestmark = pytest.mark.kernel
 
 CROWD = 60  # writers at once, more than a server has threads
 AT_ONCE = 5.0  # s, on a busy machine

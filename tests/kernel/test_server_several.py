@@ -10,13 +10,11 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.conditions import eventually
-from tests.databases import Postgres, running_postgres
+from tests.kit.conditions import eventually
+from tests.kit.databases import Postgres, running_postgres
 from tests.lab.fire import FULL, Fire, Ledger, drained_and_filled
 from tests.lab.servers import DEADLINE, RunningServer, running_server
 from tests.lab.writers import writing
-
-pytestmark = pytest.mark.kernel
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from a9fe.http.server import serve
+from a9fe.http.server.server import serve
 from a9fe.wire.message import Handler
 
 

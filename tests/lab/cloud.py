@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from a9fe.api_client.errors import ApiError
-from a9fe.linux import guest
-from tests.conditions import eventually
+from a9fe.linux.vms import guest
+from tests.kit.conditions import eventually
 from tests.lab import host
 from tests.lab.house import House
 

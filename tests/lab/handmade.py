@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.conditions import eventually
+from tests.kit.conditions import eventually
 from tests.lab.places import MARK
 
 BRIDGE = "brqhandmade-00"

@@ -13,7 +13,7 @@ from typing import Any
 
 import httpx
 
-from tests.conditions import eventually
+from tests.kit.conditions import eventually
 from tests.lab.places import A9FE
 from tests.lab.servers import DEADLINE, RunningServer, free_port
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from a9fe.api_client.client import ApiClient
 from a9fe.api_client.errors import ApiError, ServerUnreachable
-from tests.conditions import eventually
+from tests.kit.conditions import eventually
 from tests.lab.command import Command
 
 URL = "http://127.0.0.1:9696"

@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 
-from tests.conditions import eventually
+from tests.kit.conditions import eventually
 from tests.lab.places import A9FE
 
 DEADLINE = 60.0  # s of one call: a write may wait for another server's

@@ -4,9 +4,9 @@ import dataclasses
 
 import click
 
+from a9fe.cli.api.resource import json_flag
 from a9fe.cli.flags import settings, settings_flags
 from a9fe.cli.output import print_json, print_table
-from a9fe.cli.resource import json_flag
 from a9fe.runtime import installation
 from a9fe.runtime.config import Config
 from a9fe.runtime.options import OPTIONS, Option

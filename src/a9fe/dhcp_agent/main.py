@@ -5,12 +5,13 @@ from collections.abc import Awaitable, Callable, Mapping
 
 from a9fe.api_client.report import Configurations, keep_reporting
 from a9fe.dhcp_agent.refusals import Refusals
-from a9fe.linux import leases, privileges
-from a9fe.linux.handover import ProxyLink
-from a9fe.plan import dhcp
+from a9fe.host_agent.process import Role, dhcp_confs, host_has_ipv6, serve
+from a9fe.linux import leases
+from a9fe.linux.listeners.handover import ProxyLink
+from a9fe.linux.processes import privileges
+from a9fe.plan.dhcp import namespaces as dhcp
 from a9fe.plan.settings import DhcpSettings
 from a9fe.plan.view import View
-from a9fe.replica.agent import Role, dhcp_confs, host_has_ipv6, serve
 from a9fe.runtime import tasks
 from a9fe.runtime.config import Config
 

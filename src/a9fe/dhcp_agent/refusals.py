@@ -2,9 +2,9 @@
 
 import structlog
 
-from a9fe.plan.admission import Refused, refused
+from a9fe.host_agent.converge import Outcome
+from a9fe.plan.filters.admission import Refused, refused
 from a9fe.plan.view import View
-from a9fe.replica.converge import Outcome
 
 log = structlog.get_logger()
 

@@ -3,7 +3,7 @@
 import os
 import socket
 
-from a9fe.http.server import Server, serve
+from a9fe.http.server.server import Server, serve
 from a9fe.runtime import metrics
 from a9fe.wire.message import Answer, Request
 from a9fe.wire.refusals import Refusal, refuse

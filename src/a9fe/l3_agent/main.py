@@ -1,11 +1,12 @@
 """The process: its role, and the privileges it keeps."""
 
 from a9fe.api_client.report import Configurations
-from a9fe.linux import privileges
-from a9fe.plan import l3, view
+from a9fe.host_agent.process import Role, host_has_ipv6, serve
+from a9fe.linux.processes import privileges
+from a9fe.plan import view
+from a9fe.plan.routers import namespaces as l3
 from a9fe.plan.settings import L3Settings
 from a9fe.plan.view import View
-from a9fe.replica.agent import Role, host_has_ipv6, serve
 from a9fe.runtime import tasks
 from a9fe.runtime.config import Config
 

@@ -11,10 +11,12 @@ from typing import Protocol
 
 import structlog
 
-from a9fe.linux import dnsmasq, links, namespace, netlink, observation
-from a9fe.linux.announce import Announcer
-from a9fe.linux.iptables import Iptables
-from a9fe.linux.nftables import Nftables
+from a9fe.linux import observation
+from a9fe.linux.kernel import links, namespace, netlink
+from a9fe.linux.kernel.announce import Announcer
+from a9fe.linux.kernel.iptables import Iptables
+from a9fe.linux.kernel.nftables import Nftables
+from a9fe.linux.processes import dnsmasq
 from a9fe.plan import names
 from a9fe.plan import operations as op
 from a9fe.plan.host import ANY_FILTER, Address, HostPlan, PortSecurity, Veth

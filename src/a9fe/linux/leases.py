@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from a9fe.plan.dnsmasq import FOREVER, LEASES_FILE
+from a9fe.plan.dhcp.dnsmasq import FOREVER, LEASES_FILE
 from a9fe.runtime.clock import SystemClock
 
 WAYS_FILE = "ways"

@@ -8,18 +8,12 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from a9fe.linux import (
-    dnsmasq,
-    foreign,
-    guest,
-    links,
-    namespace,
-    nftables,
-    observation,
-    process,
-)
+from a9fe.linux import foreign, observation
 from a9fe.linux.foreign import OUR_KINDS
-from a9fe.linux.netlink import Link
+from a9fe.linux.kernel import links, namespace, nftables
+from a9fe.linux.kernel.netlink import Link
+from a9fe.linux.processes import dnsmasq, process
+from a9fe.linux.vms import guest
 from a9fe.model.errors import A9feError
 from a9fe.plan import names
 from a9fe.plan.mark import Mark, whose

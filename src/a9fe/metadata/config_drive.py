@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from a9fe.metadata import tree
-from a9fe.metadata.network_data import network_data
-from a9fe.metadata.openstack import OPENSTACK, content_path
+from a9fe.metadata.openstack.network_data import network_data
+from a9fe.metadata.openstack.paths import OPENSTACK, content_path
 from a9fe.metadata.recursive import recursive
 from a9fe.metadata.rendered import Json, document, text
 from a9fe.metadata.table import LATEST

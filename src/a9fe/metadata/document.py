@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from a9fe.metadata.openstack import META_DATA, SEED
+from a9fe.metadata.openstack.paths import META_DATA, SEED
 from a9fe.metadata.table import LATEST, Entry, Family
 from a9fe.metadata.tree import FAMILIES
 

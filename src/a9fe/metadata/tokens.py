@@ -16,7 +16,7 @@ from enum import Enum
 from a9fe.model.errors import InvalidInput
 from a9fe.model.guest import MetadataOptions
 from a9fe.model.resources import Instance
-from a9fe.model.rules_scheduling import seconds
+from a9fe.model.rules.scheduling import seconds
 
 TTL_MIN, TTL_MAX = 1, 21600  # seconds (EC2's)
 EPOCH = TTL_MAX  # seconds of a key: a token outlives the one it was made with by one at most

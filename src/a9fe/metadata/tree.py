@@ -10,8 +10,8 @@ from functools import lru_cache
 from operator import itemgetter
 from urllib.parse import unquote
 
-from a9fe.metadata.ec2 import EC2
-from a9fe.metadata.openstack import OPENSTACK
+from a9fe.metadata.ec2.paths import EC2
+from a9fe.metadata.openstack.paths import OPENSTACK
 from a9fe.metadata.rendered import TEXT, Rendered, etag_of, text
 from a9fe.metadata.table import LATEST, Asked, Entry, Family, Placeholder
 from a9fe.metadata.view import InstanceView

@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from a9fe.metadata import identifiers
+from a9fe.metadata.identity.signed import Identity
 from a9fe.metadata.rendered import Json
-from a9fe.metadata.signed import Identity
 from a9fe.model.resources import Instance, Network, Port, Subnet
 
 

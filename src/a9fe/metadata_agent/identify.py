@@ -21,9 +21,9 @@ from collections.abc import Iterable
 from ipaddress import IPv6Address
 from typing import Protocol
 
-from a9fe.metadata_agent.question import Question, Wire
+from a9fe.metadata_agent.lookup_key import Question, Wire
 from a9fe.model.resources import ROUTER_INTERFACE_OWNERS, Port
-from a9fe.model.rules_text import fits_header
+from a9fe.model.rules.text import fits_header
 from a9fe.wire.refusals import Refusal
 
 NETWORK_OWNED = "network:"  # device_owner of ports that Neutron itself uses

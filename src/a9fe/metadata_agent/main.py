@@ -11,17 +11,19 @@ import structlog
 
 from a9fe.api_client import tls
 from a9fe.api_client.report import keep_reporting
-from a9fe.http.fair import Fair
-from a9fe.http.lanes import Lanes
 from a9fe.http.memory import settle
 from a9fe.http.metrics_socket import metrics_path, serve_metrics
 from a9fe.http.report import Report
-from a9fe.http.server import Admit, serve
-from a9fe.http.sockets import unix_listener
-from a9fe.http.upstream import Target
-from a9fe.linux import libc, peer, privileges
+from a9fe.http.server.fair import Fair
+from a9fe.http.server.server import Admit, serve
+from a9fe.http.server.sockets import unix_listener
+from a9fe.http.upstream.pool import Target
+from a9fe.http.upstream.waiting_pool import Lanes
+from a9fe.linux.kernel import libc
+from a9fe.linux.listeners import peer
+from a9fe.linux.processes import privileges
 from a9fe.metadata_agent.agent import MetadataAgent, signer
-from a9fe.metadata_agent.question import asker_of
+from a9fe.metadata_agent.lookup_key import asker_of
 from a9fe.model.errors import A9feError, InvalidInput
 from a9fe.replica import confirmer_of, connector, follow, open_for, path_of
 from a9fe.runtime import descriptors, directories, metrics, tasks

@@ -14,7 +14,7 @@ from dataclasses import MISSING, dataclass, fields
 
 import structlog
 
-from a9fe.linux import peer
+from a9fe.linux.listeners import peer
 from a9fe.metadata_proxy.held import HeldListeners, Refused, described
 from a9fe.model.errors import A9feError
 from a9fe.runtime import tasks

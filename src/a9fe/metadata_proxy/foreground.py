@@ -11,9 +11,10 @@ from typing import TextIO
 import structlog
 
 from a9fe.http.report import Report
-from a9fe.http.server import serve
-from a9fe.http.sockets import tcp_listener
-from a9fe.linux import libc, privileges
+from a9fe.http.server.server import serve
+from a9fe.http.server.sockets import tcp_listener
+from a9fe.linux.kernel import libc
+from a9fe.linux.processes import privileges
 from a9fe.metadata_proxy.main import limiter_of, upstream_of
 from a9fe.metadata_proxy.proxy import MetadataProxy, Watcher, in_turns
 from a9fe.metadata_proxy.relay import added, homeward

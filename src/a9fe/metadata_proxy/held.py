@@ -4,7 +4,7 @@ import os
 import socket
 from dataclasses import asdict, dataclass
 
-from a9fe.http.server import Listening, Server
+from a9fe.http.server.server import Listening, Server
 from a9fe.metadata_proxy.relay import ID_HEADER
 from a9fe.model.errors import A9feError, InvalidInput
 from a9fe.wire.message import Listener

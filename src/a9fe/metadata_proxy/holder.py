@@ -13,9 +13,9 @@ from contextlib import suppress
 
 import structlog
 
-from a9fe.http.sockets import unix_listener
-from a9fe.linux import privileges
-from a9fe.linux.handover import HOLDER_SOCKET
+from a9fe.http.server.sockets import unix_listener
+from a9fe.linux.listeners.handover import HOLDER_SOCKET
+from a9fe.linux.processes import privileges
 from a9fe.metadata_proxy.control import Control
 from a9fe.metadata_proxy.held import HeldListeners
 from a9fe.runtime import descriptors, tasks

@@ -5,14 +5,15 @@ import socket
 
 import structlog
 
-from a9fe.http.lanes import Lanes
 from a9fe.http.memory import settle
 from a9fe.http.metrics_socket import metrics_path, serve_metrics
 from a9fe.http.report import Report
-from a9fe.http.server import Server
-from a9fe.http.sockets import unix_listener
-from a9fe.http.upstream import Target
-from a9fe.linux import libc, privileges
+from a9fe.http.server.server import Server
+from a9fe.http.server.sockets import unix_listener
+from a9fe.http.upstream.pool import Target
+from a9fe.http.upstream.waiting_pool import Lanes
+from a9fe.linux.kernel import libc
+from a9fe.linux.processes import privileges
 from a9fe.metadata_proxy.control import Control
 from a9fe.metadata_proxy.held import HeldListeners
 from a9fe.metadata_proxy.proxy import MetadataProxy, in_turns, log_request

@@ -5,9 +5,9 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 
-from a9fe.http.errors import UpstreamError
-from a9fe.http.fair import Fair
 from a9fe.http.report import Report
+from a9fe.http.server.fair import Fair
+from a9fe.http.upstream.errors import UpstreamError
 from a9fe.metadata_proxy.relay import onward
 from a9fe.wire.limits import AT_ONCE, REFUSED_PAUSE, WAITING
 from a9fe.wire.message import Answer, Handler, Listener, Request

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from a9fe.metadata.rendered import Rendered
-from a9fe.metadata_service.call import Outcome, Refused
+from a9fe.metadata_service.guest_call import Outcome, Refused
 from a9fe.wire import waiting
 from a9fe.wire.message import Answer, Request
 from a9fe.wire.refusals import Refusal

@@ -8,8 +8,8 @@ from a9fe.metadata.recursive import recursive
 from a9fe.metadata.rendered import Rendered
 from a9fe.metadata.tree import Place
 from a9fe.metadata.view import InstanceView
-from a9fe.metadata_service.call import GuestCall, Outcome, Refused, Result
 from a9fe.metadata_service.conditions import PLAIN, Wish, outcome, wish_of
+from a9fe.metadata_service.guest_call import GuestCall, Outcome, Refused, Result
 from a9fe.metadata_service.waiting import Waiters, keys_of
 from a9fe.wire.refusals import Refusal
 

@@ -7,13 +7,16 @@ from inspect import isawaitable
 import structlog
 
 from a9fe.metadata import tree
-from a9fe.metadata.ec2 import EC2
+from a9fe.metadata.ec2.paths import EC2
 from a9fe.metadata.gather import view_of
 from a9fe.metadata.rendered import Rendered
 from a9fe.metadata.view import InstanceView, Settings
-from a9fe.metadata_service import actions, claim, conditions
-from a9fe.metadata_service.actions import Action
-from a9fe.metadata_service.call import (
+from a9fe.metadata_service import conditions
+from a9fe.metadata_service import guest_actions as actions
+from a9fe.metadata_service import signed_headers as claim
+from a9fe.metadata_service.documents import Documents
+from a9fe.metadata_service.guest_actions import Action
+from a9fe.metadata_service.guest_call import (
     NO_QUERY,
     GuestCall,
     Outcome,
@@ -23,9 +26,8 @@ from a9fe.metadata_service.call import (
     port_that_asks,
     query_of,
 )
-from a9fe.metadata_service.claim import Claim
-from a9fe.metadata_service.documents import Documents
 from a9fe.metadata_service.readiness import is_expected
+from a9fe.metadata_service.signed_headers import Claim
 from a9fe.metadata_service.source import Source, doubt
 from a9fe.model.errors import InvalidInput
 from a9fe.replica import ReplicaUnreadable

@@ -15,17 +15,20 @@ import structlog
 
 from a9fe.api_client.agent_calls import AgentCalls
 from a9fe.api_client.errors import ApiError
-from a9fe.metadata import ec2, ec2_identity, identity, identity_keys
-from a9fe.metadata.identity import Grant
-from a9fe.metadata.identity_keys import KeyTimes, Policy
-from a9fe.metadata.signed import Identity, Signed
+from a9fe.metadata.ec2 import identity_paths as ec2_identity
+from a9fe.metadata.ec2 import paths as ec2
+from a9fe.metadata.identity import documents as identity
+from a9fe.metadata.identity import keys as identity_keys
+from a9fe.metadata.identity.documents import Grant
+from a9fe.metadata.identity.keys import KeyTimes, Policy
+from a9fe.metadata.identity.signed import Identity, Signed
 from a9fe.metadata.table import LATEST
 from a9fe.metadata.tree import parts_of
-from a9fe.metadata_service.actions import Action
-from a9fe.metadata_service.call import GuestCall, Outcome
+from a9fe.metadata_service.guest_actions import Action
+from a9fe.metadata_service.guest_call import GuestCall, Outcome
 from a9fe.metadata_service.identity_keys import KeyDirectory, SigningKey, make
 from a9fe.model.errors import A9feError
-from a9fe.model.rules_scheduling import timestamp
+from a9fe.model.rules.scheduling import timestamp
 from a9fe.runtime import metrics
 from a9fe.runtime.clock import Clock, SystemClock
 from a9fe.runtime.config import Config
@@ -74,7 +77,7 @@ def publisher(calls: AgentCalls) -> Publish:
 
 
 class Keeper:
-    """This service's keys. What signs is decided by metadata.identity_keys alone."""
+    """This service's keys. What signs is decided by metadata.identity.keys alone."""
 
     def __init__(
         self, directory: KeyDirectory, publish: Publish, policy: Policy, clock: Clock

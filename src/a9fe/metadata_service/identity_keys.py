@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.serialization import pkcs7
 from cryptography.x509.oid import NameOID
 
-from a9fe.metadata.identity_keys import KeyTimes
+from a9fe.metadata.identity.keys import KeyTimes
 from a9fe.model import jwk
 
 log = structlog.get_logger()

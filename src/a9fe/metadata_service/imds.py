@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 
 from a9fe.metadata.tokens import OFF, REQUIRED, Holder, Tokens, hop_limit_of, mode_of, ttl_of
 from a9fe.metadata.tree import parts_of
-from a9fe.metadata_service.actions import VERSION, Action
-from a9fe.metadata_service.call import GuestCall, Outcome
+from a9fe.metadata_service.guest_actions import VERSION, Action
+from a9fe.metadata_service.guest_call import GuestCall, Outcome
 from a9fe.model.guest import MetadataOptions
 from a9fe.wire import trusted
 from a9fe.wire.message import Answer, Request

@@ -14,28 +14,29 @@ import structlog
 from a9fe.api_client import tls
 from a9fe.api_client.agent_calls import AgentCalls
 from a9fe.api_client.report import keep_reporting
-from a9fe.http.fair import Fair
 from a9fe.http.memory import settle
 from a9fe.http.metrics_socket import metrics_path, serve_metrics
 from a9fe.http.report import Report
-from a9fe.http.server import serve
-from a9fe.http.sockets import tcp_listener, unix_listener
-from a9fe.linux import libc, privileges
+from a9fe.http.server.fair import Fair
+from a9fe.http.server.server import serve
+from a9fe.http.server.sockets import tcp_listener, unix_listener
+from a9fe.linux.kernel import libc
+from a9fe.linux.processes import privileges
+from a9fe.metadata.openstack.vendordata import STATIC_JSON
 from a9fe.metadata.tokens import Tokens
-from a9fe.metadata.vendordata import STATIC_JSON
 from a9fe.metadata.view import Settings
 from a9fe.metadata_service import identity
-from a9fe.metadata_service.call import GuestCall
-from a9fe.metadata_service.claim import asker_of
 from a9fe.metadata_service.documents import Documents, unprepared
 from a9fe.metadata_service.dynamic_vendordata import (
     DynamicVendordata,
     certificates_of,
     providers_of,
 )
+from a9fe.metadata_service.guest_call import GuestCall
 from a9fe.metadata_service.handler import Service, always_certain, request_id
 from a9fe.metadata_service.identity import Keeper
 from a9fe.metadata_service.imds import Imds
+from a9fe.metadata_service.signed_headers import asker_of
 from a9fe.metadata_service.source import Source
 from a9fe.metadata_service.usage import Tally, UsageReports, teller
 from a9fe.metadata_service.waiting import Waiters

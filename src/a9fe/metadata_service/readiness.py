@@ -7,7 +7,7 @@ cloud-init. A port that names an instance for long, without a record, names none
 from collections.abc import Iterable
 
 from a9fe.model.resources import Port
-from a9fe.model.rules_scheduling import seconds
+from a9fe.model.rules.scheduling import seconds
 
 EXPECTED_WITHIN = 300.0  # seconds from the port's last change to the record of its instance
 

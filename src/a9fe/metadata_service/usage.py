@@ -17,7 +17,7 @@ import structlog
 from a9fe.api_client.agent_calls import AgentCalls
 from a9fe.api_client.errors import ApiError
 from a9fe.model.errors import A9feError
-from a9fe.model.rules_scheduling import timestamp
+from a9fe.model.rules.scheduling import timestamp
 from a9fe.model.usage import Usage
 from a9fe.runtime.tasks import Backoff, jittered
 

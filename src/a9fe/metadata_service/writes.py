@@ -13,15 +13,15 @@ from typing import Any, Protocol
 import structlog
 
 from a9fe.api_client.errors import ApiError, ServerUnreachable
-from a9fe.metadata import openstack
+from a9fe.metadata.ec2.guest_leaves import ATTRIBUTES, EVENTS, attributes_on
+from a9fe.metadata.openstack import paths as openstack
 from a9fe.metadata.rendered import HTML, TEXT
 from a9fe.metadata.table import LATEST
 from a9fe.metadata.tree import parts_of
-from a9fe.metadata.written import ATTRIBUTES, EVENTS, attributes_on
-from a9fe.metadata_service.actions import ANY, Action
-from a9fe.metadata_service.call import GuestCall, Outcome, Result
-from a9fe.model import rules_guest
+from a9fe.metadata_service.guest_actions import ANY, Action
+from a9fe.metadata_service.guest_call import GuestCall, Outcome, Result
 from a9fe.model.errors import InvalidInput
+from a9fe.model.rules import guest as rules_guest
 from a9fe.runtime import metrics
 from a9fe.wire.message import Answer
 from a9fe.wire.rate_limit import RateLimiter, Window

@@ -15,6 +15,7 @@ ADMIN, MEMBER, READER, AGENT = "admin", "member", "reader", "agent"
 ROLES = (ADMIN, MEMBER)
 """Those that a token of ours may have; Keystone's may have any."""
 ANY_HOST = "*"
+DEFAULT_PROJECT = "default"  # of callers who name none, where everyone is trusted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

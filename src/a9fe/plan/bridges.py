@@ -1,7 +1,7 @@
 """The bridges of a host: one for every network known, so that a VM can be plugged in anywhere."""
 
-from a9fe.model import rules
 from a9fe.model.resources import Network, Port
+from a9fe.model.rules import addresses as rules
 from a9fe.plan import names
 from a9fe.plan.host import Bridge, Veth
 from a9fe.plan.view import View

@@ -19,7 +19,7 @@ plan.operations.
 
 from collections.abc import Iterable, Iterator, Set
 
-from a9fe.plan import admission
+from a9fe.plan.filters import admission
 from a9fe.plan.host import Address, HostPlan, NamespacePlan, Route, Veth
 from a9fe.plan.operations import (
     AddAddress,

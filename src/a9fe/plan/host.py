@@ -16,7 +16,7 @@ class Bridge:
 
     The other fields are observed only, and not compared. `devices` are the names of all devices on
     it, so that it is not deleted under a VM; `ours` those of our device group; `isolated` those
-    with port isolation (plan.admission).
+    with port isolation (plan.filters.admission).
     """
 
     name: str
@@ -61,7 +61,7 @@ class Dnsmasq:
     `arguments` (without the program's name) change -> restart; a file changes -> SIGHUP. Files
     are whole texts, in `directory`: `hosts` in "host" (leases), `names` in "addn_hosts" (DNS),
     `options` in "opts". dnsmasq itself writes "leases" and "pid" there. `ways`
-    are the announced ways to metadata (plan.dhcp_options), `lease` is in s (-1: infinite), and
+    are the announced ways to metadata (plan.dhcp.options), `lease` is in s (-1: infinite), and
     `left_out` are the values that cannot be written safely. These three are not compared, because
     an observation does not have them.
     """
@@ -80,7 +80,7 @@ class Dnsmasq:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PortSecurity:
-    """The filters of the host's taps: the elements of each set of plan.bridge_filter by its name.
+    """The filters of the host's taps: the elements of each set of filters.bridge_filter by name.
 
     Only `marker` is compared: it is a fingerprint of the elements, and an observation reads it
     back without the elements. ANY_FILTER stands for whatever is loaded.
@@ -99,7 +99,7 @@ class NamespacePlan:
 
     `sysctls` maps a path below /proc/sys ("net/ipv4/ip_forward") to its value; an observation
     may hold more paths than a plan. `iptables` is the IPv4 ruleset of the tables mangle, nat and
-    filter in the form of plan.iptables.canonical, "" where we keep none (DHCP namespaces).
+    filter in the form of plan.routers.iptables.canonical, "" where we keep none (DHCP namespaces).
     `routes` are the static ones only: no routes the kernel made for an address; one for each
     destination; the default is "0.0.0.0/0".
     """

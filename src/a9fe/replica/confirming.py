@@ -19,7 +19,7 @@ from a9fe.api_client.agent_calls import AgentCalls
 from a9fe.api_client.feed import FeedEvent, parse, query_of
 from a9fe.model.errors import A9feError
 from a9fe.replica.following import host_of
-from a9fe.replica.live import Replica
+from a9fe.replica.replica import Replica
 from a9fe.runtime import metrics
 from a9fe.runtime.clock import Clock
 from a9fe.runtime.config import Config

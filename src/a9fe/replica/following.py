@@ -17,7 +17,7 @@ from a9fe.api_client.feed import FeedEvent, stream
 from a9fe.api_client.servers import Rotation
 from a9fe.model.policy import ANY_HOST
 from a9fe.replica.keeping import RETRY
-from a9fe.replica.live import Replica, StoreRefused
+from a9fe.replica.replica import Replica, StoreRefused
 from a9fe.runtime import metrics
 from a9fe.runtime.clock import Clock
 from a9fe.runtime.config import Config

@@ -6,7 +6,7 @@ is "", the value is derived (runtime.config says how) unless `help` says otherwi
 
 from dataclasses import dataclass
 
-from a9fe.metadata import vendordata
+from a9fe.metadata.openstack import vendordata
 from a9fe.model.policy import ANY_HOST
 from a9fe.runtime import values as v
 

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from a9fe.metadata import vendordata
+from a9fe.metadata.openstack import vendordata
 
 Value = str | int | bool | tuple[str, ...]
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from a9fe.metadata import vendordata
+from a9fe.metadata.openstack import vendordata
 from a9fe.metadata.rendered import Json
 
 EMPTY: Json = {}

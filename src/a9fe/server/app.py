@@ -8,30 +8,25 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from a9fe.api_tables.bad_request import BadRequest
 from a9fe.model.errors import A9feError
+from a9fe.operations.call import Settings
 from a9fe.runtime import metrics
 from a9fe.runtime.clock import Clock
-from a9fe.server import (
-    compute,
-    compute_records,
-    config_drives,
-    documents,
-    guest_calls,
-    identity,
-    image,
-    imds_usage,
-    neutron,
-    ours,
-    token_calls,
-)
-from a9fe.server.admissions import Admissions
-from a9fe.server.api import Api
-from a9fe.server.bad_request import BadRequest
-from a9fe.server.call import Settings
-from a9fe.server.credentials import Authenticator, Everyone
-from a9fe.server.errors import on_error, on_failure
-from a9fe.server.feed import Hub
-from a9fe.server.gate import Gate
+from a9fe.server.asgi.api import Api
+from a9fe.server.asgi.errors import on_error, on_failure
+from a9fe.server.asgi.gate import Gate
+from a9fe.server.auth.admissions import Admissions
+from a9fe.server.auth.credentials import Authenticator, Everyone
+from a9fe.server.feed.hub import Hub
+from a9fe.server.glance import images as image
+from a9fe.server.neutron import handlers as neutron
+from a9fe.server.nova import handlers as compute
+from a9fe.server.nova import records as compute_records
+from a9fe.server.openapi import handlers as documents
+from a9fe.server.own import agent_api as ours
+from a9fe.server.own import config_drives, guest_calls, imds_usage, token_calls
+from a9fe.server.own import identity_keys as identity
 from a9fe.store import Store
 
 PROCESS = "server"

@@ -11,26 +11,26 @@ from typing import Protocol, cast
 import structlog
 import uvicorn
 
-from a9fe.linux import privileges
+from a9fe.linux.processes import privileges
 from a9fe.model.errors import A9feError
 from a9fe.model.exposure import check_exposure, check_identity
 from a9fe.model.tokens import Token
+from a9fe.operations.agents.failover import Failover
+from a9fe.operations.call import Settings
 from a9fe.runtime import descriptors, local_tokens, tasks
 from a9fe.runtime.clock import Clock, SystemClock
 from a9fe.server.app import application
-from a9fe.server.call import Settings
-from a9fe.server.connections import Bounds
-from a9fe.server.credentials import (
+from a9fe.server.asgi.connections import Bounds
+from a9fe.server.asgi.protocol import BoundedProtocol
+from a9fe.server.auth.credentials import (
     KEYSTONE,
     TOKEN,
     Authenticator,
     Everyone,
     OwnTokens,
 )
-from a9fe.server.failover import Failover
-from a9fe.server.feed import Hub
-from a9fe.server.keystone import Keystone, KeystoneSettings
-from a9fe.server.protocol import BoundedProtocol
+from a9fe.server.auth.keystone import Keystone, KeystoneSettings
+from a9fe.server.feed.hub import Hub
 from a9fe.store import Store
 
 log = structlog.get_logger()

@@ -8,19 +8,15 @@ model's business. SQL is SQLAlchemy Core, on SQLite and PostgreSQL; engine.py ha
 
 from a9fe.store.engine import BUSY_TIMEOUT, StoreError, StoreFull
 from a9fe.store.guests import IdentityKey, UsageOf
-from a9fe.store.pages import NOTHING, Filter, Page
 from a9fe.store.session import Change, Session
 from a9fe.store.store import Outcome, Store
 from a9fe.store.transfer import TransferError
 
 __all__ = [
     "BUSY_TIMEOUT",
-    "NOTHING",
     "Change",
-    "Filter",
     "IdentityKey",
     "Outcome",
-    "Page",
     "Session",
     "Store",
     "StoreError",

@@ -9,11 +9,11 @@ from ipaddress import ip_address
 
 from sqlalchemy import Column, Connection, Row, bindparam, delete, insert, select, update
 
-from a9fe.model import rules_ranges
 from a9fe.model.resources import AllocationPool, FixedIp, Subnet
-from a9fe.model.rules import Address, in_pools
-from a9fe.model.rules_ranges import FreeRange
-from a9fe.store.schema import free_ranges, ip_allocations, subnets
+from a9fe.model.rules import ranges as rules_ranges
+from a9fe.model.rules.addresses import Address, in_pools
+from a9fe.model.rules.ranges import FreeRange
+from a9fe.store.schema.tables import free_ranges, ip_allocations, subnets
 
 _first: Column[bytes] = free_ranges.c.first_ip
 _last: Column[bytes] = free_ranges.c.last_ip

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from sqlalchemy import Connection, bindparam, delete, func, insert, select
 
 from a9fe.model.resources import Port
-from a9fe.store.schema import TABLES, port_security_groups, quotas, tags
+from a9fe.store.schema.tables import TABLES, port_security_groups, quotas, tags
 
 IN_CHUNK = 500
 

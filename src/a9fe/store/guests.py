@@ -21,8 +21,8 @@ from sqlalchemy import (
 
 from a9fe.model.guest import MetadataOptions
 from a9fe.model.usage import Usage
-from a9fe.store.columns import ID, METADATA, NAME, TIME
-from a9fe.store.schema import instances
+from a9fe.store.schema.columns import ID, METADATA, NAME, TIME
+from a9fe.store.schema.tables import instances
 
 identity_keys = Table(
     "identity_keys",

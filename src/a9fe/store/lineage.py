@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, insert, select, update
 
-from a9fe.store.schema import counters
+from a9fe.store.schema.tables import counters
 
 STORE, ACCEPTS = "store", "accepts:"
 BITS = 62  # of a signed 64-bit number

@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, func, insert, select, text, update
 
-from a9fe.store.schema import change_log, counters
+from a9fe.store.schema.tables import change_log, counters
 
 CHANNEL = "a9fe_changes"
 """PostgreSQL's channel on which a commit says the revision it reached."""

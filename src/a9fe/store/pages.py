@@ -5,17 +5,17 @@ the order's: a page begins at the marker's row, never by counting rows before it
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from sqlalchemy import Connection, Select, and_, exists, func, or_, select, tuple_
 from sqlalchemy.sql.elements import ColumnElement
 
 from a9fe.model.errors import NotFound
+from a9fe.model.pages import Filter, Page, Value
 from a9fe.model.resources import Port, Subnet
-from a9fe.store.columns import BORN
-from a9fe.store.rows import columns_of, kind_of, table_of
-from a9fe.store.schema import (
+from a9fe.store.schema.columns import BORN
+from a9fe.store.schema.rows import columns_of, kind_of, table_of
+from a9fe.store.schema.tables import (
     ip_allocations,
     networks,
     port_security_groups,
@@ -24,57 +24,8 @@ from a9fe.store.schema import (
 )
 from a9fe.store.visibility import VISIBLE_TO, visible_to
 
-Value = str | int | bool | None
-How = Literal[
-    "exact",
-    "unequal",
-    "nocase",
-    "contains",
-    "since",
-    "before",
-    "all",
-    "any",
-    "not-all",
-    "not-any",
-]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Filter:
-    """A condition on a field: one of `values`, compared so.
-
-    "nocase" is without regard to ASCII case; "since" and "before" are of texts in order; all,
-    any, not-all and not-any are of the field "tags". Ports have also ip_address and subnet_id
-    (of one fixed IP), and security_group_id; subnets have network_shared. Every
-    kind has the field "visible_to": what exists for members of a project.
-    """
-
-    field: str
-    values: tuple[Value, ...]
-    how: How = "exact"
-
-
 FEW = 1000
 """Rows that are cheaper to look up and sort than to meet on the way."""
-
-NOTHING = Filter(field="id", values=())
-"""What no row passes."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Page:
-    """A page of a list.
-
-    Rows pass all of `filters`. `order` is fields and whether they descend; then comes the order
-    of creation. `marker` is the id of the row before the page, or behind it if `backwards`.
-    `limit` 0: all.
-    """
-
-    filters: tuple[Filter, ...] = ()
-    order: tuple[tuple[str, bool], ...] = ()
-    marker: str = ""
-    limit: int = 0
-    backwards: bool = False
 
 
 def select_page(connection: Connection, cls: type[Any], page: Page) -> Select[Any]:

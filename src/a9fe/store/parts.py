@@ -5,7 +5,7 @@ from collections.abc import Collection
 from sqlalchemy import Connection, Select, bindparam, or_, select
 
 from a9fe.model.resources import ROUTER_INTERFACE_OWNERS
-from a9fe.store.schema import TABLES, instances, port_security_groups, ports
+from a9fe.store.schema.tables import TABLES, instances, port_security_groups, ports
 
 _bindings = TABLES["binding"].c
 _groups = port_security_groups.c

@@ -13,19 +13,20 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, Row, func, insert, select, update
 
 from a9fe.model.errors import NotFound
+from a9fe.model.pages import Page
 from a9fe.model.resources import KINDS, Agent, Binding, FixedIp, Port, Resource, Subnet
-from a9fe.store import queries
 from a9fe.store.addresses import FreeAddresses
 from a9fe.store.annotations import Quotas, Tags, join_groups
-from a9fe.store.columns import BORN
 from a9fe.store.guests import Guests
 from a9fe.store.lineage import Lineage, lineage
 from a9fe.store.log import Before, ChangeLog
-from a9fe.store.pages import Page, select_page
+from a9fe.store.pages import select_page
 from a9fe.store.parts import Parts
-from a9fe.store.queries import OF, Where
-from a9fe.store.rows import from_row, kind_of, to_row
-from a9fe.store.schema import TABLES, counters, instance_ports, ip_allocations
+from a9fe.store.schema import queries
+from a9fe.store.schema.columns import BORN
+from a9fe.store.schema.queries import OF, Where
+from a9fe.store.schema.rows import from_row, kind_of, to_row
+from a9fe.store.schema.tables import TABLES, counters, instance_ports, ip_allocations
 from a9fe.store.tokens import Tokens
 
 R = TypeVar("R", bound=Resource)

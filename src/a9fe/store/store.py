@@ -11,10 +11,11 @@ from typing import Generic, TypeVar
 from sqlalchemy import make_url
 from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 
-from a9fe.model.rules_scheduling import timestamp
+from a9fe.model.rules.scheduling import timestamp
 from a9fe.store import engine as engines
-from a9fe.store import lineage, migrating, notifications, transfer
+from a9fe.store import lineage, notifications, transfer
 from a9fe.store.engine import BUSY_TIMEOUT, StoreError, StoreFull
+from a9fe.store.schema import migrating
 from a9fe.store.session import Session
 
 T = TypeVar("T")

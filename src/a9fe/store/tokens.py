@@ -7,7 +7,7 @@ from sqlalchemy import Column, Connection, String, Table, delete, insert, select
 from a9fe.model.errors import NotFound
 from a9fe.model.tokens import Token
 from a9fe.store.annotations import IN_CHUNK
-from a9fe.store.columns import METADATA, NAME, TIME
+from a9fe.store.schema.columns import METADATA, NAME, TIME
 
 tokens = Table(
     "tokens",

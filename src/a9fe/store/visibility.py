@@ -7,8 +7,8 @@ from sqlalchemy.sql.elements import BindParameter, ColumnElement
 
 from a9fe.model.policy import SHARED
 from a9fe.model.sharing import SHARED as SHARED_WITH
-from a9fe.store.rows import kind_of, table_of
-from a9fe.store.schema import TABLES
+from a9fe.store.schema.rows import kind_of, table_of
+from a9fe.store.schema.tables import TABLES
 
 VISIBLE_TO = "visible_to"
 """The name of this condition among those of a search: its value is a project's id."""

@@ -47,7 +47,7 @@ class Request:
     `target` is the request target as sent, query included. `peer` is the address of the accepted
     socket, "" on a Unix socket. `listener` is None where no namespace stands behind the socket.
     `peer_mac`, `local` (the address connected to) and `connected_at` (CLOCK_MONOTONIC, seconds)
-    are facts of the connection, as `http.accepted.Accepted` has them; empty where unknown.
+    are facts of the connection, as `http.server.accepted.Accepted` has them; empty where unknown.
     """
 
     method: bytes

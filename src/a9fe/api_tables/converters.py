@@ -1,0 +1,400 @@
+"""What a client sent, to values: each converter takes (field, value) and raises InvalidInput.
+
+Clients send strings where values are typed ("True", "22"), as Neutron's do; those are accepted.
+"""
+
+import base64
+import binascii
+import json
+import re
+import uuid
+from collections.abc import Callable, Collection, Mapping
+from typing import Any
+
+from a9fe.api_tables import schemas
+from a9fe.model.errors import InvalidInput
+from a9fe.model.resources import AddressPair, AllocationPool, DhcpOption, HostRoute, Keypair
+from a9fe.model.rules import addresses as rules
+from a9fe.model.rules import text as rules_text
+from a9fe.plan.dhcp import dnsmasq_lines
+
+Converter = Callable[[str, object], Any]
+
+NAME_MAX = 255
+USER_DATA_MAX = 65535  # bytes of base64 (Nova)
+PUBLIC_KEY_MAX = 16 * 1024  # bytes: an RSA key of 16,384 bits takes 2.8 KiB, a certificate 8
+METADATA_MAX = 128  # items (Nova's default quota)
+SIMPLE_MAX = 4095  # bytes of JSON (Neutron's column of agents' configurations)
+LIST_MAX = 1000
+_TRUE = frozenset({"true", "1", "on", "yes", "t", "y"})
+_FALSE = frozenset({"false", "0", "off", "no", "f", "n"})
+
+
+def string(maximum: int = NAME_MAX, minimum: int = 0) -> Converter:
+    """Text of so many characters."""
+    expected = f"text of {minimum} to {maximum} characters"
+
+    def convert(field: str, value: object) -> str:
+        if not isinstance(value, str) or not minimum <= len(value) <= maximum:
+            raise InvalidInput(field, value, expected)
+        return value
+
+    least = {"minLength": minimum} if minimum else {}
+    return schemas.described(convert, {"type": "string", "maxLength": maximum, **least})
+
+
+def one_line(maximum: int = NAME_MAX, minimum: int = 0) -> Converter:
+    """Text of so many characters without a line break or another control character."""
+    expected = f"{minimum} to {maximum} characters on one line, none of them a control character"
+    text = string(maximum, minimum)
+
+    def convert(field: str, value: object) -> str:
+        found: str = text(field, value)
+        if not rules_text.is_one_line(found):
+            raise InvalidInput(field, value, expected)
+        return found
+
+    pattern = f"^[^{rules_text.BREAKING}]*$"
+    return schemas.described(convert, {**schemas.taken_by(text), "pattern": pattern})
+
+
+def header_text(maximum: int = NAME_MAX, minimum: int = 0) -> Converter:
+    """Text that goes into a header of HTTP, such as the id of an instance."""
+    text = string(maximum, minimum)
+
+    def convert(field: str, value: object) -> str:
+        found: str = text(field, value)
+        if not rules_text.fits_header(found):
+            expected = f"{minimum} to {maximum} printable ASCII characters, no blank at an end"
+            raise InvalidInput(field, value, expected)
+        return found
+
+    shape = rules_text.HEADER_TEXT
+    pattern = f"^{shape}$" if minimum else f"^({shape})?$"
+    return schemas.described(convert, {**schemas.taken_by(text), "pattern": pattern})
+
+
+def boolean(field: str, value: object) -> bool:
+    """true or false, also as text or 1 and 0."""
+    text = str(value).lower() if isinstance(value, str | bool | int) else ""
+    if text in _TRUE or text in _FALSE:
+        return text in _TRUE
+    raise InvalidInput(field, value, "true or false")
+
+
+def integer(low: int, high: int) -> Converter:
+    """A whole number in a range, also as text."""
+    expected = f"a whole number from {low} to {high}"
+
+    def convert(field: str, value: object) -> int:
+        try:
+            number = int(value) if isinstance(value, str) else value
+        except ValueError:
+            number = None
+        if not isinstance(number, int) or isinstance(number, bool) or not low <= number <= high:
+            raise InvalidInput(field, value, expected)
+        return number
+
+    return schemas.described(convert, {"type": "integer", "minimum": low, "maximum": high})
+
+
+def choice(*values: str) -> Converter:
+    """One of a few words."""
+
+    def convert(field: str, value: object) -> str:
+        if not isinstance(value, str) or value not in values:
+            raise InvalidInput(field, value, "one of " + ", ".join(values))
+        return value
+
+    return schemas.described(convert, {"type": "string", "enum": list(values)})
+
+
+def only(allowed: object) -> Converter:
+    """The one value that is supported here."""
+
+    def convert(field: str, value: object) -> object:
+        if value != allowed or isinstance(value, bool) != isinstance(allowed, bool):
+            raise InvalidInput(field, value, f"{allowed!r}, as nothing else is supported")
+        return allowed
+
+    return schemas.described(convert, {"const": allowed})
+
+
+def nullable(converter: Converter) -> Converter:
+    """Null, or what `converter` takes."""
+
+    def convert(field: str, value: object) -> object:
+        return None if value is None else converter(field, value)
+
+    return schemas.described(convert, schemas.nullable(schemas.taken_by(converter)))
+
+
+def identifier(field: str, value: object) -> str:
+    """A UUID, in its canonical form."""
+    try:
+        return str(uuid.UUID(value if isinstance(value, str) else ""))
+    except ValueError as error:
+        raise InvalidInput(field, value, "a UUID") from error
+
+
+def list_of(converter: Converter, maximum: int = LIST_MAX, *, unique: bool = False) -> Converter:
+    """A list of at most `maximum` items, as a tuple; `unique`: no two are equal."""
+
+    def convert(field: str, value: object) -> tuple[Any, ...]:
+        if not isinstance(value, list) or len(value) > maximum:
+            raise InvalidInput(field, value, f"a list of at most {maximum}")
+        found = tuple(converter(field, item) for item in value)
+        if unique and len(set(found)) < len(found):
+            words = "Invalid input for operation: Duplicate items in the list"
+            raise InvalidInput(field, value, "unique items", words=words)
+        return found
+
+    items = schemas.taken_by(converter)
+    return schemas.described(convert, {"type": "array", "maxItems": maximum, "items": items})
+
+
+def clearable(converter: Converter) -> Converter:
+    """A list, or null for an empty one (as Neutron's clients clear a list)."""
+
+    def convert(field: str, value: object) -> object:
+        return () if value is None else converter(field, value)
+
+    return schemas.described(convert, schemas.nullable(schemas.taken_by(converter)))
+
+
+def _members(
+    field: str, value: object, members: Mapping[str, Converter], optional: frozenset[str]
+) -> dict[str, Any]:
+    """An object with these members and no others."""
+    given = only_members(field, value, members, optional)
+    return {name: members[name](f"{field}.{name}", given[name]) for name in given}
+
+
+def only_members(
+    field: str, value: object, members: Collection[str], optional: Collection[str] = ()
+) -> dict[str, Any]:
+    """`value`, an object with these members and no others; what is foreign in it is named."""
+    expected = "an object with " + ", ".join(
+        f"{name} (optional)" if name in optional else name for name in members
+    )
+    foreign = [name for name in value if name not in members] if isinstance(value, dict) else []
+    if foreign:
+        raise InvalidInput(foreign[0], "unknown attribute", expected)
+    if not isinstance(value, dict) or any(n not in value and n not in optional for n in members):
+        raise InvalidInput(field, value, expected)
+    return value
+
+
+_ANY_CIDR: Converter = rules.cidr
+_ANY_ADDRESS: Converter = rules.address
+
+
+def allocation_pool(field: str, value: object) -> AllocationPool:
+    """{"start", "end"}."""
+    members = {"start": _ANY_ADDRESS, "end": _ANY_ADDRESS}
+    return AllocationPool(**_members(field, value, members, frozenset()))
+
+
+def host_route(field: str, value: object) -> HostRoute:
+    """{"destination", "nexthop"}."""
+    members = {"destination": _ANY_CIDR, "nexthop": _ANY_ADDRESS}
+    return HostRoute(**_members(field, value, members, frozenset()))
+
+
+def address_pair(field: str, value: object) -> AddressPair:
+    """{"ip_address", "mac_address"}; the address may be a CIDR."""
+    members = {"ip_address": address_or_cidr, "mac_address": rules.mac}
+    return AddressPair(**_members(field, value, members, frozenset({"mac_address"})))
+
+
+def address_or_cidr(field: str, value: object) -> str:
+    """An address, or a CIDR."""
+    is_cidr = isinstance(value, str) and "/" in value
+    return rules.cidr(field, value) if is_cidr else rules.address(field, value)
+
+
+def dhcp_option(field: str, value: object) -> DhcpOption | str:
+    """{"opt_name", "opt_value", "ip_version"}; the name alone where the value is null."""
+    members = {
+        "opt_name": string(64, minimum=1),
+        "opt_value": nullable(string()),
+        "ip_version": integer(4, 6),
+    }
+    given = _members(field, value, members, frozenset({"ip_version"}))
+    forms = {
+        "opt_name": (dnsmasq_lines.NAME, dnsmasq_lines.NAME_EXPECTED),
+        "opt_value": (dnsmasq_lines.VALUE, dnsmasq_lines.VALUE_EXPECTED),
+    }
+    for name, (form, expected) in forms.items():  # they end in a file of dnsmasq
+        if not form.fullmatch(given[name] or "x"):
+            raise InvalidInput(f"{field}.{name}", given[name], expected)
+    return given["opt_name"] if given["opt_value"] is None else DhcpOption(**given)
+
+
+def keypair(field: str, value: object) -> Keypair:
+    """{"name", "public_key", "type"}."""
+    members = {
+        "name": one_line(minimum=1),
+        "public_key": string(PUBLIC_KEY_MAX, minimum=1),
+        "type": choice("ssh", "x509"),
+    }
+    return Keypair(**_members(field, value, members, frozenset({"type"})))
+
+
+def user_data(field: str, value: object) -> bytes:
+    """Base64 of at most 65535 bytes (Nova)."""
+    expected = f"base64 of at most {USER_DATA_MAX} bytes"
+    if not isinstance(value, str):
+        raise InvalidInput(field, value, expected)
+    text = "".join(value.split())
+    if len(text) > USER_DATA_MAX:
+        raise InvalidInput(field, f"{len(text)} bytes", expected)
+    try:
+        return base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise InvalidInput(field, value, expected) from error
+
+
+def string_map(field: str, value: object) -> dict[str, str]:
+    """An object of text to text (instance metadata)."""
+    if not isinstance(value, dict) or len(value) > METADATA_MAX:
+        raise InvalidInput(field, value, f"an object of at most {METADATA_MAX} texts")
+    text, key = string(), string(minimum=1)
+    return {key(field, k): text(f"{field}.{k}", v) for k, v in value.items()}
+
+
+def simple_map(field: str, value: object) -> dict[str, str | int | bool]:
+    """An object whose values are text, whole numbers or booleans (agents' configurations),
+    of at most SIMPLE_MAX bytes as JSON."""
+    if not isinstance(value, dict) or len(value) > METADATA_MAX:
+        raise InvalidInput(field, value, "an object")
+    for name, item in value.items():
+        if not isinstance(item, str | int | bool):
+            raise InvalidInput(f"{field}.{name}", item, "text, a whole number or a boolean")
+    if len(json.dumps(value)) > SIMPLE_MAX:
+        raise InvalidInput(field, value, f"an object of at most {SIMPLE_MAX} bytes of JSON")
+    return dict(value)
+
+
+_LABEL = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)")
+_DOMAIN_MAX = 253
+
+
+def dns_name(field: str, value: object) -> str:
+    """A host name: labels of letters, digits and hyphens; "" for none."""
+    text = "" if value is None else value
+    expected = "a host name such as web1, or an empty text"
+    if not isinstance(text, str) or len(text) > _DOMAIN_MAX:
+        raise InvalidInput(field, value, expected)
+    if text and not all(_LABEL.fullmatch(label) for label in text.removesuffix(".").split(".")):
+        raise InvalidInput(field, value, expected)
+    return text
+
+
+def dns_domain(field: str, value: object) -> str:
+    """A domain, which ends with a dot; "" for none."""
+    name = dns_name(field, value)
+    if name and not name.endswith("."):
+        raise InvalidInput(field, value, "a domain with a dot at its end, such as example.org.")
+    return name
+
+
+def ip_version(field: str, value: object) -> int:
+    """4 or 6, also as text."""
+    return int(choice("4", "6")(field, "" if isinstance(value, bool) else str(value)))
+
+
+_SERVICE_TYPE = re.compile(r"[A-Za-z][\w.-]*:[\w.-]*")
+SERVICE_TYPE_MAX = 255
+
+
+def service_type(field: str, value: object) -> str:
+    """A device owner such as network:floatingip or compute:nova."""
+    if (
+        not isinstance(value, str)
+        or len(value) > SERVICE_TYPE_MAX
+        or not _SERVICE_TYPE.fullmatch(value)
+    ):
+        words, kind = f"Invalid service type: {value}", "InvalidServiceType"
+        expected = "a device owner such as network:floatingip or compute:nova"
+        raise InvalidInput(field, value, expected, type=kind, words=words)
+    return value
+
+
+PROFILE_MAX = 4096  # bytes of JSON (Neutron)
+
+
+def profile(field: str, value: object) -> dict[str, Any]:
+    """Any object: what else was told of a port's place. Null is an empty one."""
+    if value is None:
+        return {}
+    if not isinstance(value, dict) or len(json.dumps(value)) > PROFILE_MAX:
+        raise InvalidInput(field, value, f"an object of at most {PROFILE_MAX} bytes of JSON")
+    return value
+
+
+# ---- what the plain ones take, for the API's document
+
+_ADDRESS: schemas.Schema = {"type": "string", "examples": ["10.1.0.5"]}
+_CIDR: schemas.Schema = {"type": "string", "examples": ["10.1.0.0/24"]}
+_MAC: schemas.Schema = {"type": "string", "examples": ["fa:16:3e:00:00:01"]}
+_NAME_OF_ITEM: schemas.Schema = schemas.text_of(NAME_MAX)
+
+schemas.described(boolean, {"type": "boolean"})
+schemas.described(identifier, {"type": "string", "format": "uuid"})
+schemas.described(rules.address, _ADDRESS)
+schemas.described(rules.cidr, _CIDR)
+schemas.described(rules.mac, _MAC)
+schemas.described(allocation_pool, schemas.members(start=_ADDRESS, end=_ADDRESS))
+schemas.described(host_route, schemas.members(destination=_CIDR, nexthop=_ADDRESS))
+schemas.described(
+    address_pair, schemas.members(optional=("mac_address",), ip_address=_CIDR, mac_address=_MAC)
+)
+schemas.described(
+    dhcp_option,
+    schemas.members(
+        optional=("ip_version",),
+        opt_name=schemas.text_of(64, pattern=f"^{dnsmasq_lines.NAME.pattern}$"),
+        opt_value={
+            "type": ["string", "null"],
+            "maxLength": NAME_MAX,
+            "pattern": f"^{dnsmasq_lines.VALUE.pattern}$",
+        },
+        ip_version={"type": "integer", "enum": [4, 6]},
+    ),
+)
+schemas.described(
+    keypair,
+    schemas.members(
+        optional=("type",),
+        name=_NAME_OF_ITEM,
+        public_key=schemas.text_of(PUBLIC_KEY_MAX),
+        type={"type": "string", "enum": ["ssh", "x509"]},
+    ),
+)
+schemas.described(user_data, {"type": "string", "format": "byte", "maxLength": USER_DATA_MAX})
+schemas.described(
+    string_map,
+    {
+        "type": "object",
+        "maxProperties": METADATA_MAX,
+        "propertyNames": _NAME_OF_ITEM,
+        "additionalProperties": {"type": "string", "maxLength": NAME_MAX},
+    },
+)
+schemas.described(
+    simple_map,
+    {
+        "type": "object",
+        "maxProperties": METADATA_MAX,
+        "additionalProperties": {"type": ["string", "integer", "boolean"]},
+    },
+)
+schemas.described(
+    service_type,
+    {
+        "type": "string",
+        "maxLength": SERVICE_TYPE_MAX,
+        "pattern": "^[A-Za-z][A-Za-z0-9_.-]*:[A-Za-z0-9_.-]*$",
+    },
+)

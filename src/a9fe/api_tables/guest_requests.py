@@ -1,0 +1,79 @@
+"""What is said of an instance's guest in bodies: how it may ask, and the files it shall have."""
+
+import base64
+import binascii
+
+from a9fe.api_tables import converters as to
+from a9fe.api_tables import schemas
+from a9fe.model.errors import InvalidInput
+from a9fe.model.guest import GUEST_ATTRIBUTES, HTTP_TOKENS, InjectedFile, MetadataOptions
+from a9fe.model.resources import Keypair
+
+HOP_LIMIT_MAX = 64  # EC2's
+REQUIRED_AFTER_MAX = 10 * 365 * 86400  # seconds
+FILES_MAX = 5  # Nova's default quotas: files, bytes of a path, bytes of a file
+FILE_PATH_MAX = 255
+FILE_CONTENT_MAX = 10240
+KEYPAIRS_MAX = 20  # of one instance
+KEYPAIRS_BYTES_MAX = 64 * 1024  # of their keys: about what user data may have
+_KEYPAIRS = to.list_of(to.keypair, KEYPAIRS_MAX)
+
+OPTIONS: dict[str, to.Converter] = {
+    "http_tokens": to.choice("", *HTTP_TOKENS),
+    "http_tokens_required_after": to.nullable(to.integer(0, REQUIRED_AFTER_MAX)),
+    "http_put_response_hop_limit": to.integer(0, HOP_LIMIT_MAX),
+    "guest_attributes": to.choice("", *GUEST_ATTRIBUTES),
+}
+
+
+def metadata_options(field: str, value: object) -> MetadataOptions:
+    """Any of OPTIONS; what is not given is as the cloud's options say."""
+    given = to.only_members(field, value, OPTIONS, optional=OPTIONS)
+    return MetadataOptions(**{n: OPTIONS[n](f"{field}.{n}", given[n]) for n in given})
+
+
+def injected_file(field: str, value: object) -> InjectedFile:
+    """{"path", "contents"}: an absolute path, and base64 (Nova's personality)."""
+    given = to.only_members(field, value, ("path", "contents"))
+    path = to.string(FILE_PATH_MAX, minimum=2)(f"{field}.path", given["path"])
+    if not path.startswith("/") or not path.isprintable():
+        raise InvalidInput(f"{field}.path", path, "an absolute path in printable text")
+    expected = f"base64 of at most {FILE_CONTENT_MAX} bytes"
+    try:
+        content = base64.b64decode(str(given["contents"]), validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise InvalidInput(f"{field}.contents", given["contents"], expected) from error
+    if len(content) > FILE_CONTENT_MAX:
+        raise InvalidInput(f"{field}.contents", f"{len(content)} bytes", expected)
+    return InjectedFile(path=path, content=content)
+
+
+def keypairs(field: str, value: object) -> tuple[Keypair, ...]:
+    """The key pairs of an instance, which all of its documents repeat."""
+    found: tuple[Keypair, ...] = _KEYPAIRS(field, value)
+    size = sum(len(one.public_key.encode()) for one in found)
+    if size > KEYPAIRS_BYTES_MAX:
+        expected = f"at most {KEYPAIRS_BYTES_MAX} bytes of public keys together"
+        raise InvalidInput(field, f"{size} bytes", expected)
+    return found
+
+
+def shown_file(file: InjectedFile) -> dict[str, str]:
+    """The file as a body has it."""
+    return {"path": file.path, "contents": base64.b64encode(file.content).decode("ascii")}
+
+
+schemas.described(
+    metadata_options,
+    schemas.members(
+        optional=tuple(OPTIONS), **{n: schemas.taken_by(c) for n, c in OPTIONS.items()}
+    ),
+)
+schemas.described(
+    injected_file,
+    schemas.members(
+        path={"type": "string", "pattern": "^/[ -~]+$", "maxLength": FILE_PATH_MAX},
+        contents={"type": "string", "format": "byte"},
+    ),
+)
+schemas.described(keypairs, schemas.taken_by(_KEYPAIRS))

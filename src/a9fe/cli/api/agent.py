@@ -1,0 +1,145 @@
+"""`a9fe agent`: the processes that serve hosts, and which networks a DHCP agent serves."""
+
+import click
+
+from a9fe.api_client import AmbiguousName, ApiClient, ApiError
+from a9fe.api_client.client import Document, Documents
+from a9fe.cli.api import resource
+from a9fe.cli.flags import client_flags
+from a9fe.cli.output import print_json, print_table
+
+DHCP = "DHCP agent"
+
+
+@click.group()
+def agent() -> None:
+    """Agents: what serves the hosts. AGENT is an id, a host, a binary or a type.
+
+    \b
+    a9fe agent list
+    a9fe agent networks neutron-dhcp-agent
+    """
+
+
+def find_agent(api: ApiClient, name: str) -> Document:
+    """By id, host, binary or type, if only one agent has it."""
+    return _choose(api.list("agents"), name)
+
+
+def _choose(agents: Documents, name: str) -> Document:
+    keys = ("id", "host", "binary", "agent_type")
+    found = [a for a in agents if name in [a[key] for key in keys]]
+    if not found:
+        text = f"agent: none has the id, host, binary or type {name!r}; `a9fe agent list` has all"
+        raise ApiError(404, "AgentNotFound", text)
+    if len(found) > 1:
+        raise AmbiguousName("agent", name, [str(a["id"]) for a in found])
+    return found[0]
+
+
+AGENT = resource.Kind(
+    word="agent",
+    collection="agents",
+    columns=("ID", "Type", "Host", "Alive", "Up", "Binary"),
+    rows=resource.columns("id", "agent_type", "host", "alive", "admin_state_up", "binary"),
+    find=find_agent,
+)
+resource.add_list(agent, AGENT)
+resource.add_show(agent, AGENT)
+resource.add_delete(agent, AGENT)
+
+
+@agent.command("enable")
+@click.argument("name", metavar="AGENT")
+@client_flags
+def enable(name: str) -> None:
+    """Let an agent serve what it is bound to.
+
+    \b
+    a9fe agent enable neutron-dhcp-agent
+    """
+    _set_admin_state(name, up=True)
+    click.echo(f"agent {name}: enabled")
+
+
+@agent.command("disable")
+@click.argument("name", metavar="AGENT")
+@client_flags
+def disable(name: str) -> None:
+    """Let an agent serve nothing, and be given nothing new; it stays bound to what it has.
+
+    Its namespaces on its host go, until it is enabled again.
+
+    \b
+    a9fe agent disable neutron-dhcp-agent
+    """
+    _set_admin_state(name, up=False)
+    click.echo(f"agent {name}: disabled")
+
+
+def _set_admin_state(name: str, *, up: bool) -> None:
+    with resource.connect() as api:
+        found = find_agent(api, name)
+        api.call("PUT", f"/v2.0/agents/{found['id']}", {"agent": {"admin_state_up": up}})
+
+
+def _networks_path(api: ApiClient, name: str) -> str:
+    """Of a DHCP agent. Raises ApiError for an agent of another type."""
+    agents = api.list("agents")
+    of_dhcp = [a for a in agents if a["agent_type"] == DHCP]
+    try:
+        return f"/v2.0/agents/{_choose(of_dhcp, name)['id']}/dhcp-networks"
+    except ApiError:
+        other = _choose(agents, name)
+        text = f"agent: {name!r} is of type {other['agent_type']}, expected {DHCP}"
+        raise ApiError(400, "NotADhcpAgent", text) from None
+
+
+@agent.command("networks")
+@click.argument("name", metavar="AGENT")
+@resource.json_flag
+@client_flags
+def networks(name: str, *, as_json: bool) -> None:
+    """List the networks that a DHCP agent serves.
+
+    \b
+    a9fe agent networks node1
+    """
+    with resource.connect() as api:
+        found = api.call("GET", _networks_path(api, name)).get("networks", [])
+    if as_json:
+        print_json(found)
+    else:
+        print_table(("ID", "Name"), [(n["id"], n["name"]) for n in found])
+
+
+@agent.command("network-add")
+@click.argument("name", metavar="AGENT")
+@click.argument("network")
+@client_flags
+def network_add(name: str, network: str) -> None:
+    """Let a DHCP agent serve NETWORK.
+
+    \b
+    a9fe agent network-add node1 lab
+    """
+    with resource.connect() as api:
+        network_id = api.find("networks", network)["id"]
+        api.call("POST", _networks_path(api, name), {"network_id": network_id})
+    click.echo(f"network {network}: served by {name}")
+
+
+@agent.command("network-remove")
+@click.argument("name", metavar="AGENT")
+@click.argument("network")
+@client_flags
+def network_remove(name: str, network: str) -> None:
+    """Let a DHCP agent serve NETWORK no longer.
+
+    \b
+    a9fe agent network-remove node1 lab
+    """
+    with resource.connect() as api:
+        network_id = api.find("networks", network)["id"]
+        api.call("DELETE", f"{_networks_path(api, name)}/{network_id}")
+    click.echo(f"network {network}: no longer served by {name}")

@@ -1,0 +1,1 @@
+"""Commands that work on this host: booting VMs, guests, cleaning up, checking readiness."""

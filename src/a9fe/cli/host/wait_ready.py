@@ -1,0 +1,168 @@
+"""`a9fe vm wait-ready`: until a VM's first request for its metadata would succeed."""
+
+import os
+import time
+
+import click
+import httpx
+
+from a9fe.api_client import ApiClient
+from a9fe.api_client.client import Document
+from a9fe.cli.api import resource
+from a9fe.cli.flags import settings, settings_flags
+from a9fe.cli.host.boot import TIMED_OUT
+from a9fe.linux.processes import privileges
+from a9fe.linux.vms import way_to_metadata
+from a9fe.linux.vms.way_to_metadata import Way
+from a9fe.model.resources import DHCP_OWNER, METADATA_PORT, ROUTER_INTERFACE_OWNERS
+from a9fe.plan import names
+from a9fe.runtime.config import Config
+from a9fe.wire import trusted
+
+OK = 200
+PROBE = trusted.PROBE.decode()  # `a9fe imds report` counts none of our own requests
+DOCUMENT = "/openstack/latest/meta_data.json"
+GIVEN_AT = "/latest/api/token"
+TTL, SHOWN = "x-aws-ec2-metadata-token-ttl-seconds", "x-aws-ec2-metadata-token"
+SERVING = ROUTER_INTERFACE_OWNERS | {DHCP_OWNER}
+IPV4 = 4
+INTERVAL = 0.2  # s between two looks
+LOOK_TIMEOUT = 5.0  # s that the metadata agent may take
+
+
+@click.command("wait-ready")
+@click.argument("name")
+@click.option(
+    "--timeout",
+    type=click.FloatRange(0, min_open=True),
+    default=300.0,
+    metavar="S",
+    help="Give up then, with exit status 124.  [300]",
+)
+@settings_flags
+@click.pass_context
+def wait_ready(context: click.Context, name: str, timeout: float) -> None:
+    """Return when the first request of the VM NAME for its metadata would succeed.
+
+    Run it as root on the VM's host. It checks the VM's tap (if it exists), DHCP entry and
+    filters; the namespace that serves the VM, with its address, redirect rule and listener; and
+    sends the VM's request to this host's metadata agent.
+
+    \b
+    a9fe vm wait-ready web1 && a9fe vm boot web1
+    a9fe vm wait-ready web1 --timeout 30
+    """
+    privileges.require_root("a9fe vm wait-ready")
+    config = settings(context)
+    end = time.monotonic() + timeout
+    said = ""
+    with resource.connect() as api, _agent(config.metadata_proxy_socket) as agent:
+        while reason := missing(api, agent, name) or unwired(api, config, name):
+            if reason != said:
+                click.echo(f"vm {name}: {reason}", err=True)
+                said = reason
+            if time.monotonic() > end:
+                click.echo(f"vm {name}: not ready after {timeout:g} s: {reason}", err=True)
+                context.exit(TIMED_OUT)
+            time.sleep(INTERVAL)
+    click.echo(f"vm {name}: ready")
+
+
+def _agent(path: str) -> httpx.Client:
+    transport = httpx.HTTPTransport(uds=path)
+    return httpx.Client(transport=transport, base_url="http://a9fe", timeout=LOOK_TIMEOUT)
+
+
+def missing(api: ApiClient, agent: httpx.Client, name: str) -> str:
+    """What the VM's first request would still fail for; "" if nothing."""
+    instance = api.find("instances", name)
+    ports = [p for p in api.list("ports", device_id=instance["id"]) if p["fixed_ips"]]
+    if not ports:
+        return "waiting for a port with an address"
+    reasons = (_missing_of(api, agent, port) for port in ports)
+    return next((reason for reason in reasons if reason), "")
+
+
+def unwired(api: ApiClient, config: Config, name: str) -> str:
+    """The first missing part of the path from the VM's ports to metadata; "" if complete."""
+    instance = api.find("instances", name)
+    for port in api.list("ports", device_id=instance["id"]):
+        way = _way(api, config, port) if port["fixed_ips"] else None
+        if isinstance(way, str):
+            return way
+        reason = way_to_metadata.lacking(way) if way else ""
+        if reason:
+            return f"waiting: {reason}"
+    return ""
+
+
+def _way(api: ApiClient, config: Config, port: Document) -> Way | str | None:
+    """The path by the router that has the gateway address, else by this host's DHCP port.
+
+    A text says why there is no path. None for an IPv6 address, which has no path to metadata.
+    """
+    fixed, network_id = port["fixed_ips"][0], port["network_id"]
+    subnet = api.show("subnets", fixed["subnet_id"])
+    if subnet["ip_version"] != IPV4:
+        return None
+    others = api.list("ports", network_id=network_id)
+    gateway = {"subnet_id": subnet["id"], "ip_address": subnet["gateway_ip"]}
+    routers = [p for p in others if p["device_owner"] in ROUTER_INTERFACE_OWNERS]
+    by, redirected = next((p for p in routers if gateway in p["fixed_ips"]), None), True
+    if by is None:
+        own = names.dhcp_device_id(config.host, network_id)
+        by, redirected = next((p for p in others if p["device_id"] == own), None), False
+        if by is None:
+            return f"waiting for this host's DHCP port on network {network_id}"
+        if not (config.enable_isolated_metadata or config.force_metadata):
+            return f"network {network_id} has no router, and enable_isolated_metadata is off"
+    dhcp = os.path.join(os.path.abspath(config.state_path), "dhcp", network_id)
+    space, device = (
+        (names.router_namespace(by["device_id"]), names.router_device(by["id"]))
+        if redirected
+        else (names.dhcp_namespace(network_id), names.dhcp_device(by["id"]))
+    )
+    own_address = [ip for ip in by["fixed_ips"] if ip["subnet_id"] == subnet["id"]]
+    if not own_address:
+        return f"waiting for an address of port {by['id']} on subnet {subnet['id']}"
+    return Way(
+        vm_port_id=port["id"],
+        mac=port["mac_address"],
+        address=fixed["ip_address"],
+        network_id=network_id,
+        port_id=by["id"],
+        space=space,
+        device=device,
+        gateway=own_address[0]["ip_address"],
+        listen=config.metadata_port if redirected else METADATA_PORT,
+        redirected=redirected,
+        dhcp=dhcp if subnet["enable_dhcp"] else "",
+    )
+
+
+def _missing_of(api: ApiClient, agent: httpx.Client, port: Document) -> str:
+    network_id = port["network_id"]
+    serving = [p for p in api.list("ports", network_id=network_id) if p["device_owner"] in SERVING]
+    if not serving:
+        return f"waiting for a DHCP agent or a router on network {network_id}"
+    down = [p for p in serving if p["status"] != "ACTIVE"]
+    if down:
+        return f"waiting for port {down[0]['id']} ({down[0]['device_owner']}) to be ACTIVE"
+    address = port["fixed_ips"][0]["ip_address"]
+    headers = {"x-forwarded-for": address, "x-neutron-network-id": network_id, PROBE: "1"}
+    try:
+        status = _status(agent, headers)
+    except httpx.HTTPError as error:
+        return f"waiting for the metadata agent: {error}"
+    return "" if status == OK else f"waiting for metadata: {address} is answered {status}"
+
+
+def _status(agent: httpx.Client, headers: dict[str, str]) -> int:
+    """What the document is answered with; by a token, where one is given.
+
+    So `a9fe imds report` does not blame the VM for asking without.
+    """
+    given = agent.put(GIVEN_AT, headers={**headers, TTL: "60"})
+    if given.status_code == OK:
+        headers = {**headers, SHOWN: given.text}
+    return agent.get(DOCUMENT, headers=headers).status_code

@@ -1,0 +1,91 @@
+"""The commands that run one process in the foreground, as `a9fe up` does and a debugger may."""
+
+import importlib
+import os
+from dataclasses import replace
+
+import click
+import structlog
+
+from a9fe.cli.flags import settings, settings_flags
+from a9fe.cli.processes.table import BY_NAME, Process
+from a9fe.linux.processes import privileges
+from a9fe.model.errors import A9feError
+from a9fe.runtime import directories, local_tokens, logging, secret
+from a9fe.runtime.config import Config
+
+log = structlog.get_logger()
+
+HOPELESS = os.EX_CONFIG  # exit status for our supervisor: it says why, and trying again is no use
+
+
+def prepare(process: Process, config: Config) -> None:
+    """The directories that it needs. Raises StartError."""
+    directories.ensure("state_path", config.state_path, directories.STATE_MODE)
+    directories.ensure("run_path", config.run_path, directories.RUN_MODE)
+    if not (process.directories and privileges.is_root()):
+        return
+    owner = privileges.owner_of(process.user(config))
+    for name in process.directories:
+        path = os.path.join(config.state_path, name)
+        directories.ensure_own(path, owner)
+
+
+def with_secret(process: Process, config: Config) -> Config:
+    """The configuration with the secrets that the process needs, and no others."""
+    value = secret.read(config) if process.secret else ""
+    is_service = process.room == "metadata_service"
+    token = local_tokens.for_agent(config, is_service=is_service) if process.follows else ""
+    return replace(config, metadata_proxy_shared_secret=value, auth_token=token)
+
+
+def _command(name: str, help: str) -> click.Command:
+    @click.command(name, help=f"{help}\n\n\b\nsudo a9fe {name} --debug")
+    @settings_flags
+    def command() -> None:
+        _run(BY_NAME[name], settings())
+
+    return command
+
+
+def _run(process: Process, config: Config) -> None:
+    logging.configure(
+        process.name,
+        debug=config.debug,
+        json=config.log_format == "json",
+        log_dir=config.log_dir or None,
+    )
+    privileges.die_with_parent()
+    supervised = privileges.PARENT_DEATH in os.environ
+    try:
+        prepare(process, config)
+        config = with_secret(process, config)
+        importlib.import_module(f"a9fe.{process.room}.{process.module}").run(config)
+    except A9feError as error:
+        if not supervised:
+            raise
+        log.error("cannot run", reason=str(error))  # noqa: TRY400 - the reason says all
+        raise click.exceptions.Exit(HOPELESS) from error
+    except Exception as error:
+        if not supervised:
+            raise
+        log.exception("cannot run, by a defect of a9fe")
+        raise click.exceptions.Exit(1) from error
+
+
+server = _command("server", "Run the API server: the model and the change feed.")
+l3_agent = _command("l3-agent", "Run the L3 agent: router namespaces.")
+dhcp_agent = _command("dhcp-agent", "Run the DHCP agent: DHCP namespaces.")
+metadata_proxy = _command(
+    "metadata-proxy", "Run the metadata proxy, hop 1: listens in every namespace of this host."
+)
+metadata_agent = _command(
+    "metadata-agent", "Run the metadata agent, hop 2: says which instance asks."
+)
+metadata_service = _command(
+    "metadata-service", "Run the metadata service, hop 3: answers for an instance."
+)
+listener_holder = _command(
+    "listener-holder",
+    "Keep copies of all listening sockets, so that restarts refuse no connection.",
+)

@@ -1,0 +1,192 @@
+"""Keeping the processes running, and knowing when they are ready."""
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import structlog
+
+from a9fe.cli.processes.process import HOPELESS
+from a9fe.cli.processes.table import Process
+from a9fe.linux.processes import privileges
+from a9fe.linux.processes import process as processes
+from a9fe.runtime import readiness
+from a9fe.runtime.config import Config
+from a9fe.runtime.errors import StartError
+from a9fe.runtime.options import BY_NAME
+from a9fe.runtime.tasks import Backoff, jittered
+
+log = structlog.get_logger()
+
+RESTART = Backoff(first=0.2, ceiling=5.0)
+STABLE = 10.0  # s: who ran so long has not failed at its start
+CRASH_LOOP = 3  # failures in a row after which we say that it will not get well by itself
+UNKNOWN_STATUS = -signal.SIGKILL  # of a process that is not our child nobody tells us
+READY_WITHIN = 30.0  # s: starting takes about one
+
+
+class Supervised:
+    """One process: started, watched, started again. `ready` is set while it serves."""
+
+    def __init__(
+        self, process: Process, config: Config, flags: Sequence[str], *, goes_on: bool = False
+    ) -> None:
+        """`flags` pass our configuration on. `goes_on`: the others serve without it, so it is
+        restarted even if it was never ready.
+        """
+        self.process = process
+        self.pid = 0
+        self.ready = asyncio.Event()
+        self._was_ready = goes_on
+        self._run_path = config.run_path
+        self._user = process.user(config)
+        self._flags = tuple(flags)
+
+    def end_orphan(self) -> bool:
+        """End the process if a killed `a9fe up` left it running. Returns whether it did.
+
+        Only processes with `survives` outlive `a9fe up`.
+        """
+        pid = self._left()
+        ended = bool(pid) and processes.end(pid, self._is_ours)
+        if ended:
+            log.info("ended a process of a killed a9fe up", child=self.process.name, pid=pid)
+        return ended
+
+    def _left(self) -> int:
+        """The pid of the process if a former `a9fe up` left it running, else 0."""
+        try:
+            pid = int(self._pid_file.read_text())
+        except (FileNotFoundError, ValueError):
+            return 0
+        return pid if self._is_ours(pid) and processes.alive(pid) else 0
+
+    async def keep(self) -> None:
+        """Run it for ever; cancel this to stop it. Raises StartError if it never gets ready."""
+        failures = 0
+        with self._notifications():
+            while True:
+                began = time.monotonic()
+                status = await self._run_once()
+                failures = 1 if time.monotonic() - began > STABLE else failures + 1
+                # At once for the first time: nobody else does its work.
+                delay = jittered(RESTART, failures - 1) if failures > 1 else 0.0
+                self._say_ended(status, failures, delay)
+                await asyncio.sleep(delay)
+
+    async def _run_once(self) -> int:
+        left = self._left() if self.process.survives else 0
+        if left:
+            return await self._go_on_with(left)
+        child = await processes.start(self._program())
+        self.pid = child.pid
+        self._pid_file.write_text(f"{child.pid}\n")
+        try:
+            return await child.wait()
+        except asyncio.CancelledError:
+            await child.stop()
+            raise
+        finally:
+            self.ready.clear()
+            self._pid_file.unlink(missing_ok=True)
+
+    async def _go_on_with(self, pid: int) -> int:
+        """Watch a process of a former `a9fe up` like a child of our own."""
+        log.info("found running", child=self.process.name, pid=pid)
+        self.pid, self._was_ready = pid, True
+        self.ready.set()
+        try:
+            await processes.ended(pid)
+        except asyncio.CancelledError:
+            await asyncio.to_thread(processes.end, pid, self._is_ours)
+            raise
+        finally:
+            self.ready.clear()
+            self._pid_file.unlink(missing_ok=True)
+        return UNKNOWN_STATUS
+
+    def _say_ended(self, status: int, failures: int, delay: float) -> None:
+        name, how = self.process.name, described(status)
+        if not self._was_ready and (status == HOPELESS or failures == CRASH_LOOP):
+            raise StartError(f"{name} cannot start ({how}): its own lines above say why")
+        log.error("process ended", child=name, how=how, again_in=round(delay, 2))
+        if failures == CRASH_LOOP:
+            log.error(
+                "process does not stay up: its own lines above say why",
+                child=name,
+                times_in_a_row=failures,
+            )
+
+    def _program(self) -> processes.Program:
+        env = {readiness.VARIABLE: self._notify_path}
+        if not self.process.secret:
+            env[BY_NAME["metadata_proxy_shared_secret"].variable] = ""
+        if not self.process.follows:
+            env[BY_NAME["auth_token"].variable] = ""
+        survives = self.process.survives
+        return processes.Program(
+            name=self.process.name, argv=self._argv, env=env, survives=survives
+        )
+
+    @property
+    def _argv(self) -> tuple[str, ...]:
+        # -P: what lies in the current directory is nothing to import from as root
+        return (sys.executable, "-P", "-m", "a9fe", self.process.name, *self._flags)
+
+    def _is_ours(self, pid: int) -> bool:
+        return processes.command_line(pid)[1:5] == ("-P", "-m", "a9fe", self.process.name)
+
+    @property
+    def _pid_file(self) -> Path:
+        return Path(self._run_path) / f"{self.process.name}.pid"
+
+    @property
+    def _notify_path(self) -> str:
+        return str(Path(self._run_path) / f"{self.process.name}.notify")
+
+    @contextmanager
+    def _notifications(self) -> Iterator[None]:
+        """Hear when the process, as its user, says that it is ready."""
+        path, loop = self._notify_path, asyncio.get_running_loop()
+        Path(path).unlink(missing_ok=True)
+        user = privileges.find_user(self._user)
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as receiver:
+            receiver.bind(path)
+            os.chmod(path, 0o600)
+            os.chown(path, user.pw_uid, user.pw_gid)
+            loop.add_reader(receiver, self._hear, receiver)
+            try:
+                yield
+            finally:
+                loop.remove_reader(receiver)
+                Path(path).unlink(missing_ok=True)
+
+    def _hear(self, receiver: socket.socket) -> None:
+        with suppress(BlockingIOError):
+            if b"READY=1" in receiver.recv(4096).split(b"\n"):
+                self.ready.set()
+                self._was_ready = True
+
+
+def described(status: int) -> str:
+    """An exit status as a person says it."""
+    if status >= 0:
+        return f"exit status {status}"
+    return f"killed by {signal.Signals(-status).name}"
+
+
+async def all_ready(supervised: Sequence[Supervised], within: float = READY_WITHIN) -> bool:
+    """Wait until every process is ready; False if one still is not."""
+    try:
+        async with asyncio.timeout(within):
+            for one in supervised:
+                await one.ready.wait()
+    except TimeoutError:
+        return False
+    return True

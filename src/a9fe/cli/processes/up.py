@@ -1,0 +1,175 @@
+"""`a9fe up`: all processes, supervised, one log stream."""
+
+import asyncio
+import os
+import socket
+from collections.abc import Sequence
+from contextlib import ExitStack
+
+import click
+import structlog
+
+from a9fe.cli.flags import given_flags, settings, settings_flags
+from a9fe.cli.host import neighbours
+from a9fe.cli.output import print_table
+from a9fe.cli.processes.process import prepare
+from a9fe.cli.processes.supervisor import Supervised, all_ready
+from a9fe.cli.processes.table import HOLDER, PROCESSES
+from a9fe.linux.processes import privileges, programs
+from a9fe.linux.processes.lock import StateLock
+from a9fe.model.exposure import check_exposure, check_identity
+from a9fe.plan.mark import Mark
+from a9fe.replica import path_of
+from a9fe.replica.disk import knows_something
+from a9fe.runtime import directories, installation, local_tokens, logging, secret, tasks
+from a9fe.runtime.config import Config
+from a9fe.runtime.errors import StartError
+from a9fe.runtime.options import BY_NAME
+
+log = structlog.get_logger()
+
+NEEDED = ("ip", "iptables-save", "iptables-restore", "dnsmasq", "nft")
+LOCK = "lock"
+WHO_SERVE = ("metadata", "service")  # agents, by the names of their replicas
+
+
+@click.command()
+@click.option(
+    "--adopt",
+    is_flag=True,
+    help="Take over unmarked objects with a9fe's names, which an older a9fe left. Neutron's"
+    " objects have the same names: first check what `a9fe clean` lists.",
+)
+@settings_flags
+@click.pass_context
+def up(context: click.Context, *, adopt: bool) -> None:
+    """Run all processes of a9fe until Ctrl-C or SIGTERM.
+
+    They are restarted if they die. One log stream on stderr has the process's name on each line;
+    when all are ready, a table on stdout says what listens where. Ending it stops the processes
+    and leaves namespaces and DHCP in place; `a9fe clean` removes those. State is SQLite in
+    --state-path, with the shared secret that the first start makes.
+
+    \b
+    sudo a9fe up
+    sudo a9fe up --state-path /srv/a9fe --bind-port 19696 --debug
+    """
+    privileges.require_root("a9fe up")
+    config = settings(context)
+    logging.configure(
+        "up",
+        debug=config.debug,
+        json=config.log_format == "json",
+        log_dir=config.log_dir or None,
+    )
+    check_exposure(config.auth_strategy, config.bind_host)
+    check_identity(config.auth_strategy, config.keystone_auth_url, config.keystone_password)
+    make_directories(config)
+    with ExitStack() as locks:
+        hold(locks, config)
+        started = (HOLDER, *PROCESSES)
+        flags, goes_on = given_flags(context), has_replicas(config)
+        supervised = [Supervised(p, config, flags, goes_on=goes_on) for p in started]
+        for one in supervised:
+            if not one.process.survives:
+                one.end_orphan()
+        check_ports(config, goes_on=goes_on)
+        check_host(config)
+        neighbours.check(Mark(installation.ensure(config)), adopt=adopt)
+        set_up(config)
+        tasks.run(lambda: _supervise(supervised, config))
+    log.info("stopped; namespaces and DHCP stay, `a9fe clean` removes them")
+
+
+def make_directories(config: Config) -> None:
+    """State and run path. Raises StartError."""
+    directories.ensure("state_path", config.state_path, directories.STATE_MODE)
+    directories.ensure("run_path", config.run_path, directories.RUN_MODE)
+
+
+def hold(locks: ExitStack, config: Config) -> None:
+    """Be the only one on this state and these sockets. Raises AlreadyRunning."""
+    for path in dict.fromkeys((config.state_path, config.run_path)):
+        locks.enter_context(StateLock(os.path.join(path, LOCK)))
+
+
+def has_replicas(config: Config) -> bool:
+    """Whether an agent has a replica on disk, and so can serve without the server."""
+    return any(knows_something(path_of(config, agent)) for agent in WHO_SERVE)
+
+
+def check_ports(config: Config, *, goes_on: bool) -> None:
+    """Check that the ports to listen on are free. With `goes_on` a taken port is only logged; its
+    process is retried while the others serve.
+    """
+    try:
+        check_port_free("bind", config.bind_host, config.bind_port)
+        check_port_free("metadata_listen", config.metadata_listen, config.metadata_listen_port)
+    except StartError as error:
+        if not goes_on:
+            raise
+        log.error("cannot start yet, will retry", reason=str(error))  # noqa: TRY400
+
+
+def check_host(config: Config) -> None:
+    """See that users of ours can get to their directories, and programs are there."""
+    directories.check_passable("state_path", config.state_path)
+    directories.check_passable("run_path", config.run_path)
+    for program in NEEDED:
+        programs.find(program)
+
+
+def check_port_free(option: str, host: str, port: int) -> None:
+    """Raises StartError, naming the port, unless we could listen there."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+            probe.listen(1)
+        except OSError as error:
+            flag = BY_NAME[f"{option}_port"].flag
+            raise StartError(
+                f"{option}_port: cannot listen on port {port} of {host} ({error.strerror}),"
+                f" expected a free one: end who has it (ss -ltnp), or choose with {flag}"
+            ) from error
+
+
+def set_up(config: Config) -> None:
+    """Users, their directories, the secret and the tokens."""
+    for process in PROCESSES:
+        privileges.ensure_user(process.user(config))
+        prepare(process, config)
+    secret.ensure(config)
+    local_tokens.ensure(config)
+
+
+async def _supervise(supervised: Sequence[Supervised], config: Config) -> None:
+    try:
+        async with asyncio.TaskGroup() as group:
+            for one in supervised:
+                group.create_task(one.keep())
+            group.create_task(_announce(supervised, config))
+    except ExceptionGroup as failed:  # the first to fail has ended all others
+        raise failed.exceptions[0] from None
+
+
+async def _announce(supervised: Sequence[Supervised], config: Config) -> None:
+    """Say what listens where, once; and who does not serve."""
+    ready = await all_ready(supervised)
+    rows = [
+        (
+            one.process.name,
+            one.pid or "",
+            one.process.user(config),
+            one.process.listens(config),
+            "ready" if one.ready.is_set() else "not ready",
+        )
+        for one in supervised
+    ]
+    print_table(("Process", "PID", "User", "Listens on", "State"), rows)
+    if ready:
+        log.info(logging.READY, state_path=config.state_path, run_path=config.run_path)
+    else:
+        late = ", ".join(one.process.name for one in supervised if not one.ready.is_set())
+        log.error("not all processes became ready; still trying", missing=late)

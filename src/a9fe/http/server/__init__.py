@@ -1,0 +1,1 @@
+"""The server that faces guests: sockets, connections, requests, and bounds on each guest."""

@@ -1,0 +1,193 @@
+"""The server of the data path: listening sockets, the connections on them, and their end.
+
+One server a process; it may listen on any number of sockets, each with its own identity.
+"""
+
+import asyncio
+import socket
+from collections.abc import Callable
+
+import structlog
+
+from a9fe.http.report import Report, silent_report
+from a9fe.http.server.accepted import save_syn
+from a9fe.http.server.connection import Connection
+from a9fe.http.server.holders import Holders
+from a9fe.http.server.sockets import bound_send_buffer, unix_listener
+from a9fe.wire.limits import DRAIN_TIMEOUT, LIMITS, LISTEN_BACKLOG, SEND_BUFFER_BYTES, Limits
+from a9fe.wire.message import Answer, Handler, Listener
+from a9fe.wire.refusals import Refusal
+
+SWEEPS_PER_TIMEOUT = 4  # a timeout is late by a quarter of the shortest one at most
+LONGEST_SWEEP = 1.0  # seconds
+
+log = structlog.get_logger("a9fe.http")
+
+Admit = Callable[[socket.socket], bool]
+"""Whether the other side of an accepted socket may speak to us; it logs why not."""
+Outgoing = Callable[[Answer], Answer]
+"""Makes of an answer what the client sees of it."""
+
+
+class Listening:
+    """One listening socket that is served."""
+
+    __slots__ = ("_server", "listener")
+
+    def __init__(self, server: asyncio.Server, listener: Listener | None) -> None:
+        """`listener` is what the socket stands for."""
+        self._server = server
+        self.listener = listener
+
+    def close(self) -> None:
+        """Accept no more and close our copy of the socket; connections finish."""
+        self._server.close()
+
+
+class Server:
+    """Serves `handler` on every socket it is given."""
+
+    def __init__(
+        self,
+        handler: Handler,
+        *,
+        limits: Limits = LIMITS,
+        report: Report | None = None,
+        admit: Admit | None = None,
+        backlog: int = LISTEN_BACKLOG,
+        outgoing: Outgoing | None = None,
+    ) -> None:
+        """Must be made inside a running loop. `admit` None lets everyone in.
+
+        `backlog`: connections that the kernel queues on each socket, whatever it was before.
+        `outgoing` has the last word on every answer of the handler's.
+        """
+        self._loop = asyncio.get_running_loop()
+        self.handler = handler
+        self.limits = limits
+        self.report = report or silent_report()
+        self.now = self._loop.time()
+        self.draining = False
+        self.outgoing = outgoing
+        self._admit = admit
+        self._backlog = backlog
+        self._connections: set[Connection] = set()
+        self._holders = Holders(limits, self.report)
+        self._listening: set[Listening] = set()
+        self._emptied = asyncio.Event()
+        self._sweep_interval = _sweep_interval(limits)
+        self._sweeper = self._loop.call_later(self._sweep_interval, self._sweep)
+
+    async def listen(self, sock: socket.socket, listener: Listener | None = None) -> Listening:
+        """Serve a bound stream socket, which becomes ours. Its backlog is set."""
+
+        def factory() -> asyncio.Protocol:
+            return Connection(self, listener)
+
+        sock.settimeout(0)
+        save_syn(sock)
+        bound_send_buffer(sock, SEND_BUFFER_BYTES)
+        create = (
+            self._loop.create_unix_server
+            if sock.family == socket.AF_UNIX
+            else self._loop.create_server
+        )
+        server = await create(factory, sock=sock, backlog=self._backlog)
+        listening = Listening(server, listener)
+        self._listening.add(listening)
+        return listening
+
+    def forget(self, listening: Listening) -> None:
+        """Stop listening there; connections finish."""
+        listening.close()
+        self._listening.discard(listening)
+
+    async def close(self, within: float = DRAIN_TIMEOUT) -> None:
+        """Stop listening, let requests in flight finish for `within` seconds, then close all."""
+        self.draining = True
+        for listening in list(self._listening):
+            self.forget(listening)
+        for connection in list(self._connections):
+            connection.drain()
+        try:
+            if self._connections:
+                self._emptied.clear()
+                async with asyncio.timeout(within):
+                    await self._emptied.wait()
+        except TimeoutError:
+            log.warning("closed with requests in flight", connections=len(self._connections))
+        finally:
+            self._sweeper.cancel()
+            for connection in list(self._connections):
+                connection.abort()
+
+    @property
+    def connections(self) -> int:
+        """Connections that are open."""
+        return len(self._connections)
+
+    @property
+    def held_bytes(self) -> int:
+        """Bytes in the buffers of all connections."""
+        return self._holders.held_bytes
+
+    # -- what connections call ---------------------------------------------------------------
+
+    def opened(self, connection: Connection) -> Refusal | None:
+        """Count it in; why its requests are refused, if they are."""
+        self._connections.add(connection)
+        if self._admit is not None and not self._admit(connection.socket):
+            connection.abort()
+            return None
+        return self._holders.enter(connection)
+
+    def holds(self, connection: Connection, held: int, *, arriving: bool) -> None:
+        """Record the bytes held now. `arriving`: a request has been received in part."""
+        self._holders.holds(connection, held, arriving=arriving)
+
+    def closed(self, connection: Connection) -> None:
+        """Count it out."""
+        self._connections.discard(connection)
+        self._holders.leave(connection)
+        if not self._connections:
+            self._emptied.set()
+
+    def _sweep(self) -> None:
+        self.now = self._loop.time()
+        for connection in list(self._connections):
+            connection.sweep(self.now)
+        self._sweeper = self._loop.call_later(self._sweep_interval, self._sweep)
+
+
+def _sweep_interval(limits: Limits) -> float:
+    shortest = min(
+        limits.head_timeout,
+        limits.body_timeout,
+        limits.idle_timeout,
+        limits.write_timeout,
+        limits.half_closed_timeout,
+        limits.linger_timeout,
+    )
+    return min(LONGEST_SWEEP, shortest / SWEEPS_PER_TIMEOUT)
+
+
+async def serve(  # noqa: PLR0913 - all but one have a default, and callers name them
+    handler: Handler,
+    *,
+    sock: socket.socket | None = None,
+    path: str | None = None,
+    listener: Listener | None = None,
+    limits: Limits = LIMITS,
+    report: Report | None = None,
+    admit: Admit | None = None,
+    backlog: int = LISTEN_BACKLOG,
+    outgoing: Outgoing | None = None,
+) -> Server:
+    """Serve `handler` on one socket: `sock`, bound, or a Unix socket made at `path` (0600)."""
+    if (sock is None) == (path is None):
+        raise ValueError("serve: expected either sock or path")
+    server = Server(
+        handler, limits=limits, report=report, admit=admit, backlog=backlog, outgoing=outgoing
+    )
+    await server.listen(sock if sock is not None else unix_listener(str(path)), listener)
+    return server

@@ -1,0 +1,1 @@
+"""The pooled client of the next hop."""

@@ -1,0 +1,60 @@
+"""One request to an upstream, from its way into a connection to its answer.
+
+A future that the pool (`upstream`) and a connection (`peer_connection`) share.
+"""
+
+import asyncio
+from typing import Protocol
+
+from a9fe.http.upstream.errors import UpstreamError
+from a9fe.wire.message import Answer, Request
+from a9fe.wire.trusted import REQUEST_ID
+
+
+class Abortable(Protocol):
+    """A connection, as far as an exchange knows it."""
+
+    def abort(self) -> None:
+        """Close at once."""
+        ...
+
+
+class Exchange(asyncio.Future[Answer]):
+    """A future: the answer or an UpstreamError. Cancelling it closes the connection upstream.
+
+    `data` is the request as sent, `deadline` in loop time. `fresh` needs a new connection.
+    `repeats`: how often to send it again if its connection closes before the answer is complete.
+    """
+
+    def __init__(
+        self, request: Request, data: bytes, deadline: float, loop: asyncio.AbstractEventLoop
+    ) -> None:
+        """Not yet on a connection."""
+        super().__init__(loop=loop)
+        self.request = request
+        self.data = data
+        self.deadline = deadline
+        self.head_only = request.method == b"HEAD"
+        self.fresh = False
+        self.repeats = 0
+        self.connection: Abortable | None = None
+
+    def cancel(self, msg: str | None = None) -> bool:
+        """Nobody waits for it any more."""
+        cancelled = super().cancel(msg)
+        if self.connection is not None:
+            self.connection.abort()
+        return cancelled
+
+    def answer(self, answer: Answer) -> None:
+        """The end of it."""
+        self.connection = None
+        if not self.done():
+            self.set_result(answer)
+
+    def fail(self, error_type: type[UpstreamError], text: str) -> None:
+        """The other end of it."""
+        self.connection = None
+        if not self.done():
+            ids = self.request.values(REQUEST_ID)
+            self.set_exception(error_type(text, ids[0] if ids else b""))

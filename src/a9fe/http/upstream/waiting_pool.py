@@ -1,0 +1,44 @@
+"""Two pools to one upstream: one for what is answered at once, one for what may wait.
+
+A request that waits for a change holds its connection at every hop for as long. In a pool of
+their own they take no place from the others, and when that is full, the next one is refused.
+"""
+
+import asyncio
+
+from a9fe.http.upstream.pool import Target, Upstream
+from a9fe.wire.limits import MAX_WAITING_UPSTREAM
+from a9fe.wire.message import Answer, Request
+from a9fe.wire.waiting import may_wait
+
+
+class Lanes:
+    """Asks `target` as `Upstream` does."""
+
+    def __init__(
+        self,
+        target: Target,
+        *,
+        timeout: float,
+        patience: float = 0.0,
+        max_waiting: int = MAX_WAITING_UPSTREAM,
+    ) -> None:
+        """As `Upstream`'s. `max_waiting`: requests that may wait, at once."""
+        self.target = target
+        self._at_once = Upstream(target, timeout=timeout, patience=patience)
+        self._waiting = Upstream(
+            target,
+            timeout=timeout,
+            patience=patience,
+            max_connections=max_waiting,
+            max_line=0,
+        )
+
+    def __call__(self, request: Request) -> asyncio.Future[Answer]:
+        """Ask; to be awaited."""
+        return (self._waiting if may_wait(request.target) else self._at_once)(request)
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._at_once.close()
+        self._waiting.close()

@@ -1,0 +1,334 @@
+"""Named network namespaces, as `ip netns` keeps them: bind mounts in /run/netns.
+
+Ours are marked (plan.mark): the alias of a namespace's loopback lives as long as the namespace,
+and is there before the namespace has a name. The file on which it is mounted has the mark as its
+text, so that the broken handle that a kill leaves is recognised too.
+
+setns(2) and unshare(2) act on the calling thread alone. Making one is done in a thread of its own
+that ends with it, so that no other thread can ever see or inherit the change.
+
+Everything opened between `enter` and leave belongs to that namespace for its life. Beware of
+pyroute2: an IPRoute opens one socket for each thread that uses it, so use it where it was opened,
+within `inside`.
+"""
+
+import errno
+import fcntl
+import os
+import socket
+import struct
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import TypeVar
+
+from a9fe.linux.kernel import libc, netlink
+from a9fe.model.errors import A9feError
+from a9fe.plan.mark import ALIAS_PREFIX, Mark, whose
+
+T = TypeVar("T")
+
+DIRECTORY = "/run/netns"
+SYSCTLS = "/proc/sys"
+HERE = "/proc/thread-self/ns/net"
+NS_GET_NSTYPE = 0xB703
+SO_NETNS_COOKIE = 71
+MARK_SIZE = 256  # bytes that are read of a broken handle: more than any mark has
+
+
+class NoSuchNamespace(A9feError):
+    """The name has no namespace, or only the broken handle that a crash left."""
+
+
+class NotOurs(A9feError):
+    """An object that is not of this installation has the name that we need."""
+
+    def __init__(self, what: str, text: str) -> None:
+        """`what` is the object, `text` the mark that it has, "" for none."""
+        super().__init__(f"{what}: left alone, it is {whose(text)} (`a9fe clean` lists these)")
+
+
+def path(name: str) -> str:
+    """Where the namespace `name` is kept."""
+    return f"{DIRECTORY}/{name}"
+
+
+def names() -> list[str]:
+    """The names of all namespaces that work, sorted. Broken handles are left out."""
+    return [name for name in handles() if exists(name)]
+
+
+def handles() -> list[str]:
+    """All names in /run/netns, broken ones too, sorted."""
+    try:
+        return sorted(name for name in os.listdir(DIRECTORY) if not name.startswith("."))
+    except FileNotFoundError:
+        return []
+
+
+def exists(name: str) -> bool:
+    """Is there a namespace behind the name? False for a plain file without its mount."""
+    try:
+        fd = os.open(path(name), os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        return _is_netns(fd)
+    finally:
+        os.close(fd)
+
+
+def _is_netns(fd: int) -> bool:
+    try:
+        return fcntl.ioctl(fd, NS_GET_NSTYPE) == libc.CLONE_NEWNET
+    except OSError:
+        return False
+
+
+def mark_of(name: str) -> str:
+    """The mark of a namespace, or of a broken handle; "" for none."""
+    try:
+        return call_inside(name, own_mark)
+    except NoSuchNamespace:
+        return _text_of_handle(name)
+
+
+def own_mark() -> str:
+    """The mark of the namespace in which the calling thread is; "" for none."""
+    alias = netlink.loopback().alias
+    return alias if alias.startswith(ALIAS_PREFIX) else ""
+
+
+def create(name: str, mark: Mark) -> bool:
+    """Make the namespace, marked, loopback up. False if it existed; a broken one is replaced.
+
+    Raises NotOurs if the name is another's.
+    """
+    with _locked():
+        if os.path.lexists(path(name)):
+            require_ours(name, mark)
+            if exists(name):
+                return False
+        _remove_handle(name)
+        _make_handle(name, mark)
+        in_thread(lambda: _unshare_to(path(name), mark))
+        return True
+
+
+def delete(name: str, mark: Mark) -> bool:
+    """Remove the name. The kernel frees the namespace when nothing uses it any more.
+
+    False if there is none. Raises NotOurs if it is another's.
+    """
+    with _locked():
+        if not os.path.lexists(path(name)):
+            return False
+        require_ours(name, mark)
+        return _remove_handle(name)
+
+
+def require_ours(name: str, mark: Mark) -> None:
+    """Raises NotOurs unless the namespace, or the broken handle, has the mark."""
+    found = mark_of(name)
+    if found != mark.text:
+        raise NotOurs(f"namespace {name}", found)
+
+
+def adopt(name: str, mark: Mark) -> None:
+    """Mark a namespace, or a broken handle, that has no mark. Raises NotOurs if it has another."""
+    if mark_of(name):
+        require_ours(name, mark)
+    elif exists(name):
+        call_inside(name, lambda: netlink.set_loopback(mark.text))
+    else:
+        with _locked():
+            _remove_handle(name)
+            _make_handle(name, mark)
+
+
+def inode(name: str) -> int:
+    """The namespace's identity as in /proc/<pid>/ns/net; 0 if there is none."""
+    try:
+        return os.stat(path(name)).st_ino if exists(name) else 0
+    except FileNotFoundError:
+        return 0
+
+
+@contextmanager
+def inside(name: str) -> Iterator[None]:
+    """The calling thread is in the namespace for the block. Never await in it."""
+    home = os.open(HERE, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        _enter(name)
+        try:
+            yield
+        finally:
+            _go_home(home)
+    finally:
+        os.close(home)
+
+
+def call_inside(name: str, function: Callable[[], T]) -> T:
+    """The result of `function`, run in the namespace by a thread of its own."""
+
+    def entered() -> T:
+        _enter(name)
+        return function()
+
+    return in_thread(entered)
+
+
+def in_thread(function: Callable[[], T]) -> T:
+    """The result of `function`, run by a thread that ends with it."""
+    results: list[T] = []
+    errors: list[BaseException] = []
+
+    def body() -> None:
+        try:
+            results.append(function())
+        except BaseException as error:  # noqa: BLE001 - raised again by the caller's thread
+            errors.append(error)
+
+    thread = threading.Thread(target=body, name="namespace")
+    thread.start()
+    thread.join()
+    if errors:
+        raise errors[0]
+    return results[0]
+
+
+def cookie(name: str) -> int:
+    """The namespace's number, never given twice until the next boot (SO_NETNS_COOKIE)."""
+    return call_inside(name, own_cookie)
+
+
+def own_cookie() -> int:
+    """The number of the namespace in which the calling thread is."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        return socket_cookie(probe)
+
+
+def socket_cookie(sock: socket.socket) -> int:
+    """The number of the namespace that a socket belongs to, wherever we are."""
+    raw = sock.getsockopt(socket.SOL_SOCKET, SO_NETNS_COOKIE, 8)
+    return int(struct.unpack("=Q", raw)[0])
+
+
+def read_sysctl(key: str) -> str | None:
+    """The value of a path below /proc/sys where we are; None if this kernel has no such key."""
+    try:
+        fd = os.open(f"{SYSCTLS}/{key}", os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    try:
+        return os.read(fd, 4096).decode().strip()
+    finally:
+        os.close(fd)
+
+
+def write_sysctl(key: str, value: str) -> None:
+    """Set a path below /proc/sys where we are."""
+    with open(f"{SYSCTLS}/{key}", "w") as file:
+        file.write(value)
+
+
+def _enter(name: str) -> None:
+    try:
+        fd = os.open(path(name), os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError as error:
+        raise NoSuchNamespace(f"namespace {name}: does not exist") from error
+    try:
+        if not _is_netns(fd):
+            raise NoSuchNamespace(f"namespace {name}: {path(name)} is a broken handle")
+        libc.setns(fd, libc.CLONE_NEWNET)
+    finally:
+        os.close(fd)
+
+
+def _go_home(home: int) -> None:
+    try:
+        libc.setns(home, libc.CLONE_NEWNET)
+    except OSError:
+        os.abort()  # going on in a tenant's namespace would be worse than ending
+
+
+def _unshare_to(target: str, mark: Mark) -> None:
+    libc.unshare(libc.CLONE_NEWNET)
+    netlink.set_loopback(mark.text, up=True)
+    libc.mount(HERE, target, libc.MS_BIND)
+
+
+def remove_draft(mark: Mark) -> None:
+    """Remove the draft file of a process that was killed while making a namespace."""
+    with _locked(), suppress(FileNotFoundError):
+        os.unlink(_draft(mark))
+
+
+def _draft(mark: Mark) -> str:
+    return path(f".{mark.table}")
+
+
+def _make_handle(name: str, mark: Mark) -> None:
+    """Make the file to mount on, by rename, so that the name never exists without the mark.
+
+    One draft per installation, made under the lock: a kill leaves at most one.
+    """
+    draft = _draft(mark)
+    with open(draft, "w") as file:
+        file.write(mark.text)
+    os.rename(draft, path(name))
+
+
+def _text_of_handle(name: str) -> str:
+    """The mark in a file that is no namespace; "" for none."""
+    try:
+        fd = os.open(path(name), os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError:
+        return ""
+    try:
+        text = os.read(fd, MARK_SIZE).decode(errors="replace")
+    except OSError:
+        return ""  # a directory, or a mount of something else
+    finally:
+        os.close(fd)
+    return text if text.startswith(ALIAS_PREFIX) else ""
+
+
+def _remove_handle(name: str) -> bool:
+    try:
+        libc.umount(path(name), libc.MNT_DETACH)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOENT):
+            raise
+    try:
+        os.unlink(path(name))
+    except FileNotFoundError:
+        return False
+    return True
+
+
+@contextmanager
+def _locked() -> Iterator[None]:
+    """Hold the directory's lock, as iproute2 does, so that two makers do not race."""
+    os.makedirs(DIRECTORY, mode=0o755, exist_ok=True)
+    fd = os.open(DIRECTORY, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        _share_directory()
+        yield
+    finally:
+        os.close(fd)
+
+
+def _share_directory() -> None:
+    """Make /run/netns a shared mount, so that a removal reaches every other mount namespace.
+
+    As `ip netns` does it; else a guest's own mount namespace would keep removed ones alive.
+    """
+    try:
+        libc.mount("", DIRECTORY, libc.MS_SHARED | libc.MS_REC)
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+        libc.mount(DIRECTORY, DIRECTORY, libc.MS_BIND | libc.MS_REC)
+        libc.mount("", DIRECTORY, libc.MS_SHARED | libc.MS_REC)

@@ -1,0 +1,1 @@
+"""Listening sockets in namespaces, and handing them to the proxy and to the holder."""

@@ -1,0 +1,388 @@
+"""The agents' side of the hand-over of listeners to the metadata proxy.
+
+An agent opens a listener's socket in its namespace, keeps it, and gives the proxy a copy over a
+SEQPACKET Unix socket (one JSON message a packet, sockets by SCM_RIGHTS). As both hold it, either
+may restart while the kernel queues connections: a restarted agent is given its sockets back in
+answer to `hello`, a restarted proxy is given all again. The proxy's side: metadata_proxy.control.
+
+Sockets of a namespace that is no more are recognised by its number (SO_NETNS_COOKIE) and dropped,
+so that they do not keep it alive.
+"""
+
+import asyncio
+import socket
+import threading
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from typing import Any, cast
+
+import structlog
+
+from a9fe.linux.kernel import namespace
+from a9fe.linux.listeners import sockets as listeners
+from a9fe.linux.listeners.seqpacket import Broken, Channel, Message
+from a9fe.model.errors import A9feError
+from a9fe.wire.message import Listener
+
+log = structlog.get_logger("a9fe.linux")
+
+FIRST_PAUSE = 0.05  # s before connecting again
+LAST_PAUSE = 1.0  # s
+OPEN_TIMEOUT = 3.0  # s that `open` waits to be acknowledged
+SO_COOKIE = 57
+HOLDER_SOCKET = (
+    "listener-holder.sock"  # below run_path: linux.listeners.holder_link, metadata_proxy.holder
+)
+
+
+class HandoverError(A9feError):
+    """The proxy does not take a listener, or is not there."""
+
+
+@dataclass(slots=True, kw_only=True)
+class _Held:
+    """A socket that we keep. `space` is its namespace's number; `acknowledged` by this proxy."""
+
+    listener: Listener
+    sock: socket.socket
+    space: int
+    acknowledged: bool = False
+
+
+class ProxyLink:
+    """What an agent has given, and will give again, to the proxy. Thread-safe but for `run`."""
+
+    def __init__(
+        self,
+        path: str,
+        owner: str,
+        *,
+        backlog: int = 4096,
+        changed: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`path` of the proxy's control socket; `owner` "l3_agent" or "dhcp_agent".
+
+        `changed` is called in the event loop's thread when the proxy has come or gone.
+        """
+        self._path = path
+        self._owner = owner
+        self._backlog = backlog
+        self._changed = changed
+        self._held: dict[str, _Held] = {}
+        self._dropped: set[str] = set()
+        self._refused: dict[str, str] = {}
+        self._synced = False
+        self._waited = False
+        self._state = threading.Condition()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._loop_thread = 0
+        self._wake = asyncio.Event()
+        self._mirrors: list[Callable[[], None]] = []
+        self._recalled = True  # nobody else has sockets of ours
+
+    # What the host adapter uses, from any thread.
+
+    def open(self, listener: Listener) -> None:
+        """Have the proxy serve it. Raises HandoverError if it does not say so in time.
+
+        The socket is kept all the same, and given as soon as the proxy is there.
+        """
+        cookie = namespace.cookie(listener.namespace)
+        with self._state:
+            self._wait_for_proxy()
+            held = self._held.get(listener.key)
+            if held is None or not _is_for(held, listener, cookie):
+                self._replace(listener, cookie)
+            self._refused.pop(listener.key, None)
+            self._notify()
+            self._wait(lambda: self._is_settled(listener.key))
+            self._require_acknowledged(listener)
+
+    def close(self, listener: Listener) -> None:
+        """Have the proxy drop it, now or when it is there again. Never an error."""
+        with self._state:
+            self._forget(listener.key)
+            self._notify()
+            self._wait(lambda: listener.key not in self._dropped)
+
+    def observed(self, cookies: Mapping[str, int]) -> dict[str, frozenset[Listener]]:
+        """By namespace, the listeners that the proxy acknowledges now.
+
+        `cookies` are the numbers of our existing namespaces; sockets of other namespaces are
+        dropped, and sockets bound to a deleted device.
+        """
+        with self._state:
+            gone = [
+                key
+                for key, held in self._held.items()
+                if not _is_for(held, held.listener, cookies.get(held.listener.namespace, 0))
+            ]
+            for key in gone:
+                self._forget(key)
+            if gone:
+                self._notify()
+            found: dict[str, set[Listener]] = {}
+            for held in self._held.values():
+                if held.acknowledged:
+                    found.setdefault(held.listener.namespace, set()).add(held.listener)
+            return {name: frozenset(all_) for name, all_ in found.items()}
+
+    # What holder_link.HolderLink uses, in the event loop.
+
+    def mirror(self, changed: Callable[[], None]) -> None:
+        """Call `changed` in the event loop when other sockets are kept; wait for `recalled`."""
+        self._mirrors.append(changed)
+        self._recalled = False
+
+    def adopt(self, listener: Listener, sock: socket.socket) -> int:
+        """Keep a returned socket, unless its key has one. Returns the kept one's identity."""
+        identity = _identity(sock)
+        with self._state:
+            if listener.key in self._held:
+                sock.close()
+            else:
+                self._keep(listener, sock, acknowledged=False)
+                self._notify()
+        return identity
+
+    def recalled(self) -> None:
+        """All returned sockets have been adopted."""
+        with self._state:
+            first, self._recalled = not self._recalled, True
+            self._state.notify_all()
+        if first:
+            self._changed()
+
+    def kept(self) -> dict[str, int]:
+        """The identities of all sockets that are kept, by key."""
+        with self._state:
+            return {key: _identity(held.sock) for key, held in self._held.items()}
+
+    def copy_of(self, key: str) -> tuple[Message, socket.socket] | None:
+        """The message that gives a socket, and a copy of it."""
+        with self._state:
+            held = self._held.get(key)
+            if held is None:
+                return None
+            return {"op": "give", "listener": asdict(held.listener)}, held.sock.dup()
+
+    @property
+    def connected(self) -> bool:
+        """Is the proxy there, and has it said what it holds?"""
+        return self._synced
+
+    # The connection, in the event loop.
+
+    async def run(self) -> None:
+        """Keep connected for ever; cancel to end. The proxy keeps the listeners then."""
+        self._loop, self._loop_thread = asyncio.get_running_loop(), threading.get_ident()
+        pause = FIRST_PAUSE
+        try:
+            while True:
+                try:
+                    await self._connected_once()
+                    pause = FIRST_PAUSE
+                except (OSError, Broken, TimeoutError, ValueError) as error:
+                    was = self._disconnected()
+                    pause = FIRST_PAUSE if was else min(pause * 2, LAST_PAUSE)
+                    level = log.warning if was else log.debug
+                    level("metadata proxy not connected", path=self._path, reason=str(error))
+                await asyncio.sleep(pause)
+        finally:
+            self._disconnected()
+            self._loop = None
+
+    async def _connected_once(self) -> None:
+        with Channel(self._path) as channel:
+            await self._hello(channel)
+            log.info("metadata proxy connected", path=self._path, listeners=len(self._held))
+            self._changed()
+            while True:
+                self._wake.clear()
+                await self._drop_all(channel)
+                await self._give_all(channel)
+                await channel.idle(self._wake)
+
+    async def _hello(self, channel: Channel) -> None:
+        """Learn what it holds, and take back what we lost."""
+        found = await hello(channel, self._owner)
+        with self._state:
+            for listener, sock in found:
+                self._take_back(listener, sock)
+            self._synced = True
+            self._notify()
+            self._state.notify_all()
+
+    async def _drop_all(self, channel: Channel) -> None:
+        with self._state:
+            keys = sorted(self._dropped)
+        for key in keys:
+            await channel.ask({"op": "drop", "key": key})
+            with self._state:
+                self._dropped.discard(key)
+                self._state.notify_all()
+
+    async def _give_all(self, channel: Channel) -> None:
+        with self._state:
+            new = [
+                held
+                for key, held in sorted(self._held.items())
+                if not held.acknowledged and key not in self._refused
+            ]
+        for held in new:
+            await self._give(channel, held)
+
+    async def _give(self, channel: Channel, held: _Held) -> None:
+        """Give one; its copy for the way is our own, as another thread may close it meanwhile."""
+        with self._state:
+            if self._held.get(held.listener.key) is not held:
+                return
+            copy = held.sock.dup()
+        with copy:
+            give: Message = {"op": "give", "listener": asdict(held.listener)}
+            answer = await channel.ask(give, copy)
+        with self._state:
+            if answer.get("op") == "ok":
+                held.acknowledged = True
+            else:
+                self._refused[held.listener.key] = str(answer.get("message"))
+            self._state.notify_all()
+
+    # The state; all with the lock held.
+
+    def _take_back(self, listener: Listener, sock: socket.socket) -> None:
+        ours = self._held.get(listener.key)
+        if ours is not None:
+            ours.acknowledged = _identity(ours.sock) == _identity(sock)
+            sock.close()
+        else:
+            self._keep(listener, sock, acknowledged=True)
+
+    def _keep(self, listener: Listener, sock: socket.socket, *, acknowledged: bool) -> None:
+        sock.settimeout(0)
+        space = namespace.socket_cookie(sock)  # maybe of one that is no more: see `observed`
+        self._held[listener.key] = _Held(
+            listener=listener, sock=sock, space=space, acknowledged=acknowledged
+        )
+
+    def _replace(self, listener: Listener, cookie: int) -> None:
+        """Our old copy first, and then the proxy's, by giving: both would hold the address."""
+        old = self._held.pop(listener.key, None)
+        if old is not None:
+            old.sock.close()
+            if old.space == cookie:
+                self._drop_and_wait(listener.key)
+        self._dropped.discard(listener.key)
+        sock = listeners.open_socket(listener, self._backlog)
+        self._held[listener.key] = _Held(listener=listener, sock=sock, space=cookie)
+
+    def _drop_and_wait(self, key: str) -> None:
+        self._dropped.add(key)
+        self._notify()
+        self._wait(lambda: key not in self._dropped)
+
+    def _forget(self, key: str) -> None:
+        held = self._held.pop(key, None)
+        if held is not None:
+            held.sock.close()
+        if self._synced:  # else what the proxy holds too much is learnt by hello
+            self._dropped.add(key)
+
+    def _is_settled(self, key: str) -> bool:
+        held = self._held.get(key)
+        return held is None or held.acknowledged or key in self._refused
+
+    def _require_acknowledged(self, listener: Listener) -> None:
+        held = self._held.get(listener.key)
+        if held is not None and held.acknowledged:
+            return
+        refused = self._refused.get(listener.key)
+        if refused is not None:
+            raise HandoverError(f"listener {listener.key}: the proxy refused it: {refused}")
+        raise HandoverError(
+            f"listener {listener.key}: open, but the metadata proxy at {self._path} has not taken"
+            " it yet; connections wait"
+        )
+
+    def _disconnected(self) -> bool:
+        """Nothing is acknowledged any more. Was it connected?"""
+        with self._state:
+            was, self._synced = self._synced, False
+            for held in self._held.values():
+                held.acknowledged = False
+            self._dropped.clear()  # what is too much is learnt again by hello
+            self._refused.clear()
+            self._state.notify_all()
+        if was:
+            self._changed()
+        return was
+
+    def _wait(self, done: Callable[[], bool]) -> None:
+        """Give the event loop time, unless we are its thread, or the proxy is not there."""
+        if self._loop is None or threading.get_ident() == self._loop_thread:
+            return
+        if self._synced:
+            self._state.wait_for(lambda: done() or not self._synced, OPEN_TIMEOUT)
+
+    def _wait_for_proxy(self) -> None:
+        """At the start the proxy or the holder may have our listeners. Waits at most once."""
+        if threading.get_ident() == self._loop_thread or self._waited:
+            return
+        self._waited = True
+        self._state.wait_for(lambda: self._synced and self._recalled, OPEN_TIMEOUT)
+
+    def _notify(self) -> None:
+        if self._loop is not None:
+            with suppress(RuntimeError):  # the loop has been closed
+                for wake in (self._wake.set, *self._mirrors):
+                    self._loop.call_soon_threadsafe(wake)
+
+
+async def hello(channel: Channel, owner: str) -> list[tuple[Listener, socket.socket]]:
+    """Send our name; returns the listeners held for us. Raises Broken for unknown ones."""
+    await channel.send({"op": "hello", "owner": owner})
+    described: list[object] = []
+    sockets: list[socket.socket] = []
+    last = False
+    while not last:
+        message, more = await channel.receive()
+        sockets += more
+        found = message.get("listeners")
+        if message.get("op") != "held" or not isinstance(found, list):
+            _close(sockets)
+            raise Broken(f"hello was answered by {message}")
+        described += found
+        last = bool(message.get("last"))
+    return _paired(described, sockets)
+
+
+def _close(sockets: list[socket.socket]) -> None:
+    for sock in sockets:
+        sock.close()
+
+
+def _is_for(held: _Held, listener: Listener, cookie: int) -> bool:
+    """Whether what we keep is a listener's socket in the namespace of this number."""
+    return (
+        held.space == cookie
+        and held.listener == listener
+        and listeners.is_bound(held.sock, listener)
+    )
+
+
+def _paired(
+    described: list[object], sockets: list[socket.socket]
+) -> list[tuple[Listener, socket.socket]]:
+    try:
+        pairs = zip(described, sockets, strict=True)
+        return [(Listener(**cast(dict[str, Any], fields)), sock) for fields, sock in pairs]
+    except (TypeError, ValueError) as error:
+        _close(sockets)
+        raise Broken(f"held: {error}") from error
+
+
+def _identity(sock: socket.socket) -> int:
+    """The kernel's number of a socket: copies have the same."""
+    raw = sock.getsockopt(socket.SOL_SOCKET, SO_COOKIE, 8)
+    return int.from_bytes(raw, "little")

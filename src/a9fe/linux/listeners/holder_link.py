@@ -1,0 +1,80 @@
+"""Keeps copies of an agent's listeners in the holder process, which outlives the other processes.
+
+The agent first takes back the holder's sockets, then mirrors its own to the holder. It also works
+without a holder. The holder's side: metadata_proxy.holder.
+"""
+
+import asyncio
+
+import structlog
+
+from a9fe.linux.listeners.handover import ProxyLink, hello
+from a9fe.linux.listeners.seqpacket import Broken, Channel
+
+log = structlog.get_logger("a9fe.linux")
+
+PAUSE = 0.2  # s before connecting again
+
+
+class HolderLink:
+    """Mirrors the listeners of a ProxyLink."""
+
+    def __init__(self, path: str, owner: str, proxy: ProxyLink) -> None:
+        """`path`: the holder's control socket. `owner`: the agent's name for the proxy."""
+        self._path = path
+        self._owner = owner
+        self._proxy = proxy
+        self._wake = asyncio.Event()
+        proxy.mirror(self._wake.set)
+
+    async def run(self) -> None:
+        """Mirror our listeners to the holder; cancel to end. The holder then keeps its copies."""
+        while True:
+            try:
+                await self._connected_once()
+            except (OSError, Broken, TimeoutError, ValueError) as error:
+                log.debug("listener holder not connected", path=self._path, reason=str(error))
+            finally:
+                self._proxy.recalled()
+            await asyncio.sleep(PAUSE)
+
+    async def _connected_once(self) -> None:
+        with Channel(self._path) as channel:
+            known = await self._recall(channel)
+            self._proxy.recalled()
+            while True:
+                self._wake.clear()
+                await self._mirror(channel, known)
+                await channel.idle(self._wake)
+
+    async def _recall(self, channel: Channel) -> dict[str, int]:
+        """Take the holder's sockets back. Returns their identities by key.
+
+        Listeners that another version gave and we do not understand are dropped, because we could
+        not bind beside them.
+        """
+        try:
+            found = await hello(channel, self._owner)
+        except Broken as error:
+            log.warning("dropped unknown sockets of the listener holder", reason=str(error))
+            await channel.ask({"op": "clear"})
+            return {}
+        return {listener.key: self._proxy.adopt(listener, sock) for listener, sock in found}
+
+    async def _mirror(self, channel: Channel, known: dict[str, int]) -> None:
+        kept = self._proxy.kept()
+        for key in known.keys() - kept.keys():
+            await channel.ask({"op": "drop", "key": key})
+            del known[key]
+        for key, identity in kept.items():
+            if known.get(key) == identity:
+                continue
+            give = self._proxy.copy_of(key)
+            if give is None:
+                continue
+            message, copy = give
+            with copy:
+                answer = await channel.ask(message, copy)
+            known[key] = identity
+            if answer.get("op") != "ok":
+                log.warning("listener holder refused", key=key, reason=answer.get("message"))

@@ -1,0 +1,1 @@
+"""Processes and programs: starting and ending them, users, capabilities, locks, dnsmasq."""

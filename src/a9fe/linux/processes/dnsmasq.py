@@ -1,0 +1,182 @@
+"""One dnsmasq a network: its files, starting, reloading and ending it, and knowing it again.
+
+It daemonises itself and belongs to nobody, so it outlives our processes. It is recognised without
+memory by its pid file, its command line (which names its directory) and its namespace. As it
+drops to user nobody, and reads its files again at SIGHUP, all directories above must be
+searchable by everybody.
+
+`loaded` in its directory says of which texts it was told last: written after the SIGHUP, so that
+an agent killed between writing a file and the signal is noticed.
+"""
+
+import hashlib
+import os
+import shutil
+import signal
+from contextlib import suppress
+from pathlib import Path
+
+from a9fe.linux import leases
+from a9fe.linux.kernel import namespace
+from a9fe.linux.processes import process, programs
+from a9fe.model.errors import A9feError
+from a9fe.plan.dhcp.dnsmasq import HOSTS_FILE, NAMES_FILE, OPTIONS_FILE, PID_FILE
+from a9fe.plan.host import Dnsmasq
+
+LOADED_FILE = "loaded"
+NOT_LOADED = "not loaded"  # never equal to a planned text, whose lines all end
+INTERFACE = "--interface="
+
+
+class DnsmasqError(A9feError):
+    """dnsmasq cannot be started; says why."""
+
+
+def observe(space: str, network_id: str, directory: str) -> Dnsmasq | None:
+    """What runs for the network in the namespace, with the files it has loaded; None if not."""
+    pid = pid_of(directory)
+    where = (namespace.inode(space), process.HIDDEN)  # hidden: its directory has to do
+    if pid is None or process.network_namespace(pid) not in where:
+        return None
+    arguments = process.command_line(pid)[1:]
+    interface = next((a.removeprefix(INTERFACE) for a in arguments if a.startswith(INTERFACE)), "")
+    files = _read(directory)
+    loaded = _read_text(directory, LOADED_FILE) == _digest(files)
+    return Dnsmasq(
+        network_id=network_id,
+        interface=interface,
+        arguments=arguments,
+        directory=directory,
+        hosts=files[HOSTS_FILE] if loaded else NOT_LOADED,
+        names=files[NAMES_FILE],
+        options=files[OPTIONS_FILE],
+    )
+
+
+def start(space: str, wanted: Dnsmasq) -> None:
+    """Write its files and start it in the namespace, ending any that still has its directory."""
+    _make_directory(wanted.directory)
+    stop(wanted.directory)
+    files = _write(wanted)
+    argv = ["dnsmasq", *wanted.arguments]
+    namespace.call_inside(space, lambda: programs.run(argv))
+    _mark_loaded(wanted.directory, files)
+
+
+def reload(space: str, wanted: Dnsmasq) -> None:
+    """Write its files and have it read them; started if it is not there any more."""
+    pid = pid_of(wanted.directory)
+    if pid is None:
+        start(space, wanted)
+        return
+    files = _write(wanted)
+    if process.signal_if(pid, signal.SIGHUP, lambda found: is_ours(found, wanted.directory)):
+        _mark_loaded(wanted.directory, files)
+
+
+def stop(directory: str) -> list[int]:
+    """End every dnsmasq that has this directory; their pids."""
+    pid = pid_of(directory)
+    candidates = [pid] if pid is not None else process.all_pids()
+    ended = [p for p in candidates if is_ours(p, directory) and _end(p, directory)]
+    with suppress(FileNotFoundError):
+        os.unlink(f"{directory}/{PID_FILE}")
+    return ended
+
+
+def remove(directory: str) -> None:
+    """End it and remove its directory, leases included."""
+    if os.path.isdir(directory):
+        stop(directory)
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def end_in(space: str, confs: str) -> list[int]:
+    """End every dnsmasq of ours (its directory is below `confs`) in a namespace; their pids."""
+    inode = namespace.inode(space)
+    here = [pid for pid in process.all_pids() if process.network_namespace(pid) == inode]
+    return [
+        pid
+        for pid in here
+        if (directory := directory_of(pid)).startswith(f"{confs}/") and _end(pid, directory)
+    ]
+
+
+def directory_of(pid: int) -> str:
+    """The directory that a dnsmasq of ours was given; "" if the process is none."""
+    argv = process.command_line(pid)
+    if not argv or os.path.basename(argv[0]) != "dnsmasq":
+        return ""
+    ending = f"/{PID_FILE}"
+    given = (a.removeprefix("--pid-file=") for a in argv if a.startswith("--pid-file="))
+    return next((path.removesuffix(ending) for path in given if path.endswith(ending)), "")
+
+
+def is_ours(pid: int, directory: str) -> bool:
+    """Is it a living dnsmasq that was given this directory?"""
+    return directory_of(pid) == directory and process.alive(pid)
+
+
+def _end(pid: int, directory: str) -> bool:
+    return process.end(pid, lambda found: is_ours(found, directory))
+
+
+def pid_of(directory: str) -> int | None:
+    """The pid of the running dnsmasq with this directory, from its pid file; None if none runs."""
+    text = _read_text(directory, PID_FILE).strip()
+    if not text.isdigit() or not is_ours(int(text), directory):
+        return None
+    return int(text)
+
+
+def _make_directory(directory: str) -> None:
+    os.makedirs(directory, mode=0o755, exist_ok=True)
+    for path in (Path(directory), *Path(directory).parents):
+        if not path.stat().st_mode & 0o001:
+            raise DnsmasqError(
+                f"{path}: mode {path.stat().st_mode & 0o777:03o} keeps dnsmasq (user nobody) from"
+                f" its files below, expected one searchable by all (chmod a+x {path})"
+            )
+
+
+def _texts(wanted: Dnsmasq) -> dict[str, str]:
+    return {
+        HOSTS_FILE: wanted.hosts,
+        NAMES_FILE: wanted.names,
+        OPTIONS_FILE: wanted.options,
+    }
+
+
+def _write(wanted: Dnsmasq) -> dict[str, str]:
+    leases.remember(wanted.directory, wanted.ways, wanted.lease)
+    files = _texts(wanted)
+    for name, text in files.items():
+        _write_text(wanted.directory, name, text)
+    return files
+
+
+def _read(directory: str) -> dict[str, str]:
+    return {name: _read_text(directory, name) for name in (HOSTS_FILE, NAMES_FILE, OPTIONS_FILE)}
+
+
+def _mark_loaded(directory: str, files: dict[str, str]) -> None:
+    _write_text(directory, LOADED_FILE, _digest(files))
+
+
+def _digest(files: dict[str, str]) -> str:
+    return hashlib.sha256(repr(sorted(files.items())).encode()).hexdigest()
+
+
+def _read_text(directory: str, name: str) -> str:
+    try:
+        return Path(directory, name).read_text()
+    except FileNotFoundError:
+        return ""
+
+
+def _write_text(directory: str, name: str, text: str) -> None:
+    """By rename: dnsmasq and we never read half a file."""
+    new = Path(directory, f".{name}.new")
+    new.write_text(text)
+    new.chmod(0o644)
+    new.replace(Path(directory, name))

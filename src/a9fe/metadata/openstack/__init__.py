@@ -1,0 +1,1 @@
+"""The OpenStack tree: its paths, network_data.json and vendor data."""

@@ -1,0 +1,1 @@
+"""Rules over the model: addresses, ports, scheduling, subnet pools, text. Pure."""

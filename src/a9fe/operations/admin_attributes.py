@@ -1,0 +1,47 @@
+"""What of each kind is for admins, read from the attribute tables."""
+
+from collections.abc import Iterable, Mapping
+
+from a9fe.api_tables import group_tables, pool_tables
+from a9fe.api_tables import neutron_tables as tables
+from a9fe.api_tables.attributes import AttributeTable
+from a9fe.model.policy import Marks
+from a9fe.operations.instances import records
+
+TABLES: tuple[AttributeTable, ...] = (
+    tables.NETWORK,
+    tables.SUBNET,
+    tables.PORT,
+    tables.ROUTER,
+    tables.AGENT,
+    tables.INSTANCE,
+    tables.INSTANCE_REQUEST,
+    group_tables.SECURITY_GROUP,
+    group_tables.SECURITY_GROUP_RULE,
+    pool_tables.SUBNETPOOL,
+    pool_tables.ADDRESS_SCOPE,
+    pool_tables.FLOATINGIP,
+    pool_tables.RBAC_POLICY,
+    pool_tables.ADDRESS_GROUP,
+    records.FLAVOR,
+    records.IMAGE,
+    records.KEYPAIR,
+)
+
+
+def marks_of(tables: Iterable[AttributeTable]) -> Marks:
+    """The marks in a kind's tables."""
+    attributes = [attribute for table in tables for attribute in table.attributes]
+    sets = frozenset(a.name for a in attributes if a.create == "admin")
+    return Marks(
+        sets=sets,
+        changes=frozenset(a.name for a in attributes if a.update == "admin") - sets,
+        sees=frozenset(a.name for a in attributes if a.see == "admin"),
+    )
+
+
+MARKS: Mapping[str, Marks] = {
+    kind: marks_of(table for table in TABLES if table.kind == kind)
+    for kind in {table.kind for table in TABLES}
+}
+"""By kind."""

@@ -1,0 +1,1 @@
+"""Agents: their reports, which networks and routers they serve, and failover."""

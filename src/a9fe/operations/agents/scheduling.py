@@ -1,0 +1,248 @@
+"""Who serves what: bindings of networks to DHCP agents and of routers to L3 agents.
+
+A binding and what it needs (the DHCP port, the host of a router's ports) are one transaction.
+"""
+
+from collections import Counter
+from collections.abc import Collection
+from dataclasses import replace
+
+from a9fe.api_tables.requests import AddressRequest
+from a9fe.model.errors import Conflict
+from a9fe.model.resources import (
+    DHCP_OWNER,
+    RESERVED_DHCP_DEVICE_ID,
+    ROUTER_GATEWAY_OWNER,
+    ROUTER_INTERFACE_OWNERS,
+    Agent,
+    Binding,
+    Network,
+    Port,
+    Router,
+    Subnet,
+)
+from a9fe.model.rules import addresses as rules
+from a9fe.model.rules import scheduling as rules_scheduling
+from a9fe.operations.call import Call, new_id
+from a9fe.operations.networks import ports
+from a9fe.plan.names import dhcp_device_id
+
+DHCP, L3 = "dhcp", "l3"
+NOWHERE = ""  # the host of a disabled agent's bindings
+
+
+def bindings_of(call: Call, kind: str, resource_id: str) -> list[Binding]:
+    """The bindings of a network ("dhcp") or a router ("l3")."""
+    return call.session.find(Binding, kind=kind, resource_id=resource_id)
+
+
+def schedule_network(call: Call, network_id: str) -> None:
+    """Bind a network that is up, has DHCP and too few agents; DHCP ports follow its subnets."""
+    network = call.session.require(Network, network_id)
+    if network.admin_state_up and _dhcp_subnets(call, network_id):
+        serving = {b.agent_id for b in bindings_of(call, DHCP, network_id)}
+        missing = call.settings.dhcp_agents_per_network - len(serving)
+        for agent in _choose(call, DHCP, max(missing, 0), serving):
+            bind(call, DHCP, network_id, agent)
+    follow_subnets(call, network)
+
+
+def schedule_router(call: Call, router: Router) -> None:
+    """Bind a router that has no agent."""
+    if not bindings_of(call, L3, router.id):
+        for agent in _choose(call, L3, 1):
+            bind_router(call, router, agent)
+
+
+def _choose(call: Call, kind: str, count: int, besides: Collection[str] = ()) -> tuple[Agent, ...]:
+    """The agents with the least to do, without those of the ids `besides`."""
+    if not count:
+        return ()
+    found = call.session.find(Agent, agent_type=rules_scheduling.AGENT_TYPE[kind])
+    agents = [agent for agent in found if agent.id not in besides]
+    load = call.session.load(kind)
+    down_time = call.settings.agent_down_time
+    return rules_scheduling.choose(agents, load, count, now=call.now, down_time=down_time)
+
+
+def schedule_unserved(call: Call, agent: Agent) -> None:
+    """An agent has come: serve all that nobody, or too few, serve."""
+    if agent.agent_type == rules_scheduling.DHCP_AGENT:
+        serving = Counter(b.resource_id for b in call.session.find(Binding, kind=DHCP))
+        with_dhcp = {s.network_id for s in call.session.find(Subnet, enable_dhcp=True)}
+        for network_id in sorted(with_dhcp):
+            if serving[network_id] < call.settings.dhcp_agents_per_network:
+                schedule_network(call, network_id)
+    if agent.agent_type == rules_scheduling.L3_AGENT:
+        served = {b.resource_id for b in call.session.find(Binding, kind=L3)}
+        for router in call.session.find(Router):
+            if router.id not in served:
+                schedule_router(call, router)
+
+
+def follow_admin_state(call: Call, agent: Agent) -> None:
+    """A disabled agent serves nothing and stays bound; enabled again, it serves all of that, and
+    what nobody does.
+    """
+    host = agent.host if agent.admin_state_up else NOWHERE
+    for binding in call.session.find(Binding, agent_id=agent.id):
+        call.session.update(replace(binding, host=host))
+        if binding.kind == DHCP:
+            follow_subnets(call, call.session.require(Network, binding.resource_id))
+    if agent.admin_state_up:
+        schedule_unserved(call, agent)
+
+
+def bind(call: Call, kind: str, resource_id: str, agent: Agent) -> None:
+    """Add a binding."""
+    binding = Binding(
+        id=f"{kind}:{agent.id}:{resource_id}",
+        kind=kind,
+        agent_id=agent.id,
+        host=agent.host,
+        resource_id=resource_id,
+    )
+    call.session.insert(binding)
+
+
+def bind_network(call: Call, network: Network, agent: Agent) -> None:
+    """Let a DHCP agent serve a network. Raises Conflict (Neutron's types)."""
+    _require_usable(agent, rules_scheduling.DHCP_AGENT, "InvalidDHCPAgent")
+    if any(b.agent_id == agent.id for b in bindings_of(call, DHCP, network.id)):
+        message = f"Network {network.id} is already served by DHCP agent {agent.id}"
+        raise Conflict("NetworkHostedByDHCPAgent", message)
+    bind(call, DHCP, network.id, agent)
+    follow_subnets(call, network)
+
+
+def unbind_network(call: Call, network: Network, agent: Agent) -> None:
+    """A DHCP agent serves a network no longer; its port is kept in reserve, with its address."""
+    binding = _binding(call, DHCP, network.id, agent)
+    if binding is None:
+        message = f"Network {network.id} is not served by DHCP agent {agent.id}"
+        raise Conflict("NetworkNotHostedByDhcpAgent", message)
+    call.session.delete(Binding, binding.id)
+    for port in _dhcp_ports(call, network.id):
+        if port.device_id == dhcp_device_id(agent.host, network.id):
+            freed = replace(port, device_id=RESERVED_DHCP_DEVICE_ID, host="")
+            ports.rebind(call, port, freed)
+
+
+def bind_router(call: Call, router: Router, agent: Agent) -> None:
+    """Let an L3 agent serve a router. Raises Conflict (Neutron's types)."""
+    _require_usable(agent, rules_scheduling.L3_AGENT, "InvalidL3Agent")
+    present = bindings_of(call, L3, router.id)
+    if present:
+        message = f"Router {router.id} is already served by L3 agent {present[0].agent_id}"
+        raise Conflict("RouterHostedByL3Agent", message)
+    bind(call, L3, router.id, agent)
+    _move_router_ports(call, router, agent.host)
+
+
+def unbind_router(call: Call, router: Router, agent: Agent) -> None:
+    """An L3 agent serves a router no longer."""
+    binding = _binding(call, L3, router.id, agent)
+    if binding is None:
+        message = f"Router {router.id} is not served by L3 agent {agent.id}"
+        raise Conflict("RouterNotHostedByL3Agent", message)
+    call.session.delete(Binding, binding.id)
+    _move_router_ports(call, router, "")
+
+
+def _binding(call: Call, kind: str, resource_id: str, agent: Agent) -> Binding | None:
+    found = (b for b in bindings_of(call, kind, resource_id) if b.agent_id == agent.id)
+    return next(found, None)
+
+
+def _require_usable(agent: Agent, agent_type: str, error: str) -> None:
+    if agent.agent_type != agent_type or not agent.admin_state_up:
+        raise Conflict(error, f"Agent {agent.id} is not a {agent_type} or is disabled")
+
+
+def _move_router_ports(call: Call, router: Router, host: str) -> None:
+    owners = sorted(ROUTER_INTERFACE_OWNERS | {ROUTER_GATEWAY_OWNER})
+    for port in call.session.find(Port, device_id=router.id, device_owner=owners):
+        ports.rebind(call, port, replace(port, host=host))
+
+
+def router_ports(call: Call, router_id: str) -> list[Port]:
+    """The interfaces of a router."""
+    owners = sorted(ROUTER_INTERFACE_OWNERS)
+    return call.session.find(Port, device_id=router_id, device_owner=owners)
+
+
+def router_host(call: Call, router_id: str) -> str:
+    """The host of the router's agent, or ""."""
+    bindings = bindings_of(call, L3, router_id)
+    return call.session.require(Agent, bindings[0].agent_id).host if bindings else ""
+
+
+def _dhcp_ports(call: Call, network_id: str) -> list[Port]:
+    return call.session.find(Port, network_id=network_id, device_owner=DHCP_OWNER)
+
+
+def _dhcp_subnets(call: Call, network_id: str) -> list[Subnet]:
+    return call.session.find(Subnet, network_id=network_id, enable_dhcp=True)
+
+
+def follow_subnets(call: Call, network: Network) -> None:
+    """Every agent of a network has a DHCP port with an address on each subnet with DHCP.
+
+    Without such a subnet there are no DHCP ports. A subnet that has no address left gets none.
+    """
+    subnets = _dhcp_subnets(call, network.id)
+    present = _dhcp_ports(call, network.id)
+    if not subnets:
+        for port in present:
+            call.session.delete(Port, port.id)
+        return
+    for port in present:
+        _readdress(call, port, subnets)
+    for binding in bindings_of(call, DHCP, network.id):
+        if binding.host != NOWHERE:
+            _ensure_port(call, network, binding.host, subnets)
+
+
+def _readdress(call: Call, port: Port, subnets: list[Subnet]) -> None:
+    kept = tuple(AddressRequest(subnet_id=s.id) for s in subnets if _has_room(call, s, port))
+    fixed_ips = ports.readdress(call, port, kept)
+    if frozenset(fixed_ips) != frozenset(port.fixed_ips):
+        call.session.update(replace(port, fixed_ips=fixed_ips))
+
+
+def _has_room(call: Call, subnet: Subnet, port: Port | None) -> bool:
+    if rules.uses_eui64(subnet):
+        return True
+    if port and any(fixed.subnet_id == subnet.id for fixed in port.fixed_ips):
+        return True
+    return call.session.free_address(subnet.id) is not None
+
+
+def _ensure_port(call: Call, network: Network, host: str, subnets: list[Subnet]) -> None:
+    device_id = dhcp_device_id(host, network.id)
+    present = _dhcp_ports(call, network.id)
+    if any(port.device_id == device_id for port in present):
+        return
+    reserved = next((p for p in present if p.device_id == RESERVED_DHCP_DEVICE_ID), None)
+    if reserved is not None:
+        ports.rebind(call, reserved, replace(reserved, device_id=device_id, host=host))
+        return
+    port = Port(
+        id=new_id(),
+        network_id=network.id,
+        mac_address="",
+        project_id=network.project_id,
+        device_id=device_id,
+        device_owner=DHCP_OWNER,
+        host=host,
+        port_security_enabled=False,
+    )
+    wanted = tuple(AddressRequest(subnet_id=s.id) for s in subnets if _has_room(call, s, None))
+    ports.make(call, port, wanted)
+
+
+def delete_port(call: Call, port: Port) -> None:
+    """Remove a port; a DHCP port of a network that is still served is made anew."""
+    ports.delete(call, port)
+    if port.device_owner == DHCP_OWNER:
+        follow_subnets(call, call.session.require(Network, port.network_id))

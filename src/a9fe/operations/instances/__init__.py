@@ -1,0 +1,1 @@
+"""Instances, what their guests write, and the flavors, images and key pairs that they name."""

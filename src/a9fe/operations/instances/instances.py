@@ -1,0 +1,133 @@
+"""Instances: records of VMs that something else boots, and the ports made with them."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from a9fe.api_tables.attributes import Values
+from a9fe.api_tables.requests import AddressRequest, NetworkCard
+from a9fe.model import policy
+from a9fe.model.cards import in_order
+from a9fe.model.errors import InvalidInput, NotFound
+from a9fe.model.resources import Instance, Network, Port
+from a9fe.model.rules import ports as rules_ports
+from a9fe.operations import access, quota_limits
+from a9fe.operations.call import Call, new_id
+from a9fe.operations.networks import ports
+from a9fe.operations.routers.floating_links import release
+
+
+def create(call: Call, values: Values) -> Instance:
+    """A new instance with a port for each network asked for."""
+    cards = _cards(values)
+    host = values.pop("host", call.settings.host)
+    groups = values.pop("security_groups", None)
+    values.setdefault("project_id", call.project_id)
+    values.setdefault("availability_zone", call.settings.default_availability_zone)
+    quota_limits.check_record(call, "instance", values["project_id"])
+    number = call.session.next_number("instance")
+    instance = call.session.insert(Instance(id=new_id(), number=number, **values))
+    plugged = [(card, _plug(call, instance, card, host, groups)) for card in cards]
+    made = [port_id for card, port_id in plugged if not card.port_id]
+    call.session.mark_made(instance.id, made)
+    nics = {port_id: card.tag for card, port_id in plugged}
+    return call.session.update(replace(instance, nic_tags=nics)) if nics else instance
+
+
+def _cards(values: Values) -> list[NetworkCard]:
+    cards: list[NetworkCard] = list(values.pop("networks"))
+    network, port_id = values.pop("network", ""), values.pop("port_id", "")
+    if network and port_id:
+        raise InvalidInput("port_id", port_id, "either network or port_id")
+    if network or port_id:
+        cards.append(NetworkCard(network=network, port_id=port_id))
+    return cards
+
+
+def _plug(
+    call: Call,
+    instance: Instance,
+    card: NetworkCard,
+    host: str,
+    groups: tuple[str, ...] | None,
+) -> str:
+    """Give the instance a port; its id.
+
+    `groups` are the security groups of a port that is made; None: the default.
+    """
+    owner = f"compute:{instance.availability_zone}"
+    if card.port_id:
+        port = access.require(call, Port, card.port_id)
+        access.check_change(call, port)
+        rules_ports.check_port_free(port)
+        plugged = replace(port, device_id=instance.id, device_owner=owner, host=host)
+        ports.rebind(call, port, plugged)
+        return card.port_id
+    network = _network(call, card)
+    quota_limits.check(call, "port", instance.project_id)
+    port = Port(
+        id=new_id(),
+        network_id=network.id,
+        mac_address="",
+        project_id=instance.project_id,
+        device_id=instance.id,
+        device_owner=owner,
+        host=host,
+        port_security_enabled=network.port_security_enabled,
+        security_groups=groups or (),
+    )
+    wanted = (AddressRequest(ip_address=card.fixed_ip),) if card.fixed_ip else None
+    made: Port = ports.make(call, port, wanted)
+    return made.id
+
+
+def _network(call: Call, card: NetworkCard) -> Network:
+    """The network meant, which the caller may have such a port on."""
+    id_or_name = card.network
+    scope = access.scope(call)
+    named = call.session.find(Network, id=id_or_name, **scope)
+    named = named or call.session.find(Network, name=id_or_name, **scope)
+    if len(named) > 1:
+        expected = "an id, since several networks have that name"
+        raise InvalidInput("network", id_or_name, expected)
+    if not named:
+        raise NotFound("network", id_or_name)
+    given = ("fixed_ips",) if card.fixed_ip else ()
+    network = access.effective(call, named[0])
+    policy.check_on_network(call.caller, "port", given, network, create=True)
+    return named[0]
+
+
+def update(call: Call, old: Instance, values: Values) -> Instance:
+    """Change an instance. A new name of its flavor or image stands for no record."""
+    for name in ("flavor", "image"):
+        if values.get(name, getattr(old, name)) != getattr(old, name):
+            values[f"{name}_id"] = ""
+    return call.session.update(replace(old, **values))
+
+
+def delete(call: Call, instance: Instance) -> None:
+    """Remove an instance and the ports made with it; free the others."""
+    made = call.session.made_with(instance.id)
+    for port in ports_of(call, instance.id):
+        if port.id in made:
+            release(call, port)
+            call.session.delete(Port, port.id)
+        else:
+            ports.rebind(call, port, replace(port, device_id="", device_owner="", host=""))
+    call.session.guests.forget(instance.id)
+    call.session.delete(Instance, instance.id)
+
+
+def own(instance: Instance, found: Iterable[Port]) -> list[Port]:
+    """The ports of an instance's own project, in the order of its cards.
+
+    Any project may write any device_id into its port. Nova asks for the project's ports too.
+    """
+    return in_order(instance, [port for port in found if port.project_id == instance.project_id])
+
+
+def ports_of(call: Call, instance_id: str) -> list[Port]:
+    """The ports of an instance, in the order of its cards."""
+    found = call.session.find(Port, device_id=instance_id)
+    instance = call.session.get(Instance, instance_id) if found else None
+    return in_order(instance, found) if instance else found

@@ -1,0 +1,1 @@
+"""Networks and subnets, ports, subnet pools, sharing, security groups and address groups."""

@@ -1,0 +1,245 @@
+"""Security groups and their rules: recorded, and named in metadata; a9fe filters nothing by them.
+
+Every project has a group `default`, made when it is first needed. Ports of VMs are in it unless
+they are given others.
+"""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from ipaddress import ip_network
+
+from a9fe.api_tables.attributes import Values
+from a9fe.api_tables.group_tables import ICMP, WITH_PORTS
+from a9fe.model.errors import Conflict, InvalidInput
+from a9fe.model.pages import Filter, Page
+from a9fe.model.resources import Port, SecurityGroup, SecurityGroupRule
+from a9fe.model.subnet_pools import AddressGroup
+from a9fe.operations import quota_limits
+from a9fe.operations.call import Call, new_id
+
+DEFAULT = "default"
+ETHERTYPES = ("IPv4", "IPv6")
+IPV6_PROTOCOLS = frozenset({"icmpv6", "58", "41", "43", "44", "59", "60"})
+IPV6_PROTOCOLS |= {f"ipv6-{name}" for name in ("encap", "frag", "icmp", "nonxt", "opts", "route")}
+"""Protocols that IPv4 does not carry, by name and number (IANA)."""
+ICMP_MAX = 255
+
+
+def ensure_default(call: Call, project_id: str) -> SecurityGroup:
+    """The project's default group: out with all, in from its own members."""
+    found = default_of(call, project_id)
+    if found is not None:
+        return found
+    group = SecurityGroup(
+        id=new_id(),
+        project_id=project_id,
+        name=DEFAULT,
+        description="Default security group",
+        is_default=True,
+    )
+    made = call.session.insert(group)
+    for ethertype in ETHERTYPES:
+        _add_rule(call, made, "ingress", ethertype, remote_group_id=made.id)
+        _add_rule(call, made, "egress", ethertype)
+    return made
+
+
+def prepare(call: Call) -> None:
+    """Let the caller's project have its default group."""
+    ensure_default(call, call.project_id)
+
+
+def default_of(call: Call, project_id: str) -> SecurityGroup | None:
+    """The project's default group if it has been made."""
+    found = call.session.find(SecurityGroup, project_id=project_id, is_default=True)
+    return next(iter(found), None)
+
+
+def _add_rule(
+    call: Call,
+    group: SecurityGroup,
+    direction: str,
+    ethertype: str,
+    remote_group_id: str | None = None,
+) -> None:
+    rule = SecurityGroupRule(
+        id=new_id(),
+        security_group_id=group.id,
+        project_id=group.project_id,
+        direction=direction,
+        ethertype=ethertype,
+        remote_group_id=remote_group_id,
+    )
+    call.session.insert(rule)
+
+
+def create(call: Call, values: Values) -> SecurityGroup:
+    """A new group, whose members may send to anywhere."""
+    values.setdefault("project_id", call.project_id)
+    _refuse_default_name(values["name"])
+    ensure_default(call, values["project_id"])
+    quota_limits.check(call, "security_group_rule", values["project_id"], len(ETHERTYPES))
+    group = call.session.insert(SecurityGroup(id=new_id(), **values))
+    for ethertype in ETHERTYPES:
+        _add_rule(call, group, "egress", ethertype)
+    return group
+
+
+def _refuse_default_name(name: str) -> None:
+    if name.lower() == DEFAULT:
+        message = "Default security group already exists: choose another name"
+        raise Conflict("SecurityGroupDefaultAlreadyExists", message)
+
+
+def update(call: Call, old: SecurityGroup, values: Values) -> SecurityGroup:
+    """Change a group; the default one keeps its name."""
+    name = values.get("name", old.name)
+    if name != old.name:
+        if old.is_default:
+            message = "Updating default security group not allowed: it keeps its name"
+            raise Conflict("SecurityGroupCannotUpdateDefault", message)
+        _refuse_default_name(name)
+    if values.get("stateful", old.stateful) != old.stateful:
+        _refuse_used(call, old)
+    return call.session.update(replace(old, **values))
+
+
+def delete(call: Call, group: SecurityGroup) -> None:
+    """Remove a group that no port is in, with its rules and those that name it."""
+    if group.is_default and not call.caller.is_admin:
+        message = "Insufficient rights for removing default security group: only admins may"
+        raise Conflict("SecurityGroupCannotRemoveDefault", message)
+    _refuse_used(call, group)
+    own = call.session.find(SecurityGroupRule, security_group_id=group.id)
+    naming = call.session.find(SecurityGroupRule, remote_group_id=group.id)
+    for id in dict.fromkeys(rule.id for rule in (*own, *naming)):
+        call.session.delete(SecurityGroupRule, id)
+    call.session.delete(SecurityGroup, group.id)
+
+
+def _refuse_used(call: Call, group: SecurityGroup) -> None:
+    users = Filter(field="security_group_id", values=(group.id,))
+    if call.session.page(Port, Page(filters=(users,), limit=1)):
+        message = f"Security Group {group.id} in use: take its ports out first"
+        raise Conflict("SecurityGroupInUse", message)
+
+
+def create_rule(call: Call, values: Values) -> SecurityGroupRule:
+    """A new rule of a group."""
+    group = call.session.require(SecurityGroup, values["security_group_id"])
+    values["project_id"] = group.project_id
+    rule = SecurityGroupRule(id=new_id(), **values)
+    if rule.remote_group_id is not None:
+        call.session.require(SecurityGroup, rule.remote_group_id)
+    if rule.remote_address_group_id is not None:
+        call.session.require(AddressGroup, rule.remote_address_group_id)
+    _check(rule)
+    for other in call.session.find(SecurityGroupRule, security_group_id=group.id):
+        if _meaning(other) == _meaning(rule):
+            message = f"Security group rule already exists. Rule id is {other.id}."
+            raise Conflict("SecurityGroupRuleExists", message)
+    made = call.session.insert(rule)
+    call.session.revise(group)
+    return made
+
+
+def _meaning(rule: SecurityGroupRule) -> SecurityGroupRule:
+    """The rule without what does not matter to packets."""
+    return replace(rule, id="", description="", revision_number=0, created_at="", updated_at="")
+
+
+def _check(rule: SecurityGroupRule) -> None:
+    remotes = (rule.remote_ip_prefix, rule.remote_group_id, rule.remote_address_group_id)
+    if sum(remote is not None for remote in remotes) > 1:
+        expected = "one of remote_ip_prefix, remote_group_id and remote_address_group_id"
+        kind = "SecurityGroupMultipleRemoteEntites"  # Neutron spells it so
+        raise InvalidInput("remote_group_id", rule.remote_group_id, expected, type=kind)
+    if rule.ethertype == "IPv4" and rule.protocol in IPV6_PROTOCOLS:
+        words = f"Invalid ethertype {rule.ethertype} for protocol {rule.protocol}"
+        kind = "SecurityGroupEthertypeConflictWithProtocol"
+        raise InvalidInput("ethertype", rule.ethertype, "IPv6", type=kind, words=words)
+    if rule.remote_ip_prefix is not None:
+        version = ip_network(rule.remote_ip_prefix, strict=False).version
+        if rule.ethertype != f"IPv{version}":
+            given, expected = rule.remote_ip_prefix, f"a CIDR of ethertype {rule.ethertype}"
+            words = f"Conflicting value ethertype {rule.ethertype} for CIDR {given}"
+            kind = "SecurityGroupRuleParameterConflict"
+            raise InvalidInput("remote_ip_prefix", given, expected, type=kind, words=words)
+    low, high = rule.port_range_min, rule.port_range_max
+    if low is None and high is None:
+        return
+    _check_ports(rule.protocol, low, high)
+
+
+def _check_ports(protocol: str | None, low: int | None, high: int | None) -> None:
+    if protocol in ICMP:  # type and code
+        _check_icmp(low, high)
+        return
+    if protocol is None:
+        words, kind = (
+            "Must also specify protocol if port range is given",
+            "SecurityGroupProtocolRequiredWithPorts",
+        )
+        raise InvalidInput("protocol", None, "one that has ports", type=kind, words=words)
+    if protocol not in WITH_PORTS:
+        words = f"Ports cannot be specified for protocol {protocol}"
+        kind, expected = "SecurityGroupInvalidProtocolForPort", "a protocol that has ports"
+        raise InvalidInput("protocol", protocol, expected, type=kind, words=words)
+    if low is None or high is None or low > high:
+        expected = f"a port not above port_range_max, which is {high}"
+        words = "For TCP/UDP protocols, port_range_min must be <= port_range_max"
+        kind = "SecurityGroupInvalidPortRange"
+        raise InvalidInput("port_range_min", low, expected, type=kind, words=words)
+
+
+def _check_icmp(type: int | None, code: int | None) -> None:
+    if type is None:
+        words = f"ICMP code (port-range-max) {code} is provided"
+        words = f"{words} but ICMP type (port-range-min) is missing"
+        kind, expected = "SecurityGroupMissingIcmpType", "the ICMP type of the code"
+        raise InvalidInput("port_range_min", None, expected, type=kind, words=words)
+    for name, field, value in (("type", "port_range_min", type), ("code", "port_range_max", code)):
+        if value is not None and value > ICMP_MAX:
+            words = f"Invalid value for ICMP {name} ({field}) {value}. It must be 0 to {ICMP_MAX}."
+            kind, expected = "SecurityGroupInvalidIcmpValue", f"from 0 to {ICMP_MAX}"
+            raise InvalidInput(field, value, expected, type=kind, words=words)
+
+
+def update_rule(call: Call, old: SecurityGroupRule, values: Values) -> SecurityGroupRule:
+    """Describe a rule."""
+    changed = call.session.update(replace(old, **values))
+    if changed != old:
+        call.session.revise(call.session.require(SecurityGroup, old.security_group_id))
+    return changed
+
+
+def delete_rule(call: Call, rule: SecurityGroupRule) -> None:
+    """Remove a rule."""
+    call.session.delete(SecurityGroupRule, rule.id)
+    call.session.revise(call.session.require(SecurityGroup, rule.security_group_id))
+
+
+def groups_for(
+    call: Call, project_id: str, device_owner: str, wanted: Iterable[str] | None
+) -> tuple[str, ...]:
+    """The groups of a new port. None wanted: the default one, but for ports of the network's own.
+
+    Raises NotFound.
+    """
+    if wanted is not None:
+        return checked(call, wanted)
+    if device_owner.startswith("network:"):
+        return ()
+    return (ensure_default(call, project_id).id,)
+
+
+def checked(call: Call, wanted: Iterable[str]) -> tuple[str, ...]:
+    """The groups, each once. Raises NotFound for one that does not exist, and Conflict for groups
+    of which some are stateful and some are not.
+    """
+    ids = tuple(dict.fromkeys(wanted))
+    groups = [call.session.require(SecurityGroup, id) for id in ids]
+    if len({group.stateful for group in groups}) > 1:
+        message = "Error: stateful and stateless security groups cannot be on one port"
+        raise Conflict("SecurityGroupConflict", message)
+    return ids

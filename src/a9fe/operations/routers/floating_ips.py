@@ -1,0 +1,219 @@
+"""Floating IPs: recorded with Neutron's checks. Their status is DOWN, as no agent carries them."""
+
+from dataclasses import dataclass, replace
+from typing import NoReturn
+
+from a9fe.api_tables.attributes import Values
+from a9fe.api_tables.requests import AddressRequest
+from a9fe.model.errors import A9feError, Conflict, InvalidInput
+from a9fe.model.resources import (
+    FLOATING_IP_OWNER,
+    ROUTER_GATEWAY_OWNER,
+    ROUTER_INTERFACE_OWNERS,
+    Network,
+    Port,
+    Subnet,
+)
+from a9fe.model.rules import addresses as rules
+from a9fe.model.subnet_pools import FloatingIp
+from a9fe.operations import access
+from a9fe.operations.call import Call, new_id
+from a9fe.operations.networks import ports
+from a9fe.operations.routers.floating_links import unlinked
+
+
+class ExternalGatewayNotFound(A9feError):
+    """No router leads from a subnet to an external network (404, Neutron's type)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Target:
+    """Where a floating IP leads."""
+
+    port_id: str
+    address: str
+    router_id: str
+
+
+def create(call: Call, values: Values) -> FloatingIp:
+    """A new floating IP, which leads to a port if one is named."""
+    values.setdefault("project_id", call.project_id)
+    network = access.require(call, Network, values["floating_network_id"])
+    _check_external(call, network)
+    wanted = values.pop("subnet_id"), values.pop("floating_ip_address", None)
+    port_id, fixed = values.pop("port_id", None), values.pop("fixed_ip_address", None)
+    id = new_id()
+    outside = ports.make(call, _outside(id, network), _requests(wanted))
+    address = next((f.ip_address for f in outside.fixed_ips if ":" not in f.ip_address), None)
+    if address is None:
+        words = f"Unable to find any IP address on external network {network.id}"
+        raise Conflict("ExternalIpAddressExhausted", words)
+    floating = FloatingIp(
+        id=id, floating_ip_address=address, floating_port_id=outside.id, **values
+    )
+    if port_id or fixed:
+        floating = _linked(call, floating, port_id, fixed)
+    return call.session.insert(floating)
+
+
+def _check_external(call: Call, network: Network) -> None:
+    words = f"Bad floatingip request: Network {network.id}"
+    field = "floating_network_id"
+    if not network.external:
+        words = f"{words} is not a valid external network"
+        expected = "an external network (router:external)"
+        raise InvalidInput(field, network.id, expected, type="BadRequest", words=words)
+    if not call.session.find(Subnet, network_id=network.id, ip_version=4):
+        words, expected = f"{words} does not contain any IPv4 subnet", "a network with one"
+        raise InvalidInput(field, network.id, expected, type="BadRequest", words=words)
+
+
+def _requests(wanted: tuple[str | None, str | None]) -> tuple[AddressRequest, ...] | None:
+    subnet_id, address = wanted
+    if not subnet_id and not address:
+        return None
+    return (AddressRequest(subnet_id=subnet_id or "", ip_address=address or ""),)
+
+
+def _outside(id: str, network: Network) -> Port:
+    """The port that holds the address: of no project, and nowhere."""
+    return Port(
+        id=new_id(),
+        network_id=network.id,
+        mac_address="",
+        device_id=id,
+        device_owner=FLOATING_IP_OWNER,
+        status="N/A",
+        port_security_enabled=False,
+    )
+
+
+def update(call: Call, old: FloatingIp, values: Values) -> FloatingIp:
+    """Describe a floating IP, or let it lead elsewhere or, also by an empty body, nowhere."""
+    if not values:
+        return call.session.update(unlinked(old))
+    fixed = values.pop("fixed_ip_address", None)
+    if "port_id" not in values:
+        if fixed:
+            _refuse("fixed_ip_address", fixed, "fixed_ip_address cannot be specified without a")
+        return call.session.update(replace(old, **values))
+    floating = replace(old, **{k: v for k, v in values.items() if k != "port_id"})
+    if values["port_id"] is None and not fixed:
+        return call.session.update(unlinked(floating))
+    return call.session.update(_linked(call, floating, values["port_id"], fixed))
+
+
+def _refuse(field: str, value: object, why: str) -> NoReturn:
+    words, expected = f"Bad floatingip request: {why} port_id", "a port_id as well"
+    raise InvalidInput(field, value, expected, type="BadRequest", words=words)
+
+
+def _linked(
+    call: Call, floating: FloatingIp, port_id: str | None, fixed: str | None
+) -> FloatingIp:
+    """The floating IP, leading to a port's fixed address."""
+    if port_id is None:
+        _refuse("fixed_ip_address", fixed, "fixed_ip_address cannot be specified without a")
+    port = access.require(call, Port, port_id)
+    target = _target(call, floating, port, fixed)
+    others = call.session.find(
+        FloatingIp,
+        port_id=port.id,
+        fixed_ip_address=target.address,
+        floating_network_id=floating.floating_network_id,
+    )
+    if any(other.id != floating.id for other in others):
+        words = f"Cannot associate floating IP {floating.floating_ip_address} ({floating.id}) with"
+        words = f"{words} port {port.id} using fixed IP {target.address}, as that fixed IP already"
+        message = f"{words} has a floating IP on external network {floating.floating_network_id}"
+        raise Conflict("FloatingIPPortAlreadyAssociated", message)
+    return replace(
+        floating,
+        port_id=target.port_id,
+        fixed_ip_address=target.address,
+        router_id=target.router_id,
+    )
+
+
+def _target(call: Call, floating: FloatingIp, port: Port, fixed: str | None) -> _Target:
+    words = "Bad floatingip request:"
+    if port.project_id != floating.project_id and not call.caller.is_admin:
+        words = f"{words} Cannot process floating IP association with Port {port.id}, since that"
+        _refuse_port(port, f"{words} port is owned by a different project", "a port of your own")
+    if port.device_owner.startswith("network:"):
+        words = f"{words} Port {port.id} is unable to be assigned a floating IP"
+        _refuse_port(port, words, "a port whose device_owner is not network:*")
+    inside = [f for f in port.fixed_ips if ":" not in f.ip_address]
+    if fixed is not None:
+        rules.address("fixed_ip_address", fixed, 4)
+        inside = [f for f in inside if f.ip_address == fixed]
+        if not inside:
+            words = f"{words} Port {port.id} does not have fixed ip {fixed}"
+            _refuse_port(port, words, "one of the port's addresses")
+    if not inside:
+        words = (
+            f"{words} Cannot add floating IP to port {port.id} that has no fixed IPv4 addresses"
+        )
+        _refuse_port(port, words, "a port with an IPv4 address")
+    if len(inside) > 1:
+        words = f"{words} Port {port.id} has multiple fixed IPv4 addresses.  Must provide a"
+        words = f"{words} specific IPv4 address when assigning a floating IP"
+        _refuse_port(port, words, "fixed_ip_address as well")
+    subnet = call.session.require(Subnet, inside[0].subnet_id)
+    router_id = _router(call, port, subnet, floating.floating_network_id)
+    return _Target(port_id=port.id, address=inside[0].ip_address, router_id=router_id)
+
+
+def _refuse_port(port: Port, words: str, expected: str) -> NoReturn:
+    raise InvalidInput("port_id", port.id, expected, type="BadRequest", words=words)
+
+
+def _router(call: Call, port: Port, subnet: Subnet, network_id: str) -> str:
+    """The router between a subnet and an external network; that of the gateway address first."""
+    inside = call.session.find(
+        Port, subnet_id=subnet.id, device_owner=sorted(ROUTER_INTERFACE_OWNERS)
+    )
+    outside = call.session.find(
+        Port,
+        network_id=network_id,
+        device_owner=ROUTER_GATEWAY_OWNER,
+        device_id=sorted({p.device_id for p in inside}),
+    )
+    reaching = {p.device_id for p in outside}
+    found = [p for p in inside if p.device_id in reaching]
+    for interface in found:
+        if any(f.ip_address == subnet.gateway_ip for f in interface.fixed_ips):
+            return interface.device_id
+    if not found:
+        words = f"External network {network_id} is not reachable from subnet {subnet.id}"
+        message = f"{words}.  Therefore, cannot associate Port {port.id} with a Floating IP."
+        raise ExternalGatewayNotFound(message)
+    return found[0].device_id
+
+
+def delete(call: Call, floating: FloatingIp) -> None:
+    """Remove a floating IP, and the port that holds its address."""
+    call.session.delete(FloatingIp, floating.id)
+    call.session.delete(Port, floating.floating_port_id)
+
+
+SHOWN = (
+    "name",
+    "network_id",
+    "mac_address",
+    "admin_state_up",
+    "status",
+    "device_id",
+    "device_owner",
+)
+
+
+def port_details(call: Call, floating: list[FloatingIp]) -> dict[str, dict[str, object]]:
+    """What Neutron shows of the port that a floating IP leads to, by the floating IP's id."""
+    ids = sorted({f.port_id for f in floating if f.port_id})
+    found = {port.id: port for port in call.session.find(Port, id=ids)} if ids else {}
+    return {
+        f.id: {name: getattr(found[f.port_id], name) for name in SHOWN}
+        for f in floating
+        if f.port_id in found
+    }

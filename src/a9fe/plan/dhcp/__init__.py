@@ -1,0 +1,1 @@
+"""DHCP namespaces and dnsmasq: what they look like, options, leases, isolated metadata."""

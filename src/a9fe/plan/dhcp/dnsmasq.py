@@ -1,0 +1,131 @@
+"""dnsmasq of one network: its arguments and its files, as dnsmasq 2.90 reads them.
+
+Every port's address is a static lease, so dnsmasq hands out nothing of its own accord. It also
+answers DNS for the network's hosts (cloud-init waits 10-20 s on a dead resolver), and forwards
+only to `dnsmasq_dns_servers`; without any, foreign names are refused at once.
+"""
+
+from collections.abc import Iterator
+from functools import partial
+
+from a9fe.model.resources import Port
+from a9fe.plan import names
+from a9fe.plan.dhcp import dnsmasq_lines as say
+from a9fe.plan.dhcp.dnsmasq_lines import Writer
+from a9fe.plan.dhcp.options import DhcpNetwork, Maker, extra, options, prefix, ways
+from a9fe.plan.host import Dnsmasq
+from a9fe.plan.settings import DhcpSettings
+
+HOSTS_FILE = "host"
+NAMES_FILE = "addn_hosts"
+OPTIONS_FILE = "opts"
+LEASES_FILE = "leases"
+PID_FILE = "pid"
+FOREVER = -1  # as dhcp_lease_duration
+
+
+def dnsmasq(network: DhcpNetwork, settings: DhcpSettings) -> Dnsmasq:
+    """The dnsmasq of a network that has an IPv4 subnet with DHCP."""
+    directory = f"{settings.dhcp_confs}/{network.network.id}"
+    interface = names.dhcp_device(network.port.id)
+    writer = Writer()
+    hosts = writer.text(_hosts(network, settings))
+    lines = options(network, settings, writer)
+    return Dnsmasq(
+        network_id=network.network.id,
+        interface=interface,
+        directory=directory,
+        arguments=(
+            *_files(directory),
+            *_service(interface, settings),
+            *_ranges(network, settings),
+        ),
+        hosts=hosts,
+        names=Writer().text(_names(network, settings)),  # of the same addresses
+        options=lines,
+        ways=ways(network, settings),
+        lease=settings.dhcp_lease_duration,
+        left_out=tuple(writer.left_out),
+    )
+
+
+def _files(directory: str) -> tuple[str, ...]:
+    return (
+        "--conf-file=/dev/null",  # nothing of the host's own configuration
+        "--no-hosts",
+        "--no-resolv",
+        f"--pid-file={directory}/{PID_FILE}",
+        f"--dhcp-hostsfile={directory}/{HOSTS_FILE}",
+        f"--addn-hosts={directory}/{NAMES_FILE}",
+        f"--dhcp-optsfile={directory}/{OPTIONS_FILE}",
+        f"--dhcp-leasefile={directory}/{LEASES_FILE}",
+    )
+
+
+def _service(interface: str, settings: DhcpSettings) -> Iterator[str]:
+    yield from ("--bind-dynamic", f"--interface={interface}", "--except-interface=lo")
+    yield "--dhcp-authoritative"
+    # A client is its MAC, which port security binds: an identifier could be another's.
+    yield "--dhcp-ignore-clid"
+    if settings.dns_domain:
+        yield f"--domain={settings.dns_domain}"
+        yield f"--local=/{settings.dns_domain}/"
+    yield from (f"--server={server}" for server in settings.dnsmasq_dns_servers)
+
+
+def _ranges(network: DhcpNetwork, settings: DhcpSettings) -> Iterator[str]:
+    duration = settings.dhcp_lease_duration
+    lease = "infinite" if duration == FOREVER else f"{duration}s"
+    size = 0
+    for subnet in network.served:
+        block = prefix(subnet)
+        size += block.num_addresses
+        yield "--dhcp-range=" + say.line(
+            f"set:{say.tag('subnet', subnet.id)}",
+            f"{block.network_address}",
+            "static",
+            f"{block.netmask}",
+            lease,
+        )
+    yield f"--dhcp-lease-max={min(size, settings.dnsmasq_lease_max)}"
+    if network.network.mtu > 0:
+        yield f"--dhcp-option-force=option:mtu,{network.network.mtu}"
+
+
+def _leases(network: DhcpNetwork) -> Iterator[tuple[Port, str]]:
+    served = {subnet.id for subnet in network.served}
+    for port in network.ports:
+        for ip in port.fixed_ips:
+            if ip.subnet_id in served:
+                yield port, ip.ip_address
+
+
+def _hosts(network: DhcpNetwork, settings: DhcpSettings) -> Iterator[tuple[str, Maker]]:
+    for port, address in _leases(network):
+        yield f"port {port.id}", partial(_host, port, address, settings)
+
+
+def _host(port: Port, address: str, settings: DhcpSettings) -> str:
+    tag = [f"set:{say.tag('port', port.id)}"] if extra(port) else []
+    ip = say.address(address)
+    return say.line(say.mac(port.mac_address), _qualified(_name(ip), settings), ip, *tag)
+
+
+def _names(network: DhcpNetwork, settings: DhcpSettings) -> Iterator[tuple[str, Maker]]:
+    for port, address in _leases(network):
+        yield f"port {port.id}", partial(_host_names, address, settings)
+
+
+def _host_names(address: str, settings: DhcpSettings) -> str:
+    ip = say.address(address)
+    name = _name(ip)
+    return " ".join(dict.fromkeys((ip, _qualified(name, settings), name)))
+
+
+def _name(address: str) -> str:
+    """Neutron's name of a host without one of its own."""
+    return f"host-{address.replace('.', '-')}"
+
+
+def _qualified(name: str, settings: DhcpSettings) -> str:
+    return say.domain(f"{name}.{settings.dns_domain}" if settings.dns_domain else name)

@@ -1,0 +1,170 @@
+"""What the DHCP namespaces of a host should look like, and the filters of its ports. IPv4 only."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from ipaddress import IPv4Address, IPv4Interface
+
+from a9fe.model.resources import DHCP_OWNER, METADATA_IPV4, Network, Port
+from a9fe.plan import names, sysctls, view
+from a9fe.plan.bridges import bridges, link
+from a9fe.plan.dhcp import dnsmasq, isolation
+from a9fe.plan.dhcp.options import (
+    BY_DHCP_PORT,
+    BY_GATEWAY,
+    DEFAULT_ROUTE,
+    DhcpNetwork,
+    address_in,
+    prefix,
+)
+from a9fe.plan.filters import port_security
+from a9fe.plan.host import Address, HostPlan, NamespacePlan, Route
+from a9fe.plan.settings import DhcpSettings
+from a9fe.plan.view import View
+from a9fe.wire.message import Listener
+
+InUse = Callable[[str], Mapping[str, frozenset[str]]]
+
+
+def no_leases(network_id: str) -> Mapping[str, frozenset[str]]:
+    """No recorded leases."""
+    return {}
+
+
+def plan(model: View, host: str, settings: DhcpSettings, in_use: InUse = no_leases) -> HostPlan:
+    """The DHCP agent's plan for `host`: all networks bound to it with admin_state_up and a DHCP
+    port of this host.
+
+    `in_use` gives, by network id, the leased addresses by way to metadata (plan.dhcp.options).
+    Each way in use is served, even if DHCP announces another one now.
+    """
+    plans = (
+        _namespace(network, settings, in_use(network.network.id))
+        for network in networks(model, host)
+    )
+    return HostPlan(
+        bridges=bridges(model),
+        namespaces={plan.name: plan for plan in plans},
+        port_security=port_security.of_host(model, host),
+        taps=taps(model, host),
+    )
+
+
+def networks(model: View, host: str) -> Iterator[DhcpNetwork]:
+    """The networks that the DHCP agent of `host` serves, by id."""
+    subnets = view.subnets_by_network(model)
+    for network_id in view.bound(model, "dhcp", host):
+        network = view.get(model, Network, "network", network_id)
+        port = own_port(model, host, network_id)
+        if network is not None and network.admin_state_up and port is not None:
+            yield DhcpNetwork(
+                network=network,
+                subnets=subnets.get(network_id, ()),
+                ports=view.ports_of(model, network),
+                port=port,
+            )
+
+
+def ports(model: View, host: str) -> tuple[Port, ...]:
+    """The ports whose status the DHCP agent of `host` reports: its own, and VMs' ports bound to
+    this host or to none.
+    """
+    found = (p for p in model.all("port") if isinstance(p, Port) and p.host in {"", host})
+    return tuple(
+        port
+        for port in found
+        if not port.device_owner.startswith("network:")
+        or (port.host and port.device_id == names.dhcp_device_id(host, port.network_id))
+    )
+
+
+def own_port(model: View, host: str, network_id: str) -> Port | None:
+    """The DHCP port of a network on a host (made by the server); of several the first by id."""
+    found = model.ports_by_device(names.dhcp_device_id(host, network_id))
+    ours = (p for p in found if p.device_owner == DHCP_OWNER and p.network_id == network_id)
+    return min(ours, key=lambda port: port.id, default=None)
+
+
+def _namespace(
+    network: DhcpNetwork, settings: DhcpSettings, in_use: Mapping[str, frozenset[str]]
+) -> NamespacePlan:
+    device = names.dhcp_device(network.port.id)
+    holders = {ip.ip_address for port in network.ports for ip in port.fixed_ips}
+    old = {way: addresses & holders for way, addresses in in_use.items()}
+    gateways = _lost_gateways(network, settings, old.get(BY_GATEWAY, frozenset()))
+    return NamespacePlan(
+        name=names.dhcp_namespace(network.network.id),
+        links=frozenset({link(network.network, network.port, device)}),
+        addresses=frozenset((*_addresses(network, device, settings), *_single(gateways, device))),
+        routes=frozenset(r for r in _routes(network, device) if r.via not in gateways),
+        sysctls=sysctls.dhcp(ipv6_on_host=settings.ipv6_on_host),
+        dnsmasq=dnsmasq.dnsmasq(network, settings) if network.served else None,
+        listeners=frozenset(_listeners(network, settings, led_here=bool(old.get(BY_DHCP_PORT)))),
+    )
+
+
+def _lost_gateways(
+    network: DhcpNetwork, settings: DhcpSettings, led_there: frozenset[str]
+) -> frozenset[str]:
+    """Gateway addresses that no router has, but that VMs with older leases use for metadata.
+
+    The DHCP port takes them until those leases end or a port has the address. It forwards
+    nothing.
+    """
+    if not (settings.force_metadata or settings.enable_isolated_metadata):
+        return frozenset()
+    taken = {ip.ip_address for port in network.ports for ip in port.fixed_ips}
+    return frozenset(
+        subnet.gateway_ip
+        for subnet in network.served
+        if subnet.gateway_ip is not None
+        and subnet.gateway_ip not in taken
+        and IPv4Address(subnet.gateway_ip) in prefix(subnet)
+        and any(IPv4Address(address) in prefix(subnet) for address in led_there)
+    )
+
+
+def _single(addresses: Iterable[str], device: str) -> Iterator[Address]:
+    return (Address(device=device, cidr=f"{address}/32") for address in addresses)
+
+
+def _addresses(network: DhcpNetwork, device: str, settings: DhcpSettings) -> Iterator[Address]:
+    """The port's own, and the metadata address wherever metadata may be served from here."""
+    blocks = {s.id: prefix(s) for s in network.subnets if s.ip_version == 4}
+    for ip in network.port.fixed_ips:
+        if ip.subnet_id in blocks:
+            length = blocks[ip.subnet_id].prefixlen
+            yield Address(device=device, cidr=f"{ip.ip_address}/{length}")
+    if settings.force_metadata or settings.enable_isolated_metadata:
+        yield Address(device=device, cidr=f"{METADATA_IPV4}/32")
+
+
+def _routes(network: DhcpNetwork, device: str) -> Iterator[Route]:
+    """The default route by the gateway of the first subnet with DHCP that has one."""
+    for subnet in network.served:
+        gateway, own = subnet.gateway_ip, address_in(network.port, subnet)
+        if gateway is not None and own is not None:
+            # While the model changes, the port's address may be outside of its subnet.
+            connected = IPv4Interface(f"{own}/{prefix(subnet).prefixlen}").network
+            if IPv4Address(gateway) not in connected:
+                yield Route(destination=f"{gateway}/32", via="", device=device)
+            yield Route(destination=DEFAULT_ROUTE, via=gateway, device=device)
+            return
+
+
+def _listeners(
+    network: DhcpNetwork, settings: DhcpSettings, *, led_here: bool
+) -> Iterator[Listener]:
+    """Whether to serve metadata here: by Neutron's rules, or for VMs whose leases lead here."""
+    serving = isolation.serving(network.subnets, network.ports, settings)
+    if serving.serves or (led_here and serving is isolation.Serving.ROUTED):
+        yield isolation.listener(network.network)
+
+
+def taps(model: View, host: str) -> dict[str, str]:
+    """Devices of VMs' ports that may be on this host, with their bridges."""
+    return {
+        names.outer_device(port.id): names.bridge(port.network_id)
+        for port in model.all("port")
+        if isinstance(port, Port)
+        and port.host in {"", host}
+        and not port.device_owner.startswith("network:")
+    }

@@ -1,0 +1,176 @@
+"""The lines of dnsmasq's options file for a network.
+
+Each subnet has the tag subnet-<id> (set by its dhcp-range), each port with options of its own
+port-<id> (set by its line in the hosts file). plan.dhcp.dnsmasq_lines writes the fields. Rules:
+Neutron's, with RFC 3442 in mind: a client that takes option 121 ignores option 3, so 121 repeats
+the default route.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from ipaddress import IPv4Network
+
+from a9fe.model.resources import DHCP_OWNER, METADATA_IPV4, DhcpOption, Network, Port, Subnet
+from a9fe.plan.dhcp import dnsmasq_lines as say
+from a9fe.plan.dhcp.dnsmasq_lines import Writer
+from a9fe.plan.dhcp.isolation import routed_subnets
+from a9fe.plan.settings import DhcpSettings
+
+DEFAULT_ROUTE = "0.0.0.0/0"
+ON_LINK = "0.0.0.0"  # noqa: S104 - RFC 3442's next hop of a route without one, no bind address
+ANNOUNCE_NONE = ("0.0.0.0",)  # noqa: S104 - as dns_nameservers: announce no server at all
+MS_CLASSLESS_STATIC_ROUTE = "249"  # option 121 as Windows before Vista asked for it
+CLIENT_ID = frozenset({"client-id", "61"})
+BY_DHCP_PORT, BY_GATEWAY = "dhcp", "router"  # the ways to metadata that options tell
+Maker = Callable[[], str]  # of a line; raises Unsayable
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DhcpNetwork:
+    """A network as its DHCP agent sees it: `subnets` and `ports` are all of the network's.
+
+    `port` is this agent's own DHCP port.
+    """
+
+    network: Network
+    subnets: tuple[Subnet, ...]
+    ports: tuple[Port, ...]
+    port: Port
+
+    @property
+    def served(self) -> tuple[Subnet, ...]:
+        """The IPv4 subnets with DHCP."""
+        return tuple(s for s in self.subnets if s.ip_version == 4 and s.enable_dhcp)
+
+
+def options(network: DhcpNetwork, settings: DhcpSettings, writer: Writer) -> str:
+    """The whole options file."""
+    return writer.text(_lines(network, settings))
+
+
+def _lines(network: DhcpNetwork, settings: DhcpSettings) -> Iterator[tuple[str, Maker]]:
+    for subnet in network.served:
+        for make in _subnet(network, subnet, settings):
+            yield f"subnet {subnet.id}", make
+    for port in network.ports:
+        for option in extra(port):
+            yield f"port {port.id}, option {option.opt_name[:64]!r}", partial(_extra, port, option)
+
+
+def extra(port: Port) -> tuple[DhcpOption, ...]:
+    """The options of a port for dnsmasq: IPv4 options except the client id.
+
+    dnsmasq is configured to ignore client ids (plan.dhcp.dnsmasq).
+    """
+    found = (o for o in port.extra_dhcp_opts if o.ip_version == 4)
+    return tuple(option for option in found if option.opt_name not in CLIENT_ID)
+
+
+def _extra(port: Port, option: DhcpOption) -> str:
+    tag = f"tag:{say.tag('port', port.id)}"
+    return say.line(tag, say.option(option.opt_name), say.value(option.opt_value))
+
+
+def _subnet(network: DhcpNetwork, subnet: Subnet, settings: DhcpSettings) -> Iterator[Maker]:
+    def said(option: str, values: Callable[[], Iterable[str]]) -> Maker:
+        return lambda: say.line(f"tag:{say.tag('subnet', subnet.id)}", option, *values())
+
+    def routes() -> Iterator[str]:
+        for destination, next_hop in classless_routes(network, subnet, settings):
+            yield from (say.prefix(destination), say.address(next_hop))
+
+    gateway, servers = _gateway(subnet), _dns_servers(network, subnet)
+    if servers is not None:
+        yield said("option:dns-server", lambda: map(say.address, servers))
+    if classless_routes(network, subnet, settings):
+        yield said("option:classless-static-route", routes)
+        yield said(MS_CLASSLESS_STATIC_ROUTE, routes)
+    # Without a value the option is not sent; without the line dnsmasq would offer itself.
+    yield said("option:router", lambda: [say.address(gateway)] if gateway else [])
+
+
+def _gateway(subnet: Subnet) -> str | None:
+    """The subnet's gateway, else the next hop of a default route among its host routes."""
+    if subnet.gateway_ip:
+        return subnet.gateway_ip
+    defaults = (r.nexthop for r in subnet.host_routes if r.destination == DEFAULT_ROUTE)
+    return next(defaults, None)
+
+
+def classless_routes(
+    network: DhcpNetwork, subnet: Subnet, settings: DhcpSettings
+) -> tuple[tuple[str, str], ...]:
+    """Option 121 (and 249) for one subnet: (destination, next hop) pairs, in order.
+
+    The network's other IPv4 subnets on-link, host routes, the metadata route, and the default
+    route if there is any other and a gateway.
+    """
+    gateway = _gateway(subnet)
+    others = (s for s in network.subnets if s.ip_version == 4 and s.id != subnet.id)
+    routes = [(other.cidr, ON_LINK) for other in others]
+    routes += [
+        (r.destination, r.nexthop)
+        for r in subnet.host_routes
+        if r.destination != DEFAULT_ROUTE and ":" not in r.destination + r.nexthop
+    ]
+    metadata = _metadata_next_hop(network, subnet, settings)
+    last = [(f"{METADATA_IPV4}/32", metadata)] if metadata else []
+    if (routes or last) and gateway:
+        last.append((DEFAULT_ROUTE, gateway))
+    return (*_fitting(routes, _size(last)), *last)
+
+
+def _fitting(routes: list[tuple[str, str]], taken: int) -> list[tuple[str, str]]:
+    """The first routes that fit into the option; with more, dnsmasq would send none."""
+    fitting = list(routes)
+    while fitting and _size(fitting) + taken > say.OPTION_MAX:
+        fitting.pop()
+    return fitting
+
+
+def _size(routes: Iterable[tuple[str, str]]) -> int:
+    """Most bytes of the routes in option 121 (RFC 3442)."""
+    return 9 * len(tuple(routes))
+
+
+def ways(network: DhcpNetwork, settings: DhcpSettings) -> frozenset[str]:
+    """The ways to metadata that the options of the network's subnets announce."""
+    found = (_way(network, subnet, settings) for subnet in network.served)
+    return frozenset(way for way in found if way)
+
+
+def _way(network: DhcpNetwork, subnet: Subnet, settings: DhcpSettings) -> str:
+    """The next hop to metadata: our DHCP port if it serves, else the gateway if a router does, so
+    that Windows does not ARP for the address; else "".
+    """
+    isolated = subnet.id not in routed_subnets(network.subnets, network.ports)
+    if settings.force_metadata or (isolated and settings.enable_isolated_metadata):
+        return BY_DHCP_PORT
+    return "" if isolated else BY_GATEWAY
+
+
+def _metadata_next_hop(network: DhcpNetwork, subnet: Subnet, settings: DhcpSettings) -> str | None:
+    hops = {BY_DHCP_PORT: address_in(network.port, subnet), BY_GATEWAY: _gateway(subnet)}
+    return hops.get(_way(network, subnet, settings))
+
+
+def address_in(port: Port, subnet: Subnet) -> str | None:
+    """The first address of a port in a subnet."""
+    return next((ip.ip_address for ip in port.fixed_ips if ip.subnet_id == subnet.id), None)
+
+
+def _dns_servers(network: DhcpNetwork, subnet: Subnet) -> tuple[str, ...] | None:
+    """Announced servers; empty announces none; None leaves it to dnsmasq, which says itself."""
+    if subnet.dns_nameservers == ANNOUNCE_NONE:
+        return ()
+    if subnet.dns_nameservers:
+        return tuple(s for s in subnet.dns_nameservers if ":" not in s)
+    dhcp_ports = (port for port in network.ports if port.device_owner == DHCP_OWNER)
+    own = [a for port in dhcp_ports if (a := address_in(port, subnet)) is not None]
+    return tuple(own) if len(own) > 1 else None
+
+
+def prefix(subnet: Subnet) -> IPv4Network:
+    """The CIDR of an IPv4 subnet."""
+    return IPv4Network(subnet.cidr)

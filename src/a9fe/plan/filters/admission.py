@@ -1,0 +1,94 @@
+"""Which devices on our bridges are known, and why others are refused.
+
+The kernel forwards nothing between a known and an unknown device (plan.filters.bridge_filter),
+whether an agent runs or not. Port isolation stops frames between two unknown devices of one
+bridge as soon as the DHCP agent sees them.
+"""
+
+from collections.abc import Iterator, Set
+from dataclasses import dataclass
+
+from a9fe.model.resources import Network, Port
+from a9fe.plan import names
+from a9fe.plan.filters import port_security
+from a9fe.plan.host import Bridge, HostPlan, PortSecurity
+from a9fe.plan.operations import SetIsolation
+from a9fe.plan.view import View
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class Refused:
+    """A device on a bridge of ours whose frames are dropped, and why."""
+
+    device: str
+    bridge: str
+    network: str
+    reason: str
+
+
+def effective(desired: HostPlan, observed: HostPlan) -> PortSecurity | None:
+    """The planned filter without taps that are on another network's bridge."""
+    if desired.port_security is None or not desired.port_security.elements:
+        return desired.port_security
+    return port_security.without(desired.port_security, _misplaced(desired, observed))
+
+
+def isolations(desired: HostPlan, observed: HostPlan) -> Iterator[SetIsolation]:
+    """Isolate exactly the unknown devices on our bridges. O(devices)."""
+    security = effective(desired, observed)
+    if security is None or "taps" not in security.elements:
+        return  # the L3 agent knows no taps
+    for bridge in observed.bridges:
+        unknown = _unknown(bridge, security)
+        for device in sorted(unknown ^ bridge.isolated):
+            yield SetIsolation(bridge=bridge.name, device=device, isolated=device in unknown)
+
+
+def refused(model: View, host: str, desired: HostPlan, observed: HostPlan) -> frozenset[Refused]:
+    """All devices refused now."""
+    security = effective(desired, observed)
+    if security is None or "taps" not in security.elements:
+        return frozenset()
+    found = [(bridge, _unknown(bridge, security)) for bridge in observed.bridges]
+    if not any(unknown for _, unknown in found):
+        return frozenset()
+    ports = {names.outer_device(p.id): p for p in model.all("port") if isinstance(p, Port)}
+    networks = {names.bridge(n.id): n.id for n in model.all("network") if isinstance(n, Network)}
+    return frozenset(
+        Refused(
+            device=device,
+            bridge=bridge.name,
+            network=networks.get(bridge.name, ""),
+            reason=_reason(device, ports.get(device), bridge, host),
+        )
+        for bridge, unknown in found
+        for device in unknown
+    )
+
+
+def _reason(device: str, port: Port | None, bridge: Bridge, host: str) -> str:
+    if port is None:
+        if names.OUTER_DEVICE.fullmatch(device):
+            return "no port on this host has this device name; deleted, or bound to another host?"
+        return "no port device; expected the name tap and the first 11 characters of a port id"
+    if port.host not in {"", host}:
+        return f"port {port.id} is bound to host {port.host}, this is {host}"
+    if names.bridge(port.network_id) != bridge.name:
+        return f"port {port.id} belongs on bridge {names.bridge(port.network_id)}"
+    if not port.admin_state_up:
+        return f"port {port.id} has admin_state_up false"
+    return f"port {port.id} has owner {port.device_owner}; only a9fe's agents make its device"
+
+
+def _unknown(bridge: Bridge, security: PortSecurity) -> frozenset[str]:
+    taps = security.elements["taps"]
+    return frozenset(d for d in bridge.devices - bridge.ours if f'"{d}"' not in taps)
+
+
+def _misplaced(desired: HostPlan, observed: HostPlan) -> Set[str]:
+    return {
+        device
+        for bridge in observed.bridges
+        for device in bridge.devices
+        if desired.taps.get(device, bridge.name) != bridge.name
+    }

@@ -1,0 +1,358 @@
+"""The nftables tables of a host as text for `nft -f`: fixed chains, and sets that name the taps.
+
+Three tables of one name, that of the installation (plan.mark):
+
+- bridge: what a VM's tap may send (port security, metadata and DHCP from its own addresses), and
+  that only known devices exchange frames on our bridges;
+- inet and arp: the host's own IP stack neither answers nor sends through our bridges.
+
+Our devices (bridges, and outer ends of our pairs) are known by their device group (plan.mark),
+set at creation. VM taps are known by name, from the model. Not every kernel has `meta ibrname`, so
+no rule matches a frame's bridge: a frame is forwarded if both of its devices are known, or neither
+(a foreign bridge). Port isolation separates two unknown devices on one of our bridges
+(plan.filters.admission).
+
+Every decision accepts what matches and drops the rest, because nftables skips a rule whose field
+lies beyond the end of a short frame.
+"""
+
+import hashlib
+import re
+from collections.abc import Iterable, Mapping
+from ipaddress import IPv6Address
+
+from a9fe.model.resources import METADATA_IPV4, METADATA_IPV6
+from a9fe.plan.mark import Mark
+
+FAMILIES = ("bridge", "inet", "arp")
+RULES_PREFIX = "rules-"  # a chain of this name tells which chains and sets are loaded
+ELEMENTS_PREFIX = "plan-"  # and one of this name which elements
+FINGERPRINT_LENGTH = 16
+
+Elements = Mapping[str, frozenset[str]]
+_NONE: frozenset[str] = frozenset()
+
+# Key types. Each element's first part is the device, so that elements of one tap are found by it.
+SETS = {
+    # every VM's tap, and those without port security
+    "taps": "type ifname;",
+    "open": "type ifname;",
+    # source MACs of a guarded tap: the port's own and those of its pairs
+    "macs": "type ifname . ether_addr;",
+    # the port's own MAC with its fixed addresses: identity, for metadata
+    "own4": "type ifname . ether_addr . ipv4_addr;",
+    "own6": "type ifname . ether_addr . ipv6_addr;",
+    # allowed_address_pairs: addresses, and prefixes
+    "pairs4": "type ifname . ether_addr . ipv4_addr;",
+    "pairs6": "type ifname . ether_addr . ipv6_addr;",
+    "wide4": "type ifname . ether_addr . ipv4_addr; flags interval;",
+    "wide6": "type ifname . ether_addr . ipv6_addr; flags interval;",
+    # addresses that a guarded tap may announce by neighbour discovery
+    "targets": "typeof iifname . @th,64,128; flags interval;",
+    # client hardware address of DHCP requests
+    "chaddrs": "typeof iifname . @th,288,48;",
+    # gateways, DHCP ports and router interfaces, for taps that could otherwise claim them
+    "reserved4": "type ifname . ipv4_addr;",
+    "reserved6": "typeof iifname . @th,64,128;",
+    "reserved_macs": "type ifname . ether_addr;",
+}
+
+COUNTERS = {
+    "stranger": "frames forwarded from or to an unknown device",
+    "host": "frames between our bridges and the host's own stack",
+    "mac": "source MAC that is not the port's",
+    "ethertype": "neither ARP nor IPv4 nor IPv6, or malformed",
+    "priority_tag": "VLAN 0 tags, which receivers strip",
+    "arp": "ARP sender or probed address that is not the port's",
+    "address": "source address that is not the port's",
+    "claim": "claims of a gateway's, DHCP port's or router's MAC or address",
+    "metadata": "metadata address: used from or by another MAC or address, or claimed",
+    "dhcp": "DHCP: another client's hardware address, fragments, or a server's answer",
+    "router_advert": "router advertisements and redirects",
+    "fragment": "IPv6 fragments that could hide ICMPv6 or headers",
+    "neighbour_advert": "neighbour discovery for an address that is not the port's",
+}
+
+_VALUES = {
+    # The kernel hands frames to these MACs to the stack past the bridge (LLDP's even past the
+    # bridge's hooks), as if the port were the host's own. IP and ARP are never sent to them.
+    "LINK_GROUP": "01:80:c2:00:00:00-01:80:c2:00:00:0f",
+    "METADATA4": METADATA_IPV4,
+    "METADATA6": METADATA_IPV6,
+    "TARGET6": hex(int(IPv6Address(METADATA_IPV6))),
+}
+
+_BRIDGE_CHAINS = """
+  chain prerouting {
+    type filter hook prerouting priority -300; policy accept;
+    iifgroup $GROUP accept
+    iifname @taps goto tap
+  }
+  chain forward {
+    type filter hook forward priority -300; policy accept;
+    iifgroup $GROUP goto to_known
+    iifname @taps goto to_known
+    oifgroup $GROUP counter name refused_stranger drop
+    oifname @taps counter name refused_stranger drop
+  }
+  chain to_known {
+    oifgroup $GROUP accept
+    oifname @taps goto to_tap
+    counter name refused_stranger drop
+  }
+  chain to_tap {
+    ip saddr $METADATA4 oifname . ether daddr . ip daddr @own4 accept
+    ip saddr $METADATA4 counter name refused_metadata drop
+    ip daddr $METADATA4 counter name refused_metadata drop
+    ip6 saddr $METADATA6 meta l4proto icmpv6 accept
+    ip6 saddr $METADATA6 oifname . ether daddr . ip6 daddr @own6 accept
+    ip6 saddr $METADATA6 counter name refused_metadata drop
+    ip6 daddr $METADATA6 counter name refused_metadata drop
+    accept
+  }
+  chain input {
+    type filter hook input priority -300; policy accept;
+    iifgroup $GROUP counter name refused_host drop
+    iifname @taps counter name refused_host drop
+  }
+  chain output {
+    type filter hook output priority -300; policy accept;
+    oifgroup $GROUP counter name refused_host drop
+    oifname @taps counter name refused_host drop
+  }
+  chain tap {
+    iifname . ether saddr @reserved_macs counter name refused_claim drop
+    iifname @open goto free
+    iifname . ether saddr @macs goto guarded
+    counter name refused_mac drop
+  }
+  chain free {
+    @ll,96,16 { 0x8100, 0x88a8, 0x9100 } @ll,116,12 0 counter name refused_priority_tag drop
+    ether type arp jump arp_services
+    ether type ip jump ip_services
+    ether type ip6 jump ip6_services
+    accept
+  }
+  chain guarded {
+    ether type arp goto arp_form
+    ether type ip meta l4proto != 255 goto ip_guarded
+    ether type ip6 meta l4proto != 255 goto ip6_guarded
+    counter name refused_ethertype drop
+  }
+  chain arp_form {
+    arp htype 1 arp ptype ip arp hlen 6 arp plen 4 arp operation { 1, 2 } goto arp_guarded
+    counter name refused_arp drop
+  }
+  chain arp_services {
+    arp daddr ip $METADATA4 goto arp_metadata
+    arp saddr ip $METADATA4 counter name refused_metadata drop
+    iifname . arp saddr ip @reserved4 counter name refused_claim drop
+  }
+  chain arp_metadata {
+    iifname . ether saddr . arp saddr ip != @own4 counter name refused_metadata drop
+    iifname . arp saddr ether . arp saddr ip @own4 accept
+    counter name refused_metadata drop
+  }
+  chain arp_guarded {
+    jump arp_services
+    iifname . arp saddr ether . arp saddr ip @own4 accept
+    iifname . arp saddr ether . arp saddr ip @pairs4 accept
+    iifname . arp saddr ether . arp saddr ip @wide4 accept
+    arp saddr ip 0.0.0.0 goto arp_probe
+    counter name refused_arp drop
+  }
+  chain arp_probe {
+    iifname . arp daddr ip @reserved4 counter name refused_claim drop
+    iifname . arp saddr ether . arp daddr ip @own4 accept
+    iifname . arp saddr ether . arp daddr ip @pairs4 accept
+    iifname . arp saddr ether . arp daddr ip @wide4 accept
+    counter name refused_arp drop
+  }
+  chain ip_services {
+    udp dport 67 goto dhcp
+    ip daddr $METADATA4 iifname . ether saddr . ip saddr @own4 accept
+    ip daddr $METADATA4 counter name refused_metadata drop
+    ip saddr $METADATA4 counter name refused_metadata drop
+  }
+  chain dhcp {
+    ip frag-off & 0x3fff != 0 counter name refused_dhcp drop
+    iifname . @th,288,48 @chaddrs goto dhcp_client
+    counter name refused_dhcp drop
+  }
+  chain dhcp_client {
+    iifname @open accept
+    ip saddr 0.0.0.0 udp sport 68 accept
+    iifname . ether saddr . ip saddr @own4 accept
+    counter name refused_address drop
+  }
+  chain ip_guarded {
+    udp sport 67 counter name refused_dhcp drop
+    udp dport 68 counter name refused_dhcp drop
+    jump ip_services
+    iifname . ip saddr @reserved4 counter name refused_claim drop
+    iifname . ether saddr . ip saddr @own4 accept
+    iifname . ether saddr . ip saddr @pairs4 accept
+    iifname . ether saddr . ip saddr @wide4 accept
+    counter name refused_address drop
+  }
+  chain ip6_services {
+    ip6 daddr $METADATA6 iifname . ether saddr . ip6 saddr @own6 accept
+    ip6 daddr $METADATA6 counter name refused_metadata drop
+    ip6 saddr $METADATA6 counter name refused_metadata drop
+    icmpv6 type nd-neighbor-solicit @th,64,128 $TARGET6 goto nd_metadata
+    icmpv6 type nd-neighbor-advert @th,64,128 $TARGET6 goto nd_metadata
+    icmpv6 type nd-neighbor-advert iifname . @th,64,128 @reserved6 counter name refused_claim drop
+  }
+  chain nd_metadata {
+    icmpv6 type nd-neighbor-solicit iifname . ether saddr . ip6 saddr @own6 accept
+    counter name refused_metadata drop
+  }
+  chain ip6_guarded {
+    exthdr frag exists jump fragment6
+    udp sport 547 counter name refused_dhcp drop
+    udp dport 546 counter name refused_dhcp drop
+    icmpv6 type { nd-router-advert, nd-redirect, 138 } counter name refused_router_advert drop
+    jump ip6_services
+    icmpv6 type nd-neighbor-advert goto advert
+    ip6 saddr :: goto unspecified
+    goto sender6
+  }
+  chain fragment6 {
+    frag nexthdr { tcp, udp, esp, sctp, udplite, dccp } return
+    counter name refused_fragment drop
+  }
+  chain advert {
+    iifname . @th,64,128 @targets goto sender6
+    counter name refused_neighbour_advert drop
+  }
+  chain unspecified {
+    icmpv6 type nd-neighbor-solicit iifname . @th,64,128 @targets accept
+    icmpv6 type { nd-router-solicit, 131, 132, 143 } accept
+    counter name refused_neighbour_advert drop
+  }
+  chain sender6 {
+    iifname . ether saddr . ip6 saddr @own6 accept
+    iifname . ether saddr . ip6 saddr @pairs6 accept
+    iifname . ether saddr . ip6 saddr @wide6 accept
+    counter name refused_address drop
+  }
+"""
+
+_INET_CHAINS = """
+  chain input {
+    type filter hook input priority -300; policy accept;
+    iifgroup $GROUP counter drop
+    ether daddr $LINK_GROUP counter drop
+  }
+  chain forward {
+    type filter hook forward priority -300; policy accept;
+    ether daddr $LINK_GROUP counter drop
+    iifgroup $GROUP oifgroup != $GROUP counter drop
+    iifgroup != $GROUP oifgroup $GROUP counter drop
+  }
+  chain output {
+    type filter hook output priority -300; policy accept;
+    oifgroup $GROUP counter drop
+  }
+"""
+
+_ARP_CHAINS = """
+  chain input {
+    type filter hook input priority -300; policy accept;
+    iifgroup $GROUP counter drop
+    ether daddr $LINK_GROUP counter drop
+  }
+  chain output {
+    type filter hook output priority -300; policy accept;
+    oifgroup $GROUP counter drop
+  }
+"""
+
+
+def rules_marker(mark: Mark) -> str:
+    """The name of the marker chain of this version's rules."""
+    return f"{RULES_PREFIX}{_digest([_fixed(mark)])}"
+
+
+def elements_marker(elements: Elements) -> str:
+    """The name of the marker chain of these elements: a fingerprint of them. O(elements)."""
+    words = (word for name in sorted(SETS) for word in (name, *sorted(elements.get(name, ()))))
+    return f"{ELEMENTS_PREFIX}{_digest(words)}"
+
+
+def whole(elements: Elements, marker: str, mark: Mark, *, created: bool = False) -> str:
+    """Replace all tables in one transaction; counters restart at 0. With `created` it fails if a
+    table exists meanwhile, so that the L3 agent never replaces the DHCP agent's.
+    """
+    first = _created(mark) if created else f"{removal(mark)}{_added(mark)}"
+    made = f"{_marks(mark, rules_marker(mark), marker)}{_each('add', elements, mark)}"
+    return f"{first}{_fixed(mark)}{made}"
+
+
+def change(old: Elements, old_marker: str, new: Elements, marker: str, mark: Mark) -> str:
+    """Change the loaded elements into the new ones; costs the difference. Counters are kept."""
+    gone = {name: old.get(name, _NONE) - new.get(name, _NONE) for name in SETS}
+    added = {name: new.get(name, _NONE) - old.get(name, _NONE) for name in SETS}
+    changed = f"{_each('delete', gone, mark)}{_each('add', added, mark)}"
+    return f"{changed}delete chain bridge {mark.table} {old_marker}\n{_marks(mark, marker)}"
+
+
+def removal(mark: Mark) -> str:
+    """Remove all tables, existing or not."""
+    tables = [f"table {family} {mark.table}\n" for family in FAMILIES]
+    return "".join(f"add {table}delete {table}" for table in tables)
+
+
+def markers(shown: str, mark: Mark) -> tuple[str, str]:
+    """The markers of rules and elements in the output of `nft list chains`, "" if missing."""
+    own = shown.partition(f"table bridge {mark.table} {{\n")[2].partition("\n}")[0]
+    return _marker(RULES_PREFIX, own), _marker(ELEMENTS_PREFIX, own)
+
+
+def _marker(prefix: str, text: str) -> str:
+    found = re.search(rf"\bchain ({prefix}[0-9a-f]{{{FINGERPRINT_LENGTH}}})\b", text)
+    return found.group(1) if found else ""
+
+
+def _added(mark: Mark) -> str:
+    """The tables with the mark as comment."""
+    return "".join(_table("add", family, mark) for family in FAMILIES)
+
+
+def _created(mark: Mark) -> str:
+    return "".join(_table("create", family, mark) for family in FAMILIES)
+
+
+def _table(verb: str, family: str, mark: Mark) -> str:
+    return f'{verb} table {family} {mark.table} {{ comment "{mark.text}" ; }}\n'
+
+
+def _fixed(mark: Mark) -> str:
+    """The chains, the counters and the empty sets."""
+    counters = "".join(f"  counter refused_{name} {{\n  }}\n" for name in COUNTERS)
+    sets = "".join(f"  set {name} {{ {kind} }}\n" for name, kind in SETS.items())
+    bridge = f"table bridge $TABLE {{\n{counters}{sets}{_BRIDGE_CHAINS}}}\n"
+    others = f"table inet $TABLE {{{_INET_CHAINS}}}\ntable arp $TABLE {{{_ARP_CHAINS}}}\n"
+    text = bridge + others
+    for name, value in {**_VALUES, "TABLE": mark.table, "GROUP": str(mark.group)}.items():
+        text = re.sub(rf"\${name}\b", value, text)
+    return text
+
+
+def _marks(mark: Mark, *names: str) -> str:
+    return "".join(f"add chain bridge {mark.table} {name}\n" for name in names)
+
+
+def _each(verb: str, elements: Elements, mark: Mark) -> str:
+    return "".join(
+        f"{verb} element bridge {mark.table} {name} {{ {', '.join(sorted(found))} }}\n"
+        for name in SETS
+        if (found := elements.get(name))
+    )
+
+
+def _digest(words: Iterable[str]) -> str:
+    digest = hashlib.sha256()
+    for word in words:
+        digest.update(word.encode() + b"\0")
+    return digest.hexdigest()[:FINGERPRINT_LENGTH]

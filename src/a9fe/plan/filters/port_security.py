@@ -1,0 +1,203 @@
+"""The elements of plan.filters.bridge_filter's sets: what each VM of a host may send.
+
+A VM's address is its identity on the metadata path. So frames to the metadata addresses must come
+from the port's own MAC and fixed addresses, even without port security. With port security
+(Neutron's port_security_enabled) all other frames must, too, or from allowed_address_pairs. Ports
+with network:* owners are ours, and are known by device group.
+
+A malformed MAC or address in the model gives no element, so nothing passes with it.
+"""
+
+import ipaddress
+import re
+from collections.abc import Iterable, Iterator, Set
+from dataclasses import dataclass
+
+from netaddr import EUI, AddrFormatError, mac_unix_expanded
+
+from a9fe.model.resources import Port, Subnet
+from a9fe.plan import names
+from a9fe.plan.filters.bridge_filter import SETS, elements_marker
+from a9fe.plan.host import PortSecurity
+from a9fe.plan.view import View
+
+CANONICAL_MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
+LINK_LOCAL = 0xFE80 << 112
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+Prefix = ipaddress.IPv4Network | ipaddress.IPv6Network
+Element = tuple[str, str]  # a set's name, and what follows the device in the element
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reserved:
+    """What no VM of a network may claim: gateways, and the MACs and addresses of our own ports."""
+
+    addresses: frozenset[str] = frozenset()
+    macs: frozenset[str] = frozenset()
+
+
+def is_vm(port: Port) -> bool:
+    """Whether the port is a VM's, not one of ours."""
+    return not port.device_owner.startswith("network:")
+
+
+def of_host(model: View, host: str) -> PortSecurity:
+    """Elements for taps that may appear on this host: of VMs' ports with admin_state_up that are
+    not bound to another host.
+    """
+    here = (p for p in model.all("port") if isinstance(p, Port) and p.host in {"", host})
+    on = (port for port in here if is_vm(port) and port.admin_state_up)
+    return of_ports(on, _Reservations(model))
+
+
+def of_ports(ports: Iterable[Port], reservations: "_Reservations | None" = None) -> PortSecurity:
+    """Elements for the taps of these VMs' ports. O(ports)."""
+    sets: dict[str, set[str]] = {name: set() for name in SETS}
+    for port in ports:
+        device = f'"{names.outer_device(port.id)}"'
+        reserved = reservations.of(port) if reservations else Reserved()
+        for name, rest in _elements(port, reserved):
+            sets[name].add(f"{device} . {rest}" if rest else device)
+    return _value({name: frozenset(found) for name, found in sets.items()})
+
+
+def without(security: PortSecurity, devices: Set[str]) -> PortSecurity:
+    """The filter without these devices, which are then unknown."""
+    if not devices:
+        return security
+    quoted = {f'"{device}"' for device in devices}
+    return _value(
+        {
+            name: frozenset(e for e in found if e.partition(" ")[0] not in quoted)
+            for name, found in security.elements.items()
+        }
+    )
+
+
+def _value(elements: dict[str, frozenset[str]]) -> PortSecurity:
+    return PortSecurity(marker=elements_marker(elements), elements=elements)
+
+
+class _Reservations:
+    """The reserved MACs and addresses of each network; looked up only for ports that need it."""
+
+    def __init__(self, model: View) -> None:
+        """Nothing is looked up yet."""
+        self._model = model
+        self._gateways: dict[str, set[str]] | None = None
+        self._known: dict[str, Reserved] = {}
+
+    def of(self, port: Port) -> Reserved:
+        """Reserved elements of a port without port security or with address pairs."""
+        if port.port_security_enabled and not port.allowed_address_pairs:
+            return Reserved()
+        network = port.network_id
+        if network not in self._known:
+            self._known[network] = self._look_up(network)
+        return self._known[network]
+
+    def _look_up(self, network_id: str) -> Reserved:
+        if self._gateways is None:
+            self._gateways = {}
+            for subnet in self._model.all("subnet"):
+                if isinstance(subnet, Subnet) and subnet.gateway_ip:
+                    self._gateways.setdefault(subnet.network_id, set()).add(subnet.gateway_ip)
+        ours = [p for p in self._model.ports_by_network(network_id) if not is_vm(p)]
+        addresses = {ip.ip_address for port in ours for ip in port.fixed_ips}
+        return Reserved(
+            addresses=frozenset(addresses | self._gateways.get(network_id, set())),
+            macs=frozenset(port.mac_address for port in ours),
+        )
+
+
+def _elements(port: Port, reserved: Reserved) -> Iterator[Element]:
+    mac = _mac(port.mac_address)
+    yield "taps", ""
+    if not port.port_security_enabled:
+        yield "open", ""
+    if mac is None:
+        return
+    own = [a for ip in port.fixed_ips if (a := _address(ip.ip_address)) is not None]
+    own.append(ipaddress.IPv6Address(LINK_LOCAL | _interface_id(mac)))
+    yield "chaddrs", f"0x{mac.replace(':', '')}"
+    for address in own:
+        yield f"own{address.version}", f"{mac} . {address}"
+    yield from _reserved(mac, own, reserved)
+    if port.port_security_enabled:
+        yield "macs", mac
+        yield from _pairs(port, mac)
+        yield from _targets(port, own)
+
+
+def _reserved(mac: str, own: list[Address], reserved: Reserved) -> Iterator[Element]:
+    for text in reserved.addresses:
+        address = _address(text)
+        if address is not None and address not in own:
+            value = str(address) if address.version == 4 else hex(int(address))
+            yield f"reserved{address.version}", value
+    for other in map(_mac, reserved.macs):
+        if other not in (None, mac):
+            yield "reserved_macs", str(other)
+
+
+def _pairs(port: Port, mac: str) -> Iterator[Element]:
+    """Made disjoint, because nftables refuses overlapping intervals."""
+    by_mac: dict[str, list[Prefix]] = {}
+    for pair in port.allowed_address_pairs:
+        sender, prefix = _mac(pair.mac_address or mac), _prefix(pair.ip_address)
+        if sender is not None and prefix is not None:
+            by_mac.setdefault(sender, []).append(prefix)
+    for sender, prefixes in by_mac.items():
+        yield "macs", sender
+        for prefix in _collapsed(prefixes):
+            single = prefix.prefixlen == prefix.max_prefixlen
+            value = prefix.network_address if single else prefix
+            yield f"{'pairs' if single else 'wide'}{prefix.version}", f"{sender} . {value}"
+
+
+def _targets(port: Port, own: list[Address]) -> Iterator[Element]:
+    pairs = (_prefix(pair.ip_address) for pair in port.allowed_address_pairs)
+    wanted = [*(ipaddress.ip_network(a) for a in own), *(p for p in pairs if p is not None)]
+    for prefix in _collapsed(p for p in wanted if p.version == 6):
+        first, last = int(prefix.network_address), int(prefix.broadcast_address)
+        yield "targets", hex(first) if first == last else f"{first:#x}-{last:#x}"
+
+
+def _collapsed(prefixes: Iterable[Prefix]) -> Iterator[Prefix]:
+    listed = list(prefixes)
+    yield from ipaddress.collapse_addresses(
+        p for p in listed if isinstance(p, ipaddress.IPv4Network)
+    )
+    yield from ipaddress.collapse_addresses(
+        p for p in listed if isinstance(p, ipaddress.IPv6Network)
+    )
+
+
+def _mac(text: str) -> str | None:
+    if CANONICAL_MAC.fullmatch(text):  # nearly all, and EUI takes 20 us
+        return text
+    try:
+        return str(EUI(text, dialect=mac_unix_expanded))
+    except (AddrFormatError, TypeError, ValueError):
+        return None
+
+
+def _address(text: str) -> Address | None:
+    try:
+        return ipaddress.ip_address(text) if "%" not in text else None
+    except ValueError:
+        return None
+
+
+def _prefix(text: str) -> Prefix | None:
+    try:
+        return ipaddress.ip_network(text, strict=False) if "%" not in text else None
+    except ValueError:
+        return None
+
+
+def _interface_id(mac: str) -> int:
+    """The link-local address by modified EUI-64 (RFC 4291, appendix A)."""
+    number = int(mac.replace(":", ""), 16)
+    high, low = number >> 24, number & 0xFFFFFF
+    return (high << 40 | 0xFFFE << 24 | low) ^ 1 << 57

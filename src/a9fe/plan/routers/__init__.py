@@ -1,0 +1,1 @@
+"""Router namespaces and their iptables rules."""

@@ -1,0 +1,138 @@
+"""What the routers of a host should look like.
+
+Internal interfaces, extra routes and metadata; an external gateway is not built. IPv4 only.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence, Set
+from ipaddress import IPv4Address, IPv4Network
+
+from a9fe.model.resources import ROUTER_INTERFACE_OWNERS, HostRoute, Network, Port, Router, Subnet
+from a9fe.model.rules import addresses as rules
+from a9fe.plan import names, sysctls, view
+from a9fe.plan.bridges import bridges, link
+from a9fe.plan.host import ANY_FILTER, Address, HostPlan, NamespacePlan, Route, Veth
+from a9fe.plan.routers import rules as router
+from a9fe.plan.settings import L3Settings
+from a9fe.plan.view import View
+from a9fe.wire.message import Listener
+
+ANY = "0.0.0.0"  # noqa: S104 - in the router's namespace; filter INPUT lets only marked packets in
+
+
+def plan(model: View, host: str, settings: L3Settings) -> HostPlan:
+    """All of the L3 agent's on `host`: the routers bound to it whose admin state is up."""
+    plans = (
+        _namespace(model, found, settings)
+        for router_id in view.bound(model, "l3", host)
+        if (found := view.get(model, Router, "router", router_id)) and found.admin_state_up
+    )
+    return HostPlan(
+        bridges=bridges(model),
+        namespaces={plan.name: plan for plan in plans},
+        port_security=ANY_FILTER,
+    )
+
+
+def interfaces(model: View, router_id: str) -> tuple[Port, ...]:
+    """The internal interfaces of a router whose admin state is up, by id."""
+    found = model.ports_by_device(router_id)
+    ours = (p for p in found if p.device_owner in ROUTER_INTERFACE_OWNERS and p.admin_state_up)
+    return tuple(sorted(ours, key=lambda port: port.id))
+
+
+def ports(model: View, host: str) -> tuple[Port, ...]:
+    """The interfaces of all routers bound to `host`: those whose status it reports."""
+    return tuple(
+        port
+        for router_id in view.bound(model, "l3", host)
+        for port in model.ports_by_device(router_id)
+        if port.device_owner in ROUTER_INTERFACE_OWNERS
+    )
+
+
+def _namespace(model: View, router_: Router, settings: L3Settings) -> NamespacePlan:
+    name = names.router_namespace(router_.id)
+    internal = interfaces(model, router_.id)
+    addresses = frozenset(address for port in internal for address in _addresses(model, port))
+    return NamespacePlan(
+        name=name,
+        links=frozenset(link for port in internal for link in _links(model, port)),
+        addresses=addresses,
+        routes=frozenset(
+            _routes(router_.routes, sorted(addresses), _connected(model, router_.id))
+        ),
+        sysctls=sysctls.router(ipv6_on_host=settings.ipv6_on_host),
+        iptables=router.rules(settings),
+        listeners=frozenset(
+            _listener(router_, port, name, settings.metadata_port)
+            for port in internal
+            if settings.enable_metadata_proxy and model.get("network", port.network_id) is not None
+        ),
+    )
+
+
+def _links(model: View, port: Port) -> Iterator[Veth]:
+    network = view.get(model, Network, "network", port.network_id)
+    if network is not None:
+        yield link(network, port, names.router_device(port.id))
+
+
+def _addresses(model: View, port: Port) -> Iterator[Address]:
+    if model.get("network", port.network_id) is None:
+        return  # no link to put them on
+    for ip in port.fixed_ips:
+        subnet = view.get(model, Subnet, "subnet", ip.subnet_id)
+        if subnet is not None and subnet.ip_version == 4:
+            length = IPv4Network(subnet.cidr).prefixlen
+            yield Address(device=names.router_device(port.id), cidr=f"{ip.ip_address}/{length}")
+
+
+def _connected(model: View, router_id: str) -> frozenset[str]:
+    """The CIDRs of all subnets on which a router has a port, up or down."""
+    ids = {ip.subnet_id for port in model.ports_by_device(router_id) for ip in port.fixed_ips}
+    found = (view.get(model, Subnet, "subnet", id) for id in ids)
+    return frozenset(subnet.cidr for subnet in found if subnet is not None)
+
+
+def _routes(
+    routes: Iterable[HostRoute], addresses: Sequence[Address], connected: Set[str]
+) -> Iterator[Route]:
+    """Extra routes whose next hop is on one of the interfaces; one for each destination.
+
+    Routes into a connected subnet are left out, as they would divert its addresses (rules_ports).
+    """
+    for destination, nexthop in {r.destination: r.nexthop for r in routes}.items():
+        device = _device_towards(nexthop, addresses)
+        taken = any(rules.within(destination, cidr) for cidr in connected)
+        if ":" not in destination and device is not None and not taken:
+            yield Route(destination=destination, via=nexthop, device=device)
+
+
+def _device_towards(nexthop: str, addresses: Sequence[Address]) -> str | None:
+    if ":" in nexthop:
+        return None
+    return next(
+        (a.device for a in addresses if IPv4Address(nexthop) in _block(a.cidr)),
+        None,
+    )
+
+
+def _block(cidr: str) -> IPv4Network:
+    return IPv4Network(cidr, strict=False)
+
+
+def _listener(router_: Router, port: Port, namespace: str, metadata_port: int) -> Listener:
+    """The listener of one interface, bound to its device, with the network that it is wired to.
+
+    A request on it belongs to that network, whatever a newer model says about the router.
+    """
+    return Listener(
+        kind="router",
+        id=router_.id,
+        namespace=namespace,
+        address=ANY,
+        port=metadata_port,
+        device=names.router_device(port.id),
+        port_id=port.id,
+        network_id=port.network_id,
+    )

@@ -1,0 +1,1 @@
+"""Between HTTP and the operations: connections, callers, bodies, transactions, errors."""

@@ -1,0 +1,84 @@
+"""Calls that run in a thread, each inside one transaction of the store."""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+
+from a9fe.model.errors import InvalidInput
+from a9fe.model.policy import Caller
+from a9fe.operations.call import Call, Settings
+from a9fe.runtime.clock import Clock
+from a9fe.server.asgi.writes import Writes
+from a9fe.server.auth.admissions import Admissions
+from a9fe.server.feed.hub import Hub
+from a9fe.store import Session, Store
+
+T = TypeVar("T")
+
+QUERY_MAX = 500
+"""Values of one query. Databases bound the parameters and the depth of a statement."""
+
+
+class Api:
+    """What every handler needs; it is the application's state."""
+
+    def __init__(
+        self, store: Store, settings: Settings, clock: Clock, hub: Hub, admissions: Admissions
+    ) -> None:
+        """All are used from the event loop's thread and from worker threads."""
+        self.store = store
+        self.hub = hub
+        self.admissions = admissions
+        self.settings = settings
+        self._writes = Writes(store)
+        self._clock = clock
+
+    async def write(self, request: Request, work: Callable[[Call], T]) -> T:
+        """Do `work` in a transaction; it is repeated if it loses a race."""
+        caller = caller_of(request)
+        return await self._writes.do(lambda session: work(self._call(session, caller)))
+
+    async def read(self, request: Request, work: Callable[[Call], T]) -> T:
+        """Do `work` over a consistent view."""
+        caller = caller_of(request)
+
+        def reading() -> T:
+            with self.store.read() as session:
+                return work(self._call(session, caller))
+
+        return await run_in_threadpool(reading)
+
+    def _call(self, session: Session, caller: Caller) -> Call:
+        now = self._clock.now()
+        return Call(session=session, settings=self.settings, now=now, caller=caller)
+
+
+def api_of(request: Request) -> Api:
+    """The application's Api."""
+    api: Api = request.app.state.api
+    return api
+
+
+def caller_of(request: Request) -> Caller:
+    """Who calls, as the gate found out."""
+    caller: Caller = request.state.caller
+    return caller
+
+
+def query_of(request: Request) -> dict[str, list[str]]:
+    """The query: each name with all of its values. Raises InvalidInput for too many."""
+    query: dict[str, list[str]] = {}
+    for name, value in request.query_params.multi_items():
+        query.setdefault(name, []).append(value)
+    if sum(map(len, query.values())) > QUERY_MAX:
+        most = max(query, key=lambda name: len(query[name]))
+        given = f"{len(query[most])} values"
+        raise InvalidInput(most, given, f"a query of at most {QUERY_MAX} values in all")
+    return query
+
+
+def root_of(request: Request) -> str:
+    """The URL of the server's root, without a slash at its end."""
+    return str(request.base_url).rstrip("/")

@@ -1,0 +1,206 @@
+"""uvicorn's HTTP protocol within `connections.Bounds`: deadlines for heads, bodies and readers.
+
+uvicorn limits only idle connections: a head may be of any size and take any time.
+"""
+
+from enum import Enum
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+from a9fe.model.policy import Caller
+from a9fe.server.asgi.connections import (
+    BODY_TIME,
+    DRAIN_MAX,
+    DRAIN_TIME,
+    HEAD_MAX,
+    HEAD_TIME,
+    STALL_TIME,
+    Bounds,
+    peer_of,
+)
+
+NEVER = float("inf")
+
+
+class Step(Enum):
+    """Where a connection is. The value says what was too slow."""
+
+    HEAD = "head too slow"
+    BODY = "body too slow"
+    ANSWER = "answer not read"
+    DRAIN = "rest of a body too long"
+    IDLE = "idle"  # uvicorn closes these itself
+
+
+TIMES = {Step.HEAD: HEAD_TIME, Step.BODY: BODY_TIME, Step.DRAIN: DRAIN_TIME}
+
+
+class BoundedProtocol(HttpToolsProtocol):
+    """One connection."""
+
+    def __init__(self, bounds: Bounds, **of_uvicorn: Any) -> None:  # noqa: ANN401 - uvicorn's
+        """`of_uvicorn`: what uvicorn makes a protocol with."""
+        super().__init__(**of_uvicorn)
+        self._bounds = bounds
+        self._step = Step.IDLE
+        self._deadline = NEVER
+        self._read = 0  # bytes of a head that has not ended, or after an answer
+        self._unsent = 0  # bytes, while the peer does not read
+        self._closing = False
+        self.peer = ""
+        self.proven = False
+
+    # ---- what the bounds ask
+
+    def expire(self, now: float) -> str:
+        """Close if its deadline has passed; returns the reason, else ""."""
+        if self.transport.is_closing() and not self._closing:
+            self._close_by(now)
+        if now < self._deadline:
+            return ""
+        if (self._closing or self._step is Step.ANSWER) and self._is_being_read(now):
+            return ""
+        if self._closing:
+            self.abort()
+            return Step.ANSWER.value
+        if self._step is Step.BODY and self.pipeline:  # held up by its predecessor's answer
+            self._deadline = now + BODY_TIME
+            return ""
+        reason = self._step.value
+        began = self._read if self._step is Step.HEAD else self._step is Step.BODY
+        if began and not self._is_answered():
+            self._refuse(b"408 Request Timeout")
+        else:
+            self.abort()
+        self._close_by(now)
+        return reason
+
+    def _is_answered(self) -> bool:
+        """Whether an answer has begun, and another one would be read as a part of it."""
+        cycle = self._request
+        return cycle is not None and cycle.response_started and not cycle.response_complete
+
+    @property
+    def _request(self) -> RequestResponseCycle | None:
+        """The last request; None before the first one."""
+        return self.cycle
+
+    def _is_being_read(self, now: float) -> bool:
+        unsent = self.transport.get_write_buffer_size()
+        if unsent and unsent >= self._unsent:
+            return False
+        self._unsent = unsent
+        self._deadline = now + STALL_TIME
+        return True
+
+    def abort(self) -> None:
+        """End at once."""
+        self.transport.abort()
+
+    def _close_by(self, now: float) -> None:
+        """What is unsent is sent first, as long as the peer reads."""
+        self._closing = True
+        self._unsent = self.transport.get_write_buffer_size()
+        self._deadline = now + STALL_TIME
+
+    def _refuse(self, status: bytes) -> None:
+        """Send an error that the application does not see, and close."""
+        cycle = self._request
+        if cycle is not None and not cycle.response_complete:
+            cycle.disconnected = True
+            cycle.message_event.set()
+        self.transport.write(
+            b"HTTP/1.1 " + status + b"\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+        )
+        self.transport.close()
+
+    def _enter(self, step: Step) -> None:
+        self._step = step
+        self._read = 0
+        self._deadline = self._bounds.monotonic() + TIMES[step] if step in TIMES else NEVER
+        if step is Step.ANSWER:
+            self._bounds.works(self)
+        else:
+            self._bounds.waits(self)
+
+    # ---- asyncio's and the parser's calls
+
+    def connection_made(self, transport: Any) -> None:  # noqa: ANN401 - as uvicorn's
+        """Take a place, or end at once."""
+        super().connection_made(transport)
+        self.peer = peer_of(self.client[0] if self.client else "")
+        if self._bounds.admit(self):
+            self._enter(Step.HEAD)
+        else:
+            self.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Give the place back."""
+        self._bounds.forget(self)
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Read on, within the size of a head, and nothing behind a request that is answered."""
+        if self._closing or self.transport.is_closing():
+            return
+        if self._step is Step.ANSWER:
+            self._end_with_answer()  # what came is not read: the client may send it again
+            return
+        if self._step is Step.IDLE:
+            self._enter(Step.HEAD)
+        if self._step in {Step.HEAD, Step.DRAIN}:
+            self._read += len(data)
+        super().data_received(data)
+        if self._step is Step.HEAD and self._read > HEAD_MAX:
+            self._too_long("head too long", b"431 Request Header Fields Too Large")
+        elif self._step is Step.DRAIN and self._read > DRAIN_MAX:
+            self._too_long(Step.DRAIN.value, b"")
+
+    def _end_with_answer(self) -> None:
+        self.cycle.keep_alive = False
+        if self.cycle.response_complete:  # and still being sent
+            self.transport.close()
+
+    def _too_long(self, reason: str, status: bytes) -> None:
+        self._bounds.count(reason, self.peer)
+        if status:
+            self._refuse(status)
+        else:
+            self.abort()
+
+    def on_headers_complete(self) -> None:
+        """A body follows, or none."""
+        super().on_headers_complete()
+        self._enter(Step.BODY)
+
+    def on_message_complete(self) -> None:
+        """The request has arrived whole."""
+        super().on_message_complete()
+        self._enter(Step.IDLE if self.cycle.response_complete else Step.ANSWER)
+
+    def on_response_complete(self) -> None:
+        """The next request, or the rest of a body that nobody read."""
+        self.proven = True
+        super().on_response_complete()
+        if self.transport.is_closing() or self._step is Step.HEAD:
+            return
+        if self._step is Step.BODY:
+            self._enter(Step.DRAIN)
+        elif self.cycle.response_complete and not self.flow.write_paused:
+            self._enter(Step.IDLE)
+
+    def pause_writing(self) -> None:
+        """The peer does not read. It may be closed for others unless an agent or an admin."""
+        super().pause_writing()
+        self._unsent = self.transport.get_write_buffer_size()
+        self._deadline = self._bounds.monotonic() + STALL_TIME
+        caller = self.scope.get("state", {}).get("caller")
+        if not (isinstance(caller, Caller) and (caller.is_admin or caller.host)):
+            self._bounds.waits(self)
+
+    def resume_writing(self) -> None:
+        """It reads again."""
+        super().resume_writing()
+        if self._step is Step.ANSWER and not self._closing:
+            self._enter(Step.IDLE if self.cycle.response_complete else Step.ANSWER)

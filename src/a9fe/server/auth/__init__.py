@@ -1,0 +1,1 @@
+"""Who calls the API, and which paths that caller may use."""

@@ -1,0 +1,1 @@
+"""The change feed: what each agent is sent, and the streams that send it."""

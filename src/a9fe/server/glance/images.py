@@ -1,0 +1,275 @@
+"""Handlers of the image API below /image: records by name and id, without data.
+
+Glance's API v2, as far as clients need it to name what a server runs.
+"""
+
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from a9fe.api_tables import converters as to
+from a9fe.api_tables.attributes import Values
+from a9fe.model.compute import Image
+from a9fe.model.errors import Conflict, Forbidden, InvalidInput, NotFound
+from a9fe.operations import access
+from a9fe.operations.call import Call
+from a9fe.operations.instances import records
+from a9fe.server.asgi import body, faults
+from a9fe.server.asgi.api import api_of, query_of, root_of
+
+BASE = faults.IMAGE
+PATH = f"{BASE}/v2/images"
+SCHEMA = "/v2/schemas/image"
+PATCH_TYPE = "application/openstack-images-v2.1-json-patch"
+PAGE_DEFAULT, PAGE_MAX = 25, 1000  # images of one answer (Glance)
+Json = dict[str, Any]
+
+MEMBERS = {
+    "id": to.identifier,
+    "name": to.nullable(to.one_line()),
+    "visibility": to.choice(*records.VISIBILITIES),
+    "disk_format": to.nullable(to.string(16)),
+    "container_format": to.nullable(to.string(16)),
+    "min_disk": to.integer(0, records.SIZE_MAX),
+    "min_ram": to.integer(0, records.SIZE_MAX),
+    "protected": to.boolean,
+    "tags": to.list_of(to.string(minimum=1), 128),
+    "owner": to.header_text(minimum=1),
+}
+"""Members of a body that mean something; all others are properties, as text."""
+FIELD = {"owner": "project_id"}
+READ_ONLY = frozenset(
+    {"status", "checksum", "size", "virtual_size", "created_at", "updated_at", "self", "file"}
+    | {"schema", "direct_url", "locations", "os_hash_algo", "os_hash_value"}
+)
+
+
+def shown(image: Image) -> Json:
+    """Glance's answer for an image. Its data are somewhere else, so it is active at once."""
+    return {
+        **image.properties,
+        "id": image.id,
+        "name": image.name or None,
+        "status": "active",
+        "visibility": image.visibility,
+        "owner": image.project_id,
+        "protected": image.protected,
+        "disk_format": image.disk_format or None,
+        "container_format": image.container_format or None,
+        "min_disk": image.min_disk,
+        "min_ram": image.min_ram,
+        "size": None,
+        "virtual_size": None,
+        "checksum": None,
+        "os_hidden": False,
+        "os_hash_algo": None,
+        "os_hash_value": None,
+        "tags": list(image.tags),
+        "created_at": image.created_at,
+        "updated_at": image.updated_at,
+        "self": f"/v2/images/{image.id}",
+        "file": f"/v2/images/{image.id}/file",
+        "schema": SCHEMA,
+    }
+
+
+async def versions(request: Request) -> Response:
+    """The versions of the image API."""
+    link = {"rel": "self", "href": f"{root_of(request)}{BASE}/v2/"}
+    found = [
+        {"id": id, "status": status, "links": [link]}
+        for id, status in (("v2.2", "CURRENT"), ("v2.1", "SUPPORTED"), ("v2.0", "SUPPORTED"))
+    ]
+    return JSONResponse({"versions": found})
+
+
+def read(document: object) -> Values:
+    """The values of a new image. Raises InvalidInput."""
+    if not isinstance(document, dict):
+        raise InvalidInput("body", document, "an object")
+    values: Values = {"properties": {}}
+    for name, value in document.items():
+        _put(values, name, value)
+    to.string_map("properties", values["properties"])
+    return values
+
+
+def _put(values: Values, name: str, value: object) -> None:
+    if name in READ_ONLY:
+        raise InvalidInput(name, value, "an attribute that can be set; this one is read-only")
+    if name in MEMBERS:
+        converted = MEMBERS[name](name, value)
+        values[FIELD.get(name, name)] = "" if converted is None else converted
+    elif name == "os_hidden":
+        to.only(False)(name, value)  # noqa: FBT003 - the value
+    else:
+        values["properties"] |= to.string_map("properties", {name: value})
+
+
+def _check_given(call: Call, values: Values) -> None:
+    """Raises Forbidden for what is not the caller's to set; names here are the model's."""
+    access.check_create(call, "image", {n: v for n, v in values.items() if n != "properties"})
+
+
+async def create_image(request: Request) -> Response:
+    """Record an image."""
+    values = read(await body.read(request))
+
+    def work(call: Call) -> Json:
+        _check_given(call, values)
+        return shown(records.create_image(call, dict(values)))
+
+    made = await api_of(request).write(request, work)
+    headers = {"Location": f"{root_of(request)}{PATH}/{made['id']}"}
+    return JSONResponse(made, status_code=201, headers=headers)
+
+
+_EXACT = {"name": "name", "id": "id", "owner": "project_id", "visibility": "visibility"}
+
+
+async def list_images(request: Request) -> Response:
+    """List images, newest first."""
+    query = query_of(request)
+    limit = _limit(query.get("limit", [str(PAGE_DEFAULT)])[-1])
+    marker = query.get("marker", [""])[-1]
+
+    def work(call: Call) -> list[Image]:
+        where = {_EXACT[n]: v[-1].removeprefix("in:") for n, v in query.items() if n in _EXACT}
+        if where.get("visibility") == "all":
+            del where["visibility"]
+        found = [i for i in call.session.find(Image, **where) if access.seen(call, i)]
+        if query.get("status", ["active"])[-1] != "active":
+            found = []
+        return _after(found[::-1], marker)
+
+    found = await api_of(request).read(request, work)
+    answer: Json = {
+        "images": [shown(image) for image in found[:limit]],
+        "first": "/v2/images",
+        "schema": "/v2/schemas/images",
+    }
+    if len(found) > limit > 0:
+        answer["next"] = f"/v2/images?marker={found[limit - 1].id}&limit={limit}"
+    return JSONResponse(answer)
+
+
+def _limit(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or len(text) > 9:
+        raise InvalidInput("limit", text, "a whole number")
+    return min(int(text), PAGE_MAX)
+
+
+def _after(found: list[Image], marker: str) -> list[Image]:
+    if not marker:
+        return found
+    at = next((i for i, image in enumerate(found) if image.id == marker), None)
+    if at is None:
+        raise InvalidInput("marker", marker, "the id of an image in the list")
+    return found[at + 1 :]
+
+
+def _require(call: Call, request: Request) -> Image:
+    found: Image = access.require(call, Image, request.path_params["id"])
+    return found
+
+
+async def show_image(request: Request) -> Response:
+    """Show an image."""
+    found = await api_of(request).read(request, lambda call: _require(call, request))
+    return JSONResponse(shown(found))
+
+
+async def patch_image(request: Request) -> Response:
+    """Change an image: a JSON patch of whole attributes (RFC 6902: add, replace, remove)."""
+    patch = await body.read(request, PATCH_TYPE)
+
+    def work(call: Call) -> Json:
+        image = _require(call, request)
+        access.check_change(call, image)
+        values = _patched(image, patch)
+        _check_given(call, values)
+        return shown(records.update_image(call, image, values))
+
+    return JSONResponse(await api_of(request).write(request, work))
+
+
+def _patched(image: Image, patch: object) -> Values:
+    if not isinstance(patch, list) or len(patch) > to.METADATA_MAX:
+        raise InvalidInput("body", patch, f"a list of at most {to.METADATA_MAX} operations")
+    values: Values = {"properties": dict(image.properties)}
+    for operation in patch:
+        _apply(values, operation)
+    to.string_map("properties", values["properties"])
+    return values
+
+
+def _apply(values: Values, operation: object) -> None:
+    expected = "an object with op (add, replace or remove), path and value"
+    if not isinstance(operation, dict):
+        raise InvalidInput("body", operation, expected)
+    op, path = operation.get("op"), operation.get("path")
+    if op not in ("add", "replace", "remove") or not isinstance(path, str) or path[:1] != "/":
+        raise InvalidInput("op", operation, expected)
+    name = path[1:].replace("~1", "/").replace("~0", "~")
+    if name == "id" or not name:
+        raise InvalidInput("path", path, "an attribute that can be changed")
+    if op != "remove":
+        _put(values, name, operation.get("value"))
+    elif name in values["properties"]:
+        del values["properties"][name]
+    else:
+        raise Conflict("ImageProperty", f"Image has no property {name[:100]!r} to remove")
+
+
+async def delete_image(request: Request) -> Response:
+    """Delete an image; servers keep its name."""
+
+    def work(call: Call) -> None:
+        image = _require(call, request)
+        access.check_change(call, image)
+        if image.protected:
+            raise Forbidden(f"Image {image.id} is protected and cannot be deleted")
+        records.delete_image(call, image)
+
+    await api_of(request).write(request, work)
+    return Response(status_code=204)
+
+
+async def discard_data(request: Request) -> Response:
+    """Read the data of an image and keep none: an image here is a name."""
+
+    def work(call: Call) -> None:
+        access.check_change(call, _require(call, request))
+
+    await api_of(request).read(request, work)
+    async for _ in request.stream():
+        pass
+    return Response(status_code=204)
+
+
+async def no_data(request: Request) -> Response:
+    """No data is kept: nothing to download."""
+
+    def work(call: Call) -> Image:
+        image = _require(call, request)
+        raise NotFound("data of image", image.id)
+
+    return JSONResponse(shown(await api_of(request).read(request, work)))
+
+
+def routes() -> list[Route]:
+    """All paths of the image API."""
+    one = f"{PATH}/{{id}}"
+    return [
+        Route(BASE, versions, methods=["GET"]),
+        Route(f"{BASE}/", versions, methods=["GET"]),
+        Route(PATH, list_images, methods=["GET"]),
+        Route(PATH, create_image, methods=["POST"]),
+        Route(one, show_image, methods=["GET"]),
+        Route(one, patch_image, methods=["PATCH"]),
+        Route(one, delete_image, methods=["DELETE"]),
+        Route(f"{one}/file", discard_data, methods=["PUT"]),
+        Route(f"{one}/file", no_data, methods=["GET"]),
+    ]

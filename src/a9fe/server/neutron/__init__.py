@@ -1,0 +1,1 @@
+"""Handlers of Neutron's API v2.0."""

@@ -1,0 +1,249 @@
+"""Handlers of Neutron's API: resources, router interfaces, schedulers, extensions, versions."""
+
+from collections.abc import Callable
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from a9fe.api_tables import converters as to
+from a9fe.api_tables import pool_tables
+from a9fe.api_tables.envelope import member
+from a9fe.api_tables.neutron_tables import AGENT, NETWORK, ROUTER
+from a9fe.model.errors import NotFound
+from a9fe.model.resources import Agent, Binding, Network, Router
+from a9fe.model.rules.scheduling import DHCP_AGENT, L3_AGENT
+from a9fe.model.subnet_pools import AddressGroup
+from a9fe.operations import access
+from a9fe.operations import collections as resources
+from a9fe.operations.agents import scheduling
+from a9fe.operations.call import Call
+from a9fe.operations.collections import ALL, COLLECTIONS, OURS, Json, shown
+from a9fe.operations.networks import address_groups
+from a9fe.operations.routers import routers
+from a9fe.server.asgi import body
+from a9fe.server.asgi.api import api_of
+from a9fe.server.asgi.collection_routes import asked_fields, collection_routes
+from a9fe.server.neutron import extensions, quotas, tags
+
+BASE = "/v2.0"
+BULK_MAX = 1000  # resources of one POST
+
+
+async def versions(request: Request) -> Response:
+    """GET /: the versions document that clients discover the API by."""
+    link = {"href": f"{str(request.base_url).rstrip('/')}{BASE}/", "rel": "self"}
+    version = {"id": "v2.0", "status": "CURRENT", "links": [link]}
+    return JSONResponse({"versions": [version]})
+
+
+async def resource_list(request: Request) -> Response:
+    """GET /v2.0: the resources there are."""
+    root = str(request.base_url).rstrip("/")
+    names = [n for n in COLLECTIONS if n not in OURS]
+    path = {n: COLLECTIONS[n].table.path for n in names}
+    links = {n: [{"href": f"{root}{BASE}/{path[n]}", "rel": "self"}] for n in names}
+    return JSONResponse(
+        {
+            "resources": [
+                {"name": n.removesuffix("s"), "collection": n, "links": links[n]} for n in names
+            ]
+        }
+    )
+
+
+def _interface(action: Callable[[Call, Router, object], routers.Interface], name: str) -> Route:
+    async def handler(request: Request) -> Response:
+        id, document = request.path_params["id"], await body.read(request)
+
+        def work(call: Call) -> dict[str, object]:
+            return action(call, call.session.require(Router, id), document).shown()
+
+        return JSONResponse(await api_of(request).write(request, work))
+
+    return Route(f"{BASE}/routers/{{id}}/{name}", handler, methods=["PUT"])
+
+
+def _addresses(action: Callable[[Call, Any, object], Any], name: str) -> Route:
+    table = pool_tables.ADDRESS_GROUP
+
+    async def handler(request: Request) -> Response:
+        id, document = request.path_params["id"], await body.read(request)
+
+        def work(call: Call) -> Json:
+            group = access.require(call, AddressGroup, id)
+            return {table.kind: resources.one_shown(call, action(call, group, document), table)}
+
+        return JSONResponse(await api_of(request).write(request, work))
+
+    return Route(f"{BASE}/{table.path}/{{id}}/{name}", handler, methods=["PUT"])
+
+
+def _served(call: Call, kind: str, agent_id: str) -> list[str]:
+    agent = call.session.require(Agent, agent_id)
+    return [b.resource_id for b in call.session.find(Binding, kind=kind, agent_id=agent.id)]
+
+
+async def networks_of_agent(request: Request) -> Response:
+    """GET /agents/{id}/dhcp-networks."""
+
+    def work(call: Call) -> list[Json]:
+        ids = _served(call, scheduling.DHCP, request.path_params["id"])
+        return shown(call, call.session.find(Network, id=ids), NETWORK, asked_fields(request))
+
+    return JSONResponse({"networks": await api_of(request).read(request, work)})
+
+
+async def routers_of_agent(request: Request) -> Response:
+    """GET /agents/{id}/l3-routers."""
+
+    def work(call: Call) -> list[Json]:
+        ids = _served(call, scheduling.L3, request.path_params["id"])
+        return shown(call, call.session.find(Router, id=ids), ROUTER, asked_fields(request))
+
+    return JSONResponse({"routers": await api_of(request).read(request, work)})
+
+
+def _agents_of(call: Call, kind: str, resource_id: str) -> list[Json]:
+    ids = [b.agent_id for b in scheduling.bindings_of(call, kind, resource_id)]
+    return shown(call, call.session.find(Agent, id=ids), AGENT, ALL)
+
+
+async def agents_of_network(request: Request) -> Response:
+    """GET /networks/{id}/dhcp-agents."""
+
+    def work(call: Call) -> list[Json]:
+        network = call.session.require(Network, request.path_params["id"])
+        return _agents_of(call, scheduling.DHCP, network.id)
+
+    return JSONResponse({"agents": await api_of(request).read(request, work)})
+
+
+async def agents_of_router(request: Request) -> Response:
+    """GET /routers/{id}/l3-agents."""
+
+    def work(call: Call) -> list[Json]:
+        router = call.session.require(Router, request.path_params["id"])
+        return _agents_of(call, scheduling.L3, router.id)
+
+    return JSONResponse({"agents": await api_of(request).read(request, work)})
+
+
+def _id_in(document: object, name: str) -> str:
+    id: str = to.identifier(name, member(document, name))
+    return id
+
+
+async def add_network(request: Request) -> Response:
+    """POST /agents/{id}/dhcp-networks {"network_id"}."""
+    network_id = _id_in(await body.read(request), "network_id")
+
+    def work(call: Call) -> None:
+        agent = call.session.require(Agent, request.path_params["id"])
+        scheduling.bind_network(call, call.session.require(Network, network_id), agent)
+
+    await api_of(request).write(request, work)
+    return JSONResponse(None, status_code=201)
+
+
+async def remove_network(request: Request) -> Response:
+    """DELETE /agents/{id}/dhcp-networks/{network_id}."""
+
+    def work(call: Call) -> None:
+        agent = call.session.require(Agent, request.path_params["id"])
+        network = call.session.require(Network, request.path_params["network_id"])
+        scheduling.unbind_network(call, network, agent)
+
+    await api_of(request).write(request, work)
+    return Response(status_code=204)
+
+
+async def add_router(request: Request) -> Response:
+    """POST /agents/{id}/l3-routers {"router_id"}."""
+    router_id = _id_in(await body.read(request), "router_id")
+
+    def work(call: Call) -> None:
+        agent = call.session.require(Agent, request.path_params["id"])
+        scheduling.bind_router(call, call.session.require(Router, router_id), agent)
+
+    await api_of(request).write(request, work)
+    return JSONResponse(None, status_code=201)
+
+
+async def remove_router(request: Request) -> Response:
+    """DELETE /agents/{id}/l3-routers/{router_id}."""
+
+    def work(call: Call) -> None:
+        agent = call.session.require(Agent, request.path_params["id"])
+        router = call.session.require(Router, request.path_params["router_id"])
+        scheduling.unbind_router(call, router, agent)
+
+    await api_of(request).write(request, work)
+    return Response(status_code=204)
+
+
+async def list_extensions(_request: Request) -> Response:
+    """GET /extensions."""
+    return JSONResponse({"extensions": [extensions.shown(a) for a in extensions.EXTENSIONS]})
+
+
+async def show_extension(request: Request) -> Response:
+    """GET /extensions/{alias}."""
+    alias = request.path_params["alias"]
+    if alias not in extensions.EXTENSIONS:
+        raise NotFound("extension", alias)
+    return JSONResponse({"extension": extensions.shown(alias)})
+
+
+async def availability_zones(request: Request) -> Response:
+    """GET /availability_zones: those of the agents, by what they serve."""
+
+    def work(call: Call) -> list[Json]:
+        found: dict[tuple[str, str], bool] = {}
+        for agent in call.session.find(Agent):
+            served = AGENT_SERVES.get(agent.agent_type)
+            if served is not None:
+                key = (agent.availability_zone, served)
+                found[key] = found.get(key, False) or agent.admin_state_up
+        return [
+            {"name": name, "resource": served, "state": "available" if up else "unavailable"}
+            for (name, served), up in sorted(found.items())
+        ]
+
+    return JSONResponse({"availability_zones": await api_of(request).read(request, work)})
+
+
+AGENT_SERVES = {DHCP_AGENT: "network", L3_AGENT: "router"}
+
+
+def routes() -> list[Route]:
+    """All of Neutron's paths."""
+    agent = f"{BASE}/agents/{{id}}"
+    found = [
+        Route("/", versions, methods=["GET"]),
+        Route(BASE, resource_list, methods=["GET"]),
+        Route(f"{BASE}/", resource_list, methods=["GET"]),
+        Route(f"{BASE}/extensions", list_extensions, methods=["GET"]),
+        Route(f"{BASE}/extensions/{{alias}}", show_extension, methods=["GET"]),
+        Route(f"{BASE}/availability_zones", availability_zones, methods=["GET"]),
+        *quotas.routes(),
+        Route(f"{agent}/dhcp-networks", networks_of_agent, methods=["GET"]),
+        Route(f"{agent}/dhcp-networks", add_network, methods=["POST"]),
+        Route(f"{agent}/dhcp-networks/{{network_id}}", remove_network, methods=["DELETE"]),
+        Route(f"{agent}/l3-routers", routers_of_agent, methods=["GET"]),
+        Route(f"{agent}/l3-routers", add_router, methods=["POST"]),
+        Route(f"{agent}/l3-routers/{{router_id}}", remove_router, methods=["DELETE"]),
+        Route(f"{BASE}/networks/{{id}}/dhcp-agents", agents_of_network, methods=["GET"]),
+        Route(f"{BASE}/routers/{{id}}/l3-agents", agents_of_router, methods=["GET"]),
+        _interface(routers.add_interface, "add_router_interface"),
+        _interface(routers.remove_interface, "remove_router_interface"),
+        _addresses(address_groups.add, "add_addresses"),
+        _addresses(address_groups.remove, "remove_addresses"),
+    ]
+    for name, collection in COLLECTIONS.items():
+        if name not in OURS:
+            found += collection_routes(BASE, collection)
+        if collection.table.tagged:
+            found += tags.routes(BASE, collection)
+    return found

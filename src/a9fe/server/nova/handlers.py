@@ -1,0 +1,293 @@
+"""Handlers of the compute API below /v2.1: versions, servers, and their metadata.
+
+Nova's API, as far as clients need it to record servers; nothing starts a VM. Flavors, key pairs
+and what is asked about the service are in compute_records.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+from urllib.parse import urlencode
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from a9fe.api_tables import converters as to
+from a9fe.api_tables.envelope import member
+from a9fe.model.errors import A9feError, InvalidInput, NotFound
+from a9fe.model.resources import Instance
+from a9fe.operations.call import Call
+from a9fe.operations.instances import guests, instances
+from a9fe.server.asgi import body, errors, faults
+from a9fe.server.asgi.api import api_of, query_of, root_of
+from a9fe.server.nova import microversion
+from a9fe.server.nova import servers as compute_servers
+from a9fe.server.nova.fields import Json, addresses
+from a9fe.server.nova.server_request import read_server
+from a9fe.server.nova.servers import Asker
+
+BASE = faults.COMPUTE
+UPDATED = "2013-07-23T11:33:21Z"  # as Nova says of 2.1
+Handler = Callable[[Request, Asker], Awaitable[Response]]
+
+
+def route(path: str, handler: Handler, method: str) -> Route:
+    """A route whose handler is told the microversion, and whose every answer says it."""
+
+    async def answered(request: Request) -> Response:
+        try:
+            version = microversion.asked(request.headers)
+        except microversion.BadVersion as error:
+            fault = faults.nova(error.status, str(error))
+            headers = microversion.said(microversion.LEAST)
+            return JSONResponse(fault, status_code=error.status, headers=headers)
+        try:
+            answer = await handler(request, Asker(version=version, base=root_of(request)))
+        except A9feError as error:
+            answer = await errors.on_error(request, error)
+        answer.headers.update(microversion.said(version))
+        return answer
+
+    answered.__doc__ = handler.__doc__
+    answered.__name__ = handler.__name__
+    return Route(f"{BASE}{path}", answered, methods=[method], name=handler.__name__)
+
+
+def version_shown(base: str) -> Json:
+    """What a client reads to choose its microversion."""
+    return {
+        "id": "v2.1",
+        "status": "CURRENT",
+        "version": microversion.shown(microversion.MOST),
+        "min_version": microversion.shown(microversion.LEAST),
+        "updated": UPDATED,
+        "links": [{"rel": "self", "href": f"{base}{BASE}/"}],
+        "media-types": [
+            {
+                "base": "application/json",
+                "type": "application/vnd.openstack.compute+json;version=2.1",
+            }
+        ],
+    }
+
+
+async def version(_request: Request, asker: Asker) -> Response:
+    """The API's version and the range of its microversions."""
+    return JSONResponse({"version": version_shown(asker.base)})
+
+
+async def create_server(request: Request, asker: Asker) -> Response:
+    """Record a server, or several alike, with a port on each network."""
+    wanted = read_server(await body.read(request), asker.version)
+    made = await api_of(request).write(request, lambda call: compute_servers.create(call, wanted))
+    first = made[0]
+    href = f"{asker.base}{BASE}/servers/{first.id}"
+    links = [{"rel": "self", "href": href}]
+    links.append({"rel": "bookmark", "href": f"{asker.base}/servers/{first.id}"})
+    groups = [{"name": name} for name in wanted.groups or ("default",)]
+    server = {
+        "id": first.id,
+        "links": links,
+        "OS-DCF:diskConfig": "MANUAL",
+        "security_groups": groups,
+    }
+    return JSONResponse({"server": server}, status_code=202, headers={"Location": href})
+
+
+def _list(*, detail: bool) -> Handler:
+    async def listed(request: Request, asker: Asker) -> Response:
+        query = query_of(request)
+        found, following = await api_of(request).read(
+            request,
+            lambda call: compute_servers.listed(call, query, asker, detail=detail),
+        )
+        answer: Json = {"servers": found}
+        if following:
+            kept = [(n, v) for n, values in query.items() for v in values if n != "marker"]
+            link = f"{asker.base}{request.url.path}?{urlencode([*kept, ('marker', following)])}"
+            answer["servers_links"] = [{"rel": "next", "href": link}]
+        return JSONResponse(answer)
+
+    listed.__doc__ = "List servers" + (", with all of their fields." if detail else " briefly.")
+    listed.__name__ = "list_servers_detail" if detail else "list_servers"
+    return listed
+
+
+async def _read(request: Request, work: Callable[[Call, Instance], Any]) -> Any:  # noqa: ANN401
+    """What `work` makes of the server that the path names."""
+    id = request.path_params["id"]
+    return await api_of(request).read(
+        request, lambda call: work(call, compute_servers.require(call, id))
+    )
+
+
+async def _write(request: Request, work: Callable[[Call, Instance], Any]) -> Any:  # noqa: ANN401
+    id = request.path_params["id"]
+    return await api_of(request).write(
+        request, lambda call: work(call, compute_servers.require(call, id, change=True))
+    )
+
+
+async def show_server(request: Request, asker: Asker) -> Response:
+    """Show a server."""
+    found = await _read(request, lambda call, i: compute_servers.shown(call, i, asker))
+    return JSONResponse({"server": found})
+
+
+async def update_server(request: Request, asker: Asker) -> Response:
+    """Change a server's name or description."""
+    document = await body.read(request)
+
+    def work(call: Call, instance: Instance) -> Json:
+        changed = compute_servers.update(call, instance, document)
+        return compute_servers.shown(call, changed, asker)
+
+    return JSONResponse({"server": await _write(request, work)})
+
+
+async def delete_server(request: Request, _asker: Asker) -> Response:
+    """Delete a server and the ports made with it."""
+    await _write(request, instances.delete)
+    return Response(status_code=204)
+
+
+async def list_addresses(request: Request, asker: Asker) -> Response:
+    """The addresses of a server, by network."""
+
+    def work(call: Call, instance: Instance) -> Json:
+        return addresses(compute_servers.views(call, [instance], asker)[0])
+
+    return JSONResponse({"addresses": await _read(request, work)})
+
+
+async def list_groups(request: Request, asker: Asker) -> Response:
+    """The security groups of a server's ports."""
+
+    def work(call: Call, instance: Instance) -> list[Json]:
+        return compute_servers.groups_of(call, instance, asker)
+
+    return JSONResponse({"security_groups": await _read(request, work)})
+
+
+async def list_interfaces(request: Request, _asker: Asker) -> Response:
+    """The ports of a server."""
+
+    def work(call: Call, instance: Instance) -> list[Json]:
+        ports = instances.own(instance, instances.ports_of(call, instance.id))
+        return [compute_servers.interface(port) for port in ports]
+
+    return JSONResponse({"interfaceAttachments": await _read(request, work)})
+
+
+async def list_volumes(request: Request, _asker: Asker) -> Response:
+    """The volumes of a server: none, a9fe knows no volumes."""
+    await _read(request, lambda *_: None)
+    return JSONResponse({"volumeAttachments": []})
+
+
+async def show_password(request: Request, _asker: Asker) -> Response:
+    """The password that a server's guest posted, encrypted by it or not."""
+    return JSONResponse({"password": await _read(request, lambda _, i: i.password)})
+
+
+async def clear_password(request: Request, _asker: Asker) -> Response:
+    """Forget a server's password."""
+    await _write(request, lambda call, i: guests.clear_password(call, i.id))
+    return Response(status_code=204)
+
+
+async def show_metadata(request: Request, _asker: Asker) -> Response:
+    """The metadata of a server."""
+    return JSONResponse({"metadata": await _read(request, lambda _, i: i.metadata)})
+
+
+def _metadata_in(document: object) -> dict[str, str]:
+    found: dict[str, str] = to.string_map("metadata", member(document, "metadata"))
+    return found
+
+
+async def add_metadata(request: Request, _asker: Asker) -> Response:
+    """Add to the metadata of a server."""
+    given = _metadata_in(await body.read(request))
+
+    def work(call: Call, i: Instance) -> dict[str, str]:
+        return compute_servers.set_metadata(call, i, {**i.metadata, **given}).metadata
+
+    return JSONResponse({"metadata": await _write(request, work)})
+
+
+async def replace_metadata(request: Request, _asker: Asker) -> Response:
+    """Replace the metadata of a server."""
+    given = _metadata_in(await body.read(request))
+
+    def work(call: Call, i: Instance) -> dict[str, str]:
+        return compute_servers.set_metadata(call, i, given).metadata
+
+    return JSONResponse({"metadata": await _write(request, work)})
+
+
+def _item(instance: Instance, key: str) -> dict[str, str]:
+    if key not in instance.metadata:
+        raise NotFound("metadata item", key)
+    return {key: instance.metadata[key]}
+
+
+async def show_item(request: Request, _asker: Asker) -> Response:
+    """One item of a server's metadata."""
+    key = request.path_params["key"]
+    return JSONResponse({"meta": await _read(request, lambda _, i: _item(i, key))})
+
+
+async def set_item(request: Request, _asker: Asker) -> Response:
+    """Set one item of a server's metadata."""
+    key = request.path_params["key"]
+    given = to.string_map("meta", member(await body.read(request), "meta"))
+    if list(given) != [key]:
+        raise InvalidInput(
+            "meta", given, f"an object with the one item {key[:100]!r}, as the path says"
+        )
+
+    def work(call: Call, i: Instance) -> dict[str, str]:
+        return _item(compute_servers.set_metadata(call, i, {**i.metadata, **given}), key)
+
+    return JSONResponse({"meta": await _write(request, work)})
+
+
+async def delete_item(request: Request, _asker: Asker) -> Response:
+    """Remove one item of a server's metadata."""
+    key = request.path_params["key"]
+
+    def work(call: Call, i: Instance) -> None:
+        _item(i, key)
+        left = {name: value for name, value in i.metadata.items() if name != key}
+        compute_servers.set_metadata(call, i, left)
+
+    await _write(request, work)
+    return Response(status_code=204)
+
+
+def routes() -> list[Route]:
+    """All paths of servers."""
+    server = "/servers/{id}"
+    return [
+        route("", version, "GET"),
+        route("/", version, "GET"),
+        route("/servers", create_server, "POST"),
+        route("/servers", _list(detail=False), "GET"),
+        route("/servers/detail", _list(detail=True), "GET"),
+        route(server, show_server, "GET"),
+        route(server, update_server, "PUT"),
+        route(server, delete_server, "DELETE"),
+        route(f"{server}/ips", list_addresses, "GET"),
+        route(f"{server}/os-interface", list_interfaces, "GET"),
+        route(f"{server}/os-security-groups", list_groups, "GET"),
+        route(f"{server}/os-volume_attachments", list_volumes, "GET"),
+        route(f"{server}/os-server-password", show_password, "GET"),
+        route(f"{server}/os-server-password", clear_password, "DELETE"),
+        route(f"{server}/metadata", show_metadata, "GET"),
+        route(f"{server}/metadata", add_metadata, "POST"),
+        route(f"{server}/metadata", replace_metadata, "PUT"),
+        route(f"{server}/metadata/{{key}}", show_item, "GET"),
+        route(f"{server}/metadata/{{key}}", set_item, "PUT"),
+        route(f"{server}/metadata/{{key}}", delete_item, "DELETE"),
+    ]

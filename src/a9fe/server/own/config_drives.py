@@ -1,0 +1,86 @@
+"""What is on an instance's config drive, from the store itself."""
+
+import base64
+import secrets
+from typing import Any
+
+import structlog
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from a9fe.metadata.config_drive import LAYOUTS
+from a9fe.metadata.gather import view_of
+from a9fe.metadata.openstack.vendordata import STATIC_JSON
+from a9fe.metadata.view import InstanceView, Settings
+from a9fe.model.errors import InvalidInput, NotFound
+from a9fe.model.resources import KINDS, Port, Resource
+from a9fe.operations.call import Call
+from a9fe.operations.instances import guests
+from a9fe.runtime.vendordata import VendordataFile
+from a9fe.server.asgi.api import api_of
+from a9fe.server.own.guest_calls import ONE
+from a9fe.store import Session
+
+log = structlog.get_logger()
+
+Json = dict[str, Any]
+
+
+class Stored:
+    """The resources of a transaction, as views are gathered from them."""
+
+    def __init__(self, session: Session) -> None:
+        """Nothing is read before it is asked for."""
+        self._session = session
+
+    def get(self, kind: str, id: str) -> Resource | None:
+        """The resource."""
+        found: Resource | None = self._session.get(KINDS[kind], id)
+        return found
+
+    def ports_by_device(self, device_id: str) -> tuple[Port, ...]:
+        """The ports with that device_id."""
+        return tuple(self._session.find(Port, device_id=device_id))
+
+
+def made(call: Call, id: str, format: str) -> Json:
+    """The label and the files of a config drive, in base64. Raises NotFound, InvalidInput."""
+    layout = LAYOUTS.get(format)
+    if layout is None:
+        raise InvalidInput("format", format, "one of " + ", ".join(LAYOUTS))
+    files = layout.files(_view(call, id))
+    shown = [
+        {"path": path, "content": base64.b64encode(content).decode("ascii")}
+        for path, content in sorted(files.items())
+    ]
+    return {"label": layout.label, "files": shown}
+
+
+def _view(call: Call, id: str) -> InstanceView:
+    instance = guests.of_caller(call, id)
+    settings = Settings(
+        dhcp_domain=call.settings.dhcp_domain,
+        vendordata=VendordataFile(call.settings.vendordata_jsonfile_path, _unusable)(),
+        static_vendordata=STATIC_JSON in call.settings.vendordata_providers,
+        region=call.settings.region_name,
+    )
+    view = view_of(Stored(call.session), instance, settings, secrets.token_bytes)
+    if view is None:  # a port's network always is
+        raise NotFound("instance", id)
+    return view
+
+
+def _unusable(path: str, reason: str) -> None:
+    log.warning("vendordata_jsonfile_path cannot be used", path=path, reason=reason)
+
+
+async def config_drive(request: Request) -> Response:
+    """The files of an instance's config drive, for a VM without a network."""
+    id, format = request.path_params["id"], request.query_params.get("format", "openstack")
+    return JSONResponse(await api_of(request).read(request, lambda call: made(call, id, format)))
+
+
+def routes() -> list[Route]:
+    """Its path."""
+    return [Route(f"{ONE}/config-drive", config_drive, methods=["GET"])]

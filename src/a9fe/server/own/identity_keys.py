@@ -1,0 +1,248 @@
+"""Keys that sign identities: hosts publish theirs, and anyone may read them to verify.
+
+OpenID's discovery document and a JWK set, for tokens; X.509 certificates, for EC2's documents.
+"""
+
+import re
+from dataclasses import replace
+from typing import Any
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey, RSAPublicNumbers
+from cryptography.hazmat.primitives.serialization import Encoding
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from a9fe.api_tables import converters as to
+from a9fe.api_tables.envelope import member
+from a9fe.api_tables.schemas import Schema, members, text_of
+from a9fe.model import jwk
+from a9fe.model.errors import Conflict, Forbidden, InvalidInput, NotFound
+from a9fe.model.policy import check_host
+from a9fe.model.rules.scheduling import seconds, timestamp
+from a9fe.operations.call import Call
+from a9fe.server.asgi import body
+from a9fe.server.asgi.api import api_of, caller_of
+from a9fe.store.guests import IdentityKey
+
+Json = dict[str, Any]
+
+BASE = "/a9fe/v1/identity"
+DISCOVERY = "/.well-known/openid-configuration"
+FIELDS = ("host", "jwk", "certificate", "expires_at")
+BITS = range(2048, 4097)  # of a modulus
+EXPONENT = 65537
+LIFE_MAX = 60 * 86400  # seconds until a key expires, at most
+KEYS_MAX = 8  # of one host: it needs two, three while a lifetime is made shorter
+CERTIFICATE_MAX = 8192
+PUBLIC = {"Cache-Control": "public, max-age=300"}
+"""Far below the hour for which a key is published before it signs."""
+CERTIFICATES_TYPE = "application/x-pem-file"
+_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")
+
+_KEY_ID: Schema = {"type": "string", "pattern": f"^{jwk.KEY_ID.pattern}$"}
+_TIME_SHOWN: Schema = {"type": "string", "pattern": f"^{_TIME.pattern}$"}
+_NUMBER: Schema = {"type": "string", "pattern": "^[A-Za-z0-9_-]+$"}
+_JWK = members(
+    kty={"const": "RSA"},
+    n=_NUMBER,
+    e=_NUMBER,
+    alg={"const": jwk.ALGORITHM},
+    use={"const": "sig"},
+    kid=_KEY_ID,
+)
+_SHOWN = members(
+    kid=_KEY_ID, host={"type": "string"}, created_at=_TIME_SHOWN, expires_at=_TIME_SHOWN
+)
+BODIES: dict[str, Schema] = {
+    f"PUT {BASE}/keys/{{kid}}": members(
+        key=members(
+            host=text_of(to.NAME_MAX),
+            jwk=_JWK,
+            certificate={"type": "string", "maxLength": CERTIFICATE_MAX},
+            expires_at=_TIME_SHOWN,
+        )
+    )
+}
+ANSWERS: dict[str, Schema] = {
+    f"PUT {BASE}/keys/{{kid}}": members(key=_SHOWN, issuer={"type": "string"}),
+    f"GET {BASE}/keys": members(keys={"type": "array", "items": _SHOWN}),
+    f"GET {BASE}/jwks": members(keys={"type": "array", "items": _JWK}),
+}
+
+
+# -- What hosts publish --------------------------------------------------------------------
+
+
+async def publish(request: Request) -> Response:
+    """Publish a key that a host signs identities with, or say the same again."""
+    kid = request.path_params["kid"]
+    given = to.only_members("key", member(await body.read(request), "key"), FIELDS)
+    host = to.header_text(minimum=1)("host", given["host"])
+    check_host(caller_of(request), host)
+
+    def work(call: Call) -> tuple[IdentityKey, str]:
+        key = read_key(kid, host, given, call.now)
+        return _keep(call, key), call.settings.identity_issuer
+
+    key, issuer = await api_of(request).write(request, work)
+    return JSONResponse({"key": shown(key), "issuer": issuer})
+
+
+def read_key(kid: str, host: str, given: Json, now: float) -> IdentityKey:
+    """The key of a body, whose parts belong together. Raises InvalidInput."""
+    modulus, exponent = _numbers(kid, given["jwk"])
+    expires_at = _expiry(given["expires_at"], now)
+    certificate = _certificate(given["certificate"])
+    public = certificate.public_key()
+    expected = "a certificate of the key, which it signed itself"
+    if not isinstance(public, RSAPublicKey):
+        raise InvalidInput("certificate", "of another kind of key", expected)
+    if public.public_numbers() != RSAPublicNumbers(exponent, modulus):
+        raise InvalidInput("certificate", "of another key", expected)
+    try:
+        certificate.verify_directly_issued_by(certificate)
+    except (ValueError, TypeError, InvalidSignature) as error:
+        raise InvalidInput("certificate", "not signed by itself", expected) from error
+    if certificate.not_valid_after_utc.timestamp() < seconds(expires_at):
+        raise InvalidInput("expires_at", expires_at, "no time after the certificate's end")
+    return IdentityKey(
+        id=kid,
+        host=host,
+        jwk=given["jwk"],
+        certificate=certificate.public_bytes(Encoding.PEM).decode("ascii"),
+        created_at=timestamp(now),
+        expires_at=expires_at,
+    )
+
+
+def _numbers(kid: str, given: object) -> tuple[int, int]:
+    try:
+        modulus, exponent = jwk.numbers_of(given)
+    except ValueError as error:
+        expected = f"a public RSA key for {jwk.ALGORITHM} ({error})"
+        raise InvalidInput("jwk", given, expected) from error
+    if modulus.bit_length() not in BITS or exponent != EXPONENT:
+        expected = f"a modulus of {BITS[0]} to {BITS[-1]} bits, and the exponent {EXPONENT}"
+        raise InvalidInput("jwk", f"{modulus.bit_length()} bits, {exponent}", expected)
+    if kid != jwk.of_numbers(modulus, exponent)["kid"]:
+        raise InvalidInput("kid", kid, "the thumbprint of the key (RFC 7638)")
+    return modulus, exponent
+
+
+def _expiry(given: object, now: float) -> str:
+    expected = f"a time such as {timestamp(now + LIFE_MAX)} and not after that"
+    try:
+        at = seconds(given) if isinstance(given, str) and _TIME.fullmatch(given) else 0.0
+    except ValueError:
+        at = 0.0
+    if not now < at <= now + LIFE_MAX:
+        raise InvalidInput("expires_at", given, expected)
+    return str(given)
+
+
+def _certificate(given: object) -> x509.Certificate:
+    expected = f"one X.509 certificate in PEM, of at most {CERTIFICATE_MAX} characters"
+    text = given if isinstance(given, str) and len(given) <= CERTIFICATE_MAX else ""
+    try:
+        [certificate] = x509.load_pem_x509_certificates(text.encode())
+    except ValueError as error:
+        raise InvalidInput("certificate", given, expected) from error
+    return certificate
+
+
+def _keep(call: Call, key: IdentityKey) -> IdentityKey:
+    guests = call.session.guests
+    known = guests.key(key.id)
+    if known is not None and known.host != key.host:
+        raise Conflict("IdentityKeyInUse", f"identity key {key.id} is another host's")
+    if known is not None and known.is_revoked:
+        raise Conflict("IdentityKeyRevoked", f"identity key {key.id} was revoked")
+    if known is not None and replace(key, created_at=known.created_at) == known:
+        return known
+    others = [one for one in guests.keys(call.at) if one.host == key.host and one.id != key.id]
+    if len(others) >= KEYS_MAX:
+        raise Forbidden(f"host {key.host} has {KEYS_MAX} identity keys already")
+    kept = replace(key, created_at=known.created_at) if known else key
+    guests.add_key(kept, call.at)
+    return kept
+
+
+# -- What operators see and do -------------------------------------------------------------
+
+
+async def listed(request: Request) -> Response:
+    """List the keys that identities are signed with, and whose they are."""
+
+    def work(call: Call) -> list[Json]:
+        return [shown(key) for key in call.session.guests.keys(call.at)]
+
+    return JSONResponse({"keys": await api_of(request).read(request, work)})
+
+
+async def revoke(request: Request) -> Response:
+    """Publish a key no longer, nor ever again: what it signed is not to be believed."""
+    kid = request.path_params["kid"]
+
+    def work(call: Call) -> None:
+        if not call.session.guests.revoke_key(kid):
+            raise NotFound("identity_key", kid)
+
+    await api_of(request).write(request, work)
+    return Response(status_code=204)
+
+
+def shown(key: IdentityKey) -> Json:
+    """A key as operators see it."""
+    return {
+        "kid": key.id,
+        "host": key.host,
+        "created_at": key.created_at,
+        "expires_at": key.expires_at,
+    }
+
+
+# -- What anyone reads ---------------------------------------------------------------------
+
+
+async def discovery(request: Request) -> Response:
+    """Where who verifies tokens finds the keys (OpenID Connect Discovery 1.0)."""
+    issuer = api_of(request).settings.identity_issuer
+    document = {
+        "issuer": issuer,
+        "jwks_uri": f"{issuer.rstrip('/')}{BASE}/jwks",
+        "response_types_supported": ["id_token"],
+        "subject_types_supported": ["public"],
+        "id_token_signing_alg_values_supported": [jwk.ALGORITHM],
+        "claims_supported": ["iss", "sub", "aud", "iat", "nbf", "exp", "jti", "nonce", "a9fe"],
+    }
+    return JSONResponse(document, headers=PUBLIC)
+
+
+async def jwks(request: Request) -> Response:
+    """The keys that tokens are signed with now, and were or will be soon (RFC 7517)."""
+    return JSONResponse({"keys": [key.jwk for key in await _live(request)]}, headers=PUBLIC)
+
+
+async def certificates(request: Request) -> Response:
+    """The same keys' certificates, PEM, for signed identity documents."""
+    text = "".join(key.certificate for key in await _live(request))
+    return Response(text, headers=PUBLIC, media_type=CERTIFICATES_TYPE)
+
+
+async def _live(request: Request) -> list[IdentityKey]:
+    return await api_of(request).read(request, lambda call: call.session.guests.keys(call.at))
+
+
+def routes() -> list[Route]:
+    """All paths about identities."""
+    return [
+        Route(DISCOVERY, discovery, methods=["GET"]),
+        Route(f"{BASE}/jwks", jwks, methods=["GET"]),
+        Route(f"{BASE}/certificates", certificates, methods=["GET"]),
+        Route(f"{BASE}/keys", listed, methods=["GET"]),
+        Route(f"{BASE}/keys/{{kid}}", publish, methods=["PUT"]),
+        Route(f"{BASE}/keys/{{kid}}", revoke, methods=["DELETE"]),
+    ]

@@ -1,0 +1,118 @@
+"""Who asks metadata without a token: told by hosts' metadata services, shown to operators."""
+
+import re
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from a9fe.api_tables import converters as to
+from a9fe.api_tables import schemas
+from a9fe.api_tables.schemas import Schema, members, taken_by
+from a9fe.model.errors import InvalidInput
+from a9fe.model.policy import check_host
+from a9fe.model.usage import Usage
+from a9fe.operations.call import Call
+from a9fe.operations.instances import guests
+from a9fe.server.asgi import body
+from a9fe.server.asgi.api import api_of, caller_of
+from a9fe.store import UsageOf
+
+Json = dict[str, Any]
+
+PATH = "/a9fe/v1/imds-usage"
+INSTANCES_MAX = 1000  # of one message
+REQUESTS_MAX = 2**31 - 1  # of one message: so many of these that sums stay 64-bit numbers
+_TIME = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z)?")
+
+
+def _time(field: str, value: object) -> str:
+    if not isinstance(value, str) or not _TIME.fullmatch(value):
+        raise InvalidInput(field, value, 'a time such as 2026-11-22T15:00:00Z, or ""')
+    return value
+
+
+schemas.described(_time, {"type": "string", "pattern": f"^{_TIME.pattern}$"})
+
+MEMBERS: dict[str, to.Converter] = {
+    "instance_id": to.identifier,
+    "v1_requests": to.integer(0, REQUESTS_MAX),
+    "v2_requests": to.integer(0, REQUESTS_MAX),
+    "v1_last_at": _time,
+    "v2_last_at": _time,
+}
+
+
+def _one(field: str, value: object) -> Usage:
+    given = to.only_members(field, value, MEMBERS)
+    return Usage(**{n: read(f"{field}.{n}", given[n]) for n, read in MEMBERS.items()})
+
+
+_ALL = to.list_of(_one, INSTANCES_MAX)
+_USAGE = members((), **{name: taken_by(read) for name, read in MEMBERS.items()})
+_SHOWN = members(
+    (),
+    name={"type": "string"},
+    project_id={"type": "string"},
+    http_tokens={"type": "string"},
+    **{name: taken_by(read) for name, read in MEMBERS.items()},
+)
+BODIES: dict[str, Schema] = {
+    f"POST {PATH}": members(
+        host={"type": "string"},
+        usage={"type": "array", "items": _USAGE, "maxItems": INSTANCES_MAX},
+    )
+}
+ANSWERS: dict[str, Schema] = {
+    f"POST {PATH}": members(counted={"type": "integer"}),
+    f"GET {PATH}": members(usage={"type": "array", "items": _SHOWN}),
+}
+
+
+async def tell(request: Request) -> Response:
+    """Count what a host's metadata service was asked, with and without tokens."""
+    document = to.only_members("body", await body.read(request), ("host", "usage"))
+    host = to.header_text(minimum=1)("host", document["host"])
+    check_host(caller_of(request), host)
+    told = _merged(_ALL("usage", document["usage"]))
+
+    def work(call: Call) -> None:
+        there = call.session.guests.there([one.instance_id for one in told])
+        guests.check_answers(call, call.caller.host, there)
+        call.session.guests.count(told)
+
+    await api_of(request).write(request, work)
+    return JSONResponse({"counted": len(told)})
+
+
+def _merged(told: list[Usage]) -> list[Usage]:
+    found: dict[str, Usage] = {}
+    for one in told:
+        before = found.get(one.instance_id)
+        found[one.instance_id] = before.plus(one) if before else one
+    return list(found.values())
+
+
+async def show(request: Request) -> Response:
+    """Show how often instances asked their metadata with and without tokens."""
+
+    def work(call: Call) -> list[UsageOf]:
+        return call.session.guests.usage(None if call.caller.is_admin else call.project_id)
+
+    return JSONResponse({"usage": [shown(of) for of in await api_of(request).read(request, work)]})
+
+
+def shown(of: UsageOf) -> Json:
+    """As an answer has it; http_tokens "" where the cloud's counts."""
+    return {
+        "name": of.name,
+        "project_id": of.project_id,
+        "http_tokens": of.options.http_tokens,
+        **{name: getattr(of.usage, name) for name in MEMBERS},
+    }
+
+
+def routes() -> list[Route]:
+    """Both."""
+    return [Route(PATH, tell, methods=["POST"]), Route(PATH, show, methods=["GET"])]

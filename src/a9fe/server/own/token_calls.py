@@ -1,0 +1,91 @@
+"""Tokens of our own through the API: /a9fe/v1/tokens, for admins."""
+
+import secrets
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from a9fe.api_tables import converters as to
+from a9fe.api_tables.envelope import member
+from a9fe.model import tokens
+from a9fe.model.errors import InvalidInput
+from a9fe.model.policy import AGENT, MEMBER, ROLES
+from a9fe.model.tokens import Token
+from a9fe.operations.call import Call
+from a9fe.server.asgi import body
+from a9fe.server.asgi.api import api_of
+
+PATH = "/a9fe/v1/tokens"
+FIELDS = ("id", "project_id", "role", "host", "description", "created_at")
+
+
+def shown(token: Token) -> dict[str, str]:
+    """A token without its hash."""
+    return {name: getattr(token, name) for name in FIELDS}
+
+
+def new(given: Any) -> tuple[Token, str]:  # noqa: ANN401 - a JSON value
+    """A token as asked for, and its text: of an agent's host, or of a project and role."""
+    if not isinstance(given, dict):
+        raise InvalidInput("token", given, "an object")
+    for name in given:
+        if name not in {"project_id", "role", "host", "description"}:
+            raise InvalidInput(name, given[name], "one of project_id, role, host, description")
+    text = tokens.text_of(secrets.token_bytes(tokens.RANDOM_BYTES))
+    read = to.one_line()
+    token = Token(
+        id=tokens.id_of(text) or "",
+        sha256=tokens.hash_of(text),
+        description=read("description", given.get("description", "")),
+        **_whose(given),
+    )
+    return token, text
+
+
+def _whose(given: dict[str, Any]) -> dict[str, str]:
+    text = to.header_text(minimum=1)
+    if "host" in given:
+        if given.keys() & {"project_id", "role"}:
+            raise InvalidInput("host", given["host"], "no project_id or role beside it")
+        return {"host": text("host", given["host"]), "role": AGENT}
+    return {
+        "project_id": text("project_id", given.get("project_id")),
+        "role": to.choice(*ROLES)("role", given.get("role", MEMBER)),
+    }
+
+
+async def create(request: Request) -> Response:
+    """POST: the answer is the only one that has the token itself."""
+    token, text = new(member(await body.read(request), "token"))
+
+    def work(call: Call) -> Token:
+        call.session.tokens.add(token)
+        return call.session.tokens.get(token.id) or token
+
+    made = await api_of(request).write(request, work)
+    return JSONResponse({"token": {**shown(made), "token": text}}, status_code=201)
+
+
+async def listed(request: Request) -> Response:
+    """GET: all of them."""
+    found = await api_of(request).read(request, lambda call: call.session.tokens.all())
+    return JSONResponse({"tokens": [shown(token) for token in found]})
+
+
+async def revoke(request: Request) -> Response:
+    """DELETE: from now on it is nobody's, and what it holds open ends."""
+    id = request.path_params["id"]
+    await api_of(request).write(request, lambda call: call.session.tokens.remove(id))
+    api_of(request).admissions.review()
+    return Response(status_code=204)
+
+
+def routes() -> list[Route]:
+    """The paths of tokens."""
+    return [
+        Route(PATH, create, methods=["POST"]),
+        Route(PATH, listed, methods=["GET"]),
+        Route(f"{PATH}/{{id}}", revoke, methods=["DELETE"]),
+    ]

@@ -1,0 +1,86 @@
+"""Databases and servers for all tests; the kind and the room of a test are its folders.
+
+Tests below heavy/store and heavy/server that use a database run on SQLite and on PostgreSQL.
+`pytest.mark.sqlite` limits a test to SQLite.
+"""
+
+import logging as stdlib_logging
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import structlog
+
+from a9fe.runtime import logging
+from tests.kit.databases import DATABASES
+from tests.kit.guarded_world import Guarded
+from tests.kit.server_world import World
+
+BOTH = ["sqlite", pytest.param("postgresql")]
+TESTS = Path(__file__).parent
+ON_BOTH = {("heavy", "server"), ("heavy", "store")}  # folders whose databases are of both kinds
+THAT_USE_ONE = {"tmp_path", "tmp_path_factory", "world", "guarded", "store"}
+
+
+def folders(path: Path) -> tuple[str, ...]:
+    """Return the folders of a test module below tests/: its kind, then its room."""
+    return path.relative_to(TESTS).parts[:-1]
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run each test that uses a database on SQLite and on PostgreSQL."""
+    path = Path(str(metafunc.module.__file__))
+    both = folders(path)[:2] in ON_BOTH and THAT_USE_ONE & set(metafunc.fixturenames)
+    if both and not list(metafunc.definition.iter_markers("sqlite")):
+        metafunc.parametrize("database_kind", BOTH, indirect=True, scope="module")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def database_kind(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The kind that DATABASES makes."""
+    DATABASES.kind = getattr(request, "param", "sqlite")
+    mark = DATABASES.mark()
+    yield DATABASES.kind
+    DATABASES.drop(mark)
+
+
+@pytest.fixture(autouse=True)
+def database_drops() -> Iterator[None]:
+    """A test's own databases go with it."""
+    mark = DATABASES.mark()
+    yield
+    DATABASES.drop(mark)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cluster_ends() -> Iterator[None]:
+    """The cluster that the first test on PostgreSQL started."""
+    yield
+    DATABASES.close()
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    """A server where everyone is admin."""
+    made = World(tmp_path)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def guarded(tmp_path: Path) -> Iterator[Guarded]:
+    """A server that wants tokens."""
+    made = Guarded(tmp_path)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def own_log_stream() -> Iterator[None]:
+    """What a test set up is gone after it."""
+    root = stdlib_logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    yield
+    logging.configure("test")
+    structlog.reset_defaults()
+    root.handlers[:], root.level = handlers, level

@@ -1,0 +1,140 @@
+"""`a9fe imds report` and `a9fe vm set`, typed at a real server."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from a9fe.cli.api.imds import of_version_1
+from a9fe.cli.main import main
+from tests.heavy.server.test_feed import Running, running
+
+UNSET = {
+    "http_tokens": "",
+    "http_tokens_required_after": None,
+    "http_put_response_hop_limit": 0,
+    "guest_attributes": "",
+}
+
+
+class Typing:
+    """Commands typed at a server that runs in this loop."""
+
+    def __init__(self, world: Running) -> None:
+        self.world = world
+
+    async def type(self, line: str) -> Result:
+        url = f"http://127.0.0.1:{self.world.port_number}"
+        environment = {"A9FE_SERVER_URL": url, "A9FE_CONFIG_FILE": None}
+        return await asyncio.to_thread(CliRunner().invoke, main, line.split(), env=environment)
+
+    async def ok(self, line: str) -> str:
+        result = await self.type(line)
+        assert result.exit_code == 0, result.stderr
+        return result.stdout
+
+    async def instance(self, name: str, **more: object) -> Any:
+        given = {"instance": {"name": name, **more}}
+        answer = await self.world.client.post("/a9fe/v1/instances", json=given)
+        return answer.json()["instance"]
+
+    async def options(self, name: str) -> Any:
+        answer = await self.world.client.get("/a9fe/v1/instances", params={"name": name})
+        (found,) = answer.json()["instances"]
+        return found["metadata_options"]
+
+    async def asked(self, id: str, v1: int, v2: int, at: str) -> None:
+        one = {"instance_id": id, "v1_requests": v1, "v2_requests": v2}
+        times = {"v1_last_at": at if v1 else "", "v2_last_at": at if v2 else ""}
+        body = {"host": "node1", "usage": [{**one, **times}]}
+        answer = await self.world.client.post("/a9fe/v1/imds-usage", json=body)
+        assert answer.status_code == 200
+
+
+def typing(directory: Path, story: Callable[[Typing], Awaitable[None]]) -> None:
+    async def told() -> None:
+        async with running(directory) as world:
+            await story(Typing(world))
+
+    asyncio.run(told())
+
+
+def test_the_report_has_who_asked_without_a_token(tmp_path: Path):
+    async def story(shell: Typing) -> None:
+        old = await shell.instance("old", metadata_options={"http_tokens": "observe"})
+        both = await shell.instance("both")
+        new = await shell.instance("new")
+        await shell.asked(old["id"], 12, 0, "2020-01-01T00:00:00Z")
+        await shell.asked(both["id"], 3, 4, "2999-01-01T00:00:00Z")
+        await shell.asked(new["id"], 0, 5, "2999-01-01T00:00:00Z")
+        report = await shell.ok("imds report")
+        assert "new" not in report
+        first, second = (report.index(vm["id"]) for vm in (both, old))
+        assert first < second
+        for cell in ("12", "2020-01-01T00:00:00Z", "observe", "default"):
+            assert f" {cell} " in report[second:]
+        latest = await shell.ok("imds report --hours 24")
+        assert both["id"] in latest
+        assert old["id"] not in latest
+        assert '"v1_requests": 12' in await shell.ok("imds report --json")
+
+    typing(tmp_path, story)
+
+
+def test_what_a_vm_is_set_to_stays_until_it_is_set_again(tmp_path: Path):
+    async def story(shell: Typing) -> None:
+        await shell.instance("web1")
+        said = await shell.ok("vm set web1 --http-tokens observe --hop-limit 2")
+        assert "observe" in said
+        await shell.ok("vm set web1 --http-tokens-required-after 300 --guest-attributes on")
+        assert await shell.options("web1") == {
+            "http_tokens": "observe",
+            "http_tokens_required_after": 300,
+            "http_put_response_hop_limit": 2,
+            "guest_attributes": "on",
+        }
+        await shell.ok(
+            "vm set web1 --http-tokens default --http-tokens-required-after default"
+            " --hop-limit 0 --guest-attributes default"
+        )
+        assert await shell.options("web1") == UNSET
+
+    typing(tmp_path, story)
+
+
+def test_what_a_vm_cannot_be_set_to(tmp_path: Path):
+    async def story(shell: Typing) -> None:
+        await shell.instance("web1")
+        for line, status in (
+            ("vm set web1", 2),
+            ("vm set web1 --http-tokens maybe", 2),
+            ("vm set web1 --http-tokens-required-after soon", 2),
+            ("vm set web1 --hop-limit 65", 2),
+            ("vm set nobody --http-tokens off", 1),
+            ("vm set web1 --http-tokens-required-after 999999999999", 1),
+        ):
+            result = await shell.type(line)
+            assert (result.exit_code, result.stdout) == (status, ""), line
+            assert len(result.stderr.splitlines()) == 1
+        assert await shell.options("web1") == UNSET
+
+    typing(tmp_path, story)
+
+
+@pytest.mark.parametrize(
+    ("since", "found"), [("", "cba"), ("2026-11-22T15:00:00Z", "cb"), ("2027", "")]
+)
+def test_the_latest_come_first(since: str, found: str):
+    usage = [
+        {"instance_id": id, "v1_requests": n, "v1_last_at": at}
+        for id, n, at in (
+            ("a", 1, "2026-11-22T14:59:59Z"),
+            ("b", 1, "2026-11-22T15:00:00Z"),
+            ("c", 1, "2026-11-22T15:00:01Z"),
+            ("d", 0, ""),
+        )
+    ]
+    assert "".join(one["instance_id"] for one in of_version_1(usage, since)) == found

@@ -1,0 +1,322 @@
+"""The loop of both agents over a host that behaves, and misbehaves, like the kernel's."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+
+import structlog
+from structlog.testing import capture_logs
+
+from a9fe.host_agent.converge import LASTS, Converger, Outcome, Work, converge
+from a9fe.model.resources import Resource
+from a9fe.plan import names
+from a9fe.plan.damage import damages
+from a9fe.plan.dhcp import namespaces as dhcp
+from a9fe.plan.host import HostPlan
+from a9fe.plan.operations import (
+    AddLink,
+    DeleteBridge,
+    OpenListener,
+    Operation,
+    PlugTap,
+    StartDnsmasq,
+    scope,
+)
+from a9fe.plan.settings import DhcpSettings
+from tests.kit.conditions import comes_true
+from tests.kit.fakes_host import FakeHost, Refused
+from tests.kit.fakes_model import HOST, bound, dhcp_port, network, subnet
+from tests.kit.fakes_source import FollowedModel
+from tests.kit.http_world import turns
+
+SOON = 0.002  # s: a resync at once
+LONG = 1000.0  # a resync that no test lives to see
+SETTINGS = DhcpSettings(dhcp_confs="/d")
+
+
+def one(number: int) -> list[Resource]:
+    net = network(number)
+    sub = subnet(number, net, "10.1.0.0/24", "10.1.0.1")
+    return [net, sub, dhcp_port(number, net, (sub, "10.1.0.2")), bound("dhcp", net)]
+
+
+def space(number: int) -> str:
+    return names.dhcp_namespace(network(number).id)
+
+
+@dataclass
+class Agent:
+    host: FakeHost
+    model: FollowedModel
+    resync: float = LONG
+    outcomes: list[Outcome] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        work = Work(owner="dhcp", plan=self.plan, report=self.outcomes.append)
+        self.loop = Converger(work, self.model, self.host, resync=self.resync)
+
+    def plan(self) -> HostPlan:
+        return dhcp.plan(self.model, HOST, SETTINGS)
+
+    def settled(self) -> bool:
+        return bool(self.outcomes) and self.outcomes[-1].settled
+
+    def as_planned(self) -> bool:
+        return self.host.observe("dhcp") == self.plan()
+
+
+@asynccontextmanager
+async def running(agent: Agent) -> AsyncIterator[Agent]:
+    task = asyncio.ensure_future(agent.loop.run())
+    try:
+        yield agent
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+def test_a_host_is_converged_and_then_left_alone():
+    async def main() -> None:
+        async with running(Agent(FakeHost(), FollowedModel(one(1)))) as agent:
+            await comes_true(agent.settled, "settled")
+            assert agent.as_planned()
+            assert sum(len(o.applied) for o in agent.outcomes) == len(agent.host.applied)
+
+    asyncio.run(main())
+
+
+def test_changes_are_followed_as_they_come():
+    async def main() -> None:
+        async with running(Agent(FakeHost(), FollowedModel())) as agent:
+            await comes_true(agent.settled, "settled with nothing")
+            for resource in one(1):
+                agent.model.put(resource)
+            await comes_true(lambda: space(1) in agent.host.spaces, "made")
+            await comes_true(agent.as_planned, "as planned")
+            agent.model.drop(network(1))
+            await comes_true(lambda: agent.host.spaces == {}, "removed")
+
+    asyncio.run(main())
+
+
+def test_before_the_first_sync_nothing_is_touched_and_then_orphans_go():
+    host = FakeHost()
+    converge(host, "dhcp", dhcp.plan(FollowedModel(one(1)), HOST, SETTINGS))
+
+    async def main() -> None:
+        async with running(Agent(host, FollowedModel(synced=False))) as agent:
+            agent.model.put(network(2))
+            await turns()
+            assert space(1) in host.spaces
+            assert agent.outcomes == []
+            agent.model.sync()
+            await comes_true(agent.settled, "settled")
+            assert set(host.bridges) == {names.bridge(network(2).id)}
+            assert host.spaces == {}
+
+    asyncio.run(main())
+
+
+def failing_in(where: str, kind: type = AddLink) -> Callable[[Operation], None]:
+    def fail(operation: Operation) -> None:
+        if isinstance(operation, kind) and scope(operation).startswith(where):
+            raise Refused("no such luck")
+
+    return fail
+
+
+def test_one_failing_namespace_does_not_stop_others_and_recovers():
+    host = FakeHost()
+    host.failing = failing_in(space(1))
+
+    async def main() -> None:
+        async with running(Agent(host, FollowedModel([*one(1), *one(2)]))) as agent:
+            await comes_true(lambda: agent.outcomes, "a pass")
+            assert agent.outcomes[0].failures == {space(1): "AddLink: no such luck"}
+            assert host.spaces[space(2)].listeners
+            assert not host.spaces[space(1)].listeners
+            host.failing = lambda operation: None
+            await comes_true(agent.settled, "settled")
+            assert agent.as_planned()
+
+    asyncio.run(main())
+
+
+def test_a_failure_is_logged_once_and_so_is_its_end():
+    host = FakeHost()
+    host.failing = failing_in(space(1))
+
+    async def main() -> None:
+        async with running(Agent(host, FollowedModel(one(1)))) as agent:
+            for passes in range(1, LASTS + 1):
+                await comes_true(lambda least=passes: len(agent.outcomes) >= least, "a pass")
+                agent.loop.wake()
+            host.failing = lambda operation: None
+            agent.loop.wake()
+            await comes_true(agent.settled, "settled")
+
+    structlog.reset_defaults()
+    with capture_logs() as logs:
+        asyncio.run(main())
+    told = [line for line in logs if line["event"] != "cannot converge yet, will retry"]
+    said = [(line["event"], line["where"]) for line in told if "where" in line]
+    assert said == [("cannot converge", space(1)), ("converges again", space(1))]
+
+
+def test_what_passes_by_itself_is_no_error():
+    """As a proxy that is being started again, which takes a second."""
+    host = FakeHost()
+    host.failing = failing_in(space(1))
+
+    async def main() -> None:
+        async with running(Agent(host, FollowedModel(one(1)))) as agent:
+            await comes_true(lambda: len(agent.outcomes) >= 3, "three passes")
+            host.failing = lambda operation: None
+            await comes_true(agent.settled, "settled")
+
+    structlog.reset_defaults()
+    with capture_logs() as logs:
+        asyncio.run(main())
+    assert {line["log_level"] for line in logs} <= {"info", "debug"}
+    assert any(line["event"] == "cannot converge yet, will retry" for line in logs)
+
+
+def test_a_namespace_without_dnsmasq_still_serves_metadata():
+    host = FakeHost()
+    host.failing = failing_in(space(1), StartDnsmasq)
+    outcome = converge(host, "dhcp", dhcp.plan(FollowedModel(one(1)), HOST, SETTINGS))
+    assert list(outcome.failures) == [f"{space(1)} dnsmasq"]
+    assert host.spaces[space(1)].listeners
+
+
+def test_without_a_proxy_dhcp_still_works():
+    host = FakeHost()
+    host.failing = failing_in(space(1), OpenListener)
+    outcome = converge(host, "dhcp", dhcp.plan(FollowedModel(one(1)), HOST, SETTINGS))
+    assert list(outcome.failures) == [f"{space(1)} listener"]
+    assert host.spaces[space(1)].dnsmasq is not None
+
+
+def test_what_others_break_is_repaired_at_the_next_resync():
+    async def main() -> None:
+        agent = Agent(FakeHost(), FollowedModel(one(1)), resync=SOON)
+        async with running(agent):
+            await comes_true(agent.settled, "settled")
+            with agent.host.lock:
+                agent.host.spaces[space(1)].dnsmasq = None
+            await comes_true(agent.as_planned, "repaired")
+
+    asyncio.run(main())
+
+
+def test_waking_makes_a_pass_without_a_change_of_the_model():
+    async def main() -> None:
+        async with running(Agent(FakeHost(), FollowedModel(one(1)))) as agent:
+            await comes_true(agent.settled, "settled")
+            with agent.host.lock:
+                agent.host.spaces[space(1)].listeners.clear()
+            agent.loop.wake()
+            await comes_true(agent.as_planned, "repaired")
+
+    asyncio.run(main())
+
+
+def test_an_event_of_the_kernel_makes_a_pass_and_damage_is_said():
+    async def main() -> None:
+        async with running(Agent(FakeHost(), FollowedModel(one(1)))) as agent:
+            await comes_true(agent.settled, "settled")
+            with agent.host.lock:
+                agent.host.spaces[space(1)].dnsmasq = None
+            agent.loop.look()
+            await comes_true(agent.as_planned, "repaired")
+            await comes_true(agent.settled, "settled again")
+
+    structlog.reset_defaults()
+    with capture_logs() as logs:
+        asyncio.run(main())
+    (said,) = [line for line in logs if line["event"] == "damage repaired"]
+    assert said["where"] == space(1)
+    assert said["wrong"] == f"dnsmasq of network {network(1).id} was not running"
+    assert said["done"] == "started"
+
+
+def test_a_bridge_that_goes_with_its_last_device_is_no_damage():
+    operations = [DeleteBridge(name="brq1"), PlugTap(tap="tap1", bridge="brq2")]
+    assert [one.wrong for one in damages(operations)] == ["tap1 was on no bridge"]
+
+
+class TellingHost(FakeHost):
+    """As the kernel: tells of every change, ours too."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tell: Callable[[], object] = lambda: None
+
+    def apply(self, operation: Operation) -> None:
+        super().apply(operation)
+        self.tell()
+
+
+def test_our_own_changes_are_looked_at_once_and_not_for_ever():
+    async def main() -> None:
+        host = TellingHost()
+        agent = Agent(host, FollowedModel(one(1)))
+        loop = asyncio.get_running_loop()
+        host.tell = lambda: loop.call_soon_threadsafe(agent.loop.look)
+        async with running(agent):
+            await comes_true(agent.settled, "settled")
+            seen = host.observations
+            agent.model.put(network(2))
+            await comes_true(lambda: agent.settled() and host.observations > seen, "settled")
+            assert host.observations <= seen + 3
+
+    asyncio.run(main())
+
+
+class BlindHost(FakeHost):
+    """Cannot observe at first."""
+
+    blind = True
+
+    def observe(self, owner: str) -> HostPlan:
+        if self.blind:
+            self.blind = False
+            raise Refused("netlink is busy")
+        return super().observe(owner)
+
+
+def test_a_host_that_cannot_be_observed_is_tried_again():
+    async def main() -> None:
+        async with running(Agent(BlindHost(), FollowedModel(one(1)))) as agent:
+            await comes_true(agent.settled, "settled")
+            assert agent.as_planned()
+
+    asyncio.run(main())
+
+
+def test_a_burst_of_changes_is_one_pass():
+    async def main() -> None:
+        async with running(Agent(FakeHost(), FollowedModel())) as agent:
+            await comes_true(agent.settled, "settled")
+            agent.outcomes.clear()
+            for number in range(1, 20):
+                for resource in one(number):
+                    agent.model.put(resource)
+            await comes_true(
+                lambda: any(o.applied for o in agent.outcomes) and agent.settled(), "all made"
+            )
+            assert len(agent.host.spaces) == 19
+            busy = [outcome for outcome in agent.outcomes if outcome.applied]
+            assert len(busy) == 1
+
+    asyncio.run(main())
+
+
+def test_stopping_ends_after_the_operation_under_way():
+    host = FakeHost()
+    outcome = converge(
+        host, "dhcp", dhcp.plan(FollowedModel(one(1)), HOST, SETTINGS), lambda: bool(host.applied)
+    )
+    assert len(outcome.applied) == 1

@@ -1,0 +1,177 @@
+"""Hops 1 and 2 as processes: a listener handed over, a feed followed, a guest answered."""
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import httpx
+import pytest
+
+from a9fe.model.codec import encode
+from a9fe.wire.message import Listener
+from a9fe.wire.trusted import sign
+from tests.kit.conditions import eventually
+from tests.unit.metadata_agent.test_metadata_agent import SECRET, VM
+
+START = """
+import importlib, json, sys
+from a9fe.runtime import config, logging
+logging.configure(sys.argv[1])
+room = importlib.import_module(f"a9fe.{sys.argv[1].replace('-', '_')}.main")
+room.run(config.load(json.loads(sys.argv[2])))
+"""
+FEED = [
+    {"event": "snapshot", "revision": 1},
+    {"event": "upsert", "revision": 1, "kind": "port", "object": encode(VM)},
+    {"event": "synced", "revision": 1},
+]
+
+
+class Others(BaseHTTPRequestHandler):
+    """The server's change feed, and the service: both on one port."""
+
+    ended: threading.Event
+
+    def do_GET(self) -> None:
+        if self.path.startswith("/a9fe/v1/feed?"):
+            assert "agent=metadata" in self.path
+            self.feed()
+        else:
+            self.metadata()
+
+    def feed(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "application/x-ndjson")
+        self.end_headers()
+        for event in FEED:
+            self.wfile.write(json.dumps(event).encode() + b"\n")
+        self.wfile.flush()
+        self.ended.wait()
+
+    def metadata(self) -> None:
+        names = ("X-Instance-ID", "X-Tenant-ID", "X-Instance-ID-Signature", "X-Forwarded-For")
+        body = json.dumps([self.headers[name] for name in names]).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@contextmanager
+def others() -> Iterator[int]:
+    ended = threading.Event()
+    handler = type("TheseOthers", (Others,), {"ended": ended})
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            yield server.server_port
+        finally:
+            ended.set()
+            server.shutdown()
+
+
+@contextmanager
+def process(name: str, flags: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
+    """Run until the end of the block, from when it is ready; it must end well."""
+    command = [sys.executable, "-c", START, name, json.dumps(flags)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as running:
+        try:
+            seen = []
+            for line in running.stderr:
+                seen.append(line)
+                if " ready " in line:
+                    break
+            assert " ready " in seen[-1], "".join(seen)
+            threading.Thread(target=running.stderr.read, daemon=True).start()
+            yield running
+            running.send_signal(signal.SIGTERM)
+            assert running.wait(10) == 0
+        finally:
+            running.kill()
+
+
+def hand_over(control: str, sock: socket.socket) -> Listener:
+    address, port = sock.getsockname()
+    listener = Listener(
+        kind="network", id=VM.network_id, namespace="qdhcp-x", address=address, port=port
+    )
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as link:
+        link.connect(control)
+        link.send(json.dumps({"op": "hello", "owner": "dhcp_agent"}).encode())
+        assert json.loads(link.recv(65536))["last"] is True
+        message = {"op": "give", "listener": asdict(listener)}
+        socket.send_fds(link, [json.dumps(message).encode()], [sock.fileno()])
+        assert json.loads(link.recv(65536)) == {"op": "ok"}
+    return listener
+
+
+@pytest.fixture
+def flags(tmp_path: Path) -> Iterator[dict[str, str]]:
+    """Users that exist here; as another user than root they are not used at all."""
+    with others() as port:
+        yield {
+            "state_path": str(tmp_path / "state"),
+            "run_path": str(tmp_path),
+            "server_url": f"http://127.0.0.1:{port}",
+            "nova_metadata_port": str(port),
+            "metadata_proxy_shared_secret": SECRET,
+            "metadata_proxy_user": "root",
+            "metadata_agent_user": "root",
+        }
+
+
+def metrics(path: Path) -> str:
+    transport = httpx.HTTPTransport(uds=str(path))
+    with httpx.Client(transport=transport) as client:
+        return client.get("http://localhost/metrics").text
+
+
+def test_a_guest_is_answered_through_both_hops(flags, tmp_path):
+    with (
+        socket.create_server(("127.0.0.1", 0)) as sock,
+        process("metadata-agent", flags),
+        process("metadata-proxy", flags),
+    ):
+        listener = hand_over(str(tmp_path / "proxy-control.sock"), sock)
+        url = f"http://127.0.0.1:{listener.port}/latest"
+        lies = {"X-Instance-ID": "other", "X-Forwarded-For": "10.0.0.9"}
+        found = httpx.get(url, headers=lies)
+        while found.status_code == 503:  # until the feed is followed; the test has a time limit
+            found = httpx.get(url, headers=lies)
+        assert found.json() == ["vm-1", "project-1", sign(SECRET, "vm-1"), "127.0.0.1"]
+        for name in ("metadata_proxy", "proxy-control.sock", "metadata-agent.metrics.sock"):
+            assert os.stat(tmp_path / name).st_mode & 0o777 == 0o600
+        text = metrics(tmp_path / "metadata-proxy.metrics.sock")
+        assert 'a9fe_requests_total{process="metadata-proxy",status="200"} 1.0' in text
+        text = metrics(tmp_path / "metadata-agent.metrics.sock")
+        assert 'a9fe_requests_total{process="metadata-agent",status="200"} 1.0' in text
+
+
+def test_a_restarted_agent_is_not_noticed(flags, tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as sock, process("metadata-proxy", flags):
+        listener = hand_over(str(tmp_path / "proxy-control.sock"), sock)
+        url = f"http://127.0.0.1:{listener.port}/latest"
+        with process("metadata-agent", flags) as first, httpx.Client() as guest:
+            eventually(lambda: guest.get(url).status_code == 200, what="the feed is followed")
+            first.send_signal(signal.SIGTERM)
+            first.wait(10)
+        with contextlib.ExitStack() as stack:
+            answers: list[int] = []
+            asking = threading.Thread(target=lambda: answers.append(httpx.get(url).status_code))
+            asking.start()
+            stack.enter_context(process("metadata-agent", flags))
+            asking.join(10)
+            assert answers == [200]

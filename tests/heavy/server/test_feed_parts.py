@@ -1,0 +1,314 @@
+"""A host's part of the model: what changes tell is what a snapshot says, whatever happens."""
+
+import random
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from a9fe.model.resources import (
+    KIND_OF,
+    Agent,
+    Binding,
+    Instance,
+    Network,
+    Port,
+    Resource,
+    Router,
+    Subnet,
+)
+from a9fe.server.feed.parts import KINDS_OF, Key, deliveries, snapshot
+from a9fe.store import Change, Session, Store
+from tests.kit.databases import DATABASES, START
+
+HOSTS = ("h1", "h2")
+KEYS: list[Key] = [(host, agent) for host in HOSTS for agent in KINDS_OF] + [("*", "service")]
+ROUTER_PORT = "network:router_interface"
+Part = dict[tuple[str, str], Resource]
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    made = Store(DATABASES.fresh(tmp_path), lambda: START)
+    with made.write() as session:
+        for host in HOSTS:
+            for kind in ("dhcp", "l3"):
+                session.insert(Agent(id=f"{kind}-{host}", agent_type=kind, binary=kind, host=host))
+    yield made
+    made.close()
+
+
+class Follower:
+    """What agents know, from snapshots and changes."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.revision = 0
+        self.parts: dict[Key, Part] = {key: self.whole(key) for key in KEYS}
+        with store.read() as session:
+            self.revision = session.revision()
+
+    def whole(self, key: Key) -> Part:
+        with self.store.read() as session:
+            return {(KIND_OF[type(r)], r.id): r for r in snapshot(session, key)}
+
+    def catch_up(self) -> None:
+        with self.store.read() as session:
+            changes = session.changes_since(self.revision)
+            assert changes is not None
+            self.revision = session.revision()
+            told = deliveries(session, changes, KEYS)
+        for key, for_key in told.items():
+            assert [c.revision for c in for_key] == sorted(c.revision for c in for_key)
+            apply(self.parts[key], for_key)
+
+    def check(self) -> None:
+        for key, part in self.parts.items():
+            expected = self.whole(key)
+            assert missing(expected, part) == [], key
+            spare = list(part.keys() - expected.keys())
+            if key[1] == "service" and key[0] != "*":  # keeps networks of instances that have left
+                spare = [
+                    name
+                    for name in spare
+                    if name[0] not in {"network", "subnet", "security_group"}
+                ]
+            assert spare == [], key
+
+
+def missing(expected: Part, part: Part) -> list[tuple[str, str]]:
+    return [name for name, resource in expected.items() if part.get(name) != resource]
+
+
+def apply(part: Part, changes: Iterable[Change]) -> None:
+    for change in changes:
+        part.pop((change.kind, change.id), None)
+        if change.resource is not None:
+            part[change.kind, change.id] = change.resource
+
+
+class Life:
+    """Random but repeatable things that happen to the model, as the server does them."""
+
+    def __init__(self, seed: int) -> None:
+        self.dice = random.Random(seed)
+        self.made = 0
+
+    def new(self, kind: str) -> str:
+        self.made += 1
+        return f"{kind}{self.made}"
+
+    def one(self, session: Session, cls: type) -> object:
+        found = session.find(cls)
+        return self.dice.choice(found) if found else None
+
+    def host(self) -> str:
+        return self.dice.choice(["", *HOSTS, "elsewhere"])
+
+    def add_network(self, session: Session) -> None:
+        network = session.insert(Network(id=self.new("n")))
+        session.insert(Subnet(id=self.new("s"), network_id=network.id, cidr="10.1.0.0/24"))
+
+    def change_network(self, session: Session) -> None:
+        if network := self.one(session, self.dice.choice([Network, Subnet, Router, Instance])):
+            session.update(replace(network, name=self.new("name")))
+
+    def delete_network(self, session: Session) -> None:
+        network = self.one(session, Network)
+        if network is None:
+            return
+        for cls, where in (
+            (Binding, {"resource_id": network.id}),
+            (Port, {"network_id": network.id}),
+            (Subnet, {"network_id": network.id}),
+        ):
+            for resource in session.find(cls, **where):
+                session.delete(cls, resource.id)
+        session.delete(Network, network.id)
+
+    def add_port(self, session: Session) -> None:
+        network = self.one(session, Network)
+        if network is None:
+            return
+        instance = self.one(session, Instance) if self.dice.random() < 0.6 else None
+        router = self.one(session, Router) if instance is None else None
+        id = self.new("p")
+        session.insert(
+            Port(
+                id=id,
+                network_id=network.id,
+                mac_address=id,
+                host=self.of_router(session, router) if router else self.host(),
+                device_id=instance.id if instance else router.id if router else "",
+                device_owner=ROUTER_PORT if router else "compute:nova" if instance else "",
+            )
+        )
+
+    def of_router(self, session: Session, router: Router) -> str:
+        return next((b.host for b in session.find(Binding, kind="l3", resource_id=router.id)), "")
+
+    def move_port(self, session: Session) -> None:
+        port = self.one(session, Port)
+        if port and port.device_owner != ROUTER_PORT:
+            instance = self.one(session, Instance)
+            changed = {"host": self.host()} if self.dice.random() < 0.7 else {}
+            if instance and self.dice.random() < 0.4:
+                changed |= {"device_id": instance.id, "device_owner": "compute:nova"}
+            session.update(replace(port, **changed, name=self.new("name")))
+
+    def delete_port(self, session: Session) -> None:
+        if port := self.one(session, Port):
+            session.delete(Port, port.id)
+
+    def add_instance(self, session: Session) -> None:
+        session.insert(Instance(id=self.new("i"), name="x", number=self.made))
+
+    def delete_instance(self, session: Session) -> None:
+        if instance := self.one(session, Instance):
+            for port in session.find(Port, device_id=instance.id):
+                session.delete(Port, port.id)
+            session.delete(Instance, instance.id)
+
+    def add_router(self, session: Session) -> None:
+        session.insert(Router(id=self.new("r")))
+
+    def bind_network(self, session: Session) -> None:
+        if network := self.one(session, Network):
+            self.bind(session, "dhcp", network.id, self.dice.choice(HOSTS))
+
+    def bind(self, session: Session, kind: str, resource_id: str, host: str) -> None:
+        id = f"{kind}:{kind}-{host}:{resource_id}"
+        if session.get(Binding, id) is None:
+            session.insert(
+                Binding(
+                    id=id, kind=kind, agent_id=f"{kind}-{host}", host=host, resource_id=resource_id
+                )
+            )
+
+    def disable(self, session: Session) -> None:
+        """Disable or enable an agent, as the server does."""
+        if binding := self.one(session, Binding):
+            host = "" if binding.host else binding.agent_id.partition("-")[2]
+            for other in session.find(Binding, agent_id=binding.agent_id):
+                session.update(replace(other, host=host))
+
+    def unbind_network(self, session: Session) -> None:
+        found = session.find(Binding, kind="dhcp")
+        if found:
+            session.delete(Binding, self.dice.choice(found).id)
+
+    def move_router(self, session: Session) -> None:
+        router = self.one(session, Router)
+        if router is None:
+            return
+        for binding in session.find(Binding, kind="l3", resource_id=router.id):
+            session.delete(Binding, binding.id)
+        host = self.dice.choice(["", *HOSTS])
+        if host:
+            self.bind(session, "l3", router.id, host)
+        for port in session.find(Port, device_id=router.id, device_owner=ROUTER_PORT):
+            session.update(replace(port, host=host))
+
+    def delete_router(self, session: Session) -> None:
+        router = self.one(session, Router)
+        if router and not session.find(Port, device_id=router.id):
+            for binding in session.find(Binding, kind="l3", resource_id=router.id):
+                session.delete(Binding, binding.id)
+            session.delete(Router, router.id)
+
+    def happen(self, store: Store) -> None:
+        every: list[Callable[[Session], None]] = [
+            self.add_network,
+            self.add_port,
+            self.add_port,
+            self.add_instance,
+            self.add_router,
+            self.bind_network,
+            self.bind_network,
+            self.move_router,
+            self.move_port,
+            self.move_port,
+            self.change_network,
+            self.unbind_network,
+            self.disable,
+            self.delete_port,
+            self.delete_network,
+            self.delete_instance,
+            self.delete_router,
+        ]
+        done = self.dice.choices(every, k=self.dice.choice([1, 1, 3]))
+        with store.write() as session:
+            for one in done:
+                one(session)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_changes_tell_what_a_snapshot_says(store: Store, seed: int):
+    life, follower = Life(seed), Follower(store)
+    late = Follower(store)
+    for step in range(40):
+        life.happen(store)
+        follower.catch_up()
+        follower.check()
+        if step % 13 == 12:  # who was away for a while resumes to the same
+            late.catch_up()
+            late.check()
+
+
+def test_a_host_gets_nothing_of_others(store: Store):
+    with store.write() as session:
+        for name in ("here", "there"):
+            session.insert(Network(id=name))
+            session.insert(Subnet(id=f"s-{name}", network_id=name, cidr="10.1.0.0/24"))
+            session.insert(Instance(id=f"i-{name}", name=name, number=len(name)))
+            session.insert(
+                Port(
+                    id=f"p-{name}",
+                    network_id=name,
+                    mac_address=name,
+                    device_id=f"i-{name}",
+                    device_owner="compute:nova",
+                )
+            )
+        life = Life(0)
+        life.bind(session, "dhcp", "here", "h1")
+        life.bind(session, "dhcp", "there", "h2")
+    follower = Follower(store)
+    ids = {agent: {id for _, id in follower.parts["h1", agent]} for agent in KINDS_OF}
+    assert ids["service"] == {"here", "s-here", "p-here", "i-here"}
+    assert ids["dhcp"] == {"here", "s-here", "p-here", "dhcp:dhcp-h1:here"}
+    assert ids["metadata"] == {"here", "p-here"}
+
+
+def test_a_port_that_moves_is_deleted_here_and_made_there(store: Store):
+    with store.write() as session:
+        session.insert(Network(id="n"))
+        session.insert(Subnet(id="s", network_id="n", cidr="10.1.0.0/24"))
+        port = session.insert(Port(id="p", network_id="n", mac_address="m", host="h1"))
+        before = session.revision()
+    with store.write() as session:
+        session.update(replace(port, host="h2"))
+    with store.read() as session:
+        changes = session.changes_since(before)
+        told = deliveries(session, changes or [], KEYS)
+    gone = {(c.kind, c.id, c.resource is None) for c in told["h1", "dhcp"]}
+    come = {(c.kind, c.id, c.resource is None) for c in told["h2", "dhcp"]}
+    assert gone == {("port", "p", True), ("network", "n", True), ("subnet", "s", True)}
+    assert come == {("port", "p", False), ("network", "n", False), ("subnet", "s", False)}
+
+
+def test_a_disabled_agents_bindings_leave_its_host(store: Store):
+    with store.write() as session:
+        session.insert(Network(id="n"))
+        Life(0).bind(session, "dhcp", "n", "h1")
+    follower = Follower(store)
+    assert ("binding", "dhcp:dhcp-h1:n") in follower.parts["h1", "dhcp"]
+    with store.write() as session:
+        Life(0).disable(session)
+    follower.catch_up()
+    assert follower.parts["h1", "dhcp"] == {}
+    with store.write() as session:
+        Life(0).disable(session)
+    follower.catch_up()
+    assert {kind for kind, _ in follower.parts["h1", "dhcp"]} == {"network", "binding"}

@@ -1,0 +1,215 @@
+"""Databases of the tests: SQLite files, and a PostgreSQL of our own on a Unix socket.
+
+A test of the store or the server runs on both: `tests/unit/conftest.py` says which is in use,
+and `fresh` makes a migrated one, a copy of a template.
+"""
+
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from functools import cache
+from itertools import count
+from pathlib import Path
+
+import psycopg
+
+from a9fe.linux.processes import process
+from a9fe.store import Store
+from tests.kit.conditions import eventually
+
+KINDS = ("sqlite", "postgresql")
+START = 1_795_000_000.0
+BINARIES = Path("/usr/lib/postgresql/15/bin")
+OWNER = "postgres"  # PostgreSQL refuses to run as root
+FAST = {
+    "listen_addresses": "",
+    "fsync": "off",
+    "full_page_writes": "off",
+    "shared_buffers": "32MB",
+    "max_connections": "150",
+    "autovacuum": "off",
+}
+
+
+class Postgres:
+    """One cluster in a directory of its own, without TCP.
+
+    `data` and `wal` are empty directories elsewhere, on a disk of their own, for its tables and
+    its log.
+    """
+
+    def __init__(
+        self,
+        settings: dict[str, str] | None = None,
+        *,
+        data: Path | None = None,
+        wal: Path | None = None,
+    ) -> None:
+        self.directory = Path(tempfile.mkdtemp(prefix="a9fe-pg-"))
+        self._data = data or self.directory / "data"
+        self._settings = {**FAST, **(settings or {})}
+        self._names = count(1)
+        self._identity: dict[str, object] = {}
+        if os.getuid() == 0:
+            entry = pwd.getpwnam(OWNER)
+            for path in filter(None, (self.directory, data, wal)):
+                os.chown(path, entry.pw_uid, entry.pw_gid)
+            identity = {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
+            self._identity = identity
+        self.directory.chmod(0o755)
+        of_wal = [f"--waldir={wal}", "--wal-segsize=1"] if wal else []
+        options = ("--username=a9fe", "--auth=trust", "--encoding=UTF8", "--no-sync")
+        self._run("initdb", *options, *of_wal)
+
+    def _run(self, program: str, *arguments: str, check: bool = True) -> bool:
+        command = [str(BINARIES / program), f"--pgdata={self._data}", *arguments]
+        done = subprocess.run(
+            command,
+            check=check,
+            cwd="/",
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.STDOUT,
+            env={"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"},
+            **self._identity,  # type: ignore[call-overload]  # its own overloads are many
+        )
+        return bool(done.returncode == 0)
+
+    def start(self) -> None:
+        settings = {**self._settings, "unix_socket_directories": str(self.directory)}
+        options = " ".join(f"-c {name}='{value}'" for name, value in settings.items())
+        self._run("pg_ctl", "start", "-w", f"--log={self.directory}/log", f"--options={options}")
+
+    def stop(self, mode: str = "fast") -> None:
+        self._run("pg_ctl", "stop", "-w", f"--mode={mode}")
+
+    def runs(self) -> bool:
+        return self._run("pg_ctl", "status", check=False)
+
+    def kill(self) -> None:
+        """SIGKILL to all its processes at once, as when the machine's power goes."""
+        first = int((self._data / "postmaster.pid").read_text().split()[0])
+        os.kill(first, signal.SIGSTOP)  # so that it starts no more of them
+        children = Path(f"/proc/{first}/task/{first}/children").read_text().split()
+        pids = [first, *map(int, children)]
+        for pid in pids:
+            with suppress(ProcessLookupError):  # it saw the first one's end, and ended
+                os.kill(pid, signal.SIGKILL)
+        eventually(lambda: not any(map(process.alive, pids)), what="the end of PostgreSQL")
+
+    def close(self) -> None:
+        if self.runs():
+            self.stop("immediate")
+        shutil.rmtree(self.directory)
+
+    def url(self, name: str) -> str:
+        return f"postgresql://a9fe@/{name}?host={self.directory}"
+
+    def command(self, statement: str) -> None:
+        """One statement outside a transaction, such as CREATE DATABASE."""
+        with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
+            connection.execute(statement.encode())
+
+    def empty(self) -> str:
+        """The URL of a database with nothing in it."""
+        name = f"test{next(self._names)}"
+        self.command(f"CREATE DATABASE {name}")
+        return self.url(name)
+
+    @cache  # noqa: B019 - as many as there are clusters, one
+    def _template(self) -> str:
+        self.command("CREATE DATABASE template")
+        _migrate(self.url("template"))
+        return "template"
+
+    def fresh(self) -> str:
+        """The URL of a database with our schema."""
+        template = self._template()
+        name = f"test{next(self._names)}"
+        self.command(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")
+        return self.url(name)
+
+    def drop(self, url: str) -> None:
+        name = url.partition("@/")[2].partition("?")[0]
+        self.command(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+
+
+@contextmanager
+def running_postgres(
+    settings: dict[str, str] | None = None, *, data: Path | None = None, wal: Path | None = None
+) -> Iterator[Postgres]:
+    """A cluster that ends with the block; see Postgres."""
+    cluster = Postgres(settings, data=data, wal=wal)
+    cluster.start()
+    try:
+        yield cluster
+    finally:
+        cluster.close()
+
+
+def _migrate(url: str) -> None:
+    store = Store(url, lambda: START)
+    store.migrate()
+    store.close()
+
+
+@cache
+def empty_sqlite() -> bytes:
+    """A migrated database's file: migrating once is enough for all tests."""
+    with tempfile.TemporaryDirectory() as directory:
+        _migrate(f"sqlite:///{directory}/a9fe.db")
+        return Path(directory, "a9fe.db").read_bytes()
+
+
+class Databases:
+    """Databases of the kind in use, each a test's own."""
+
+    def __init__(self) -> None:
+        self.kind = "sqlite"
+        self.cluster: Postgres | None = None
+        self._made: list[str] = []
+
+    def fresh(self, directory: Path) -> str:
+        """The URL of a database with our schema, in `directory` if it is a file."""
+        if self.kind == "sqlite":
+            (directory / "a9fe.db").write_bytes(empty_sqlite())
+            return f"sqlite:///{directory}/a9fe.db"
+        return self._remember(self._running().fresh())
+
+    def empty(self, directory: Path) -> str:
+        """The URL of a database with nothing in it."""
+        if self.kind == "sqlite":
+            return f"sqlite:///{directory}/empty.db"
+        return self._remember(self._running().empty())
+
+    def _running(self) -> Postgres:
+        if self.cluster is None:
+            self.cluster = Postgres()
+            self.cluster.start()
+        return self.cluster
+
+    def _remember(self, url: str) -> str:
+        self._made.append(url)
+        return url
+
+    def mark(self) -> int:
+        """Where `drop` can come back to."""
+        return len(self._made)
+
+    def drop(self, mark: int) -> None:
+        """Drop what was made since `mark`."""
+        for url in self._made[mark:]:
+            self._running().drop(url)
+        del self._made[mark:]
+
+    def close(self) -> None:
+        if self.cluster is not None:
+            self.cluster.close()
+
+
+DATABASES = Databases()

@@ -1,0 +1,196 @@
+"""Fakes that behave: a clock whose hands are turned, an API server on a real socket."""
+
+import json
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+Document = dict[str, Any]
+
+
+class FakeClock:
+    """A clock that stands still until it is turned."""
+
+    def __init__(self, now: float = 1_000_000.0) -> None:
+        self.time = now
+
+    def now(self) -> float:
+        return self.time
+
+    def monotonic(self) -> float:
+        return self.time
+
+    def turn(self, seconds: float) -> None:
+        self.time += seconds
+
+
+class Refused(Exception):
+    """What becomes a NeutronError."""
+
+    def __init__(self, status: int, type: str, message: str) -> None:
+        super().__init__(message)
+        self.status, self.type = status, type
+
+
+DEFAULTS: dict[str, Document] = {
+    "networks": {"name": "", "subnets": [], "mtu": 1500, "project_id": "default"},
+    "subnets": {"name": "", "gateway_ip": "", "enable_dhcp": True, "project_id": "default"},
+    "ports": {"name": "", "fixed_ips": [], "device_id": "", "device_owner": "", "status": "DOWN"},
+    "routers": {"name": "", "status": "ACTIVE", "admin_state_up": True},
+    "instances": {"name": "", "project_id": "default"},
+    "flavors": {"name": "", "vcpus": 1, "ram": 512, "disk": 0},
+    "images": {"name": "", "project_id": "default"},
+    "keypairs": {"name": "", "project_id": "default", "fingerprint": ""},
+    "agents": {},
+}
+
+
+class FakeApi:
+    """Networks, subnets, ports, routers, agents and instances, as far as commands see them.
+
+    Names need not be unique. `requests` has what was asked: method, path, body.
+    """
+
+    def __init__(self) -> None:
+        self.resources: dict[str, dict[str, Document]] = {name: {} for name in DEFAULTS}
+        self.served: dict[str, set[str]] = {}
+        self.requests: list[tuple[str, str, Document | None]] = []
+        self.url = ""
+
+    def add(self, collection: str, **attributes: Any) -> Document:
+        made = {**DEFAULTS[collection], "id": str(uuid.uuid4()), **attributes}
+        self.resources[collection][made["id"]] = made
+        return made
+
+    def answer(
+        self, method: str, target: str, body: Document | None
+    ) -> tuple[int, Document | None]:
+        self.requests.append((method, target, body))
+        url = urlsplit(target)
+        parts = url.path.removeprefix("/v2.0").removeprefix("/a9fe/v1").strip("/").split("/")
+        if parts[0] not in self.resources:
+            raise Refused(404, "HTTPNotFound", "The resource could not be found.")
+        if parts[2:] == ["dhcp-networks"] or parts[2:3] == ["dhcp-networks"]:
+            return self._dhcp_networks(method, parts, body)
+        if len(parts) == 3 and method == "PUT":
+            return 200, self._interface(parts[1], parts[2], body or {})
+        if len(parts) == 2:
+            return self._one(method, parts[0], parts[1], body)
+        if method == "POST":
+            return 201, self._create(parts[0], body or {})
+        return 200, {parts[0]: self._list(parts[0], dict(parse_qsl(url.query)))}
+
+    def _list(self, collection: str, filters: dict[str, str]) -> list[Document]:
+        found = self.resources[collection].values()
+        return [d for d in found if all(str(d.get(k)) == v for k, v in filters.items())]
+
+    def _one(
+        self, method: str, collection: str, id: str, body: Document | None
+    ) -> tuple[int, Document]:
+        word = collection[:-1]
+        if id not in self.resources[collection]:
+            raise Refused(
+                404, f"{word.title()}NotFound", f"{word.title()} {id} could not be found."
+            )
+        if method == "DELETE":
+            self._check_unused(collection, id)
+            del self.resources[collection][id]
+            return 204, {}
+        if method == "PUT":
+            self.resources[collection][id] |= (body or {})[word]
+        return 200, {word: self.resources[collection][id]}
+
+    def _check_unused(self, collection: str, id: str) -> None:
+        used = [p for p in self.resources["ports"].values() if p["network_id"] == id]
+        if collection == "networks" and used:
+            raise Refused(409, "NetworkInUse", f"Unable to complete operation on network {id}.")
+
+    def _create(self, collection: str, body: Document) -> Document:
+        word = collection[:-1]
+        attributes = body[word]
+        if collection == "instances":
+            return {word: self._create_instance(attributes)}
+        if collection == "subnets":
+            self._check_cidr(attributes["cidr"])
+        made = self.add(collection, **attributes)
+        if collection == "subnets":
+            self.resources["networks"][made["network_id"]]["subnets"].append(made["id"])
+        return {word: made}
+
+    def _check_cidr(self, cidr: str) -> None:
+        if not cidr[-1].isdigit():
+            raise Refused(400, "HTTPBadRequest", f"Invalid input for cidr. Reason: '{cidr}'.")
+
+    def _create_instance(self, attributes: Document) -> Document:
+        made = self.add("instances", **attributes)
+        ports = []
+        for number, wanted in enumerate(attributes["networks"]):
+            ip = wanted.get("fixed_ip", f"10.1.0.{number + 10}")
+            ports.append(
+                self.add(
+                    "ports",
+                    network_id=wanted["uuid"],
+                    mac_address=f"fa:16:3e:00:00:{number:02x}",
+                    fixed_ips=[{"subnet_id": "s", "ip_address": ip}],
+                    device_id=made["id"],
+                    device_owner="compute:nova",
+                )
+            )
+        made["ports"] = ports
+        return made
+
+    def _interface(self, router_id: str, action: str, body: Document) -> Document:
+        return {"id": router_id, "action": action, **body}
+
+    def _dhcp_networks(
+        self, method: str, parts: list[str], body: Document | None
+    ) -> tuple[int, Document | None]:
+        served = self.served.setdefault(parts[1], set())
+        if method == "POST":
+            served.add((body or {})["network_id"])
+            return 201, None  # as Neutron: the body is null
+        if method == "DELETE":
+            served.discard(parts[3])
+            return 204, {}
+        return 200, {"networks": [self.resources["networks"][id] for id in sorted(served)]}
+
+
+class _Handler(BaseHTTPRequestHandler):
+    api: FakeApi
+
+    def _serve(self) -> None:
+        length = int(self.headers.get("Content-Length") or 0)
+        body = json.loads(self.rfile.read(length)) if length else None
+        try:
+            status, answer = self.api.answer(self.command, self.path, body)
+        except Refused as error:
+            status = error.status
+            answer = {"NeutronError": {"type": error.type, "message": str(error), "detail": ""}}
+        content = b"" if status == 204 else json.dumps(answer).encode()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    do_GET = do_POST = do_PUT = do_DELETE = _serve  # noqa: N815 - names of http.server.server
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Quiet."""
+
+
+@contextmanager
+def running_api() -> Iterator[FakeApi]:
+    """A FakeApi at its `url`, on a port of its own."""
+    api = FakeApi()
+    handler = type("Handler", (_Handler,), {"api": api})
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        api.url = f"http://127.0.0.1:{server.server_port}"
+        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield api
+        server.shutdown()
+        thread.join()

@@ -1,0 +1,47 @@
+"""A model that is followed: what a replica is to the converging loop."""
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from a9fe.model.resources import Resource
+from tests.kit.fakes_model import Model
+
+
+@dataclass(frozen=True)
+class Known:
+    ever_synced: bool
+
+
+class FollowedModel(Model):
+    """`synced` False: nothing was ever known."""
+
+    def __init__(self, resources: Iterable[Resource] = (), *, synced: bool = True) -> None:
+        super().__init__(resources)
+        self.synced = synced
+        self.changed = asyncio.Event()
+
+    def freshness(self, now: float) -> Known:
+        return Known(ever_synced=self.synced)
+
+    async def wait_change(self, after_revision: int) -> int:
+        if self.revision == after_revision:
+            await self.changed.wait()
+        return self.revision
+
+    def put(self, resource: Resource) -> None:
+        super().put(resource)
+        self.notify()
+
+    def drop(self, resource: Resource) -> None:
+        super().drop(resource)
+        self.notify()
+
+    def sync(self) -> None:
+        self.synced = True
+        self.notify()
+
+    def notify(self) -> None:
+        if hasattr(self, "changed"):
+            self.changed.set()
+            self.changed = asyncio.Event()

@@ -1,0 +1,42 @@
+"""A server that wants tokens, and those that it knows."""
+
+from pathlib import Path
+
+from a9fe.model.tokens import Token, hash_of, id_of, text_of
+from a9fe.server.auth.credentials import OwnTokens
+from tests.kit.server_world import World
+
+TEXTS = {
+    name: text_of(bytes([number]) * 40)
+    for number, name in enumerate(["admin", "mine", "theirs", "h1"])
+}
+
+
+def token(name: str, **more: str) -> Token:
+    return Token(id=id_of(TEXTS[name]) or "", sha256=hash_of(TEXTS[name]), **more)
+
+
+class Guarded(World):
+    """A server that knows an admin, two projects and an agent; `be` one of them."""
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__(directory, authenticator=OwnTokens)
+        known = [
+            token("admin", project_id="ops", role="admin"),
+            token("mine", project_id="mine", role="member"),
+            token("theirs", project_id="theirs", role="member"),
+            token("h1", role="agent", host="h1"),
+        ]
+        with self.store.write() as session:
+            for one in known:
+                session.tokens.add(one)
+        self.be("mine")
+
+    def be(self, name: str) -> None:
+        self._client.headers["X-Auth-Token"] = TEXTS[name]
+
+    def show_nothing(self) -> None:
+        self._client.headers.pop("X-Auth-Token", None)
+
+    def status(self, method: str, path: str, body: object = None, **headers: str) -> int:
+        return self.send(method, path, json=body, headers=headers).status_code

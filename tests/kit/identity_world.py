@@ -1,0 +1,162 @@
+"""A host that signs, the server that publishes its keys, and a clock for both."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import httpx
+
+from a9fe.api_client.agent_calls import AgentCalls
+from a9fe.metadata.identity.keys import Policy
+from a9fe.metadata.view import Settings
+from a9fe.metadata_service.handler import Service, admit_all, always_certain
+from a9fe.metadata_service.identity import Keeper, actions, guarded, publisher
+from a9fe.metadata_service.identity_keys import KeyDirectory
+from a9fe.wire.message import Answer
+from a9fe.wire.refusals import refuse
+from tests.golden.metadata.scenarios import zeros
+from tests.kit.server_world import ServerOptions, World
+from tests.unit.metadata_service.test_metadata_service import (
+    RESOURCES,
+    SECRET,
+    SYNCED,
+    FakeSource,
+    signed,
+)
+
+DAY, HOUR = 86400, 3600
+ISSUER = "https://cloud.example.org"
+POLICY = Policy(lifetime=7 * DAY, token_lifetime=HOUR)
+
+
+class Network(httpx.AsyncBaseTransport):
+    """The way from a host to the server, which can be cut."""
+
+    def __init__(self, world: World) -> None:
+        self._app = httpx.ASGITransport(world.app)
+        self.is_cut = False
+        self.sent = 0
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        if self.is_cut:
+            raise httpx.ConnectError("no way there")
+        self.sent += 1
+        return await self._app.handle_async_request(request)
+
+
+class Host:
+    """A metadata service with its keys; `restart` makes another one over the same files."""
+
+    def __init__(self, world: World, path: Path, name: str = "node1") -> None:
+        path.mkdir(mode=0o700, exist_ok=True)
+        self.world, self.path, self.name = world, path, name
+        self.network = Network(world)
+        self.instance = RESOURCES[0]
+        self.restart()
+
+    def restart(self) -> None:
+        calls = AgentCalls("http://server", self.name, self.network)
+        directory = KeyDirectory(self.path, self.name)
+        self.keeper = Keeper(directory, publisher(calls), POLICY, self.world.clock)
+        self.actions = actions(self.keeper, HOUR)
+
+    def step(self) -> str:
+        """What the service does in the background; why a key is not published."""
+        return self.world.run(self.keeper.step())
+
+    def ask(self, path: str, method: bytes = b"GET") -> Answer:
+        """What the guest reads."""
+        signer = self.keeper.identity("x86_64")
+        service = Service(
+            confirm=always_certain,
+            source=FakeSource((self.instance, *RESOURCES[1:]), SYNCED),
+            secret=SECRET,
+            settings=lambda: Settings(identity=signer),
+            now=self.world.clock.now,
+            random_bytes=zeros,
+            source_lost_after=60,
+            refuse=lambda refusal, _: refuse(refusal),
+            gate=guarded(admit_all, self.keeper),
+            actions=self.actions,
+        )
+        answer = service(signed(path.encode(), method=method))
+        assert isinstance(answer, Answer)
+        return answer
+
+    def read(self, name: str) -> bytes:
+        """A leaf of the identity tree."""
+        answer = self.ask(f"/latest/dynamic/instance-identity/{name}")
+        assert answer.status == 200
+        return answer.body
+
+    def token(self, query: str = "audience=vault") -> str:
+        answer = self.ask(f"/openstack/latest/identity?{query}")
+        assert answer.status == 200, answer.body
+        return answer.body.decode()
+
+
+@dataclass
+class Cloud:
+    """The server at a URL, and its one host."""
+
+    world: World
+    host: Host
+    url: str
+
+    def get(self, path: str) -> httpx.Response:
+        """As a relying party does: over HTTP."""
+        url = path if "://" in path else self.url + path
+        return httpx.get(url, trust_env=False, verify=False)
+
+    def keys(self) -> list[str]:
+        """The key ids that are published."""
+        return [key["kid"] for key in self.get("/a9fe/v1/identity/jwks").json()["keys"]]
+
+
+@contextmanager
+def front_door(world: World) -> Iterator[str]:
+    """The world's server on a socket, one request after the other."""
+
+    class Door(BaseHTTPRequestHandler):
+        def _pass_on(self) -> None:
+            length = int(self.headers.get("content-length", 0))
+            body = self.rfile.read(length)
+            headers = {"x-auth-token": self.headers.get("x-auth-token", "")}
+            answer = world.send(self.command, self.path, content=body, headers=headers)
+            self.send_response(answer.status_code)
+            for name in ("content-type", "cache-control"):
+                if name in answer.headers:
+                    self.send_header(name, answer.headers[name])
+            self.send_header("content-length", str(len(answer.content)))
+            self.end_headers()
+            self.wfile.write(answer.content)
+
+        def do_GET(self) -> None:
+            self._pass_on()
+
+        def do_DELETE(self) -> None:
+            self._pass_on()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Door) as server:
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+
+
+@contextmanager
+def cloud(path: Path) -> Iterator[Cloud]:
+    """A server without keys yet, and a host."""
+    world = World(path, ServerOptions(identity_issuer=ISSUER))
+    try:
+        with front_door(world) as url:
+            yield Cloud(world=world, host=Host(world, path / "identity"), url=url)
+    finally:
+        world.close()

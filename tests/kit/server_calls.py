@@ -1,0 +1,59 @@
+"""Calls as the API's examples make them, and the shapes of its refusals."""
+
+import re
+from typing import Any
+
+from a9fe.server.asgi import faults
+from a9fe.server.openapi import document as openapi
+from a9fe.server.openapi.examples import filled, saved
+from a9fe.server.openapi.handlers import EXAMPLES
+from tests.kit.server_world import World
+
+_NOVA = {400: "badRequest", 401: "unauthorized", 403: "forbidden", 404: "itemNotFound",
+         405: "badMethod", 408: "requestTimeout", 409: "conflictingRequest", 413: "overLimit",
+         415: "badMediaType"}  # fmt: skip
+
+
+def made_by_examples(world: World) -> dict[str, str]:
+    """The ids of what the examples make, by the examples' names; nothing of it is removed."""
+    found: dict[str, str] = {}
+    for example in EXAMPLES:
+        if example.method != "POST":
+            continue
+        body = filled(example.body, found)
+        answer = world.send(example.method, filled(example.path, found), json=body)
+        if answer.status_code == example.expect:
+            found |= saved(example, answer.json())
+    assert {name for example in EXAMPLES for name in example.save} <= found.keys()
+    return found
+
+
+def ids_of(operation: openapi.Operation, known: dict[str, str]) -> dict[str, str]:
+    """Path parameters with which an example called the operation."""
+    names = re.findall(r"\{(\w+)\}", operation.path)
+    pattern = re.sub(r"\\\{\w+\\\}", "([^/?]+)", re.escape(operation.path)) + r"(\?.*)?"
+    match = re.fullmatch(pattern, filled(operation.examples[0].path, known))
+    assert match is not None
+    return dict(zip(names, match.groups(), strict=False))
+
+
+def message_of(answer: Any, path: str) -> str:
+    """What a refusal says, in the shape of the API that the path is of."""
+    status, found = answer.status_code, answer.json()
+    assert 400 <= status < 500, answer.text
+    if faults.below(path, faults.IMAGE):
+        assert found.keys() == {"code", "title", "message"}
+        assert found["code"].startswith(str(status))
+        message = found["message"]
+    elif faults.below(path, faults.COMPUTE):
+        assert found.keys() == {_NOVA[status]}
+        assert found[_NOVA[status]].keys() == {"code", "message"}
+        assert found[_NOVA[status]]["code"] == status
+        message = found[_NOVA[status]]["message"]
+    else:
+        assert found.keys() == {"NeutronError"}
+        assert found["NeutronError"].keys() == {"type", "message", "detail"}
+        message = found["NeutronError"]["message"]
+    assert message.isprintable()
+    assert 0 < len(message) < 1000
+    return str(message)

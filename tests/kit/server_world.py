@@ -1,0 +1,157 @@
+"""A server over a temporary store, called through its ASGI application."""
+
+import asyncio
+import secrets
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import httpx
+
+from a9fe.server.app import application
+from a9fe.server.auth.credentials import Authenticator, Everyone
+from a9fe.server.feed.hub import Hub
+from a9fe.store import Store
+from tests.kit.databases import DATABASES, START
+
+T = TypeVar("T")
+
+
+@dataclass(kw_only=True)
+class HandTurnedClock:
+    """A clock that tests turn."""
+
+    at: float = START
+
+    def now(self) -> float:
+        return self.at
+
+    def monotonic(self) -> float:
+        return self.at
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServerOptions:
+    """The options that the server reads, with the defaults of the real ones."""
+
+    host: str = "here"
+    base_mac: str = "fa:16:3e:00:00:00"
+    agent_down_time: int = 75
+    dhcp_agents_per_network: int = 1
+    global_physnet_mtu: int = 1500
+    max_dns_nameservers: int = 5
+    max_subnet_host_routes: int = 20
+    pagination_max_limit: int = 1000
+    quota_network: int = -1
+    quota_subnet: int = -1
+    quota_port: int = -1
+    quota_router: int = -1
+    quota_security_group: int = -1
+    quota_security_group_rule: int = -1
+    quota_instances: int = -1
+    quota_key_pairs: int = -1
+    quota_image_count_total: int = -1
+    max_allowed_address_pair: int = 10
+    quota_floatingip: int = -1
+    quota_subnetpool: int = -1
+    quota_rbac_policy: int = -1
+    dns_domain: str = "openstacklocal"
+    dhcp_domain: str = "novalocal"
+    region_name: str = "RegionOne"
+    vendordata_jsonfile_path: str = ""
+    vendordata_providers: tuple[str, ...] = ("StaticJSON",)
+    default_availability_zone: str = "nova"
+    identity_issuer: str = "http://127.0.0.1:9696"
+    state_path: str = ""
+    auth_strategy: str = "none"
+
+
+class World:
+    """The server's calls, shortened."""
+
+    def __init__(
+        self,
+        directory: Path,
+        options: ServerOptions | None = None,
+        authenticator: Callable[[Store], Authenticator] = lambda _: Everyone(),
+    ) -> None:
+        self.clock = HandTurnedClock()
+        self.store = Store(DATABASES.fresh(directory), self.clock.now)
+        self.app = application(
+            self.store,
+            options or ServerOptions(),
+            self.clock,
+            Hub(self.store),
+            authenticator(self.store),
+        )
+        transport = httpx.ASGITransport(self.app)
+        self._client = httpx.AsyncClient(
+            transport=transport, base_url="http://server", trust_env=False
+        )
+        self._loop = asyncio.Runner()
+
+    def close(self) -> None:
+        self._loop.run(self._client.aclose())
+        self._loop.close()
+        self.store.close()
+
+    def send(self, method: str, path: str, **more: Any) -> httpx.Response:
+        """One request, its answer."""
+        return self._loop.run(self._client.request(method, path, **more))
+
+    def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """What a coroutine gives, in the loop that the server is in."""
+        return self._loop.run(coroutine)
+
+    def call(self, method: str, path: str, body: object = None, expect: int = 200) -> Any:
+        """The answer's document; the status is checked."""
+        answer = self.send(method, path, json=body)
+        assert answer.status_code == expect, answer.text
+        return answer.json() if answer.content else None
+
+    def routes(self) -> list[Any]:
+        """What the application serves."""
+        return list(self.app.routes)
+
+    def get(self, path: str, expect: int = 200) -> Any:
+        return self.call("GET", path, expect=expect)
+
+    def error(self, method: str, path: str, body: object, expect: int) -> tuple[str, str]:
+        """Type and message of a refusal, after which nothing has changed."""
+        before = self.revision()
+        found = self.call(method, path, body, expect)["NeutronError"]
+        assert found["detail"] == ""
+        assert self.revision() == before
+        return found["type"], found["message"]
+
+    def create(self, kind: str, **values: object) -> Any:
+        return self.call("POST", f"/v2.0/{kind}s", {kind: values}, 201)[kind]
+
+    def network(self, cidr: str = "10.1.0.0/24", **subnet: object) -> tuple[Any, Any]:
+        """A network with one subnet."""
+        network = self.create("network", name=f"net-{secrets.token_hex(4)}")
+        return network, self.subnet(network, cidr, **subnet)
+
+    def subnet(self, network: Any, cidr: str, **values: object) -> Any:
+        version = 6 if ":" in cidr else 4
+        return self.create(
+            "subnet", network_id=network["id"], cidr=cidr, ip_version=version, **values
+        )
+
+    def report(self, agent_type: str = "DHCP agent", host: str = "h1", **more: object) -> str:
+        """An agent's report; its id."""
+        body = {"agent_type": agent_type, "binary": "x", "host": host, **more}
+        agent_id: str = self.call("POST", "/a9fe/v1/agents/report", body)["agent_id"]
+        return agent_id
+
+    def ports(self, **filters: str) -> Any:
+        query = "&".join(f"{name}={value}" for name, value in filters.items())
+        return self.get(f"/v2.0/ports?{query}")["ports"]
+
+    def dhcp_ports(self, network: Any) -> Any:
+        return self.ports(network_id=network["id"], device_owner="network:dhcp")
+
+    def revision(self) -> int:
+        with self.store.read() as session:
+            return session.revision()

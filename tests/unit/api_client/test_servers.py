@@ -1,0 +1,173 @@
+"""Several servers: one that does not answer is followed by the next; tokens go along."""
+
+import asyncio
+import stat
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+import httpx
+import pytest
+
+from a9fe.api_client import ApiClient, ApiError, ServerUnreachable
+from a9fe.api_client.report import Identity, Reporter
+from a9fe.api_client.servers import Rotation, servers
+from a9fe.model import tokens
+from a9fe.replica import connector
+from a9fe.replica.following import host_of
+from a9fe.runtime import local_tokens
+from a9fe.runtime.config import Config, load
+from tests.heavy.server.test_feed import running
+
+NOBODY = "http://127.0.0.1:9"
+
+
+def test_a_list_of_servers():
+    assert servers(" http://a:1/ ,http://b:2") == ("http://a:1", "http://b:2")
+    config = load({"server_url": "http://a:1, http://b:2"}, {})
+    assert config.server_url == "http://a:1,http://b:2"
+
+
+def test_clients_share_the_servers_and_keep_to_theirs():
+    urls = ",".join(f"http://s{n}" for n in range(4))
+    first = [Rotation(urls, f"h{n} dhcp").current for n in range(100)]
+    assert set(first) == set(servers(urls))
+    assert first == [Rotation(urls, f"h{n} dhcp").current for n in range(100)]
+
+
+def test_a_call_goes_to_a_server_that_answers():
+    def answer(request: httpx.Request) -> httpx.Response:
+        if request.url.host == "down":
+            raise httpx.ConnectError("refused", request=request)
+        assert request.headers["X-Auth-Token"] == "t"
+        return httpx.Response(200, json={"networks": []})
+
+    transport = httpx.MockTransport(answer)
+    with ApiClient("http://down:1,http://up:2", transport, token="t") as client:
+        assert client.list("networks") == []
+    with (
+        ApiClient("http://down:1,http://down:2", transport) as client,
+        pytest.raises(ServerUnreachable),
+    ):
+        client.list("networks")
+
+
+def test_what_was_sent_is_not_sent_to_another_server():
+    asked = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request.url.host)
+        raise httpx.ReadTimeout("slow", request=request)
+
+    transport = httpx.MockTransport(answer)
+    with (
+        ApiClient("http://a:1,http://b:2", transport) as client,
+        pytest.raises(ServerUnreachable),
+    ):
+        client.create("networks", {})
+    assert asked == ["a"]
+
+
+def test_a_report_goes_to_the_next_server_after_a_failure():
+    asked = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append((request.url.host, request.headers["X-Auth-Token"]))
+        return httpx.Response(503 if len(asked) == 1 else 200, json={"agent_id": "a"})
+
+    async def told() -> None:
+        who = Identity(agent_type="DHCP agent", binary="x", host="h1")
+        reporter = Reporter("http://a,http://b", who, httpx.MockTransport(answer), token="t")
+        with suppress(Exception):
+            await reporter.report({})
+        assert await reporter.report({}) == "a"
+        await reporter.close()
+
+    asyncio.run(told())
+    assert {host for host, _ in asked} == {"a", "b"}
+    assert {token for _, token in asked} == {"t"}
+
+
+def config_of(directory: Path, **options: str) -> Config:
+    return load({"state_path": str(directory), "host": "h1", **options}, {})
+
+
+def test_a_feed_is_taken_from_the_next_server(tmp_path: Path):
+    async def told() -> None:
+        async with running(tmp_path) as world:
+            urls = f"{NOBODY},http://127.0.0.1:{world.port_number},{NOBODY}"
+            connect = connector(config_of(tmp_path, server_url=urls), "dhcp")
+            for _ in range(3):
+                with suppress(Exception):
+                    events = connect(None)
+                    assert (await anext(events)).event == "hello"
+                    await events.aclose()
+                    return
+        raise AssertionError("no server was found")
+
+    asyncio.run(told())
+
+
+def test_the_tokens_of_a_machine_are_roots_alone_and_stay(tmp_path: Path):
+    config = config_of(tmp_path, auth_strategy="token")
+    local_tokens.ensure(config)
+    admin, agent = (local_tokens.read(str(tmp_path), role) for role in local_tokens.ROLES)
+    for file in tmp_path.iterdir():
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    local_tokens.ensure(config)
+    assert local_tokens.for_command(config) == admin
+    assert local_tokens.for_agent(config) == agent
+    kept = local_tokens.kept(str(tmp_path), "h1")
+    assert [
+        (t.role, t.host, tokens.matches(t, text))
+        for t, text in zip(kept, (admin, agent), strict=True)
+    ] == [
+        ("admin", "", True),
+        ("agent", "h1", True),
+    ]
+
+
+def test_roots_token_is_told_to_no_other_machine(tmp_path: Path):
+    config = config_of(tmp_path, auth_strategy="token")
+    local_tokens.ensure(config)
+    for url in ("http://192.0.2.1:9696", "http://127.0.0.1:9696,http://node2:9696"):
+        assert local_tokens.for_command(replace(config, server_url=url)) == ""
+    given = replace(config, server_url="http://node2:9696", auth_token="mine")
+    assert local_tokens.for_command(given) == "mine"
+
+
+def test_with_keystone_only_agents_have_a_token_of_ours(tmp_path: Path):
+    (tmp_path / "admin-token").write_text("of another time")
+    config = config_of(tmp_path, auth_strategy="keystone")
+    local_tokens.ensure(config)
+    assert local_tokens.for_agent(config).startswith("a9fe_")
+    assert local_tokens.for_command(config) == ""
+
+
+def test_a_service_of_all_hosts_has_a_token_of_all_hosts(tmp_path: Path):
+    config = config_of(tmp_path, auth_strategy="token", metadata_service_hosts="*")
+    local_tokens.ensure(config)
+    service = local_tokens.for_agent(config, is_service=True)
+    assert local_tokens.for_agent(config) != service
+    kept = {t.host: t for t in local_tokens.kept(str(tmp_path), "h1")}
+    assert kept.keys() == {"", "h1", "*"}
+    assert tokens.matches(kept["*"], service)
+    assert (kept["*"].role, kept["*"].caller.is_admin) == ("agent", False)
+    assert [host_of(config, agent) for agent in ("service", "metadata")] == ["*", config.host]
+    own = replace(config, metadata_service_hosts="own")
+    assert local_tokens.for_agent(own, is_service=True) == local_tokens.for_agent(own)
+    assert host_of(own, "service") == config.host
+
+
+def test_who_is_not_known_is_told_what_to_set():
+    assert str(ApiError(403, "x", "no")) == "no"
+    unknown = ApiError(401, "Unauthorized", "no")
+    assert str(unknown).startswith("no: set A9FE_AUTH_TOKEN")
+    assert unknown.message == "no"
+
+
+def test_without_tokens_none_are_made(tmp_path: Path):
+    config = config_of(tmp_path)
+    local_tokens.ensure(config)
+    assert list(tmp_path.iterdir()) == []
+    assert (local_tokens.for_command(config), local_tokens.for_agent(config)) == ("", "")

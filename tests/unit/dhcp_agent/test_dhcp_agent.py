@@ -1,0 +1,144 @@
+"""The DHCP agent's role: options reach the plan; what it says of itself and of ports."""
+
+import asyncio
+from dataclasses import replace
+from pathlib import Path
+
+import httpx
+import pytest
+import structlog
+
+from a9fe.api_client.report import Identity, Reporter
+from a9fe.dhcp_agent.main import make_role
+from a9fe.host_agent.converge import Outcome
+from a9fe.host_agent.process import PortReports, states
+from a9fe.plan import names, wiring
+from a9fe.plan.filters import admission
+from a9fe.plan.host import Bridge, HostPlan
+from a9fe.runtime.config import Config, load
+from tests.kit.fakes_model import HOST, Model, bound, dhcp_port, network, port, subnet
+
+NET = network(1)
+SUBNET = subnet(1, NET, "10.1.0.0/24", "10.1.0.1")
+OWN = dhcp_port(1, NET, (SUBNET, "10.1.0.2"))
+VM = port(2, NET, (SUBNET, "10.1.0.5"), status="ACTIVE")
+MODEL = Model([NET, SUBNET, OWN, VM, bound("dhcp", NET)])
+SPACE = names.dhcp_namespace(NET.id)
+
+
+def config(tmp_path: Path, **flags: str) -> Config:
+    return load({"host": HOST, "state_path": str(tmp_path), **flags})
+
+
+@pytest.mark.parametrize(
+    ("flag", "value", "argument"),
+    [
+        ("dhcp_lease_duration", "120", ",255.255.255.0,120s"),
+        ("dnsmasq_lease_max", "7", "--dhcp-lease-max=7"),
+        ("dns_domain", "lab.example", "--domain=lab.example"),
+        ("dnsmasq_dns_servers", "9.9.9.9", "--server=9.9.9.9"),
+    ],
+)
+def test_options_reach_dnsmasq(tmp_path: Path, flag: str, value: str, argument: str):
+    plan = make_role(config(tmp_path, **{flag: value})).plan(MODEL)
+    dnsmasq = plan.namespaces[SPACE].dnsmasq
+    assert dnsmasq is not None
+    assert any(argument in given for given in dnsmasq.arguments)
+    assert dnsmasq.directory == f"{tmp_path}/dhcp/{NET.id}"
+
+
+@pytest.mark.parametrize(
+    ("isolated", "force", "listens"),
+    [("true", "false", 1), ("false", "false", 0), ("false", "true", 1)],
+)
+def test_options_say_where_metadata_is_served(
+    tmp_path: Path, isolated: str, force: str, listens: int
+):
+    flags = {"enable_isolated_metadata": isolated, "force_metadata": force}
+    plan = make_role(config(tmp_path, **flags)).plan(MODEL)
+    assert len(plan.namespaces[SPACE].listeners) == listens
+
+
+def test_what_it_says_of_itself(tmp_path: Path):
+    role = make_role(config(tmp_path))
+    assert (role.agent_type, role.binary) == ("DHCP agent", "neutron-dhcp-agent")
+    said = role.configurations(MODEL)
+    assert (said["networks"], said["subnets"], said["ports"]) == (1, 1, 2)
+
+
+def test_after_a_pass_its_own_port_is_up_and_an_unplugged_vm_is_down(tmp_path: Path):
+    role = make_role(config(tmp_path))
+    outcome = Outcome(desired=role.plan(MODEL), observed=HostPlan())
+    expected = wiring.PortStates(up=frozenset({OWN.id}), down=frozenset({VM.id}))
+    assert states(role, MODEL, outcome) == expected
+
+
+def test_after_a_failure_its_port_is_not_up(tmp_path: Path):
+    role = make_role(config(tmp_path))
+    failed = Outcome(desired=role.plan(MODEL), observed=HostPlan(), failures={SPACE: "no"})
+    assert states(role, MODEL, failed).up == frozenset()
+
+
+class FakeServer(httpx.AsyncBaseTransport):
+    """Takes reports; the first finds it busy."""
+
+    def __init__(self) -> None:
+        self.busy = True
+        self.taken: list[bytes] = []
+        self.heard = asyncio.Event()
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        self.heard.set()
+        if self.busy:
+            return httpx.Response(503, json={})
+        self.taken.append(request.content)
+        return httpx.Response(200, json={"agent_id": "a"})
+
+
+def test_ports_are_reported_also_after_the_server_failed():
+    async def main() -> None:
+        server = FakeServer()
+        who = Identity(agent_type="DHCP agent", binary="neutron-dhcp-agent", host=HOST)
+        reports = PortReports(Reporter("http://server", who, server), dict)
+        task = asyncio.ensure_future(reports.run())
+        reports.put(wiring.PortStates(up=frozenset({"p1"})))
+        await server.heard.wait()
+        server.heard.clear()
+        server.busy = False
+        reports.put(wiring.PortStates(up=frozenset({"p1"}), down=frozenset({"p2"})))
+        await server.heard.wait()
+        assert [b'"ports_up":["p1"]' in body.replace(b" ", b"") for body in server.taken] == [True]
+        reports.put(wiring.PortStates())
+        task.cancel()
+
+    asyncio.run(main())
+
+
+def test_a_refused_device_is_named_once_and_again_when_it_changes(tmp_path: Path):
+    role = make_role(config(tmp_path))
+    desired = role.plan(MODEL)
+
+    def said(*devices: str) -> list[str]:
+        bridge = Bridge(name=names.bridge(NET.id), mtu=1500, devices=frozenset(devices))
+        observed = HostPlan(bridges=frozenset({bridge}))
+        with structlog.testing.capture_logs() as lines:
+            role.look(MODEL, Outcome(desired=desired, observed=observed))
+        return [f"{line['event']}: {line['device']}" for line in lines]
+
+    assert said(names.outer_device(VM.id)) == []
+    assert said("vnet0", names.outer_device(VM.id)) == ["device refused: vnet0"]
+    assert said("vnet0") == []
+    assert said() == ["device no longer refused: vnet0"]
+    assert said("vnet0") == ["device refused: vnet0"]
+
+
+def test_the_tap_of_a_port_that_is_switched_off_is_refused(tmp_path: Path):
+    role = make_role(config(tmp_path))
+    off = Model([NET, SUBNET, OWN, replace(VM, admin_state_up=False), bound("dhcp", NET)])
+    bridge = Bridge(
+        name=names.bridge(NET.id), mtu=1500, devices=frozenset({names.outer_device(VM.id)})
+    )
+    observed = HostPlan(bridges=frozenset({bridge}))
+    found = admission.refused(off, HOST, role.plan(off), observed)
+    assert [one.reason for one in found] == [f"port {VM.id} has admin_state_up false"]
+    assert admission.refused(MODEL, HOST, role.plan(MODEL), observed) == frozenset()

@@ -1,0 +1,100 @@
+"""The house rules that no linter checks: sizes, names, documents that tell the truth."""
+
+import ast
+import gc
+import re
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[3]
+SOURCES = sorted((ROOT / "src").rglob("*.py"))
+TESTS = sorted((ROOT / "tests").rglob("*.py"))
+PAGES = sorted(
+    [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "bench").rglob("*.md")]
+)
+MAX_FUNCTION_LINES = 60
+MAX_MODULE_LINES = 400
+VAGUE_NAMES = {"utils", "util", "helpers", "common", "base", "manager", "misc"}
+
+
+@cache
+def parsed(path: Path) -> ast.Module:
+    """The module. A collection of garbage in the middle breaks the parser of Python 3.11."""
+    gc.disable()
+    try:
+        return ast.parse(path.read_text())
+    finally:
+        gc.enable()
+
+
+def functions(path: Path) -> Iterator[tuple[str, int]]:
+    for node in ast.walk(parsed(path)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield node.name, (node.end_lineno or 0) - node.lineno + 1
+
+
+def test_units_are_small():
+    large = [
+        f"{path.relative_to(ROOT)}:{name} has {lines} lines"
+        for path in SOURCES
+        for name, lines in functions(path)
+        if lines > MAX_FUNCTION_LINES
+    ]
+    large += [
+        f"{path.relative_to(ROOT)} has {count} lines"
+        for path in SOURCES
+        if (count := path.read_text().count("\n")) > MAX_MODULE_LINES
+    ]
+    assert large == []
+
+
+def test_no_module_has_a_vague_name():
+    assert [p.name for p in SOURCES if p.stem in VAGUE_NAMES] == []
+
+
+def test_tests_neither_sleep_nor_patch_nor_skip():
+    pattern = re.compile(
+        r"\bsleep\(\s*\d|mock\.patch|monkeypatch\.setattr|pytest\.skip|mark\.skip|mark\.xfail"
+    )
+    found = [
+        f"{path.relative_to(ROOT)}:{number}"
+        for path in TESTS
+        if path != Path(__file__)
+        for number, line in enumerate(path.read_text().splitlines(), 1)
+        if pattern.search(line)
+    ]
+    assert found == []
+
+
+def test_every_link_of_a_page_leads_somewhere():
+    broken = [
+        f"{page.relative_to(ROOT)} -> {target}"
+        for page in PAGES
+        for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text())
+        if not (page.parent / target).exists()
+    ]
+    assert broken == []
+
+
+def promises() -> list[tuple[str, str]]:
+    text = (ROOT / "SPECIFICATION.md").read_text()
+    rows = re.findall(r"^\| (\d+\.\d+) \|.*\| ([^|]+) \|$", text, flags=re.MULTILINE)
+    return [(number, test) for number, tests in rows for test in tests.split("<br>")]
+
+
+def test_specification_has_promises():
+    numbers = [number for number, _ in promises()]
+    assert len(set(numbers)) > 20
+
+
+@pytest.mark.parametrize(("number", "test"), promises())
+def test_every_promise_names_a_test_that_exists(number: str, test: str):
+    path, _, name = test.strip().strip("`").partition("::")
+    tree = parsed(ROOT / "tests" / path)
+    defined = {
+        n.name for n in ast.walk(tree) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)
+    }
+    assert name in defined, f"promise {number} names {test}, which is not there"

@@ -1,0 +1,77 @@
+"""Two pools to one upstream: who waits takes no place from who does not."""
+
+import asyncio
+
+import pytest
+
+from a9fe.http.upstream.errors import UpstreamFull
+from a9fe.http.upstream.pool import Target
+from a9fe.http.upstream.waiting_pool import Lanes
+from a9fe.wire.limits import MAX_UPSTREAM_CONNECTIONS
+from a9fe.wire.message import Answer, Request
+from a9fe.wire.refusals import Refusal
+from tests.kit.http_world import run, serving, until
+
+
+def get(target: bytes) -> Request:
+    return Request(method=b"GET", target=target, headers=((b"host", b"a"),))
+
+
+WAITING = get(b"/latest?wait_for_change=true")
+PLAIN = get(b"/latest")
+
+
+class Slow:
+    """Answers at once, save those that wait: they are answered when `news` is set."""
+
+    def __init__(self) -> None:
+        self.waiting = 0
+        self.news = asyncio.Event()
+
+    def __call__(self, request: Request):
+        return self._wait() if b"?" in request.target else Answer(status=200, body=b"now")
+
+    async def _wait(self) -> Answer:
+        self.waiting += 1
+        try:
+            await self.news.wait()
+        finally:
+            self.waiting -= 1
+        return Answer(status=200, body=b"then")
+
+
+def test_more_waiters_than_connections_at_once_delay_nobody(tmp_path):
+    async def main():
+        slow = Slow()
+        async with serving(slow, path=str(tmp_path / "s")):
+            lanes = Lanes(Target(path=str(tmp_path / "s")), timeout=30.0)
+            many = MAX_UPSTREAM_CONNECTIONS + 50
+            waiters = [lanes(WAITING) for _ in range(many)]
+            await until(lambda: slow.waiting == many)
+            assert (await lanes(PLAIN)).body == b"now"
+            slow.news.set()
+            assert {answer.body for answer in await asyncio.gather(*waiters)} == {b"then"}
+            lanes.close()
+
+    run(main)
+
+
+def test_one_waiter_more_than_may_is_refused_and_a_place_that_is_free_is_taken(tmp_path):
+    async def main():
+        slow = Slow()
+        async with serving(slow, path=str(tmp_path / "s")):
+            lanes = Lanes(Target(path=str(tmp_path / "s")), timeout=30.0, max_waiting=2)
+            first, second = lanes(WAITING), lanes(WAITING)
+            with pytest.raises(UpstreamFull) as refused:
+                await lanes(WAITING)
+            assert refused.value.refusal is Refusal.TOO_MANY_WAITERS
+            await until(lambda: slow.waiting == 2)
+            first.cancel()
+            await until(lambda: slow.waiting == 1)
+            third = lanes(WAITING)
+            await until(lambda: slow.waiting == 2)
+            slow.news.set()
+            assert (await second).body == (await third).body == b"then"
+            lanes.close()
+
+    run(main)

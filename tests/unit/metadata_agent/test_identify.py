@@ -1,0 +1,316 @@
+"""Who asks: the table of design 4.2, over a view of ports."""
+
+from dataclasses import dataclass, replace
+
+import pytest
+
+from a9fe.metadata_agent.identify import identify
+from a9fe.metadata_agent.lookup_key import Question, Wire, parse_question
+from a9fe.model.resources import ROUTER_INTERFACE_OWNERS, FixedIp, Port
+from a9fe.wire.message import Request
+from a9fe.wire.refusals import Refusal
+
+
+def port(
+    id: str, network: str, *ips: str, device: str = "vm", owner: str = "compute:nova"
+) -> Port:
+    return Port(
+        id=id,
+        network_id=network,
+        mac_address="fa:16:3e:00:00:01",
+        fixed_ips=tuple(FixedIp(subnet_id="s", ip_address=ip) for ip in ips),
+        device_id=device,
+        device_owner=owner,
+    )
+
+
+class Ports:
+    """A PortView over a list. An empty network id matches every network: it must not be asked."""
+
+    def __init__(self, *ports: Port, since: dict[str, float] | None = None) -> None:
+        self.ports = ports
+        self.since = since or {}
+
+    def port(self, id: str) -> Port | None:
+        return next((p for p in self.ports if p.id == id), None)
+
+    def claimed_since(self, port_id: str) -> float:
+        return self.since.get(port_id, 0.0)
+
+    def ports_by_mac(self, network_id: str, mac: str) -> tuple[Port, ...]:
+        return tuple(
+            p
+            for p in self.ports
+            if network_id in ("", p.network_id) and p.mac_address.lower() == mac
+        )
+
+    def ports_by_address(self, network_id: str, ip: str) -> tuple[Port, ...]:
+        return tuple(
+            p
+            for p in self.ports
+            if network_id in ("", p.network_id) and ip in [f.ip_address for f in p.fixed_ips]
+        )
+
+    def ports_by_device(self, device_id: str) -> tuple[Port, ...]:
+        return tuple(p for p in self.ports if p.device_id == device_id)
+
+
+@dataclass(frozen=True)
+class Fresh:
+    ever_synced: bool = True
+    synced_now: bool = True
+    lost_for: float = 0.0
+
+
+LOST_AFTER = 60.0
+INTERFACE = "network:router_interface"
+VM_A = port("a", "net-a", "10.0.0.5")
+VM_B = port("b", "net-b", "10.0.0.5")
+VIEW = Ports(
+    VM_A,
+    VM_B,
+    port("a2", "net-a", "10.0.0.6", "10.0.0.7"),
+    port("dhcp", "net-a", "10.0.0.2", device="dhcp-x", owner="network:dhcp"),
+    port("bare", "net-a", "10.0.0.8", device=""),
+    port("ra", "net-a", "10.0.0.1", device="r-a", owner=INTERFACE),
+    port("rb", "net-b", "10.0.0.1", device="r-b", owner=INTERFACE),
+    port("rab1", "net-a", "10.0.0.3", device="r-ab", owner=INTERFACE),
+    port("rab2", "net-b", "10.0.0.3", device="r-ab", owner=INTERFACE),
+    port("gw", "net-a", "10.0.0.9", device="r-gw", owner="network:router_gateway"),
+    port("split", "net-a", "10.0.0.20", device="a\nX-Tenant-ID: b"),
+    port("accent", "net-a", "10.0.0.21", device="\u00e9"),
+    port("blank", "net-a", "10.0.0.22", device="a "),
+    port("twin1", "net-c", "10.0.0.5"),
+    port("twin2", "net-c", "10.0.0.5"),
+)
+
+TABLE = {
+    "network": (Question(address="10.0.0.5", network_id="net-a"), VM_A),
+    "other network, same address": (Question(address="10.0.0.5", network_id="net-b"), VM_B),
+    "second address": (Question(address="10.0.0.7", network_id="net-a"), VIEW.ports[2]),
+    "unknown address": (Question(address="10.0.0.99", network_id="net-a"), Refusal.NO_PORT),
+    "unknown network": (Question(address="10.0.0.5", network_id="net-x"), Refusal.NO_PORT),
+    "address of another network": (
+        Question(address="10.0.0.6", network_id="net-b"),
+        Refusal.NO_PORT,
+    ),
+    "two on one network": (
+        Question(address="10.0.0.5", network_id="net-c"),
+        Refusal.SEVERAL_PORTS,
+    ),
+    "DHCP port": (
+        Question(address="10.0.0.2", network_id="net-a"),
+        Refusal.NO_INSTANCE_ON_PORT,
+    ),
+    "router's port": (
+        Question(address="10.0.0.1", network_id="net-a"),
+        Refusal.NO_INSTANCE_ON_PORT,
+    ),
+    "no device": (
+        Question(address="10.0.0.8", network_id="net-a"),
+        Refusal.NO_INSTANCE_ON_PORT,
+    ),
+    "a line break": (Question(address="10.0.0.20", network_id="net-a"), Refusal.UNUSABLE_ID),
+    "not ASCII": (Question(address="10.0.0.21", network_id="net-a"), Refusal.UNUSABLE_ID),
+    "a blank at the end": (Question(address="10.0.0.22", network_id="net-a"), Refusal.UNUSABLE_ID),
+    "router": (Question(address="10.0.0.5", router_id="r-a"), VM_A),
+    "other router, same address": (Question(address="10.0.0.5", router_id="r-b"), VM_B),
+    "router of two networks that overlap": (
+        Question(address="10.0.0.5", router_id="r-ab"),
+        Refusal.SEVERAL_PORTS,
+    ),
+    "router of two networks": (Question(address="10.0.0.6", router_id="r-ab"), VIEW.ports[2]),
+    "router without network": (Question(address="10.0.0.5", router_id="r-0"), Refusal.NO_PORT),
+    "router with a gateway only": (
+        Question(address="10.0.0.5", router_id="r-gw"),
+        Refusal.NO_PORT,
+    ),
+    "an instance is no router": (Question(address="10.0.0.5", router_id="vm"), Refusal.NO_PORT),
+}
+CERTAIN = [Fresh()]
+UNSURE = [
+    (Fresh(ever_synced=False, synced_now=False, lost_for=float("inf")), Refusal.NOT_SYNCED),
+    (Fresh(synced_now=False), Refusal.NOT_SYNCED),
+    (Fresh(synced_now=False, lost_for=LOST_AFTER), Refusal.NOT_SYNCED),
+    (Fresh(synced_now=False, lost_for=LOST_AFTER + 0.1), Refusal.SOURCE_LOST),
+]
+
+
+@pytest.mark.parametrize(("question", "expected"), TABLE.values(), ids=TABLE.keys())
+def test_look_up_when_certain(question, expected):
+    assert identify(VIEW, question, Fresh(), LOST_AFTER) == expected
+
+
+@pytest.mark.parametrize(("freshness", "doubt"), UNSURE)
+@pytest.mark.parametrize(("question", "expected"), TABLE.values(), ids=TABLE.keys())
+def test_unsure_a_port_is_served_and_nothing_is_404(question, expected, freshness, doubt):
+    said = identify(VIEW, question, freshness, LOST_AFTER)
+    assert said == (expected if isinstance(expected, Port) else doubt)
+
+
+# The wire that a request came in by, against the model. r-ab has an interface on both networks,
+# on both of which 10.0.0.5 is somebody's.
+AB_A = Wire(port_id="rab1", network_id="net-a", local="10.0.0.3")
+AB_B = Wire(port_id="rab2", network_id="net-b", local="10.0.0.3")
+WIRES = {
+    "by the one interface": ("r-ab", AB_A, VM_A),
+    "by the other": ("r-ab", AB_B, VM_B),
+    "of another router by now": ("r-a", AB_A, Refusal.WIRE_DIFFERS),
+    "no such port any more": ("r-ab", replace(AB_A, port_id="gone"), Refusal.WIRE_DIFFERS),
+    "wired to another network": ("r-ab", replace(AB_A, network_id="net-b"), Refusal.WIRE_DIFFERS),
+    "no network said": ("r-ab", replace(AB_A, network_id=""), Refusal.WIRE_DIFFERS),
+    "another address": ("r-ab", replace(AB_A, local="10.0.0.4"), Refusal.WIRE_DIFFERS),
+    "no address": ("r-ab", replace(AB_A, local=""), Refusal.WIRE_DIFFERS),
+    "a port of a VM": ("vm", Wire(port_id="a", network_id="net-a", local="10.0.0.5"), None),
+    "its gateway": ("r-gw", Wire(port_id="gw", network_id="net-a", local="10.0.0.9"), None),
+}
+
+
+@pytest.mark.parametrize("freshness", [*CERTAIN, *[fresh for fresh, _ in UNSURE]])
+@pytest.mark.parametrize(("router", "wire", "expected"), WIRES.values(), ids=WIRES.keys())
+def test_a_request_is_of_the_network_of_its_wire_or_of_none(router, wire, expected, freshness):
+    question = Question(address="10.0.0.5", router_id=router, wire=wire)
+    expected = expected or Refusal.WIRE_DIFFERS
+    assert identify(VIEW, question, freshness, LOST_AFTER) == expected
+
+
+def test_an_address_of_the_routers_other_network_is_not_there():
+    question = Question(address="10.0.0.6", router_id="r-ab", wire=AB_B)
+    assert identify(VIEW, question, Fresh(), LOST_AFTER) == Refusal.NO_PORT
+
+
+@pytest.mark.parametrize(
+    ("mac", "expected"),
+    [
+        ("", VM_A),  # not known: the SYN was answered with a cookie
+        ("fa:16:3e:00:00:01", VM_A),
+        ("fa:16:3e:00:00:02", Refusal.WRONG_MAC),
+        ("nonsense", Refusal.WRONG_MAC),
+    ],
+)
+def test_a_connection_of_another_mac_is_not_the_ports(mac, expected):
+    question = Question(address="10.0.0.5", network_id="net-a", mac=mac)
+    assert identify(VIEW, question, Fresh(), LOST_AFTER) == expected
+
+
+@pytest.mark.parametrize(
+    ("connected_at", "expected"),
+    [
+        (None, VM_A),  # answered for this port before, or the hop before is not ours
+        (99.9, Refusal.CONNECTION_TOO_OLD),
+        (100.0, VM_A),
+        (0.0, Refusal.CONNECTION_TOO_OLD),
+    ],
+)
+def test_a_connection_from_before_the_port_was_known_is_not_the_ports(connected_at, expected):
+    view = Ports(VM_A, since={VM_A.id: 100.0})
+    question = Question(address="10.0.0.5", network_id="net-a", connected_at=connected_at)
+    assert identify(view, question, Fresh(), LOST_AFTER) == expected
+
+
+@pytest.mark.parametrize(
+    ("address", "network", "expected"),
+    [
+        ("fe80::f816:3eff:fe00:1", "net-b", VM_B),  # fa:16:3e:00:00:01, as Neutron finds it
+        ("fe80::f816:3eff:fe00:2", "net-b", Refusal.NO_PORT),
+        ("fe80::f816:3e00:0:1", "net-b", Refusal.NO_PORT),  # not made of a MAC
+        ("2001:db8::f816:3eff:fe00:1", "net-b", Refusal.NO_PORT),
+    ],
+)
+def test_a_link_local_address_is_that_of_the_mac_it_was_made_of(address, network, expected):
+    view = Ports(VM_A, VM_B, port("rb", "net-b", "10.0.0.1", device="r-b", owner=INTERFACE))
+    view.ports = (VM_A, VM_B, replace(view.ports[2], mac_address="fa:16:3e:00:00:99"))
+    for where in ({"network_id": network}, {"router_id": "r-b"}):
+        question = Question(address=address, **where)
+        assert identify(view, question, Fresh(), LOST_AFTER) == expected
+
+
+@pytest.mark.parametrize("owner", sorted(ROUTER_INTERFACE_OWNERS))
+def test_every_kind_of_router_interface_counts(owner):
+    view = Ports(VM_A, port("r", "net-a", "10.0.0.1", device="r1", owner=owner))
+    assert identify(view, Question(address="10.0.0.5", router_id="r1"), Fresh(), 1) == VM_A
+
+
+def test_a_router_twice_on_a_network_finds_the_port_once():
+    view = Ports(
+        VM_A,
+        port("r1", "net-a", "10.0.0.1", device="r", owner=INTERFACE),
+        port("r2", "net-a", "10.1.0.1", device="r", owner=INTERFACE),
+    )
+    assert identify(view, Question(address="10.0.0.5", router_id="r"), Fresh(), 1) == VM_A
+
+
+XFF, NET, ROUTER = b"x-forwarded-for", b"x-neutron-network-id", b"x-neutron-router-id"
+OVN = b"x-ovn-network-id"
+FIVE = (XFF, b"10.0.0.5")
+HEADERS = {
+    "network": ((FIVE, (NET, b"n")), Question(address="10.0.0.5", network_id="n")),
+    "router": ((FIVE, (ROUTER, b"r")), Question(address="10.0.0.5", router_id="r")),
+    "upper case": ((FIVE, (NET, b"AB-C")), Question(address="10.0.0.5", network_id="ab-c")),
+    "OVN's": ((FIVE, (OVN, b"n")), Question(address="10.0.0.5", network_id="n")),
+    "OVN's and Neutron's": ((FIVE, (OVN, b"n"), (NET, b"n")), Refusal.BOTH_IDS),
+    "OVN's and a router": ((FIVE, (OVN, b"n"), (ROUTER, b"r")), Refusal.BOTH_IDS),
+    "the wire": (
+        (
+            FIVE,
+            (ROUTER, b"r"),
+            (b"x-a9fe-interface-port", b"P"),
+            (b"x-a9fe-network", b"n"),
+            (b"x-a9fe-local-address", b"10.0.0.1"),
+            (b"x-a9fe-mac", b"FA:16:3e:00:00:01"),
+            (b"x-a9fe-connected-at", b"12345"),
+        ),
+        Question(
+            address="10.0.0.5",
+            router_id="r",
+            wire=Wire(port_id="p", network_id="n", local="10.0.0.1"),
+            mac="fa:16:3e:00:00:01",
+            connected_at=12.345,
+        ),
+    ),
+    "a wire without all": (
+        (FIVE, (ROUTER, b"r"), (b"x-a9fe-interface-port", b""), (b"x-a9fe-connected-at", b"x")),
+        Question(
+            address="10.0.0.5",
+            router_id="r",
+            wire=Wire(port_id="", network_id="", local=""),
+            connected_at=0.0,
+        ),
+    ),
+    "both": ((FIVE, (NET, b"n"), (ROUTER, b"r")), Refusal.BOTH_IDS),
+    "two networks": ((FIVE, (NET, b"n"), (NET, b"m")), Refusal.BOTH_IDS),
+    "none": ((FIVE,), Refusal.NO_ID),
+    "empty": ((FIVE, (NET, b"")), Refusal.NO_ID),
+    "no address": (((NET, b"n"),), Refusal.BAD_ADDRESS),
+    "empty address": (((XFF, b""), (NET, b"n")), Refusal.BAD_ADDRESS),
+    "a name": (((XFF, b"localhost"), (NET, b"n")), Refusal.BAD_ADDRESS),
+    "with port": (((XFF, b"10.0.0.5:80"), (NET, b"n")), Refusal.BAD_ADDRESS),
+    "leading zero": (((XFF, b"10.0.0.05"), (NET, b"n")), Refusal.BAD_ADDRESS),
+    "no ASCII": (((XFF, b"\xff"), (NET, b"n")), Refusal.BAD_ADDRESS),
+    "ends in a comma": (((XFF, b"10.0.0.5,"), (NET, b"n")), Refusal.BAD_ADDRESS),
+    "mapped": (
+        ((XFF, b"::ffff:10.0.0.5"), (NET, b"n")),
+        Question(address="10.0.0.5", network_id="n"),
+    ),
+    "IPv6": (
+        ((XFF, b"2001:DB8:0::1"), (NET, b"n")),
+        Question(address="2001:db8::1", network_id="n"),
+    ),
+    "link-local with zone": (
+        ((XFF, b"fe80::1%eth0"), (NET, b"n")),
+        Question(address="fe80::1", network_id="n"),
+    ),
+    "haproxy behind a guest's own": (
+        ((XFF, b"10.9.9.9"), FIVE, (NET, b"n")),
+        Question(address="10.0.0.5", network_id="n"),
+    ),
+    "the same in one line": (
+        ((XFF, b"10.9.9.9, 10.0.0.5"), (NET, b"n")),
+        Question(address="10.0.0.5", network_id="n"),
+    ),
+}
+
+
+@pytest.mark.parametrize(("headers", "expected"), HEADERS.values(), ids=HEADERS.keys())
+def test_what_the_proxys_headers_ask(headers, expected):
+    assert parse_question(Request(method=b"GET", target=b"/", headers=headers)) == expected

@@ -1,0 +1,294 @@
+"""Providers of dynamic vendor data that behave, and those that do not, on a real socket."""
+
+import asyncio
+import base64
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from inspect import isawaitable
+
+import pytest
+
+from a9fe.http.server.server import serve
+from a9fe.http.server.sockets import tcp_listener
+from a9fe.metadata import tree
+from a9fe.metadata.openstack.vendordata import NEED, Target, answer_of, parse_targets, question
+from a9fe.metadata.rendered import Rendered
+from a9fe.metadata.view import InstanceView
+from a9fe.metadata_service.documents import Documents
+from a9fe.metadata_service.dynamic_vendordata import (
+    ANSWER_MAX,
+    AT_ONCE,
+    FAILURE_KEPT,
+    DynamicVendordata,
+    Limits,
+    ProvidersFailed,
+)
+from a9fe.metadata_service.guest_call import GuestCall
+from a9fe.wire.message import Answer, Request
+from a9fe.wire.refusals import Refusal
+from tests.golden.metadata.scenarios import one_card
+from tests.kit.fakes import FakeClock
+from tests.kit.http_world import run, turns, until
+
+VIEW = one_card()
+SOON = Limits(connect=0.1, read=0.1, kept=300.0)
+PATIENT = Limits(connect=5.0, read=5.0, kept=300.0)
+Answering = Callable[[Request], Answer | Awaitable[Answer]]
+
+
+def another(number: int) -> InstanceView:
+    return replace(VIEW, instance=replace(VIEW.instance, id=f"other-{number}"))
+
+
+@dataclass
+class Provider:
+    """Answers as it is told to, and remembers what it was asked."""
+
+    answering: Answering
+    url: str = ""
+    asked: list[Request] = field(default_factory=list)
+
+    def __call__(self, request: Request) -> Answer | Awaitable[Answer]:
+        self.asked.append(request)
+        return self.answering(request)
+
+    def named(self, name: str) -> Target:
+        return Target(name=name, url=self.url)
+
+
+@asynccontextmanager
+async def provider(answering: Answering) -> AsyncIterator[Provider]:
+    sock = tcp_listener("127.0.0.1", 0, 128)
+    made = Provider(answering, f"http://127.0.0.1:{sock.getsockname()[1]}/site")
+    server = await serve(made, sock=sock)
+    yield made
+    await server.close(within=0.1)
+
+
+@asynccontextmanager
+async def asking(
+    *targets: Target, clock: FakeClock, limits: Limits = PATIENT, fatal: bool = False
+) -> AsyncIterator[DynamicVendordata]:
+    made = DynamicVendordata(targets, limits=limits, monotonic=clock.monotonic, fatal=fatal)
+    yield made
+    await made.close()
+
+
+def saying(value: object, status: int = 200) -> Answering:
+    return lambda _: Answer(status=status, body=json.dumps(value).encode())
+
+
+async def never(_: Request) -> Answer:
+    await asyncio.Event().wait()
+    raise AssertionError
+
+
+def test_a_provider_is_asked_as_nova_asks():
+    async def story() -> Provider:
+        async with (
+            provider(saying({"a": 1})) as one,
+            asking(one.named("site"), clock=FakeClock()) as dynamic,
+        ):
+            assert await dynamic.of(VIEW) == {"site": {"a": 1}}
+        return one
+
+    (request,) = run(story).asked
+    assert request.method == b"POST"
+    assert request.target == b"/site"
+    assert request.values(b"content-type") == [b"application/json"]
+    assert request.values(b"user-agent") == [b"openstack-nova-vendordata"]
+    user_data = VIEW.instance.user_data or b""
+    assert json.loads(request.body) == {
+        "project-id": VIEW.instance.project_id,
+        "instance-id": VIEW.instance.id,
+        "image-id": VIEW.instance.image_id or VIEW.instance.image,
+        "user-data": base64.b64encode(user_data).decode() if user_data else None,
+        "hostname": VIEW.hostname,
+        "metadata": VIEW.instance.metadata,
+        "boot-roles": "",
+    }
+
+
+BAD: dict[str, Answering] = {
+    "hangs": never,
+    "redirects": lambda _: Answer(status=302, headers=((b"location", b"http://127.0.0.1:1/"),)),
+    "is too long": lambda _: Answer(status=200, body=b" " * (ANSWER_MAX + 1)),
+    "says no JSON": lambda _: Answer(status=200, body=b"<html>"),
+    "is broken": saying({}, status=500),
+    "forbids": saying({"a": 1}, status=403),
+    "says nothing": lambda _: Answer(status=204),
+}
+
+
+@pytest.mark.parametrize("bad", BAD.values(), ids=BAD)
+def test_a_provider_that_fails_costs_its_own_key(bad: Answering):
+    async def story() -> None:
+        async with provider(saying([1])) as good, provider(bad) as worse:
+            targets = (worse.named("worse"), good.named("good"))
+            async with asking(*targets, clock=FakeClock(), limits=SOON) as dynamic:
+                assert await dynamic.of(VIEW) == {"worse": {}, "good": [1]}
+
+    run(story)
+
+
+def test_nobody_there_is_a_failure_too():
+    async def story() -> None:
+        gone = Target(name="gone", url="http://127.0.0.1:1/")
+        async with asking(gone, clock=FakeClock(), limits=SOON) as dynamic:
+            assert await dynamic.of(VIEW) == {"gone": {}}
+        async with asking(gone, clock=FakeClock(), limits=SOON, fatal=True) as dynamic:
+            with pytest.raises(ProvidersFailed):
+                await dynamic.of(VIEW)
+
+    run(story)
+
+
+def test_answers_are_kept_for_one_state_of_an_instance():
+    async def story() -> None:
+        clock = FakeClock()
+        async with (
+            provider(saying(1)) as one,
+            asking(one.named("site"), clock=clock) as dynamic,
+        ):
+            await dynamic.of(VIEW)
+            await dynamic.of(VIEW)
+            assert len(one.asked) == 1
+            renamed = replace(VIEW, instance=replace(VIEW.instance, name="renamed"))
+            await dynamic.of(renamed)
+            assert len(one.asked) == 2
+            clock.turn(PATIENT.kept + 1)
+            await dynamic.of(VIEW)
+            assert len(one.asked) == 3
+
+    run(story)
+
+
+def test_a_failure_is_asked_again_soon():
+    async def story() -> None:
+        clock = FakeClock()
+        answers = [Answer(status=500), Answer(status=200, body=b"2")]
+        async with (
+            provider(lambda _: answers.pop(0)) as one,
+            asking(one.named("site"), clock=clock) as dynamic,
+        ):
+            assert await dynamic.of(VIEW) == {"site": {}}
+            assert await dynamic.of(VIEW) == {"site": {}}
+            clock.turn(FAILURE_KEPT + 1)
+            assert await dynamic.of(VIEW) == {"site": 2}
+            assert len(one.asked) == 2
+
+    run(story)
+
+
+def test_many_who_ask_are_one_question_and_who_leaves_takes_it_from_nobody():
+    async def story() -> None:
+        go = asyncio.Event()
+
+        async def late(_: Request) -> Answer:
+            await go.wait()
+            return Answer(status=200, body=b"7")
+
+        async with (
+            provider(late) as one,
+            asking(one.named("site"), clock=FakeClock()) as dynamic,
+        ):
+            first, second = (asyncio.ensure_future(dynamic.of(VIEW)) for _ in range(2))
+            await until(lambda: one.asked)
+            first.cancel()
+            await turns()
+            go.set()
+            assert await second == {"site": 7}
+            assert len(one.asked) == 1
+
+    run(story)
+
+
+def test_providers_that_hang_delay_nobody_else():
+    async def story() -> None:
+        async with provider(never) as hanging, provider(saying(1)) as quick:
+            clock = FakeClock()
+            async with (
+                asking(hanging.named("slow"), clock=clock) as slow,
+                asking(quick.named("quick"), clock=clock) as other,
+            ):
+                waiting = [
+                    asyncio.ensure_future(slow.of(another(number))) for number in range(AT_ONCE)
+                ]
+                await until(lambda: len(hanging.asked) == AT_ONCE)
+                assert await other.of(VIEW) == {"quick": 1}
+                for task in waiting:
+                    task.cancel()
+
+    run(story)
+
+
+def call_of(path: str, query: dict[str, tuple[str, ...]], view: InstanceView) -> GuestCall:
+    request = Request(method=b"GET", target=path.encode(), headers=())
+    return GuestCall(request=request, path=path, query=query, view=view, port_id="", now=0.0)
+
+
+@pytest.mark.parametrize("static", [True, False])
+@pytest.mark.parametrize("recursive", [True, False])
+def test_vendor_data2_has_what_providers_say(*, static: bool, recursive: bool):
+    view = replace(VIEW, settings=replace(VIEW.settings, static_vendordata=static))
+    document = "/openstack/latest/vendor_data2.json"
+    path, query = (document, {})
+    if recursive:
+        path, query = ("/openstack/latest", {"recursive": ("true",)})
+
+    async def story() -> object:
+        async with (
+            provider(saying({"a": 1})) as one,
+            asking(one.named("site"), clock=FakeClock()) as dynamic,
+        ):
+            place, call = tree.find(view, path), call_of(path, query, view)
+            assert place is not None
+            result = Documents(prepare=dynamic.prepare).answer(call, place, lambda: call)
+            assert isawaitable(result)
+            rendered = await result
+            assert isinstance(rendered, Rendered)
+            return json.loads(rendered.body)
+
+    found = run(story)
+    said = found["vendor_data2.json"] if recursive else found  # type: ignore[index]  # JSON
+    expected = {"static": VIEW.settings.vendordata} if static else {}
+    assert said == {**expected, "site": {"a": 1}}
+    if recursive:
+        assert ("vendor_data.json" in found) == static  # type: ignore[operator]  # JSON
+
+
+def test_a_failure_may_matter():
+    async def story() -> object:
+        gone = Target(name="gone", url="http://127.0.0.1:1/")
+        async with asking(gone, clock=FakeClock(), limits=SOON, fatal=True) as dynamic:
+            return await dynamic.prepare(VIEW, frozenset({NEED}))
+
+    assert run(story) is Refusal.VENDORDATA_FAILED
+
+
+def test_targets_are_read_as_nova_writes_them():
+    texts = ["site@http://a/", "two@https://b:1/x?y=1", "site@http://c/"]
+    read = parse_targets(texts)
+    assert [(t.name, t.url) for t in read] == [
+        ("site", "http://a/"),
+        ("two", "https://b:1/x?y=1"),
+    ]
+
+
+@pytest.mark.parametrize("text", ["", "site", "@http://a/", "site@ftp://a/", "static@http://a/"])
+def test_what_is_no_target_is_refused(text: str):
+    with pytest.raises(ValueError, match="name"):
+        parse_targets([text])
+
+
+@pytest.mark.parametrize("body", [b"{", b"\xff", b"[" * 100_000, b"[NaN]"])
+def test_what_is_no_json_does_not_count(body: bytes):
+    with pytest.raises(ValueError, match=r"."):
+        answer_of(200, body)
+
+
+def test_the_question_is_the_same_for_the_same_state():
+    assert question(VIEW) == question(replace(VIEW, random_bytes=lambda count: b"x" * count))
+    assert question(VIEW) != question(another(1))

@@ -1,0 +1,90 @@
+"""Which ports an agent reports as up and as down."""
+
+from dataclasses import replace
+
+import pytest
+
+from a9fe.plan import names, wiring
+from a9fe.plan.dhcp import namespaces as dhcp
+from a9fe.plan.host import Bridge, HostPlan
+from a9fe.plan.routers import namespaces as l3
+from a9fe.plan.settings import DhcpSettings, L3Settings
+from tests.kit.fakes_model import (
+    HOST,
+    Model,
+    bound,
+    dhcp_port,
+    interface,
+    network,
+    port,
+    router,
+    subnet,
+)
+
+NET = network(1)
+SUBNET = subnet(1, NET, "10.1.0.0/24", "10.1.0.1")
+OWN = dhcp_port(1, NET, (SUBNET, "10.1.0.2"))
+VM = port(2, NET, (SUBNET, "10.1.0.5"))
+ROUTER = router(1)
+LEG = interface(3, ROUTER, NET, (SUBNET, "10.1.0.1"))
+MODEL = Model([NET, SUBNET, OWN, VM, ROUTER, LEG, bound("dhcp", NET), bound("l3", ROUTER)])
+PLAN = dhcp.plan(MODEL, HOST, DhcpSettings(dhcp_confs="/d"))
+TAP = names.outer_device(VM.id)
+OUTER = names.outer_device(OWN.id)
+
+
+def observed(*devices: str) -> HostPlan:
+    on = Bridge(name=names.bridge(NET.id), mtu=1500, devices=frozenset(devices))
+    return HostPlan(bridges=frozenset({on}))
+
+
+def test_our_own_pairs_and_whatever_is_plugged_in_are_wired():
+    assert wiring.wired(PLAN, observed(TAP), set()) == {OUTER, TAP}
+
+
+def test_a_pair_in_a_namespace_that_failed_is_not():
+    failed = {names.dhcp_namespace(NET.id)}
+    assert wiring.wired(PLAN, observed(TAP, OUTER), failed) == {TAP}
+
+
+@pytest.mark.parametrize(
+    ("status", "devices", "expected"),
+    [
+        ("DOWN", {TAP}, wiring.PortStates(up=frozenset({VM.id}))),
+        ("BUILD", {TAP}, wiring.PortStates(up=frozenset({VM.id}))),
+        ("ACTIVE", {TAP}, wiring.PortStates()),
+        ("ACTIVE", set(), wiring.PortStates(down=frozenset({VM.id}))),
+        ("DOWN", set(), wiring.PortStates()),
+    ],
+)
+def test_only_what_differs_is_reported(
+    status: str, devices: set[str], expected: wiring.PortStates
+):
+    assert wiring.states([replace(VM, status=status)], devices) == expected
+
+
+def test_the_dhcp_agent_reports_its_own_ports_and_vms_of_its_host():
+    elsewhere = port(8, NET, (SUBNET, "10.1.0.8"), host="node2")
+    other = dhcp_port(9, NET, (SUBNET, "10.1.0.3"), host="node2")
+    unbound = port(7, NET, (SUBNET, "10.1.0.7"), host="")
+    model = Model([*MODEL.resources.values(), elsewhere, other, unbound])
+    assert {p.id for p in dhcp.ports(model, HOST)} == {OWN.id, VM.id, unbound.id}
+    both = wiring.PortStates(up=frozenset({VM.id, unbound.id}))
+    apart = wiring.by_binding(both, dhcp.ports(model, HOST))
+    assert [one.up for one in apart] == [{VM.id}, {unbound.id}]
+
+
+@pytest.mark.parametrize(
+    "failed",
+    ["port-security", names.dhcp_namespace(NET.id), f"{names.dhcp_namespace(NET.id)} dnsmasq"],
+)
+def test_a_vms_port_without_filters_or_dhcp_does_not_come_up(failed: str):
+    down, up = replace(VM, status="DOWN"), replace(VM, status="ACTIVE")
+    assert wiring.states([down], {TAP}, {failed}) == wiring.PortStates()
+    assert wiring.states([up], {TAP}, {failed}) == wiring.PortStates(), "what runs stays ACTIVE"
+
+
+def test_the_l3_agent_reports_the_interfaces_of_its_routers_also_those_that_are_down():
+    down = Model([*MODEL.resources.values(), replace(ROUTER, admin_state_up=False)])
+    assert [p.id for p in l3.ports(down, HOST)] == [LEG.id]
+    assert l3.plan(down, HOST, L3Settings()).namespaces == {}
