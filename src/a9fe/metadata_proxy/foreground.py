@@ -15,9 +15,9 @@ from a9fe.http.server.server import serve
 from a9fe.http.server.sockets import tcp_listener
 from a9fe.linux.kernel import libc
 from a9fe.linux.processes import privileges
-from a9fe.metadata_proxy.main import limiter_of, upstream_of
-from a9fe.metadata_proxy.proxy import MetadataProxy, Watcher, in_turns
-from a9fe.metadata_proxy.relay import added, homeward
+from a9fe.metadata_proxy.hop import build_hop
+from a9fe.metadata_proxy.proxy import Watcher
+from a9fe.metadata_proxy.relay import added
 from a9fe.model.resources import METADATA_IPV4, METADATA_PORT
 from a9fe.runtime import descriptors, metrics, tasks
 from a9fe.runtime.config import Config
@@ -47,29 +47,28 @@ def run_in_namespace(
 
     async def main() -> None:
         report = Report(PROCESS, metrics)
-        upstream = upstream_of(config)
-        watcher = printer(sys.stdout) if config.debug else None
-        proxy = MetadataProxy(upstream, report, limiter_of(config), watcher)
-        turns = in_turns(proxy, report)
+        hop = build_hop(config, report, watcher=printer(sys.stdout) if config.debug else None)
         server = await serve(
-            turns,
+            hop.handler,
             sock=sock,
             limits=limits,
             listener=listener,
             report=report,
             backlog=config.metadata_backlog,
-            outgoing=homeward,
+            outgoing=hop.outgoing,
         )
         listen = f"{listener.address}:{listener.port}"
         log.info(
-            "ready", listen=listen, upstream=str(upstream.target), **{listener.kind: listener.id}
+            "ready",
+            listen=listen,
+            upstream=config.metadata_proxy_socket,
+            **{listener.kind: listener.id},
         )
         try:
             await asyncio.Event().wait()
         finally:
             await server.close()
-            turns.close()
-            upstream.close()
+            await hop.close()
 
     tasks.run(main)
 

@@ -10,22 +10,17 @@ from a9fe.http.metrics_socket import metrics_path, serve_metrics
 from a9fe.http.report import Report
 from a9fe.http.server.server import Server
 from a9fe.http.server.sockets import unix_listener
-from a9fe.http.upstream.pool import Target
-from a9fe.http.upstream.waiting_pool import Lanes
 from a9fe.linux.kernel import libc
 from a9fe.linux.processes import privileges
 from a9fe.metadata_proxy.control import Control
 from a9fe.metadata_proxy.held import HeldListeners
-from a9fe.metadata_proxy.proxy import MetadataProxy, in_turns, log_request
-from a9fe.metadata_proxy.relay import homeward
+from a9fe.metadata_proxy.hop import build_hop
+from a9fe.metadata_proxy.proxy import log_request
 from a9fe.runtime import descriptors, metrics, tasks
 from a9fe.runtime.config import Config
 from a9fe.wire.limits import LIMITS, Limits, fitting
-from a9fe.wire.rate_limit import RateLimiter, Window
 
 PROCESS = "metadata-proxy"
-AGENT_MARGIN = 2.0  # seconds more than the agent waits, so that its answer comes before ours
-AGENT_PATIENCE = 10.0  # seconds that a restart of the agent may take unseen, back-off included
 
 log = structlog.get_logger("a9fe.metadata_proxy")
 
@@ -46,45 +41,26 @@ def control_path(config: Config) -> str:
     return os.path.join(config.run_path, "proxy-control.sock")
 
 
-def upstream_of(config: Config) -> Lanes:
-    """The agent."""
-    return Lanes(
-        Target(path=config.metadata_proxy_socket),
-        timeout=config.upstream_timeout + AGENT_MARGIN,
-        patience=AGENT_PATIENCE,
-    )
-
-
-def limiter_of(config: Config) -> RateLimiter | None:
-    """The rate limit that the options ask for, None for none."""
-    if not config.rate_limit_enabled:
-        return None
-    base = Window(limit=config.base_query_rate_limit, duration=config.base_window_duration)
-    burst = Window(limit=config.burst_query_rate_limit, duration=config.burst_window_duration)
-    return RateLimiter((base, burst))
-
-
 async def _serve(
     config: Config, limits: Limits, control: socket.socket, exporter: socket.socket
 ) -> None:
     report = Report(PROCESS, metrics)
-    upstream = upstream_of(config)
-    proxy = MetadataProxy(
-        upstream, report, limiter_of(config), log_request if config.debug else None
-    )
-    turns = in_turns(proxy, report)
+    hop = build_hop(config, report, watcher=log_request if config.debug else None)
     server = Server(
-        turns, limits=limits, report=report, backlog=config.metadata_backlog, outgoing=homeward
+        hop.handler,
+        limits=limits,
+        report=report,
+        backlog=config.metadata_backlog,
+        outgoing=hop.outgoing,
     )
     held = HeldListeners(server)
     exposing = await serve_metrics(exporter)
     settle()
-    log.info("ready", control=control_path(config), upstream=str(upstream.target))
+    log.info("ready", control=control_path(config), upstream=config.metadata_proxy_socket)
     try:
         await Control(control, held).run()
     finally:
         held.close()
         await server.close()
-        turns.close()
         await exposing.close()
-        upstream.close()
+        await hop.close()

@@ -16,7 +16,7 @@ import pytest
 from a9fe.http.report import Report
 from a9fe.http.upstream.pool import Target, Upstream
 from a9fe.metadata_proxy.foreground import block, listener_of, printer
-from a9fe.metadata_proxy.main import limiter_of
+from a9fe.metadata_proxy.hop import limiter_of
 from a9fe.metadata_proxy.proxy import MetadataProxy
 from a9fe.runtime.config import load
 from a9fe.wire.message import Answer, Request

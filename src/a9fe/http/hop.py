@@ -1,0 +1,38 @@
+"""A hop of the metadata path as a value, so that a process can serve it or join it by a call."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+
+from a9fe.runtime.tasks import supervise
+from a9fe.wire.message import Answer, Handler
+
+Task = Callable[[], Awaitable[None]]
+"""Runs until it is cancelled or has nothing left to do."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hop:
+    """One hop, built from configuration inside a running loop.
+
+    `handler` answers requests: give it to a server, or to the hop before as its upstream.
+    `outgoing` is applied to each answer that leaves the process; None leaves answers unchanged.
+    `tasks` are started by `run`, by name. `closers` release what the hop opened, in reverse order;
+    close them after the server.
+    """
+
+    handler: Handler
+    outgoing: Callable[[Answer], Answer] | None = None
+    tasks: Mapping[str, Task] = field(default_factory=dict)
+    closers: AsyncExitStack = field(default_factory=AsyncExitStack)
+
+    async def run(self) -> None:
+        """Run the tasks, and restart those that fail, until all have ended; cancel to end."""
+        async with asyncio.TaskGroup() as group:
+            for name, task in self.tasks.items():
+                group.create_task(supervise(name, task))
+
+    async def close(self) -> None:
+        """Release what the hop opened."""
+        await self.closers.aclose()

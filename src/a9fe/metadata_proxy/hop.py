@@ -1,0 +1,55 @@
+"""The metadata proxy as a hop: upstream, rate limit and fair queue, as configuration asks."""
+
+from contextlib import AsyncExitStack
+
+from a9fe.http.hop import Hop
+from a9fe.http.report import Report
+from a9fe.http.upstream.pool import Target
+from a9fe.http.upstream.waiting_pool import Lanes
+from a9fe.metadata_proxy.proxy import MetadataProxy, Watcher, in_turns
+from a9fe.metadata_proxy.relay import homeward
+from a9fe.runtime.config import Config
+from a9fe.wire.message import Handler
+from a9fe.wire.rate_limit import RateLimiter, Window
+
+AGENT_MARGIN = 2.0  # seconds more than the agent waits, so that its answer comes before ours
+AGENT_PATIENCE = 10.0  # seconds that a restart of the agent may take unseen, back-off included
+
+
+def build_hop(
+    config: Config,
+    report: Report,
+    *,
+    watcher: Watcher | None = None,
+    upstream: Handler | None = None,
+) -> Hop:
+    """Build hop 1. Call it inside a running loop.
+
+    `watcher` is called with each request, for debugging. `upstream` is the metadata agent in this
+    process; None connects to metadata_proxy_socket.
+    """
+    closers = AsyncExitStack()
+    if upstream is None:
+        upstream = agent_at(config)
+        closers.callback(upstream.close)
+    turns = in_turns(MetadataProxy(upstream, report, limiter_of(config), watcher), report)
+    closers.callback(turns.close)
+    return Hop(handler=turns, outgoing=homeward, closers=closers)
+
+
+def agent_at(config: Config) -> Lanes:
+    """The metadata agent behind its Unix socket."""
+    return Lanes(
+        Target(path=config.metadata_proxy_socket),
+        timeout=config.upstream_timeout + AGENT_MARGIN,
+        patience=AGENT_PATIENCE,
+    )
+
+
+def limiter_of(config: Config) -> RateLimiter | None:
+    """The rate limit of the options; None if rate_limit_enabled is off."""
+    if not config.rate_limit_enabled:
+        return None
+    base = Window(limit=config.base_query_rate_limit, duration=config.base_window_duration)
+    burst = Window(limit=config.burst_query_rate_limit, duration=config.burst_window_duration)
+    return RateLimiter((base, burst))
