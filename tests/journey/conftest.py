@@ -1,7 +1,6 @@
 """One house for all journeys; a cloud of its own for each."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -9,9 +8,8 @@ from a9fe.api_client.client import ApiClient
 from tests.lab.cloud import Cloud
 from tests.lab.command import inside_sandbox
 from tests.lab.house import House
+from tests.lab.places import STATE
 from tests.lab.typed import cleared
-
-STATE = Path("/run/a9fe-journey/state")  # of the sandbox; where unprivileged users may go
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

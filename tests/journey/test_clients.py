@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.kit.ssh_keys import KEY
 from tests.lab.cloud import Cloud
 
 
@@ -28,15 +29,14 @@ def test_it_reads_keys_and_user_data_that_it_was_created_with(
     cloud: Cloud, kind: str, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     files = tmp_path_factory.mktemp("files")
-    key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHJlYWxseS1ub3QtYS1rZXktYnV0LW9mLWl0cy1sZW4 me@here"
-    (files / "key.pub").write_text(key + "\n")
+    (files / "key.pub").write_text(KEY + "\n")
     data = bytes(range(256)) * 20
     (files / "data").write_bytes(data)
     vm = cloud.vm(
         cloud.on(kind),
         *("--ssh-key", str(files / "key.pub"), "--user-data", str(files / "data")),
     ).start("udhcpc")
-    assert vm.fetch("/latest/meta-data/public-keys/0/openssh-key").strip() == key
+    assert vm.fetch("/latest/meta-data/public-keys/0/openssh-key").strip() == KEY
     got = files / "got"
     vm.fetch("/openstack/latest/user_data", "-o", str(got))
     assert got.read_bytes() == data

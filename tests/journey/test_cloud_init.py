@@ -1,21 +1,14 @@
 """Debian's cloud-init, unpacked: its own datasources find everything in a guest."""
 
-import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.lab.cloud import Cloud, Vm
-from tests.lab.places import CLOUD_INIT, ROOT
+from tests.kit.ssh_keys import KEY
+from tests.lab.cloud import Cloud
+from tests.lab.cloud_init import crawl
 
-KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHJlYWxseS1ub3QtYS1rZXktYnV0LW9mLWl0cy1sZW4 me@here"
 USER_DATA = "#cloud-config\nruncmd: [echo, hello]\n"
-
-
-def crawl(vm: Vm, source: str) -> Any:
-    script = str(ROOT / "tests/lab/datasource.py")
-    return json.loads(vm.sh("env", f"PYTHONPATH={CLOUD_INIT}", "/usr/bin/python3", script, source))
 
 
 @pytest.fixture

@@ -4,9 +4,8 @@ import json
 import subprocess
 
 from a9fe.linux.vms import guest
-from tests.journey.test_cloud_init import crawl
-from tests.journey.test_cloud_init_whole import second_card
 from tests.lab.cloud import METADATA, Cloud
+from tests.lab.cloud_init import crawl, second_card
 
 
 def test_ec2_configures_every_card_and_address(cloud: Cloud) -> None:

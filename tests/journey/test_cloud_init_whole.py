@@ -1,14 +1,12 @@
 """A whole run of cloud-init in a guest with two network cards: keys, user data, files, network."""
 
-import subprocess
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from a9fe.plan.names import guest_namespace
-from tests.journey.test_cloud_init import KEY
-from tests.lab.cloud import Cloud, Vm
+from tests.kit.ssh_keys import KEY
+from tests.lab.cloud import Cloud
+from tests.lab.cloud_init import second_card
 from tests.lab.places import CLOUD_INIT, ROOT
 
 LAB = ROOT / "tests" / "lab"
@@ -25,22 +23,6 @@ def options(tmp_path: Path) -> tuple[str, ...]:
     (tmp_path / "key.pub").write_text(KEY + "\n")
     (tmp_path / "data").write_text(USER_DATA)
     return ("--ssh-key", str(tmp_path / "key.pub"), "--user-data", str(tmp_path / "data"))
-
-
-def second_card(cloud: Cloud, vm: Vm, network: str) -> dict[str, Any]:
-    """The VM's port on its second network, and a card for it in the guest."""
-    wanted = {"device_id": vm.instance["id"], "network_id": cloud.id("networks", network)}
-    (port,) = cloud.house.api.list("ports", **wanted)
-    space, outer = guest_namespace(vm.name), f"tap{port['id'][:11]}"
-    peer = ("peer", "name", "eth1", "address", port["mac_address"], "netns", space)
-    bridge = f"brq{port['network_id'][:11]}"
-    for command in (
-        ("ip", "link", "add", outer, "type", "veth", *peer),
-        ("ip", "link", "set", outer, "master", bridge, "up"),
-    ):
-        subprocess.run(command, check=True, timeout=30)
-    vm.sh("ip", "link", "set", "eth1", "up")
-    return dict(port)
 
 
 def test_the_whole_of_cloud_init(cloud: Cloud, options: tuple[str, ...]) -> None:

@@ -18,12 +18,12 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from tests.kit.conditions import eventually
+from tests.kit.ssh_keys import KEY
 from tests.lab.cloud import Cloud
 from tests.lab.house import House
 from tests.lab.places import CLOUD_INIT, ROOT
 
 OPENSTACK = "/openstack/latest"
-KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHJlYWxseS1ub3QtYS1rZXktYnV0LW9mLWl0cy1sZW4 me@here"
 USER_DATA = "#cloud-config\nruncmd: [echo, hello]\n"
 
 

@@ -12,11 +12,10 @@ import pytest
 from joserfc import jwt
 from joserfc.jwk import KeySet
 
-from tests.journey.conftest import STATE
 from tests.kit.conditions import eventually
 from tests.lab.cloud import Cloud, Vm
 from tests.lab.house import URL
-from tests.lab.places import CLOUD_INIT
+from tests.lab.places import CLOUD_INIT, STATE
 
 TREE = "/latest/dynamic/instance-identity"
 

@@ -9,6 +9,7 @@ import pytest
 
 from a9fe.plan.names import guest_namespace
 from tests.kit.conditions import eventually
+from tests.kit.ssh_keys import KEY
 from tests.lab.cloud import METADATA, Cloud, Vm
 from tests.lab.handmade import sh
 from tests.lab.places import CLIENTS, CLOUD_INIT, ROOT
@@ -18,7 +19,6 @@ TTL = "X-aws-ec2-metadata-token-ttl-seconds"
 TOKEN = "X-aws-ec2-metadata-token"
 PUT = ("-X", "PUT", "-H", f"{TTL}: 60")
 PATHS = ("/", "/latest/meta-data/instance-id", "/openstack/latest/meta_data.json", "/latest/no")
-KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHJlYWxseS1ub3QtYS1rZXktYnV0LW9mLWl0cy1sZW4 me@here"
 CONTAINER = "t-container"
 TIMED_OUT = 28  # curl(1)
 KINDS = pytest.mark.parametrize("kind", ["isolated", "routed"])

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.kit.ssh_keys import KEY
 from tests.lab.cloud import Cloud, Vm
 from tests.lab.house import URL, House
 from tests.lab.openstack import Client, openstack
 from tests.lab.places import CLIENTS
 
-KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIKpj3vZ6Tn9w0Jq1cX0m5Yx0T3uWm1gk3b5kq0s0f0aB me@desk"
 USER_DATA = b"#cloud-config\nhostname: \xc3\xa9\n"
 
 SDK = f"""

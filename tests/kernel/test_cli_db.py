@@ -13,8 +13,8 @@ import pytest
 
 from a9fe.model.resources import KINDS, Network
 from a9fe.store import Store
-from tests.heavy.store.test_store import fill
 from tests.kit.databases import START, running_postgres
+from tests.kit.stored_resources import fill
 
 A9FE = str(Path(sys.executable).with_name("a9fe"))
 

@@ -12,10 +12,9 @@ from a9fe.linux.processes import process
 from a9fe.linux.vms import guest, qemu, taps, tiny_vm
 from a9fe.model.errors import A9feError
 from tests.kit.conditions import eventually
-from tests.lab.handmade import BRIDGE, Lease, isolated_network, sh
+from tests.lab.handmade import LEASES, isolated_network, sh, stand_in, tap
 from tests.lab.places import IMAGES
 
-LEASES = [Lease(mac=f"fa:16:3e:00:00:{n:02x}", address=f"10.9.0.1{n}") for n in range(1, 7)]
 URL = "http://169.254.169.254/latest/meta-data/instance-id"
 
 
@@ -23,15 +22,6 @@ URL = "http://169.254.169.254/latest/meta-data/instance-id"
 def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with isolated_network(tmp_path_factory.mktemp("handmade"), LEASES):
         yield
-
-
-def tap(number: int, bridge: str = BRIDGE) -> taps.Tap:
-    return taps.Tap(name=f"tap00000000-0{number}", bridge=bridge, mtu=1450)
-
-
-def stand_in(number: int, client: str = "none") -> guest.Guest:
-    mac = LEASES[number - 1].mac
-    return guest.Guest(name=f"g{number}", mac=mac, tap=tap(number), client=client)
 
 
 def run(name: str, *argv: str) -> str:
@@ -122,7 +112,7 @@ import subprocess
 from a9fe.linux.processes import process
 from a9fe.linux.vms import guest
 from a9fe.linux.sweep import clean
-from tests.kernel.test_linux_guest import stand_in
+from tests.lab.handmade import stand_in
 from tests.lab.places import MARK
 assert process.network_namespace(1) == process.HIDDEN
 guest.start(stand_in(4, "udhcpc"))

@@ -19,7 +19,8 @@ from a9fe.linux.sweep import clean
 from a9fe.plan.filters.port_security import of_ports
 from a9fe.plan.host import Bridge, HostPlan, NamespacePlan, Veth
 from a9fe.plan.mark import Mark, whose
-from tests.kernel.test_linux_host import (
+from tests.kit.conditions import eventually
+from tests.kit.host_plans import (
     BRIDGE,
     NETWORK,
     QDHCP,
@@ -28,7 +29,6 @@ from tests.kernel.test_linux_host import (
     dhcp_plan,
     router_plan,
 )
-from tests.kit.conditions import eventually
 from tests.lab.places import MARK
 
 OTHER = Mark("fedcba98" * 4)
@@ -186,7 +186,7 @@ import os, signal, sys
 from a9fe.linux.kernel import links
 from a9fe.linux.host import Host
 from a9fe.host_agent.converge import converge
-from tests.kernel.test_linux_host import HeldListeners, dhcp_plan
+from tests.kit.host_plans import HeldListeners, dhcp_plan
 from tests.lab.places import MARK
 confs, left = sys.argv[1], int(sys.argv[2])
 marked = links._marked

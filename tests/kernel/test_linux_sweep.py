@@ -18,7 +18,7 @@ from a9fe.linux.vms import guest
 from a9fe.plan.filters.port_security import of_ports
 from a9fe.plan.host import ANY_FILTER, HostPlan
 from a9fe.plan.mark import whose
-from tests.kernel.test_linux_host import (
+from tests.kit.host_plans import (
     BRIDGE,
     NETWORK,
     QDHCP,

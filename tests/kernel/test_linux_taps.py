@@ -88,15 +88,14 @@ from a9fe.linux.kernel import links
 from a9fe.linux.vms import taps
 module, function = (links, "adopt") if sys.argv[1] == "before" else (taps, "plug")
 setattr(module, function, lambda *_: os.kill(os.getpid(), signal.SIGKILL))
-from tests.kernel.test_linux_taps import WHERE
-with taps.attached(WHERE):
+with taps.attached(taps.Tap(name=sys.argv[2], bridge=sys.argv[3], mtu=1450)):
     pass
 """
 
 
 @pytest.mark.parametrize(("moment", "left"), [("before", False), ("after", True)])
 def test_a_tap_outlives_its_killed_maker_with_its_mark_only(moment: str, *, left: bool) -> None:
-    argv = [sys.executable, "-c", KILLED, moment]
+    argv = [sys.executable, "-c", KILLED, moment, TAP, BRIDGE]
     assert subprocess.run(argv, check=False).returncode == -signal.SIGKILL
     found = netlink.find(TAP)
     assert (found is not None) == left

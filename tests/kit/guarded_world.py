@@ -4,7 +4,7 @@ from pathlib import Path
 
 from a9fe.model.tokens import Token, hash_of, id_of, text_of
 from a9fe.server.auth.credentials import OwnTokens
-from tests.kit.server_world import World
+from tests.kit.server_world import World, instance_of
 
 TEXTS = {
     name: text_of(bytes([number]) * 40)
@@ -40,3 +40,14 @@ class Guarded(World):
 
     def status(self, method: str, path: str, body: object = None, **headers: str) -> int:
         return self.send(method, path, json=body, headers=headers).status_code
+
+
+def served(guarded: Guarded, host: str = "elsewhere") -> str:
+    """The path of an instance of `mine` with a port on `host`."""
+    guarded.be("mine")
+    network, _ = guarded.network()
+    made = instance_of(guarded, network=network["id"])
+    guarded.be("admin")
+    (port,) = guarded.ports(device_id=made.rpartition("/")[2])
+    guarded.call("PUT", f"/v2.0/ports/{port['id']}", {"port": {"binding:host_id": host}})
+    return made

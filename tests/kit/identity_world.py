@@ -19,13 +19,7 @@ from a9fe.wire.message import Answer
 from a9fe.wire.refusals import refuse
 from tests.golden.metadata.scenarios import zeros
 from tests.kit.server_world import ServerOptions, World
-from tests.unit.metadata_service.test_metadata_service import (
-    RESOURCES,
-    SECRET,
-    SYNCED,
-    FakeSource,
-    signed,
-)
+from tests.kit.service_world import RESOURCES, SECRET, SYNCED, FakeSource, signed
 
 DAY, HOUR = 86400, 3600
 ISSUER = "https://cloud.example.org"

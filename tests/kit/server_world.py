@@ -155,3 +155,13 @@ class World:
     def revision(self) -> int:
         with self.store.read() as session:
             return session.revision()
+
+
+UNKNOWN = "00000000-0000-4000-8000-000000000000"
+
+
+def instance_of(world: World, **more: object) -> str:
+    """The path of a new instance without a port."""
+    given = {"instance": {"name": "web1", **more}}
+    made = world.call("POST", "/a9fe/v1/instances", given, 201)["instance"]
+    return f"/a9fe/v1/instances/{made['id']}"

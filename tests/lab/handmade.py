@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from a9fe.linux.vms import guest, taps
 from tests.kit.conditions import eventually
 from tests.lab.places import MARK
 
@@ -96,3 +97,15 @@ def _spawn(*argv: str) -> "subprocess.Popen[bytes]":
 def _listening() -> bool:
     shown = sh(f"nsenter --net=/run/netns/{SPACE} ss -Hlntu")
     return ":67 " in shown and "169.254.169.254:80" in shown
+
+
+LEASES = [Lease(mac=f"fa:16:3e:00:00:{n:02x}", address=f"10.9.0.1{n}") for n in range(1, 7)]
+
+
+def tap(number: int, bridge: str = BRIDGE) -> taps.Tap:
+    return taps.Tap(name=f"tap00000000-0{number}", bridge=bridge, mtu=1450)
+
+
+def stand_in(number: int, client: str = "none") -> guest.Guest:
+    mac = LEASES[number - 1].mac
+    return guest.Guest(name=f"g{number}", mac=mac, tap=tap(number), client=client)

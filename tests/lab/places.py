@@ -10,3 +10,4 @@ CLOUD_INIT = ROOT / ".cache" / "cloud-init" / "usr/lib/python3/dist-packages"
 A9FE = ROOT / ".venv" / "bin" / "a9fe"
 CLIENTS = ROOT / ".cache" / "clients"
 MARK = Mark("0123456789abcdef" * 2)  # of the installation that a test is
+STATE = Path("/run/a9fe-journey/state")  # of the sandbox; where unprivileged users may go

@@ -16,7 +16,7 @@ from a9fe.cli.api.decrypt import decrypted
 from a9fe.cli.host import iso
 from a9fe.cli.host.config_drive import write
 from a9fe.model.errors import A9feError
-from tests.heavy.cli.test_imds import Typing, typing
+from tests.kit.cli_shell import Typing, typing
 
 RSA = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 PEM = RSA.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption())

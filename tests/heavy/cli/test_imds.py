@@ -1,16 +1,11 @@
 """`a9fe imds report` and `a9fe vm set`, typed at a real server."""
 
-import asyncio
-from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
 
 from a9fe.cli.api.imds import of_version_1
-from a9fe.cli.main import main
-from tests.heavy.server.test_feed import Running, running
+from tests.kit.cli_shell import Typing, typing
 
 UNSET = {
     "http_tokens": "",
@@ -18,48 +13,6 @@ UNSET = {
     "http_put_response_hop_limit": 0,
     "guest_attributes": "",
 }
-
-
-class Typing:
-    """Commands typed at a server that runs in this loop."""
-
-    def __init__(self, world: Running) -> None:
-        self.world = world
-
-    async def type(self, line: str) -> Result:
-        url = f"http://127.0.0.1:{self.world.port_number}"
-        environment = {"A9FE_SERVER_URL": url, "A9FE_CONFIG_FILE": None}
-        return await asyncio.to_thread(CliRunner().invoke, main, line.split(), env=environment)
-
-    async def ok(self, line: str) -> str:
-        result = await self.type(line)
-        assert result.exit_code == 0, result.stderr
-        return result.stdout
-
-    async def instance(self, name: str, **more: object) -> Any:
-        given = {"instance": {"name": name, **more}}
-        answer = await self.world.client.post("/a9fe/v1/instances", json=given)
-        return answer.json()["instance"]
-
-    async def options(self, name: str) -> Any:
-        answer = await self.world.client.get("/a9fe/v1/instances", params={"name": name})
-        (found,) = answer.json()["instances"]
-        return found["metadata_options"]
-
-    async def asked(self, id: str, v1: int, v2: int, at: str) -> None:
-        one = {"instance_id": id, "v1_requests": v1, "v2_requests": v2}
-        times = {"v1_last_at": at if v1 else "", "v2_last_at": at if v2 else ""}
-        body = {"host": "node1", "usage": [{**one, **times}]}
-        answer = await self.world.client.post("/a9fe/v1/imds-usage", json=body)
-        assert answer.status_code == 200
-
-
-def typing(directory: Path, story: Callable[[Typing], Awaitable[None]]) -> None:
-    async def told() -> None:
-        async with running(directory) as world:
-            await story(Typing(world))
-
-    asyncio.run(told())
 
 
 def test_the_report_has_who_asked_without_a_token(tmp_path: Path):

@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 
 from a9fe.model.resources import Binding
-from tests.heavy.server.test_api import UNKNOWN
-from tests.kit.server_world import START, ServerOptions, World
+from tests.kit.server_world import START, UNKNOWN, ServerOptions, World
 
 BINDING_PATHS = {"dhcp": "dhcp-networks", "l3": "l3-routers"}
 

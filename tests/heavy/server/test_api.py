@@ -3,7 +3,7 @@
 import pytest
 
 from a9fe.model.rules.scheduling import timestamp
-from tests.kit.server_world import START, World
+from tests.kit.server_world import START, UNKNOWN, World
 
 PORT_FIELDS = {
     "admin_state_up", "allowed_address_pairs", "binding:host_id", "binding:profile",
@@ -13,7 +13,6 @@ PORT_FIELDS = {
     "project_id", "revision_number", "security_groups", "status", "tags", "tenant_id",
     "updated_at",
 }  # fmt: skip
-UNKNOWN = "00000000-0000-4000-8000-000000000000"
 
 
 def test_the_versions_document(world: World):

@@ -23,9 +23,9 @@ from a9fe.server.openapi import bodies as openapi_bodies
 from a9fe.server.openapi import document as openapi
 from a9fe.server.openapi.examples import filled
 from a9fe.server.openapi.handlers import EXAMPLES
-from tests.heavy.server.test_bad_input import NESTED
 from tests.kit.server_calls import made_by_examples, message_of
 from tests.kit.server_world import World
+from tests.kit.strategies import json_values
 
 JSON = "application/json"
 
@@ -217,7 +217,7 @@ ODD = (
     )
     | st.sampled_from(["9" * 400, "-1", "1e5", "\u202e", "a\nb", "x" * 70_000, "%00", "\ufffe"])
     | st.sampled_from([[], {}, [[]], [{}], {"": ""}, [None], ["a"] * 2000])
-    | NESTED
+    | json_values
 )
 
 

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from a9fe.api_tables import neutron_tables as tables
 from a9fe.server.asgi import body
 from a9fe.server.asgi.errors import BadRequest
-from tests.heavy.server.test_api import UNKNOWN
-from tests.kit.server_world import World
+from tests.kit.server_world import UNKNOWN, World
+from tests.kit.strategies import json_values
 
 
 @pytest.fixture(scope="module")
@@ -232,17 +232,6 @@ def test_any_bytes_are_a_document_or_refused(raw: bytes):
         body.parse(raw)
 
 
-NESTED = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers()
-    | st.floats(allow_nan=False, allow_infinity=False)
-    | st.text(),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
-    max_leaves=5,
-)
-
-
 @given(data=st.data())
 @settings(deadline=None, max_examples=60)
 def test_any_value_of_any_attribute_is_taken_or_refused(world: World, data: st.DataObject):
@@ -260,7 +249,7 @@ def test_any_value_of_any_attribute_is_taken_or_refused(world: World, data: st.D
         "port": network,
         "instance": {"name": "n"},
     }
-    document = {**needed.get(table.kind, {}), attribute.name: data.draw(NESTED)}
+    document = {**needed.get(table.kind, {}), attribute.name: data.draw(json_values)}
     base = "/a9fe/v1" if table.kind == "instance" else "/v2.0"
     answer = world.send("POST", f"{base}/{table.plural}", json={table.kind: document})
     assert 200 <= answer.status_code < 500, answer.text

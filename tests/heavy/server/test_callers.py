@@ -8,11 +8,10 @@ import pytest
 from a9fe.server.asgi import faults
 from a9fe.server.glance.images import PATCH_TYPE
 from a9fe.server.openapi import document as openapi
-from tests.heavy.server.test_api import UNKNOWN
-from tests.heavy.server.test_compute import KEY
 from tests.kit.guarded_world import Guarded
 from tests.kit.server_calls import message_of
-from tests.kit.server_world import World
+from tests.kit.server_world import UNKNOWN, World
+from tests.kit.ssh_keys import KEY
 
 CALLERS = ("nobody", "h1", "theirs", "mine", "admin")
 """Without a token; an agent; a member of another project, of the owner's; an admin."""

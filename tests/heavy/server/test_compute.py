@@ -7,10 +7,9 @@ from typing import Any
 import pytest
 
 from a9fe.server.glance.images import PATCH_TYPE
-from tests.heavy.server.test_api import UNKNOWN
-from tests.kit.server_world import World
+from tests.kit.server_world import UNKNOWN, World
+from tests.kit.ssh_keys import KEY
 
-KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIKpj3vZ6Tn9w0Jq1cX0m5Yx0T3uWm1gk3b5kq0s0f0aB me@desk"
 LATEST = {"OpenStack-API-Version": "compute 2.96"}
 
 

@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.heavy.server.test_guests import instance_of, served
-from tests.kit.guarded_world import Guarded
-from tests.kit.server_world import ServerOptions, World
+from tests.kit.guarded_world import Guarded, served
+from tests.kit.server_world import ServerOptions, World, instance_of
 
 
 @pytest.fixture

@@ -5,8 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.heavy.server.test_api import UNKNOWN
-from tests.kit.server_world import ServerOptions, World
+from tests.kit.server_world import UNKNOWN, ServerOptions, World
 
 
 def group(world: World, **values: object) -> Any:

@@ -5,17 +5,10 @@ from typing import Any
 import pytest
 
 from a9fe.model.rules import guest as rules_guest
-from tests.kit.guarded_world import Guarded
-from tests.kit.server_world import World
+from tests.kit.guarded_world import Guarded, served
+from tests.kit.server_world import World, instance_of
 
 EVENT = {"code": "system-reboot", "description": "a new kernel"}
-
-
-def instance_of(world: World, **more: object) -> str:
-    """The path of a new instance without a port."""
-    given = {"instance": {"name": "web1", **more}}
-    made = world.call("POST", "/a9fe/v1/instances", given, 201)["instance"]
-    return f"/a9fe/v1/instances/{made['id']}"
 
 
 def shown(world: World, path: str) -> Any:
@@ -189,17 +182,6 @@ def test_so_many_events_are_active_and_remembered(world: World):
 
 
 # -- Who may -------------------------------------------------------------------------------
-
-
-def served(guarded: Guarded, host: str = "elsewhere") -> str:
-    """The path of an instance of `mine` with a port on `host`."""
-    guarded.be("mine")
-    network, _ = guarded.network()
-    made = instance_of(guarded, network=network["id"])
-    guarded.be("admin")
-    (port,) = guarded.ports(device_id=made.rpartition("/")[2])
-    guarded.call("PUT", f"/v2.0/ports/{port['id']}", {"port": {"binding:host_id": host}})
-    return made
 
 
 WRITES: tuple[tuple[str, str, object], ...] = (

@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.heavy.server.test_api import UNKNOWN
-from tests.kit.server_world import ServerOptions, World
+from tests.kit.server_world import UNKNOWN, ServerOptions, World
 
 PATH = "/a9fe/v1/instances"
 

@@ -6,8 +6,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.heavy.server.test_api import UNKNOWN
-from tests.kit.server_world import ServerOptions, World
+from tests.kit.server_world import UNKNOWN, ServerOptions, World
 
 
 def below(url: str) -> str:

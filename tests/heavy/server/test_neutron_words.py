@@ -4,8 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.heavy.server.test_api import UNKNOWN
-from tests.kit.server_world import World
+from tests.kit.server_world import UNKNOWN, World
 
 
 def refused(world: World, method: str, path: str, body: object, expect: tuple[int, str, str]):

@@ -6,9 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.heavy.server.test_api import UNKNOWN
 from tests.kit.guarded_world import Guarded
-from tests.kit.server_world import World
+from tests.kit.server_world import UNKNOWN, World
 
 SHARED, EXTERNAL = "access_as_shared", "access_as_external"
 

@@ -4,9 +4,8 @@ from typing import Any
 
 import pytest
 
-from tests.heavy.server.test_api import UNKNOWN
 from tests.kit.guarded_world import Guarded
-from tests.kit.server_world import World
+from tests.kit.server_world import UNKNOWN, World
 
 
 def pool(world: World, *prefixes: str, **values: object) -> Any:

@@ -7,9 +7,9 @@ import pytest
 
 from a9fe.model.resources import KINDS, Agent, FixedIp, Instance, Network, Port
 from a9fe.store import Store, TransferError
-from tests.heavy.store.test_store import ALL, fill
 from tests.kit.databases import DATABASES, START
 from tests.kit.databases import KINDS as DATABASE_KINDS
+from tests.kit.stored_resources import ALL, fill
 
 
 @pytest.fixture

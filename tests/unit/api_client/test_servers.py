@@ -17,7 +17,7 @@ from a9fe.replica import connector
 from a9fe.replica.following import host_of
 from a9fe.runtime import local_tokens
 from a9fe.runtime.config import Config, load
-from tests.heavy.server.test_feed import running
+from tests.kit.running_server import running
 
 NOBODY = "http://127.0.0.1:9"
 

@@ -1,53 +1,14 @@
 """The commands of the API, typed as a person types them, against an API that behaves."""
 
 import base64
-import json
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import CliRunner
 
 from a9fe.cli.main import COMMANDS, main
-from tests.kit.fakes import FakeApi, running_api
-
-KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ me@desk"
-
-
-class Shell:
-    """Types commands at an API."""
-
-    def __init__(self, api: FakeApi) -> None:
-        self.api = api
-
-    def type(self, line: str, *more: str) -> Result:
-        environment = {"A9FE_SERVER_URL": self.api.url, "A9FE_CONFIG_FILE": None}
-        return CliRunner().invoke(main, [*line.split(), *more], env=environment)
-
-    def ok(self, line: str, *more: str) -> str:
-        result = self.type(line, *more)
-        assert result.exit_code == 0, result.stderr
-        return result.stdout
-
-    def json(self, line: str, *more: str) -> Any:
-        return json.loads(self.ok(line, *more, "--json"))
-
-    def refused(self, line: str, *more: str, status: int = 1) -> str:
-        """The one line it must say."""
-        result = self.type(line, *more)
-        assert result.exit_code == status, (result.stdout, result.stderr)
-        assert result.stdout == ""
-        (said,) = result.stderr.splitlines()
-        assert said.startswith("a9fe: error: ")
-        assert "defect" not in said
-        return said
-
-
-@pytest.fixture
-def shell() -> Iterator[Shell]:
-    with running_api() as api:
-        yield Shell(api)
+from tests.kit.cli_shell import Shell
+from tests.kit.ssh_keys import KEY
 
 
 @pytest.fixture

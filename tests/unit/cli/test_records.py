@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from a9fe.cli import clouds
-from tests.unit.cli.test_cli import KEY, Shell, shell
+from tests.kit.cli_shell import Shell
+from tests.kit.ssh_keys import KEY
 
-__all__ = ["shell"]
 PAGE = Path(__file__).parents[3] / "docs" / "clients.md"
 
 

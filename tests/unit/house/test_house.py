@@ -69,6 +69,21 @@ def test_tests_neither_sleep_nor_patch_nor_skip():
     assert found == []
 
 
+def test_no_module_imports_a_test_module():
+    """What several test modules need is in tests/kit or tests/lab, also for code in strings."""
+    pattern = re.compile(
+        r"^\s*(from|import) (tests\.(?!kit\b|lab\b|golden\b)|\.|(\w+\.)*(test_|conftest))|"
+        r"^\s*from tests import (?!kit\b|lab\b|golden\b)",
+        re.MULTILINE,
+    )
+    found = [
+        f"{path.relative_to(ROOT)}: {match[0].strip()}"
+        for path in [*TESTS, *sorted((ROOT / "bench").rglob("*.py"))]
+        for match in pattern.finditer(path.read_text())
+    ]
+    assert found == []
+
+
 def test_every_link_of_a_page_leads_somewhere():
     broken = [
         f"{page.relative_to(ROOT)} -> {target}"

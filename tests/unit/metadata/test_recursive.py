@@ -22,7 +22,7 @@ from tests.golden.metadata.scenarios import (
     one_card,
     several_cards,
 )
-from tests.unit.metadata.test_tree_properties import roots, views
+from tests.kit.strategies import roots, views
 
 
 def whole(of: InstanceView, path: str) -> Rendered:

@@ -1,7 +1,6 @@
 """For any instance and any path: no exception, and what is listed is served."""
 
 import json
-from dataclasses import replace
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -10,33 +9,9 @@ from a9fe.metadata import identifiers, tree
 from a9fe.metadata.rendered import Rendered
 from a9fe.metadata.table import LATEST
 from a9fe.metadata.view import InstanceView
-from a9fe.model.resources import Instance, Keypair
-from tests.golden.metadata.scenarios import INSTANCE_ID, SCENARIOS, crawl, several_cards
-
-anything = st.text(st.characters(), max_size=30)  # lone surrogates too: JSON can carry them
-keypairs = st.lists(
-    st.builds(Keypair, name=anything, public_key=anything, type=st.sampled_from(["ssh", "x509"])),
-    max_size=3,
-).map(tuple)
-instances = st.builds(
-    Instance,
-    id=st.just(INSTANCE_ID),
-    name=anything,
-    number=st.integers(0, 2**33),
-    project_id=anything,
-    user_data=st.none() | st.binary(max_size=30),
-    keypairs=keypairs,
-    metadata=st.dictionaries(anything, anything, max_size=3),
-    availability_zone=anything,
-    flavor=anything,
-    image=anything,
-    launch_index=st.integers(0, 9),
-)
-views = st.builds(
-    lambda of, instance: replace(of(), instance=instance),
-    st.sampled_from(list(SCENARIOS.values())),
-    instances,
-)
+from a9fe.model.resources import Instance
+from tests.golden.metadata.scenarios import INSTANCE_ID, crawl, several_cards
+from tests.kit.strategies import anything, roots, views
 
 OF = several_cards()
 KNOWN = sorted(
@@ -51,10 +26,6 @@ KNOWN = sorted(
 paths = st.lists(st.sampled_from(KNOWN) | st.text(max_size=5), max_size=8).map(
     lambda parts: "/" + "/".join(parts)
 ) | st.text(max_size=40)
-roots = st.sampled_from(
-    [f"/{v}" for v in (*tree.EC2.versions, LATEST)]
-    + [f"/openstack/{v}" for v in (*tree.OPENSTACK.versions, LATEST)]
-)
 
 
 @given(paths)

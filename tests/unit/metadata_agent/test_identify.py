@@ -1,66 +1,15 @@
 """Who asks: the table of design 4.2, over a view of ports."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import pytest
 
 from a9fe.metadata_agent.identify import identify
 from a9fe.metadata_agent.lookup_key import Question, Wire, parse_question
-from a9fe.model.resources import ROUTER_INTERFACE_OWNERS, FixedIp, Port
+from a9fe.model.resources import ROUTER_INTERFACE_OWNERS, Port
 from a9fe.wire.message import Request
 from a9fe.wire.refusals import Refusal
-
-
-def port(
-    id: str, network: str, *ips: str, device: str = "vm", owner: str = "compute:nova"
-) -> Port:
-    return Port(
-        id=id,
-        network_id=network,
-        mac_address="fa:16:3e:00:00:01",
-        fixed_ips=tuple(FixedIp(subnet_id="s", ip_address=ip) for ip in ips),
-        device_id=device,
-        device_owner=owner,
-    )
-
-
-class Ports:
-    """A PortView over a list. An empty network id matches every network: it must not be asked."""
-
-    def __init__(self, *ports: Port, since: dict[str, float] | None = None) -> None:
-        self.ports = ports
-        self.since = since or {}
-
-    def port(self, id: str) -> Port | None:
-        return next((p for p in self.ports if p.id == id), None)
-
-    def claimed_since(self, port_id: str) -> float:
-        return self.since.get(port_id, 0.0)
-
-    def ports_by_mac(self, network_id: str, mac: str) -> tuple[Port, ...]:
-        return tuple(
-            p
-            for p in self.ports
-            if network_id in ("", p.network_id) and p.mac_address.lower() == mac
-        )
-
-    def ports_by_address(self, network_id: str, ip: str) -> tuple[Port, ...]:
-        return tuple(
-            p
-            for p in self.ports
-            if network_id in ("", p.network_id) and ip in [f.ip_address for f in p.fixed_ips]
-        )
-
-    def ports_by_device(self, device_id: str) -> tuple[Port, ...]:
-        return tuple(p for p in self.ports if p.device_id == device_id)
-
-
-@dataclass(frozen=True)
-class Fresh:
-    ever_synced: bool = True
-    synced_now: bool = True
-    lost_for: float = 0.0
-
+from tests.kit.fakes_ports import Fresh, Ports, port
 
 LOST_AFTER = 60.0
 INTERFACE = "network:router_interface"

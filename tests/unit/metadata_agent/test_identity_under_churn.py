@@ -17,7 +17,7 @@ from a9fe.plan.settings import L3Settings
 from a9fe.wire.message import Listener
 from tests.kit.fakes_host import FakeHost
 from tests.kit.fakes_model import HOST, Model, bound, interface, network, port, router, subnet
-from tests.unit.metadata_agent.test_identify import Fresh, Ports
+from tests.kit.fakes_ports import Fresh, Ports
 
 NETWORKS = [network(n) for n in (1, 2, 3)]
 SUBNETS = [subnet(n, of, "10.1.0.0/24", "10.1.0.1") for n, of in enumerate(NETWORKS, 1)]

@@ -23,11 +23,9 @@ from a9fe.runtime.config import load
 from a9fe.wire.message import Answer, Request
 from a9fe.wire.refusals import Refusal, refuse
 from a9fe.wire.trusted import sign
+from tests.kit.fakes_ports import SECRET, VM, Fresh, Ports
 from tests.kit.http_world import GET, NETWORK, Tally, never, run, scripted, serving, until
-from tests.unit.metadata_agent.test_identify import Fresh, Ports, port
 
-SECRET = "s3cret"
-VM = replace(port("port-1", "net-1", "127.0.0.1", device="vm-1"), project_id="project-1")
 ASK = (
     b"GET /latest?a=b HTTP/1.1\r\nHost: 169.254.169.254\r\nX-Forwarded-For: 127.0.0.1\r\n"
     b"X-Neutron-Network-ID: net-1\r\nX-A9fe-Request-ID: abc123\r\nAccept: */*\r\n\r\n"

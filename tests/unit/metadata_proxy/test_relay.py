@@ -26,7 +26,7 @@ from a9fe.wire.trusted import (
     TRUSTED,
     WIRED_NETWORK,
 )
-from tests.unit.wire.test_trusted import disguise, disguised
+from tests.kit.strategies import disguise, disguised
 
 NETWORK = Listener(kind="network", id="n1", namespace="qdhcp-n1", address="1.2.3.4", port=80)
 ROUTER = replace(NETWORK, kind="router", id="r1")

@@ -8,7 +8,7 @@ from a9fe.metadata_service.conditions import wish_of
 from a9fe.metadata_service.guest_call import query_of
 from a9fe.wire.message import Answer, Request
 from a9fe.wire.refusals import Refusal
-from tests.unit.metadata_service.test_metadata_service import META_DATA, Asking, replica, signed
+from tests.kit.service_world import META_DATA, Asking, replica, signed
 
 PATHS = [b"/", b"/latest/meta-data/", b"/openstack", b"/latest/user-data", META_DATA]
 

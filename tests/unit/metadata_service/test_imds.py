@@ -20,7 +20,7 @@ from a9fe.wire.message import Answer, Request
 from a9fe.wire.refusals import Refusal, refuse
 from a9fe.wire.trusted import HOP_LIMIT, OUR_HOP, sign
 from tests.golden.metadata.scenarios import INSTANCE_ID, PROJECT, one_card, several_cards, zeros
-from tests.unit.metadata_service.test_metadata_service import (
+from tests.kit.service_world import (
     LOST_AFTER,
     NOW,
     OTHER_ID,

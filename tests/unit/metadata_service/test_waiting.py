@@ -18,7 +18,7 @@ from a9fe.replica import Replica
 from a9fe.wire.message import Answer, Request
 from a9fe.wire.refusals import Refusal, refuse
 from tests.golden.metadata.scenarios import INSTANCE_ID, one_card, port, zeros
-from tests.unit.metadata_service.test_metadata_service import NOW, RESOURCES, SECRET, signed
+from tests.kit.service_world import NOW, RESOURCES, SECRET, signed
 
 VIEW = one_card()
 NAME = b"/latest/meta-data/hostname"

@@ -24,7 +24,7 @@ from a9fe.wire.message import Answer, Request
 from a9fe.wire.refusals import Refusal, refuse
 from tests.golden.metadata.scenarios import INSTANCE_ID, PROJECT, one_card, zeros
 from tests.kit.server_world import World
-from tests.unit.metadata_service.test_metadata_service import SECRET, signed
+from tests.kit.service_world import SECRET, signed
 
 PASSWORD = b"/openstack/latest/password"
 AT = b"/openstack/latest/guest-attributes"

@@ -8,22 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from a9fe.wire.refusals import Refusal, refuse
-from a9fe.wire.trusted import OUR_PREFIX, TRUSTED, end_to_end, sign, strip_trusted, verify
-
-NAMES = [name.decode() for name in sorted(TRUSTED)] + [OUR_PREFIX.decode() + "anything-new"]
-
-
-def disguise(name: str, bits: int) -> bytes:
-    """Each letter in upper case, and each dash an underscore, where its bit is set."""
-    letters = [
-        (c.upper() if c != "-" else "_") if bits >> n & 1 else c for n, c in enumerate(name)
-    ]
-    return "".join(letters).encode()
-
-
-def disguised():
-    """A trusted name in any case, with any of its dashes an underscore."""
-    return st.builds(disguise, st.sampled_from(NAMES), st.integers(0, 2**32 - 1))
+from a9fe.wire.trusted import end_to_end, sign, strip_trusted, verify
+from tests.kit.strategies import disguised
 
 
 @given(st.lists(disguised(), min_size=1))
