@@ -1,8 +1,9 @@
 """The ports that a metadata agent knows, and how fresh they are."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from a9fe.model.resources import FixedIp, Port
+from a9fe.wire.freshness import Freshness
 
 
 def port(
@@ -49,11 +50,10 @@ class Ports:
         return tuple(p for p in self.ports if p.device_id == device_id)
 
 
-@dataclass(frozen=True)
-class Fresh:
-    ever_synced: bool = True
-    synced_now: bool = True
-    lost_for: float = 0.0
+def fresh(
+    *, ever_synced: bool = True, synced_now: bool = True, lost_for: float = 0.0
+) -> Freshness:
+    return Freshness(ever_synced=ever_synced, synced_now=synced_now, lost_for=lost_for)
 
 
 SECRET = "s3cret"

@@ -2,15 +2,10 @@
 
 import asyncio
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from a9fe.model.resources import Resource
+from a9fe.wire.freshness import Freshness
 from tests.kit.fakes_model import Model
-
-
-@dataclass(frozen=True)
-class Known:
-    ever_synced: bool
 
 
 class FollowedModel(Model):
@@ -21,8 +16,8 @@ class FollowedModel(Model):
         self.synced = synced
         self.changed = asyncio.Event()
 
-    def freshness(self, now: float) -> Known:
-        return Known(ever_synced=self.synced)
+    def freshness(self, now: float) -> Freshness:
+        return Freshness(ever_synced=self.synced, synced_now=self.synced, lost_for=0.0)
 
     async def wait_change(self, after_revision: int) -> int:
         if self.revision == after_revision:

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field, replace
 from a9fe.api_client.feed import FeedEvent
 from a9fe.metadata.view import Settings
 from a9fe.metadata_service.handler import Service, request_id
-from a9fe.metadata_service.source import Freshness, Source
+from a9fe.metadata_service.source import Source
 from a9fe.model.resources import KIND_OF, Instance, Port, Resource
-from a9fe.replica import Freshness as ReplicaFreshness
 from a9fe.replica import KnownInstance, Replica
+from a9fe.wire.freshness import Freshness
 from a9fe.wire.message import Answer, Request
 from a9fe.wire.refusals import Refusal, refuse
 from a9fe.wire.trusted import sign
@@ -35,7 +35,7 @@ RESOURCES: tuple[Resource, ...] = (
 )
 
 
-SYNCED = ReplicaFreshness(ever_synced=True, synced_now=True, lost_for=0.0)
+SYNCED = Freshness(ever_synced=True, synced_now=True, lost_for=0.0)
 
 
 @dataclass
@@ -61,7 +61,7 @@ class FakeSource:
         return self.fresh
 
 
-def replica(resources: tuple[Resource, ...], fresh: ReplicaFreshness) -> Replica:
+def replica(resources: tuple[Resource, ...], fresh: Freshness) -> Replica:
     """The real one, brought into that state by events."""
     made = Replica()
     if not fresh.ever_synced:
@@ -78,7 +78,7 @@ def replica(resources: tuple[Resource, ...], fresh: ReplicaFreshness) -> Replica
     return made
 
 
-MakeSource = Callable[[tuple[Resource, ...], ReplicaFreshness], Source]
+MakeSource = Callable[[tuple[Resource, ...], Freshness], Source]
 
 
 @dataclass
@@ -87,7 +87,7 @@ class Asking:
 
     make_source: MakeSource
     resources: tuple[Resource, ...] = RESOURCES
-    fresh: ReplicaFreshness = SYNCED
+    fresh: Freshness = SYNCED
     settings: Settings = field(default_factory=Settings)
     refused: list[Refusal] = field(default_factory=list)
     certain: bool = True

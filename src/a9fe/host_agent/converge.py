@@ -22,6 +22,7 @@ from a9fe.plan.host import HostPlan
 from a9fe.plan.operations import Operation, is_spoilt, scope
 from a9fe.runtime.clock import Clock, SystemClock
 from a9fe.runtime.tasks import Backoff, jittered, spawn
+from a9fe.wire.freshness import Freshness
 
 log = structlog.get_logger()
 
@@ -45,15 +46,6 @@ class Host(Protocol):
 
     def apply(self, operation: Operation, /) -> None:
         """Do it, or raise."""
-        ...
-
-
-class Freshness(Protocol):
-    """The part of replica.Freshness that counts here."""
-
-    @property
-    def ever_synced(self) -> bool:
-        """Whether there was ever a whole state."""
         ...
 
 

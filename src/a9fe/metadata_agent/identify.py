@@ -24,28 +24,10 @@ from typing import Protocol
 from a9fe.metadata_agent.lookup_key import Question, Wire
 from a9fe.model.resources import ROUTER_INTERFACE_OWNERS, Port
 from a9fe.model.rules.text import fits_header
+from a9fe.wire.freshness import Freshness, uncertainty
 from a9fe.wire.refusals import Refusal
 
 NETWORK_OWNED = "network:"  # device_owner of ports that Neutron itself uses
-
-
-class Freshness(Protocol):
-    """How much a replica's silence means. `lost_for` in seconds."""
-
-    @property
-    def ever_synced(self) -> bool:
-        """It has been complete once, perhaps before a restart."""
-        ...
-
-    @property
-    def synced_now(self) -> bool:
-        """The feed is followed, and complete."""
-        ...
-
-    @property
-    def lost_for(self) -> float:
-        """Seconds since it last was."""
-        ...
 
 
 class PortView(Protocol):
@@ -88,7 +70,7 @@ def identify(
     found = _look_up(view, question)
     if isinstance(found, Port):
         return _refused_to(view, question, found) or found
-    return doubt(freshness, source_lost_after) or found
+    return uncertainty(freshness, source_lost_after) or found
 
 
 def is_still(view: PortView, question: Question, port: Port) -> bool:
@@ -117,15 +99,6 @@ def _refused_to(view: PortView, question: Question, port: Port) -> Refusal | Non
     if made is not None and made < view.claimed_since(port.id):
         return Refusal.CONNECTION_TOO_OLD
     return None
-
-
-def doubt(freshness: Freshness, source_lost_after: float) -> Refusal | None:
-    """Why what is not known may exist all the same, None where it does not."""
-    if not freshness.ever_synced:
-        return Refusal.NOT_SYNCED
-    if freshness.lost_for > source_lost_after:
-        return Refusal.SOURCE_LOST
-    return None if freshness.synced_now else Refusal.NOT_SYNCED
 
 
 def networks_of_router(view: PortView, router_id: str) -> frozenset[str]:

@@ -28,10 +28,11 @@ from a9fe.metadata_service.guest_call import (
 )
 from a9fe.metadata_service.readiness import is_expected
 from a9fe.metadata_service.signed_headers import Claim
-from a9fe.metadata_service.source import Source, doubt
+from a9fe.metadata_service.source import Source
 from a9fe.model.errors import InvalidInput
 from a9fe.replica import ReplicaUnreadable
 from a9fe.wire import trusted
+from a9fe.wire.freshness import uncertainty
 from a9fe.wire.message import Answer, Headers, Request
 from a9fe.wire.refusals import Refusal
 
@@ -179,7 +180,7 @@ class Service:
 
     def _unknown(self, claimed: Claim) -> Refusal:
         now = self.now()
-        unsure = doubt(self.source.freshness(now), self.source_lost_after)
+        unsure = uncertainty(self.source.freshness(now), self.source_lost_after)
         ports = self.source.ports_by_device(claimed.instance_id)
         if unsure is None and is_expected(ports, claimed.tenant_id, now):
             return Refusal.INSTANCE_EXPECTED

@@ -16,7 +16,6 @@ from a9fe.replica.following import connector as connector
 from a9fe.replica.following import follow as follow
 from a9fe.replica.following import open_for as open_for
 from a9fe.replica.following import path_of as path_of
-from a9fe.replica.replica import Freshness as Freshness
 from a9fe.replica.replica import Replica as Replica
 from a9fe.replica.view import KnownInstance as KnownInstance
 from a9fe.replica.view import ReplicaUnreadable as ReplicaUnreadable

@@ -9,7 +9,7 @@ import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import structlog
 
@@ -23,23 +23,13 @@ from a9fe.replica.view import Documents, View
 from a9fe.replica.watching import Key, Wake, Watchers
 from a9fe.runtime import metrics
 from a9fe.runtime.clock import SystemClock
+from a9fe.wire.freshness import Freshness
 
 log = structlog.get_logger()
 
 NOTHING = -1  # the revision of a replica that was never complete
 BATCH = 500  # rows of a snapshot written at once: some ms of the event loop's time
 KEPT_DELETIONS = 65536  # far more than a server sends twice
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Freshness:
-    """How sure we are. `ever_synced`: there was a whole state. `synced_now`: the feed is followed
-    and complete. `lost_for`: seconds since it last was; 0.0 now, infinite if never.
-    """
-
-    ever_synced: bool
-    synced_now: bool
-    lost_for: float
 
 
 class StoreRefused(FeedLost):
@@ -116,7 +106,7 @@ class Replica(View):
         return self._meta.revision if self._meta.source == self._source else None
 
     def freshness(self, now: float) -> Freshness:
-        """How sure we are at `now` (UNIX seconds)."""
+        """Return how up to date the replica is at `now` (UNIX seconds)."""
         heard_at = self._meta.heard_at
         lost_for = float("inf") if heard_at is None else max(0.0, now - heard_at)
         return Freshness(

@@ -9,7 +9,7 @@ from a9fe.metadata_agent.lookup_key import Question, Wire, parse_question
 from a9fe.model.resources import ROUTER_INTERFACE_OWNERS, Port
 from a9fe.wire.message import Request
 from a9fe.wire.refusals import Refusal
-from tests.kit.fakes_ports import Fresh, Ports, port
+from tests.kit.fakes_ports import Ports, fresh, port
 
 LOST_AFTER = 60.0
 INTERFACE = "network:router_interface"
@@ -76,18 +76,18 @@ TABLE = {
     ),
     "an instance is no router": (Question(address="10.0.0.5", router_id="vm"), Refusal.NO_PORT),
 }
-CERTAIN = [Fresh()]
+CERTAIN = [fresh()]
 UNSURE = [
-    (Fresh(ever_synced=False, synced_now=False, lost_for=float("inf")), Refusal.NOT_SYNCED),
-    (Fresh(synced_now=False), Refusal.NOT_SYNCED),
-    (Fresh(synced_now=False, lost_for=LOST_AFTER), Refusal.NOT_SYNCED),
-    (Fresh(synced_now=False, lost_for=LOST_AFTER + 0.1), Refusal.SOURCE_LOST),
+    (fresh(ever_synced=False, synced_now=False, lost_for=float("inf")), Refusal.NOT_SYNCED),
+    (fresh(synced_now=False), Refusal.NOT_SYNCED),
+    (fresh(synced_now=False, lost_for=LOST_AFTER), Refusal.NOT_SYNCED),
+    (fresh(synced_now=False, lost_for=LOST_AFTER + 0.1), Refusal.SOURCE_LOST),
 ]
 
 
 @pytest.mark.parametrize(("question", "expected"), TABLE.values(), ids=TABLE.keys())
 def test_look_up_when_certain(question, expected):
-    assert identify(VIEW, question, Fresh(), LOST_AFTER) == expected
+    assert identify(VIEW, question, fresh(), LOST_AFTER) == expected
 
 
 @pytest.mark.parametrize(("freshness", "doubt"), UNSURE)
@@ -125,7 +125,7 @@ def test_a_request_is_of_the_network_of_its_wire_or_of_none(router, wire, expect
 
 def test_an_address_of_the_routers_other_network_is_not_there():
     question = Question(address="10.0.0.6", router_id="r-ab", wire=AB_B)
-    assert identify(VIEW, question, Fresh(), LOST_AFTER) == Refusal.NO_PORT
+    assert identify(VIEW, question, fresh(), LOST_AFTER) == Refusal.NO_PORT
 
 
 @pytest.mark.parametrize(
@@ -139,7 +139,7 @@ def test_an_address_of_the_routers_other_network_is_not_there():
 )
 def test_a_connection_of_another_mac_is_not_the_ports(mac, expected):
     question = Question(address="10.0.0.5", network_id="net-a", mac=mac)
-    assert identify(VIEW, question, Fresh(), LOST_AFTER) == expected
+    assert identify(VIEW, question, fresh(), LOST_AFTER) == expected
 
 
 @pytest.mark.parametrize(
@@ -154,7 +154,7 @@ def test_a_connection_of_another_mac_is_not_the_ports(mac, expected):
 def test_a_connection_from_before_the_port_was_known_is_not_the_ports(connected_at, expected):
     view = Ports(VM_A, since={VM_A.id: 100.0})
     question = Question(address="10.0.0.5", network_id="net-a", connected_at=connected_at)
-    assert identify(view, question, Fresh(), LOST_AFTER) == expected
+    assert identify(view, question, fresh(), LOST_AFTER) == expected
 
 
 @pytest.mark.parametrize(
@@ -171,13 +171,13 @@ def test_a_link_local_address_is_that_of_the_mac_it_was_made_of(address, network
     view.ports = (VM_A, VM_B, replace(view.ports[2], mac_address="fa:16:3e:00:00:99"))
     for where in ({"network_id": network}, {"router_id": "r-b"}):
         question = Question(address=address, **where)
-        assert identify(view, question, Fresh(), LOST_AFTER) == expected
+        assert identify(view, question, fresh(), LOST_AFTER) == expected
 
 
 @pytest.mark.parametrize("owner", sorted(ROUTER_INTERFACE_OWNERS))
 def test_every_kind_of_router_interface_counts(owner):
     view = Ports(VM_A, port("r", "net-a", "10.0.0.1", device="r1", owner=owner))
-    assert identify(view, Question(address="10.0.0.5", router_id="r1"), Fresh(), 1) == VM_A
+    assert identify(view, Question(address="10.0.0.5", router_id="r1"), fresh(), 1) == VM_A
 
 
 def test_a_router_twice_on_a_network_finds_the_port_once():
@@ -186,7 +186,7 @@ def test_a_router_twice_on_a_network_finds_the_port_once():
         port("r1", "net-a", "10.0.0.1", device="r", owner=INTERFACE),
         port("r2", "net-a", "10.1.0.1", device="r", owner=INTERFACE),
     )
-    assert identify(view, Question(address="10.0.0.5", router_id="r"), Fresh(), 1) == VM_A
+    assert identify(view, Question(address="10.0.0.5", router_id="r"), fresh(), 1) == VM_A
 
 
 XFF, NET, ROUTER = b"x-forwarded-for", b"x-neutron-network-id", b"x-neutron-router-id"

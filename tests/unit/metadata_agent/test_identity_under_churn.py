@@ -17,7 +17,7 @@ from a9fe.plan.settings import L3Settings
 from a9fe.wire.message import Listener
 from tests.kit.fakes_host import FakeHost
 from tests.kit.fakes_model import HOST, Model, bound, interface, network, port, router, subnet
-from tests.kit.fakes_ports import Fresh, Ports
+from tests.kit.fakes_ports import Ports, fresh
 
 NETWORKS = [network(n) for n in (1, 2, 3)]
 SUBNETS = [subnet(n, of, "10.1.0.0/24", "10.1.0.1") for n, of in enumerate(NETWORKS, 1)]
@@ -69,7 +69,7 @@ def check(host: FakeHost, known: Model) -> None:
     for name, space in host.spaces.items():
         for listener in host.observe("l3").namespaces[name].listeners:
             bridge = space.links[listener.device].bridge
-            found = identify(view, question(listener, host, name), Fresh(), 60)
+            found = identify(view, question(listener, host, name), fresh(), 60)
             if isinstance(found, Port):
                 assert names.bridge(found.network_id) == bridge
                 assert found in VMS
@@ -111,5 +111,5 @@ def test_the_property_sees_what_is_crossed() -> None:
     name = names.router_namespace(ROUTERS[0].id)
     (listener,) = host.observe("l3").namespaces[name].listeners
     asked = question(listener, host, name)
-    assert not isinstance(identify(view, asked, Fresh(), 60), Port)
-    assert identify(view, replace(asked, wire=None), Fresh(), 60) == VMS[1]
+    assert not isinstance(identify(view, asked, fresh(), 60), Port)
+    assert identify(view, replace(asked, wire=None), fresh(), 60) == VMS[1]

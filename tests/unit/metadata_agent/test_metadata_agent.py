@@ -20,10 +20,11 @@ from a9fe.metadata_proxy.relay import homeward
 from a9fe.model.errors import InvalidInput
 from a9fe.model.resources import Port
 from a9fe.runtime.config import load
+from a9fe.wire.freshness import Freshness
 from a9fe.wire.message import Answer, Request
 from a9fe.wire.refusals import Refusal, refuse
 from a9fe.wire.trusted import sign
-from tests.kit.fakes_ports import SECRET, VM, Fresh, Ports
+from tests.kit.fakes_ports import SECRET, VM, Ports, fresh
 from tests.kit.http_world import GET, NETWORK, Tally, never, run, scripted, serving, until
 
 ASK = (
@@ -33,11 +34,11 @@ ASK = (
 
 
 class Source(Ports):
-    def __init__(self, *ports, freshness: Fresh | None = None) -> None:
+    def __init__(self, *ports, freshness: Freshness | None = None) -> None:
         super().__init__(*ports)
-        self.fresh = freshness or Fresh()
+        self.fresh = freshness or fresh()
 
-    def freshness(self, now: float) -> Fresh:
+    def freshness(self, now: float) -> Freshness:
         return self.fresh
 
     def has_network(self, id: str) -> bool:
@@ -248,14 +249,14 @@ def test_refusals_have_their_status_reason_and_request_id(request_, refusal):
 
 
 def test_unsure_is_503_and_may_be_tried_again():
-    source = Source(freshness=Fresh(ever_synced=False, synced_now=False))
+    source = Source(freshness=fresh(ever_synced=False, synced_now=False))
     got, _, refusals = answered(ASK, source=source)
     assert (got.status, refusals) == (503, [Refusal.NOT_SYNCED])
     assert int(got.headers["retry-after"]) > 0
 
 
 def test_found_is_served_while_the_server_is_away():
-    source = Source(VM, freshness=Fresh(synced_now=False, lost_for=1e6))
+    source = Source(VM, freshness=fresh(synced_now=False, lost_for=1e6))
     assert answered(ASK, source=source)[0].status == 200
 
 

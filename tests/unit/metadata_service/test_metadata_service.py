@@ -12,14 +12,13 @@ from a9fe.metadata.view import Settings
 from a9fe.metadata_service.guest_call import path_of
 from a9fe.metadata_service.handler import Service, always_certain, request_id
 from a9fe.metadata_service.readiness import EXPECTED_WITHIN
-from a9fe.metadata_service.source import Freshness, doubt
 from a9fe.model.errors import InvalidInput
 from a9fe.model.resources import Instance, Network, Port, Resource, SecurityGroup, Subnet
 from a9fe.model.rules.scheduling import timestamp
-from a9fe.replica import Freshness as ReplicaFreshness
 from a9fe.replica import KnownInstance, ReplicaUnreadable
 from a9fe.server.own.config_drives import Stored
 from a9fe.store import Store
+from a9fe.wire.freshness import Freshness
 from a9fe.wire.message import Request
 from a9fe.wire.refusals import Refusal, refuse
 from a9fe.wire.trusted import sign
@@ -48,11 +47,11 @@ from tests.kit.service_world import (
     without,
 )
 
-NEVER = ReplicaFreshness(ever_synced=False, synced_now=False, lost_for=float("inf"))
+NEVER = Freshness(ever_synced=False, synced_now=False, lost_for=float("inf"))
 
 
-def lost(seconds: float) -> ReplicaFreshness:
-    return ReplicaFreshness(ever_synced=True, synced_now=False, lost_for=seconds)
+def lost(seconds: float) -> Freshness:
+    return Freshness(ever_synced=True, synced_now=False, lost_for=seconds)
 
 
 class StoreSource(Stored):
@@ -210,7 +209,7 @@ def _service() -> Service:
     ],
 )
 def test_an_unknown_instance_is_404_only_when_certain(
-    ask: Asking, fresh: ReplicaFreshness, expected: Refusal
+    ask: Asking, fresh: Freshness, expected: Refusal
 ):
     ask.fresh = fresh
     answer = ask(signed(instance_id=OTHER_ID))
@@ -266,14 +265,9 @@ def test_an_instance_that_a_new_port_names_is_expected(
 
 
 @pytest.mark.parametrize("fresh", [lost(1), lost(1e9)])
-def test_what_is_known_is_served_without_the_server(ask: Asking, fresh: ReplicaFreshness):
+def test_what_is_known_is_served_without_the_server(ask: Asking, fresh: Freshness):
     ask.fresh = fresh
     assert ask(signed()).status == 200
-
-
-def test_a_source_that_hears_nothing_any_more_is_not_certain():
-    stalled = ReplicaFreshness(ever_synced=True, synced_now=True, lost_for=LOST_AFTER + 1)
-    assert doubt(stalled, LOST_AFTER) is Refusal.SOURCE_LOST
 
 
 @pytest.mark.parametrize("missing", [*VIEW.networks.values(), *VIEW.subnets.values()])

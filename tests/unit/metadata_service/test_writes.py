@@ -17,9 +17,10 @@ from a9fe.metadata_service.handler import Service, admit_all, always_certain, re
 from a9fe.metadata_service.writes import RATE, Writes, guarded, reach
 from a9fe.model.guest import EVENT_CODES, MetadataOptions, ScheduledEvent
 from a9fe.model.resources import KINDS, Instance, Port, Resource
-from a9fe.replica import Freshness, KnownInstance, Replica
+from a9fe.replica import KnownInstance, Replica
 from a9fe.runtime import metrics
 from a9fe.store import Store
+from a9fe.wire.freshness import Freshness
 from a9fe.wire.message import Answer, Request
 from a9fe.wire.refusals import Refusal, refuse
 from tests.golden.metadata.scenarios import INSTANCE_ID, PROJECT, one_card, zeros

@@ -1,0 +1,38 @@
+"""How up to date a replica is, and when a miss in it is certain. Pure.
+
+A resource that a replica does not have may still exist on the server. Such a miss is certain
+only while the replica follows the feed and is complete (docs/contracts/statuses.md):
+
+| replica                                                | a miss is          |
+|--------------------------------------------------------|--------------------|
+| never complete                                         | 503 NOT_SYNCED     |
+| no contact with the server for over source_lost_after  | 503 SOURCE_LOST    |
+| does not follow the feed, or is not yet complete again | 503 NOT_SYNCED     |
+| follows the feed and is complete                       | certain            |
+"""
+
+from dataclasses import dataclass
+
+from a9fe.wire.refusals import Refusal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Freshness:
+    """How up to date a replica is.
+
+    `ever_synced`: it has been complete once, perhaps before a restart. `synced_now`: it follows
+    the feed and is complete. `lost_for`: seconds since it last was; 0.0 now, infinite if never.
+    """
+
+    ever_synced: bool
+    synced_now: bool
+    lost_for: float
+
+
+def uncertainty(freshness: Freshness, source_lost_after: float) -> Refusal | None:
+    """Return why a miss is uncertain, None if it is certain. `source_lost_after` in seconds."""
+    if not freshness.ever_synced:
+        return Refusal.NOT_SYNCED
+    if freshness.lost_for > source_lost_after:
+        return Refusal.SOURCE_LOST
+    return None if freshness.synced_now else Refusal.NOT_SYNCED
