@@ -10,11 +10,11 @@ from pathlib import Path
 from statistics import median
 
 from tests.kit.databases import START
-from tests.kit.server_world import ServerOptions
+from tests.kit.server_world import server_config
 
 from a9fe.model.policy import Caller
-from a9fe.operations.call import Call
 from a9fe.operations.collections import COLLECTIONS, create
+from a9fe.operations.transaction import Transaction
 from a9fe.store import Session, Store
 from bench import databases
 
@@ -69,8 +69,8 @@ def timed(store: Store, network_id: str) -> float:
     """Milliseconds of one create, with its transaction."""
 
     def work(session: Session) -> None:
-        call = Call(session=session, settings=ServerOptions(), now=START, caller=ADMIN)
-        create(call, COLLECTIONS["ports"], {"network_id": network_id})
+        tx = Transaction(session=session, config=server_config(), now=START, caller=ADMIN)
+        create(tx, COLLECTIONS["ports"], {"network_id": network_id})
 
     began = time.perf_counter()
     store.transact(work)

@@ -18,13 +18,13 @@ from statistics import median
 
 from sqlalchemy import select
 from tests.kit.databases import START
-from tests.kit.server_world import ServerOptions
+from tests.kit.server_world import server_config
 from tests.lab.servers import running_server
 
 from a9fe.model.policy import Caller
 from a9fe.model.resources import Port
-from a9fe.operations.call import Call
 from a9fe.operations.collections import COLLECTIONS, create, list_all, one_shown, require
+from a9fe.operations.transaction import Transaction
 from a9fe.store import Session, Store
 from a9fe.store.schema.columns import BORN
 from a9fe.store.schema.tables import ports
@@ -36,28 +36,28 @@ PER_SUBNET = 60_000
 ADMIN = Caller(project_id="bench", is_admin=True)
 PORTS = COLLECTIONS["ports"]
 URL = "http://127.0.0.1:9696/v2.0/ports"
-Operation = Callable[[Call, Port], object]
+Operation = Callable[[Transaction, Port], object]
 PAGES = 10
 
 READS: dict[str, Operation] = {
-    "show": lambda call, port: one_shown(call, require(call, PORTS, port.id), PORTS.table),
-    "list by device_id": lambda call, port: _list(call, device_id=port.device_id),
-    "list by mac_address": lambda call, port: _list(call, mac_address=port.mac_address),
-    "list by address": lambda call, port: _list(
-        call, fixed_ips=f"ip_address={port.fixed_ips[0].ip_address}"
+    "show": lambda tx, port: one_shown(tx, require(tx, PORTS, port.id), PORTS.table),
+    "list by device_id": lambda tx, port: _list(tx, device_id=port.device_id),
+    "list by mac_address": lambda tx, port: _list(tx, mac_address=port.mac_address),
+    "list by address": lambda tx, port: _list(
+        tx, fixed_ips=f"ip_address={port.fixed_ips[0].ip_address}"
     ),
-    "page of 100": lambda call, port: _list(call, limit="100", marker=port.id),
-    "page of 100 of a project": lambda call, port: _list(
-        call, limit="100", project_id=port.project_id
+    "page of 100": lambda tx, port: _list(tx, limit="100", marker=port.id),
+    "page of 100 of a project": lambda tx, port: _list(
+        tx, limit="100", project_id=port.project_id
     ),
-    "page of 100 by name": lambda call, port: _list(
-        call, limit="100", marker=port.id, sort_key="name", sort_dir="asc"
+    "page of 100 by name": lambda tx, port: _list(
+        tx, limit="100", marker=port.id, sort_key="name", sort_dir="asc"
     ),
 }
 
 
-def _list(call: Call, **query: str) -> object:
-    return list_all(call, PORTS, {name: [value] for name, value in query.items()}, URL)
+def _list(tx: Transaction, **query: str) -> object:
+    return list_all(tx, PORTS, {name: [value] for name, value in query.items()}, URL)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -192,8 +192,8 @@ def _read(store: Store, operation: Operation, port: Port) -> None:
         operation(_call(session), port)
 
 
-def _call(session: Session) -> Call:
-    return Call(session=session, settings=ServerOptions(), now=START, caller=ADMIN)
+def _call(session: Session) -> Transaction:
+    return Transaction(session=session, config=server_config(), now=START, caller=ADMIN)
 
 
 def _timed(work: Callable[[], object]) -> float:

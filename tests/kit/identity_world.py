@@ -18,7 +18,7 @@ from a9fe.metadata_service.identity_keys import KeyDirectory
 from a9fe.wire.message import Answer
 from a9fe.wire.refusals import refuse
 from tests.golden.metadata.scenarios import zeros
-from tests.kit.server_world import ServerOptions, World
+from tests.kit.server_world import World, server_config
 from tests.kit.service_world import RESOURCES, SECRET, SYNCED, FakeSource, signed
 
 DAY, HOUR = 86400, 3600
@@ -148,7 +148,7 @@ def front_door(world: World) -> Iterator[str]:
 @contextmanager
 def cloud(path: Path) -> Iterator[Cloud]:
     """A server without keys yet, and a host."""
-    world = World(path, ServerOptions(identity_issuer=ISSUER))
+    world = World(path, server_config(identity_issuer=ISSUER))
     try:
         with front_door(world) as url:
             yield Cloud(world=world, host=Host(world, path / "identity"), url=url)

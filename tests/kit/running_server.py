@@ -13,7 +13,7 @@ from a9fe.server import main
 from a9fe.server.feed import hub as feed
 from a9fe.store import Store
 from tests.kit.databases import DATABASES
-from tests.kit.server_world import HandTurnedClock, ServerOptions
+from tests.kit.server_world import HandTurnedClock, server_config
 
 DEADLINE = 20.0
 
@@ -25,7 +25,7 @@ class Running:
         clock = HandTurnedClock()
         self.store = Store(DATABASES.fresh(directory), clock.now)
         self.server = main.prepare(
-            ServerOptions(),
+            server_config(),
             self.store,
             clock,
             hub=feed.Hub(self.store, queue_max=queue_max),

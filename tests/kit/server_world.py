@@ -3,12 +3,13 @@
 import asyncio
 import secrets
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx
 
+from a9fe.runtime.config import Config, load
 from a9fe.server.app import application
 from a9fe.server.auth.credentials import Authenticator, Everyone
 from a9fe.server.feed.hub import Hub
@@ -31,40 +32,10 @@ class HandTurnedClock:
         return self.at
 
 
-@dataclass(frozen=True, kw_only=True)
-class ServerOptions:
-    """The options that the server reads, with the defaults of the real ones."""
-
-    host: str = "here"
-    base_mac: str = "fa:16:3e:00:00:00"
-    agent_down_time: int = 75
-    dhcp_agents_per_network: int = 1
-    global_physnet_mtu: int = 1500
-    max_dns_nameservers: int = 5
-    max_subnet_host_routes: int = 20
-    pagination_max_limit: int = 1000
-    quota_network: int = -1
-    quota_subnet: int = -1
-    quota_port: int = -1
-    quota_router: int = -1
-    quota_security_group: int = -1
-    quota_security_group_rule: int = -1
-    quota_instances: int = -1
-    quota_key_pairs: int = -1
-    quota_image_count_total: int = -1
-    max_allowed_address_pair: int = 10
-    quota_floatingip: int = -1
-    quota_subnetpool: int = -1
-    quota_rbac_policy: int = -1
-    dns_domain: str = "openstacklocal"
-    dhcp_domain: str = "novalocal"
-    region_name: str = "RegionOne"
-    vendordata_jsonfile_path: str = ""
-    vendordata_providers: tuple[str, ...] = ("StaticJSON",)
-    default_availability_zone: str = "nova"
-    identity_issuer: str = "http://127.0.0.1:9696"
-    state_path: str = ""
-    auth_strategy: str = "none"
+def server_config(**changes: Any) -> Config:
+    """The default configuration of a server on host "here", with these options changed."""
+    plain = load(path="/dev/null")
+    return replace(plain, **{"host": "here", **changes})
 
 
 class World:
@@ -73,14 +44,14 @@ class World:
     def __init__(
         self,
         directory: Path,
-        options: ServerOptions | None = None,
+        config: Config | None = None,
         authenticator: Callable[[Store], Authenticator] = lambda _: Everyone(),
     ) -> None:
         self.clock = HandTurnedClock()
         self.store = Store(DATABASES.fresh(directory), self.clock.now)
         self.app = application(
             self.store,
-            options or ServerOptions(),
+            config or server_config(),
             self.clock,
             Hub(self.store),
             authenticator(self.store),

@@ -8,29 +8,29 @@ from a9fe.api_tables.group_tables import SECURITY_GROUP_RULE
 from a9fe.model.resources import Agent, Binding, SecurityGroupRule, Subnet
 from a9fe.model.sharing import SHARED, RbacPolicy
 from a9fe.model.subnet_pools import FloatingIp
-from a9fe.operations.call import Call
 from a9fe.operations.networks import subnet_pools
 from a9fe.operations.routers import floating_ips, gateways
+from a9fe.operations.transaction import Transaction
 
 BINDING_KINDS = {"network": "dhcp", "router": "l3"}
 IN_CHUNK = 500  # ids of one query
 
 
-def extra_of(call: Call, table: AttributeTable, ids: Sequence[str]) -> Extra:
+def extra_of(tx: Transaction, table: AttributeTable, ids: Sequence[str]) -> Extra:
     """Of the resources with these ids."""
     is_router, is_group = table.kind == "router", table.kind == "security_group"
     return Extra(
-        subnet_ids=_subnet_ids(call, ids) if table.kind == "network" else {},
-        zones=_zones(call, BINDING_KINDS[table.kind], ids) if table.kind in BINDING_KINDS else {},
-        gateways=gateways.gateways(call, ids) if is_router else {},
-        rules=_rules(call, ids) if is_group else {},
-        scopes=_scopes(call, ids) if table.kind == "network" else {},
-        granted=_granted(call, ids) if table.kind == "network" else (),
-        port_details=_port_details(call, ids) if table.kind == "floatingip" else {},
-        tags=call.session.tags.of(ids) if table.tagged else {},
-        now=call.now,
-        agent_down_time=call.settings.agent_down_time,
-        dns_domain=call.settings.dns_domain,
+        subnet_ids=_subnet_ids(tx, ids) if table.kind == "network" else {},
+        zones=_zones(tx, BINDING_KINDS[table.kind], ids) if table.kind in BINDING_KINDS else {},
+        gateways=gateways.gateways(tx, ids) if is_router else {},
+        rules=_rules(tx, ids) if is_group else {},
+        scopes=_scopes(tx, ids) if table.kind == "network" else {},
+        granted=_granted(tx, ids) if table.kind == "network" else (),
+        port_details=_port_details(tx, ids) if table.kind == "floatingip" else {},
+        tags=tx.session.tags.of(ids) if table.tagged else {},
+        now=tx.now,
+        agent_down_time=tx.config.agent_down_time,
+        dns_domain=tx.config.dns_domain,
     )
 
 
@@ -38,23 +38,23 @@ def _chunks(ids: Sequence[str]) -> Iterable[list[str]]:
     return (list(ids[start : start + IN_CHUNK]) for start in range(0, len(ids), IN_CHUNK))
 
 
-def _subnet_ids(call: Call, ids: Sequence[str]) -> dict[str, list[str]]:
+def _subnet_ids(tx: Transaction, ids: Sequence[str]) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for chunk in _chunks(ids):
-        for subnet in call.session.find(Subnet, network_id=chunk):
+        for subnet in tx.session.find(Subnet, network_id=chunk):
             found.setdefault(subnet.network_id, []).append(subnet.id)
     return found
 
 
-def _scopes(call: Call, ids: Sequence[str]) -> dict[tuple[str, int], str]:
+def _scopes(tx: Transaction, ids: Sequence[str]) -> dict[tuple[str, int], str]:
     """The address scopes of networks, by network and IP version."""
     pooled = [
         subnet
         for chunk in _chunks(ids)
-        for subnet in call.session.find(Subnet, network_id=chunk)
+        for subnet in tx.session.find(Subnet, network_id=chunk)
         if subnet.subnetpool_id
     ]
-    scopes = subnet_pools.scopes_of(call, [str(subnet.subnetpool_id) for subnet in pooled])
+    scopes = subnet_pools.scopes_of(tx, [str(subnet.subnetpool_id) for subnet in pooled])
     return {
         (subnet.network_id, subnet.ip_version): scope
         for subnet in pooled
@@ -62,28 +62,28 @@ def _scopes(call: Call, ids: Sequence[str]) -> dict[tuple[str, int], str]:
     }
 
 
-def _granted(call: Call, ids: Sequence[str]) -> frozenset[str]:
+def _granted(tx: Transaction, ids: Sequence[str]) -> frozenset[str]:
     """Those of the networks that RBAC policies share with the caller's project."""
-    if not call.project_id:
+    if not tx.project_id:
         return frozenset()
-    named = {"target_project": call.project_id, "action": SHARED}
-    found = [p for c in _chunks(ids) for p in call.session.find(RbacPolicy, object_id=c, **named)]
+    named = {"target_project": tx.project_id, "action": SHARED}
+    found = [p for c in _chunks(ids) for p in tx.session.find(RbacPolicy, object_id=c, **named)]
     return frozenset(policy.object_id for policy in found)
 
 
-def _port_details(call: Call, ids: Sequence[str]) -> dict[str, dict[str, object]]:
-    found = [f for chunk in _chunks(ids) for f in call.session.find(FloatingIp, id=chunk)]
-    return floating_ips.port_details(call, found)
+def _port_details(tx: Transaction, ids: Sequence[str]) -> dict[str, dict[str, object]]:
+    found = [f for chunk in _chunks(ids) for f in tx.session.find(FloatingIp, id=chunk)]
+    return floating_ips.port_details(tx, found)
 
 
-def _zones(call: Call, kind: str, ids: Sequence[str]) -> dict[str, list[str]]:
+def _zones(tx: Transaction, kind: str, ids: Sequence[str]) -> dict[str, list[str]]:
     bindings = [
         binding
         for chunk in _chunks(ids)
-        for binding in call.session.find(Binding, kind=kind, resource_id=chunk)
+        for binding in tx.session.find(Binding, kind=kind, resource_id=chunk)
     ]
     agent_ids = sorted({binding.agent_id for binding in bindings})
-    agents = [a for chunk in _chunks(agent_ids) for a in call.session.find(Agent, id=chunk)]
+    agents = [a for chunk in _chunks(agent_ids) for a in tx.session.find(Agent, id=chunk)]
     zone = {agent.id: agent.availability_zone for agent in agents}
     found: dict[str, list[str]] = {}
     for binding in bindings:
@@ -93,10 +93,10 @@ def _zones(call: Call, kind: str, ids: Sequence[str]) -> dict[str, list[str]]:
     return found
 
 
-def _rules(call: Call, ids: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
+def _rules(tx: Transaction, ids: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
     found: dict[str, list[dict[str, Any]]] = {}
     for chunk in _chunks(ids):
-        for rule in call.session.find(SecurityGroupRule, security_group_id=chunk):
+        for rule in tx.session.find(SecurityGroupRule, security_group_id=chunk):
             shown = show(SECURITY_GROUP_RULE, rule, Extra(), frozenset())
             found.setdefault(rule.security_group_id, []).append(shown)
     return found

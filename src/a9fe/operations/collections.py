@@ -34,7 +34,6 @@ from a9fe.model.subnet_pools import AddressGroup, AddressScope, FloatingIp, Subn
 from a9fe.operations import access, quota_limits
 from a9fe.operations.agents import agents, scheduling
 from a9fe.operations.answer_context import extra_of
-from a9fe.operations.call import Call
 from a9fe.operations.instances import instances, records
 from a9fe.operations.networks import (
     address_groups,
@@ -45,6 +44,7 @@ from a9fe.operations.networks import (
     subnet_pools,
 )
 from a9fe.operations.routers import floating_ips, routers
+from a9fe.operations.transaction import Transaction
 
 ALL: frozenset[str] = frozenset()
 Json = dict[str, Any]
@@ -63,10 +63,10 @@ class Collection:
 
     table: AttributeTable
     cls: type[Any]
-    create: Callable[[Call, Values], Any] | None = None
-    update: Callable[[Call, Any, Values], Any]
-    delete: Callable[[Call, Any], None]
-    prepare: Callable[[Call], None] | None = None
+    create: Callable[[Transaction, Values], Any] | None = None
+    update: Callable[[Transaction, Any, Values], Any]
+    delete: Callable[[Transaction, Any], None]
+    prepare: Callable[[Transaction], None] | None = None
     create_table: AttributeTable | None = None
 
 
@@ -190,30 +190,30 @@ OURS = ("instances", "flavors", "images", "keypairs")
 
 
 def shown(
-    call: Call, found: Iterable[Any], table: AttributeTable, fields: frozenset[str]
+    tx: Transaction, found: Iterable[Any], table: AttributeTable, fields: frozenset[str]
 ) -> list[Json]:
     """The answers for resources."""
     items = list(found)
-    extra = extra_of(call, table, [item.id for item in items])
+    extra = extra_of(tx, table, [item.id for item in items])
     answers = [show(table, item, extra, fields) for item in items]
     if table.kind == "instance" and (not fields or "ports" in fields):
-        _add_ports(call, items, answers)
-    return access.without_hidden(call, table.kind, answers)
+        _add_ports(tx, items, answers)
+    return access.without_hidden(tx, table.kind, answers)
 
 
-def _add_ports(call: Call, found: list[Instance], answers: list[Json]) -> None:
+def _add_ports(tx: Transaction, found: list[Instance], answers: list[Json]) -> None:
     of: dict[str, list[Port]] = {instance.id: [] for instance in found}
-    ours = call.session.find(Port, device_id=list(of))
-    told = {answer["id"]: answer for answer in shown(call, ours, tables.PORT, ALL)}
+    ours = tx.session.find(Port, device_id=list(of))
+    told = {answer["id"]: answer for answer in shown(tx, ours, tables.PORT, ALL)}
     for port in ours:
         of[port.device_id].append(port)
     for instance, answer in zip(found, answers, strict=True):
         answer["ports"] = [told[port.id] for port in in_order(instance, of[instance.id])]
 
 
-def one_shown(call: Call, resource: object, table: AttributeTable) -> Json:
+def one_shown(tx: Transaction, resource: object, table: AttributeTable) -> Json:
     """The whole answer for a resource."""
-    return shown(call, [resource], table, ALL)[0]
+    return shown(tx, [resource], table, ALL)[0]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -225,48 +225,52 @@ class Listed:
 
 
 def list_all(
-    call: Call, collection: Collection, given: Mapping[str, list[str]], url: str = ""
+    tx: Transaction, collection: Collection, given: Mapping[str, list[str]], url: str = ""
 ) -> Listed:
     """What a list answers; `url` is its own, for the links."""
     table = collection.table
-    access.check_filters(call, table.kind, given)
-    extra = Extra(now=call.now, agent_down_time=call.settings.agent_down_time)
-    query = read_query(table, given, extra, call.settings.pagination_max_limit)
-    query = scoped(query, access.scope(call))
-    found = call.session.page(collection.cls, query.page)
+    access.check_filters(tx, table.kind, given)
+    extra = Extra(now=tx.now, agent_down_time=tx.config.agent_down_time)
+    query = read_query(table, given, extra, tx.config.pagination_max_limit)
+    query = scoped(query, access.scope(tx))
+    found = tx.session.page(collection.cls, query.page)
     more = links(query, given, url, [item.id for item in found]) if query.limited else None
-    return Listed(items=shown(call, found, table, query.fields), links=more)
+    return Listed(items=shown(tx, found, table, query.fields), links=more)
 
 
-def require(call: Call, collection: Collection, id: str) -> Any:  # noqa: ANN401 - its class
+def require(tx: Transaction, collection: Collection, id: str) -> Any:  # noqa: ANN401 - its class
     """The resource. Raises NotFound with the API's name of its kind."""
-    return access.require(call, collection.cls, id, collection.table.kind)
+    return access.require(tx, collection.cls, id, collection.table.kind)
 
 
-def create(call: Call, collection: Collection, document: object) -> Json:
+def create(tx: Transaction, collection: Collection, document: object) -> Json:
     """Make one from the inner object of a body."""
     assert collection.create is not None
-    access.check_create(call, collection.table.kind, document)
+    access.check_create(tx, collection.table.kind, document)
     values = read_create(collection.create_table or collection.table, document)
-    access.check_made(call, collection.table.kind, values)
-    quota_limits.check(call, collection.table.kind, values.get("project_id", call.project_id))
-    return one_shown(call, collection.create(call, values), collection.table)
+    access.check_made(tx, collection.table.kind, values)
+    quota_limits.check(tx, collection.table.kind, values.get("project_id", tx.project_id))
+    return one_shown(tx, collection.create(tx, values), collection.table)
 
 
 def update(
-    call: Call, collection: Collection, id: str, document: object, constraint: int | None = None
+    tx: Transaction,
+    collection: Collection,
+    id: str,
+    document: object,
+    constraint: int | None = None,
 ) -> Json:
     """Change one by the inner object of a body, if it has still the revision of `constraint`.
 
     What nobody may change is refused before the resource is looked for, as Neutron does.
     """
     check_changeable(collection.table, document)
-    old = require(call, collection, id)
-    access.check_update(call, old, document)
+    old = require(tx, collection, id)
+    access.check_update(tx, old, document)
     _check_revision(old, constraint)
     values = read_update(collection.table, document)
-    access.check_values(call, values)
-    return one_shown(call, collection.update(call, old, values), collection.table)
+    access.check_values(tx, values)
+    return one_shown(tx, collection.update(tx, old, values), collection.table)
 
 
 def _check_revision(found: Any, constraint: int | None) -> None:  # noqa: ANN401 - any resource
@@ -275,9 +279,11 @@ def _check_revision(found: Any, constraint: int | None) -> None:  # noqa: ANN401
         raise RevisionMismatch(f"Constrained to {constraint}, but current revision is {current}")
 
 
-def delete(call: Call, collection: Collection, id: str, constraint: int | None = None) -> None:
+def delete(
+    tx: Transaction, collection: Collection, id: str, constraint: int | None = None
+) -> None:
     """Remove one."""
-    found = require(call, collection, id)
-    access.check_change(call, found)
+    found = require(tx, collection, id)
+    access.check_change(tx, found)
     _check_revision(found, constraint)
-    collection.delete(call, found)
+    collection.delete(tx, found)

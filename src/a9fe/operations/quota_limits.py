@@ -1,7 +1,8 @@
 """Quotas: how many of each kind a project may make. Defaults are options (Neutron's quota_*)."""
 
 from a9fe.model.errors import Conflict
-from a9fe.operations.call import Call, Settings
+from a9fe.operations.transaction import Transaction
+from a9fe.runtime.config import Config
 
 OVER_QUOTA = "OverQuota"
 ENFORCED = (
@@ -21,35 +22,37 @@ RECORDS = {"instance": "instances", "keypair": "key_pairs", "image": "image_coun
 """Kinds of Nova's and Glance's, each with its quota as these call it. Neutron's API shows none."""
 
 
-def defaults(settings: Settings) -> dict[str, int]:
+def defaults(config: Config) -> dict[str, int]:
     """The limits of a project that has none of its own; -1: none."""
-    return {kind: getattr(settings, f"quota_{kind}") for kind in ENFORCED}
+    return {kind: getattr(config, f"quota_{kind}") for kind in ENFORCED}
 
 
-def limits(call: Call, project_id: str) -> dict[str, int]:
+def limits(tx: Transaction, project_id: str) -> dict[str, int]:
     """The limits of a project."""
-    return {**defaults(call.settings), **call.session.quotas.of(project_id)}
+    return {**defaults(tx.config), **tx.session.quotas.of(project_id)}
 
 
-def check(call: Call, kind: str, project_id: str, more: int = 1) -> None:
+def check(tx: Transaction, kind: str, project_id: str, more: int = 1) -> None:
     """Room for so many more. Raises OverQuota."""
     if kind not in ENFORCED:
         return
-    _check(call, kind, kind, project_id, limits(call, project_id)[kind], more)
+    _check(tx, kind, kind, project_id, limits(tx, project_id)[kind], more)
 
 
-def check_record(call: Call, kind: str, project_id: str) -> None:
+def check_record(tx: Transaction, kind: str, project_id: str) -> None:
     """Room for one more of RECORDS. Raises OverQuota."""
-    _check(call, kind, RECORDS[kind], project_id, record_limit(call, kind), 1)
+    _check(tx, kind, RECORDS[kind], project_id, record_limit(tx, kind), 1)
 
 
-def record_limit(call: Call, kind: str) -> int:
+def record_limit(tx: Transaction, kind: str) -> int:
     """How many of RECORDS a project may have; -1: any number."""
-    return int(getattr(call.settings, f"quota_{RECORDS[kind]}"))
+    return int(getattr(tx.config, f"quota_{RECORDS[kind]}"))
 
 
-def _check(call: Call, kind: str, name: str, project_id: str, maximum: int, more: int) -> None:
+def _check(
+    tx: Transaction, kind: str, name: str, project_id: str, maximum: int, more: int
+) -> None:
     if maximum < 0:
         return
-    if call.session.quotas.used(kind, project_id, at_most=maximum) + more > maximum:
+    if tx.session.quotas.used(kind, project_id, at_most=maximum) + more > maximum:
         raise Conflict(OVER_QUOTA, f"Quota exceeded for resources: ['{name}']: limit {maximum}")

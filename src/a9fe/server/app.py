@@ -10,9 +10,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from a9fe.api_tables.bad_request import BadRequest
 from a9fe.model.errors import A9feError
-from a9fe.operations.call import Settings
 from a9fe.runtime import metrics
 from a9fe.runtime.clock import Clock
+from a9fe.runtime.config import Config
 from a9fe.server.asgi.api import Api
 from a9fe.server.asgi.errors import on_error, on_failure
 from a9fe.server.asgi.gate import Gate
@@ -78,7 +78,7 @@ def routes() -> list[Route]:
 
 def application(
     store: Store,
-    settings: Settings,
+    config: Config,
     clock: Clock,
     hub: Hub,
     authenticator: Authenticator | None = None,
@@ -101,5 +101,5 @@ def application(
         },
     )
     app.router.redirect_slashes = False
-    app.state.api = Api(store, settings, clock, hub, Admissions(authenticator))
+    app.state.api = Api(store, config, clock, hub, Admissions(authenticator))
     return app

@@ -6,7 +6,7 @@ import functools
 import os
 import socket
 from collections.abc import Iterator
-from typing import Protocol, cast
+from typing import cast
 
 import structlog
 import uvicorn
@@ -16,9 +16,9 @@ from a9fe.model.errors import A9feError
 from a9fe.model.exposure import check_exposure, check_identity
 from a9fe.model.tokens import Token
 from a9fe.operations.agents.failover import Failover
-from a9fe.operations.call import Settings
 from a9fe.runtime import descriptors, local_tokens, tasks
 from a9fe.runtime.clock import Clock, SystemClock
+from a9fe.runtime.config import Config
 from a9fe.server.app import application
 from a9fe.server.asgi.connections import Bounds
 from a9fe.server.asgi.protocol import BoundedProtocol
@@ -29,7 +29,7 @@ from a9fe.server.auth.credentials import (
     Everyone,
     OwnTokens,
 )
-from a9fe.server.auth.keystone import Keystone, KeystoneSettings
+from a9fe.server.auth.keystone import Keystone
 from a9fe.server.feed.hub import Hub
 from a9fe.store import Store
 
@@ -38,34 +38,6 @@ log = structlog.get_logger()
 SHUTDOWN_TIMEOUT = 5  # seconds for answers in flight
 TICKS = 10
 UMASK = 0o077  # the database has user data
-
-
-class ServerSettings(Settings, KeystoneSettings, Protocol):
-    """The options of the process; runtime.config.Config has them."""
-
-    @property
-    def bind_host(self) -> str:
-        """The address to listen on."""
-
-    @property
-    def bind_port(self) -> int:
-        """The port to listen on; 0 takes a free one."""
-
-    @property
-    def database_connection(self) -> str:
-        """The URL of the database."""
-
-    @property
-    def server_user(self) -> str:
-        """The user to become."""
-
-    @property
-    def state_path(self) -> str:
-        """Where the tokens of this machine are."""
-
-    @property
-    def auth_strategy(self) -> str:
-        """How callers are known: none, token or keystone."""
 
 
 class Server(uvicorn.Server):
@@ -97,7 +69,7 @@ class Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def run(config: ServerSettings) -> None:
+def run(config: Config) -> None:
     """Serve until SIGTERM or SIGINT. Raises A9feError for what stops it from starting."""
     os.umask(UMASK)
     clock = SystemClock()
@@ -114,7 +86,7 @@ def run(config: ServerSettings) -> None:
     store.close()
 
 
-def authenticator_of(config: ServerSettings, store: Store, clock: Clock) -> Authenticator:
+def authenticator_of(config: Config, store: Store, clock: Clock) -> Authenticator:
     """The way of knowing callers that auth_strategy names."""
     if config.auth_strategy == TOKEN:
         return OwnTokens(store)
@@ -145,7 +117,7 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def prepare(
-    settings: Settings,
+    config: Config,
     store: Store,
     clock: Clock,
     authenticator: Authenticator | None = None,
@@ -154,8 +126,8 @@ def prepare(
     """The server over a store."""
     hub = hub or Hub(store)
     bounds = Bounds(clock.monotonic, descriptors.raise_limit())
-    config = uvicorn.Config(
-        application(store, settings, clock, hub, authenticator),
+    served = uvicorn.Config(
+        application(store, config, clock, hub, authenticator),
         log_config=None,
         access_log=False,
         lifespan="off",
@@ -164,8 +136,8 @@ def prepare(
         server_header=False,
         timeout_graceful_shutdown=SHUTDOWN_TIMEOUT,
     )
-    config.load()
-    return Server(config, hub, Failover(store, settings, clock), bounds)
+    served.load()
+    return Server(served, hub, Failover(store, config, clock), bounds)
 
 
 async def serve(server: Server, listener: socket.socket) -> None:

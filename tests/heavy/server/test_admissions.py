@@ -15,7 +15,7 @@ from a9fe.server.auth.admissions import Admissions
 from a9fe.server.auth.credentials import Everyone, OwnTokens
 from a9fe.store import Store, StoreError
 from tests.kit.databases import DATABASES
-from tests.kit.server_world import HandTurnedClock, ServerOptions
+from tests.kit.server_world import HandTurnedClock, server_config
 
 DEADLINE = 20.0
 ADMIN, H1, H2, ALL = (text_of(bytes([number]) * 40) for number in range(4))
@@ -38,7 +38,7 @@ def store_with_tokens(directory: Path) -> Store:
 @contextlib.asynccontextmanager
 async def served(directory: Path) -> AsyncIterator[httpx.AsyncClient]:
     store = store_with_tokens(directory)
-    server = main.prepare(ServerOptions(), store, HandTurnedClock(), OwnTokens(store))
+    server = main.prepare(server_config(), store, HandTurnedClock(), OwnTokens(store))
     listener = main.listen("127.0.0.1", 0)
     serving = asyncio.ensure_future(main.serve(server, listener))
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from a9fe.model.resources import Binding
-from tests.kit.server_world import START, UNKNOWN, ServerOptions, World
+from tests.kit.server_world import START, UNKNOWN, World, server_config
 
 BINDING_PATHS = {"dhcp": "dhcp-networks", "l3": "l3-routers"}
 
@@ -114,7 +114,7 @@ def test_networks_go_to_the_living_agent_with_the_fewest(world: World):
 
 
 def test_several_agents_serve_a_network_when_asked(tmp_path: Path):
-    world = World(tmp_path, ServerOptions(dhcp_agents_per_network=2))
+    world = World(tmp_path, server_config(dhcp_agents_per_network=2))
     world.report(host="h1")
     world.report(host="h2")
     network, _ = world.network()

@@ -9,8 +9,9 @@ import pytest
 from a9fe.api_tables.converters import PUBLIC_KEY_MAX
 from a9fe.api_tables.guest_requests import KEYPAIRS_BYTES_MAX, KEYPAIRS_MAX
 from a9fe.api_tables.listing import ONE_BY_ONE_MAX
+from a9fe.runtime.config import Config
 from a9fe.server.asgi.api import QUERY_MAX
-from tests.kit.server_world import ServerOptions, World
+from tests.kit.server_world import World, server_config
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4"
 FLAVOR = "1"
@@ -45,8 +46,8 @@ MAKERS: dict[str, tuple[Callable[[int], tuple[str, Any]], int]] = {
 }
 
 
-def options() -> ServerOptions:
-    return ServerOptions(quota_instances=2, quota_key_pairs=2, quota_image_count_total=2)
+def options() -> Config:
+    return server_config(quota_instances=2, quota_key_pairs=2, quota_image_count_total=2)
 
 
 @pytest.mark.parametrize("path", MAKERS)

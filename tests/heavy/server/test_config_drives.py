@@ -2,20 +2,19 @@
 
 import base64
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tests.kit.guarded_world import Guarded, served
-from tests.kit.server_world import ServerOptions, World, instance_of
+from tests.kit.server_world import World, instance_of, server_config
 
 
 @pytest.fixture
 def world(tmp_path: Path):
     (tmp_path / "vendor.json").write_text('{"cloud-init": "#cloud-config\\n"}')
     path = str(tmp_path / "vendor.json")
-    made = World(tmp_path, replace(ServerOptions(), vendordata_jsonfile_path=path))
+    made = World(tmp_path, server_config(vendordata_jsonfile_path=path))
     yield made
     made.close()
 
@@ -45,7 +44,7 @@ def test_both_layouts_of_an_instance_with_a_port(world: World):
 
 def test_vendor_data_that_nobody_is_served(tmp_path: Path):
     (tmp_path / "vendor.json").write_text('{"cloud-init": "#cloud-config\\n"}')
-    options = ServerOptions(
+    options = server_config(
         vendordata_jsonfile_path=str(tmp_path / "vendor.json"),
         vendordata_providers=("DynamicJSON",),
     )

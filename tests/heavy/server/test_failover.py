@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,18 +16,19 @@ from a9fe.operations.agents.failover import Failover
 from a9fe.replica import Replica
 from a9fe.replica.following import follow
 from a9fe.runtime.clock import SystemClock
+from a9fe.runtime.config import Config
 from a9fe.server import main
 from a9fe.store import Store
 from tests.kit.conditions import comes_true
 from tests.kit.databases import DATABASES
-from tests.kit.server_world import ServerOptions, World
+from tests.kit.server_world import World, server_config
 
 DOWN = 75
 
 
 @pytest.fixture
 def world(tmp_path: Path):
-    made = World(tmp_path, ServerOptions(dhcp_agents_per_network=1))
+    made = World(tmp_path, server_config(dhcp_agents_per_network=1))
     yield made
     made.close()
 
@@ -49,7 +50,7 @@ def router_hosts(world: World, router: Any) -> list[str]:
 
 
 def failover(world: World) -> Failover:
-    return Failover(world.store, ServerOptions(), world.clock)
+    return Failover(world.store, server_config(), world.clock)
 
 
 def test_the_dead_lose_what_they_serve_to_the_least_loaded(world: World):
@@ -113,7 +114,7 @@ def test_two_servers_move_a_network_once(world: World):
 
 
 def test_a_network_gets_as_many_agents_as_it_should(tmp_path: Path):
-    world = World(tmp_path, ServerOptions(dhcp_agents_per_network=2))
+    world = World(tmp_path, server_config(dhcp_agents_per_network=2))
     agents_alive(world, "h1")
     network, _ = world.network()
     assert hosts(world, network) == ["h1"]
@@ -143,7 +144,7 @@ class Living:
 
 
 @contextlib.asynccontextmanager
-async def served(directory: Path, options: ServerOptions) -> AsyncIterator[str]:
+async def served(directory: Path, options: Config) -> AsyncIterator[str]:
     store = Store(DATABASES.fresh(directory), SystemClock().now)
     server = main.prepare(options, store, SystemClock())
     listener = main.listen("127.0.0.1", 0)
@@ -177,7 +178,7 @@ def live(url: str, host: str) -> Living:
 
 
 def test_three_agents_of_which_one_dies(tmp_path: Path):
-    options = replace(ServerOptions(), agent_down_time=3)
+    options = server_config(agent_down_time=3)
 
     async def story() -> None:
         async with served(tmp_path, options) as url, httpx.AsyncClient(base_url=url) as api:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.kit.server_world import UNKNOWN, ServerOptions, World
+from tests.kit.server_world import UNKNOWN, World, server_config
 
 
 def group(world: World, **values: object) -> Any:
@@ -95,7 +95,7 @@ def test_rules(world: World, values: dict, status: int):
 
 
 def test_quotas_are_shown_set_and_enforced(tmp_path: Path):
-    world = World(tmp_path, ServerOptions(quota_network=2))
+    world = World(tmp_path, server_config(quota_network=2))
     assert world.get("/v2.0/quotas/tenant")["tenant"]["tenant_id"] == "default"
     assert world.get("/v2.0/quotas/default")["quota"]["network"] == 2
     world.create("network")

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.kit.server_world import UNKNOWN, ServerOptions, World
+from tests.kit.server_world import UNKNOWN, World, server_config
 
 PATH = "/a9fe/v1/instances"
 
@@ -125,7 +125,7 @@ def test_a_name_of_two_networks_or_a_port_in_use_is_refused(world: World):
 
 
 def test_its_ports_count_for_the_project(tmp_path: Path):
-    world = World(tmp_path, ServerOptions(quota_port=1))
+    world = World(tmp_path, server_config(quota_port=1))
     network, _ = world.network()
     wanted = {"name": "web1", "networks": [{"uuid": network["id"]}, {"uuid": network["id"]}]}
     assert world.error("POST", PATH, {"instance": wanted}, 409)[0] == "OverQuota"

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.kit.server_world import UNKNOWN, ServerOptions, World
+from tests.kit.server_world import UNKNOWN, World, server_config
 
 
 def below(url: str) -> str:
@@ -112,7 +112,7 @@ def test_sorting(world: World):
 
 
 def test_the_server_caps_pages(tmp_path: Path):
-    world = World(tmp_path, ServerOptions(pagination_max_limit=2))
+    world = World(tmp_path, server_config(pagination_max_limit=2))
     for name in "abc":
         world.create("network", name=name)
     for query, rels in (("", ["next"]), ("?limit=100", ["next", "previous"])):

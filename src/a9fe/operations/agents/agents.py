@@ -21,34 +21,34 @@ from a9fe.operations.agents.scheduling import (
     unbind_network,
     unbind_router,
 )
-from a9fe.operations.call import Call, new_id
+from a9fe.operations.transaction import Transaction, new_id
 from a9fe.plan.names import dhcp_device_id
 
 DOWN = "DOWN"
 PORTS_MAX = 10_000  # of one report
 
 
-def update(call: Call, old: Agent, values: Values) -> Agent:
+def update(tx: Transaction, old: Agent, values: Values) -> Agent:
     """Enable, disable or describe an agent."""
     if values.get("description", "") is None:
         values["description"] = ""
-    agent = call.session.update(replace(old, **values))
+    agent = tx.session.update(replace(old, **values))
     if agent.admin_state_up != old.admin_state_up:
-        follow_admin_state(call, agent)
+        follow_admin_state(tx, agent)
     return agent
 
 
-def delete(call: Call, agent: Agent) -> None:
+def delete(tx: Transaction, agent: Agent) -> None:
     """Forget an agent; what it served is free for others."""
-    for binding in call.session.find(Binding, agent_id=agent.id):
+    for binding in tx.session.find(Binding, agent_id=agent.id):
         if binding.kind == DHCP:
-            unbind_network(call, call.session.require(Network, binding.resource_id), agent)
+            unbind_network(tx, tx.session.require(Network, binding.resource_id), agent)
         else:
-            unbind_router(call, call.session.require(Router, binding.resource_id), agent)
-    call.session.delete(Agent, agent.id)
+            unbind_router(tx, tx.session.require(Router, binding.resource_id), agent)
+    tx.session.delete(Agent, agent.id)
 
 
-def report(call: Call, document: object) -> Agent:
+def report(tx: Transaction, document: object) -> Agent:
     """Keep an agent's heartbeat and the status of its ports.
 
     An agent that starts, or that was thought dead, is given what nobody serves. Raises Forbidden,
@@ -57,18 +57,18 @@ def report(call: Call, document: object) -> Agent:
     if not isinstance(document, dict):
         raise InvalidInput("body", document, "an object")
     start = to.boolean("start", document.get("start", False))
-    reported = _read(call, document, started=start)
-    _check_type(call, reported)
-    found = call.session.find(Agent, agent_type=reported.agent_type, host=reported.host)
-    agent = _keep(call, found[0] if found else None, reported, started=start)
-    _set_status(call, reported, document, "ports_up", "ACTIVE")
-    _set_status(call, reported, document, "ports_down", DOWN)
-    if start or not found or not alive(found[0], call.now, call.settings.agent_down_time):
-        schedule_unserved(call, agent)
+    reported = _read(tx, document, started=start)
+    _check_type(tx, reported)
+    found = tx.session.find(Agent, agent_type=reported.agent_type, host=reported.host)
+    agent = _keep(tx, found[0] if found else None, reported, started=start)
+    _set_status(tx, reported, document, "ports_up", "ACTIVE")
+    _set_status(tx, reported, document, "ports_down", DOWN)
+    if start or not found or not alive(found[0], tx.now, tx.config.agent_down_time):
+        schedule_unserved(tx, agent)
     return agent
 
 
-def _read(call: Call, document: dict[str, object], *, started: bool) -> Agent:
+def _read(tx: Transaction, document: dict[str, object], *, started: bool) -> Agent:
     name = to.header_text(minimum=1)
     return Agent(
         id=new_id(),
@@ -76,17 +76,17 @@ def _read(call: Call, document: dict[str, object], *, started: bool) -> Agent:
         binary=name("binary", document.get("binary")),
         host=name("host", document.get("host")),
         topic="N/A",
-        availability_zone=call.settings.default_availability_zone,
+        availability_zone=tx.config.default_availability_zone,
         configurations=to.simple_map("configurations", document.get("configurations", {})),
-        created_at=call.at,
-        started_at=call.at,
-        heartbeat_timestamp=call.at,
+        created_at=tx.at,
+        started_at=tx.at,
+        heartbeat_timestamp=tx.at,
     )
 
 
-def _check_type(call: Call, agent: Agent) -> None:
+def _check_type(tx: Transaction, agent: Agent) -> None:
     """An admin may report agents of any type, as the tools of other systems do."""
-    if not call.caller.is_admin and agent.agent_type not in AGENT_TYPES:
+    if not tx.caller.is_admin and agent.agent_type not in AGENT_TYPES:
         known = ", ".join(sorted(AGENT_TYPES))
         raise Forbidden(f"agent_type: {agent.agent_type[:64]!r} is not one of {known}")
 
@@ -107,9 +107,9 @@ def wires(agent: Agent, port: Port) -> bool:
     return not port.device_owner.startswith("network:") or port.device_id == own
 
 
-def _keep(call: Call, old: Agent | None, reported: Agent, *, started: bool) -> Agent:
+def _keep(tx: Transaction, old: Agent | None, reported: Agent, *, started: bool) -> Agent:
     if old is None:
-        return call.session.insert(reported)
+        return tx.session.insert(reported)
     agent = replace(
         old,
         binary=reported.binary,
@@ -117,33 +117,33 @@ def _keep(call: Call, old: Agent | None, reported: Agent, *, started: bool) -> A
         started_at=reported.started_at if started else old.started_at,
     )
     if agent != old:
-        agent = call.session.update(agent)
-    agent = replace(agent, heartbeat_timestamp=call.at)
-    call.session.touch(agent)
+        agent = tx.session.update(agent)
+    agent = replace(agent, heartbeat_timestamp=tx.at)
+    tx.session.touch(agent)
     return agent
 
 
 def _set_status(
-    call: Call, agent: Agent, document: dict[str, object], field: str, status: str
+    tx: Transaction, agent: Agent, document: dict[str, object], field: str, status: str
 ) -> None:
     ids = to.list_of(to.identifier, PORTS_MAX)(field, document.get(field) or [])
     if not ids:
         return
-    for port in call.session.find(Port, id=ids):
-        if not call.caller.is_admin and not wires(agent, port):
+    for port in tx.session.find(Port, id=ids):
+        if not tx.caller.is_admin and not wires(agent, port):
             reason = f"port {port.id} is not wired by the {agent.agent_type} of this host"
             raise Forbidden(f"{field}: {reason}")
-        if status == DOWN and _may_be_elsewhere(call, agent, port):
+        if status == DOWN and _may_be_elsewhere(tx, agent, port):
             continue
         wanted = status if port.admin_state_up else DOWN  # a switched off port carries nothing
         if port.status != wanted:
-            call.session.update(replace(port, status=wanted))
+            tx.session.update(replace(port, status=wanted))
 
 
-def _may_be_elsewhere(call: Call, agent: Agent, port: Port) -> bool:
+def _may_be_elsewhere(tx: Transaction, agent: Agent, port: Port) -> bool:
     """Whether the VM of a port without a host may run on another host than the agent's."""
     if port.host or port.device_owner.startswith("network:"):
         return False
-    parts, network_id = call.session.parts, port.network_id
+    parts, network_id = tx.session.parts, port.network_id
     hosts = parts.bound_hosts(DHCP, network_id) | parts.port_hosts(network_id)
     return bool(hosts - {agent.host})

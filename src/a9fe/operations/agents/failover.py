@@ -20,8 +20,9 @@ from a9fe.operations.agents.scheduling import (
     unbind_network,
     unbind_router,
 )
-from a9fe.operations.call import Call, Settings
+from a9fe.operations.transaction import Transaction
 from a9fe.runtime.clock import Clock
+from a9fe.runtime.config import Config
 from a9fe.store import Session, Store
 
 log = structlog.get_logger()
@@ -32,37 +33,37 @@ def dead(agents: Iterable[Agent], now: float, agent_down_time: float) -> list[Ag
     return [a for a in agents if not rules_scheduling.alive(a, now, 2 * agent_down_time)]
 
 
-def move_from_dead(call: Call) -> int:
+def move_from_dead(tx: Transaction) -> int:
     """Let the living serve what the dead did; how many moved."""
     moved = 0
     for kind in (DHCP, L3):
-        agents = call.session.find(Agent, agent_type=rules_scheduling.AGENT_TYPE[kind])
-        for agent in dead(agents, call.now, call.settings.agent_down_time):
-            for binding in call.session.find(Binding, kind=kind, agent_id=agent.id):
-                moved += _move(call, binding, agent, agents)
+        agents = tx.session.find(Agent, agent_type=rules_scheduling.AGENT_TYPE[kind])
+        for agent in dead(agents, tx.now, tx.config.agent_down_time):
+            for binding in tx.session.find(Binding, kind=kind, agent_id=agent.id):
+                moved += _move(tx, binding, agent, agents)
     return moved
 
 
-def _move(call: Call, binding: Binding, agent: Agent, agents: list[Agent]) -> bool:
-    bindings = call.session.find(Binding, kind=binding.kind, resource_id=binding.resource_id)
+def _move(tx: Transaction, binding: Binding, agent: Agent, agents: list[Agent]) -> bool:
+    bindings = tx.session.find(Binding, kind=binding.kind, resource_id=binding.resource_id)
     serving = {b.agent_id for b in bindings}
     chosen = rules_scheduling.choose(
         [a for a in agents if a.id not in serving],
-        call.session.load(binding.kind),
+        tx.session.load(binding.kind),
         1,
-        now=call.now,
-        down_time=call.settings.agent_down_time,
+        now=tx.now,
+        down_time=tx.config.agent_down_time,
     )
     if not chosen:
         return False
     if binding.kind == DHCP:
-        network = call.session.require(Network, binding.resource_id)
-        unbind_network(call, network, agent)
-        bind_network(call, network, chosen[0])
+        network = tx.session.require(Network, binding.resource_id)
+        unbind_network(tx, network, agent)
+        bind_network(tx, network, chosen[0])
     else:
-        router = call.session.require(Router, binding.resource_id)
-        unbind_router(call, router, agent)
-        bind_router(call, router, chosen[0])
+        router = tx.session.require(Router, binding.resource_id)
+        unbind_router(tx, router, agent)
+        bind_router(tx, router, chosen[0])
     log.warning(
         "moved from a dead agent",
         kind=binding.kind,
@@ -73,34 +74,34 @@ def _move(call: Call, binding: Binding, agent: Agent, agents: list[Agent]) -> bo
     return True
 
 
-def anything_to_move(session: Session, settings: Settings, now: float) -> bool:
+def anything_to_move(session: Session, config: Config, now: float) -> bool:
     """Whether a dead agent still serves something, so that most passes write nothing."""
-    silent = {a.id for a in dead(session.find(Agent), now, settings.agent_down_time)}
+    silent = {a.id for a in dead(session.find(Agent), now, config.agent_down_time)}
     return bool(silent) and bool(session.find(Binding, agent_id=sorted(silent)))
 
 
 class Failover:
     """Looks for dead agents, for ever; every half of agent_down_time, as Neutron does."""
 
-    def __init__(self, store: Store, settings: Settings, clock: Clock) -> None:
+    def __init__(self, store: Store, config: Config, clock: Clock) -> None:
         """Nothing runs before `run`."""
-        self._store, self._settings, self._clock = store, settings, clock
+        self._store, self._config, self._clock = store, config, clock
 
     def once(self) -> int:
         """One pass; how many moved."""
         with self._store.read() as session:
-            if not anything_to_move(session, self._settings, self._clock.now()):
+            if not anything_to_move(session, self._config, self._clock.now()):
                 return 0
         return self._store.transact(lambda session: move_from_dead(self._call(session)))
 
-    def _call(self, session: Session) -> Call:
+    def _call(self, session: Session) -> Transaction:
         caller = trusted(DEFAULT_PROJECT)
         now = self._clock.now()
-        return Call(session=session, settings=self._settings, now=now, caller=caller)
+        return Transaction(session=session, config=self._config, now=now, caller=caller)
 
     async def run(self) -> None:
         """After a server's start, agents first get the time to report."""
-        down_time = self._settings.agent_down_time
+        down_time = self._config.agent_down_time
         await asyncio.sleep(down_time)
         while True:
             await asyncio.to_thread(self.once)

@@ -23,77 +23,79 @@ from a9fe.model.resources import (
 )
 from a9fe.model.rules import addresses as rules
 from a9fe.model.rules import scheduling as rules_scheduling
-from a9fe.operations.call import Call, new_id
 from a9fe.operations.networks import ports
+from a9fe.operations.transaction import Transaction, new_id
 from a9fe.plan.names import dhcp_device_id
 
 DHCP, L3 = "dhcp", "l3"
 NOWHERE = ""  # the host of a disabled agent's bindings
 
 
-def bindings_of(call: Call, kind: str, resource_id: str) -> list[Binding]:
+def bindings_of(tx: Transaction, kind: str, resource_id: str) -> list[Binding]:
     """The bindings of a network ("dhcp") or a router ("l3")."""
-    return call.session.find(Binding, kind=kind, resource_id=resource_id)
+    return tx.session.find(Binding, kind=kind, resource_id=resource_id)
 
 
-def schedule_network(call: Call, network_id: str) -> None:
+def schedule_network(tx: Transaction, network_id: str) -> None:
     """Bind a network that is up, has DHCP and too few agents; DHCP ports follow its subnets."""
-    network = call.session.require(Network, network_id)
-    if network.admin_state_up and _dhcp_subnets(call, network_id):
-        serving = {b.agent_id for b in bindings_of(call, DHCP, network_id)}
-        missing = call.settings.dhcp_agents_per_network - len(serving)
-        for agent in _choose(call, DHCP, max(missing, 0), serving):
-            bind(call, DHCP, network_id, agent)
-    follow_subnets(call, network)
+    network = tx.session.require(Network, network_id)
+    if network.admin_state_up and _dhcp_subnets(tx, network_id):
+        serving = {b.agent_id for b in bindings_of(tx, DHCP, network_id)}
+        missing = tx.config.dhcp_agents_per_network - len(serving)
+        for agent in _choose(tx, DHCP, max(missing, 0), serving):
+            bind(tx, DHCP, network_id, agent)
+    follow_subnets(tx, network)
 
 
-def schedule_router(call: Call, router: Router) -> None:
+def schedule_router(tx: Transaction, router: Router) -> None:
     """Bind a router that has no agent."""
-    if not bindings_of(call, L3, router.id):
-        for agent in _choose(call, L3, 1):
-            bind_router(call, router, agent)
+    if not bindings_of(tx, L3, router.id):
+        for agent in _choose(tx, L3, 1):
+            bind_router(tx, router, agent)
 
 
-def _choose(call: Call, kind: str, count: int, besides: Collection[str] = ()) -> tuple[Agent, ...]:
+def _choose(
+    tx: Transaction, kind: str, count: int, besides: Collection[str] = ()
+) -> tuple[Agent, ...]:
     """The agents with the least to do, without those of the ids `besides`."""
     if not count:
         return ()
-    found = call.session.find(Agent, agent_type=rules_scheduling.AGENT_TYPE[kind])
+    found = tx.session.find(Agent, agent_type=rules_scheduling.AGENT_TYPE[kind])
     agents = [agent for agent in found if agent.id not in besides]
-    load = call.session.load(kind)
-    down_time = call.settings.agent_down_time
-    return rules_scheduling.choose(agents, load, count, now=call.now, down_time=down_time)
+    load = tx.session.load(kind)
+    down_time = tx.config.agent_down_time
+    return rules_scheduling.choose(agents, load, count, now=tx.now, down_time=down_time)
 
 
-def schedule_unserved(call: Call, agent: Agent) -> None:
+def schedule_unserved(tx: Transaction, agent: Agent) -> None:
     """An agent has come: serve all that nobody, or too few, serve."""
     if agent.agent_type == rules_scheduling.DHCP_AGENT:
-        serving = Counter(b.resource_id for b in call.session.find(Binding, kind=DHCP))
-        with_dhcp = {s.network_id for s in call.session.find(Subnet, enable_dhcp=True)}
+        serving = Counter(b.resource_id for b in tx.session.find(Binding, kind=DHCP))
+        with_dhcp = {s.network_id for s in tx.session.find(Subnet, enable_dhcp=True)}
         for network_id in sorted(with_dhcp):
-            if serving[network_id] < call.settings.dhcp_agents_per_network:
-                schedule_network(call, network_id)
+            if serving[network_id] < tx.config.dhcp_agents_per_network:
+                schedule_network(tx, network_id)
     if agent.agent_type == rules_scheduling.L3_AGENT:
-        served = {b.resource_id for b in call.session.find(Binding, kind=L3)}
-        for router in call.session.find(Router):
+        served = {b.resource_id for b in tx.session.find(Binding, kind=L3)}
+        for router in tx.session.find(Router):
             if router.id not in served:
-                schedule_router(call, router)
+                schedule_router(tx, router)
 
 
-def follow_admin_state(call: Call, agent: Agent) -> None:
+def follow_admin_state(tx: Transaction, agent: Agent) -> None:
     """A disabled agent serves nothing and stays bound; enabled again, it serves all of that, and
     what nobody does.
     """
     host = agent.host if agent.admin_state_up else NOWHERE
-    for binding in call.session.find(Binding, agent_id=agent.id):
-        call.session.update(replace(binding, host=host))
+    for binding in tx.session.find(Binding, agent_id=agent.id):
+        tx.session.update(replace(binding, host=host))
         if binding.kind == DHCP:
-            follow_subnets(call, call.session.require(Network, binding.resource_id))
+            follow_subnets(tx, tx.session.require(Network, binding.resource_id))
     if agent.admin_state_up:
-        schedule_unserved(call, agent)
+        schedule_unserved(tx, agent)
 
 
-def bind(call: Call, kind: str, resource_id: str, agent: Agent) -> None:
+def bind(tx: Transaction, kind: str, resource_id: str, agent: Agent) -> None:
     """Add a binding."""
     binding = Binding(
         id=f"{kind}:{agent.id}:{resource_id}",
@@ -102,55 +104,55 @@ def bind(call: Call, kind: str, resource_id: str, agent: Agent) -> None:
         host=agent.host,
         resource_id=resource_id,
     )
-    call.session.insert(binding)
+    tx.session.insert(binding)
 
 
-def bind_network(call: Call, network: Network, agent: Agent) -> None:
+def bind_network(tx: Transaction, network: Network, agent: Agent) -> None:
     """Let a DHCP agent serve a network. Raises Conflict (Neutron's types)."""
     _require_usable(agent, rules_scheduling.DHCP_AGENT, "InvalidDHCPAgent")
-    if any(b.agent_id == agent.id for b in bindings_of(call, DHCP, network.id)):
+    if any(b.agent_id == agent.id for b in bindings_of(tx, DHCP, network.id)):
         message = f"Network {network.id} is already served by DHCP agent {agent.id}"
         raise Conflict("NetworkHostedByDHCPAgent", message)
-    bind(call, DHCP, network.id, agent)
-    follow_subnets(call, network)
+    bind(tx, DHCP, network.id, agent)
+    follow_subnets(tx, network)
 
 
-def unbind_network(call: Call, network: Network, agent: Agent) -> None:
+def unbind_network(tx: Transaction, network: Network, agent: Agent) -> None:
     """A DHCP agent serves a network no longer; its port is kept in reserve, with its address."""
-    binding = _binding(call, DHCP, network.id, agent)
+    binding = _binding(tx, DHCP, network.id, agent)
     if binding is None:
         message = f"Network {network.id} is not served by DHCP agent {agent.id}"
         raise Conflict("NetworkNotHostedByDhcpAgent", message)
-    call.session.delete(Binding, binding.id)
-    for port in _dhcp_ports(call, network.id):
+    tx.session.delete(Binding, binding.id)
+    for port in _dhcp_ports(tx, network.id):
         if port.device_id == dhcp_device_id(agent.host, network.id):
             freed = replace(port, device_id=RESERVED_DHCP_DEVICE_ID, host="")
-            ports.rebind(call, port, freed)
+            ports.rebind(tx, port, freed)
 
 
-def bind_router(call: Call, router: Router, agent: Agent) -> None:
+def bind_router(tx: Transaction, router: Router, agent: Agent) -> None:
     """Let an L3 agent serve a router. Raises Conflict (Neutron's types)."""
     _require_usable(agent, rules_scheduling.L3_AGENT, "InvalidL3Agent")
-    present = bindings_of(call, L3, router.id)
+    present = bindings_of(tx, L3, router.id)
     if present:
         message = f"Router {router.id} is already served by L3 agent {present[0].agent_id}"
         raise Conflict("RouterHostedByL3Agent", message)
-    bind(call, L3, router.id, agent)
-    _move_router_ports(call, router, agent.host)
+    bind(tx, L3, router.id, agent)
+    _move_router_ports(tx, router, agent.host)
 
 
-def unbind_router(call: Call, router: Router, agent: Agent) -> None:
+def unbind_router(tx: Transaction, router: Router, agent: Agent) -> None:
     """An L3 agent serves a router no longer."""
-    binding = _binding(call, L3, router.id, agent)
+    binding = _binding(tx, L3, router.id, agent)
     if binding is None:
         message = f"Router {router.id} is not served by L3 agent {agent.id}"
         raise Conflict("RouterNotHostedByL3Agent", message)
-    call.session.delete(Binding, binding.id)
-    _move_router_ports(call, router, "")
+    tx.session.delete(Binding, binding.id)
+    _move_router_ports(tx, router, "")
 
 
-def _binding(call: Call, kind: str, resource_id: str, agent: Agent) -> Binding | None:
-    found = (b for b in bindings_of(call, kind, resource_id) if b.agent_id == agent.id)
+def _binding(tx: Transaction, kind: str, resource_id: str, agent: Agent) -> Binding | None:
+    found = (b for b in bindings_of(tx, kind, resource_id) if b.agent_id == agent.id)
     return next(found, None)
 
 
@@ -159,73 +161,73 @@ def _require_usable(agent: Agent, agent_type: str, error: str) -> None:
         raise Conflict(error, f"Agent {agent.id} is not a {agent_type} or is disabled")
 
 
-def _move_router_ports(call: Call, router: Router, host: str) -> None:
+def _move_router_ports(tx: Transaction, router: Router, host: str) -> None:
     owners = sorted(ROUTER_INTERFACE_OWNERS | {ROUTER_GATEWAY_OWNER})
-    for port in call.session.find(Port, device_id=router.id, device_owner=owners):
-        ports.rebind(call, port, replace(port, host=host))
+    for port in tx.session.find(Port, device_id=router.id, device_owner=owners):
+        ports.rebind(tx, port, replace(port, host=host))
 
 
-def router_ports(call: Call, router_id: str) -> list[Port]:
+def router_ports(tx: Transaction, router_id: str) -> list[Port]:
     """The interfaces of a router."""
     owners = sorted(ROUTER_INTERFACE_OWNERS)
-    return call.session.find(Port, device_id=router_id, device_owner=owners)
+    return tx.session.find(Port, device_id=router_id, device_owner=owners)
 
 
-def router_host(call: Call, router_id: str) -> str:
+def router_host(tx: Transaction, router_id: str) -> str:
     """The host of the router's agent, or ""."""
-    bindings = bindings_of(call, L3, router_id)
-    return call.session.require(Agent, bindings[0].agent_id).host if bindings else ""
+    bindings = bindings_of(tx, L3, router_id)
+    return tx.session.require(Agent, bindings[0].agent_id).host if bindings else ""
 
 
-def _dhcp_ports(call: Call, network_id: str) -> list[Port]:
-    return call.session.find(Port, network_id=network_id, device_owner=DHCP_OWNER)
+def _dhcp_ports(tx: Transaction, network_id: str) -> list[Port]:
+    return tx.session.find(Port, network_id=network_id, device_owner=DHCP_OWNER)
 
 
-def _dhcp_subnets(call: Call, network_id: str) -> list[Subnet]:
-    return call.session.find(Subnet, network_id=network_id, enable_dhcp=True)
+def _dhcp_subnets(tx: Transaction, network_id: str) -> list[Subnet]:
+    return tx.session.find(Subnet, network_id=network_id, enable_dhcp=True)
 
 
-def follow_subnets(call: Call, network: Network) -> None:
+def follow_subnets(tx: Transaction, network: Network) -> None:
     """Every agent of a network has a DHCP port with an address on each subnet with DHCP.
 
     Without such a subnet there are no DHCP ports. A subnet that has no address left gets none.
     """
-    subnets = _dhcp_subnets(call, network.id)
-    present = _dhcp_ports(call, network.id)
+    subnets = _dhcp_subnets(tx, network.id)
+    present = _dhcp_ports(tx, network.id)
     if not subnets:
         for port in present:
-            call.session.delete(Port, port.id)
+            tx.session.delete(Port, port.id)
         return
     for port in present:
-        _readdress(call, port, subnets)
-    for binding in bindings_of(call, DHCP, network.id):
+        _readdress(tx, port, subnets)
+    for binding in bindings_of(tx, DHCP, network.id):
         if binding.host != NOWHERE:
-            _ensure_port(call, network, binding.host, subnets)
+            _ensure_port(tx, network, binding.host, subnets)
 
 
-def _readdress(call: Call, port: Port, subnets: list[Subnet]) -> None:
-    kept = tuple(AddressRequest(subnet_id=s.id) for s in subnets if _has_room(call, s, port))
-    fixed_ips = ports.readdress(call, port, kept)
+def _readdress(tx: Transaction, port: Port, subnets: list[Subnet]) -> None:
+    kept = tuple(AddressRequest(subnet_id=s.id) for s in subnets if _has_room(tx, s, port))
+    fixed_ips = ports.readdress(tx, port, kept)
     if frozenset(fixed_ips) != frozenset(port.fixed_ips):
-        call.session.update(replace(port, fixed_ips=fixed_ips))
+        tx.session.update(replace(port, fixed_ips=fixed_ips))
 
 
-def _has_room(call: Call, subnet: Subnet, port: Port | None) -> bool:
+def _has_room(tx: Transaction, subnet: Subnet, port: Port | None) -> bool:
     if rules.uses_eui64(subnet):
         return True
     if port and any(fixed.subnet_id == subnet.id for fixed in port.fixed_ips):
         return True
-    return call.session.free_address(subnet.id) is not None
+    return tx.session.free_address(subnet.id) is not None
 
 
-def _ensure_port(call: Call, network: Network, host: str, subnets: list[Subnet]) -> None:
+def _ensure_port(tx: Transaction, network: Network, host: str, subnets: list[Subnet]) -> None:
     device_id = dhcp_device_id(host, network.id)
-    present = _dhcp_ports(call, network.id)
+    present = _dhcp_ports(tx, network.id)
     if any(port.device_id == device_id for port in present):
         return
     reserved = next((p for p in present if p.device_id == RESERVED_DHCP_DEVICE_ID), None)
     if reserved is not None:
-        ports.rebind(call, reserved, replace(reserved, device_id=device_id, host=host))
+        ports.rebind(tx, reserved, replace(reserved, device_id=device_id, host=host))
         return
     port = Port(
         id=new_id(),
@@ -237,12 +239,12 @@ def _ensure_port(call: Call, network: Network, host: str, subnets: list[Subnet])
         host=host,
         port_security_enabled=False,
     )
-    wanted = tuple(AddressRequest(subnet_id=s.id) for s in subnets if _has_room(call, s, None))
-    ports.make(call, port, wanted)
+    wanted = tuple(AddressRequest(subnet_id=s.id) for s in subnets if _has_room(tx, s, None))
+    ports.make(tx, port, wanted)
 
 
-def delete_port(call: Call, port: Port) -> None:
+def delete_port(tx: Transaction, port: Port) -> None:
     """Remove a port; a DHCP port of a network that is still served is made anew."""
-    ports.delete(call, port)
+    ports.delete(tx, port)
     if port.device_owner == DHCP_OWNER:
-        follow_subnets(call, call.session.require(Network, port.network_id))
+        follow_subnets(tx, tx.session.require(Network, port.network_id))

@@ -11,26 +11,26 @@ from a9fe.model.errors import InvalidInput, NotFound
 from a9fe.model.resources import Instance, Network, Port
 from a9fe.model.rules import ports as rules_ports
 from a9fe.operations import access, quota_limits
-from a9fe.operations.call import Call, new_id
 from a9fe.operations.networks import ports
 from a9fe.operations.routers.floating_links import release
+from a9fe.operations.transaction import Transaction, new_id
 
 
-def create(call: Call, values: Values) -> Instance:
+def create(tx: Transaction, values: Values) -> Instance:
     """A new instance with a port for each network asked for."""
     cards = _cards(values)
-    host = values.pop("host", call.settings.host)
+    host = values.pop("host", tx.config.host)
     groups = values.pop("security_groups", None)
-    values.setdefault("project_id", call.project_id)
-    values.setdefault("availability_zone", call.settings.default_availability_zone)
-    quota_limits.check_record(call, "instance", values["project_id"])
-    number = call.session.next_number("instance")
-    instance = call.session.insert(Instance(id=new_id(), number=number, **values))
-    plugged = [(card, _plug(call, instance, card, host, groups)) for card in cards]
+    values.setdefault("project_id", tx.project_id)
+    values.setdefault("availability_zone", tx.config.default_availability_zone)
+    quota_limits.check_record(tx, "instance", values["project_id"])
+    number = tx.session.next_number("instance")
+    instance = tx.session.insert(Instance(id=new_id(), number=number, **values))
+    plugged = [(card, _plug(tx, instance, card, host, groups)) for card in cards]
     made = [port_id for card, port_id in plugged if not card.port_id]
-    call.session.mark_made(instance.id, made)
+    tx.session.mark_made(instance.id, made)
     nics = {port_id: card.tag for card, port_id in plugged}
-    return call.session.update(replace(instance, nic_tags=nics)) if nics else instance
+    return tx.session.update(replace(instance, nic_tags=nics)) if nics else instance
 
 
 def _cards(values: Values) -> list[NetworkCard]:
@@ -44,7 +44,7 @@ def _cards(values: Values) -> list[NetworkCard]:
 
 
 def _plug(
-    call: Call,
+    tx: Transaction,
     instance: Instance,
     card: NetworkCard,
     host: str,
@@ -56,14 +56,14 @@ def _plug(
     """
     owner = f"compute:{instance.availability_zone}"
     if card.port_id:
-        port = access.require(call, Port, card.port_id)
-        access.check_change(call, port)
+        port = access.require(tx, Port, card.port_id)
+        access.check_change(tx, port)
         rules_ports.check_port_free(port)
         plugged = replace(port, device_id=instance.id, device_owner=owner, host=host)
-        ports.rebind(call, port, plugged)
+        ports.rebind(tx, port, plugged)
         return card.port_id
-    network = _network(call, card)
-    quota_limits.check(call, "port", instance.project_id)
+    network = _network(tx, card)
+    quota_limits.check(tx, "port", instance.project_id)
     port = Port(
         id=new_id(),
         network_id=network.id,
@@ -76,46 +76,46 @@ def _plug(
         security_groups=groups or (),
     )
     wanted = (AddressRequest(ip_address=card.fixed_ip),) if card.fixed_ip else None
-    made: Port = ports.make(call, port, wanted)
+    made: Port = ports.make(tx, port, wanted)
     return made.id
 
 
-def _network(call: Call, card: NetworkCard) -> Network:
+def _network(tx: Transaction, card: NetworkCard) -> Network:
     """The network meant, which the caller may have such a port on."""
     id_or_name = card.network
-    scope = access.scope(call)
-    named = call.session.find(Network, id=id_or_name, **scope)
-    named = named or call.session.find(Network, name=id_or_name, **scope)
+    scope = access.scope(tx)
+    named = tx.session.find(Network, id=id_or_name, **scope)
+    named = named or tx.session.find(Network, name=id_or_name, **scope)
     if len(named) > 1:
         expected = "an id, since several networks have that name"
         raise InvalidInput("network", id_or_name, expected)
     if not named:
         raise NotFound("network", id_or_name)
     given = ("fixed_ips",) if card.fixed_ip else ()
-    network = access.effective(call, named[0])
-    policy.check_on_network(call.caller, "port", given, network, create=True)
+    network = access.effective(tx, named[0])
+    policy.check_on_network(tx.caller, "port", given, network, create=True)
     return named[0]
 
 
-def update(call: Call, old: Instance, values: Values) -> Instance:
+def update(tx: Transaction, old: Instance, values: Values) -> Instance:
     """Change an instance. A new name of its flavor or image stands for no record."""
     for name in ("flavor", "image"):
         if values.get(name, getattr(old, name)) != getattr(old, name):
             values[f"{name}_id"] = ""
-    return call.session.update(replace(old, **values))
+    return tx.session.update(replace(old, **values))
 
 
-def delete(call: Call, instance: Instance) -> None:
+def delete(tx: Transaction, instance: Instance) -> None:
     """Remove an instance and the ports made with it; free the others."""
-    made = call.session.made_with(instance.id)
-    for port in ports_of(call, instance.id):
+    made = tx.session.made_with(instance.id)
+    for port in ports_of(tx, instance.id):
         if port.id in made:
-            release(call, port)
-            call.session.delete(Port, port.id)
+            release(tx, port)
+            tx.session.delete(Port, port.id)
         else:
-            ports.rebind(call, port, replace(port, device_id="", device_owner="", host=""))
-    call.session.guests.forget(instance.id)
-    call.session.delete(Instance, instance.id)
+            ports.rebind(tx, port, replace(port, device_id="", device_owner="", host=""))
+    tx.session.guests.forget(instance.id)
+    tx.session.delete(Instance, instance.id)
 
 
 def own(instance: Instance, found: Iterable[Port]) -> list[Port]:
@@ -126,8 +126,8 @@ def own(instance: Instance, found: Iterable[Port]) -> list[Port]:
     return in_order(instance, [port for port in found if port.project_id == instance.project_id])
 
 
-def ports_of(call: Call, instance_id: str) -> list[Port]:
+def ports_of(tx: Transaction, instance_id: str) -> list[Port]:
     """The ports of an instance, in the order of its cards."""
-    found = call.session.find(Port, device_id=instance_id)
-    instance = call.session.get(Instance, instance_id) if found else None
+    found = tx.session.find(Port, device_id=instance_id)
+    instance = tx.session.get(Instance, instance_id) if found else None
     return in_order(instance, found) if instance else found

@@ -23,7 +23,7 @@ from a9fe.api_tables.schemas import described
 from a9fe.model.compute import Flavor, Image, KeypairRecord
 from a9fe.model.errors import Conflict, InvalidInput
 from a9fe.operations import quota_limits
-from a9fe.operations.call import Call, new_id
+from a9fe.operations.transaction import Transaction, new_id
 
 FLAVOR_ID_MAX = 64
 SIZE_MAX = 2**31 - 1  # of Nova's integers
@@ -153,70 +153,70 @@ KEYPAIR = AttributeTable(
 )
 
 
-def create_flavor(call: Call, values: Values) -> Flavor:
+def create_flavor(tx: Transaction, values: Values) -> Flavor:
     """A new flavor; both its id and its name are nobody else's."""
     values.setdefault("id", new_id())
     for field in ("id", "name"):
-        if call.session.find(Flavor, **{field: values[field]}):
+        if tx.session.find(Flavor, **{field: values[field]}):
             message = f"Flavor with {field} {values[field]} exists already; choose another"
             raise Conflict("FlavorExists", message)
-    return call.session.insert(Flavor(**values))
+    return tx.session.insert(Flavor(**values))
 
 
-def update_flavor(call: Call, old: Flavor, values: Values) -> Flavor:
+def update_flavor(tx: Transaction, old: Flavor, values: Values) -> Flavor:
     """Change a flavor; its size stays as it is."""
-    return call.session.update(replace(old, **values))
+    return tx.session.update(replace(old, **values))
 
 
-def delete_flavor(call: Call, flavor: Flavor) -> None:
+def delete_flavor(tx: Transaction, flavor: Flavor) -> None:
     """Remove a flavor; instances keep its name."""
-    call.session.delete(Flavor, flavor.id)
+    tx.session.delete(Flavor, flavor.id)
 
 
-def create_image(call: Call, values: Values) -> Image:
+def create_image(tx: Transaction, values: Values) -> Image:
     """A new image record."""
     values.setdefault("id", new_id())
-    values.setdefault("project_id", call.project_id)
-    if call.session.get(Image, values["id"]):
+    values.setdefault("project_id", tx.project_id)
+    if tx.session.get(Image, values["id"]):
         raise Conflict("ImageExists", f"Image with id {values['id']} exists already")
-    quota_limits.check_record(call, "image", values["project_id"])
-    return call.session.insert(Image(**values))
+    quota_limits.check_record(tx, "image", values["project_id"])
+    return tx.session.insert(Image(**values))
 
 
-def update_image(call: Call, old: Image, values: Values) -> Image:
+def update_image(tx: Transaction, old: Image, values: Values) -> Image:
     """Change an image record."""
-    return call.session.update(replace(old, **values))
+    return tx.session.update(replace(old, **values))
 
 
-def delete_image(call: Call, image: Image) -> None:
+def delete_image(tx: Transaction, image: Image) -> None:
     """Remove an image record, unless it is protected."""
     if image.protected:
         message = f"Image {image.id} is protected; set protected to false before deleting it"
         raise Conflict("ImageProtected", message)
-    call.session.delete(Image, image.id)
+    tx.session.delete(Image, image.id)
 
 
-def create_keypair(call: Call, values: Values) -> KeypairRecord:
+def create_keypair(tx: Transaction, values: Values) -> KeypairRecord:
     """A new key pair; the name is the project's only once."""
-    values.setdefault("project_id", call.project_id)
+    values.setdefault("project_id", tx.project_id)
     named = {"name": values["name"], "project_id": values["project_id"]}
-    if call.session.find(KeypairRecord, **named):
+    if tx.session.find(KeypairRecord, **named):
         message = f"Key pair '{values['name']}' exists already; choose another name"
         raise Conflict("KeyPairExists", message)
     is_certificate = _PEM.fullmatch(values["public_key"]) is not None
     if is_certificate != (values["type"] == "x509"):
         expected = "ssh for an OpenSSH key, x509 for a certificate"
         raise InvalidInput("type", values["type"], expected)
-    quota_limits.check_record(call, "keypair", values["project_id"])
-    return call.session.insert(KeypairRecord(id=new_id(), **values))
+    quota_limits.check_record(tx, "keypair", values["project_id"])
+    return tx.session.insert(KeypairRecord(id=new_id(), **values))
 
 
-def update_keypair(_call: Call, _old: KeypairRecord, values: Values) -> KeypairRecord:
+def update_keypair(_call: Transaction, _old: KeypairRecord, values: Values) -> KeypairRecord:
     """Nothing of a key pair can be changed; the table lets nothing through."""
     assert not values
     return _old
 
 
-def delete_keypair(call: Call, keypair: KeypairRecord) -> None:
+def delete_keypair(tx: Transaction, keypair: KeypairRecord) -> None:
     """Remove a key pair; instances keep their copy."""
-    call.session.delete(KeypairRecord, keypair.id)
+    tx.session.delete(KeypairRecord, keypair.id)

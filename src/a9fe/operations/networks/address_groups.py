@@ -11,7 +11,7 @@ from a9fe.model.resources import SecurityGroupRule
 from a9fe.model.rules import addresses as rules
 from a9fe.model.subnet_pools import AddressGroup
 from a9fe.operations import access
-from a9fe.operations.call import Call, new_id
+from a9fe.operations.transaction import Transaction, new_id
 
 ADDRESSES_MAX = 1000
 
@@ -20,29 +20,29 @@ class AddressesNotFound(A9feError):
     """A group has not all of the addresses that should be taken from it (404)."""
 
 
-def create(call: Call, values: Values) -> AddressGroup:
+def create(tx: Transaction, values: Values) -> AddressGroup:
     """A new group."""
-    values.setdefault("project_id", call.project_id)
-    return call.session.insert(AddressGroup(id=new_id(), **values))
+    values.setdefault("project_id", tx.project_id)
+    return tx.session.insert(AddressGroup(id=new_id(), **values))
 
 
-def update(call: Call, old: AddressGroup, values: Values) -> AddressGroup:
+def update(tx: Transaction, old: AddressGroup, values: Values) -> AddressGroup:
     """Name or describe a group."""
-    return call.session.update(replace(old, **values))
+    return tx.session.update(replace(old, **values))
 
 
-def delete(call: Call, group: AddressGroup) -> None:
+def delete(tx: Transaction, group: AddressGroup) -> None:
     """Remove a group that no rule names."""
-    users = call.session.find(SecurityGroupRule, remote_address_group_id=group.id)
+    users = tx.session.find(SecurityGroupRule, remote_address_group_id=group.id)
     if users:
         message = f"Address group {group.id} is in use on one or more security group rules"
         raise Conflict("AddressGroupInUse", f"{message}: {users[0].id}")
-    call.session.delete(AddressGroup, group.id)
+    tx.session.delete(AddressGroup, group.id)
 
 
-def add(call: Call, group: AddressGroup, document: Any) -> AddressGroup:  # noqa: ANN401 - a body
+def add(tx: Transaction, group: AddressGroup, document: Any) -> AddressGroup:  # noqa: ANN401 - a body
     """Put addresses into a group."""
-    given = _addresses(call, group, document, READ)
+    given = _addresses(tx, group, document, READ)
     known = [address for address in given if address in group.addresses]
     if known:
         words = f"Addresses {known} already exist in the address group {group.id}"
@@ -50,25 +50,25 @@ def add(call: Call, group: AddressGroup, document: Any) -> AddressGroup:  # noqa
         raise InvalidInput("addresses", known, expected, type=kind, words=words)
     if len(group.addresses) + len(given) > ADDRESSES_MAX:
         raise InvalidInput("addresses", f"{len(given)} more", f"at most {ADDRESSES_MAX} in all")
-    return call.session.update(replace(group, addresses=(*group.addresses, *given)))
+    return tx.session.update(replace(group, addresses=(*group.addresses, *given)))
 
 
-def remove(call: Call, group: AddressGroup, document: Any) -> AddressGroup:  # noqa: ANN401 - a body
+def remove(tx: Transaction, group: AddressGroup, document: Any) -> AddressGroup:  # noqa: ANN401 - a body
     """Take addresses from a group."""
-    given = _addresses(call, group, document, to.list_of(to.address_or_cidr, ADDRESSES_MAX))
+    given = _addresses(tx, group, document, to.list_of(to.address_or_cidr, ADDRESSES_MAX))
     missing = [address for address in given if address not in group.addresses]
     if missing:
         raise AddressesNotFound(f"Addresses {missing} not found in the address group {group.id}")
     left = tuple(address for address in group.addresses if address not in given)
-    return call.session.update(replace(group, addresses=left))
+    return tx.session.update(replace(group, addresses=left))
 
 
 READ = to.list_of(rules.cidr, ADDRESSES_MAX, unique=True)
 
 
 def _addresses(
-    call: Call, group: AddressGroup, document: object, read: to.Converter
+    tx: Transaction, group: AddressGroup, document: object, read: to.Converter
 ) -> tuple[str, ...]:
-    access.check_change(call, group)
+    access.check_change(tx, group)
     found: tuple[str, ...] = read("addresses", member(document, "addresses"))
     return found

@@ -8,7 +8,7 @@ from a9fe.model.errors import Conflict, InvalidInput
 from a9fe.model.resources import DHCP_OWNER, ROUTER_INTERFACE_OWNERS, FixedIp, Subnet
 from a9fe.model.rules import addresses as rules
 from a9fe.model.rules.ports import ROUTER_OWNERS
-from a9fe.operations.call import Call
+from a9fe.operations.transaction import Transaction
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,15 +22,15 @@ class Holder:
 
 
 def assign(
-    call: Call, holder: Holder, wanted: Iterable[AddressRequest] | None
+    tx: Transaction, holder: Holder, wanted: Iterable[AddressRequest] | None
 ) -> tuple[FixedIp, ...]:
     """The fixed IPs that were asked for; None: one of each IP version. Raises a9fe errors."""
-    subnets = _serving(call.session.find(Subnet, network_id=holder.network_id), holder)
+    subnets = _serving(tx.session.find(Subnet, network_id=holder.network_id), holder)
     if wanted is None:
-        return _default(call, holder, subnets)
+        return _default(tx, holder, subnets)
     given: list[FixedIp] = []
     for request in wanted:
-        given.append(_one(call, holder, subnets, request, given))
+        given.append(_one(tx, holder, subnets, request, given))
     return tuple(given)
 
 
@@ -52,21 +52,21 @@ def _serving(subnets: list[Subnet], holder: Holder) -> list[Subnet]:
     return sorted(found, key=lambda subnet: not subnet.service_types)
 
 
-def _default(call: Call, holder: Holder, subnets: list[Subnet]) -> tuple[FixedIp, ...]:
+def _default(tx: Transaction, holder: Holder, subnets: list[Subnet]) -> tuple[FixedIp, ...]:
     automatic = [s for s in subnets if rules.uses_eui64(s)]
     found = []
     for version in (4, 6):
         pooled = [s for s in subnets if s.ip_version == version and s not in automatic]
         if pooled:
-            found.append(_first_free(call, holder, pooled))
+            found.append(_first_free(tx, holder, pooled))
     if holder.device_owner not in ROUTER_OWNERS:
         found += [_from_mac(s, holder) for s in automatic]
     return tuple(found)
 
 
-def _first_free(call: Call, holder: Holder, subnets: list[Subnet]) -> FixedIp:
+def _first_free(tx: Transaction, holder: Holder, subnets: list[Subnet]) -> FixedIp:
     for subnet in subnets:
-        address = call.session.free_address(subnet.id)
+        address = tx.session.free_address(subnet.id)
         if address is not None:
             return FixedIp(subnet_id=subnet.id, ip_address=address)
     message = f"No more IP addresses available on network {holder.network_id}"
@@ -79,7 +79,7 @@ def _from_mac(subnet: Subnet, holder: Holder) -> FixedIp:
 
 
 def _one(
-    call: Call,
+    tx: Transaction,
     holder: Holder,
     subnets: list[Subnet],
     request: AddressRequest,
@@ -90,11 +90,11 @@ def _one(
     mine = frozenset(f.ip_address for f in given if f.subnet_id == subnet.id)
     if request.ip_address:
         fixed = _exact(subnet, request.ip_address, holder if automatic else None)
-        _refuse_taken(call, holder, fixed, mine)
+        _refuse_taken(tx, holder, fixed, mine)
         return fixed
     if automatic:
         return _from_mac(subnet, holder)
-    address = _kept(subnet, holder, mine) or call.session.free_address(subnet.id, mine)
+    address = _kept(subnet, holder, mine) or tx.session.free_address(subnet.id, mine)
     if address is None:
         message = f"No more IP addresses available for subnet {subnet.id}"
         raise Conflict("IpAddressGenerationFailure", message)
@@ -134,9 +134,9 @@ def _exact(subnet: Subnet, address: str, automatic: Holder | None) -> FixedIp:
     return FixedIp(subnet_id=subnet.id, ip_address=address)
 
 
-def _refuse_taken(call: Call, holder: Holder, wanted: FixedIp, mine: Set[str]) -> None:
+def _refuse_taken(tx: Transaction, holder: Holder, wanted: FixedIp, mine: Set[str]) -> None:
     address, subnet_id = wanted.ip_address, wanted.subnet_id
-    others = address not in holder.held and call.session.holder(subnet_id, address)
+    others = address not in holder.held and tx.session.holder(subnet_id, address)
     if address in mine or others:
         message = f"IP address {address} already allocated in subnet {subnet_id}"
         raise Conflict("IpAddressAlreadyAllocated", f"{message}; choose another")

@@ -16,40 +16,40 @@ from a9fe.model.resources import (
 from a9fe.model.rules import addresses as rules
 from a9fe.model.rules import ports as rules_ports
 from a9fe.operations.agents.scheduling import DHCP, bindings_of, follow_subnets, schedule_network
-from a9fe.operations.call import Call, new_id
 from a9fe.operations.networks import sharing, subnet_pools
 from a9fe.operations.routers.floating_links import delete_unlinked
+from a9fe.operations.transaction import Transaction, new_id
 
 
-def create(call: Call, values: Values) -> Network:
+def create(tx: Transaction, values: Values) -> Network:
     """A new network."""
-    values.setdefault("project_id", call.project_id)
-    values["mtu"] = values.get("mtu") or _default_mtu(call, values["network_type"])
-    _check_mtu(call, values["mtu"], values["network_type"])
+    values.setdefault("project_id", tx.project_id)
+    values["mtu"] = values.get("mtu") or _default_mtu(tx, values["network_type"])
+    _check_mtu(tx, values["mtu"], values["network_type"])
     check_provider(values)
-    return sharing.follow(call, call.session.insert(Network(id=new_id(), **values)))
+    return sharing.follow(tx, tx.session.insert(Network(id=new_id(), **values)))
 
 
-def update(call: Call, old: Network, values: Values) -> Network:
+def update(tx: Transaction, old: Network, values: Values) -> Network:
     """Change a network."""
     if values.get("mtu") == 0:
-        values["mtu"] = _default_mtu(call, old.network_type)
+        values["mtu"] = _default_mtu(tx, old.network_type)
     if "mtu" in values:
-        _check_mtu(call, values["mtu"], old.network_type)
-        for subnet in call.session.find(Subnet, network_id=old.id):
+        _check_mtu(tx, values["mtu"], old.network_type)
+        for subnet in tx.session.find(Subnet, network_id=old.id):
             rules.check_mtu(values["mtu"], subnet.ip_version, old.id)
-    _check_external(call, old, values)
-    network = sharing.follow(call, call.session.update(replace(old, **values)), old)
+    _check_external(tx, old, values)
+    network = sharing.follow(tx, tx.session.update(replace(old, **values)), old)
     if network.admin_state_up and not old.admin_state_up:
-        schedule_network(call, network.id)
+        schedule_network(tx, network.id)
     return network
 
 
-def _check_external(call: Call, old: Network, values: Values) -> None:
+def _check_external(tx: Transaction, old: Network, values: Values) -> None:
     if not old.external or values.get("external", True):
         return
     owners = [ROUTER_GATEWAY_OWNER, FLOATING_IP_OWNER]
-    if call.session.find(Port, network_id=old.id, device_owner=owners):
+    if tx.session.find(Port, network_id=old.id, device_owner=owners):
         message = f"External network {old.id} cannot be updated to be made non-external"
         message = f"{message}, since it has existing gateway ports or floating IPs"
         raise Conflict("ExternalNetworkInUse", message)
@@ -59,12 +59,12 @@ OVERHEAD = {"vxlan": 50, "gre": 42, "geneve": 58}
 """Bytes that a tunnel takes from the MTU of what carries it (Neutron's)."""
 
 
-def _default_mtu(call: Call, network_type: str) -> int:
-    return call.settings.global_physnet_mtu - OVERHEAD.get(network_type, 0)
+def _default_mtu(tx: Transaction, network_type: str) -> int:
+    return tx.config.global_physnet_mtu - OVERHEAD.get(network_type, 0)
 
 
-def _check_mtu(call: Call, mtu: int, network_type: str) -> None:
-    largest = _default_mtu(call, network_type)
+def _check_mtu(tx: Transaction, mtu: int, network_type: str) -> None:
+    largest = _default_mtu(tx, network_type)
     if mtu > largest:
         words = f"Requested MTU is too big, maximum is {largest}"
         raise InvalidInput("mtu", mtu, f"at most {largest} (global_physnet_mtu)", words=words)
@@ -90,64 +90,64 @@ def check_provider(values: Values) -> None:
             raise InvalidInput("provider:segmentation_id", number, expected)
 
 
-def delete(call: Call, network: Network) -> None:
+def delete(tx: Transaction, network: Network) -> None:
     """Remove a network with its subnets, bindings and its own ports. Raises NetworkInUse."""
-    delete_unlinked(call, network)
-    on_it = call.session.find(Port, network_id=network.id)
+    delete_unlinked(tx, network)
+    on_it = tx.session.find(Port, network_id=network.id)
     rules_ports.check_network_delete(network.id, on_it)
-    for binding in bindings_of(call, DHCP, network.id):
-        call.session.delete(Binding, binding.id)
+    for binding in bindings_of(tx, DHCP, network.id):
+        tx.session.delete(Binding, binding.id)
     for port in on_it:
-        call.session.delete(Port, port.id)
-    for subnet in call.session.find(Subnet, network_id=network.id):
-        call.session.delete(Subnet, subnet.id)
-    sharing.forget(call, network)
-    call.session.delete(Network, network.id)
+        tx.session.delete(Port, port.id)
+    for subnet in tx.session.find(Subnet, network_id=network.id):
+        tx.session.delete(Subnet, subnet.id)
+    sharing.forget(tx, network)
+    tx.session.delete(Network, network.id)
 
 
-def create_subnet(call: Call, values: Values) -> Subnet:
+def create_subnet(tx: Transaction, values: Values) -> Subnet:
     """A new subnet; DHCP agents get an address on it."""
-    network = call.session.require(Network, values["network_id"])
+    network = tx.session.require(Network, values["network_id"])
     values.setdefault("project_id", network.project_id)
-    present = call.session.find(Subnet, network_id=network.id)
-    subnet_pools.cut(call, values, present)
+    present = tx.session.find(Subnet, network_id=network.id)
+    subnet_pools.cut(tx, values, present)
     version = values["ip_version"]
     block = rules.subnet_cidr("cidr", values["cidr"], version)
     values["cidr"] = block
     values.setdefault("gateway_ip", rules.default_gateway(block))
     values.setdefault("allocation_pools", rules.default_pools(block, values["gateway_ip"]))
     subnet = Subnet(id=new_id(), **values)
-    _check(call, subnet)
+    _check(tx, subnet)
     rules.check_dhcp(subnet)
     rules.check_overlap(block, network.id, present)
     rules.check_mtu(network.mtu, subnet.ip_version, network.id)
-    stored = call.session.insert(subnet)
-    call.session.revise(network)
-    schedule_network(call, network.id)
+    stored = tx.session.insert(subnet)
+    tx.session.revise(network)
+    schedule_network(tx, network.id)
     return stored
 
 
-def update_subnet(call: Call, old: Subnet, values: Values) -> Subnet:
+def update_subnet(tx: Transaction, old: Subnet, values: Values) -> Subnet:
     """Change a subnet; DHCP ports follow enable_dhcp."""
     subnet = replace(old, **values)
-    _check(call, subnet)
+    _check(tx, subnet)
     if not old.enable_dhcp:
         rules.check_dhcp(subnet)
     if subnet.gateway_ip != old.gateway_ip:
-        _refuse_held_gateway(call, old)
-    stored = call.session.update(subnet)
+        _refuse_held_gateway(tx, old)
+    stored = tx.session.update(subnet)
     if stored != old:
-        call.session.revise(call.session.require(Network, stored.network_id))
+        tx.session.revise(tx.session.require(Network, stored.network_id))
     if stored.enable_dhcp != old.enable_dhcp:
-        schedule_network(call, stored.network_id)
+        schedule_network(tx, stored.network_id)
     return stored
 
 
-def _refuse_held_gateway(call: Call, subnet: Subnet) -> None:
+def _refuse_held_gateway(tx: Transaction, subnet: Subnet) -> None:
     """A router's interface there would no longer be the gateway that VMs were told."""
     if subnet.gateway_ip is None:
         return
-    held = call.session.find(Port, subnet_id=subnet.id, ip_address=subnet.gateway_ip)
+    held = tx.session.find(Port, subnet_id=subnet.id, ip_address=subnet.gateway_ip)
     for port in held:
         if port.device_owner in rules_ports.ROUTER_OWNERS:
             message = f"Current gateway ip {subnet.gateway_ip} already in use by port {port.id}"
@@ -155,10 +155,10 @@ def _refuse_held_gateway(call: Call, subnet: Subnet) -> None:
             raise Conflict("GatewayIpInUse", message)
 
 
-def _check(call: Call, subnet: Subnet) -> None:
-    settings = call.settings
-    _limit("dns_nameservers", subnet.dns_nameservers, settings.max_dns_nameservers)
-    _limit("host_routes", subnet.host_routes, settings.max_subnet_host_routes)
+def _check(tx: Transaction, subnet: Subnet) -> None:
+    config = tx.config
+    _limit("dns_nameservers", subnet.dns_nameservers, config.max_dns_nameservers)
+    _limit("host_routes", subnet.host_routes, config.max_subnet_host_routes)
     for name in subnet.dns_nameservers:
         rules.address("dns_nameservers", name, subnet.ip_version)
     for route in subnet.host_routes:
@@ -174,13 +174,13 @@ def _limit(field: str, items: tuple[Any, ...], maximum: int) -> None:
         raise InvalidInput(field, f"{len(items)} items", f"at most {maximum}")
 
 
-def delete_subnet(call: Call, subnet: Subnet) -> None:
+def delete_subnet(tx: Transaction, subnet: Subnet) -> None:
     """Remove a subnet; ports that are the network's own lose their address on it."""
-    holders = call.session.find(Port, subnet_id=subnet.id)
+    holders = tx.session.find(Port, subnet_id=subnet.id)
     rules_ports.check_subnet_delete(subnet, holders)
     for port in holders:
         left = tuple(f for f in port.fixed_ips if f.subnet_id != subnet.id)
-        call.session.update(replace(port, fixed_ips=left))
-    call.session.delete(Subnet, subnet.id)
-    network = call.session.revise(call.session.require(Network, subnet.network_id))
-    follow_subnets(call, network)
+        tx.session.update(replace(port, fixed_ips=left))
+    tx.session.delete(Subnet, subnet.id)
+    network = tx.session.revise(tx.session.require(Network, subnet.network_id))
+    follow_subnets(tx, network)

@@ -7,65 +7,67 @@ from a9fe.api_tables.requests import AddressRequest
 from a9fe.model.errors import Conflict, InvalidInput
 from a9fe.model.resources import DhcpOption, FixedIp, Network, Port
 from a9fe.model.rules import ports as rules_ports
-from a9fe.operations.call import Call, new_id
 from a9fe.operations.networks.addressing import Holder, assign
 from a9fe.operations.networks.security_groups import checked, groups_for
 from a9fe.operations.routers.floating_links import check_readdressed, release
+from a9fe.operations.transaction import Transaction, new_id
 
 
-def create(call: Call, values: Values) -> Port:
+def create(tx: Transaction, values: Values) -> Port:
     """A new port on a network."""
-    network = call.session.require(Network, values["network_id"])
+    network = tx.session.require(Network, values["network_id"])
     values.setdefault("port_security_enabled", network.port_security_enabled)
-    values.setdefault("project_id", call.project_id)
+    values.setdefault("project_id", tx.project_id)
     _check_port_security(values)
-    _check_pairs(call, values)
-    values["security_groups"] = _groups(call, values)
+    _check_pairs(tx, values)
+    values["security_groups"] = _groups(tx, values)
     values["extra_dhcp_opts"] = _options((), values["extra_dhcp_opts"])
     values["host"] = values["host"] or ""
-    values["mac_address"] = _mac(call, network.id, values.get("mac_address"))
+    values["mac_address"] = _mac(tx, network.id, values.get("mac_address"))
     holder = Holder(
         network_id=network.id,
         mac_address=values["mac_address"],
         device_owner=values["device_owner"],
     )
-    values["fixed_ips"] = assign(call, holder, values.get("fixed_ips"))
-    return call.session.insert(Port(id=new_id(), **values))
+    values["fixed_ips"] = assign(tx, holder, values.get("fixed_ips"))
+    return tx.session.insert(Port(id=new_id(), **values))
 
 
-def make(call: Call, port: Port, wanted: tuple[AddressRequest, ...] | None) -> Port:
+def make(tx: Transaction, port: Port, wanted: tuple[AddressRequest, ...] | None) -> Port:
     """A port of the server's own making: `port` with a MAC and addresses."""
-    mac_address = _mac(call, port.network_id, port.mac_address or None)
+    mac_address = _mac(tx, port.network_id, port.mac_address or None)
     holder = Holder(
         network_id=port.network_id, mac_address=mac_address, device_owner=port.device_owner
     )
-    fixed_ips = assign(call, holder, wanted)
+    fixed_ips = assign(tx, holder, wanted)
     made = replace(port, mac_address=mac_address, fixed_ips=fixed_ips)
     if port.port_security_enabled and not port.security_groups:
-        groups = groups_for(call, port.project_id, port.device_owner, None)
+        groups = groups_for(tx, port.project_id, port.device_owner, None)
         made = replace(made, security_groups=groups)
-    return call.session.insert(made)
+    return tx.session.insert(made)
 
 
-def update(call: Call, old: Port, values: Values) -> Port:
+def update(tx: Transaction, old: Port, values: Values) -> Port:
     """Change a port. A port that moves to another host is down until its agent says otherwise."""
     _check_port_security(values, old)
-    _check_pairs(call, values)
+    _check_pairs(tx, values)
     if "security_groups" in values:
-        values["security_groups"] = checked(call, values["security_groups"] or ())
+        values["security_groups"] = checked(tx, values["security_groups"] or ())
     if "extra_dhcp_opts" in values:
         values["extra_dhcp_opts"] = _options(old.extra_dhcp_opts, values["extra_dhcp_opts"])
     if "host" in values:
         values["host"] = values["host"] or ""
     if values.get("mac_address", old.mac_address) != old.mac_address:
-        values["mac_address"] = _mac(call, old.network_id, values["mac_address"])
+        values["mac_address"] = _mac(tx, old.network_id, values["mac_address"])
     if "fixed_ips" in values:
-        values["fixed_ips"] = readdress(call, replace(old, **_plain(values)), values["fixed_ips"])
-        check_readdressed(call, old, values["fixed_ips"])
-    return rebind(call, old, replace(old, **values))
+        values["fixed_ips"] = readdress(tx, replace(old, **_plain(values)), values["fixed_ips"])
+        check_readdressed(tx, old, values["fixed_ips"])
+    return rebind(tx, old, replace(old, **values))
 
 
-def readdress(call: Call, port: Port, wanted: tuple[AddressRequest, ...]) -> tuple[FixedIp, ...]:
+def readdress(
+    tx: Transaction, port: Port, wanted: tuple[AddressRequest, ...]
+) -> tuple[FixedIp, ...]:
     """The fixed IPs of a port that exists, when these are asked for; it keeps what it can."""
     holder = Holder(
         network_id=port.network_id,
@@ -73,20 +75,20 @@ def readdress(call: Call, port: Port, wanted: tuple[AddressRequest, ...]) -> tup
         device_owner=port.device_owner,
         held=frozenset(fixed.ip_address for fixed in port.fixed_ips),
     )
-    return assign(call, holder, wanted)
+    return assign(tx, holder, wanted)
 
 
-def rebind(call: Call, old: Port, new: Port) -> Port:
+def rebind(tx: Transaction, old: Port, new: Port) -> Port:
     """Store a changed port; DOWN if it is on another host now, or has been switched off."""
     off = old.admin_state_up and not new.admin_state_up
-    return call.session.update(replace(new, status="DOWN") if off or new.host != old.host else new)
+    return tx.session.update(replace(new, status="DOWN") if off or new.host != old.host else new)
 
 
-def delete(call: Call, port: Port) -> None:
+def delete(tx: Transaction, port: Port) -> None:
     """Remove a port, unless it is a router's."""
     rules_ports.check_port_delete(port)
-    release(call, port)
-    call.session.delete(Port, port.id)
+    release(tx, port)
+    tx.session.delete(Port, port.id)
 
 
 def _check_port_security(values: Values, old: Port | None = None) -> None:
@@ -115,8 +117,8 @@ def _check_port_security(values: Values, old: Port | None = None) -> None:
         raise Conflict("AddressPairAndPortSecurityRequired", message)
 
 
-def _check_pairs(call: Call, values: Values) -> None:
-    maximum = call.settings.max_allowed_address_pair
+def _check_pairs(tx: Transaction, values: Values) -> None:
+    maximum = tx.config.max_allowed_address_pair
     given = len(values.get("allowed_address_pairs") or ())
     if given > maximum:
         words = f"The number of allowed address pair exceeds the maximum {maximum}"
@@ -133,17 +135,17 @@ def _plain(values: Values) -> Values:
     return {name: value for name, value in values.items() if name != "fixed_ips"}
 
 
-def _groups(call: Call, values: Values) -> tuple[str, ...]:
+def _groups(tx: Transaction, values: Values) -> tuple[str, ...]:
     wanted = values.get("security_groups")
     if wanted is None and not values["port_security_enabled"]:
         return ()
-    return groups_for(call, values["project_id"], values["device_owner"], wanted)
+    return groups_for(tx, values["project_id"], values["device_owner"], wanted)
 
 
-def _mac(call: Call, network_id: str, wanted: str | None) -> str:
+def _mac(tx: Transaction, network_id: str, wanted: str | None) -> str:
     if wanted is None:
-        return call.random_mac()  # taken already: the constraint says so, and the call is repeated
-    if call.session.find(Port, network_id=network_id, mac_address=wanted):
+        return tx.random_mac()  # taken already: the constraint says so, and the call is repeated
+    if tx.session.find(Port, network_id=network_id, mac_address=wanted):
         message = f"Unable to complete operation for network {network_id}"
         message = f"{message}. The mac address {wanted} is in use; choose another"
         raise Conflict("MacAddressInUse", message)

@@ -15,7 +15,7 @@ from a9fe.model.pages import Filter, Page
 from a9fe.model.resources import Port, SecurityGroup, SecurityGroupRule
 from a9fe.model.subnet_pools import AddressGroup
 from a9fe.operations import quota_limits
-from a9fe.operations.call import Call, new_id
+from a9fe.operations.transaction import Transaction, new_id
 
 DEFAULT = "default"
 ETHERTYPES = ("IPv4", "IPv6")
@@ -25,9 +25,9 @@ IPV6_PROTOCOLS |= {f"ipv6-{name}" for name in ("encap", "frag", "icmp", "nonxt",
 ICMP_MAX = 255
 
 
-def ensure_default(call: Call, project_id: str) -> SecurityGroup:
+def ensure_default(tx: Transaction, project_id: str) -> SecurityGroup:
     """The project's default group: out with all, in from its own members."""
-    found = default_of(call, project_id)
+    found = default_of(tx, project_id)
     if found is not None:
         return found
     group = SecurityGroup(
@@ -37,26 +37,26 @@ def ensure_default(call: Call, project_id: str) -> SecurityGroup:
         description="Default security group",
         is_default=True,
     )
-    made = call.session.insert(group)
+    made = tx.session.insert(group)
     for ethertype in ETHERTYPES:
-        _add_rule(call, made, "ingress", ethertype, remote_group_id=made.id)
-        _add_rule(call, made, "egress", ethertype)
+        _add_rule(tx, made, "ingress", ethertype, remote_group_id=made.id)
+        _add_rule(tx, made, "egress", ethertype)
     return made
 
 
-def prepare(call: Call) -> None:
+def prepare(tx: Transaction) -> None:
     """Let the caller's project have its default group."""
-    ensure_default(call, call.project_id)
+    ensure_default(tx, tx.project_id)
 
 
-def default_of(call: Call, project_id: str) -> SecurityGroup | None:
+def default_of(tx: Transaction, project_id: str) -> SecurityGroup | None:
     """The project's default group if it has been made."""
-    found = call.session.find(SecurityGroup, project_id=project_id, is_default=True)
+    found = tx.session.find(SecurityGroup, project_id=project_id, is_default=True)
     return next(iter(found), None)
 
 
 def _add_rule(
-    call: Call,
+    tx: Transaction,
     group: SecurityGroup,
     direction: str,
     ethertype: str,
@@ -70,18 +70,18 @@ def _add_rule(
         ethertype=ethertype,
         remote_group_id=remote_group_id,
     )
-    call.session.insert(rule)
+    tx.session.insert(rule)
 
 
-def create(call: Call, values: Values) -> SecurityGroup:
+def create(tx: Transaction, values: Values) -> SecurityGroup:
     """A new group, whose members may send to anywhere."""
-    values.setdefault("project_id", call.project_id)
+    values.setdefault("project_id", tx.project_id)
     _refuse_default_name(values["name"])
-    ensure_default(call, values["project_id"])
-    quota_limits.check(call, "security_group_rule", values["project_id"], len(ETHERTYPES))
-    group = call.session.insert(SecurityGroup(id=new_id(), **values))
+    ensure_default(tx, values["project_id"])
+    quota_limits.check(tx, "security_group_rule", values["project_id"], len(ETHERTYPES))
+    group = tx.session.insert(SecurityGroup(id=new_id(), **values))
     for ethertype in ETHERTYPES:
-        _add_rule(call, group, "egress", ethertype)
+        _add_rule(tx, group, "egress", ethertype)
     return group
 
 
@@ -91,7 +91,7 @@ def _refuse_default_name(name: str) -> None:
         raise Conflict("SecurityGroupDefaultAlreadyExists", message)
 
 
-def update(call: Call, old: SecurityGroup, values: Values) -> SecurityGroup:
+def update(tx: Transaction, old: SecurityGroup, values: Values) -> SecurityGroup:
     """Change a group; the default one keeps its name."""
     name = values.get("name", old.name)
     if name != old.name:
@@ -100,46 +100,46 @@ def update(call: Call, old: SecurityGroup, values: Values) -> SecurityGroup:
             raise Conflict("SecurityGroupCannotUpdateDefault", message)
         _refuse_default_name(name)
     if values.get("stateful", old.stateful) != old.stateful:
-        _refuse_used(call, old)
-    return call.session.update(replace(old, **values))
+        _refuse_used(tx, old)
+    return tx.session.update(replace(old, **values))
 
 
-def delete(call: Call, group: SecurityGroup) -> None:
+def delete(tx: Transaction, group: SecurityGroup) -> None:
     """Remove a group that no port is in, with its rules and those that name it."""
-    if group.is_default and not call.caller.is_admin:
+    if group.is_default and not tx.caller.is_admin:
         message = "Insufficient rights for removing default security group: only admins may"
         raise Conflict("SecurityGroupCannotRemoveDefault", message)
-    _refuse_used(call, group)
-    own = call.session.find(SecurityGroupRule, security_group_id=group.id)
-    naming = call.session.find(SecurityGroupRule, remote_group_id=group.id)
+    _refuse_used(tx, group)
+    own = tx.session.find(SecurityGroupRule, security_group_id=group.id)
+    naming = tx.session.find(SecurityGroupRule, remote_group_id=group.id)
     for id in dict.fromkeys(rule.id for rule in (*own, *naming)):
-        call.session.delete(SecurityGroupRule, id)
-    call.session.delete(SecurityGroup, group.id)
+        tx.session.delete(SecurityGroupRule, id)
+    tx.session.delete(SecurityGroup, group.id)
 
 
-def _refuse_used(call: Call, group: SecurityGroup) -> None:
+def _refuse_used(tx: Transaction, group: SecurityGroup) -> None:
     users = Filter(field="security_group_id", values=(group.id,))
-    if call.session.page(Port, Page(filters=(users,), limit=1)):
+    if tx.session.page(Port, Page(filters=(users,), limit=1)):
         message = f"Security Group {group.id} in use: take its ports out first"
         raise Conflict("SecurityGroupInUse", message)
 
 
-def create_rule(call: Call, values: Values) -> SecurityGroupRule:
+def create_rule(tx: Transaction, values: Values) -> SecurityGroupRule:
     """A new rule of a group."""
-    group = call.session.require(SecurityGroup, values["security_group_id"])
+    group = tx.session.require(SecurityGroup, values["security_group_id"])
     values["project_id"] = group.project_id
     rule = SecurityGroupRule(id=new_id(), **values)
     if rule.remote_group_id is not None:
-        call.session.require(SecurityGroup, rule.remote_group_id)
+        tx.session.require(SecurityGroup, rule.remote_group_id)
     if rule.remote_address_group_id is not None:
-        call.session.require(AddressGroup, rule.remote_address_group_id)
+        tx.session.require(AddressGroup, rule.remote_address_group_id)
     _check(rule)
-    for other in call.session.find(SecurityGroupRule, security_group_id=group.id):
+    for other in tx.session.find(SecurityGroupRule, security_group_id=group.id):
         if _meaning(other) == _meaning(rule):
             message = f"Security group rule already exists. Rule id is {other.id}."
             raise Conflict("SecurityGroupRuleExists", message)
-    made = call.session.insert(rule)
-    call.session.revise(group)
+    made = tx.session.insert(rule)
+    tx.session.revise(group)
     return made
 
 
@@ -205,40 +205,40 @@ def _check_icmp(type: int | None, code: int | None) -> None:
             raise InvalidInput(field, value, expected, type=kind, words=words)
 
 
-def update_rule(call: Call, old: SecurityGroupRule, values: Values) -> SecurityGroupRule:
+def update_rule(tx: Transaction, old: SecurityGroupRule, values: Values) -> SecurityGroupRule:
     """Describe a rule."""
-    changed = call.session.update(replace(old, **values))
+    changed = tx.session.update(replace(old, **values))
     if changed != old:
-        call.session.revise(call.session.require(SecurityGroup, old.security_group_id))
+        tx.session.revise(tx.session.require(SecurityGroup, old.security_group_id))
     return changed
 
 
-def delete_rule(call: Call, rule: SecurityGroupRule) -> None:
+def delete_rule(tx: Transaction, rule: SecurityGroupRule) -> None:
     """Remove a rule."""
-    call.session.delete(SecurityGroupRule, rule.id)
-    call.session.revise(call.session.require(SecurityGroup, rule.security_group_id))
+    tx.session.delete(SecurityGroupRule, rule.id)
+    tx.session.revise(tx.session.require(SecurityGroup, rule.security_group_id))
 
 
 def groups_for(
-    call: Call, project_id: str, device_owner: str, wanted: Iterable[str] | None
+    tx: Transaction, project_id: str, device_owner: str, wanted: Iterable[str] | None
 ) -> tuple[str, ...]:
     """The groups of a new port. None wanted: the default one, but for ports of the network's own.
 
     Raises NotFound.
     """
     if wanted is not None:
-        return checked(call, wanted)
+        return checked(tx, wanted)
     if device_owner.startswith("network:"):
         return ()
-    return (ensure_default(call, project_id).id,)
+    return (ensure_default(tx, project_id).id,)
 
 
-def checked(call: Call, wanted: Iterable[str]) -> tuple[str, ...]:
+def checked(tx: Transaction, wanted: Iterable[str]) -> tuple[str, ...]:
     """The groups, each once. Raises NotFound for one that does not exist, and Conflict for groups
     of which some are stateful and some are not.
     """
     ids = tuple(dict.fromkeys(wanted))
-    groups = [call.session.require(SecurityGroup, id) for id in ids]
+    groups = [tx.session.require(SecurityGroup, id) for id in ids]
     if len({group.stateful for group in groups}) > 1:
         message = "Error: stateful and stateless security groups cannot be on one port"
         raise Conflict("SecurityGroupConflict", message)

@@ -13,29 +13,29 @@ from a9fe.model.resources import ROUTER_GATEWAY_OWNER, Network, Port, Router
 from a9fe.model.sharing import EVERYONE, EXTERNAL, SHARED, RbacPolicy
 from a9fe.model.subnet_pools import FloatingIp
 from a9fe.operations import access
-from a9fe.operations.call import Call, new_id
+from a9fe.operations.transaction import Transaction, new_id
 
 
-def create(call: Call, values: Values) -> RbacPolicy:
+def create(tx: Transaction, values: Values) -> RbacPolicy:
     """A new policy of a network of one's own."""
-    values.setdefault("project_id", call.project_id)
-    network: Network = access.require(call, Network, values["object_id"])
-    _check_target(call, values)
-    if not call.caller.is_admin and network.project_id != call.project_id:
+    values.setdefault("project_id", tx.project_id)
+    network: Network = access.require(tx, Network, values["object_id"])
+    _check_target(tx, values)
+    if not tx.caller.is_admin and network.project_id != tx.project_id:
         words = "Only admins can manipulate policies on networks they do not own"
         words = f"Invalid input for operation: {words}"
         raise InvalidInput("object_id", network.id, "a network of your own", words=words)
     policy = RbacPolicy(id=new_id(), **values)
-    present = policies_of(call, network.id)
+    present = policies_of(tx, network.id)
     if any(_key(other) == _key(policy) for other in present):
         raise Conflict("DuplicateRbacPolicy", "An RBAC policy already exists with those values.")
-    made = call.session.insert(policy)
-    _settle(call, network, [*present, made])
+    made = tx.session.insert(policy)
+    _settle(tx, network, [*present, made])
     return made
 
 
-def _check_target(call: Call, values: Values) -> None:
-    if values.get("target_project") == EVERYONE and not call.caller.is_admin:
+def _check_target(tx: Transaction, values: Values) -> None:
+    if values.get("target_project") == EVERYONE and not tx.caller.is_admin:
         raise Forbidden("target_tenant: only admins may share with *")
 
 
@@ -43,39 +43,39 @@ def _key(policy: RbacPolicy) -> tuple[str, str]:
     return policy.action, policy.target_project
 
 
-def policies_of(call: Call, network_id: str) -> list[RbacPolicy]:
+def policies_of(tx: Transaction, network_id: str) -> list[RbacPolicy]:
     """The policies of a network."""
-    return call.session.find(RbacPolicy, object_id=network_id)
+    return tx.session.find(RbacPolicy, object_id=network_id)
 
 
-def update(call: Call, old: RbacPolicy, values: Values) -> RbacPolicy:
+def update(tx: Transaction, old: RbacPolicy, values: Values) -> RbacPolicy:
     """Give a policy to another project."""
-    _check_target(call, values)
+    _check_target(tx, values)
     policy = replace(old, **values)
-    network = call.session.require(Network, old.object_id)
-    present = policies_of(call, network.id)
+    network = tx.session.require(Network, old.object_id)
+    present = policies_of(tx, network.id)
     left = [other for other in present if other.id != old.id]
     if any(_key(other) == _key(policy) for other in left):
         raise Conflict("DuplicateRbacPolicy", "An RBAC policy already exists with those values.")
-    _check_used(call, network, present, [*left, policy])
-    changed = call.session.update(policy)
-    _settle(call, network, [*left, changed])
+    _check_used(tx, network, present, [*left, policy])
+    changed = tx.session.update(policy)
+    _settle(tx, network, [*left, changed])
     return changed
 
 
-def delete(call: Call, policy: RbacPolicy) -> None:
+def delete(tx: Transaction, policy: RbacPolicy) -> None:
     """Take a policy away, unless somebody needs it."""
-    network = call.session.require(Network, policy.object_id)
-    present = policies_of(call, network.id)
+    network = tx.session.require(Network, policy.object_id)
+    present = policies_of(tx, network.id)
     left = [other for other in present if other.id != policy.id]
     if network.is_default and _key(policy) == (EXTERNAL, EVERYONE):
         raise _in_use(network, "Default external networks must be shared to everyone")
-    _check_used(call, network, present, left)
-    call.session.delete(RbacPolicy, policy.id)
-    _settle(call, network, left)
+    _check_used(tx, network, present, left)
+    tx.session.delete(RbacPolicy, policy.id)
+    _settle(tx, network, left)
 
 
-def _settle(call: Call, network: Network, policies: Iterable[RbacPolicy]) -> None:
+def _settle(tx: Transaction, network: Network, policies: Iterable[RbacPolicy]) -> None:
     """Let a network be what its policies say; it has another revision in any case."""
     keys = {_key(policy) for policy in policies}
     external = any(action == EXTERNAL for action, _ in keys)
@@ -86,20 +86,20 @@ def _settle(call: Call, network: Network, policies: Iterable[RbacPolicy]) -> Non
         external_to_some=external and (EXTERNAL, EVERYONE) not in keys,
     )
     if wanted == network:
-        call.session.revise(network)
+        tx.session.revise(network)
     else:
-        call.session.update(wanted)
+        tx.session.update(wanted)
 
 
 def _check_used(
-    call: Call, network: Network, before: list[RbacPolicy], after: list[RbacPolicy]
+    tx: Transaction, network: Network, before: list[RbacPolicy], after: list[RbacPolicy]
 ) -> None:
     """Raises Conflict if a project that uses the network may no longer."""
     for action, users in ((SHARED, _port_owners), (EXTERNAL, _outside_owners)):
         had, has = _targets(before, action), _targets(after, action)
         if had == has or EVERYONE in has:
             continue
-        lost = {p for p in users(call, network) if p in had or EVERYONE in had} - has
+        lost = {p for p in users(tx, network) if p in had or EVERYONE in had} - has
         if lost - {network.project_id}:
             raise _in_use(network, f"project {min(lost)} uses the network through it")
 
@@ -108,15 +108,15 @@ def _targets(policies: Iterable[RbacPolicy], action: str) -> set[str]:
     return {policy.target_project for policy in policies if policy.action == action}
 
 
-def _port_owners(call: Call, network: Network) -> set[str]:
-    found = call.session.find(Port, network_id=network.id)
+def _port_owners(tx: Transaction, network: Network) -> set[str]:
+    found = tx.session.find(Port, network_id=network.id)
     return {port.project_id for port in found} - {""}
 
 
-def _outside_owners(call: Call, network: Network) -> set[str]:
-    outside = call.session.find(Port, network_id=network.id, device_owner=ROUTER_GATEWAY_OWNER)
-    routers = call.session.find(Router, id=sorted({port.device_id for port in outside}))
-    floating = call.session.find(FloatingIp, floating_network_id=network.id)
+def _outside_owners(tx: Transaction, network: Network) -> set[str]:
+    outside = tx.session.find(Port, network_id=network.id, device_owner=ROUTER_GATEWAY_OWNER)
+    routers = tx.session.find(Router, id=sorted({port.device_id for port in outside}))
+    floating = tx.session.find(FloatingIp, floating_network_id=network.id)
     return {r.project_id for r in routers} | {f.project_id for f in floating}
 
 
@@ -125,12 +125,12 @@ def _in_use(network: Network, details: str) -> Conflict:
     return Conflict("RbacPolicyInUse", f"{message} on it. Details: {details}")
 
 
-def follow(call: Call, network: Network, old: Network | None = None) -> Network:
+def follow(tx: Transaction, network: Network, old: Network | None = None) -> Network:
     """A network's own `shared` and `external` were given: let its policies say the same.
 
     The network as stored.
     """
-    before = policies_of(call, network.id) if old is not None else []
+    before = policies_of(tx, network.id) if old is not None else []
     after = before
     for action, wanted, had in (
         (SHARED, network.shared, old is not None and old.shared),
@@ -140,12 +140,12 @@ def follow(call: Call, network: Network, old: Network | None = None) -> Network:
             after = _given(after, network, action, wanted=wanted)
     if after is before:
         return network
-    _check_used(call, network, before, after)
-    _replace(call, before, after)
+    _check_used(tx, network, before, after)
+    _replace(tx, before, after)
     narrow = network.external and (EXTERNAL, EVERYONE) not in {_key(p) for p in after}
     if narrow == network.external_to_some:
         return network
-    return call.session.update(replace(network, external_to_some=narrow))
+    return tx.session.update(replace(network, external_to_some=narrow))
 
 
 def _given(
@@ -158,13 +158,13 @@ def _given(
     return [p for p in policies if p.action != action or p.target_project not in ends]
 
 
-def _replace(call: Call, before: list[RbacPolicy], after: list[RbacPolicy]) -> None:
+def _replace(tx: Transaction, before: list[RbacPolicy], after: list[RbacPolicy]) -> None:
     for policy in before:
         if policy not in after:
-            call.session.delete(RbacPolicy, policy.id)
+            tx.session.delete(RbacPolicy, policy.id)
     for policy in after:
         if policy not in before:
-            call.session.insert(policy)
+            tx.session.insert(policy)
 
 
 def _for_everyone(network: Network, action: str) -> RbacPolicy:
@@ -177,7 +177,7 @@ def _for_everyone(network: Network, action: str) -> RbacPolicy:
     )
 
 
-def forget(call: Call, network: Network) -> None:
+def forget(tx: Transaction, network: Network) -> None:
     """A network goes, and its policies with it."""
-    for policy in policies_of(call, network.id):
-        call.session.delete(RbacPolicy, policy.id)
+    for policy in policies_of(tx, network.id):
+        tx.session.delete(RbacPolicy, policy.id)

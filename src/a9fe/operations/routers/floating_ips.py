@@ -17,9 +17,9 @@ from a9fe.model.resources import (
 from a9fe.model.rules import addresses as rules
 from a9fe.model.subnet_pools import FloatingIp
 from a9fe.operations import access
-from a9fe.operations.call import Call, new_id
 from a9fe.operations.networks import ports
 from a9fe.operations.routers.floating_links import unlinked
+from a9fe.operations.transaction import Transaction, new_id
 
 
 class ExternalGatewayNotFound(A9feError):
@@ -35,15 +35,15 @@ class _Target:
     router_id: str
 
 
-def create(call: Call, values: Values) -> FloatingIp:
+def create(tx: Transaction, values: Values) -> FloatingIp:
     """A new floating IP, which leads to a port if one is named."""
-    values.setdefault("project_id", call.project_id)
-    network = access.require(call, Network, values["floating_network_id"])
-    _check_external(call, network)
+    values.setdefault("project_id", tx.project_id)
+    network = access.require(tx, Network, values["floating_network_id"])
+    _check_external(tx, network)
     wanted = values.pop("subnet_id"), values.pop("floating_ip_address", None)
     port_id, fixed = values.pop("port_id", None), values.pop("fixed_ip_address", None)
     id = new_id()
-    outside = ports.make(call, _outside(id, network), _requests(wanted))
+    outside = ports.make(tx, _outside(id, network), _requests(wanted))
     address = next((f.ip_address for f in outside.fixed_ips if ":" not in f.ip_address), None)
     if address is None:
         words = f"Unable to find any IP address on external network {network.id}"
@@ -52,18 +52,18 @@ def create(call: Call, values: Values) -> FloatingIp:
         id=id, floating_ip_address=address, floating_port_id=outside.id, **values
     )
     if port_id or fixed:
-        floating = _linked(call, floating, port_id, fixed)
-    return call.session.insert(floating)
+        floating = _linked(tx, floating, port_id, fixed)
+    return tx.session.insert(floating)
 
 
-def _check_external(call: Call, network: Network) -> None:
+def _check_external(tx: Transaction, network: Network) -> None:
     words = f"Bad floatingip request: Network {network.id}"
     field = "floating_network_id"
     if not network.external:
         words = f"{words} is not a valid external network"
         expected = "an external network (router:external)"
         raise InvalidInput(field, network.id, expected, type="BadRequest", words=words)
-    if not call.session.find(Subnet, network_id=network.id, ip_version=4):
+    if not tx.session.find(Subnet, network_id=network.id, ip_version=4):
         words, expected = f"{words} does not contain any IPv4 subnet", "a network with one"
         raise InvalidInput(field, network.id, expected, type="BadRequest", words=words)
 
@@ -88,19 +88,19 @@ def _outside(id: str, network: Network) -> Port:
     )
 
 
-def update(call: Call, old: FloatingIp, values: Values) -> FloatingIp:
+def update(tx: Transaction, old: FloatingIp, values: Values) -> FloatingIp:
     """Describe a floating IP, or let it lead elsewhere or, also by an empty body, nowhere."""
     if not values:
-        return call.session.update(unlinked(old))
+        return tx.session.update(unlinked(old))
     fixed = values.pop("fixed_ip_address", None)
     if "port_id" not in values:
         if fixed:
             _refuse("fixed_ip_address", fixed, "fixed_ip_address cannot be specified without a")
-        return call.session.update(replace(old, **values))
+        return tx.session.update(replace(old, **values))
     floating = replace(old, **{k: v for k, v in values.items() if k != "port_id"})
     if values["port_id"] is None and not fixed:
-        return call.session.update(unlinked(floating))
-    return call.session.update(_linked(call, floating, values["port_id"], fixed))
+        return tx.session.update(unlinked(floating))
+    return tx.session.update(_linked(tx, floating, values["port_id"], fixed))
 
 
 def _refuse(field: str, value: object, why: str) -> NoReturn:
@@ -109,14 +109,14 @@ def _refuse(field: str, value: object, why: str) -> NoReturn:
 
 
 def _linked(
-    call: Call, floating: FloatingIp, port_id: str | None, fixed: str | None
+    tx: Transaction, floating: FloatingIp, port_id: str | None, fixed: str | None
 ) -> FloatingIp:
     """The floating IP, leading to a port's fixed address."""
     if port_id is None:
         _refuse("fixed_ip_address", fixed, "fixed_ip_address cannot be specified without a")
-    port = access.require(call, Port, port_id)
-    target = _target(call, floating, port, fixed)
-    others = call.session.find(
+    port = access.require(tx, Port, port_id)
+    target = _target(tx, floating, port, fixed)
+    others = tx.session.find(
         FloatingIp,
         port_id=port.id,
         fixed_ip_address=target.address,
@@ -135,9 +135,9 @@ def _linked(
     )
 
 
-def _target(call: Call, floating: FloatingIp, port: Port, fixed: str | None) -> _Target:
+def _target(tx: Transaction, floating: FloatingIp, port: Port, fixed: str | None) -> _Target:
     words = "Bad floatingip request:"
-    if port.project_id != floating.project_id and not call.caller.is_admin:
+    if port.project_id != floating.project_id and not tx.caller.is_admin:
         words = f"{words} Cannot process floating IP association with Port {port.id}, since that"
         _refuse_port(port, f"{words} port is owned by a different project", "a port of your own")
     if port.device_owner.startswith("network:"):
@@ -159,8 +159,8 @@ def _target(call: Call, floating: FloatingIp, port: Port, fixed: str | None) -> 
         words = f"{words} Port {port.id} has multiple fixed IPv4 addresses.  Must provide a"
         words = f"{words} specific IPv4 address when assigning a floating IP"
         _refuse_port(port, words, "fixed_ip_address as well")
-    subnet = call.session.require(Subnet, inside[0].subnet_id)
-    router_id = _router(call, port, subnet, floating.floating_network_id)
+    subnet = tx.session.require(Subnet, inside[0].subnet_id)
+    router_id = _router(tx, port, subnet, floating.floating_network_id)
     return _Target(port_id=port.id, address=inside[0].ip_address, router_id=router_id)
 
 
@@ -168,12 +168,12 @@ def _refuse_port(port: Port, words: str, expected: str) -> NoReturn:
     raise InvalidInput("port_id", port.id, expected, type="BadRequest", words=words)
 
 
-def _router(call: Call, port: Port, subnet: Subnet, network_id: str) -> str:
+def _router(tx: Transaction, port: Port, subnet: Subnet, network_id: str) -> str:
     """The router between a subnet and an external network; that of the gateway address first."""
-    inside = call.session.find(
+    inside = tx.session.find(
         Port, subnet_id=subnet.id, device_owner=sorted(ROUTER_INTERFACE_OWNERS)
     )
-    outside = call.session.find(
+    outside = tx.session.find(
         Port,
         network_id=network_id,
         device_owner=ROUTER_GATEWAY_OWNER,
@@ -191,10 +191,10 @@ def _router(call: Call, port: Port, subnet: Subnet, network_id: str) -> str:
     return found[0].device_id
 
 
-def delete(call: Call, floating: FloatingIp) -> None:
+def delete(tx: Transaction, floating: FloatingIp) -> None:
     """Remove a floating IP, and the port that holds its address."""
-    call.session.delete(FloatingIp, floating.id)
-    call.session.delete(Port, floating.floating_port_id)
+    tx.session.delete(FloatingIp, floating.id)
+    tx.session.delete(Port, floating.floating_port_id)
 
 
 SHOWN = (
@@ -208,10 +208,10 @@ SHOWN = (
 )
 
 
-def port_details(call: Call, floating: list[FloatingIp]) -> dict[str, dict[str, object]]:
+def port_details(tx: Transaction, floating: list[FloatingIp]) -> dict[str, dict[str, object]]:
     """What Neutron shows of the port that a floating IP leads to, by the floating IP's id."""
     ids = sorted({f.port_id for f in floating if f.port_id})
-    found = {port.id: port for port in call.session.find(Port, id=ids)} if ids else {}
+    found = {port.id: port for port in tx.session.find(Port, id=ids)} if ids else {}
     return {
         f.id: {name: getattr(found[f.port_id], name) for name in SHOWN}
         for f in floating

@@ -6,13 +6,13 @@ from dataclasses import replace
 from a9fe.model.errors import Conflict, InvalidInput
 from a9fe.model.resources import FixedIp, Network, Port, Router
 from a9fe.model.subnet_pools import FloatingIp
-from a9fe.operations.call import Call
+from a9fe.operations.transaction import Transaction
 
 
-def release(call: Call, port: Port) -> None:
+def release(tx: Transaction, port: Port) -> None:
     """A port goes: floating IPs that led to it lead nowhere."""
-    for floating in call.session.find(FloatingIp, port_id=port.id):
-        call.session.update(unlinked(floating))
+    for floating in tx.session.find(FloatingIp, port_id=port.id):
+        tx.session.update(unlinked(floating))
 
 
 def unlinked(floating: FloatingIp) -> FloatingIp:
@@ -20,10 +20,10 @@ def unlinked(floating: FloatingIp) -> FloatingIp:
     return replace(floating, port_id=None, fixed_ip_address=None, router_id=None)
 
 
-def check_readdressed(call: Call, port: Port, fixed_ips: Iterable[FixedIp]) -> None:
+def check_readdressed(tx: Transaction, port: Port, fixed_ips: Iterable[FixedIp]) -> None:
     """A port keeps the addresses that floating IPs lead to. Raises InvalidInput."""
     kept = {fixed.ip_address for fixed in fixed_ips}
-    for floating in call.session.find(FloatingIp, port_id=port.id):
+    for floating in tx.session.find(FloatingIp, port_id=port.id):
         if floating.fixed_ip_address not in kept:
             words = f"Bad port request: Cannot update the fixed_ips of the port {port.id}, because"
             words = f"{words} its original fixed_ip has been associated to a floating ip"
@@ -32,11 +32,11 @@ def check_readdressed(call: Call, port: Port, fixed_ips: Iterable[FixedIp]) -> N
             raise InvalidInput("fixed_ips", given, expected, type="BadRequest", words=words)
 
 
-def check_interface(call: Call, router: Router, subnet_ids: Iterable[str]) -> None:
+def check_interface(tx: Transaction, router: Router, subnet_ids: Iterable[str]) -> None:
     """A router stays on the subnets that floating IPs reach by it. Raises Conflict."""
     gone = set(subnet_ids)
-    used = call.session.find(FloatingIp, router_id=router.id)
-    ports = call.session.find(Port, id=sorted({f.port_id for f in used if f.port_id}))
+    used = tx.session.find(FloatingIp, router_id=router.id)
+    ports = tx.session.find(Port, id=sorted({f.port_id for f in used if f.port_id}))
     subnets = {(p.id, fixed.ip_address): fixed.subnet_id for p in ports for fixed in p.fixed_ips}
     for floating in used:
         subnet_id = subnets.get((floating.port_id or "", floating.fixed_ip_address or ""))
@@ -46,17 +46,17 @@ def check_interface(call: Call, router: Router, subnet_ids: Iterable[str]) -> No
             raise Conflict("RouterInterfaceInUseByFloatingIP", f"{message}: {floating.id}")
 
 
-def check_gateway(call: Call, router: Router, network_id: str) -> None:
+def check_gateway(tx: Transaction, router: Router, network_id: str) -> None:
     """A router keeps the gateway that floating IPs are reached by. Raises Conflict."""
-    used = call.session.find(FloatingIp, router_id=router.id, floating_network_id=network_id)
+    used = tx.session.find(FloatingIp, router_id=router.id, floating_network_id=network_id)
     if used:
         words = f"Gateway cannot be updated for router {router.id}, since a gateway to external"
         message = f"{words} network {network_id} is required by one or more floating IPs"
         raise Conflict("RouterExternalGatewayInUseByFloatingIp", f"{message}: {used[0].id}")
 
 
-def delete_unlinked(call: Call, network: Network) -> None:
+def delete_unlinked(tx: Transaction, network: Network) -> None:
     """An external network goes, and with it the floating IPs of it that lead nowhere."""
-    for floating in call.session.find(FloatingIp, floating_network_id=network.id, port_id=None):
-        call.session.delete(FloatingIp, floating.id)
-        call.session.delete(Port, floating.floating_port_id)
+    for floating in tx.session.find(FloatingIp, floating_network_id=network.id, port_id=None):
+        tx.session.delete(FloatingIp, floating.id)
+        tx.session.delete(Port, floating.floating_port_id)

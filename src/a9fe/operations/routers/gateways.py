@@ -15,44 +15,44 @@ from a9fe.model.rules import addresses as rules
 from a9fe.model.rules import ports as rules_ports
 from a9fe.operations import access
 from a9fe.operations.agents.scheduling import router_host
-from a9fe.operations.call import Call, new_id
 from a9fe.operations.networks import ports
 from a9fe.operations.routers.floating_links import check_gateway
+from a9fe.operations.transaction import Transaction, new_id
 
 ROUTES_MAX = 30  # Neutron's max_routes
 
 
-def gateways(call: Call, router_ids: Iterable[str]) -> dict[str, Port]:
+def gateways(tx: Transaction, router_ids: Iterable[str]) -> dict[str, Port]:
     """The gateway port of each router that has one."""
     ids = list(router_ids)
-    found = call.session.find(Port, device_id=ids, device_owner=ROUTER_GATEWAY_OWNER)
+    found = tx.session.find(Port, device_id=ids, device_owner=ROUTER_GATEWAY_OWNER)
     return {port.device_id: port for port in found}
 
 
-def set_gateway(call: Call, router: Router, wanted: GatewayRequest | None) -> Router:
+def set_gateway(tx: Transaction, router: Router, wanted: GatewayRequest | None) -> Router:
     """Give a router this gateway, or none; the router with its enable_snat, not yet stored."""
-    present = gateways(call, [router.id]).get(router.id)
+    present = gateways(tx, [router.id]).get(router.id)
     if wanted is None:
-        clear(call, router)
+        clear(tx, router)
         return replace(router, enable_snat=True)
-    network = access.require(call, Network, wanted.network_id)
+    network = access.require(tx, Network, wanted.network_id)
     if not network.external:
         expected = "an external network (router:external)"
         raise InvalidInput("external_gateway_info.network_id", network.id, expected)
     if present is None or present.network_id != network.id:
-        clear(call, router)
-        _make(call, router, wanted)
+        clear(tx, router)
+        _make(tx, router, wanted)
     elif wanted.addresses is not None:
-        fixed_ips = ports.readdress(call, present, wanted.addresses)
-        call.session.update(replace(present, fixed_ips=fixed_ips))
+        fixed_ips = ports.readdress(tx, present, wanted.addresses)
+        tx.session.update(replace(present, fixed_ips=fixed_ips))
     if wanted.enable_snat is None:
         return router
     return replace(router, enable_snat=wanted.enable_snat)
 
 
-def _make(call: Call, router: Router, wanted: GatewayRequest) -> None:
-    present = subnets_of(call, router)
-    for subnet in call.session.find(Subnet, network_id=wanted.network_id):
+def _make(tx: Transaction, router: Router, wanted: GatewayRequest) -> None:
+    present = subnets_of(tx, router)
+    for subnet in tx.session.find(Subnet, network_id=wanted.network_id):
         rules_ports.check_router_subnet(subnet, present)
         rules_ports.check_free_of_routes(subnet, router.routes)
     port = Port(
@@ -61,33 +61,33 @@ def _make(call: Call, router: Router, wanted: GatewayRequest) -> None:
         mac_address="",
         device_id=router.id,
         device_owner=ROUTER_GATEWAY_OWNER,
-        host=router_host(call, router.id),
+        host=router_host(tx, router.id),
         port_security_enabled=False,
     )
-    ports.make(call, port, wanted.addresses)
+    ports.make(tx, port, wanted.addresses)
 
 
-def clear(call: Call, router: Router) -> None:
+def clear(tx: Transaction, router: Router) -> None:
     """Take the gateway from a router, if it has one."""
-    port = gateways(call, [router.id]).get(router.id)
+    port = gateways(tx, [router.id]).get(router.id)
     if port is not None:
-        check_gateway(call, router, port.network_id)
-        check_routes(call, router, without=port)
-        call.session.delete(Port, port.id)
+        check_gateway(tx, router, port.network_id)
+        check_routes(tx, router, without=port)
+        tx.session.delete(Port, port.id)
 
 
-def _router_ports(call: Call, router: Router) -> list[Port]:
+def _router_ports(tx: Transaction, router: Router) -> list[Port]:
     owners = sorted(rules_ports.ROUTER_OWNERS)
-    return call.session.find(Port, device_id=router.id, device_owner=owners)
+    return tx.session.find(Port, device_id=router.id, device_owner=owners)
 
 
-def subnets_of(call: Call, router: Router, without: Port | None = None) -> list[Subnet]:
+def subnets_of(tx: Transaction, router: Router, without: Port | None = None) -> list[Subnet]:
     """The subnets that a router is on."""
-    found = [p for p in _router_ports(call, router) if without is None or p.id != without.id]
-    return call.session.find(Subnet, id=sorted({f.subnet_id for p in found for f in p.fixed_ips}))
+    found = [p for p in _router_ports(tx, router) if without is None or p.id != without.id]
+    return tx.session.find(Subnet, id=sorted({f.subnet_id for p in found for f in p.fixed_ips}))
 
 
-def check_routes(call: Call, router: Router, without: Port | None = None) -> None:
+def check_routes(tx: Transaction, router: Router, without: Port | None = None) -> None:
     """The next hops of a router's extra routes are on subnets it has, also `without` a port.
 
     Raises InvalidInput, or Conflict if it is the port that matters.
@@ -96,7 +96,7 @@ def check_routes(call: Call, router: Router, without: Port | None = None) -> Non
         raise InvalidInput("routes", f"{len(router.routes)} items", f"at most {ROUTES_MAX}")
     if not router.routes:
         return
-    subnets = subnets_of(call, router, without)
+    subnets = subnets_of(tx, router, without)
     for route in router.routes:
         if any(rules.contains(subnet.cidr, route.nexthop) for subnet in subnets):
             continue
@@ -107,11 +107,11 @@ def check_routes(call: Call, router: Router, without: Port | None = None) -> Non
             message = f"{words}, as it is required by one or more routes: {route.destination}"
             raise Conflict("RouterInterfaceInUseByRoute", message)
         _refuse_next_hop(route, "an address on a subnet of the router", "is not connected with")
-    _check_own(call, router)
+    _check_own(tx, router)
 
 
-def _check_own(call: Call, router: Router) -> None:
-    own = {f.ip_address for port in _router_ports(call, router) for f in port.fixed_ips}
+def _check_own(tx: Transaction, router: Router) -> None:
+    own = {f.ip_address for port in _router_ports(tx, router) for f in port.fixed_ips}
     used = next((route for route in router.routes if route.nexthop in own), None)
     if used is not None:
         _refuse_next_hop(used, "an address that the router does not have itself", "is used by")

@@ -23,10 +23,10 @@ from a9fe.operations.agents.scheduling import (
     router_ports,
     schedule_router,
 )
-from a9fe.operations.call import Call, new_id
 from a9fe.operations.networks import ports
 from a9fe.operations.routers import gateways
 from a9fe.operations.routers.floating_links import check_interface
+from a9fe.operations.transaction import Transaction, new_id
 
 
 class InterfaceNotFound(A9feError):
@@ -58,41 +58,41 @@ class Interface:
         }
 
 
-def create(call: Call, values: Values) -> Router:
+def create(tx: Transaction, values: Values) -> Router:
     """A new router, served by an L3 agent if there is one."""
-    values.setdefault("project_id", call.project_id)
+    values.setdefault("project_id", tx.project_id)
     wanted = values.pop("gateway", None)
-    router = call.session.insert(Router(id=new_id(), **values))
-    schedule_router(call, router)
+    router = tx.session.insert(Router(id=new_id(), **values))
+    schedule_router(tx, router)
     if wanted is None:
         return router
-    return call.session.update(gateways.set_gateway(call, router, wanted))
+    return tx.session.update(gateways.set_gateway(tx, router, wanted))
 
 
-def update(call: Call, old: Router, values: Values) -> Router:
+def update(tx: Transaction, old: Router, values: Values) -> Router:
     """Change a router."""
     changes_gateway = "gateway" in values
     wanted = values.pop("gateway", None)
     router = replace(old, **values)
     if changes_gateway:
-        router = gateways.set_gateway(call, router, wanted)
+        router = gateways.set_gateway(tx, router, wanted)
     if "routes" in values:
         gateways.unique(router.routes)
-        gateways.check_routes(call, router)
-        rules_ports.check_extra_routes(router.routes, gateways.subnets_of(call, router))
-    return call.session.update(router)
+        gateways.check_routes(tx, router)
+        rules_ports.check_extra_routes(router.routes, gateways.subnets_of(tx, router))
+    return tx.session.update(router)
 
 
-def delete(call: Call, router: Router) -> None:
+def delete(tx: Transaction, router: Router) -> None:
     """Remove a router that has no interfaces. Raises RouterInUse."""
-    rules_ports.check_router_delete(router.id, router_ports(call, router.id))
-    gateways.clear(call, replace(router, routes=()))
-    for binding in bindings_of(call, L3, router.id):
-        call.session.delete(Binding, binding.id)
-    call.session.delete(Router, router.id)
+    rules_ports.check_router_delete(router.id, router_ports(tx, router.id))
+    gateways.clear(tx, replace(router, routes=()))
+    for binding in bindings_of(tx, L3, router.id):
+        tx.session.delete(Binding, binding.id)
+    tx.session.delete(Router, router.id)
 
 
-def add_interface(call: Call, router: Router, document: object) -> Interface:
+def add_interface(tx: Transaction, router: Router, document: object) -> Interface:
     """Put a router on a subnet, by its gateway address, or give it a port.
 
     On a subnet without a gateway it takes a free address, which Neutron refuses.
@@ -103,12 +103,12 @@ def add_interface(call: Call, router: Router, document: object) -> Interface:
         expected = "either subnet_id or port_id"
         given = subnet_id or None
         raise InvalidInput("subnet_id", given, expected, type="BadRequest", words=words)
-    access.check_interface(call, router, subnet_id, port_id)
-    schedule_router(call, router)
-    call.session.revise(router)
+    access.check_interface(tx, router, subnet_id, port_id)
+    schedule_router(tx, router)
+    tx.session.revise(router)
     if subnet_id:
-        return _add_subnet(call, router, call.session.require(Subnet, subnet_id))
-    return _add_port(call, router, call.session.require(Port, port_id))
+        return _add_subnet(tx, router, tx.session.require(Subnet, subnet_id))
+    return _add_port(tx, router, tx.session.require(Port, port_id))
 
 
 def _which(document: object) -> tuple[str, str]:
@@ -125,20 +125,20 @@ def _identifier(document: dict[str, object], name: str) -> str:
     return "" if value is None else to.identifier(name, value)
 
 
-def _add_subnet(call: Call, router: Router, subnet: Subnet) -> Interface:
-    rules_ports.check_router_subnet(subnet, gateways.subnets_of(call, router))
+def _add_subnet(tx: Transaction, router: Router, subnet: Subnet) -> Interface:
+    rules_ports.check_router_subnet(subnet, gateways.subnets_of(tx, router))
     rules_ports.check_free_of_routes(subnet, router.routes)
     wanted = AddressRequest(subnet_id=subnet.id, ip_address=subnet.gateway_ip or "")
-    shared = _port_to_share(call, router, subnet)
+    shared = _port_to_share(tx, router, subnet)
     if shared is not None:
-        port = _with_address(call, shared, wanted)
+        port = _with_address(tx, shared, wanted)
     else:
-        port = ports.make(call, _new_port(call, router, subnet), (wanted,))
+        port = ports.make(tx, _new_port(tx, router, subnet), (wanted,))
     return Interface(router=router, port=port, subnet_ids=(subnet.id,))
 
 
-def _new_port(call: Call, router: Router, subnet: Subnet) -> Port:
-    network = call.session.require(Network, subnet.network_id)
+def _new_port(tx: Transaction, router: Router, subnet: Subnet) -> Port:
+    network = tx.session.require(Network, subnet.network_id)
     return Port(
         id=new_id(),
         network_id=network.id,
@@ -146,19 +146,19 @@ def _new_port(call: Call, router: Router, subnet: Subnet) -> Port:
         project_id=router.project_id,
         device_id=router.id,
         device_owner=ROUTER_INTERFACE_OWNER,
-        host=router_host(call, router.id),
+        host=router_host(tx, router.id),
         port_security_enabled=False,
     )
 
 
-def _port_to_share(call: Call, router: Router, subnet: Subnet) -> Port | None:
+def _port_to_share(tx: Transaction, router: Router, subnet: Subnet) -> Port | None:
     """IPv6 subnets of one network share a port of the router."""
     if subnet.ip_version != 6:
         return None
     return next(
         (
             port
-            for port in router_ports(call, router.id)
+            for port in router_ports(tx, router.id)
             if port.network_id == subnet.network_id
             and any(":" in fixed.ip_address for fixed in port.fixed_ips)
         ),
@@ -166,22 +166,22 @@ def _port_to_share(call: Call, router: Router, subnet: Subnet) -> Port | None:
     )
 
 
-def _with_address(call: Call, port: Port, wanted: AddressRequest) -> Port:
+def _with_address(tx: Transaction, port: Port, wanted: AddressRequest) -> Port:
     held = tuple(
         AddressRequest(subnet_id=f.subnet_id, ip_address=f.ip_address) for f in port.fixed_ips
     )
-    fixed_ips = ports.readdress(call, port, (*held, wanted))
-    return call.session.update(replace(port, fixed_ips=fixed_ips))
+    fixed_ips = ports.readdress(tx, port, (*held, wanted))
+    return tx.session.update(replace(port, fixed_ips=fixed_ips))
 
 
-def _add_port(call: Call, router: Router, port: Port) -> Interface:
+def _add_port(tx: Transaction, router: Router, port: Port) -> Interface:
     rules_ports.check_port_free(port)
-    subnets = call.session.find(Subnet, id=sorted({f.subnet_id for f in port.fixed_ips}))
+    subnets = tx.session.find(Subnet, id=sorted({f.subnet_id for f in port.fixed_ips}))
     if not subnets:
         raise InvalidInput("port_id", port.id, "a port that has an address")
     if sum(s.ip_version == 4 for s in subnets) > 1:
         raise InvalidInput("port_id", port.id, "a port with at most one IPv4 subnet")
-    present = gateways.subnets_of(call, router)
+    present = gateways.subnets_of(tx, router)
     for subnet in subnets:
         rules_ports.check_router_subnet(subnet, present)
         rules_ports.check_free_of_routes(subnet, router.routes)
@@ -189,39 +189,39 @@ def _add_port(call: Call, router: Router, port: Port) -> Interface:
         port,
         device_id=router.id,
         device_owner=ROUTER_INTERFACE_OWNER,
-        host=router_host(call, router.id),
+        host=router_host(tx, router.id),
     )
-    stored = ports.rebind(call, port, given)
+    stored = ports.rebind(tx, port, given)
     return Interface(router=router, port=stored, subnet_ids=tuple(s.id for s in subnets))
 
 
-def remove_interface(call: Call, router: Router, document: object) -> Interface:
+def remove_interface(tx: Transaction, router: Router, document: object) -> Interface:
     """Take a router off a subnet or take a port from it; the port is deleted."""
     subnet_id, port_id = _which(document)
     if not subnet_id and not port_id:
         raise InvalidInput("subnet_id", None, "subnet_id or port_id")
-    access.check_change(call, router)
-    port = _interface(call, router, subnet_id, port_id)
-    gateways.check_routes(call, router, without=port)
+    access.check_change(tx, router)
+    port = _interface(tx, router, subnet_id, port_id)
+    gateways.check_routes(tx, router, without=port)
     check_interface(
-        call,
+        tx,
         router,
         [f.subnet_id for f in port.fixed_ips if not subnet_id or f.subnet_id == subnet_id],
     )
     left = tuple(f for f in port.fixed_ips if subnet_id and f.subnet_id != subnet_id)
     if left:
-        call.session.update(replace(port, fixed_ips=left))
+        tx.session.update(replace(port, fixed_ips=left))
     else:
-        call.session.delete(Port, port.id)
-    call.session.revise(router)
+        tx.session.delete(Port, port.id)
+    tx.session.revise(router)
     gone = (subnet_id,) if subnet_id else tuple(f.subnet_id for f in port.fixed_ips)
     return Interface(router=router, port=port, subnet_ids=gone)
 
 
-def _interface(call: Call, router: Router, subnet_id: str, port_id: str) -> Port:
+def _interface(tx: Transaction, router: Router, subnet_id: str, port_id: str) -> Port:
     if subnet_id:
-        call.session.require(Subnet, subnet_id)
-    for port in router_ports(call, router.id):
+        tx.session.require(Subnet, subnet_id)
+    for port in router_ports(tx, router.id):
         by_port = not port_id or port.id == port_id
         by_subnet = not subnet_id or any(f.subnet_id == subnet_id for f in port.fixed_ips)
         if by_port and by_subnet:

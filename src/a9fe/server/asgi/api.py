@@ -8,8 +8,9 @@ from starlette.requests import Request
 
 from a9fe.model.errors import InvalidInput
 from a9fe.model.policy import Caller
-from a9fe.operations.call import Call, Settings
+from a9fe.operations.transaction import Transaction
 from a9fe.runtime.clock import Clock
+from a9fe.runtime.config import Config
 from a9fe.server.asgi.writes import Writes
 from a9fe.server.auth.admissions import Admissions
 from a9fe.server.feed.hub import Hub
@@ -25,22 +26,22 @@ class Api:
     """What every handler needs; it is the application's state."""
 
     def __init__(
-        self, store: Store, settings: Settings, clock: Clock, hub: Hub, admissions: Admissions
+        self, store: Store, config: Config, clock: Clock, hub: Hub, admissions: Admissions
     ) -> None:
         """All are used from the event loop's thread and from worker threads."""
         self.store = store
         self.hub = hub
         self.admissions = admissions
-        self.settings = settings
+        self.config = config
         self._writes = Writes(store)
         self._clock = clock
 
-    async def write(self, request: Request, work: Callable[[Call], T]) -> T:
+    async def write(self, request: Request, work: Callable[[Transaction], T]) -> T:
         """Do `work` in a transaction; it is repeated if it loses a race."""
         caller = caller_of(request)
         return await self._writes.do(lambda session: work(self._call(session, caller)))
 
-    async def read(self, request: Request, work: Callable[[Call], T]) -> T:
+    async def read(self, request: Request, work: Callable[[Transaction], T]) -> T:
         """Do `work` over a consistent view."""
         caller = caller_of(request)
 
@@ -50,9 +51,9 @@ class Api:
 
         return await run_in_threadpool(reading)
 
-    def _call(self, session: Session, caller: Caller) -> Call:
+    def _call(self, session: Session, caller: Caller) -> Transaction:
         now = self._clock.now()
-        return Call(session=session, settings=self.settings, now=now, caller=caller)
+        return Transaction(session=session, config=self.config, now=now, caller=caller)
 
 
 def api_of(request: Request) -> Api:

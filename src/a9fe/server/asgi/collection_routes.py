@@ -10,8 +10,8 @@ from a9fe.api_tables.envelope import member
 from a9fe.api_tables.listing import fields_of
 from a9fe.model.errors import InvalidInput
 from a9fe.operations import collections as resources
-from a9fe.operations.call import Call
 from a9fe.operations.collections import Collection, Json, shown
+from a9fe.operations.transaction import Transaction
 from a9fe.server.asgi import body
 from a9fe.server.asgi.api import api_of, query_of
 
@@ -44,7 +44,7 @@ def _list_handler(collection: Collection) -> Handler:
         if collection.prepare is not None:
             await api_of(request).write(request, collection.prepare)
         found = await api_of(request).read(
-            request, lambda call: resources.list_all(call, collection, query, url)
+            request, lambda tx: resources.list_all(tx, collection, query, url)
         )
         answer: dict[str, object] = {plural: found.items}
         if found.links:
@@ -57,9 +57,7 @@ def _list_handler(collection: Collection) -> Handler:
 def _create_handler(collection: Collection) -> Handler:
     async def created(request: Request) -> Response:
         document = await body.read(request)
-        made = await api_of(request).write(
-            request, lambda call: _create(call, collection, document)
-        )
+        made = await api_of(request).write(request, lambda tx: _create(tx, collection, document))
         return JSONResponse(made, status_code=201)
 
     return created
@@ -69,9 +67,9 @@ def _show_handler(collection: Collection) -> Handler:
     async def one(request: Request) -> Response:
         id, fields = request.path_params["id"], asked_fields(request)
 
-        def work(call: Call) -> Json:
-            found = resources.require(call, collection, id)
-            return shown(call, [found], collection.table, fields)[0]
+        def work(tx: Transaction) -> Json:
+            found = resources.require(tx, collection, id)
+            return shown(tx, [found], collection.table, fields)[0]
 
         kind = collection.table.kind
         return JSONResponse({kind: await api_of(request).read(request, work)})
@@ -86,7 +84,7 @@ def _update_handler(collection: Collection) -> Handler:
         id, constraint = request.path_params["id"], _constraint(request)
         document = member(await body.read(request), kind)
         changed = await api_of(request).write(
-            request, lambda call: resources.update(call, collection, id, document, constraint)
+            request, lambda tx: resources.update(tx, collection, id, document, constraint)
         )
         return JSONResponse({kind: changed})
 
@@ -97,7 +95,7 @@ def _delete_handler(collection: Collection) -> Handler:
     async def deleted(request: Request) -> Response:
         id, constraint = request.path_params["id"], _constraint(request)
         await api_of(request).write(
-            request, lambda call: resources.delete(call, collection, id, constraint)
+            request, lambda tx: resources.delete(tx, collection, id, constraint)
         )
         return Response(status_code=204)
 
@@ -119,15 +117,15 @@ def _constraint(request: Request) -> int | None:
     return int(number[:18])
 
 
-def _create(call: Call, collection: Collection, document: object) -> Json:
+def _create(tx: Transaction, collection: Collection, document: object) -> Json:
     """One, or several as one transaction; each of several may stand in an envelope of its own."""
     kind, plural = collection.table.kind, collection.table.plural
     if not isinstance(document, dict) or plural not in document:
-        return {kind: resources.create(call, collection, member(document, kind))}
+        return {kind: resources.create(tx, collection, member(document, kind))}
     items = member(document, plural)
     if not isinstance(items, list) or not 0 < len(items) <= BULK_MAX:
         raise InvalidInput(plural, items, f"a list of 1 to {BULK_MAX}")
     inner = [
         item[kind] if isinstance(item, dict) and item.keys() == {kind} else item for item in items
     ]
-    return {plural: [resources.create(call, collection, item) for item in inner]}
+    return {plural: [resources.create(tx, collection, item) for item in inner]}

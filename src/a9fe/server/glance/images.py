@@ -14,8 +14,8 @@ from a9fe.api_tables.attributes import Values
 from a9fe.model.compute import Image
 from a9fe.model.errors import Conflict, Forbidden, InvalidInput, NotFound
 from a9fe.operations import access
-from a9fe.operations.call import Call
 from a9fe.operations.instances import records
+from a9fe.operations.transaction import Transaction
 from a9fe.server.asgi import body, faults
 from a9fe.server.asgi.api import api_of, query_of, root_of
 
@@ -108,18 +108,18 @@ def _put(values: Values, name: str, value: object) -> None:
         values["properties"] |= to.string_map("properties", {name: value})
 
 
-def _check_given(call: Call, values: Values) -> None:
+def _check_given(tx: Transaction, values: Values) -> None:
     """Raises Forbidden for what is not the caller's to set; names here are the model's."""
-    access.check_create(call, "image", {n: v for n, v in values.items() if n != "properties"})
+    access.check_create(tx, "image", {n: v for n, v in values.items() if n != "properties"})
 
 
 async def create_image(request: Request) -> Response:
     """Record an image."""
     values = read(await body.read(request))
 
-    def work(call: Call) -> Json:
-        _check_given(call, values)
-        return shown(records.create_image(call, dict(values)))
+    def work(tx: Transaction) -> Json:
+        _check_given(tx, values)
+        return shown(records.create_image(tx, dict(values)))
 
     made = await api_of(request).write(request, work)
     headers = {"Location": f"{root_of(request)}{PATH}/{made['id']}"}
@@ -135,11 +135,11 @@ async def list_images(request: Request) -> Response:
     limit = _limit(query.get("limit", [str(PAGE_DEFAULT)])[-1])
     marker = query.get("marker", [""])[-1]
 
-    def work(call: Call) -> list[Image]:
+    def work(tx: Transaction) -> list[Image]:
         where = {_EXACT[n]: v[-1].removeprefix("in:") for n, v in query.items() if n in _EXACT}
         if where.get("visibility") == "all":
             del where["visibility"]
-        found = [i for i in call.session.find(Image, **where) if access.seen(call, i)]
+        found = [i for i in tx.session.find(Image, **where) if access.seen(tx, i)]
         if query.get("status", ["active"])[-1] != "active":
             found = []
         return _after(found[::-1], marker)
@@ -170,14 +170,14 @@ def _after(found: list[Image], marker: str) -> list[Image]:
     return found[at + 1 :]
 
 
-def _require(call: Call, request: Request) -> Image:
-    found: Image = access.require(call, Image, request.path_params["id"])
+def _require(tx: Transaction, request: Request) -> Image:
+    found: Image = access.require(tx, Image, request.path_params["id"])
     return found
 
 
 async def show_image(request: Request) -> Response:
     """Show an image."""
-    found = await api_of(request).read(request, lambda call: _require(call, request))
+    found = await api_of(request).read(request, lambda tx: _require(tx, request))
     return JSONResponse(shown(found))
 
 
@@ -185,12 +185,12 @@ async def patch_image(request: Request) -> Response:
     """Change an image: a JSON patch of whole attributes (RFC 6902: add, replace, remove)."""
     patch = await body.read(request, PATCH_TYPE)
 
-    def work(call: Call) -> Json:
-        image = _require(call, request)
-        access.check_change(call, image)
+    def work(tx: Transaction) -> Json:
+        image = _require(tx, request)
+        access.check_change(tx, image)
         values = _patched(image, patch)
-        _check_given(call, values)
-        return shown(records.update_image(call, image, values))
+        _check_given(tx, values)
+        return shown(records.update_image(tx, image, values))
 
     return JSONResponse(await api_of(request).write(request, work))
 
@@ -226,12 +226,12 @@ def _apply(values: Values, operation: object) -> None:
 async def delete_image(request: Request) -> Response:
     """Delete an image; servers keep its name."""
 
-    def work(call: Call) -> None:
-        image = _require(call, request)
-        access.check_change(call, image)
+    def work(tx: Transaction) -> None:
+        image = _require(tx, request)
+        access.check_change(tx, image)
         if image.protected:
             raise Forbidden(f"Image {image.id} is protected and cannot be deleted")
-        records.delete_image(call, image)
+        records.delete_image(tx, image)
 
     await api_of(request).write(request, work)
     return Response(status_code=204)
@@ -240,8 +240,8 @@ async def delete_image(request: Request) -> Response:
 async def discard_data(request: Request) -> Response:
     """Read the data of an image and keep none: an image here is a name."""
 
-    def work(call: Call) -> None:
-        access.check_change(call, _require(call, request))
+    def work(tx: Transaction) -> None:
+        access.check_change(tx, _require(tx, request))
 
     await api_of(request).read(request, work)
     async for _ in request.stream():
@@ -252,8 +252,8 @@ async def discard_data(request: Request) -> Response:
 async def no_data(request: Request) -> Response:
     """No data is kept: nothing to download."""
 
-    def work(call: Call) -> Image:
-        image = _require(call, request)
+    def work(tx: Transaction) -> Image:
+        image = _require(tx, request)
         raise NotFound("data of image", image.id)
 
     return JSONResponse(shown(await api_of(request).read(request, work)))

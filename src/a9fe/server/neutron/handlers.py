@@ -18,10 +18,10 @@ from a9fe.model.subnet_pools import AddressGroup
 from a9fe.operations import access
 from a9fe.operations import collections as resources
 from a9fe.operations.agents import scheduling
-from a9fe.operations.call import Call
 from a9fe.operations.collections import ALL, COLLECTIONS, OURS, Json, shown
 from a9fe.operations.networks import address_groups
 from a9fe.operations.routers import routers
+from a9fe.operations.transaction import Transaction
 from a9fe.server.asgi import body
 from a9fe.server.asgi.api import api_of
 from a9fe.server.asgi.collection_routes import asked_fields, collection_routes
@@ -53,44 +53,46 @@ async def resource_list(request: Request) -> Response:
     )
 
 
-def _interface(action: Callable[[Call, Router, object], routers.Interface], name: str) -> Route:
+def _interface(
+    action: Callable[[Transaction, Router, object], routers.Interface], name: str
+) -> Route:
     async def handler(request: Request) -> Response:
         id, document = request.path_params["id"], await body.read(request)
 
-        def work(call: Call) -> dict[str, object]:
-            return action(call, call.session.require(Router, id), document).shown()
+        def work(tx: Transaction) -> dict[str, object]:
+            return action(tx, tx.session.require(Router, id), document).shown()
 
         return JSONResponse(await api_of(request).write(request, work))
 
     return Route(f"{BASE}/routers/{{id}}/{name}", handler, methods=["PUT"])
 
 
-def _addresses(action: Callable[[Call, Any, object], Any], name: str) -> Route:
+def _addresses(action: Callable[[Transaction, Any, object], Any], name: str) -> Route:
     table = pool_tables.ADDRESS_GROUP
 
     async def handler(request: Request) -> Response:
         id, document = request.path_params["id"], await body.read(request)
 
-        def work(call: Call) -> Json:
-            group = access.require(call, AddressGroup, id)
-            return {table.kind: resources.one_shown(call, action(call, group, document), table)}
+        def work(tx: Transaction) -> Json:
+            group = access.require(tx, AddressGroup, id)
+            return {table.kind: resources.one_shown(tx, action(tx, group, document), table)}
 
         return JSONResponse(await api_of(request).write(request, work))
 
     return Route(f"{BASE}/{table.path}/{{id}}/{name}", handler, methods=["PUT"])
 
 
-def _served(call: Call, kind: str, agent_id: str) -> list[str]:
-    agent = call.session.require(Agent, agent_id)
-    return [b.resource_id for b in call.session.find(Binding, kind=kind, agent_id=agent.id)]
+def _served(tx: Transaction, kind: str, agent_id: str) -> list[str]:
+    agent = tx.session.require(Agent, agent_id)
+    return [b.resource_id for b in tx.session.find(Binding, kind=kind, agent_id=agent.id)]
 
 
 async def networks_of_agent(request: Request) -> Response:
     """GET /agents/{id}/dhcp-networks."""
 
-    def work(call: Call) -> list[Json]:
-        ids = _served(call, scheduling.DHCP, request.path_params["id"])
-        return shown(call, call.session.find(Network, id=ids), NETWORK, asked_fields(request))
+    def work(tx: Transaction) -> list[Json]:
+        ids = _served(tx, scheduling.DHCP, request.path_params["id"])
+        return shown(tx, tx.session.find(Network, id=ids), NETWORK, asked_fields(request))
 
     return JSONResponse({"networks": await api_of(request).read(request, work)})
 
@@ -98,24 +100,24 @@ async def networks_of_agent(request: Request) -> Response:
 async def routers_of_agent(request: Request) -> Response:
     """GET /agents/{id}/l3-routers."""
 
-    def work(call: Call) -> list[Json]:
-        ids = _served(call, scheduling.L3, request.path_params["id"])
-        return shown(call, call.session.find(Router, id=ids), ROUTER, asked_fields(request))
+    def work(tx: Transaction) -> list[Json]:
+        ids = _served(tx, scheduling.L3, request.path_params["id"])
+        return shown(tx, tx.session.find(Router, id=ids), ROUTER, asked_fields(request))
 
     return JSONResponse({"routers": await api_of(request).read(request, work)})
 
 
-def _agents_of(call: Call, kind: str, resource_id: str) -> list[Json]:
-    ids = [b.agent_id for b in scheduling.bindings_of(call, kind, resource_id)]
-    return shown(call, call.session.find(Agent, id=ids), AGENT, ALL)
+def _agents_of(tx: Transaction, kind: str, resource_id: str) -> list[Json]:
+    ids = [b.agent_id for b in scheduling.bindings_of(tx, kind, resource_id)]
+    return shown(tx, tx.session.find(Agent, id=ids), AGENT, ALL)
 
 
 async def agents_of_network(request: Request) -> Response:
     """GET /networks/{id}/dhcp-agents."""
 
-    def work(call: Call) -> list[Json]:
-        network = call.session.require(Network, request.path_params["id"])
-        return _agents_of(call, scheduling.DHCP, network.id)
+    def work(tx: Transaction) -> list[Json]:
+        network = tx.session.require(Network, request.path_params["id"])
+        return _agents_of(tx, scheduling.DHCP, network.id)
 
     return JSONResponse({"agents": await api_of(request).read(request, work)})
 
@@ -123,9 +125,9 @@ async def agents_of_network(request: Request) -> Response:
 async def agents_of_router(request: Request) -> Response:
     """GET /routers/{id}/l3-agents."""
 
-    def work(call: Call) -> list[Json]:
-        router = call.session.require(Router, request.path_params["id"])
-        return _agents_of(call, scheduling.L3, router.id)
+    def work(tx: Transaction) -> list[Json]:
+        router = tx.session.require(Router, request.path_params["id"])
+        return _agents_of(tx, scheduling.L3, router.id)
 
     return JSONResponse({"agents": await api_of(request).read(request, work)})
 
@@ -139,9 +141,9 @@ async def add_network(request: Request) -> Response:
     """POST /agents/{id}/dhcp-networks {"network_id"}."""
     network_id = _id_in(await body.read(request), "network_id")
 
-    def work(call: Call) -> None:
-        agent = call.session.require(Agent, request.path_params["id"])
-        scheduling.bind_network(call, call.session.require(Network, network_id), agent)
+    def work(tx: Transaction) -> None:
+        agent = tx.session.require(Agent, request.path_params["id"])
+        scheduling.bind_network(tx, tx.session.require(Network, network_id), agent)
 
     await api_of(request).write(request, work)
     return JSONResponse(None, status_code=201)
@@ -150,10 +152,10 @@ async def add_network(request: Request) -> Response:
 async def remove_network(request: Request) -> Response:
     """DELETE /agents/{id}/dhcp-networks/{network_id}."""
 
-    def work(call: Call) -> None:
-        agent = call.session.require(Agent, request.path_params["id"])
-        network = call.session.require(Network, request.path_params["network_id"])
-        scheduling.unbind_network(call, network, agent)
+    def work(tx: Transaction) -> None:
+        agent = tx.session.require(Agent, request.path_params["id"])
+        network = tx.session.require(Network, request.path_params["network_id"])
+        scheduling.unbind_network(tx, network, agent)
 
     await api_of(request).write(request, work)
     return Response(status_code=204)
@@ -163,9 +165,9 @@ async def add_router(request: Request) -> Response:
     """POST /agents/{id}/l3-routers {"router_id"}."""
     router_id = _id_in(await body.read(request), "router_id")
 
-    def work(call: Call) -> None:
-        agent = call.session.require(Agent, request.path_params["id"])
-        scheduling.bind_router(call, call.session.require(Router, router_id), agent)
+    def work(tx: Transaction) -> None:
+        agent = tx.session.require(Agent, request.path_params["id"])
+        scheduling.bind_router(tx, tx.session.require(Router, router_id), agent)
 
     await api_of(request).write(request, work)
     return JSONResponse(None, status_code=201)
@@ -174,10 +176,10 @@ async def add_router(request: Request) -> Response:
 async def remove_router(request: Request) -> Response:
     """DELETE /agents/{id}/l3-routers/{router_id}."""
 
-    def work(call: Call) -> None:
-        agent = call.session.require(Agent, request.path_params["id"])
-        router = call.session.require(Router, request.path_params["router_id"])
-        scheduling.unbind_router(call, router, agent)
+    def work(tx: Transaction) -> None:
+        agent = tx.session.require(Agent, request.path_params["id"])
+        router = tx.session.require(Router, request.path_params["router_id"])
+        scheduling.unbind_router(tx, router, agent)
 
     await api_of(request).write(request, work)
     return Response(status_code=204)
@@ -199,9 +201,9 @@ async def show_extension(request: Request) -> Response:
 async def availability_zones(request: Request) -> Response:
     """GET /availability_zones: those of the agents, by what they serve."""
 
-    def work(call: Call) -> list[Json]:
+    def work(tx: Transaction) -> list[Json]:
         found: dict[tuple[str, str], bool] = {}
-        for agent in call.session.find(Agent):
+        for agent in tx.session.find(Agent):
             served = AGENT_SERVES.get(agent.agent_type)
             if served is not None:
                 key = (agent.availability_zone, served)

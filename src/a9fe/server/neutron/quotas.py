@@ -10,8 +10,8 @@ from a9fe.api_tables import converters as to
 from a9fe.api_tables.envelope import member
 from a9fe.model.errors import Conflict, InvalidInput, NotFound
 from a9fe.operations import access
-from a9fe.operations.call import Call
 from a9fe.operations.quota_limits import ENFORCED, defaults, limits
+from a9fe.operations.transaction import Transaction
 from a9fe.server.asgi import body
 from a9fe.server.asgi.api import api_of
 
@@ -27,7 +27,7 @@ def _forced(document: object) -> bool | None:
 
 
 def _check_used(
-    call: Call, project_id: str, wanted: dict[str, int], *, forced: bool | None
+    tx: Transaction, project_id: str, wanted: dict[str, int], *, forced: bool | None
 ) -> None:
     """Raises for a limit below what the project uses, unless forced (Neutron since 2025.1).
 
@@ -36,7 +36,7 @@ def _check_used(
     if forced:
         return
     for kind, maximum in wanted.items():
-        used = _used(call, kind, project_id)
+        used = _used(tx, kind, project_id)
         if 0 <= maximum < used:
             words = (
                 f"Quota limit {maximum} for {kind} must be greater than or equal to already used"
@@ -48,8 +48,8 @@ def _check_used(
             raise InvalidInput(kind, maximum, expected, type="HTTPBadRequest", words=message)
 
 
-def _shown(call: Call, project_id: str) -> Json:
-    return {**limits(call, project_id), "project_id": project_id, "tenant_id": project_id}
+def _shown(tx: Transaction, project_id: str) -> Json:
+    return {**limits(tx, project_id), "project_id": project_id, "tenant_id": project_id}
 
 
 def _read(document: object) -> dict[str, int]:
@@ -76,17 +76,17 @@ def _project(request: Request) -> str:
 async def listed(request: Request) -> Response:
     """GET /quotas: of the projects that have limits of their own."""
 
-    def work(call: Call) -> list[Json]:
-        access.require_admin(call, "quotas")
-        return [_shown(call, project_id) for project_id in call.session.quotas.all()]
+    def work(tx: Transaction) -> list[Json]:
+        access.require_admin(tx, "quotas")
+        return [_shown(tx, project_id) for project_id in tx.session.quotas.all()]
 
     return JSONResponse({"quotas": await api_of(request).read(request, work)})
 
 
 def _own(name: str) -> Route:
     async def handler(request: Request) -> Response:
-        def work(call: Call) -> Json:
-            return {"tenant_id": call.project_id, "project_id": call.project_id}
+        def work(tx: Transaction) -> Json:
+            return {"tenant_id": tx.project_id, "project_id": tx.project_id}
 
         return JSONResponse({name: await api_of(request).read(request, work)})
 
@@ -97,26 +97,26 @@ async def shown(request: Request) -> Response:
     """GET /quotas/{project_id}."""
     project_id = _project(request)
 
-    def work(call: Call) -> Json:
-        _check_readable(call, project_id)
-        return _shown(call, project_id)
+    def work(tx: Transaction) -> Json:
+        _check_readable(tx, project_id)
+        return _shown(tx, project_id)
 
     return JSONResponse({"quota": await api_of(request).read(request, work)})
 
 
-def _check_readable(call: Call, project_id: str) -> None:
-    if project_id != call.project_id:
-        access.require_admin(call, "quotas of other projects")
+def _check_readable(tx: Transaction, project_id: str) -> None:
+    if project_id != tx.project_id:
+        access.require_admin(tx, "quotas of other projects")
 
 
 async def default(request: Request) -> Response:
     """GET /quotas/{project_id}/default."""
     project_id = _project(request)
 
-    def work(call: Call) -> Json:
-        _check_readable(call, project_id)
+    def work(tx: Transaction) -> Json:
+        _check_readable(tx, project_id)
         mine = {"project_id": project_id, "tenant_id": project_id}
-        return {**defaults(call.settings), **mine}
+        return {**defaults(tx.config), **mine}
 
     return JSONResponse({"quota": await api_of(request).read(request, work)})
 
@@ -125,31 +125,31 @@ async def details(request: Request) -> Response:
     """GET /quotas/{project_id}/details: with how much is used."""
     project_id = _project(request)
 
-    def work(call: Call) -> Json:
-        _check_readable(call, project_id)
+    def work(tx: Transaction) -> Json:
+        _check_readable(tx, project_id)
         return {
-            name: {"limit": limit, "used": _used(call, name, project_id), "reserved": 0}
-            for name, limit in limits(call, project_id).items()
+            name: {"limit": limit, "used": _used(tx, name, project_id), "reserved": 0}
+            for name, limit in limits(tx, project_id).items()
         }
 
     return JSONResponse({"quota": await api_of(request).read(request, work)})
 
 
-def _used(call: Call, name: str, project_id: str) -> int:
-    return call.session.quotas.used(name, project_id) if name in ENFORCED else 0
+def _used(tx: Transaction, name: str, project_id: str) -> int:
+    return tx.session.quotas.used(name, project_id) if name in ENFORCED else 0
 
 
 async def updated(request: Request) -> Response:
     """PUT /quotas/{project_id}."""
     project_id, document = _project(request), await body.read(request)
 
-    def work(call: Call) -> Json:
-        access.require_admin(call, "quotas")
+    def work(tx: Transaction) -> Json:
+        access.require_admin(tx, "quotas")
         given = member(document, "quota")
         wanted = _read(given)
-        _check_used(call, project_id, wanted, forced=_forced(given))
-        call.session.quotas.set(project_id, wanted)
-        return _shown(call, project_id)
+        _check_used(tx, project_id, wanted, forced=_forced(given))
+        tx.session.quotas.set(project_id, wanted)
+        return _shown(tx, project_id)
 
     return JSONResponse({"quota": await api_of(request).write(request, work)})
 
@@ -158,11 +158,11 @@ async def deleted(request: Request) -> Response:
     """DELETE /quotas/{project_id}: back to the defaults."""
     project_id = _project(request)
 
-    def work(call: Call) -> None:
-        access.require_admin(call, "quotas")
-        if not call.session.quotas.of(project_id):
+    def work(tx: Transaction) -> None:
+        access.require_admin(tx, "quotas")
+        if not tx.session.quotas.of(project_id):
             raise NotFound("tenant_quota", project_id)
-        call.session.quotas.clear(project_id)
+        tx.session.quotas.clear(project_id)
 
     await api_of(request).write(request, work)
     return Response(status_code=204)

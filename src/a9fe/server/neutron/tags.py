@@ -10,9 +10,9 @@ from a9fe.api_tables import converters as to
 from a9fe.api_tables.envelope import member
 from a9fe.model.errors import InvalidInput
 from a9fe.operations import access
-from a9fe.operations.call import Call
 from a9fe.operations.collections import Collection, require
 from a9fe.operations.tags import TagNotFound
+from a9fe.operations.transaction import Transaction
 from a9fe.server.asgi import body
 from a9fe.server.asgi.api import api_of
 
@@ -43,25 +43,25 @@ def _bounded(tags: list[str]) -> list[str]:
 
 def _change(
     request: Request, collection: Collection, work: Callable[[list[str]], list[str]]
-) -> Callable[[Call], list[str]]:
+) -> Callable[[Transaction], list[str]]:
     """A change of a resource's tags by `work`, which is given those it has."""
 
-    def changed(call: Call) -> list[str]:
-        found = require(call, collection, request.path_params["id"])
-        access.check_change(call, found)
-        present = list(call.session.tags.of([found.id]).get(found.id, ()))
+    def changed(tx: Transaction) -> list[str]:
+        found = require(tx, collection, request.path_params["id"])
+        access.check_change(tx, found)
+        present = list(tx.session.tags.of([found.id]).get(found.id, ()))
         wanted = sorted(set(work(present)))
         if wanted != present:
-            call.session.retag(found, _bounded(wanted))
+            tx.session.retag(found, _bounded(wanted))
         return wanted
 
     return changed
 
 
-def _present(request: Request, collection: Collection) -> Callable[[Call], list[str]]:
-    def work(call: Call) -> list[str]:
-        found = require(call, collection, request.path_params["id"])
-        return list(call.session.tags.of([found.id]).get(found.id, ()))
+def _present(request: Request, collection: Collection) -> Callable[[Transaction], list[str]]:
+    def work(tx: Transaction) -> list[str]:
+        found = require(tx, collection, request.path_params["id"])
+        return list(tx.session.tags.of([found.id]).get(found.id, ()))
 
     return work
 

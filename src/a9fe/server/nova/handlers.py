@@ -16,8 +16,8 @@ from a9fe.api_tables import converters as to
 from a9fe.api_tables.envelope import member
 from a9fe.model.errors import A9feError, InvalidInput, NotFound
 from a9fe.model.resources import Instance
-from a9fe.operations.call import Call
 from a9fe.operations.instances import guests, instances
+from a9fe.operations.transaction import Transaction
 from a9fe.server.asgi import body, errors, faults
 from a9fe.server.asgi.api import api_of, query_of, root_of
 from a9fe.server.nova import microversion
@@ -79,7 +79,7 @@ async def version(_request: Request, asker: Asker) -> Response:
 async def create_server(request: Request, asker: Asker) -> Response:
     """Record a server, or several alike, with a port on each network."""
     wanted = read_server(await body.read(request), asker.version)
-    made = await api_of(request).write(request, lambda call: compute_servers.create(call, wanted))
+    made = await api_of(request).write(request, lambda tx: compute_servers.create(tx, wanted))
     first = made[0]
     href = f"{asker.base}{BASE}/servers/{first.id}"
     links = [{"rel": "self", "href": href}]
@@ -99,7 +99,7 @@ def _list(*, detail: bool) -> Handler:
         query = query_of(request)
         found, following = await api_of(request).read(
             request,
-            lambda call: compute_servers.listed(call, query, asker, detail=detail),
+            lambda tx: compute_servers.listed(tx, query, asker, detail=detail),
         )
         answer: Json = {"servers": found}
         if following:
@@ -113,24 +113,24 @@ def _list(*, detail: bool) -> Handler:
     return listed
 
 
-async def _read(request: Request, work: Callable[[Call, Instance], Any]) -> Any:  # noqa: ANN401
+async def _read(request: Request, work: Callable[[Transaction, Instance], Any]) -> Any:  # noqa: ANN401
     """What `work` makes of the server that the path names."""
     id = request.path_params["id"]
     return await api_of(request).read(
-        request, lambda call: work(call, compute_servers.require(call, id))
+        request, lambda tx: work(tx, compute_servers.require(tx, id))
     )
 
 
-async def _write(request: Request, work: Callable[[Call, Instance], Any]) -> Any:  # noqa: ANN401
+async def _write(request: Request, work: Callable[[Transaction, Instance], Any]) -> Any:  # noqa: ANN401
     id = request.path_params["id"]
     return await api_of(request).write(
-        request, lambda call: work(call, compute_servers.require(call, id, change=True))
+        request, lambda tx: work(tx, compute_servers.require(tx, id, change=True))
     )
 
 
 async def show_server(request: Request, asker: Asker) -> Response:
     """Show a server."""
-    found = await _read(request, lambda call, i: compute_servers.shown(call, i, asker))
+    found = await _read(request, lambda tx, i: compute_servers.shown(tx, i, asker))
     return JSONResponse({"server": found})
 
 
@@ -138,9 +138,9 @@ async def update_server(request: Request, asker: Asker) -> Response:
     """Change a server's name or description."""
     document = await body.read(request)
 
-    def work(call: Call, instance: Instance) -> Json:
-        changed = compute_servers.update(call, instance, document)
-        return compute_servers.shown(call, changed, asker)
+    def work(tx: Transaction, instance: Instance) -> Json:
+        changed = compute_servers.update(tx, instance, document)
+        return compute_servers.shown(tx, changed, asker)
 
     return JSONResponse({"server": await _write(request, work)})
 
@@ -154,8 +154,8 @@ async def delete_server(request: Request, _asker: Asker) -> Response:
 async def list_addresses(request: Request, asker: Asker) -> Response:
     """The addresses of a server, by network."""
 
-    def work(call: Call, instance: Instance) -> Json:
-        return addresses(compute_servers.views(call, [instance], asker)[0])
+    def work(tx: Transaction, instance: Instance) -> Json:
+        return addresses(compute_servers.views(tx, [instance], asker)[0])
 
     return JSONResponse({"addresses": await _read(request, work)})
 
@@ -163,8 +163,8 @@ async def list_addresses(request: Request, asker: Asker) -> Response:
 async def list_groups(request: Request, asker: Asker) -> Response:
     """The security groups of a server's ports."""
 
-    def work(call: Call, instance: Instance) -> list[Json]:
-        return compute_servers.groups_of(call, instance, asker)
+    def work(tx: Transaction, instance: Instance) -> list[Json]:
+        return compute_servers.groups_of(tx, instance, asker)
 
     return JSONResponse({"security_groups": await _read(request, work)})
 
@@ -172,8 +172,8 @@ async def list_groups(request: Request, asker: Asker) -> Response:
 async def list_interfaces(request: Request, _asker: Asker) -> Response:
     """The ports of a server."""
 
-    def work(call: Call, instance: Instance) -> list[Json]:
-        ports = instances.own(instance, instances.ports_of(call, instance.id))
+    def work(tx: Transaction, instance: Instance) -> list[Json]:
+        ports = instances.own(instance, instances.ports_of(tx, instance.id))
         return [compute_servers.interface(port) for port in ports]
 
     return JSONResponse({"interfaceAttachments": await _read(request, work)})
@@ -192,7 +192,7 @@ async def show_password(request: Request, _asker: Asker) -> Response:
 
 async def clear_password(request: Request, _asker: Asker) -> Response:
     """Forget a server's password."""
-    await _write(request, lambda call, i: guests.clear_password(call, i.id))
+    await _write(request, lambda tx, i: guests.clear_password(tx, i.id))
     return Response(status_code=204)
 
 
@@ -210,8 +210,8 @@ async def add_metadata(request: Request, _asker: Asker) -> Response:
     """Add to the metadata of a server."""
     given = _metadata_in(await body.read(request))
 
-    def work(call: Call, i: Instance) -> dict[str, str]:
-        return compute_servers.set_metadata(call, i, {**i.metadata, **given}).metadata
+    def work(tx: Transaction, i: Instance) -> dict[str, str]:
+        return compute_servers.set_metadata(tx, i, {**i.metadata, **given}).metadata
 
     return JSONResponse({"metadata": await _write(request, work)})
 
@@ -220,8 +220,8 @@ async def replace_metadata(request: Request, _asker: Asker) -> Response:
     """Replace the metadata of a server."""
     given = _metadata_in(await body.read(request))
 
-    def work(call: Call, i: Instance) -> dict[str, str]:
-        return compute_servers.set_metadata(call, i, given).metadata
+    def work(tx: Transaction, i: Instance) -> dict[str, str]:
+        return compute_servers.set_metadata(tx, i, given).metadata
 
     return JSONResponse({"metadata": await _write(request, work)})
 
@@ -247,8 +247,8 @@ async def set_item(request: Request, _asker: Asker) -> Response:
             "meta", given, f"an object with the one item {key[:100]!r}, as the path says"
         )
 
-    def work(call: Call, i: Instance) -> dict[str, str]:
-        return _item(compute_servers.set_metadata(call, i, {**i.metadata, **given}), key)
+    def work(tx: Transaction, i: Instance) -> dict[str, str]:
+        return _item(compute_servers.set_metadata(tx, i, {**i.metadata, **given}), key)
 
     return JSONResponse({"meta": await _write(request, work)})
 
@@ -257,10 +257,10 @@ async def delete_item(request: Request, _asker: Asker) -> Response:
     """Remove one item of a server's metadata."""
     key = request.path_params["key"]
 
-    def work(call: Call, i: Instance) -> None:
+    def work(tx: Transaction, i: Instance) -> None:
         _item(i, key)
         left = {name: value for name, value in i.metadata.items() if name != key}
-        compute_servers.set_metadata(call, i, left)
+        compute_servers.set_metadata(tx, i, left)
 
     await _write(request, work)
     return Response(status_code=204)

@@ -12,8 +12,8 @@ from a9fe.model.compute import Flavor, KeypairRecord
 from a9fe.model.errors import Forbidden, InvalidInput, NotFound
 from a9fe.model.resources import Agent
 from a9fe.operations import access, quota_limits
-from a9fe.operations.call import Call
 from a9fe.operations.instances import records
+from a9fe.operations.transaction import Transaction
 from a9fe.server.asgi import body
 from a9fe.server.asgi.api import api_of, query_of
 from a9fe.server.nova.fields import (
@@ -72,15 +72,15 @@ def _of(asker: Asker, record: object) -> RecordView:
 # ---- flavors
 
 
-def _flavor(call: Call, id: str) -> Flavor:
-    found: Flavor = access.require(call, Flavor, id)
+def _flavor(tx: Transaction, id: str) -> Flavor:
+    found: Flavor = access.require(tx, Flavor, id)
     return found
 
 
-def _public(call: Call, query: dict[str, list[str]]) -> bool | None:
+def _public(tx: Transaction, query: dict[str, list[str]]) -> bool | None:
     """Which flavors are listed: public ones; for admins also others, or (None) all."""
     text = query.get("is_public", ["true"])[-1]
-    if not call.caller.is_admin:
+    if not tx.caller.is_admin:
         return True
     return None if text.lower() == "none" else to.boolean("is_public", text)
 
@@ -91,9 +91,9 @@ def _flavors(*, detail: bool) -> Any:  # noqa: ANN401 - a handler
     async def listed(request: Request, asker: Asker) -> Response:
         query = query_of(request)
 
-        def work(call: Call) -> list[Json]:
-            public = _public(call, query)
-            found = call.session.find(Flavor)
+        def work(tx: Transaction) -> list[Json]:
+            public = _public(tx, query)
+            found = tx.session.find(Flavor)
             chosen = [f for f in found if public is None or f.is_public == public]
             return [render(fields, _of(asker, f)) for f in _page(chosen, query, by="id")]
 
@@ -124,9 +124,9 @@ async def create_flavor(request: Request, asker: Asker) -> Response:
     values = {FLAVOR_MEMBERS[n][0]: value for n, value in read.items() if value is not None}
     values.pop("", None)
 
-    def work(call: Call) -> Json:
-        access.check_create(call, "flavor", document)
-        made = records.create_flavor(call, dict(values))
+    def work(tx: Transaction) -> Json:
+        access.check_create(tx, "flavor", document)
+        made = records.create_flavor(tx, dict(values))
         return render(FLAVOR_DETAIL, _of(asker, made))
 
     return JSONResponse({"flavor": await api_of(request).write(request, work)})
@@ -135,7 +135,7 @@ async def create_flavor(request: Request, asker: Asker) -> Response:
 async def show_flavor(request: Request, asker: Asker) -> Response:
     """Show a flavor."""
     id = request.path_params["id"]
-    found = await api_of(request).read(request, lambda call: _flavor(call, id))
+    found = await api_of(request).read(request, lambda tx: _flavor(tx, id))
     return JSONResponse({"flavor": render(FLAVOR_DETAIL, _of(asker, found))})
 
 
@@ -143,10 +143,10 @@ async def delete_flavor(request: Request, _asker: Asker) -> Response:
     """Delete a flavor; servers keep its name."""
     id = request.path_params["id"]
 
-    def work(call: Call) -> None:
-        found = _flavor(call, id)
-        access.check_change(call, found)
-        records.delete_flavor(call, found)
+    def work(tx: Transaction) -> None:
+        found = _flavor(tx, id)
+        access.check_change(tx, found)
+        records.delete_flavor(tx, found)
 
     await api_of(request).write(request, work)
     return Response(status_code=202)
@@ -155,15 +155,15 @@ async def delete_flavor(request: Request, _asker: Asker) -> Response:
 async def show_extra_specs(request: Request, _asker: Asker) -> Response:
     """The extra specs of a flavor."""
     id = request.path_params["id"]
-    found = await api_of(request).read(request, lambda call: _flavor(call, id))
+    found = await api_of(request).read(request, lambda tx: _flavor(tx, id))
     return JSONResponse({"extra_specs": found.extra_specs})
 
 
 # ---- key pairs
 
 
-def _keypair(call: Call, name: str) -> KeypairRecord:
-    found = call.session.find(KeypairRecord, name=name, project_id=call.project_id)
+def _keypair(tx: Transaction, name: str) -> KeypairRecord:
+    found = tx.session.find(KeypairRecord, name=name, project_id=tx.project_id)
     if not found:
         raise NotFound("keypair", name)
     return found[0]
@@ -177,8 +177,8 @@ async def list_keypairs(request: Request, asker: Asker) -> Response:
     """List the project's key pairs."""
     query = query_of(request)
 
-    def work(call: Call) -> list[Json]:
-        found = call.session.find(KeypairRecord, project_id=call.project_id)
+    def work(tx: Transaction) -> list[Json]:
+        found = tx.session.find(KeypairRecord, project_id=tx.project_id)
         page = _page(sorted(found, key=lambda k: k.name), query, by="name")
         return [_keypair_fields(asker, KEYPAIR_SUMMARY, record) for record in page]
 
@@ -193,10 +193,10 @@ async def create_keypair(request: Request, asker: Asker) -> Response:
     values = {"type": "ssh", **values}
     values.pop("user_id", None)
 
-    def work(call: Call) -> Json:
-        if not call.project_id:
+    def work(tx: Transaction) -> Json:
+        if not tx.project_id:
             raise Forbidden("a key pair needs a project")
-        made = records.create_keypair(call, dict(values))
+        made = records.create_keypair(tx, dict(values))
         return _keypair_fields(asker, KEYPAIR_MADE, made)
 
     made = await api_of(request).write(request, work)
@@ -206,16 +206,14 @@ async def create_keypair(request: Request, asker: Asker) -> Response:
 async def show_keypair(request: Request, asker: Asker) -> Response:
     """Show a key pair."""
     name = request.path_params["name"]
-    found = await api_of(request).read(request, lambda call: _keypair(call, name))
+    found = await api_of(request).read(request, lambda tx: _keypair(tx, name))
     return JSONResponse(_keypair_fields(asker, KEYPAIR_DETAIL, found))
 
 
 async def delete_keypair(request: Request, asker: Asker) -> Response:
     """Delete a key pair; servers keep their copy."""
     name = request.path_params["name"]
-    await api_of(request).write(
-        request, lambda call: records.delete_keypair(call, _keypair(call, name))
-    )
+    await api_of(request).write(request, lambda tx: records.delete_keypair(tx, _keypair(tx, name)))
     return Response(status_code=204 if asker.version >= 2 else 202)
 
 
@@ -237,12 +235,12 @@ LIMITS = {
 async def show_limits(request: Request, _asker: Asker) -> Response:
     """What a project may use, and uses."""
 
-    def work(call: Call) -> Json:
+    def work(tx: Transaction) -> Json:
         return {
             **LIMITS,
-            "maxTotalInstances": quota_limits.record_limit(call, "instance"),
-            "maxTotalKeypairs": quota_limits.record_limit(call, "keypair"),
-            "totalInstancesUsed": call.session.quotas.used("instance", call.project_id),
+            "maxTotalInstances": quota_limits.record_limit(tx, "instance"),
+            "maxTotalKeypairs": quota_limits.record_limit(tx, "keypair"),
+            "totalInstancesUsed": tx.session.quotas.used("instance", tx.project_id),
         }
 
     absolute = await api_of(request).read(request, work)
@@ -252,9 +250,9 @@ async def show_limits(request: Request, _asker: Asker) -> Response:
 async def list_zones(request: Request, _asker: Asker) -> Response:
     """The availability zones: that of the settings, and those of agents."""
 
-    def work(call: Call) -> list[str]:
-        zones = {agent.availability_zone for agent in call.session.find(Agent)}
-        return sorted({call.settings.default_availability_zone, *zones})
+    def work(tx: Transaction) -> list[str]:
+        zones = {agent.availability_zone for agent in tx.session.find(Agent)}
+        return sorted({tx.config.default_availability_zone, *zones})
 
     names = await api_of(request).read(request, work)
     zones = [{"zoneName": n, "zoneState": {"available": True}, "hosts": None} for n in names]

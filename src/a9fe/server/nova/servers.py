@@ -12,8 +12,8 @@ from a9fe.model.compute import Flavor, Image, KeypairRecord
 from a9fe.model.errors import Conflict, Forbidden, InvalidInput, NotFound
 from a9fe.model.resources import Instance, Keypair, Network, Port, SecurityGroup
 from a9fe.operations import access
-from a9fe.operations.call import Call
 from a9fe.operations.instances import instances
+from a9fe.operations.transaction import Transaction
 from a9fe.server.nova.fields import DETAIL, SUMMARY, Json, ServerView, addresses, render
 from a9fe.server.nova.server_request import NONE, ServerRequest
 
@@ -28,21 +28,21 @@ class Asker:
     base: str
 
 
-def require(call: Call, id: str, *, change: bool = False) -> Instance:
+def require(tx: Transaction, id: str, *, change: bool = False) -> Instance:
     """The instance, if the caller sees it (and may change it). Raises NotFound, Forbidden."""
-    found: Instance = access.require(call, Instance, id, "server")
+    found: Instance = access.require(tx, Instance, id, "server")
     if change:
-        access.check_change(call, found)
+        access.check_change(tx, found)
     return found
 
 
-def create(call: Call, request: ServerRequest) -> list[Instance]:
+def create(tx: Transaction, request: ServerRequest) -> list[Instance]:
     """As many instances as asked for. Raises InvalidInput for a reference that leads nowhere."""
     try:
-        values = _values(call, request)
+        values = _values(tx, request)
         names = _names_of(request)
         return [
-            instances.create(call, {**values, "name": name, "launch_index": index})
+            instances.create(tx, {**values, "name": name, "launch_index": index})
             for index, name in enumerate(names)
         ]
     except NotFound as error:
@@ -57,11 +57,11 @@ def _names_of(request: ServerRequest) -> list[str]:
     return [f"{request.name}-{number}" for number in range(1, request.most + 1)]
 
 
-def _values(call: Call, request: ServerRequest) -> Values:
-    if request.host and not call.caller.is_admin:
+def _values(tx: Transaction, request: ServerRequest) -> Values:
+    if request.host and not tx.caller.is_admin:
         raise Forbidden("host: is for admins to set")
-    flavor = _flavor(call, request.flavor)
-    image = _image(call, request.image)
+    flavor = _flavor(tx, request.flavor)
+    image = _image(tx, request.image)
     given = {"availability_zone": request.availability_zone, "host": request.host}
     return {
         "flavor": flavor.name,
@@ -71,44 +71,44 @@ def _values(call: Call, request: ServerRequest) -> Values:
         "user_data": request.user_data,
         "metadata": request.metadata,
         "description": request.description,
-        "keypairs": _keypairs(call, request.key_name),
-        "networks": _cards(call, request),
-        "security_groups": _groups(call, request.groups),
-        "project_id": call.project_id,
+        "keypairs": _keypairs(tx, request.key_name),
+        "networks": _cards(tx, request),
+        "security_groups": _groups(tx, request.groups),
+        "project_id": tx.project_id,
         **{name: value for name, value in given.items() if value},
     }
 
 
-def _flavor(call: Call, id: str) -> Flavor:
-    found = call.session.get(Flavor, id)
-    if found is None or not access.seen(call, found):
+def _flavor(tx: Transaction, id: str) -> Flavor:
+    found = tx.session.get(Flavor, id)
+    if found is None or not access.seen(tx, found):
         raise InvalidInput("flavorRef", id, "the id of a flavor that exists")
     return found
 
 
-def _image(call: Call, id: str) -> Image | None:
+def _image(tx: Transaction, id: str) -> Image | None:
     if not id:
         return None
-    found = call.session.get(Image, id.lower())
-    if found is None or not access.seen(call, found):
+    found = tx.session.get(Image, id.lower())
+    if found is None or not access.seen(tx, found):
         raise InvalidInput("imageRef", id, "the id of an image that exists")
     return found
 
 
-def _keypairs(call: Call, name: str) -> tuple[Keypair, ...]:
+def _keypairs(tx: Transaction, name: str) -> tuple[Keypair, ...]:
     if not name:
         return ()
-    found = call.session.find(KeypairRecord, name=name, project_id=call.project_id)
+    found = tx.session.find(KeypairRecord, name=name, project_id=tx.project_id)
     if not found:
         raise InvalidInput("key_name", name, "the name of a key pair of the project's")
     return tuple(Keypair(name=k.name, public_key=k.public_key, type=k.type) for k in found)
 
 
-def _groups(call: Call, names: tuple[str, ...] | None) -> tuple[str, ...] | None:
+def _groups(tx: Transaction, names: tuple[str, ...] | None) -> tuple[str, ...] | None:
     """The ids of security groups named; None: the project's default, as for any port."""
     if names is None:
         return None
-    groups = call.session.find(SecurityGroup, project_id=call.project_id)
+    groups = tx.session.find(SecurityGroup, project_id=tx.project_id)
     ids = {**{g.name: g.id for g in groups}, **{g.id: g.id for g in groups}}
     for name in names:
         if name not in ids and name != "default":
@@ -116,12 +116,12 @@ def _groups(call: Call, names: tuple[str, ...] | None) -> tuple[str, ...] | None
     return tuple(dict.fromkeys(ids[name] for name in names if name in ids)) or None
 
 
-def _cards(call: Call, request: ServerRequest) -> tuple[NetworkCard, ...]:
+def _cards(tx: Transaction, request: ServerRequest) -> tuple[NetworkCard, ...]:
     if not isinstance(request.networks, str):
         return request.networks
     if request.networks == NONE:
         return ()
-    found = [n for n in call.session.find(Network) if n.project_id == call.project_id or n.shared]
+    found = [n for n in tx.session.find(Network) if n.project_id == tx.project_id or n.shared]
     inside = [n for n in found if not n.external]
     if len(inside) > 1:
         message = "Several networks are there for this project; say which, as networks"
@@ -129,7 +129,7 @@ def _cards(call: Call, request: ServerRequest) -> tuple[NetworkCard, ...]:
     return tuple(NetworkCard(network=n.id) for n in inside)
 
 
-def update(call: Call, instance: Instance, document: object) -> Instance:
+def update(tx: Transaction, instance: Instance, document: object) -> Instance:
     """PUT: a new name or description."""
     server = document.get("server") if isinstance(document, dict) else None
     if not isinstance(server, dict):
@@ -139,34 +139,34 @@ def update(call: Call, instance: Instance, document: object) -> Instance:
         if name not in readers:
             raise InvalidInput(str(name), server[name], f"one of {', '.join(readers)}")
     values: Values = {name: readers[name](name, value) or "" for name, value in server.items()}
-    return call.session.update(replace(instance, **values))
+    return tx.session.update(replace(instance, **values))
 
 
-def set_metadata(call: Call, instance: Instance, metadata: Mapping[str, str]) -> Instance:
+def set_metadata(tx: Transaction, instance: Instance, metadata: Mapping[str, str]) -> Instance:
     """Replace an instance's metadata."""
     checked = to.string_map("metadata", dict(metadata))
-    return call.session.update(replace(instance, metadata=checked))
+    return tx.session.update(replace(instance, metadata=checked))
 
 
-def views(call: Call, found: list[Instance], asker: Asker) -> list[ServerView]:
+def views(tx: Transaction, found: list[Instance], asker: Asker) -> list[ServerView]:
     """The servers with their ports, networks' names and flavors."""
     ids = [instance.id for instance in found]
     named: dict[str, list[Port]] = {id: [] for id in ids}
-    for port in call.session.find(Port, device_id=ids) if ids else []:
+    for port in tx.session.find(Port, device_id=ids) if ids else []:
         named[port.device_id].append(port)
     of = {instance.id: instances.own(instance, named[instance.id]) for instance in found}
     ports = [port for owned in of.values() for port in owned]
-    networks = _names(call, Network, (port.network_id for port in ports))
-    groups = _names(call, SecurityGroup, (id for port in ports for id in port.security_groups))
-    flavors = call.session.find(Flavor)
+    networks = _names(tx, Network, (port.network_id for port in ports))
+    groups = _names(tx, SecurityGroup, (id for port in ports for id in port.security_groups))
+    flavors = tx.session.find(Flavor)
     by_id = {f.id: f for f in flavors}
-    by_name = {f.name: f for f in flavors if access.seen(call, f)}  # anyone may write a name
+    by_name = {f.name: f for f in flavors if access.seen(tx, f)}  # anyone may write a name
     return [
         ServerView(
             instance=instance,
             version=asker.version,
             base=asker.base,
-            is_admin=call.caller.is_admin,
+            is_admin=tx.caller.is_admin,
             ports=tuple(of[instance.id]),
             networks=networks,
             groups=groups,
@@ -177,15 +177,15 @@ def views(call: Call, found: list[Instance], asker: Asker) -> list[ServerView]:
 
 
 def _names(
-    call: Call, cls: type[Network] | type[SecurityGroup], ids: Iterable[str]
+    tx: Transaction, cls: type[Network] | type[SecurityGroup], ids: Iterable[str]
 ) -> dict[str, str]:
     wanted = sorted(set(ids))
-    return {found.id: found.name for found in call.session.find(cls, id=wanted)} if wanted else {}
+    return {found.id: found.name for found in tx.session.find(cls, id=wanted)} if wanted else {}
 
 
-def groups_of(call: Call, instance: Instance, asker: Asker) -> list[Json]:
+def groups_of(tx: Transaction, instance: Instance, asker: Asker) -> list[Json]:
     """The security groups of a server's ports, as its own call answers them."""
-    view = views(call, [instance], asker)[0]
+    view = views(tx, [instance], asker)[0]
     ids = dict.fromkeys(id for port in view.ports for id in port.security_groups)
     return [
         {
@@ -195,7 +195,7 @@ def groups_of(call: Call, instance: Instance, asker: Asker) -> list[Json]:
             "tenant_id": group.project_id,
             "rules": [],
         }
-        for group in call.session.find(SecurityGroup, id=list(ids))
+        for group in tx.session.find(SecurityGroup, id=list(ids))
     ]
 
 
@@ -211,9 +211,9 @@ def interface(port: Port) -> Json:
     }
 
 
-def shown(call: Call, instance: Instance, asker: Asker) -> Json:
+def shown(tx: Transaction, instance: Instance, asker: Asker) -> Json:
     """The whole answer for one."""
-    return render(DETAIL, views(call, [instance], asker)[0])
+    return render(DETAIL, views(tx, [instance], asker)[0])
 
 
 _EXACT = {
@@ -229,54 +229,54 @@ _EXACT = {
 
 
 def listed(
-    call: Call, query: Mapping[str, list[str]], asker: Asker, *, detail: bool
+    tx: Transaction, query: Mapping[str, list[str]], asker: Asker, *, detail: bool
 ) -> tuple[list[Json], str]:
     """The page of servers asked for, newest first, and the marker of the next page or ""."""
     last = {name: values[-1] for name, values in query.items()}
     limit = _limit(last.get("limit"))
-    found = _marked(_filtered(call, last), last.get("marker"))
-    page = views(call, found[:limit], asker)
+    found = _marked(_filtered(tx, last), last.get("marker"))
+    page = views(tx, found[:limit], asker)
     fields = DETAIL if detail else SUMMARY
     following = page[-1].instance.id if len(found) > limit and page else ""
     return [render(fields, view) for view in page], following
 
 
-def _filtered(call: Call, query: Mapping[str, str]) -> list[Instance]:
+def _filtered(tx: Transaction, query: Mapping[str, str]) -> list[Instance]:
     where = {_EXACT[name]: value for name, value in query.items() if name in _EXACT}
-    if not _all_projects(call, query):
-        where["project_id"] = call.project_id
+    if not _all_projects(tx, query):
+        where["project_id"] = tx.project_id
     if to.boolean("deleted", query.get("deleted", "false")):
         return []
     if query.get("status", "ACTIVE").upper() != "ACTIVE":
         return []
-    found = call.session.find(Instance, **where)
+    found = tx.session.find(Instance, **where)
     found = [i for i in found if _matches(query.get("name"), i.name)]
     if "key_name" in query:
         found = [i for i in found if query["key_name"] in {key.name for key in i.keypairs}]
     if "changes-since" in query:
         since = _time("changes-since", query["changes-since"])
         found = [i for i in found if _time("updated_at", i.updated_at) >= since]
-    return sorted(_addressed(call, found, query), key=lambda i: i.number, reverse=True)
+    return sorted(_addressed(tx, found, query), key=lambda i: i.number, reverse=True)
 
 
-def _all_projects(call: Call, query: Mapping[str, str]) -> bool:
+def _all_projects(tx: Transaction, query: Mapping[str, str]) -> bool:
     """all_tenants, also without a value; for admins, as is a list of another project's."""
     if "all_tenants" not in query:
         return False
     wanted = to.boolean("all_tenants", query["all_tenants"] or "true")
-    if wanted and not call.caller.is_admin:
+    if wanted and not tx.caller.is_admin:
         raise Forbidden("all_tenants: is for admins to ask")
     return wanted
 
 
-def _addressed(call: Call, found: list[Instance], query: Mapping[str, str]) -> list[Instance]:
-    host = query.get("host") if call.caller.is_admin else None
+def _addressed(tx: Transaction, found: list[Instance], query: Mapping[str, str]) -> list[Instance]:
+    host = query.get("host") if tx.caller.is_admin else None
     wanted = {4: query.get("ip"), 6: query.get("ip6"), 0: host}
     if not any(wanted.values()):
         return found
     return [
         view.instance
-        for view in views(call, found, Asker(version=1, base=""))
+        for view in views(tx, found, Asker(version=1, base=""))
         if all(_on(view, version, text) for version, text in wanted.items() if text)
     ]
 

@@ -14,8 +14,8 @@ from a9fe.model.errors import InvalidInput
 from a9fe.model.policy import ANY_HOST, check_host, check_reports
 from a9fe.model.resources import KINDS
 from a9fe.operations.agents import agents
-from a9fe.operations.call import Call
 from a9fe.operations.collections import COLLECTIONS, OURS
+from a9fe.operations.transaction import Transaction
 from a9fe.runtime import metrics
 from a9fe.server.asgi import body
 from a9fe.server.asgi.api import api_of, caller_of
@@ -38,16 +38,16 @@ async def report(request: Request) -> Response:
     document = await body.read(request)
     if isinstance(document, dict):
         check_reports(caller_of(request), document.get("host"))
-    agent = await api_of(request).write(request, lambda call: agents.report(call, document))
+    agent = await api_of(request).write(request, lambda tx: agents.report(tx, document))
     return JSONResponse({"agent_id": agent.id})
 
 
 async def status(request: Request) -> Response:
     """GET /a9fe/v1/status: the revision, how many there are of each kind, who follows."""
 
-    def work(call: Call) -> dict[str, object]:
-        counts = {kind: call.session.count(kind) for kind in KINDS}
-        return {"revision": call.session.revision(), "counts": counts}
+    def work(tx: Transaction) -> dict[str, object]:
+        counts = {kind: tx.session.count(kind) for kind in KINDS}
+        return {"revision": tx.session.revision(), "counts": counts}
 
     found = await api_of(request).read(request, work)
     streams = sorted(stream.name for stream in api_of(request).hub.streams)

@@ -15,8 +15,8 @@ from a9fe.metadata.openstack.vendordata import STATIC_JSON
 from a9fe.metadata.view import InstanceView, Settings
 from a9fe.model.errors import InvalidInput, NotFound
 from a9fe.model.resources import KINDS, Port, Resource
-from a9fe.operations.call import Call
 from a9fe.operations.instances import guests
+from a9fe.operations.transaction import Transaction
 from a9fe.runtime.vendordata import VendordataFile
 from a9fe.server.asgi.api import api_of
 from a9fe.server.own.guest_calls import ONE
@@ -44,12 +44,12 @@ class Stored:
         return tuple(self._session.find(Port, device_id=device_id))
 
 
-def made(call: Call, id: str, format: str) -> Json:
+def made(tx: Transaction, id: str, format: str) -> Json:
     """The label and the files of a config drive, in base64. Raises NotFound, InvalidInput."""
     layout = LAYOUTS.get(format)
     if layout is None:
         raise InvalidInput("format", format, "one of " + ", ".join(LAYOUTS))
-    files = layout.files(_view(call, id))
+    files = layout.files(_view(tx, id))
     shown = [
         {"path": path, "content": base64.b64encode(content).decode("ascii")}
         for path, content in sorted(files.items())
@@ -57,15 +57,15 @@ def made(call: Call, id: str, format: str) -> Json:
     return {"label": layout.label, "files": shown}
 
 
-def _view(call: Call, id: str) -> InstanceView:
-    instance = guests.of_caller(call, id)
+def _view(tx: Transaction, id: str) -> InstanceView:
+    instance = guests.of_caller(tx, id)
     settings = Settings(
-        dhcp_domain=call.settings.dhcp_domain,
-        vendordata=VendordataFile(call.settings.vendordata_jsonfile_path, _unusable)(),
-        static_vendordata=STATIC_JSON in call.settings.vendordata_providers,
-        region=call.settings.region_name,
+        dhcp_domain=tx.config.dhcp_domain,
+        vendordata=VendordataFile(tx.config.vendordata_jsonfile_path, _unusable)(),
+        static_vendordata=STATIC_JSON in tx.config.vendordata_providers,
+        region=tx.config.region_name,
     )
-    view = view_of(Stored(call.session), instance, settings, secrets.token_bytes)
+    view = view_of(Stored(tx.session), instance, settings, secrets.token_bytes)
     if view is None:  # a port's network always is
         raise NotFound("instance", id)
     return view
@@ -78,7 +78,7 @@ def _unusable(path: str, reason: str) -> None:
 async def config_drive(request: Request) -> Response:
     """The files of an instance's config drive, for a VM without a network."""
     id, format = request.path_params["id"], request.query_params.get("format", "openstack")
-    return JSONResponse(await api_of(request).read(request, lambda call: made(call, id, format)))
+    return JSONResponse(await api_of(request).read(request, lambda tx: made(tx, id, format)))
 
 
 def routes() -> list[Route]:

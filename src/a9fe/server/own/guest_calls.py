@@ -12,8 +12,8 @@ from starlette.routing import Route
 
 from a9fe.api_tables.envelope import member
 from a9fe.model import codec
-from a9fe.operations.call import Call
 from a9fe.operations.instances import guests
+from a9fe.operations.transaction import Transaction
 from a9fe.server.asgi import body
 from a9fe.server.asgi.api import api_of
 from a9fe.server.own.agent_api import BASE
@@ -22,14 +22,14 @@ ONE = f"{BASE}/instances/{{id}}"
 ATTRIBUTE = f"{ONE}/guest-attributes/{{namespace}}/{{key}}"
 
 
-async def _read(request: Request, work: Callable[[Call, str], Any]) -> Any:  # noqa: ANN401 - work's
+async def _read(request: Request, work: Callable[[Transaction, str], Any]) -> Any:  # noqa: ANN401 - work's
     id = request.path_params["id"]
-    return await api_of(request).read(request, lambda call: work(call, id))
+    return await api_of(request).read(request, lambda tx: work(tx, id))
 
 
-async def _write(request: Request, work: Callable[[Call, str], Any]) -> Any:  # noqa: ANN401 - work's
+async def _write(request: Request, work: Callable[[Transaction, str], Any]) -> Any:  # noqa: ANN401 - work's
     id = request.path_params["id"]
-    return await api_of(request).write(request, lambda call: work(call, id))
+    return await api_of(request).write(request, lambda tx: work(tx, id))
 
 
 def _reached(revision: int) -> Response:
@@ -38,14 +38,14 @@ def _reached(revision: int) -> Response:
 
 async def show_password(request: Request) -> Response:
     """Show the password that the guest posted; "" without."""
-    found = await _read(request, lambda call, id: guests.of_caller(call, id).password)
+    found = await _read(request, lambda tx, id: guests.of_caller(tx, id).password)
     return JSONResponse({"password": found})
 
 
 async def set_password(request: Request) -> Response:
     """Keep the password that the guest posted, once."""
     text = member(await body.read(request), "password")
-    return _reached(await _write(request, lambda call, id: guests.set_password(call, id, text)))
+    return _reached(await _write(request, lambda tx, id: guests.set_password(tx, id, text)))
 
 
 async def clear_password(request: Request) -> Response:
@@ -55,7 +55,7 @@ async def clear_password(request: Request) -> Response:
 
 async def list_attributes(request: Request) -> Response:
     """List the attributes that the guest wrote."""
-    found = await _read(request, lambda call, id: guests.attributes(guests.of_caller(call, id)))
+    found = await _read(request, lambda tx, id: guests.attributes(guests.of_caller(tx, id)))
     return JSONResponse({"guest_attributes": found})
 
 
@@ -67,28 +67,26 @@ async def set_attribute(request: Request) -> Response:
     """Write an attribute for the guest."""
     value, path = member(await body.read(request), "value"), _path_in(request)
     return _reached(
-        await _write(request, lambda call, id: guests.set_attribute(call, id, path, value))
+        await _write(request, lambda tx, id: guests.set_attribute(tx, id, path, value))
     )
 
 
 async def remove_attribute(request: Request) -> Response:
     """Remove an attribute for the guest."""
     path = _path_in(request)
-    return _reached(
-        await _write(request, lambda call, id: guests.remove_attribute(call, id, path))
-    )
+    return _reached(await _write(request, lambda tx, id: guests.remove_attribute(tx, id, path)))
 
 
 async def list_events(request: Request) -> Response:
     """List the events announced to the guest."""
-    found = await _read(request, lambda call, id: guests.of_caller(call, id).events)
+    found = await _read(request, lambda tx, id: guests.of_caller(tx, id).events)
     return JSONResponse({"events": [codec.encode(event) for event in found]})
 
 
 async def create_event(request: Request) -> Response:
     """Announce an event to the guest."""
     event = guests.new_event(member(await body.read(request), "event"))
-    made = await _write(request, lambda call, id: guests.announce(call, id, event))
+    made = await _write(request, lambda tx, id: guests.announce(tx, id, event))
     return JSONResponse(made, status_code=201)
 
 
@@ -97,14 +95,14 @@ async def end_event(request: Request) -> Response:
     given = member(await body.read(request), "event")
     event_id = request.path_params["event_id"]
     return JSONResponse(
-        await _write(request, lambda call, id: guests.end_event(call, id, event_id, given))
+        await _write(request, lambda tx, id: guests.end_event(tx, id, event_id, given))
     )
 
 
 async def acknowledge(request: Request) -> Response:
     """Keep that the guest is ready for an event."""
     event_id = request.path_params["event_id"]
-    return _reached(await _write(request, lambda call, id: guests.acknowledge(call, id, event_id)))
+    return _reached(await _write(request, lambda tx, id: guests.acknowledge(tx, id, event_id)))
 
 
 def routes() -> list[Route]:

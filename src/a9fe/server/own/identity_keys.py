@@ -22,7 +22,7 @@ from a9fe.model import jwk
 from a9fe.model.errors import Conflict, Forbidden, InvalidInput, NotFound
 from a9fe.model.policy import check_host
 from a9fe.model.rules.scheduling import seconds, timestamp
-from a9fe.operations.call import Call
+from a9fe.operations.transaction import Transaction
 from a9fe.server.asgi import body
 from a9fe.server.asgi.api import api_of, caller_of
 from a9fe.store.guests import IdentityKey
@@ -83,9 +83,9 @@ async def publish(request: Request) -> Response:
     host = to.header_text(minimum=1)("host", given["host"])
     check_host(caller_of(request), host)
 
-    def work(call: Call) -> tuple[IdentityKey, str]:
-        key = read_key(kid, host, given, call.now)
-        return _keep(call, key), call.settings.identity_issuer
+    def work(tx: Transaction) -> tuple[IdentityKey, str]:
+        key = read_key(kid, host, given, tx.now)
+        return _keep(tx, key), tx.config.identity_issuer
 
     key, issuer = await api_of(request).write(request, work)
     return JSONResponse({"key": shown(key), "issuer": issuer})
@@ -153,8 +153,8 @@ def _certificate(given: object) -> x509.Certificate:
     return certificate
 
 
-def _keep(call: Call, key: IdentityKey) -> IdentityKey:
-    guests = call.session.guests
+def _keep(tx: Transaction, key: IdentityKey) -> IdentityKey:
+    guests = tx.session.guests
     known = guests.key(key.id)
     if known is not None and known.host != key.host:
         raise Conflict("IdentityKeyInUse", f"identity key {key.id} is another host's")
@@ -162,11 +162,11 @@ def _keep(call: Call, key: IdentityKey) -> IdentityKey:
         raise Conflict("IdentityKeyRevoked", f"identity key {key.id} was revoked")
     if known is not None and replace(key, created_at=known.created_at) == known:
         return known
-    others = [one for one in guests.keys(call.at) if one.host == key.host and one.id != key.id]
+    others = [one for one in guests.keys(tx.at) if one.host == key.host and one.id != key.id]
     if len(others) >= KEYS_MAX:
         raise Forbidden(f"host {key.host} has {KEYS_MAX} identity keys already")
     kept = replace(key, created_at=known.created_at) if known else key
-    guests.add_key(kept, call.at)
+    guests.add_key(kept, tx.at)
     return kept
 
 
@@ -176,8 +176,8 @@ def _keep(call: Call, key: IdentityKey) -> IdentityKey:
 async def listed(request: Request) -> Response:
     """List the keys that identities are signed with, and whose they are."""
 
-    def work(call: Call) -> list[Json]:
-        return [shown(key) for key in call.session.guests.keys(call.at)]
+    def work(tx: Transaction) -> list[Json]:
+        return [shown(key) for key in tx.session.guests.keys(tx.at)]
 
     return JSONResponse({"keys": await api_of(request).read(request, work)})
 
@@ -186,8 +186,8 @@ async def revoke(request: Request) -> Response:
     """Publish a key no longer, nor ever again: what it signed is not to be believed."""
     kid = request.path_params["kid"]
 
-    def work(call: Call) -> None:
-        if not call.session.guests.revoke_key(kid):
+    def work(tx: Transaction) -> None:
+        if not tx.session.guests.revoke_key(kid):
             raise NotFound("identity_key", kid)
 
     await api_of(request).write(request, work)
@@ -209,7 +209,7 @@ def shown(key: IdentityKey) -> Json:
 
 async def discovery(request: Request) -> Response:
     """Where who verifies tokens finds the keys (OpenID Connect Discovery 1.0)."""
-    issuer = api_of(request).settings.identity_issuer
+    issuer = api_of(request).config.identity_issuer
     document = {
         "issuer": issuer,
         "jwks_uri": f"{issuer.rstrip('/')}{BASE}/jwks",
@@ -233,7 +233,7 @@ async def certificates(request: Request) -> Response:
 
 
 async def _live(request: Request) -> list[IdentityKey]:
-    return await api_of(request).read(request, lambda call: call.session.guests.keys(call.at))
+    return await api_of(request).read(request, lambda tx: tx.session.guests.keys(tx.at))
 
 
 def routes() -> list[Route]:

@@ -13,8 +13,8 @@ from a9fe.api_tables.schemas import Schema, members, taken_by
 from a9fe.model.errors import InvalidInput
 from a9fe.model.policy import check_host
 from a9fe.model.usage import Usage
-from a9fe.operations.call import Call
 from a9fe.operations.instances import guests
+from a9fe.operations.transaction import Transaction
 from a9fe.server.asgi import body
 from a9fe.server.asgi.api import api_of, caller_of
 from a9fe.store import UsageOf
@@ -77,10 +77,10 @@ async def tell(request: Request) -> Response:
     check_host(caller_of(request), host)
     told = _merged(_ALL("usage", document["usage"]))
 
-    def work(call: Call) -> None:
-        there = call.session.guests.there([one.instance_id for one in told])
-        guests.check_answers(call, call.caller.host, there)
-        call.session.guests.count(told)
+    def work(tx: Transaction) -> None:
+        there = tx.session.guests.there([one.instance_id for one in told])
+        guests.check_answers(tx, tx.caller.host, there)
+        tx.session.guests.count(told)
 
     await api_of(request).write(request, work)
     return JSONResponse({"counted": len(told)})
@@ -97,8 +97,8 @@ def _merged(told: list[Usage]) -> list[Usage]:
 async def show(request: Request) -> Response:
     """Show how often instances asked their metadata with and without tokens."""
 
-    def work(call: Call) -> list[UsageOf]:
-        return call.session.guests.usage(None if call.caller.is_admin else call.project_id)
+    def work(tx: Transaction) -> list[UsageOf]:
+        return tx.session.guests.usage(None if tx.caller.is_admin else tx.project_id)
 
     return JSONResponse({"usage": [shown(of) for of in await api_of(request).read(request, work)]})
 

@@ -13,7 +13,7 @@ from a9fe.model import tokens
 from a9fe.model.errors import InvalidInput
 from a9fe.model.policy import AGENT, MEMBER, ROLES
 from a9fe.model.tokens import Token
-from a9fe.operations.call import Call
+from a9fe.operations.transaction import Transaction
 from a9fe.server.asgi import body
 from a9fe.server.asgi.api import api_of
 
@@ -60,9 +60,9 @@ async def create(request: Request) -> Response:
     """POST: the answer is the only one that has the token itself."""
     token, text = new(member(await body.read(request), "token"))
 
-    def work(call: Call) -> Token:
-        call.session.tokens.add(token)
-        return call.session.tokens.get(token.id) or token
+    def work(tx: Transaction) -> Token:
+        tx.session.tokens.add(token)
+        return tx.session.tokens.get(token.id) or token
 
     made = await api_of(request).write(request, work)
     return JSONResponse({"token": {**shown(made), "token": text}}, status_code=201)
@@ -70,14 +70,14 @@ async def create(request: Request) -> Response:
 
 async def listed(request: Request) -> Response:
     """GET: all of them."""
-    found = await api_of(request).read(request, lambda call: call.session.tokens.all())
+    found = await api_of(request).read(request, lambda tx: tx.session.tokens.all())
     return JSONResponse({"tokens": [shown(token) for token in found]})
 
 
 async def revoke(request: Request) -> Response:
     """DELETE: from now on it is nobody's, and what it holds open ends."""
     id = request.path_params["id"]
-    await api_of(request).write(request, lambda call: call.session.tokens.remove(id))
+    await api_of(request).write(request, lambda tx: tx.session.tokens.remove(id))
     api_of(request).admissions.review()
     return Response(status_code=204)
 
