@@ -10,11 +10,12 @@ from pathlib import Path
 import httpx
 
 from a9fe.api_client.agent_calls import AgentCalls
-from a9fe.metadata.identity.keys import Policy
-from a9fe.metadata.view import Settings
-from a9fe.metadata_service.handler import Service, admit_all, always_certain
-from a9fe.metadata_service.identity import Keeper, actions, guarded, publisher
-from a9fe.metadata_service.identity_keys import KeyDirectory
+from a9fe.metadata.identity.key_schedule import Policy
+from a9fe.metadata.instance_view import Settings
+from a9fe.metadata_service.identity.key_ring import KeyRing, publisher
+from a9fe.metadata_service.identity.requests import require_key, token_actions
+from a9fe.metadata_service.identity.signing_keys import KeyDirectory
+from a9fe.metadata_service.service import Service, always_certain
 from a9fe.wire.message import Answer
 from a9fe.wire.refusals import refuse
 from tests.golden.metadata.scenarios import zeros
@@ -54,16 +55,16 @@ class Host:
     def restart(self) -> None:
         calls = AgentCalls("http://server", self.name, self.network)
         directory = KeyDirectory(self.path, self.name)
-        self.keeper = Keeper(directory, publisher(calls), POLICY, self.world.clock)
-        self.actions = actions(self.keeper, HOUR)
+        self.keys = KeyRing(directory, publisher(calls), POLICY, self.world.clock)
+        self.actions = token_actions(self.keys, HOUR)
 
     def step(self) -> str:
         """What the service does in the background; why a key is not published."""
-        return self.world.run(self.keeper.step())
+        return self.world.run(self.keys.step())
 
     def ask(self, path: str, method: bytes = b"GET") -> Answer:
         """What the guest reads."""
-        signer = self.keeper.identity("x86_64")
+        signer = self.keys.document_signer("x86_64")
         service = Service(
             confirm=always_certain,
             source=FakeSource((self.instance, *RESOURCES[1:]), SYNCED),
@@ -73,7 +74,7 @@ class Host:
             random_bytes=zeros,
             source_lost_after=60,
             refuse=lambda refusal, _: refuse(refusal),
-            gate=guarded(admit_all, self.keeper),
+            gates=(require_key(self.keys),),
             actions=self.actions,
         )
         answer = service(signed(path.encode(), method=method))

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from a9fe.api_client.feed import FeedEvent
-from a9fe.metadata.view import Settings
-from a9fe.metadata_service.handler import Service, request_id
+from a9fe.metadata.instance_view import Settings
+from a9fe.metadata_service.service import Service, request_id
 from a9fe.metadata_service.source import Source
 from a9fe.model.resources import KIND_OF, Instance, Port, Resource
 from a9fe.replica import KnownInstance, Replica

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from a9fe.metadata import tree
+from a9fe.metadata.instance_view import InstanceView
 from a9fe.metadata.openstack.network_data import network_data
 from a9fe.metadata.openstack.paths import OPENSTACK, content_path
 from a9fe.metadata.recursive import recursive
 from a9fe.metadata.rendered import Json, document, text
 from a9fe.metadata.table import LATEST
-from a9fe.metadata.view import InstanceView
 
 EC2_VERSIONS = ("2009-04-04", LATEST)  # alike, and no others (Nova's default)
 DOCUMENTS = frozenset(

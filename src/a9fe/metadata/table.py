@@ -3,8 +3,8 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from a9fe.metadata.instance_view import InstanceView
 from a9fe.metadata.rendered import JSON, TEXT
-from a9fe.metadata.view import InstanceView
 
 LATEST = "latest"  # greater than every date as a string, so versions compare as strings
 

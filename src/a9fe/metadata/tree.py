@@ -11,10 +11,10 @@ from operator import itemgetter
 from urllib.parse import unquote
 
 from a9fe.metadata.ec2.paths import EC2
+from a9fe.metadata.instance_view import InstanceView
 from a9fe.metadata.openstack.paths import OPENSTACK
 from a9fe.metadata.rendered import TEXT, Rendered, etag_of, text
 from a9fe.metadata.table import LATEST, Asked, Entry, Family, Placeholder
-from a9fe.metadata.view import InstanceView
 
 FAMILIES = {family.name: family for family in (EC2, OPENSTACK)}
 PATHS_REMEMBERED = 1024

@@ -12,9 +12,9 @@ import structlog
 from a9fe.http.report import Report
 from a9fe.http.upstream.after import After
 from a9fe.http.upstream.errors import UpstreamError
-from a9fe.metadata_agent.identify import PortView, identify, is_still
 from a9fe.metadata_agent.lookup_key import Question, parse_question
-from a9fe.metadata_agent.onward import onward
+from a9fe.metadata_agent.port_lookup import PortView, identify, is_still
+from a9fe.metadata_agent.upstream_request import onward
 from a9fe.model.errors import InvalidInput
 from a9fe.model.resources import Port
 from a9fe.wire.freshness import Freshness

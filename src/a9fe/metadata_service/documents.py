@@ -4,13 +4,13 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from a9fe.metadata import tree
+from a9fe.metadata.instance_view import InstanceView
 from a9fe.metadata.recursive import recursive
 from a9fe.metadata.rendered import Rendered
 from a9fe.metadata.tree import Place
-from a9fe.metadata.view import InstanceView
-from a9fe.metadata_service.conditions import PLAIN, Wish, outcome, wish_of
 from a9fe.metadata_service.guest_call import GuestCall, Outcome, Refused, Result
-from a9fe.metadata_service.waiting import Waiters, keys_of
+from a9fe.metadata_service.read_options import PLAIN, Wish, outcome, wish_of
+from a9fe.metadata_service.waiters import Waiters, keys_of
 from a9fe.wire.refusals import Refusal
 
 Prepare = Callable[[InstanceView, frozenset[str]], Awaitable[InstanceView | Refusal]]

@@ -15,10 +15,10 @@ import httpx
 import structlog
 
 from a9fe.api_client import tls
+from a9fe.metadata.instance_view import InstanceView
 from a9fe.metadata.openstack import vendordata
 from a9fe.metadata.openstack.vendordata import Target
 from a9fe.metadata.rendered import Json
-from a9fe.metadata.view import InstanceView
 from a9fe.runtime import metrics, tasks
 from a9fe.runtime.config import Config
 from a9fe.runtime.errors import StartError

@@ -1,11 +1,11 @@
 """A guest's request of which it is known whose it is, and what may come of it. Pure."""
 
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from urllib.parse import parse_qs
 
+from a9fe.metadata.instance_view import InstanceView
 from a9fe.metadata.rendered import Rendered
-from a9fe.metadata.view import InstanceView
 from a9fe.wire import trusted
 from a9fe.wire.message import Answer, Headers, Request
 from a9fe.wire.refusals import Refusal
@@ -41,6 +41,8 @@ class Refused:
 
 Outcome = Answer | Rendered | Refusal | Refused
 Result = Outcome | Awaitable[Outcome]
+Gate = Callable[[GuestCall], Refusal | None]
+"""Return why a call is refused, None to let it pass."""
 
 
 def path_of(target: bytes) -> str:

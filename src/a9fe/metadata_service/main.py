@@ -22,10 +22,9 @@ from a9fe.http.server.server import serve
 from a9fe.http.server.sockets import tcp_listener, unix_listener
 from a9fe.linux.kernel import libc
 from a9fe.linux.processes import privileges
+from a9fe.metadata.imds_tokens import Tokens
+from a9fe.metadata.instance_view import Settings
 from a9fe.metadata.openstack.vendordata import STATIC_JSON
-from a9fe.metadata.tokens import Tokens
-from a9fe.metadata.view import Settings
-from a9fe.metadata_service import identity
 from a9fe.metadata_service.documents import Documents, unprepared
 from a9fe.metadata_service.dynamic_vendordata import (
     DynamicVendordata,
@@ -33,14 +32,15 @@ from a9fe.metadata_service.dynamic_vendordata import (
     providers_of,
 )
 from a9fe.metadata_service.guest_call import GuestCall
-from a9fe.metadata_service.handler import Service, always_certain, request_id
-from a9fe.metadata_service.identity import Keeper
-from a9fe.metadata_service.imds import Imds
+from a9fe.metadata_service.guest_writes import Writes, attributes_enabled, reach
+from a9fe.metadata_service.identity.key_ring import KeyRing, key_ring_of, keys_path
+from a9fe.metadata_service.identity.requests import require_key, token_actions
+from a9fe.metadata_service.service import Service, always_certain, request_id
 from a9fe.metadata_service.signed_headers import asker_of
 from a9fe.metadata_service.source import Source
-from a9fe.metadata_service.usage import Tally, UsageReports, teller
-from a9fe.metadata_service.waiting import Waiters
-from a9fe.metadata_service.writes import Writes, guarded, reach
+from a9fe.metadata_service.token_gate import Imds
+from a9fe.metadata_service.usage_reports import Tally, UsageReports, teller
+from a9fe.metadata_service.waiters import Waiters
 from a9fe.model.guest import MetadataOptions
 from a9fe.model.policy import ANY_HOST
 from a9fe.replica import Replica, confirmer_of, connector, follow, open_for, path_of
@@ -70,7 +70,7 @@ def run(config: Config) -> None:
     )
     metrics_sock = unix_listener(metrics_path(config.run_path, PROCESS), owner=owner)
     directories.ensure_own(os.path.dirname(path_of(config, AGENT)), owner)
-    directories.ensure_own(identity.path_of(config), owner)
+    directories.ensure_own(keys_path(config), owner)
     tls.load(config.server_url)
     verify = certificates_of(config)
     privileges.drop(config.metadata_service_user)
@@ -82,17 +82,16 @@ def make_service(
     config: Config,
     source: Source,
     report: Report,
-    keeper: Keeper | None = None,
+    keys: KeyRing | None = None,
     tally: Tally | None = None,
     writes: Writes | None = None,
 ) -> Service:
-    """The handler over `source`, configured by `config`; it signs with the keeper's keys.
+    """The handler over `source`, configured by `config`; it signs with `keys`.
 
     `tally` counts requests without tokens, `writes` sends guests' writes to the server.
     """
     imds = imds_of(config, tally or Tally())
-    gate = guarded(imds.gate)
-    signer = keeper.identity(os.uname().machine) if keeper else None
+    signer = keys.document_signer(os.uname().machine) if keys else None
     vendordata = VendordataFile(config.vendordata_jsonfile_path, _vendordata_unusable)
     vendordata()  # what is wrong with it is said at the start, not at a VM's boot
 
@@ -118,10 +117,10 @@ def make_service(
         source_lost_after=config.source_lost_after,
         refuse=refused,
         confirm=always_certain,
-        gate=identity.guarded(gate, keeper) if keeper else gate,
+        gates=(imds.gate, attributes_enabled, *((require_key(keys),) if keys else ())),
         actions=(
             *imds.actions,
-            *(identity.actions(keeper, config.identity_token_lifetime) if keeper else ()),
+            *(token_actions(keys, config.identity_token_lifetime) if keys else ()),
             *(writes.actions() if writes else ()),
         ),
     )
@@ -170,14 +169,14 @@ async def _serve(
         calls = AgentCalls(config.server_url, config.host, token=config.auth_token)
         ended.push_async_callback(calls.close)
         tally = Tally(metrics.IMDS_USAGE_LOST.inc)
-        keeper = identity.keeper(config, calls) if config.enable_identity else None
+        keys = key_ring_of(config, calls) if config.enable_identity else None
         writes = Writes(calls, lambda revision: reach(replica, revision), clock.monotonic)
         providers = providers_of(config, clock.monotonic, verify=verify)
         if providers:
             ended.push_async_callback(providers.close)
         waiters = waiters_of(replica)
         confirmer = await ended.enter_async_context(confirmer_of(config, AGENT, replica, clock))
-        service = make_service(config, replica, report, keeper, tally, writes)
+        service = make_service(config, replica, report, keys, tally, writes)
         documents = documents_of(config, waiters, providers)
         service = replace(service, documents=documents, confirm=confirmer.certain)
         exporter = await serve_metrics(metrics_sock)
@@ -195,7 +194,7 @@ async def _serve(
         work: dict[str, Callable[[], Awaitable[None]]] = {
             "feed": lambda: follow(replica, connector(config, AGENT), clock),
             "usage": UsageReports(tally, teller(calls)).run,
-            **({"identity": keeper.run} if keeper else {}),
+            **({"identity": keys.run} if keys else {}),
             **heartbeat(config),
         }
         async with asyncio.TaskGroup() as group:

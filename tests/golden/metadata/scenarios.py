@@ -10,9 +10,9 @@ from dataclasses import replace
 from itertools import groupby
 
 from a9fe.metadata import tree
+from a9fe.metadata.instance_view import InstanceView, Settings
 from a9fe.metadata.rendered import JSON, Rendered
 from a9fe.metadata.table import LATEST
-from a9fe.metadata.view import InstanceView, Settings
 from a9fe.model.guest import InjectedFile, ScheduledEvent
 from a9fe.model.resources import FixedIp, HostRoute, Instance, Keypair, Network, Port, Subnet
 

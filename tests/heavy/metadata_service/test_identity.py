@@ -14,7 +14,7 @@ from joserfc import errors, jwt
 from joserfc.jwk import KeySet
 from sqlalchemy import delete
 
-from a9fe.metadata_service.identity import RATE, is_signed_path
+from a9fe.metadata_service.identity.requests import RATE, is_signed_path
 from a9fe.model.resources import Instance
 from a9fe.runtime import metrics
 from a9fe.store.guests import identity_keys
@@ -116,7 +116,7 @@ def altered(body: bytes) -> bytes:
 def test_another_hosts_certificate_does_not_verify(steady: Cloud, tmp_path: Path):
     other = Host(steady.world, tmp_path / "other", "node2")
     other.step()
-    key = other.keeper.current()
+    key = other.keys.current()
     assert key is not None
     (tmp_path / "other.pem").write_text(key.certificate_pem)
     message = tmp_path / "message"
@@ -323,7 +323,7 @@ def test_what_is_signed_is_counted(lab: Cloud):
     assert value("a9fe_identity_key_expires") == 0
     lab.host.network.is_cut = False
     lab.host.step()
-    [key] = lab.host.keeper._keys.values()
+    [key] = lab.host.keys._keys.values()
     assert value("a9fe_identity_key_expires") == key.times.expires_at
     before = value("a9fe_identity_tokens_total")
     lab.host.token()
@@ -361,7 +361,7 @@ def test_a_damaged_file_costs_its_key_only(signing: Cloud):
 
 def test_a_copied_host_makes_its_own_key(signing: Cloud):
     twin = Host(signing.world, signing.host.path, "node2")
-    assert twin.keeper.current() is None
+    assert twin.keys.current() is None
     twin.step()
     assert len(signing.keys()) == 2
 
@@ -390,7 +390,7 @@ def test_rotation_leaves_no_token_without_its_key(signing: Cloud):
 
 
 def key_of(lab: Cloud) -> str:
-    key = lab.host.keeper.current()
+    key = lab.host.keys.current()
     assert key is not None
     return key.id
 

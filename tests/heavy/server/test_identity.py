@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from a9fe.metadata_service.identity_keys import SigningKey, jwk_of, make
+from a9fe.metadata_service.identity.signing_keys import SigningKey, generate, jwk_of
 from a9fe.model.rules.scheduling import timestamp
 from a9fe.server.own.identity_keys import CERTIFICATE_MAX, KEYS_MAX, LIFE_MAX
 from a9fe.store.guests import IdentityKey
@@ -28,7 +28,7 @@ DISCOVERY = "/.well-known/openid-configuration"
 @cache
 def key(number: int) -> SigningKey:
     """One of several: making them takes its time."""
-    return make(START, START + 8 * DAY, START)
+    return generate(START, START + 8 * DAY, START)
 
 
 def body_of(made: SigningKey, **changes: object) -> dict[str, Any]:

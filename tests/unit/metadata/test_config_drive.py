@@ -8,9 +8,9 @@ import pytest
 
 from a9fe.metadata import tree
 from a9fe.metadata.config_drive import LAYOUTS, network_config, nocloud_files, openstack_files
+from a9fe.metadata.instance_view import InstanceView
 from a9fe.metadata.openstack.network_data import network_data
 from a9fe.metadata.openstack.paths import VERSIONS
-from a9fe.metadata.view import InstanceView
 from a9fe.model.guest import MetadataOptions
 from tests.golden.metadata import scenarios
 from tests.golden.metadata.scenarios import announced, bare, network, one_card, several_cards

@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from a9fe.metadata import tree
+from a9fe.metadata.instance_view import InstanceView
 from a9fe.metadata.recursive import recursive
 from a9fe.metadata.rendered import JSON, Rendered
 from a9fe.metadata.table import LATEST
-from a9fe.metadata.view import InstanceView
 from tests.golden.metadata.scenarios import (
     SCENARIOS,
     announced,

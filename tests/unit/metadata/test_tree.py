@@ -9,10 +9,10 @@ import pytest
 
 from a9fe.metadata import tree
 from a9fe.metadata.ec2.paths import EC2
+from a9fe.metadata.instance_view import InstanceView, Settings
 from a9fe.metadata.openstack.paths import OPENSTACK
 from a9fe.metadata.rendered import JSON, TEXT, Rendered, etag_of
 from a9fe.metadata.table import LATEST
-from a9fe.metadata.view import InstanceView, Settings
 from a9fe.model.resources import Instance, Keypair
 from tests.golden.metadata.scenarios import (
     INSTANCE_ID,

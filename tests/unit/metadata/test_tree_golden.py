@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from a9fe.metadata import document
+from a9fe.metadata import tree_page
 from tests.golden.metadata.scenarios import SCENARIOS, golden
 
 ROOT = Path(__file__).parents[3]
@@ -27,7 +27,7 @@ def test_the_tree_is_as_its_golden_file(name: str):
 
 
 def test_the_page_is_as_the_table_says():
-    check(ROOT / "docs" / "metadata-tree.md", document.markdown())
+    check(ROOT / "docs" / "metadata-tree.md", tree_page.markdown())
 
 
 def test_no_golden_file_is_left_over():

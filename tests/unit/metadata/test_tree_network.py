@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft7Validator, FormatChecker
 
 from a9fe.metadata import tree
-from a9fe.metadata.view import InstanceView
+from a9fe.metadata.instance_view import InstanceView
 from a9fe.model.resources import HostRoute, Network, Subnet
 from tests.golden.metadata.scenarios import (
     SCENARIOS,

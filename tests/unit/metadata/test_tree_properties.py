@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from a9fe.metadata import identifiers, tree
+from a9fe.metadata.instance_view import InstanceView
 from a9fe.metadata.rendered import Rendered
 from a9fe.metadata.table import LATEST
-from a9fe.metadata.view import InstanceView
 from a9fe.model.resources import Instance
 from tests.golden.metadata.scenarios import INSTANCE_ID, crawl, several_cards
 from tests.kit.strategies import anything, roots, views

@@ -7,8 +7,8 @@ from dataclasses import replace
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from a9fe.metadata_agent.identify import identify
 from a9fe.metadata_agent.lookup_key import Question, Wire
+from a9fe.metadata_agent.port_lookup import identify
 from a9fe.model.resources import Port, Resource
 from a9fe.plan import names
 from a9fe.plan.diff import operations

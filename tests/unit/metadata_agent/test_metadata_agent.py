@@ -14,7 +14,7 @@ from a9fe.http.upstream.pool import Target, Upstream
 from a9fe.metadata_agent.agent import MetadataAgent, signer
 from a9fe.metadata_agent.main import HINT_INTERVAL, ServiceHints, admit_only
 from a9fe.metadata_agent.main import run as run_process
-from a9fe.metadata_agent.onward import onward
+from a9fe.metadata_agent.upstream_request import onward
 from a9fe.metadata_proxy.proxy import MetadataProxy
 from a9fe.metadata_proxy.relay import homeward
 from a9fe.model.errors import InvalidInput

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from a9fe.metadata_service.conditions import wish_of
 from a9fe.metadata_service.guest_call import query_of
+from a9fe.metadata_service.read_options import wish_of
 from a9fe.wire.message import Answer, Request
 from a9fe.wire.refusals import Refusal
 from tests.kit.service_world import META_DATA, Asking, replica, signed

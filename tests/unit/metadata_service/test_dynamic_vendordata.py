@@ -13,9 +13,9 @@ import pytest
 from a9fe.http.server.server import serve
 from a9fe.http.server.sockets import tcp_listener
 from a9fe.metadata import tree
+from a9fe.metadata.instance_view import InstanceView
 from a9fe.metadata.openstack.vendordata import NEED, Target, answer_of, parse_targets, question
 from a9fe.metadata.rendered import Rendered
-from a9fe.metadata.view import InstanceView
 from a9fe.metadata_service.documents import Documents
 from a9fe.metadata_service.dynamic_vendordata import (
     ANSWER_MAX,

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from a9fe.metadata_agent.onward import onward
+from a9fe.metadata_agent.upstream_request import onward
 from a9fe.model.resources import Port
 from a9fe.model.rules.text import fits_header, is_one_line
 from a9fe.wire.message import Request

@@ -12,7 +12,7 @@ from a9fe.api_client.client import Document, Documents
 from a9fe.cli.api import resource
 from a9fe.cli.flags import client_flags
 from a9fe.cli.output import print_json, print_table
-from a9fe.metadata.identity.documents import TOKEN_MAX, InvalidToken, Token, check, parse
+from a9fe.metadata.identity.jwt import TOKEN_MAX, InvalidToken, UnverifiedToken, check, parse
 from a9fe.model import jwk
 from a9fe.model.errors import A9feError
 from a9fe.runtime.clock import SystemClock
@@ -103,7 +103,7 @@ def verify(token: str, audience: str) -> None:
     print_json(given.claims)
 
 
-def _check_signature(given: Token, published: Documents) -> None:
+def _check_signature(given: UnverifiedToken, published: Documents) -> None:
     key: Document | None = next((k for k in published if k.get("kid") == given.kid), None)
     if key is None:
         raise InvalidToken(f"no host signs with a key {given.kid[:64]!r}")

@@ -3,9 +3,9 @@
 Guest attributes are there only where they are on; what is over is not among the events.
 """
 
+from a9fe.metadata.instance_view import InstanceView
 from a9fe.metadata.rendered import JSON, Json, document, text
 from a9fe.metadata.table import LATEST, Asked, Entry, Placeholder
-from a9fe.metadata.view import InstanceView
 from a9fe.model.rules import guest as rules_guest
 
 ATTRIBUTES, EVENTS = "guest-attributes", "events"

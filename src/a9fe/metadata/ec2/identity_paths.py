@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 
-from a9fe.metadata.identity import documents as identity
-from a9fe.metadata.identity.signed import Signed
+from a9fe.metadata.identity.document import document
+from a9fe.metadata.identity.signer import Signatures
 from a9fe.metadata.table import LATEST, Asked, Entry
 
 PATH = "dynamic/instance-identity"
@@ -16,10 +16,10 @@ def _is_ready(asked: Asked) -> bool:
 
 def _document(asked: Asked) -> bytes:
     signer = asked.view.settings.identity
-    return b"" if signer is None else identity.document(asked.view, signer.architecture)
+    return b"" if signer is None else document(asked.view, signer.architecture)
 
 
-def _signed(part: Callable[[Signed], bytes]) -> Callable[[Asked], bytes]:
+def _signed(part: Callable[[Signatures], bytes]) -> Callable[[Asked], bytes]:
     def extract(asked: Asked) -> bytes:
         signer = asked.view.settings.identity
         return b"" if signer is None else part(signer.sign(_document(asked)))

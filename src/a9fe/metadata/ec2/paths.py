@@ -9,8 +9,8 @@ import re
 from datetime import date
 
 from a9fe.metadata import identifiers
+from a9fe.metadata.ec2 import aws_paths as ec2_later
 from a9fe.metadata.ec2 import identity_paths as ec2_identity
-from a9fe.metadata.ec2 import later_paths as ec2_later
 from a9fe.metadata.rendered import text
 from a9fe.metadata.table import LATEST, Asked, Entry, Family, Placeholder
 

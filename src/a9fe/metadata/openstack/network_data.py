@@ -10,8 +10,8 @@ with DHCP.
 import ipaddress
 from collections.abc import Iterable
 
+from a9fe.metadata.instance_view import InstanceView
 from a9fe.metadata.rendered import Json
-from a9fe.metadata.view import InstanceView
 from a9fe.model.resources import Port, Subnet
 
 TAP_PREFIX = "tap"

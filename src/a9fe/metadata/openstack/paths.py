@@ -9,11 +9,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from a9fe.metadata.ec2 import guest_leaves as written
+from a9fe.metadata.instance_view import InstanceView
 from a9fe.metadata.openstack import vendordata
 from a9fe.metadata.openstack.network_data import network_data
 from a9fe.metadata.rendered import HTML, JSON, Json, document, text
 from a9fe.metadata.table import LATEST, Asked, Entry, Family, Placeholder, always
-from a9fe.metadata.view import InstanceView
 from a9fe.model import cards
 from a9fe.model.resources import Port
 

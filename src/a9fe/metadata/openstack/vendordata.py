@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import NoReturn
 from urllib.parse import urlsplit
 
+from a9fe.metadata.instance_view import InstanceView
 from a9fe.metadata.rendered import Json
-from a9fe.metadata.view import InstanceView
 
 NEED = "vendordata"  # of entries that the providers are asked for
 STATIC = "static"

@@ -10,9 +10,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from a9fe.metadata.config_drive import LAYOUTS
-from a9fe.metadata.gather import view_of
+from a9fe.metadata.instance_view import InstanceView, Settings, view_of
 from a9fe.metadata.openstack.vendordata import STATIC_JSON
-from a9fe.metadata.view import InstanceView, Settings
 from a9fe.model.errors import InvalidInput, NotFound
 from a9fe.model.resources import KINDS, Port, Resource
 from a9fe.operations.instances import guests

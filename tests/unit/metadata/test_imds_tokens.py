@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from a9fe.metadata.tokens import (
+from a9fe.metadata.imds_tokens import (
     EPOCH,
     TTL_MAX,
     Flaw,

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from a9fe.api_client.feed import FeedEvent
-from a9fe.metadata.view import InstanceView, Settings
+from a9fe.metadata.instance_view import InstanceView, Settings
 from a9fe.metadata_service.documents import Documents
-from a9fe.metadata_service.handler import Service, always_certain
-from a9fe.metadata_service.waiting import WOKEN_AT_ONCE, Waiters
+from a9fe.metadata_service.service import Service, always_certain
+from a9fe.metadata_service.waiters import WOKEN_AT_ONCE, Waiters
 from a9fe.model.resources import KIND_OF, Instance, Resource
 from a9fe.replica import Replica
 from a9fe.wire.message import Answer, Request

@@ -33,7 +33,6 @@ RATE = Window(limit=10, duration=10.0)  # of one instance: its guest's agent wri
 REACHED_WITHIN = 5.0  # s; then the answer is given without
 PASSWORD_AT = frozenset(v for v in (*openstack.VERSIONS, LATEST) if v >= "2013-04-04")
 OF_ATTRIBUTES = ("openstack", LATEST, ATTRIBUTES)
-Gate = Callable[[GuestCall], Refusal | None]
 REFUSALS = {
     "PasswordExists": Refusal.PASSWORD_IS_SET,
     "GuestAttributesExceeded": Refusal.TOO_MANY_ATTRIBUTES,
@@ -75,12 +74,8 @@ async def reach(replica: Followed, revision: int, within: float = REACHED_WITHIN
                 await replica.wait_change(replica.revision)
 
 
-def guarded(gate: Gate) -> Gate:
-    """The gate, which then refuses calls about attributes where they are off."""
-    return lambda call: gate(call) or _closed(call)
-
-
-def _closed(call: GuestCall) -> Refusal | None:
+def attributes_enabled(call: GuestCall) -> Refusal | None:
+    """Refuse requests for guest attributes where they are off. A Gate."""
     inside = (parts_of(call.path) or ())[: len(OF_ATTRIBUTES)] == OF_ATTRIBUTES
     return Refusal.GUEST_ATTRIBUTES_OFF if inside and not attributes_on(call.view) else None
 

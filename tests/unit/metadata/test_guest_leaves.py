@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from a9fe.metadata import tree
-from a9fe.metadata.view import InstanceView
+from a9fe.metadata.instance_view import InstanceView
 from a9fe.model.guest import MetadataOptions, ScheduledEvent
 from tests.golden.metadata.scenarios import one_card
 

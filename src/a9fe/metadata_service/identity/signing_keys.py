@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.serialization import pkcs7
 from cryptography.x509.oid import NameOID
 
-from a9fe.metadata.identity.keys import KeyTimes
+from a9fe.metadata.identity.key_schedule import KeyTimes
 from a9fe.model import jwk
 
 log = structlog.get_logger()
@@ -73,7 +73,7 @@ def jwk_of(key: rsa.RSAPublicKey) -> dict[str, str]:
     return jwk.of_numbers(numbers.n, numbers.e)
 
 
-def make(signs_from: float, expires_at: float, now: float) -> SigningKey:
+def generate(signs_from: float, expires_at: float, now: float) -> SigningKey:
     """A new key. It takes some tenths of a second."""
     private = rsa.generate_private_key(EXPONENT, BITS)
     id = jwk_of(private.public_key())["kid"]
@@ -185,7 +185,7 @@ class KeyDirectory:
             os.fsync(opened.fileno())
         draft.rename(file)
 
-    def forget(self, ids: Iterable[str]) -> None:
+    def remove(self, ids: Iterable[str]) -> None:
         """Remove keys."""
         for id in ids:
             (self._path / f"{id}.json").unlink(missing_ok=True)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
-from a9fe.metadata.view import InstanceView
+from a9fe.metadata.instance_view import InstanceView
 from a9fe.wire.limits import MAX_WAITERS, MAX_WAITERS_PER_INSTANCE
 
 WOKEN_AT_ONCE = 32  # each renders its document: some ms in all

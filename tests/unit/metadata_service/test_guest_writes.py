@@ -12,9 +12,9 @@ import pytest
 
 from a9fe.api_client.agent_calls import AgentCalls
 from a9fe.api_client.feed import FeedEvent
-from a9fe.metadata.view import Settings
-from a9fe.metadata_service.handler import Service, admit_all, always_certain, request_id
-from a9fe.metadata_service.writes import RATE, Writes, guarded, reach
+from a9fe.metadata.instance_view import Settings
+from a9fe.metadata_service.guest_writes import RATE, Writes, attributes_enabled, reach
+from a9fe.metadata_service.service import Service, always_certain, request_id
 from a9fe.model.guest import EVENT_CODES, MetadataOptions, ScheduledEvent
 from a9fe.model.resources import KINDS, Instance, Port, Resource
 from a9fe.replica import KnownInstance, Replica
@@ -101,7 +101,7 @@ class Guest:
             random_bytes=zeros,
             source_lost_after=60.0,
             refuse=count,
-            gate=guarded(admit_all),
+            gates=(attributes_enabled,),
             actions=Writes(calls, reached, lambda: self.at).actions(),
         )
 

@@ -8,9 +8,9 @@ import pytest
 from a9fe.metadata import tree
 from a9fe.metadata.ec2.events import ec2_time
 from a9fe.metadata.ec2.paths import EC2
+from a9fe.metadata.instance_view import InstanceView, Settings
 from a9fe.metadata.openstack.paths import OPENSTACK
 from a9fe.metadata.table import LATEST
-from a9fe.metadata.view import InstanceView, Settings
 from a9fe.model.resources import Port
 from tests.golden.metadata.scenarios import announced, bare, crawl, one_card, several_cards
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from a9fe.api_client import ApiError, ServerUnreachable
 from a9fe.api_client.agent_calls import AgentCalls
-from a9fe.metadata_service.usage import BATCH, NotOurs, Tally, UsageReports, teller
+from a9fe.metadata_service.usage_reports import BATCH, NotOurs, Tally, UsageReports, teller
 from a9fe.model.usage import Usage
 from tests.kit.http_world import run, until
 

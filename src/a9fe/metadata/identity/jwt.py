@@ -1,7 +1,6 @@
-"""Who an instance is, to be signed: EC2's instance identity document, and the claims of a JWT.
+"""Identity tokens: JWTs about an instance, made and checked without I/O.
 
-The document's bytes are the same for as long as the instance is; so are EC2's. JWTs are JWS in
-compact form (RFC 7515) with the claims of RFC 7519 and one of ours, `a9fe`.
+A token is a JWS in compact form (RFC 7515) with the claims of RFC 7519 and one of ours, `a9fe`.
 """
 
 import json
@@ -10,22 +9,20 @@ from dataclasses import dataclass
 from typing import Any
 
 from a9fe.metadata import identifiers
+from a9fe.metadata.instance_view import InstanceView
 from a9fe.metadata.rendered import Json
-from a9fe.metadata.view import InstanceView
+from a9fe.model.errors import A9feError
 from a9fe.model.jwk import ALGORITHM, decoded, encoded
 
-VERSION = "2017-09-30"  # of the document's format, EC2's latest
 PARAMETER_MAX = 255  # characters of an audience or a nonce
 JTI_BYTES = 16
-TOKEN_MAX = 16384  # characters of a token that is worth reading
+TOKEN_MAX = 16384  # characters; longer tokens are not parsed
 LEEWAY = 60  # seconds that clocks may differ
-# EC2 has these for every instance; here none is ever set.
-UNSET = ("billingProducts", "devpayProductCodes", "kernelId", "marketplaceProductCodes")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grant:
-    """What a token is asked for and issued with. Times in UNIX seconds; `nonce` "": none."""
+    """The parameters of one token. Times in UNIX seconds, `lifetime` in seconds; `nonce` or ""."""
 
     issuer: str
     audience: str
@@ -34,33 +31,12 @@ class Grant:
     lifetime: int
 
 
-class InvalidToken(ValueError):
-    """A token that proves nothing; the text says why."""
-
-
-def document(view: InstanceView, architecture: str) -> bytes:
-    """The instance identity document: EC2's keys, and `openstack` for what has none there."""
-    instance = view.instance
-    content: dict[str, Json] = {
-        **dict.fromkeys(UNSET),
-        "ramdiskId": None,
-        "accountId": instance.project_id,
-        "architecture": architecture,
-        "availabilityZone": instance.availability_zone,
-        "imageId": identifiers.image_id(instance),
-        "instanceId": identifiers.instance_id(instance),
-        "instanceType": instance.flavor,
-        "openstack": {"image": instance.image, "name": instance.name, "uuid": instance.id},
-        "pendingTime": instance.created_at,
-        "privateIp": next(view.all_addresses(4), None),
-        "region": view.settings.region,
-        "version": VERSION,
-    }
-    return json.dumps(content, indent=2, separators=(",", " : "), sort_keys=True).encode("ascii")
+class InvalidToken(A9feError):
+    """The token must not be accepted; the text says why."""
 
 
 def claims(view: InstanceView, grant: Grant) -> dict[str, Json]:
-    """What a token says of the instance."""
+    """Return the token's claims about the instance."""
     instance = view.instance
     nonce: dict[str, Json] = {"nonce": grant.nonce} if grant.nonce else {}
     return {
@@ -88,8 +64,8 @@ def claims(view: InstanceView, grant: Grant) -> dict[str, Json]:
     }
 
 
-def jwt(content: Mapping[str, Json], kid: str, sign: Callable[[bytes], bytes]) -> bytes:
-    """The token: `sign` makes the RS256 signature of what it is given."""
+def issue(content: Mapping[str, Json], kid: str, sign: Callable[[bytes], bytes]) -> bytes:
+    """Return the token with these claims. `sign` returns the RS256 signature of its argument."""
     header = {"alg": ALGORITHM, "kid": kid, "typ": "JWT"}
     signed = f"{_part(header)}.{_part(content)}".encode("ascii")
     return signed + b"." + encoded(sign(signed)).encode("ascii")
@@ -100,8 +76,11 @@ def _part(value: object) -> str:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Token:
-    """A token taken apart, of which nothing is believed yet."""
+class UnverifiedToken:
+    """The parts of a token whose signature has not been verified yet.
+
+    `signed` are the bytes that `signature` must be the signature of.
+    """
 
     kid: str
     claims: Mapping[str, Any]
@@ -109,35 +88,35 @@ class Token:
     signature: bytes
 
 
-def parse(text: str) -> Token:
-    """Take a token apart. Raises InvalidToken."""
+def parse(text: str) -> UnverifiedToken:
+    """Split a token into its parts. Raises InvalidToken."""
     parts = text.split(".")
     if len(parts) != len(("header", "claims", "signature")) or len(text) > TOKEN_MAX:
-        raise InvalidToken("it is not three parts with dots between")
+        raise InvalidToken("it is not three parts separated by dots")
     try:
         header, content = (json.loads(decoded(part)) for part in parts[:2])
         signature = decoded(parts[2])
     except (ValueError, RecursionError) as error:
-        raise InvalidToken(f"it cannot be read: {error}") from error
+        raise InvalidToken(f"it cannot be decoded: {error}") from error
     if not isinstance(header, dict) or not isinstance(content, dict):
-        raise InvalidToken("header or claims are no object")
+        raise InvalidToken("its header or its claims are not a JSON object")
     if header.get("alg") != ALGORITHM or "crit" in header:
         raise InvalidToken(f"its algorithm is {header.get('alg')!r}, not {ALGORITHM}")
     signed = f"{parts[0]}.{parts[1]}".encode("ascii")
     kid = str(header.get("kid", ""))
-    return Token(kid=kid, claims=content, signed=signed, signature=signature)
+    return UnverifiedToken(kid=kid, claims=content, signed=signed, signature=signature)
 
 
 def check(content: Mapping[str, Any], *, issuer: str, audience: str, now: float) -> None:
-    """Whether claims that are signed hold for this audience now. Raises InvalidToken."""
+    """Check the claims of a verified token at `now`, UNIX seconds. Raises InvalidToken."""
     if content.get("iss") != issuer:
         raise InvalidToken(f"it was issued by {content.get('iss')!r}, not {issuer!r}")
     if content.get("aud") != audience:
         raise InvalidToken(f"it is for {content.get('aud')!r}, not {audience!r}")
     begin, end = content.get("nbf"), content.get("exp")
     if not isinstance(begin, int) or not isinstance(end, int):
-        raise InvalidToken("it does not say from when till when it holds")
+        raise InvalidToken("it has no validity period (nbf and exp)")
     if now >= end:
         raise InvalidToken(f"it expired {int(now - end)} s ago")
     if now + LEEWAY < begin:
-        raise InvalidToken(f"it holds only in {int(begin - now)} s")
+        raise InvalidToken(f"it becomes valid in {int(begin - now)} s")

@@ -55,8 +55,8 @@ def is_next_due(keys: Iterable[KeyTimes], now: float, policy: Policy) -> bool:
     return newest is None or now >= newest + policy.lifetime - policy.lead
 
 
-def to_forget(keys: Iterable[KeyTimes], now: float) -> list[KeyTimes]:
-    """Those with which nothing valid is signed."""
+def expired(keys: Iterable[KeyTimes], now: float) -> list[KeyTimes]:
+    """Return the keys whose last token has expired."""
     return [key for key in keys if key.expires_at <= now]
 
 

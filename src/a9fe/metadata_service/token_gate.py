@@ -7,7 +7,7 @@ request. A token that is shown must be good; whether one is needed, the instance
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from a9fe.metadata.tokens import OFF, REQUIRED, Holder, Tokens, hop_limit_of, mode_of, ttl_of
+from a9fe.metadata.imds_tokens import OFF, REQUIRED, Holder, Tokens, hop_limit_of, mode_of, ttl_of
 from a9fe.metadata.tree import parts_of
 from a9fe.metadata_service.guest_actions import VERSION, Action
 from a9fe.metadata_service.guest_call import GuestCall, Outcome

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from a9fe.metadata_agent.identify import identify
 from a9fe.metadata_agent.lookup_key import Question, Wire, parse_question
+from a9fe.metadata_agent.port_lookup import identify
 from a9fe.model.resources import ROUTER_INTERFACE_OWNERS, Port
 from a9fe.wire.message import Request
 from a9fe.wire.refusals import Refusal

@@ -8,16 +8,17 @@ import structlog
 
 from a9fe.metadata import tree
 from a9fe.metadata.ec2.paths import EC2
-from a9fe.metadata.gather import view_of
+from a9fe.metadata.instance_view import InstanceView, Settings, view_of
 from a9fe.metadata.rendered import Rendered
-from a9fe.metadata.view import InstanceView, Settings
-from a9fe.metadata_service import conditions
 from a9fe.metadata_service import guest_actions as actions
+from a9fe.metadata_service import read_options as conditions
 from a9fe.metadata_service import signed_headers as claim
 from a9fe.metadata_service.documents import Documents
+from a9fe.metadata_service.expected_instances import is_expected
 from a9fe.metadata_service.guest_actions import Action
 from a9fe.metadata_service.guest_call import (
     NO_QUERY,
+    Gate,
     GuestCall,
     Outcome,
     Refused,
@@ -26,7 +27,6 @@ from a9fe.metadata_service.guest_call import (
     port_that_asks,
     query_of,
 )
-from a9fe.metadata_service.readiness import is_expected
 from a9fe.metadata_service.signed_headers import Claim
 from a9fe.metadata_service.source import Source
 from a9fe.model.errors import InvalidInput
@@ -49,10 +49,6 @@ MAY_BE_LATE = frozenset(
 NOT_FOUND = 404
 
 
-def admit_all(_: GuestCall) -> None:
-    """A gate that stands open."""
-
-
 async def always_certain() -> bool:
     """Nothing to confirm: the source is the server's own."""
     return True
@@ -64,7 +60,7 @@ class Service:
 
     `settings()` gives the operator's current settings. `now()` is the time in UNIX seconds.
     `source_lost_after`: seconds without the server after which the source counts as lost. `refuse`
-    makes, counts and logs a refusal. `gate` returns why a call is refused; open actions skip it.
+    makes, counts and logs a refusal. Open actions skip the `gates`.
     `confirm` updates the source from the server and returns whether that succeeded; without it
     there is no 404 about an instance.
     """
@@ -77,7 +73,7 @@ class Service:
     source_lost_after: float
     refuse: Callable[[Refusal, Request], Answer]
     confirm: Callable[[], Awaitable[bool]]
-    gate: Callable[[GuestCall], Refusal | None] = admit_all
+    gates: Sequence[Gate] = ()
     documents: Documents = field(default_factory=Documents)
     actions: Sequence[Action] = ()
 
@@ -142,9 +138,10 @@ class Service:
         there = actions.at(self.actions, path)
         action = next((a for a in there if a.method == call.request.method), None)
         if action is None or not action.open:
-            refusal = self.gate(call)
-            if refusal is not None:
-                return refusal
+            for gate in self.gates:
+                refusal = gate(call)
+                if refusal is not None:
+                    return refusal
         return self._documents(call, there) if action is None else action.run(call)
 
     def _call(self, request: Request, path: str) -> GuestCall | Refusal:

@@ -6,13 +6,13 @@ from itertools import product
 
 import pytest
 
-from a9fe.metadata.tokens import Tokens
-from a9fe.metadata.view import Settings
+from a9fe.metadata.imds_tokens import Tokens
+from a9fe.metadata.instance_view import Settings
 from a9fe.metadata_service.guest_call import GuestCall
-from a9fe.metadata_service.handler import Service, always_certain
-from a9fe.metadata_service.imds import TOKEN, TTL, Imds
 from a9fe.metadata_service.main import imds_of
-from a9fe.metadata_service.usage import Tally
+from a9fe.metadata_service.service import Service, always_certain
+from a9fe.metadata_service.token_gate import TOKEN, TTL, Imds
+from a9fe.metadata_service.usage_reports import Tally
 from a9fe.model.guest import HTTP_TOKENS, MetadataOptions
 from a9fe.model.resources import Port
 from a9fe.runtime.config import load
@@ -65,7 +65,7 @@ class World:
             random_bytes=zeros,
             source_lost_after=LOST_AFTER,
             refuse=refusing,
-            gate=imds.gate,
+            gates=(imds.gate,),
             actions=imds.actions,
         )(request)
         assert isinstance(answer, Answer)
