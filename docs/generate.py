@@ -1,4 +1,4 @@
-"""Writes the generated pages: metadata-tree.md and openapi.json. `./run docs` calls this."""
+"""Write the generated pages of docs/. `./run docs` calls this."""
 
 import json
 from pathlib import Path
@@ -6,6 +6,7 @@ from pathlib import Path
 from a9fe.metadata import document
 from a9fe.server.app import routes
 from a9fe.server.openapi import handlers as documents
+from a9fe.wire import statuses_page
 
 DOCS = Path(__file__).parent
 
@@ -18,5 +19,6 @@ def write(name: str, text: str) -> None:
 
 
 write("metadata-tree.md", document.markdown())
+write("contracts/statuses.md", statuses_page.markdown())
 shown = documents.document(routes())
 write("openapi.json", json.dumps(shown, indent=1, ensure_ascii=False) + "\n")

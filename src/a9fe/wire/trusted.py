@@ -1,4 +1,4 @@
-"""The headers that hops believe, and the signature (design: Neutron's and Nova's contract).
+"""The headers that hops believe, and the signature (docs/contracts/trusted-headers.md).
 
 A guest's copy of any of them is removed in any case and in underscore form before ours is set.
 """
