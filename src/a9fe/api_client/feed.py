@@ -1,4 +1,4 @@
-"""The change feed: one HTTP stream of JSON lines, read as resources (docs/contracts/change-feed.md).
+"""The change feed as a client: one HTTP stream of JSON lines (docs/contracts/change-feed.md).
 
 {"event":"hello","revision":R,"store":S,"accepts":[...]}   which database it is, first
 {"event":"snapshot","revision":R}      forget what is not sent again before synced

@@ -1,4 +1,4 @@
-"""The proxy's side of the hand-over: agents give, take back and drop listeners (docs/contracts/listener-hand-over.md).
+"""The proxy's side of docs/contracts/listener-hand-over.md: agents give and drop listeners.
 
 One JSON message a packet on a SEQPACKET Unix socket, sockets by SCM_RIGHTS. Only root and the
 proxy's own user are heard. What is held stays held when an agent's connection breaks.
