@@ -2,7 +2,7 @@
 
 import time
 
-from a9fe.linux.kernel.nftables import Nftables
+from a9fe.linux.rulesets.nftables import Nftables
 from a9fe.model.resources import COMPUTE_OWNER, FixedIp, Port
 from a9fe.plan.filters.port_security import of_ports
 from a9fe.plan.mark import Mark

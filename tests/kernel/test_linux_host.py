@@ -15,9 +15,10 @@ import pytest
 
 from a9fe.host_agent.converge import converge
 from a9fe.linux import observation
+from a9fe.linux.dhcp import dnsmasq
 from a9fe.linux.host import Host
 from a9fe.linux.kernel import libc, links, namespace, netlink
-from a9fe.linux.processes import dnsmasq, process
+from a9fe.linux.processes import process
 from a9fe.plan.diff import operations
 from a9fe.plan.filters.bridge_filter import elements_marker
 from a9fe.plan.host import (

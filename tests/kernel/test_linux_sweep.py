@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from a9fe.host_agent.converge import converge
+from a9fe.linux.dhcp import dnsmasq
 from a9fe.linux.host import Host
 from a9fe.linux.kernel import namespace, netlink
-from a9fe.linux.processes import dnsmasq, process
+from a9fe.linux.processes import process
 from a9fe.linux.sweep import clean
 from a9fe.linux.vms import guest
 from a9fe.plan.filters.port_security import of_ports

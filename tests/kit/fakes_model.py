@@ -32,7 +32,7 @@ def mac(number: int) -> str:
 
 
 class Model:
-    """Resources by kind and id. A plan.view.View."""
+    """Resources by kind and id. A plan.model_view.ModelView."""
 
     def __init__(self, resources: Iterable[Resource] = ()) -> None:
         self.resources: dict[tuple[str, str], Resource] = {}

@@ -9,9 +9,9 @@ from a9fe.cli.flags import settings, settings_flags
 from a9fe.cli.output import print_json, print_table
 from a9fe.runtime import installation
 from a9fe.runtime.config import Config
+from a9fe.runtime.option_types import Value
 from a9fe.runtime.options import OPTIONS, Option
-from a9fe.runtime.secret import path_of
-from a9fe.runtime.values import Value
+from a9fe.runtime.shared_secret import path_of
 
 MASK = "***"
 

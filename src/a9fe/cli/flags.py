@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import click
 
-from a9fe.runtime import values
+from a9fe.runtime import option_types
 from a9fe.runtime.config import Config, load
 from a9fe.runtime.options import BY_NAME, OPTIONS, Option
 
@@ -67,7 +67,7 @@ def _file_flag(function: F, *, hidden: bool = False) -> F:
 
 
 def _is_switch(option: Option) -> bool:
-    return option.type is values.BOOLEAN
+    return option.type is option_types.BOOLEAN
 
 
 def _switch(option: Option, *, on: bool) -> str:

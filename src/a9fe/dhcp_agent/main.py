@@ -6,12 +6,12 @@ from collections.abc import Awaitable, Callable, Mapping
 from a9fe.api_client.report import Configurations, keep_reporting
 from a9fe.dhcp_agent.refusals import Refusals
 from a9fe.host_agent.process import Role, dhcp_confs, host_has_ipv6, serve
-from a9fe.linux import leases
+from a9fe.linux.dhcp import leases
 from a9fe.linux.listeners.handover import ProxyLink
 from a9fe.linux.processes import privileges
 from a9fe.plan.dhcp import namespaces as dhcp
+from a9fe.plan.model_view import ModelView
 from a9fe.plan.settings import DhcpSettings
-from a9fe.plan.view import View
 from a9fe.runtime import tasks
 from a9fe.runtime.config import Config
 
@@ -55,7 +55,7 @@ def make_role(config: Config) -> Role:
     )
 
 
-def configurations(model: View, config: Config) -> Configurations:
+def configurations(model: ModelView, config: Config) -> Configurations:
     """What the agent says of itself, with Neutron's keys."""
     served = tuple(dhcp.networks(model, config.host))
     return {

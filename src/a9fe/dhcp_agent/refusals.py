@@ -4,7 +4,7 @@ import structlog
 
 from a9fe.host_agent.converge import Outcome
 from a9fe.plan.filters.admission import Refused, refused
-from a9fe.plan.view import View
+from a9fe.plan.model_view import ModelView
 
 log = structlog.get_logger()
 
@@ -22,7 +22,7 @@ class Refusals:
         self._told: frozenset[Refused] = frozenset()
         self._left_out: frozenset[str] = frozenset()
 
-    def look(self, model: View, outcome: Outcome) -> None:
+    def look(self, model: ModelView, outcome: Outcome) -> None:
         """Log what changed in a pass of the agent."""
         self._devices(model, outcome)
         plans = outcome.desired.namespaces.values()
@@ -31,7 +31,7 @@ class Refusals:
             log.warning("value left out of dnsmasq's files", reason=reason)
         self._left_out = left_out
 
-    def _devices(self, model: View, outcome: Outcome) -> None:
+    def _devices(self, model: ModelView, outcome: Outcome) -> None:
         found = refused(model, self._host, outcome.desired, outcome.observed)
         new = sorted(found - self._told)
         for one in new[:MOST]:

@@ -14,7 +14,7 @@ import structlog
 from a9fe.api_client.report import Configurations, Identity, Reporter
 from a9fe.host_agent.converge import Converger, Outcome, Work
 from a9fe.linux.host import Host
-from a9fe.linux.kernel.events import KernelEvents
+from a9fe.linux.kernel_events import KernelEvents
 from a9fe.linux.listeners.handover import HOLDER_SOCKET, ProxyLink
 from a9fe.linux.listeners.holder_link import HolderLink
 from a9fe.model.errors import A9feError
@@ -22,7 +22,7 @@ from a9fe.model.resources import Port
 from a9fe.plan import wiring
 from a9fe.plan.host import HostPlan
 from a9fe.plan.mark import Mark
-from a9fe.plan.view import View
+from a9fe.plan.model_view import ModelView
 from a9fe.replica.following import connector, follow, open_for
 from a9fe.runtime import installation, tasks
 from a9fe.runtime.clock import SystemClock
@@ -52,10 +52,10 @@ class Role:
     owner: str
     agent_type: str
     binary: str
-    plan: Callable[[View], HostPlan]
-    ports: Callable[[View], Iterable[Port]]
-    configurations: Callable[[View], Configurations]
-    look: Callable[[View, Outcome], None] = lambda _model, _outcome: None
+    plan: Callable[[ModelView], HostPlan]
+    ports: Callable[[ModelView], Iterable[Port]]
+    configurations: Callable[[ModelView], Configurations]
+    look: Callable[[ModelView, Outcome], None] = lambda _model, _outcome: None
     more: Callable[[Config, ProxyLink], Mapping[str, Callable[[], Awaitable[None]]]] = nothing_more
 
 
@@ -131,7 +131,7 @@ def dnsmasq_directories(outcome: Outcome) -> Iterator[str]:
             yield plan.dnsmasq.directory
 
 
-def states(role: Role, view: View, outcome: Outcome) -> wiring.PortStates:
+def states(role: Role, view: ModelView, outcome: Outcome) -> wiring.PortStates:
     """What to report after a pass."""
     failed = outcome.failures.keys()
     devices = wiring.wired(outcome.desired, outcome.observed, failed)

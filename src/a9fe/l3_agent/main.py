@@ -3,10 +3,10 @@
 from a9fe.api_client.report import Configurations
 from a9fe.host_agent.process import Role, host_has_ipv6, serve
 from a9fe.linux.processes import privileges
-from a9fe.plan import view
+from a9fe.plan import model_view
+from a9fe.plan.model_view import ModelView
 from a9fe.plan.routers import namespaces as l3
 from a9fe.plan.settings import L3Settings
-from a9fe.plan.view import View
 from a9fe.runtime import tasks
 from a9fe.runtime.config import Config
 
@@ -39,10 +39,10 @@ def make_role(config: Config) -> Role:
     )
 
 
-def configurations(model: View, host: str) -> Configurations:
+def configurations(model: ModelView, host: str) -> Configurations:
     """What the agent says of itself, with Neutron's keys."""
     return {
         "agent_mode": "legacy",
-        "routers": len(tuple(view.bound(model, OWNER, host))),
+        "routers": len(tuple(model_view.bound(model, OWNER, host))),
         "interfaces": len(l3.ports(model, host)),
     }

@@ -9,9 +9,10 @@ import re
 from collections.abc import Iterator
 
 from a9fe.linux import observation
-from a9fe.linux.kernel import links, namespace, netlink, nftables
+from a9fe.linux.kernel import links, namespace, netlink
 from a9fe.linux.kernel.netlink import Link
 from a9fe.linux.processes import process
+from a9fe.linux.rulesets import nftables
 from a9fe.model.errors import A9feError
 from a9fe.plan import names
 from a9fe.plan.mark import ALIAS_PREFIX, Mark, whose

@@ -12,11 +12,11 @@ from typing import Protocol
 import structlog
 
 from a9fe.linux import observation
+from a9fe.linux.dhcp import dnsmasq
 from a9fe.linux.kernel import links, namespace, netlink
 from a9fe.linux.kernel.announce import Announcer
-from a9fe.linux.kernel.iptables import Iptables
-from a9fe.linux.kernel.nftables import Nftables
-from a9fe.linux.processes import dnsmasq
+from a9fe.linux.rulesets.iptables import Iptables
+from a9fe.linux.rulesets.nftables import Nftables
 from a9fe.plan import names
 from a9fe.plan import operations as op
 from a9fe.plan.host import ANY_FILTER, Address, HostPlan, PortSecurity, Veth

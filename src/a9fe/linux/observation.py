@@ -10,9 +10,9 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from a9fe.linux.dhcp import dnsmasq
 from a9fe.linux.kernel import namespace, netlink
-from a9fe.linux.kernel.iptables import Iptables
-from a9fe.linux.processes import dnsmasq
+from a9fe.linux.rulesets.iptables import Iptables
 from a9fe.plan import names, sysctls
 from a9fe.plan.host import Address, Bridge, Dnsmasq, NamespacePlan, Route, Veth
 from a9fe.plan.mark import ALIAS_PREFIX, Mark

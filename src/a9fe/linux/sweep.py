@@ -9,10 +9,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from a9fe.linux import foreign, observation
+from a9fe.linux.dhcp import dnsmasq
 from a9fe.linux.foreign import OUR_KINDS
-from a9fe.linux.kernel import links, namespace, nftables
+from a9fe.linux.kernel import links, namespace
 from a9fe.linux.kernel.netlink import Link
-from a9fe.linux.processes import dnsmasq, process
+from a9fe.linux.processes import process
+from a9fe.linux.rulesets import nftables
 from a9fe.linux.vms import guest
 from a9fe.model.errors import A9feError
 from a9fe.plan import names

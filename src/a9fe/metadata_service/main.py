@@ -47,7 +47,7 @@ from a9fe.replica import Replica, confirmer_of, connector, follow, open_for, pat
 from a9fe.runtime import descriptors, directories, metrics, tasks
 from a9fe.runtime.clock import SystemClock
 from a9fe.runtime.config import Config
-from a9fe.runtime.vendordata import VendordataFile
+from a9fe.runtime.static_vendordata import VendordataFile
 from a9fe.wire.limits import SERVICE_AT_ONCE, SERVICE_LIMITS, SERVICE_WAITING, Limits, fitting
 from a9fe.wire.message import Answer, Request
 from a9fe.wire.refusals import Refusal

@@ -4,10 +4,10 @@ from a9fe.model.resources import Network, Port
 from a9fe.model.rules import addresses as rules
 from a9fe.plan import names
 from a9fe.plan.host import Bridge, Veth
-from a9fe.plan.view import View
+from a9fe.plan.model_view import ModelView
 
 
-def bridges(view: View) -> frozenset[Bridge]:
+def bridges(view: ModelView) -> frozenset[Bridge]:
     """One for each network."""
     networks = (n for n in view.all("network") if isinstance(n, Network))
     return frozenset(

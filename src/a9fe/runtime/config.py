@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from a9fe.runtime.errors import InvalidOption, UnknownOption
+from a9fe.runtime.option_types import Value
 from a9fe.runtime.options import BY_NAME, OPTIONS, Option
-from a9fe.runtime.values import Value
 
 DEFAULT_FILE = "/etc/a9fe/a9fe.toml"
 VARIABLE_PREFIX = "A9FE_"
@@ -217,7 +217,7 @@ def _check(values: Mapping[str, Any], sources: Mapping[str, str]) -> None:
 
 
 def _derive(values: dict[str, Any], sources: dict[str, str]) -> None:
-    """Fill what was left to follow from other options. The secret is runtime.secret's."""
+    """Fill what was left to follow from other options. The secret is runtime.shared_secret's."""
     derived = {
         "server_url": f"http://{_in_url(values['bind_host'])}:{values['bind_port']}",
         "database_connection": f"sqlite:///{values['state_path']}/server/a9fe.db",

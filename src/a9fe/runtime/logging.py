@@ -17,7 +17,7 @@ import structlog
 
 from a9fe.runtime import readiness
 from a9fe.runtime.errors import StartError
-from a9fe.runtime.repeats import Repeats, short_trace
+from a9fe.runtime.log_limits import Repeats, short_trace
 
 EventDict = MutableMapping[str, Any]
 READY = "ready"  # the event that each process logs once it serves; it is told to who waits

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from a9fe.metadata.openstack import vendordata
 from a9fe.model.policy import ANY_HOST
-from a9fe.runtime import values as v
+from a9fe.runtime import option_types as v
 
 
 @dataclass(frozen=True, slots=True)

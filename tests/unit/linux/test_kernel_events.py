@@ -5,7 +5,7 @@ import struct
 import pytest
 
 from a9fe.linux.kernel import netlink
-from a9fe.linux.kernel.events import (
+from a9fe.linux.kernel_events import (
     HOME,
     RTM_ADDRESS,
     RTM_LINK,

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from a9fe.linux import leases
+from a9fe.linux.dhcp import leases
 from a9fe.runtime.clock import SystemClock
 
 LEASE = 1000  # s

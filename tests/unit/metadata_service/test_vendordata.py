@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from a9fe.runtime.vendordata import SIZE_MAX, VendordataFile, parse
+from a9fe.runtime.static_vendordata import SIZE_MAX, VendordataFile, parse
 
 
 class Told(list[tuple[str, str]]):

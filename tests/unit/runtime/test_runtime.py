@@ -14,7 +14,7 @@ import pytest
 import structlog
 
 from a9fe.model.errors import A9feError
-from a9fe.runtime import directories, logging, metrics, readiness, secret, tasks
+from a9fe.runtime import directories, logging, metrics, readiness, shared_secret, tasks
 from a9fe.runtime.clock import SystemClock
 from a9fe.runtime.config import load
 from a9fe.wire.refusals import Refusal
@@ -29,35 +29,35 @@ log = structlog.get_logger()
 
 def test_the_secret_is_made_once_and_private(tmp_path: Path):
     config = load({"state_path": str(tmp_path)})
-    secret.ensure(config)
-    first = secret.read(config)
-    secret.ensure(config)
-    assert secret.read(config) == first
+    shared_secret.ensure(config)
+    first = shared_secret.read(config)
+    shared_secret.ensure(config)
+    assert shared_secret.read(config) == first
     assert len(first) == 64
-    assert secret.path_of(config).stat().st_mode & 0o777 == 0o600
+    assert shared_secret.path_of(config).stat().st_mode & 0o777 == 0o600
 
 
 def test_a_broken_off_start_leaves_no_half_secret(tmp_path: Path):
     config = load({"state_path": str(tmp_path)})
     (tmp_path / "secret.new").write_text("")
-    secret.ensure(config)
-    assert len(secret.read(config)) == 64
+    shared_secret.ensure(config)
+    assert len(shared_secret.read(config)) == 64
 
 
 def test_a_given_secret_is_used_and_none_made(tmp_path: Path):
     config = load({"state_path": str(tmp_path)}, {"A9FE_METADATA_PROXY_SHARED_SECRET": "s3"})
-    secret.ensure(config)
-    assert secret.read(config) == "s3"
-    assert not secret.path_of(config).exists()
+    shared_secret.ensure(config)
+    assert shared_secret.read(config) == "s3"
+    assert not shared_secret.path_of(config).exists()
 
 
 @pytest.mark.parametrize("content", [None, b"", b" \n", b"\xff"])
 def test_no_process_runs_with_an_empty_secret(tmp_path: Path, content: bytes | None):
     config = load({"state_path": str(tmp_path)})
     if content is not None:
-        secret.path_of(config).write_bytes(content)
+        shared_secret.path_of(config).write_bytes(content)
     with pytest.raises(A9feError, match="secret"):
-        secret.read(config)
+        shared_secret.read(config)
 
 
 # ---- directories

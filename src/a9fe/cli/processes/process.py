@@ -11,7 +11,7 @@ from a9fe.cli.flags import settings, settings_flags
 from a9fe.cli.processes.table import BY_NAME, Process
 from a9fe.linux.processes import privileges
 from a9fe.model.errors import A9feError
-from a9fe.runtime import directories, local_tokens, logging, secret
+from a9fe.runtime import directories, local_tokens, logging, shared_secret
 from a9fe.runtime.config import Config
 
 log = structlog.get_logger()
@@ -33,7 +33,7 @@ def prepare(process: Process, config: Config) -> None:
 
 def with_secret(process: Process, config: Config) -> Config:
     """The configuration with the secrets that the process needs, and no others."""
-    value = secret.read(config) if process.secret else ""
+    value = shared_secret.read(config) if process.secret else ""
     is_service = process.room == "metadata_service"
     token = local_tokens.for_agent(config, is_service=is_service) if process.follows else ""
     return replace(config, metadata_proxy_shared_secret=value, auth_token=token)

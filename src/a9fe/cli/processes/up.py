@@ -21,7 +21,7 @@ from a9fe.model.exposure import check_exposure, check_identity
 from a9fe.plan.mark import Mark
 from a9fe.replica import path_of
 from a9fe.replica.disk import knows_something
-from a9fe.runtime import directories, installation, local_tokens, logging, secret, tasks
+from a9fe.runtime import directories, installation, local_tokens, logging, shared_secret, tasks
 from a9fe.runtime.config import Config
 from a9fe.runtime.errors import StartError
 from a9fe.runtime.options import BY_NAME
@@ -140,7 +140,7 @@ def set_up(config: Config) -> None:
     for process in PROCESSES:
         privileges.ensure_user(process.user(config))
         prepare(process, config)
-    secret.ensure(config)
+    shared_secret.ensure(config)
     local_tokens.ensure(config)
 
 

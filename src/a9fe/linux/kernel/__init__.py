@@ -1,1 +1,4 @@
-"""The kernel's interfaces: netlink, namespaces, nftables, iptables, events."""
+"""The kernel's interfaces: system calls, netlink, network namespaces, links, inotify.
+
+Imports no other room of linux.
+"""

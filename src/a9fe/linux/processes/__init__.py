@@ -1,1 +1,4 @@
-"""Processes and programs: starting and ending them, users, capabilities, locks, dnsmasq."""
+"""Processes and programs: starting and ending them, users, capabilities, the state's lock.
+
+May import linux.kernel.
+"""

@@ -134,7 +134,7 @@ def _make(guest: Guest, mark: Mark) -> None:
 
 
 def _start_holder(name: str) -> None:
-    files = resources.files("a9fe.linux")
+    files = resources.files("a9fe.linux.vms")
     unshare = ["unshare", "--mount", "--uts", "--pid", "--fork", "--kill-child", "--mount-proc"]
     holder = subprocess.Popen(  # noqa: S603 - argv is ours, no shell
         [

@@ -87,7 +87,7 @@ def _move(made: Path, place: Path) -> None:
 
 
 def _script(name: str) -> bytes:
-    return (resources.files("a9fe.linux") / name).read_bytes()
+    return (resources.files("a9fe.linux.vms") / name).read_bytes()
 
 
 def _scripts_hash() -> str:

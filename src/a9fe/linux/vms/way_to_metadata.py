@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from a9fe.linux.dhcp import dnsmasq
 from a9fe.linux.kernel import namespace, netlink
-from a9fe.linux.processes import dnsmasq, process, programs
+from a9fe.linux.processes import process, programs
 from a9fe.model.errors import A9feError
 from a9fe.model.resources import METADATA_IPV4
 from a9fe.plan import names

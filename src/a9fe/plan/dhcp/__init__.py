@@ -1,1 +1,4 @@
-"""DHCP namespaces and dnsmasq: what they look like, options, leases, isolated metadata."""
+"""The DHCP agent's plan: DHCP namespaces, dnsmasq's arguments and files, isolated metadata.
+
+May import plan.filters and the modules of plan, but not plan.routers.
+"""

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from ipaddress import IPv4Address, IPv4Interface
 
 from a9fe.model.resources import DHCP_OWNER, METADATA_IPV4, Network, Port
-from a9fe.plan import names, sysctls, view
+from a9fe.plan import model_view, names, sysctls
 from a9fe.plan.bridges import bridges, link
 from a9fe.plan.dhcp import dnsmasq, isolation
 from a9fe.plan.dhcp.options import (
@@ -17,8 +17,8 @@ from a9fe.plan.dhcp.options import (
 )
 from a9fe.plan.filters import port_security
 from a9fe.plan.host import Address, HostPlan, NamespacePlan, Route
+from a9fe.plan.model_view import ModelView
 from a9fe.plan.settings import DhcpSettings
-from a9fe.plan.view import View
 from a9fe.wire.message import Listener
 
 InUse = Callable[[str], Mapping[str, frozenset[str]]]
@@ -29,7 +29,9 @@ def no_leases(network_id: str) -> Mapping[str, frozenset[str]]:
     return {}
 
 
-def plan(model: View, host: str, settings: DhcpSettings, in_use: InUse = no_leases) -> HostPlan:
+def plan(
+    model: ModelView, host: str, settings: DhcpSettings, in_use: InUse = no_leases
+) -> HostPlan:
     """The DHCP agent's plan for `host`: all networks bound to it with admin_state_up and a DHCP
     port of this host.
 
@@ -48,22 +50,22 @@ def plan(model: View, host: str, settings: DhcpSettings, in_use: InUse = no_leas
     )
 
 
-def networks(model: View, host: str) -> Iterator[DhcpNetwork]:
+def networks(model: ModelView, host: str) -> Iterator[DhcpNetwork]:
     """The networks that the DHCP agent of `host` serves, by id."""
-    subnets = view.subnets_by_network(model)
-    for network_id in view.bound(model, "dhcp", host):
-        network = view.get(model, Network, "network", network_id)
+    subnets = model_view.subnets_by_network(model)
+    for network_id in model_view.bound(model, "dhcp", host):
+        network = model_view.get(model, Network, "network", network_id)
         port = own_port(model, host, network_id)
         if network is not None and network.admin_state_up and port is not None:
             yield DhcpNetwork(
                 network=network,
                 subnets=subnets.get(network_id, ()),
-                ports=view.ports_of(model, network),
+                ports=model_view.ports_of(model, network),
                 port=port,
             )
 
 
-def ports(model: View, host: str) -> tuple[Port, ...]:
+def ports(model: ModelView, host: str) -> tuple[Port, ...]:
     """The ports whose status the DHCP agent of `host` reports: its own, and VMs' ports bound to
     this host or to none.
     """
@@ -76,7 +78,7 @@ def ports(model: View, host: str) -> tuple[Port, ...]:
     )
 
 
-def own_port(model: View, host: str, network_id: str) -> Port | None:
+def own_port(model: ModelView, host: str, network_id: str) -> Port | None:
     """The DHCP port of a network on a host (made by the server); of several the first by id."""
     found = model.ports_by_device(names.dhcp_device_id(host, network_id))
     ours = (p for p in found if p.device_owner == DHCP_OWNER and p.network_id == network_id)
@@ -159,7 +161,7 @@ def _listeners(
         yield isolation.listener(network.network)
 
 
-def taps(model: View, host: str) -> dict[str, str]:
+def taps(model: ModelView, host: str) -> dict[str, str]:
     """Devices of VMs' ports that may be on this host, with their bridges."""
     return {
         names.outer_device(port.id): names.bridge(port.network_id)

@@ -12,8 +12,8 @@ from a9fe.model.resources import Network, Port
 from a9fe.plan import names
 from a9fe.plan.filters import port_security
 from a9fe.plan.host import Bridge, HostPlan, PortSecurity
+from a9fe.plan.model_view import ModelView
 from a9fe.plan.operations import SetIsolation
-from a9fe.plan.view import View
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
@@ -44,7 +44,9 @@ def isolations(desired: HostPlan, observed: HostPlan) -> Iterator[SetIsolation]:
             yield SetIsolation(bridge=bridge.name, device=device, isolated=device in unknown)
 
 
-def refused(model: View, host: str, desired: HostPlan, observed: HostPlan) -> frozenset[Refused]:
+def refused(
+    model: ModelView, host: str, desired: HostPlan, observed: HostPlan
+) -> frozenset[Refused]:
     """All devices refused now."""
     security = effective(desired, observed)
     if security is None or "taps" not in security.elements:

@@ -19,7 +19,7 @@ from a9fe.model.resources import Port, Subnet
 from a9fe.plan import names
 from a9fe.plan.filters.bridge_filter import SETS, elements_marker
 from a9fe.plan.host import PortSecurity
-from a9fe.plan.view import View
+from a9fe.plan.model_view import ModelView
 
 CANONICAL_MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
 LINK_LOCAL = 0xFE80 << 112
@@ -41,7 +41,7 @@ def is_vm(port: Port) -> bool:
     return not port.device_owner.startswith("network:")
 
 
-def of_host(model: View, host: str) -> PortSecurity:
+def of_host(model: ModelView, host: str) -> PortSecurity:
     """Elements for taps that may appear on this host: of VMs' ports with admin_state_up that are
     not bound to another host.
     """
@@ -81,7 +81,7 @@ def _value(elements: dict[str, frozenset[str]]) -> PortSecurity:
 class _Reservations:
     """The reserved MACs and addresses of each network; looked up only for ports that need it."""
 
-    def __init__(self, model: View) -> None:
+    def __init__(self, model: ModelView) -> None:
         """Nothing is looked up yet."""
         self._model = model
         self._gateways: dict[str, set[str]] | None = None

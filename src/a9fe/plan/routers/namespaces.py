@@ -8,23 +8,23 @@ from ipaddress import IPv4Address, IPv4Network
 
 from a9fe.model.resources import ROUTER_INTERFACE_OWNERS, HostRoute, Network, Port, Router, Subnet
 from a9fe.model.rules import addresses as rules
-from a9fe.plan import names, sysctls, view
+from a9fe.plan import model_view, names, sysctls
 from a9fe.plan.bridges import bridges, link
 from a9fe.plan.host import ANY_FILTER, Address, HostPlan, NamespacePlan, Route, Veth
+from a9fe.plan.model_view import ModelView
 from a9fe.plan.routers import rules as router
 from a9fe.plan.settings import L3Settings
-from a9fe.plan.view import View
 from a9fe.wire.message import Listener
 
 ANY = "0.0.0.0"  # noqa: S104 - in the router's namespace; filter INPUT lets only marked packets in
 
 
-def plan(model: View, host: str, settings: L3Settings) -> HostPlan:
+def plan(model: ModelView, host: str, settings: L3Settings) -> HostPlan:
     """All of the L3 agent's on `host`: the routers bound to it whose admin state is up."""
     plans = (
         _namespace(model, found, settings)
-        for router_id in view.bound(model, "l3", host)
-        if (found := view.get(model, Router, "router", router_id)) and found.admin_state_up
+        for router_id in model_view.bound(model, "l3", host)
+        if (found := model_view.get(model, Router, "router", router_id)) and found.admin_state_up
     )
     return HostPlan(
         bridges=bridges(model),
@@ -33,24 +33,24 @@ def plan(model: View, host: str, settings: L3Settings) -> HostPlan:
     )
 
 
-def interfaces(model: View, router_id: str) -> tuple[Port, ...]:
+def interfaces(model: ModelView, router_id: str) -> tuple[Port, ...]:
     """The internal interfaces of a router whose admin state is up, by id."""
     found = model.ports_by_device(router_id)
     ours = (p for p in found if p.device_owner in ROUTER_INTERFACE_OWNERS and p.admin_state_up)
     return tuple(sorted(ours, key=lambda port: port.id))
 
 
-def ports(model: View, host: str) -> tuple[Port, ...]:
+def ports(model: ModelView, host: str) -> tuple[Port, ...]:
     """The interfaces of all routers bound to `host`: those whose status it reports."""
     return tuple(
         port
-        for router_id in view.bound(model, "l3", host)
+        for router_id in model_view.bound(model, "l3", host)
         for port in model.ports_by_device(router_id)
         if port.device_owner in ROUTER_INTERFACE_OWNERS
     )
 
 
-def _namespace(model: View, router_: Router, settings: L3Settings) -> NamespacePlan:
+def _namespace(model: ModelView, router_: Router, settings: L3Settings) -> NamespacePlan:
     name = names.router_namespace(router_.id)
     internal = interfaces(model, router_.id)
     addresses = frozenset(address for port in internal for address in _addresses(model, port))
@@ -71,26 +71,26 @@ def _namespace(model: View, router_: Router, settings: L3Settings) -> NamespaceP
     )
 
 
-def _links(model: View, port: Port) -> Iterator[Veth]:
-    network = view.get(model, Network, "network", port.network_id)
+def _links(model: ModelView, port: Port) -> Iterator[Veth]:
+    network = model_view.get(model, Network, "network", port.network_id)
     if network is not None:
         yield link(network, port, names.router_device(port.id))
 
 
-def _addresses(model: View, port: Port) -> Iterator[Address]:
+def _addresses(model: ModelView, port: Port) -> Iterator[Address]:
     if model.get("network", port.network_id) is None:
         return  # no link to put them on
     for ip in port.fixed_ips:
-        subnet = view.get(model, Subnet, "subnet", ip.subnet_id)
+        subnet = model_view.get(model, Subnet, "subnet", ip.subnet_id)
         if subnet is not None and subnet.ip_version == 4:
             length = IPv4Network(subnet.cidr).prefixlen
             yield Address(device=names.router_device(port.id), cidr=f"{ip.ip_address}/{length}")
 
 
-def _connected(model: View, router_id: str) -> frozenset[str]:
+def _connected(model: ModelView, router_id: str) -> frozenset[str]:
     """The CIDRs of all subnets on which a router has a port, up or down."""
     ids = {ip.subnet_id for port in model.ports_by_device(router_id) for ip in port.fixed_ips}
-    found = (view.get(model, Subnet, "subnet", id) for id in ids)
+    found = (model_view.get(model, Subnet, "subnet", id) for id in ids)
     return frozenset(subnet.cidr for subnet in found if subnet is not None)
 
 

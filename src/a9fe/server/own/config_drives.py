@@ -16,7 +16,7 @@ from a9fe.model.errors import InvalidInput, NotFound
 from a9fe.model.resources import KINDS, Port, Resource
 from a9fe.operations.instances import guests
 from a9fe.operations.transaction import Transaction
-from a9fe.runtime.vendordata import VendordataFile
+from a9fe.runtime.static_vendordata import VendordataFile
 from a9fe.server.asgi.api import api_of
 from a9fe.server.own.guest_calls import ONE
 from a9fe.store import Session

@@ -16,7 +16,7 @@ import signal
 from contextlib import suppress
 from pathlib import Path
 
-from a9fe.linux import leases
+from a9fe.linux.dhcp import leases
 from a9fe.linux.kernel import namespace
 from a9fe.linux.processes import process, programs
 from a9fe.model.errors import A9feError

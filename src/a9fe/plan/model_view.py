@@ -8,7 +8,7 @@ from a9fe.model.resources import Binding, Network, Port, Resource, Subnet
 R = TypeVar("R")
 
 
-class View(Protocol):
+class ModelView(Protocol):
     """A consistent model. `kind` is a key of model.resources.KINDS."""
 
     def get(self, kind: str, id: str, /) -> Resource | None:
@@ -28,20 +28,20 @@ class View(Protocol):
         ...
 
 
-def get(view: View, cls: type[R], kind: str, id: str) -> R | None:
+def get(view: ModelView, cls: type[R], kind: str, id: str) -> R | None:
     """The resource as its class, None where it is unknown."""
     found = view.get(kind, id)
     return found if isinstance(found, cls) else None
 
 
-def bound(view: View, kind: str, host: str) -> Iterator[str]:
+def bound(view: ModelView, kind: str, host: str) -> Iterator[str]:
     """Ids of the resources that bindings of `kind` (dhcp, l3) give to the agent of `host`."""
     bindings = (b for b in view.all("binding") if isinstance(b, Binding))
     found = {b.resource_id for b in bindings if b.kind == kind and b.host == host}
     yield from sorted(found)
 
 
-def subnets_by_network(view: View) -> dict[str, tuple[Subnet, ...]]:
+def subnets_by_network(view: ModelView) -> dict[str, tuple[Subnet, ...]]:
     """Every network's subnets, oldest first: "first subnet" must mean the same on every pass."""
     found: dict[str, list[Subnet]] = {}
     for subnet in view.all("subnet"):
@@ -50,7 +50,7 @@ def subnets_by_network(view: View) -> dict[str, tuple[Subnet, ...]]:
     return {network_id: tuple(sorted(group, key=_age)) for network_id, group in found.items()}
 
 
-def ports_of(view: View, network: Network) -> tuple[Port, ...]:
+def ports_of(view: ModelView, network: Network) -> tuple[Port, ...]:
     """The ports of a network by id."""
     return tuple(sorted(view.ports_by_network(network.id), key=lambda port: port.id))
 

@@ -17,8 +17,8 @@ from contextlib import suppress
 import structlog
 
 from a9fe.linux import observation
+from a9fe.linux.dhcp import dnsmasq
 from a9fe.linux.kernel import inotify, namespace, netlink
-from a9fe.linux.processes import dnsmasq
 from a9fe.plan import names
 
 log = structlog.get_logger("a9fe.linux")

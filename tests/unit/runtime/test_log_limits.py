@@ -7,7 +7,7 @@ import pytest
 import structlog
 
 from a9fe.runtime import logging
-from a9fe.runtime.repeats import (
+from a9fe.runtime.log_limits import (
     LINES,
     LINES_INTERVAL,
     TEXT_MAX,
