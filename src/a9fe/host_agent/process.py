@@ -19,7 +19,7 @@ from a9fe.linux.listeners.handover import HOLDER_SOCKET, ProxyLink
 from a9fe.linux.listeners.holder_link import HolderLink
 from a9fe.model.errors import A9feError
 from a9fe.model.resources import Port
-from a9fe.plan import wiring
+from a9fe.plan import port_status
 from a9fe.plan.host import HostPlan
 from a9fe.plan.mark import Mark
 from a9fe.plan.model_view import ModelView
@@ -90,7 +90,7 @@ async def serve(config: Config, role: Role) -> None:
     events = KernelEvents(role.owner, kernel_changed)
 
     def passed(outcome: Outcome) -> None:
-        reports.put(*wiring.by_binding(states(role, replica, outcome), role.ports(replica)))
+        reports.put(*port_status.by_binding(states(role, replica, outcome), role.ports(replica)))
         events.follow(dnsmasq_directories(outcome))
         role.look(replica, outcome)
 
@@ -131,11 +131,11 @@ def dnsmasq_directories(outcome: Outcome) -> Iterator[str]:
             yield plan.dnsmasq.directory
 
 
-def states(role: Role, view: ModelView, outcome: Outcome) -> wiring.PortStates:
+def states(role: Role, view: ModelView, outcome: Outcome) -> port_status.PortStates:
     """What to report after a pass."""
     failed = outcome.failures.keys()
-    devices = wiring.wired(outcome.desired, outcome.observed, failed)
-    return wiring.states(role.ports(view), devices, failed)
+    devices = port_status.wired(outcome.desired, outcome.observed, failed)
+    return port_status.states(role.ports(view), devices, failed)
 
 
 class PortReports:
@@ -149,10 +149,10 @@ class PortReports:
         """`configurations` go along with every report."""
         self._reporter = reporter
         self._configurations = configurations
-        self._states: tuple[wiring.PortStates, ...] = ()
+        self._states: tuple[port_status.PortStates, ...] = ()
         self._news = asyncio.Event()
 
-    def put(self, *states: wiring.PortStates) -> None:
+    def put(self, *states: port_status.PortStates) -> None:
         """Send these reports, one call each, instead of those not sent yet."""
         self._states = tuple(one for one in states if one.up or one.down)
         if self._states:
@@ -166,7 +166,7 @@ class PortReports:
             for states in self._states:
                 await self._send(states)
 
-    async def _send(self, states: wiring.PortStates) -> None:
+    async def _send(self, states: port_status.PortStates) -> None:
         try:
             await self._reporter.report(
                 self._configurations(), ports_up=states.up, ports_down=states.down

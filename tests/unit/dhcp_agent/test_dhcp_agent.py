@@ -12,7 +12,7 @@ from a9fe.api_client.report import Identity, Reporter
 from a9fe.dhcp_agent.main import make_role
 from a9fe.host_agent.converge import Outcome
 from a9fe.host_agent.process import PortReports, states
-from a9fe.plan import names, wiring
+from a9fe.plan import names, port_status
 from a9fe.plan.filters import admission
 from a9fe.plan.host import Bridge, HostPlan
 from a9fe.runtime.config import Config, load
@@ -69,7 +69,7 @@ def test_what_it_says_of_itself(tmp_path: Path):
 def test_after_a_pass_its_own_port_is_up_and_an_unplugged_vm_is_down(tmp_path: Path):
     role = make_role(config(tmp_path))
     outcome = Outcome(desired=role.plan(MODEL), observed=HostPlan())
-    expected = wiring.PortStates(up=frozenset({OWN.id}), down=frozenset({VM.id}))
+    expected = port_status.PortStates(up=frozenset({OWN.id}), down=frozenset({VM.id}))
     assert states(role, MODEL, outcome) == expected
 
 
@@ -101,14 +101,14 @@ def test_ports_are_reported_also_after_the_server_failed():
         who = Identity(agent_type="DHCP agent", binary="neutron-dhcp-agent", host=HOST)
         reports = PortReports(Reporter("http://server", who, server), dict)
         task = asyncio.ensure_future(reports.run())
-        reports.put(wiring.PortStates(up=frozenset({"p1"})))
+        reports.put(port_status.PortStates(up=frozenset({"p1"})))
         await server.heard.wait()
         server.heard.clear()
         server.busy = False
-        reports.put(wiring.PortStates(up=frozenset({"p1"}), down=frozenset({"p2"})))
+        reports.put(port_status.PortStates(up=frozenset({"p1"}), down=frozenset({"p2"})))
         await server.heard.wait()
         assert [b'"ports_up":["p1"]' in body.replace(b" ", b"") for body in server.taken] == [True]
-        reports.put(wiring.PortStates())
+        reports.put(port_status.PortStates())
         task.cancel()
 
     asyncio.run(main())

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from a9fe.plan import names, wiring
+from a9fe.plan import names, port_status
 from a9fe.plan.dhcp import namespaces as dhcp
 from a9fe.plan.host import Bridge, HostPlan
 from a9fe.plan.routers import namespaces as l3
@@ -39,28 +39,28 @@ def observed(*devices: str) -> HostPlan:
 
 
 def test_our_own_pairs_and_whatever_is_plugged_in_are_wired():
-    assert wiring.wired(PLAN, observed(TAP), set()) == {OUTER, TAP}
+    assert port_status.wired(PLAN, observed(TAP), set()) == {OUTER, TAP}
 
 
 def test_a_pair_in_a_namespace_that_failed_is_not():
     failed = {names.dhcp_namespace(NET.id)}
-    assert wiring.wired(PLAN, observed(TAP, OUTER), failed) == {TAP}
+    assert port_status.wired(PLAN, observed(TAP, OUTER), failed) == {TAP}
 
 
 @pytest.mark.parametrize(
     ("status", "devices", "expected"),
     [
-        ("DOWN", {TAP}, wiring.PortStates(up=frozenset({VM.id}))),
-        ("BUILD", {TAP}, wiring.PortStates(up=frozenset({VM.id}))),
-        ("ACTIVE", {TAP}, wiring.PortStates()),
-        ("ACTIVE", set(), wiring.PortStates(down=frozenset({VM.id}))),
-        ("DOWN", set(), wiring.PortStates()),
+        ("DOWN", {TAP}, port_status.PortStates(up=frozenset({VM.id}))),
+        ("BUILD", {TAP}, port_status.PortStates(up=frozenset({VM.id}))),
+        ("ACTIVE", {TAP}, port_status.PortStates()),
+        ("ACTIVE", set(), port_status.PortStates(down=frozenset({VM.id}))),
+        ("DOWN", set(), port_status.PortStates()),
     ],
 )
 def test_only_what_differs_is_reported(
-    status: str, devices: set[str], expected: wiring.PortStates
+    status: str, devices: set[str], expected: port_status.PortStates
 ):
-    assert wiring.states([replace(VM, status=status)], devices) == expected
+    assert port_status.states([replace(VM, status=status)], devices) == expected
 
 
 def test_the_dhcp_agent_reports_its_own_ports_and_vms_of_its_host():
@@ -69,8 +69,8 @@ def test_the_dhcp_agent_reports_its_own_ports_and_vms_of_its_host():
     unbound = port(7, NET, (SUBNET, "10.1.0.7"), host="")
     model = Model([*MODEL.resources.values(), elsewhere, other, unbound])
     assert {p.id for p in dhcp.ports(model, HOST)} == {OWN.id, VM.id, unbound.id}
-    both = wiring.PortStates(up=frozenset({VM.id, unbound.id}))
-    apart = wiring.by_binding(both, dhcp.ports(model, HOST))
+    both = port_status.PortStates(up=frozenset({VM.id, unbound.id}))
+    apart = port_status.by_binding(both, dhcp.ports(model, HOST))
     assert [one.up for one in apart] == [{VM.id}, {unbound.id}]
 
 
@@ -80,8 +80,9 @@ def test_the_dhcp_agent_reports_its_own_ports_and_vms_of_its_host():
 )
 def test_a_vms_port_without_filters_or_dhcp_does_not_come_up(failed: str):
     down, up = replace(VM, status="DOWN"), replace(VM, status="ACTIVE")
-    assert wiring.states([down], {TAP}, {failed}) == wiring.PortStates()
-    assert wiring.states([up], {TAP}, {failed}) == wiring.PortStates(), "what runs stays ACTIVE"
+    assert port_status.states([down], {TAP}, {failed}) == port_status.PortStates()
+    running = port_status.states([up], {TAP}, {failed})
+    assert running == port_status.PortStates(), "what runs stays ACTIVE"
 
 
 def test_the_l3_agent_reports_the_interfaces_of_its_routers_also_those_that_are_down():
