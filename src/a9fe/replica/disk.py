@@ -23,6 +23,7 @@ import structlog
 from a9fe.model.codec import CodecError, decode_kind, encode
 from a9fe.model.errors import A9feError
 from a9fe.model.resources import KINDS, Instance, Resource
+from a9fe.replica.state import Entry
 from a9fe.runtime.errors import StartError
 
 log = structlog.get_logger()
@@ -105,10 +106,11 @@ class Disk:
         self._content = {meta.generation: content}
         return meta
 
-    def rows(self) -> Iterator[Row]:
-        """Everything of the current generation, checked. Raises CodecError, json's ValueError.
+    def entries(self) -> Iterator[tuple[str, Entry]]:
+        """Yield kind and entry of each row of the current generation, after checking its sum.
 
-        User data, which are most of the file, are not read: they are b"" where there are any.
+        User data, which are most of the file, are not read. Raises Damaged, CodecError, or json's
+        ValueError.
         """
         generation, content = self.meta().generation, 0
         for kind, id, revision, text, total, has_user_data in self._db.execute(
@@ -119,10 +121,8 @@ class Disk:
             if total != _sum(kind, id, generation, revision, text, has_user_data):
                 raise Damaged(f"the row of {kind} {id} is damaged")
             content = (content + total) % _SUMS
-            found = decode_kind(kind, json.loads(text))
-            if has_user_data and isinstance(found, Instance):
-                found = replace(found, user_data=b"")
-            yield kind, revision, found
+            resource = decode_kind(kind, json.loads(text))
+            yield kind, Entry(revision, resource, has_user_data=bool(has_user_data))
         if content != self._content[generation]:
             raise Damaged("rows are missing or were added")
 

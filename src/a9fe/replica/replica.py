@@ -18,7 +18,7 @@ from a9fe.api_client.feed import FeedEvent
 from a9fe.replica.claims import Claims
 from a9fe.replica.disk import IN_MEMORY, UNREADABLE, Disk, Meta, Row, remove
 from a9fe.replica.keeping import BOUNDS, Bounds, Keeper
-from a9fe.replica.state import State, light
+from a9fe.replica.state import State, entry_of
 from a9fe.replica.view import Documents, View
 from a9fe.replica.watching import Key, Wake, Watchers
 from a9fe.runtime import metrics
@@ -203,8 +203,8 @@ class Replica(View):
         state = State()
         try:
             meta = disk.meta()
-            for kind, revision, resource in disk.rows() if meta.revision is not None else ():
-                state.put(kind, light(revision, resource))
+            for kind, entry in disk.entries() if meta.revision is not None else ():
+                state.put(kind, entry)
         except UNREADABLE as error:
             log.warning(
                 "discarded a damaged or outdated replica, fetching a snapshot",
@@ -233,7 +233,7 @@ class Replica(View):
     def _gather(self, snapshot: _Snapshot, event: FeedEvent, now: float) -> None:
         if event.object is not None:
             snapshot.rows[event.kind, event.id] = (event.kind, event.revision, event.object)
-            snapshot.state.put(event.kind, light(event.revision, event.object))
+            snapshot.state.put(event.kind, entry_of(event.revision, event.object))
         elif event.event == "delete":
             snapshot.rows.pop((event.kind, event.id), None)
             snapshot.state.remove(event.kind, event.id)
@@ -304,7 +304,7 @@ class Replica(View):
         key = (event.kind, event.id)
         before = self._state.entry(*key)
         if event.object is not None:
-            self._state.put(event.kind, light(event.revision, event.object))
+            self._state.put(event.kind, entry_of(event.revision, event.object))
             self._deleted.pop(key, None)
             self.keeper.write(meta.generation, [(event.kind, event.revision, event.object)], meta)
         else:

@@ -15,20 +15,21 @@ K = TypeVar("K", bound=Hashable)
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A resource, and the revision of the feed that brought it.
+    """A resource, and the revision of the event that brought it.
 
-    `partial`: an instance whose user data is on disk only.
+    `resource` never has user data, which are large and seldom read. `has_user_data`: whether the
+    instance has some, perhaps empty; they are read when asked for (persistence.py).
     """
 
     revision: int
     resource: Resource
-    partial: bool = False
+    has_user_data: bool = False
 
 
-def light(revision: int, resource: Resource) -> Entry:
-    """The entry as memory keeps it: without user data, which may be large and is seldom read."""
+def entry_of(revision: int, resource: Resource) -> Entry:
+    """Return the entry of a resource, without its user data."""
     if isinstance(resource, Instance) and resource.user_data is not None:
-        return Entry(revision, replace(resource, user_data=None), partial=True)
+        return Entry(revision, replace(resource, user_data=None), has_user_data=True)
     return Entry(revision, resource)
 
 

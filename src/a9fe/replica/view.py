@@ -29,13 +29,14 @@ class ReplicaUnreadable(A9feError):
 
 @dataclass(frozen=True, slots=True)
 class KnownInstance:
-    """`instance`, and what reads its user data where `instance` leaves that out.
+    """An instance without its user data, and the function that reads them.
 
-    `read_user_data` gives what the revision known now said; it raises ReplicaUnreadable.
+    `read_user_data` is None if the instance has none. It returns the user data of the revision
+    that `instance` is of, or raises ReplicaUnreadable.
     """
 
     instance: Instance
-    read_user_data: Callable[[], bytes | None] | None = None
+    read_user_data: Callable[[], bytes] | None = None
 
 
 class Documents:
@@ -99,7 +100,7 @@ class View:
         entry = self._state.entry(kind, id)
         if entry is None:
             return None
-        if not entry.partial or not isinstance(entry.resource, Instance):
+        if not entry.has_user_data or not isinstance(entry.resource, Instance):
             return entry.resource
         return replace(entry.resource, user_data=self._documents.user_data(id, entry.revision))
 
@@ -128,7 +129,7 @@ class View:
         entry = self._state.entry("instance", id)
         if entry is None or not isinstance(entry.resource, Instance):
             return None
-        if not entry.partial:
+        if not entry.has_user_data:
             return KnownInstance(entry.resource)
         return KnownInstance(
             entry.resource, partial(self._documents.user_data, id, entry.revision)

@@ -67,6 +67,6 @@ def _differ(key: Key, before: State, after: State) -> bool:
 def _known(key: Key, state: State) -> Iterator[object]:
     kind, id = key
     entry = state.entry(kind, id)
-    yield entry and (entry.resource, entry.partial)
+    yield entry and (entry.resource, entry.has_user_data)
     if kind == DEVICE:
         yield {port.id: port for port in state.by_device.find(id)}
