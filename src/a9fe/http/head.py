@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import httptools
 
+from a9fe.model.errors import A9feError
 from a9fe.wire.message import Headers
 from a9fe.wire.refusals import Refusal
 from a9fe.wire.trusted import HOP_BY_HOP, REQUEST_ID
@@ -35,7 +36,7 @@ _HOST = re.compile(rb"[0-9A-Za-z.\-_~!$&'()*+,;=%:\[\]]*")  # RFC 3986: reg-name
 _ABSOLUTE = re.compile(rb"(?i:https?)://([^/?]+)(.*)", re.DOTALL)
 
 
-class BadMessage(Exception):
+class BadMessage(A9feError):
     """A message that is not served. `refusal` says how, `detail` why, for the operator."""
 
     def __init__(self, refusal: Refusal, detail: str) -> None:

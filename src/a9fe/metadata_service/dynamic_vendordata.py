@@ -19,6 +19,7 @@ from a9fe.metadata.instance_view import InstanceView
 from a9fe.metadata.openstack import vendordata
 from a9fe.metadata.openstack.vendordata import Target
 from a9fe.metadata.rendered import Json
+from a9fe.model.errors import A9feError
 from a9fe.runtime import metrics, tasks
 from a9fe.runtime.config import Config
 from a9fe.runtime.errors import StartError
@@ -39,7 +40,7 @@ log = structlog.get_logger()
 Key = tuple[str, bytes]
 
 
-class ProvidersFailed(Exception):
+class ProvidersFailed(A9feError):
     """A provider failed, and vendordata_dynamic_failure_fatal says that it matters."""
 
 

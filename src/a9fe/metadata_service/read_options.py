@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from a9fe.metadata.rendered import Rendered
 from a9fe.metadata_service.guest_call import Outcome, Refused
+from a9fe.model.errors import A9feError
 from a9fe.wire import waiting
 from a9fe.wire.message import Answer, Request
 from a9fe.wire.refusals import Refusal
@@ -38,8 +39,8 @@ class Wish:
 PLAIN = Wish()
 
 
-class _Bad(ValueError):
-    """A parameter that cannot be meant; the text says what would be right."""
+class _Bad(A9feError):
+    """A query parameter with a wrong value; the text says what is expected."""
 
 
 def wish_of(query: Query, target: bytes) -> Wish | Refused:

@@ -10,13 +10,14 @@ from functools import cache
 from types import NoneType, UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
+from a9fe.model.errors import A9feError
 from a9fe.model.resources import KINDS, Resource
 
 R = TypeVar("R")
 
 
-class CodecError(ValueError):
-    """A document that is not of the shape its kind says; names the field."""
+class CodecError(A9feError, ValueError):
+    """A document does not have the shape of its kind; the text names the field."""
 
 
 _PLAIN = frozenset({str, int, bool, float, dict, NoneType})

@@ -51,7 +51,10 @@ Json = dict[str, Any]
 
 
 class RevisionMismatch(A9feError):
-    """A resource has another revision than If-Match says (412)."""
+    """The resource's revision number is not the one in If-Match."""
+
+    status = 412
+    type = "RevisionNumberConstraintFailed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

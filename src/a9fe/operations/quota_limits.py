@@ -1,10 +1,9 @@
 """Quotas: how many of each kind a project may make. Defaults are options (Neutron's quota_*)."""
 
-from a9fe.model.errors import Conflict
+from a9fe.model.errors import OVER_QUOTA, Conflict
 from a9fe.operations.transaction import Transaction
 from a9fe.runtime.config import Config
 
-OVER_QUOTA = "OverQuota"
 ENFORCED = (
     "network",
     "subnet",

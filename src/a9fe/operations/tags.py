@@ -4,4 +4,7 @@ from a9fe.model.errors import A9feError
 
 
 class TagNotFound(A9feError):
-    """A resource has no such tag (404, TagNotFound)."""
+    """A resource has no such tag."""
+
+    status = 404
+    type = "TagNotFound"

@@ -54,7 +54,7 @@ class _Discard(A9feError):
     """The file is of no use; the text says why."""
 
 
-class Damaged(sqlite3.DatabaseError):
+class Damaged(A9feError, sqlite3.DatabaseError):
     """What was read is not what was written."""
 
 

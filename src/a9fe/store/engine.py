@@ -52,10 +52,17 @@ _FULL = frozenset({"53100", "SQLITE_FULL"})
 class StoreError(A9feError):
     """The database cannot be opened, read or written: one line that says which and why.
 
-    `advice` is for clients, who need not know where the database is.
+    `advice` is the message for clients, which does not name the database.
     """
 
+    status = 503
+    type = "ServiceUnavailable"
     advice = "The database is not usable; try again"
+
+    @property
+    def public(self) -> str:
+        """Not the text, which names the database."""
+        return self.advice
 
 
 class StoreFull(StoreError):

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from a9fe.api_tables import neutron_tables as tables
+from a9fe.api_tables.bad_request import BadRequest
 from a9fe.server.asgi import body
-from a9fe.server.asgi.errors import BadRequest
 from tests.kit.server_world import UNKNOWN, World
 from tests.kit.strategies import json_values
 

@@ -17,7 +17,10 @@ ADDRESSES_MAX = 1000
 
 
 class AddressesNotFound(A9feError):
-    """A group has not all of the addresses that should be taken from it (404)."""
+    """An address group lacks some of the addresses to remove from it."""
+
+    status = 404
+    type = "AddressesNotFound"
 
 
 def create(tx: Transaction, values: Values) -> AddressGroup:

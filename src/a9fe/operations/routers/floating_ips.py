@@ -23,7 +23,10 @@ from a9fe.operations.transaction import Transaction, new_id
 
 
 class ExternalGatewayNotFound(A9feError):
-    """No router leads from a subnet to an external network (404, Neutron's type)."""
+    """No router connects a subnet to an external network."""
+
+    status = 404
+    type = "ExternalGatewayForFloatingIPNotFound"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -30,11 +30,16 @@ from a9fe.operations.transaction import Transaction, new_id
 
 
 class InterfaceNotFound(A9feError):
-    """A router has no such interface (404, RouterInterfaceNotFound)."""
+    """A router has no such interface."""
+
+    status = 404
+    type = "RouterInterfaceNotFound"
 
 
 class InterfaceNotFoundForSubnet(InterfaceNotFound):
-    """A router has no interface on a subnet (404, RouterInterfaceNotFoundForSubnet)."""
+    """A router has no interface on a subnet."""
+
+    type = "RouterInterfaceNotFoundForSubnet"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,6 +9,8 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from ipaddress import IPv4Address, IPv4Network
 
+from a9fe.model.errors import A9feError
+
 LINE_MAX = 1000  # characters; dnsmasq reads lines into a buffer of 1,025
 OPTION_MAX = 255  # bytes of one DHCP option (RFC 2132)
 
@@ -27,7 +29,7 @@ _DOMAIN = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,62})(\.[A-Za-z0-9_-]{1,63})*
 _OPTIONS = range(1, 255)  # 0 is padding, 255 the end
 
 
-class Unsayable(ValueError):
+class Unsayable(A9feError, ValueError):
     """A value that cannot be written into dnsmasq's files. The text names it."""
 
 

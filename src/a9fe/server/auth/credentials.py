@@ -25,11 +25,17 @@ TEXT_MAX = 8192  # bytes of a token: Keystone's largest, PKI ones, are below
 
 
 class Unauthorized(A9feError):
-    """Nobody whom we know (401)."""
+    """The request has no valid token."""
+
+    status = 401
+    type = "Unauthorized"
 
 
 class IdentityUnavailable(A9feError):
-    """Who knows the callers does not answer (503)."""
+    """Keystone, which validates the tokens, does not answer."""
+
+    status = 503
+    type = "ServiceUnavailable"
 
 
 class Authenticator(Protocol):
