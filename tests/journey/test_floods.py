@@ -15,7 +15,7 @@ import pytest
 from bench.observe import HOPS, memory, open_files
 
 from a9fe.linux.vms import guest
-from a9fe.wire.limits import MAX_CONNECTIONS_PER_HOLDER, MAX_UPSTREAM_CONNECTIONS
+from a9fe.wire.limits import MAX_CONNECTIONS_PER_CLIENT, MAX_UPSTREAM_CONNECTIONS
 from tests.kit.conditions import eventually
 from tests.lab.cloud import Cloud, Vm
 from tests.lab.house import House
@@ -25,7 +25,7 @@ QUESTIONS = "10"
 GROWTH = 100.0  # MiB that a hop may take while it is flooded: its budget is 64
 KEPT = 40.0  # MiB that it may keep of that
 # Twice its share of connections, those to the next hop, and some for itself.
-DESCRIPTORS = 2 * MAX_CONNECTIONS_PER_HOLDER + 2 * MAX_UPSTREAM_CONNECTIONS + 200
+DESCRIPTORS = 2 * MAX_CONNECTIONS_PER_CLIENT + 2 * MAX_UPSTREAM_CONNECTIONS + 200
 FLOODED = (
     "idle connections",
     "bodies held back",

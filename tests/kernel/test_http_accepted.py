@@ -44,7 +44,7 @@ def told(family: socket.AddressFamily, listen: str) -> Iterator[None]:
     """Tells each client its MAC and the address it came to; "" is said as "unknown"."""
 
     def tell(request: Request) -> Answer:
-        text = f"{request.peer_mac or 'unknown'} {request.local}"
+        text = f"{request.client_mac or 'unknown'} {request.local_address}"
         return Answer(status=200, body=text.encode())
 
     with namespace.inside(SERVER):

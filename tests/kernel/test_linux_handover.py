@@ -12,9 +12,9 @@ import threading
 import pytest
 
 from a9fe.linux.kernel import namespace
-from a9fe.linux.listeners import peer
+from a9fe.linux.listeners import peer_credentials
 from a9fe.linux.listeners import sockets as listeners
-from a9fe.linux.listeners.handover import HandoverError, ProxyLink
+from a9fe.linux.listeners.proxy_link import HandoverError, ProxyLink
 from a9fe.wire.message import Listener
 from tests.kit.conditions import eventually
 from tests.lab.handmade import sh
@@ -375,6 +375,6 @@ def test_an_address_need_not_exist_yet():
 def test_a_peer_is_known_by_its_user():
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with ours, theirs:
-        assert peer.require(ours, {0}).uid == 0
-        with pytest.raises(peer.UnwelcomePeer, match="uid 0, expected one of 65534"):
-            peer.require(ours, {65534})
+        assert peer_credentials.require(ours, {0}).uid == 0
+        with pytest.raises(peer_credentials.UnwelcomePeer, match="uid 0, expected one of 65534"):
+            peer_credentials.require(ours, {65534})

@@ -7,7 +7,7 @@ from a9fe.api_client.report import Configurations, keep_reporting
 from a9fe.dhcp_agent.refusals import Refusals
 from a9fe.host_agent.process import Role, dhcp_confs, host_has_ipv6, serve
 from a9fe.linux.dhcp import leases
-from a9fe.linux.listeners.handover import ProxyLink
+from a9fe.linux.listeners.proxy_link import ProxyLink
 from a9fe.linux.processes import privileges
 from a9fe.plan.dhcp import namespaces as dhcp
 from a9fe.plan.model_view import ModelView

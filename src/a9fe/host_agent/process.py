@@ -15,8 +15,8 @@ from a9fe.api_client.report import Configurations, Identity, Reporter
 from a9fe.host_agent.converge import Converger, Outcome, Work
 from a9fe.linux.host import Host
 from a9fe.linux.kernel_events import KernelEvents
-from a9fe.linux.listeners.handover import HOLDER_SOCKET, ProxyLink
 from a9fe.linux.listeners.holder_link import HolderLink
+from a9fe.linux.listeners.proxy_link import HOLDER_SOCKET, ProxyLink
 from a9fe.model.errors import A9feError
 from a9fe.model.resources import Port
 from a9fe.plan import port_status

@@ -118,7 +118,7 @@ def _facts_of(request: Request | None) -> dict[str, str]:
     facts = {
         "method": request.method.decode("latin-1"),
         "target": request.target[:256].decode("latin-1"),
-        "peer": request.peer,
+        "client_address": request.client_address,
     }
     if request.listener is not None:
         facts["listener"] = request.listener.key

@@ -10,8 +10,8 @@ from typing import Protocol
 import structlog
 
 from a9fe.http.report import Report
-from a9fe.http.upstream.after import After
 from a9fe.http.upstream.errors import UpstreamError
+from a9fe.http.upstream.mapped_answer import MappedAnswer
 from a9fe.metadata_agent.lookup_key import Question, parse_question
 from a9fe.metadata_agent.port_lookup import PortView, identify, is_still
 from a9fe.metadata_agent.upstream_request import onward
@@ -117,7 +117,7 @@ class MetadataAgent:
         homeward = partial(self._homeward, request, question, port, request_id)
         if isinstance(result, Answer):
             return homeward(result)
-        answer = After(result, homeward)
+        answer = MappedAnswer(result, homeward)
         return _logged(answer, request, port, request_id) if self.debug else answer
 
     def _identify(self, question: Question) -> Port | Refusal:

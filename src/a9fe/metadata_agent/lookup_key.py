@@ -7,15 +7,15 @@ from functools import lru_cache
 
 from a9fe.wire.message import Request
 from a9fe.wire.refusals import Refusal
-from a9fe.wire.shares import Holder
+from a9fe.wire.shares import Client
 from a9fe.wire.trusted import (
     CONNECTED_AT,
     FORWARDED_FOR,
+    GUEST_MAC,
     INTERFACE_PORT,
     LOCAL_ADDRESS,
     NETWORK_ID,
     OVN_NETWORK_ID,
-    PEER_MAC,
     ROUTER_ID,
     WIRED_NETWORK,
 )
@@ -73,7 +73,7 @@ def parse_question(request: Request) -> Question | Refusal:
         routers[0] if routers else b"",
         forwarded[-1] if forwarded else b"",
         (told.get(INTERFACE_PORT), told.get(WIRED_NETWORK, b""), told.get(LOCAL_ADDRESS, b"")),
-        told.get(PEER_MAC, b""),
+        told.get(GUEST_MAC, b""),
         told.get(CONNECTED_AT),
     )
 
@@ -120,8 +120,8 @@ def _seconds(value: bytes | None) -> float | None:
     return int(value) / 1000 if _MILLISECONDS.fullmatch(value) else 0.0
 
 
-def asker_of(request: Request) -> Holder:
-    """The holder for turns: network or router id and address, as the proxy sent them."""
+def client_of_request(request: Request) -> Client:
+    """The client for turns: network or router id and address, as the proxy sent them."""
     told = dict(request.headers)  # of several the last one
     id_ = told.get(NETWORK_ID) or told.get(ROUTER_ID) or told.get(OVN_NETWORK_ID, b"")
     return id_.decode("latin-1"), told.get(FORWARDED_FOR, b"").decode("latin-1")

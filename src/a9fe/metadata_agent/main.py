@@ -11,19 +11,19 @@ import structlog
 
 from a9fe.api_client import tls
 from a9fe.api_client.report import keep_reporting
-from a9fe.http.memory import settle
+from a9fe.http.gc_tuning import tune_gc
 from a9fe.http.metrics_socket import metrics_path, serve_metrics
 from a9fe.http.report import Report
-from a9fe.http.server.fair import Fair
+from a9fe.http.server.fair_handler import FairHandler
 from a9fe.http.server.server import Admit, serve
 from a9fe.http.server.sockets import unix_listener
 from a9fe.http.upstream.pool import Target
-from a9fe.http.upstream.waiting_pool import Lanes
+from a9fe.http.upstream.waiting_pool import UpstreamPools
 from a9fe.linux.kernel import libc
-from a9fe.linux.listeners import peer
+from a9fe.linux.listeners import peer_credentials
 from a9fe.linux.processes import privileges
 from a9fe.metadata_agent.agent import MetadataAgent, signer
-from a9fe.metadata_agent.lookup_key import asker_of
+from a9fe.metadata_agent.lookup_key import client_of_request
 from a9fe.model.errors import A9feError, InvalidInput
 from a9fe.replica import confirmer_of, connector, follow, open_for, path_of
 from a9fe.runtime import descriptors, directories, metrics, tasks
@@ -67,7 +67,7 @@ def admit_only(uids: set[int]) -> Admit:
 
     def admit(sock: socket.socket) -> bool:
         try:
-            peer.require(sock, allowed)
+            peer_credentials.require(sock, allowed)
         except A9feError as error:
             log.warning("connection refused", reason=str(error))
             return False
@@ -110,7 +110,9 @@ async def _serve(
     async with AsyncExitStack() as ended:
         replica = ended.enter_context(closing(open_for(config, AGENT)))
         upstream = ended.enter_context(
-            closing(Lanes(target, timeout=config.upstream_timeout, patience=SERVICE_PATIENCE))
+            closing(
+                UpstreamPools(target, timeout=config.upstream_timeout, patience=SERVICE_PATIENCE)
+            )
         )
         confirmer = await ended.enter_async_context(confirmer_of(config, AGENT, replica, clock))
         agent = MetadataAgent(
@@ -125,7 +127,9 @@ async def _serve(
         )
         exposing = await serve_metrics(exporter)
         ended.push_async_callback(exposing.close)
-        turns = Fair(agent.handle, asker_of, report.refusal, limits=AT_ONCE, waiting=WAITING)
+        turns = FairHandler(
+            agent.handle, client_of_request, report.refusal, limits=AT_ONCE, waiting=WAITING
+        )
         ended.callback(turns.close)
         server = await serve(
             turns,
@@ -137,7 +141,7 @@ async def _serve(
             outgoing=ServiceHints(),
         )
         ended.push_async_callback(server.close)
-        settle()
+        tune_gc()
         log.info("ready", listen=config.metadata_proxy_socket, upstream=str(target))
         work: dict[str, Callable[[], Awaitable[None]]] = {
             "feed": lambda: follow(replica, connector(config, AGENT), clock),

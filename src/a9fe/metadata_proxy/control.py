@@ -14,8 +14,8 @@ from dataclasses import MISSING, dataclass, fields
 
 import structlog
 
-from a9fe.linux.listeners import peer
-from a9fe.metadata_proxy.held import HeldListeners, Refused, described
+from a9fe.linux.listeners import peer_credentials
+from a9fe.metadata_proxy.listeners import HeldListeners, Refused, described
 from a9fe.model.errors import A9feError
 from a9fe.runtime import tasks
 from a9fe.wire.message import Listener
@@ -71,7 +71,7 @@ class Control:
             log.warning("agent not accepted", reason=str(error))
             return
         try:
-            peer.require(sock, self._allowed)
+            peer_credentials.require(sock, self._allowed)
         except A9feError as error:
             log.warning("agent refused", reason=str(error))
             sock.close()

@@ -106,7 +106,7 @@ def printer(out: TextIO) -> Watcher:
 
 def block(request: Request, outgoing: Request, status: int, seconds: float) -> str:
     """A request, what the proxy added to it, and how it ended. Pure; plain ASCII."""
-    lines = [f"--- {request.peer} {_plain(request.method)} {_plain(request.target)}"]
+    lines = [f"--- {request.client_address} {_plain(request.method)} {_plain(request.target)}"]
     if request.listener is not None:
         request_id = outgoing.values(REQUEST_ID)[0]
         ours = added(request, request.listener, request_id)

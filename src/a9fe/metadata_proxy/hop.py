@@ -5,8 +5,8 @@ from contextlib import AsyncExitStack
 from a9fe.http.hop import Hop
 from a9fe.http.report import Report
 from a9fe.http.upstream.pool import Target
-from a9fe.http.upstream.waiting_pool import Lanes
-from a9fe.metadata_proxy.proxy import MetadataProxy, Watcher, in_turns
+from a9fe.http.upstream.waiting_pool import UpstreamPools
+from a9fe.metadata_proxy.proxy import MetadataProxy, Watcher, fair_handler_of
 from a9fe.metadata_proxy.relay import homeward
 from a9fe.runtime.config import Config
 from a9fe.wire.message import Handler
@@ -32,14 +32,14 @@ def build_hop(
     if upstream is None:
         upstream = agent_at(config)
         closers.callback(upstream.close)
-    turns = in_turns(MetadataProxy(upstream, report, limiter_of(config), watcher), report)
+    turns = fair_handler_of(MetadataProxy(upstream, report, limiter_of(config), watcher), report)
     closers.callback(turns.close)
     return Hop(handler=turns, outgoing=homeward, closers=closers)
 
 
-def agent_at(config: Config) -> Lanes:
+def agent_at(config: Config) -> UpstreamPools:
     """The metadata agent behind its Unix socket."""
-    return Lanes(
+    return UpstreamPools(
         Target(path=config.metadata_proxy_socket),
         timeout=config.upstream_timeout + AGENT_MARGIN,
         patience=AGENT_PATIENCE,

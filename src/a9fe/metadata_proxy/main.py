@@ -5,7 +5,7 @@ import socket
 
 import structlog
 
-from a9fe.http.memory import settle
+from a9fe.http.gc_tuning import tune_gc
 from a9fe.http.metrics_socket import metrics_path, serve_metrics
 from a9fe.http.report import Report
 from a9fe.http.server.server import Server
@@ -13,8 +13,8 @@ from a9fe.http.server.sockets import unix_listener
 from a9fe.linux.kernel import libc
 from a9fe.linux.processes import privileges
 from a9fe.metadata_proxy.control import Control
-from a9fe.metadata_proxy.held import HeldListeners
 from a9fe.metadata_proxy.hop import build_hop
+from a9fe.metadata_proxy.listeners import HeldListeners
 from a9fe.metadata_proxy.proxy import log_request
 from a9fe.runtime import descriptors, metrics, tasks
 from a9fe.runtime.config import Config
@@ -55,7 +55,7 @@ async def _serve(
     )
     held = HeldListeners(server)
     exposing = await serve_metrics(exporter)
-    settle()
+    tune_gc()
     log.info("ready", control=control_path(config), upstream=config.metadata_proxy_socket)
     try:
         await Control(control, held).run()

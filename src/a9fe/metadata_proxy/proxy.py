@@ -6,14 +6,14 @@ from collections.abc import Awaitable, Callable
 import structlog
 
 from a9fe.http.report import Report
-from a9fe.http.server.fair import Fair
+from a9fe.http.server.fair_handler import FairHandler
 from a9fe.http.upstream.errors import UpstreamError
 from a9fe.metadata_proxy.relay import onward
 from a9fe.wire.limits import AT_ONCE, REFUSED_PAUSE, WAITING
 from a9fe.wire.message import Answer, Handler, Listener, Request
 from a9fe.wire.rate_limit import RateLimiter
 from a9fe.wire.refusals import Refusal
-from a9fe.wire.shares import Holder, holder_of
+from a9fe.wire.shares import Client, client_of
 
 log = structlog.get_logger("a9fe.metadata_proxy")
 
@@ -44,7 +44,7 @@ class MetadataProxy:
             raise TypeError("the proxy serves namespaces only: this socket has no listener")
         request_id = self._report.ids.new()
         if self._limiter is not None:
-            wait = self._limiter.wait(guest_of(request), time.monotonic())
+            wait = self._limiter.wait(client_of_request(request), time.monotonic())
             if wait:
                 return self._report.refusal(
                     Refusal.RATE_LIMITED, request, request_id=request_id, retry_after=wait
@@ -73,16 +73,16 @@ class MetadataProxy:
         return answer
 
 
-def guest_of(request: Request) -> Holder:
-    """The holder for shares, turns and the rate limit."""
-    return holder_of(request.listener, request.peer_mac, request.peer)
+def client_of_request(request: Request) -> Client:
+    """The client for shares, turns and the rate limit."""
+    return client_of(request.listener, request.client_mac, request.client_address)
 
 
-def in_turns(proxy: MetadataProxy, report: Report) -> Fair:
+def fair_handler_of(proxy: MetadataProxy, report: Report) -> FairHandler:
     """The proxy's handler, with turns by guest. Must be called inside a running loop."""
-    return Fair(
+    return FairHandler(
         proxy.handle,
-        guest_of,
+        client_of_request,
         report.refusal,
         limits=AT_ONCE,
         waiting=WAITING,
@@ -97,7 +97,7 @@ def log_request(request: Request, outgoing: Request, status: int, seconds: float
         "request",
         method=request.method.decode("latin-1"),
         target=request.target[:256].decode("latin-1"),
-        peer=request.peer,
+        client_address=request.client_address,
         listener=request.listener.key if request.listener else "",
         status=status,
         ms=round(seconds * 1000, 2),

@@ -9,6 +9,7 @@ from a9fe.wire.trusted import (
     CONNECTED_AT,
     FORWARDED_FOR,
     GUEST_FORWARDED,
+    GUEST_MAC,
     HOP_LIMIT,
     INTERFACE_PORT,
     LOCAL_ADDRESS,
@@ -16,7 +17,6 @@ from a9fe.wire.trusted import (
     NETWORK_ID,
     OUR_HOP,
     OWNER,
-    PEER_MAC,
     REQUEST_ID,
     ROUTER_ID,
     WIRED_NETWORK,
@@ -62,22 +62,22 @@ def _hops(value: bytes) -> int:
 
 def added(request: Request, listener: Listener, request_id: bytes) -> Headers:
     """The headers that the proxy sets: address, wire, and request id."""
-    peer = without_mapping(request.peer).encode("ascii")
+    guest_address = without_mapping(request.client_address).encode("ascii")
     ours = [
-        (FORWARDED_FOR, peer),
+        (FORWARDED_FOR, guest_address),
         (ID_HEADER[listener.kind], listener.id.encode("ascii")),
         (REQUEST_ID, request_id),
         (OUR_HOP, b"1"),
     ]
     if listener.port_id:
-        local = without_mapping(request.local)
+        local = without_mapping(request.local_address)
         ours += (
             (INTERFACE_PORT, listener.port_id.encode("ascii")),
             (WIRED_NETWORK, listener.network_id.encode("ascii")),
             (LOCAL_ADDRESS, local.encode("ascii")),
         )
-    if request.peer_mac:
-        ours.append((PEER_MAC, request.peer_mac.encode("ascii")))
+    if request.client_mac:
+        ours.append((GUEST_MAC, request.client_mac.encode("ascii")))
     if request.connected_at:
         ours.append((CONNECTED_AT, b"%d" % (request.connected_at * 1000)))
     if any([_is_forwarded_for(name) for name, _ in request.headers]):

@@ -14,10 +14,10 @@ import structlog
 from a9fe.api_client import tls
 from a9fe.api_client.agent_calls import AgentCalls
 from a9fe.api_client.report import keep_reporting
-from a9fe.http.memory import settle
+from a9fe.http.gc_tuning import tune_gc
 from a9fe.http.metrics_socket import metrics_path, serve_metrics
 from a9fe.http.report import Report
-from a9fe.http.server.fair import Fair
+from a9fe.http.server.fair_handler import FairHandler
 from a9fe.http.server.server import serve
 from a9fe.http.server.sockets import tcp_listener, unix_listener
 from a9fe.linux.kernel import libc
@@ -36,7 +36,7 @@ from a9fe.metadata_service.guest_writes import Writes, attributes_enabled, reach
 from a9fe.metadata_service.identity.key_ring import KeyRing, key_ring_of, keys_path
 from a9fe.metadata_service.identity.requests import require_key, token_actions
 from a9fe.metadata_service.service import Service, always_certain, request_id
-from a9fe.metadata_service.signed_headers import asker_of
+from a9fe.metadata_service.signed_headers import client_of_request
 from a9fe.metadata_service.source import Source
 from a9fe.metadata_service.token_gate import Imds
 from a9fe.metadata_service.usage_reports import Tally, UsageReports, teller
@@ -181,14 +181,18 @@ async def _serve(
         service = replace(service, documents=documents, confirm=confirmer.certain)
         exporter = await serve_metrics(metrics_sock)
         ended.push_async_callback(exporter.close)
-        turns = Fair(
-            service, asker_of, report.refusal, limits=SERVICE_AT_ONCE, waiting=SERVICE_WAITING
+        turns = FairHandler(
+            service,
+            client_of_request,
+            report.refusal,
+            limits=SERVICE_AT_ONCE,
+            waiting=SERVICE_WAITING,
         )
         ended.callback(turns.close)
         server = await serve(turns, sock=sock, report=report, limits=limits)
         ended.push_async_callback(server.close)
         ended.callback(waiters.close)
-        settle()
+        tune_gc()
         listen = f"{config.metadata_listen}:{sock.getsockname()[1]}"
         log.info("ready", listen=listen, metrics=metrics_path(config.run_path, PROCESS))
         work: dict[str, Callable[[], Awaitable[None]]] = {

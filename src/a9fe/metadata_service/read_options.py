@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from a9fe.metadata.rendered import Rendered
 from a9fe.metadata_service.guest_call import Outcome, Refused
 from a9fe.model.errors import A9feError
-from a9fe.wire import waiting
+from a9fe.wire import wait_for_change
 from a9fe.wire.message import Answer, Request
 from a9fe.wire.refusals import Refusal
 
 NOT_MODIFIED = 304
 BOOLEANS = {"true": True, "false": False}
-WAIT = waiting.PARAMETER.decode()
+WAIT = wait_for_change.PARAMETER.decode()
 SECONDS_MAX_DIGITS = 9
 NO_ETAG = frozenset({b"", b"0", b"NONE"})  # GCE's clients begin with these
 
@@ -87,7 +87,7 @@ def _boolean(query: Query, name: str) -> bool:
 
 
 def _waits(query: Query, target: bytes) -> bool:
-    if WAIT in query and not waiting.may_wait(target):
+    if WAIT in query and not wait_for_change.may_wait(target):
         raise _Bad(f"{WAIT}: expected without escapes")
     return _boolean(query, WAIT)
 

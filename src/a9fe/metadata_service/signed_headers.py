@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from a9fe.wire import trusted
 from a9fe.wire.message import Request
 from a9fe.wire.refusals import Refusal
-from a9fe.wire.shares import Holder
+from a9fe.wire.shares import Client
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
-    """An instance and a project, as the holder of the shared secret says."""
+    """An instance and a project, as the client of the shared secret says."""
 
     instance_id: str
     tenant_id: str
@@ -42,6 +42,6 @@ def _value(request: Request, name: bytes) -> str | None:
     return b",".join(values).decode("latin-1") if values else None
 
 
-def asker_of(request: Request) -> Holder:
-    """The holder for turns: the claimed instance, unverified."""
+def client_of_request(request: Request) -> Client:
+    """The client for turns: the claimed instance, unverified."""
     return _value(request, trusted.INSTANCE_ID) or "", ""

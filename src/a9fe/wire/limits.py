@@ -6,7 +6,7 @@ inclusive: exactly at it is served, one past it is refused.
 
 from dataclasses import dataclass, replace
 
-from a9fe.wire.turns import TurnLimits
+from a9fe.wire.fair_queue import QueueLimits
 
 KIB = 1024
 MIB = 1024 * KIB
@@ -19,11 +19,11 @@ MAX_CHUNK_LINE_BYTES = 256  # a chunk's size is 8 digits at most; the rest is fo
 MAX_PIPELINED_BYTES = 16 * KIB  # read ahead while an answer is awaited; then the kernel waits
 MAX_CONNECTIONS = 8192  # of one process; with as many upstream well below 20,000 descriptors
 MAX_CONNECTIONS_PER_LISTENER = 4096  # one network or router cannot take all of them
-MAX_CONNECTIONS_PER_HOLDER = 1024  # nor can one guest; benchmarks open 600
-MAX_ARRIVING_PER_HOLDER = 64  # requests of one guest that have begun to arrive, and are not whole
+MAX_CONNECTIONS_PER_CLIENT = 1024  # nor can one guest; benchmarks open 600
+MAX_ARRIVING_PER_CLIENT = 64  # requests of one guest that have begun to arrive, and are not whole
 MAX_HELD_BYTES = 64 * MIB  # requests and unread answers in the buffers of one process
 MAX_HELD_BYTES_PER_LISTENER = 32 * MIB
-MAX_HELD_BYTES_PER_HOLDER = 8 * MIB  # ten of the largest documents, unread
+MAX_HELD_BYTES_PER_CLIENT = 8 * MIB  # ten of the largest documents, unread
 SEND_BUFFER_BYTES = 128 * KIB  # the kernel's, of one connection: what it holds nobody counts
 HARD_CONNECTIONS = 2  # times the limits: from there on not even a 503 is said
 HEAD_TIMEOUT = 30.0  # seconds from first byte to end of head (haproxy's timeout http-request)
@@ -38,7 +38,7 @@ MAX_WAITERS = 10_240  # guests of one service that wait for a change; some 10 Ki
 MAX_WAITERS_PER_INSTANCE = 16  # a guest's few daemons; it cannot take the places of others
 MAX_WAITING_UPSTREAM = 4096  # at once from one hop to the next, beside all that do not wait
 MAX_UPSTREAM_CONNECTIONS = 256  # to one upstream, idle ones included; more requests wait in line
-MAX_UPSTREAM_LINE = 4096  # requests; one more is refused
+MAX_UPSTREAM_QUEUE = 4096  # requests; one more is refused
 MAX_ANSWER_BYTES = 16 * MIB  # of one body from upstream; metadata is far below 1 MiB
 MAX_ANSWERS_BYTES = 64 * MIB  # of all bodies that are being received from one upstream
 LISTEN_BACKLOG = 4096  # connections the kernel queues (metadata_backlog's default)
@@ -55,11 +55,11 @@ class Limits:
     pipelined_bytes: int = MAX_PIPELINED_BYTES
     connections: int = MAX_CONNECTIONS
     connections_per_listener: int = MAX_CONNECTIONS_PER_LISTENER
-    connections_per_holder: int = MAX_CONNECTIONS_PER_HOLDER
-    arriving_per_holder: int = MAX_ARRIVING_PER_HOLDER
+    connections_per_client: int = MAX_CONNECTIONS_PER_CLIENT
+    arriving_per_client: int = MAX_ARRIVING_PER_CLIENT
     held_bytes: int = MAX_HELD_BYTES
     held_bytes_per_listener: int = MAX_HELD_BYTES_PER_LISTENER
-    held_bytes_per_holder: int = MAX_HELD_BYTES_PER_HOLDER
+    held_bytes_per_client: int = MAX_HELD_BYTES_PER_CLIENT
     head_timeout: float = HEAD_TIMEOUT
     body_timeout: float = BODY_TIMEOUT
     idle_timeout: float = IDLE_TIMEOUT
@@ -76,10 +76,10 @@ def for_hops(connections: int) -> Limits:
     return Limits(
         connections=connections,
         connections_per_listener=connections,
-        connections_per_holder=connections,
-        arriving_per_holder=connections,
+        connections_per_client=connections,
+        arriving_per_client=connections,
         held_bytes_per_listener=MAX_HELD_BYTES,
-        held_bytes_per_holder=MAX_HELD_BYTES,
+        held_bytes_per_client=MAX_HELD_BYTES,
     )
 
 
@@ -97,33 +97,33 @@ def fitting(limits: Limits, descriptors: int) -> Limits:
         limits,
         connections=min(limits.connections, most),
         connections_per_listener=min(limits.connections_per_listener, most),
-        connections_per_holder=min(limits.connections_per_holder, most),
+        connections_per_client=min(limits.connections_per_client, most),
     )
 
 
 # How many requests are under way at once, and wait for their turn.
-AT_ONCE_OF_ONE = 4  # of one guest: fills three hops; its others wait in line
+AT_ONCE_PER_CLIENT = 4  # of one guest: fills three hops; its others wait in line
 BYTE_RATE = 4 * MIB  # of answers to one guest, a second; more wait their turn
 BURST_BYTES = 1 * MIB  # the largest document at once
-LINE_WAIT = 10.0  # seconds in line until a request is refused
+QUEUE_WAIT = 10.0  # seconds in line until a request is refused
 FULL_PAUSE = 1.0  # seconds until a request is refused that has no room in line
 REFUSED_PAUSE = 0.02  # seconds that the place of a request that the proxy refused stays taken
 
-AT_ONCE = TurnLimits(
+AT_ONCE = QueueLimits(
     at_once=MAX_UPSTREAM_CONNECTIONS,
-    at_once_of_one=AT_ONCE_OF_ONE,
-    line=MAX_CONNECTIONS,
-    line_of_one=MAX_CONNECTIONS_PER_HOLDER,
-    wait=LINE_WAIT,
+    at_once_per_client=AT_ONCE_PER_CLIENT,
+    queue=MAX_CONNECTIONS,
+    queue_per_client=MAX_CONNECTIONS_PER_CLIENT,
+    wait=QUEUE_WAIT,
     byte_rate=BYTE_RATE,
     burst_bytes=BURST_BYTES,
 )
 WAITING = replace(
     AT_ONCE,
     at_once=MAX_WAITING_UPSTREAM,
-    at_once_of_one=MAX_WAITERS_PER_INSTANCE,
-    line=0,
-    line_of_one=0,
+    at_once_per_client=MAX_WAITERS_PER_INSTANCE,
+    queue=0,
+    queue_per_client=0,
 )
 SERVICE_AT_ONCE = replace(AT_ONCE, at_once=MAX_CONNECTIONS)  # of agents on many hosts
 SERVICE_WAITING = replace(WAITING, at_once=MAX_WAITERS)

@@ -7,7 +7,7 @@ socket or a call, is a choice of deployment.
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-_MAPPED = "::ffff:"  # an IPv4 peer on an IPv6 socket (RFC 4291 section 2.5.5.2)
+_MAPPED = "::ffff:"  # an IPv4 client on an IPv6 socket (RFC 4291 section 2.5.5.2)
 
 Headers = tuple[tuple[bytes, bytes], ...]
 
@@ -44,20 +44,21 @@ class Listener:
 class Request:
     """A whole request. Header names are lower-case; values have no surrounding blanks.
 
-    `target` is the request target as sent, query included. `peer` is the address of the accepted
-    socket, "" on a Unix socket. `listener` is None where no namespace stands behind the socket.
-    `peer_mac`, `local` (the address connected to) and `connected_at` (CLOCK_MONOTONIC, seconds)
-    are facts of the connection, as `http.server.accepted.Accepted` has them; empty where unknown.
+    `target` is the request target as sent, query included. `listener` is None unless the socket
+    belongs to a namespace. `client_address`, `client_mac`, `local_address` (the address connected
+    to) and `connected_at` (CLOCK_MONOTONIC, seconds) describe the connection, as in
+    `http.server.accepted.Accepted`; empty if unknown or on a Unix socket. At the metadata proxy
+    they are the guest address and guest MAC.
     """
 
     method: bytes
     target: bytes
     headers: Headers
     body: bytes = b""
-    peer: str = ""
+    client_address: str = ""
     listener: Listener | None = None
-    peer_mac: str = ""
-    local: str = ""
+    client_mac: str = ""
+    local_address: str = ""
     connected_at: float = 0.0
 
     def values(self, name: bytes) -> list[bytes]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 MAX_GUESTS = 10_240  # entries kept, as Neutron's stick table; ~200 bytes each
 
-Key = tuple[str, str]  # listener key, peer address: one guest
+Key = tuple[str, str]  # a client as in wire.shares
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

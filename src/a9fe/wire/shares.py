@@ -1,6 +1,6 @@
 """How much of a scarce resource each guest holds, and which guest must release some. Pure.
 
-The resource is a number of connections, or of bytes in buffers. It has three bounds: per holder,
+The resource is a number of connections, or of bytes in buffers. It has three bounds: per client,
 per listener (a network or a router), and in all.
 """
 
@@ -10,16 +10,16 @@ from enum import Enum
 
 from a9fe.wire.message import Listener
 
-Holder = tuple[str, str]
+Client = tuple[str, str]
 """One guest: the key of its listener, and its MAC address, or its IP address if that is unknown.
-Equal addresses on two networks are two holders; a VM with many IP addresses
+Equal addresses on two networks are two clients; a VM with many IP addresses
 is one."""
 
 
 class Over(Enum):
     """The bound that is exceeded."""
 
-    HOLDER = "holder"
+    CLIENT = "client"
     LISTENER = "listener"
     TOTAL = "total"
 
@@ -28,71 +28,71 @@ class Over(Enum):
 class Bounds:
     """The bounds; exactly the bound is allowed."""
 
-    holder: int
+    client: int
     listener: int
     total: int
 
 
 class Shares:
-    """Counts what each holder holds. A holder that holds nothing takes no memory."""
+    """Counts what each client holds. A client that holds nothing takes no memory."""
 
     __slots__ = ("_bounds", "_of", "_of_listener", "total")
 
     def __init__(self, bounds: Bounds) -> None:
         """Nobody holds anything."""
         self._bounds = bounds
-        self._of: defaultdict[str, dict[Holder, int]] = defaultdict(dict)
+        self._of: defaultdict[str, dict[Client, int]] = defaultdict(dict)
         self._of_listener: dict[str, int] = {}
         self.total = 0
 
-    def of(self, holder: Holder) -> int:
+    def of(self, client: Client) -> int:
         """What it holds."""
-        found = self._of.get(holder[0])
-        return found.get(holder, 0) if found else 0
+        found = self._of.get(client[0])
+        return found.get(client, 0) if found else 0
 
     def of_listener(self, key: str) -> int:
-        """What all holders of a listener hold."""
+        """What all clients of a listener hold."""
         return self._of_listener.get(key, 0)
 
-    def change(self, holder: Holder, amount: int) -> None:
-        """Add to a holder's count; a negative `amount` subtracts."""
-        key = holder[0]
-        holders = self._of[key]
-        holders[holder] = holders.get(holder, 0) + amount
+    def change(self, client: Client, amount: int) -> None:
+        """Add to a client's count; a negative `amount` subtracts."""
+        key = client[0]
+        clients = self._of[key]
+        clients[client] = clients.get(client, 0) + amount
         self._of_listener[key] = self._of_listener.get(key, 0) + amount
         self.total += amount
-        if not holders[holder]:
-            del holders[holder]
-            if not holders:
+        if not clients[client]:
+            del clients[client]
+            if not clients:
                 del self._of[key], self._of_listener[key]
 
-    def exceeds(self, holder: Holder, over: Over) -> bool:
-        """Whether the bound is exceeded for `holder`."""
-        if over is Over.HOLDER:
-            return self.of(holder) > self._bounds.holder
+    def exceeds(self, client: Client, over: Over) -> bool:
+        """Whether the bound is exceeded for `client`."""
+        if over is Over.CLIENT:
+            return self.of(client) > self._bounds.client
         if over is Over.LISTENER:
-            return self.of_listener(holder[0]) > self._bounds.listener
+            return self.of_listener(client[0]) > self._bounds.listener
         return self.total > self._bounds.total
 
-    def over(self, holder: Holder) -> Over | None:
-        """The narrowest bound that is exceeded for `holder`; None if none is."""
-        return next((over for over in Over if self.exceeds(holder, over)), None)
+    def over(self, client: Client) -> Over | None:
+        """The narrowest bound that is exceeded for `client`; None if none is."""
+        return next((over for over in Over if self.exceeds(client, over)), None)
 
-    def largest(self, holder: Holder, over: Over) -> Holder:
-        """The holder that must release some when `holder` exceeded the bound.
+    def largest(self, client: Client, over: Over) -> Client:
+        """The client that must release some when `client` exceeded the bound.
 
-        For the total: the largest holder of the largest listener. For a listener: its largest
-        holder. O(listeners + holders of one listener).
+        For the total: the largest client of the largest listener. For a listener: its largest
+        client. O(listeners + clients of one listener).
         """
-        if over is Over.HOLDER:
-            return holder
-        key = holder[0]
+        if over is Over.CLIENT:
+            return client
+        key = client[0]
         if over is Over.TOTAL:
             key = max(self._of_listener, key=self._of_listener.__getitem__)
-        holders = self._of[key]
-        return max(holders, key=holders.__getitem__)
+        clients = self._of[key]
+        return max(clients, key=clients.__getitem__)
 
 
-def holder_of(listener: Listener | None, mac: str, address: str) -> Holder:
-    """The holder behind a connection: `mac` and `address` of its other side, "" where unknown."""
+def client_of(listener: Listener | None, mac: str, address: str) -> Client:
+    """The client behind a connection: `mac` and `address` of its other side, "" where unknown."""
     return (listener.key if listener is not None else "", mac or address)

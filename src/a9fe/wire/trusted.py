@@ -25,7 +25,7 @@ OUR_HOP = b"x-a9fe-hop"  # "1": who asks removes X-A9fe headers from the answer 
 INTERFACE_PORT = b"x-a9fe-interface-port"  # the router's port by whose device the request came in
 WIRED_NETWORK = b"x-a9fe-network"  # the network that device was wired to
 LOCAL_ADDRESS = b"x-a9fe-local-address"  # of the accepted socket
-PEER_MAC = b"x-a9fe-mac"  # the MAC that the connection came from
+GUEST_MAC = b"x-a9fe-mac"  # the MAC that the connection came from
 CONNECTED_AT = b"x-a9fe-connected-at"  # CLOCK_MONOTONIC, ms; until the first answer of a port
 # Of an answer:
 HOP_LIMIT = b"x-a9fe-hop-limit"  # the IP hops that its packets may live

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from a9fe.api_client import feed
-from a9fe.linux.listeners.handover import HOLDER_SOCKET
+from a9fe.linux.listeners.proxy_link import HOLDER_SOCKET
 from a9fe.plan import names
 from a9fe.wire import statuses_page, trusted
 

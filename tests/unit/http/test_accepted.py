@@ -20,12 +20,12 @@ IPV6 = ETHERNET + bytes.fromhex(
 
 
 @pytest.mark.parametrize(
-    ("syn", "peer", "mac"),
+    ("syn", "client", "mac"),
     [
         (IPV4, "10.0.0.2", MAC),
         (IPV4, "::ffff:10.0.0.2", MAC),
         (IPV6, "fd00::2", MAC),
-        (IPV4, "10.0.0.3", ""),  # no frame of this peer's
+        (IPV4, "10.0.0.3", ""),  # not this client's frame
         (IPV6, "10.0.0.2", ""),
         (IPV4[14:], "10.0.0.2", ""),  # no Ethernet header
         (IPV4[:20], "10.0.0.2", ""),
@@ -33,8 +33,8 @@ IPV6 = ETHERNET + bytes.fromhex(
         (bytes(12) + IPV4[12:], "10.0.0.2", ""),  # loopback
     ],
 )
-def test_the_mac_is_the_source_of_the_peers_frame_or_unknown(syn: bytes, peer: str, mac: str):
-    assert source_mac(syn, peer) == mac
+def test_the_mac_is_the_source_of_the_clients_frame_or_unknown(syn: bytes, client: str, mac: str):
+    assert source_mac(syn, client) == mac
 
 
 @pytest.mark.parametrize("loop", LOOPS)
@@ -55,8 +55,8 @@ def test_the_time_of_a_connection_is_that_of_its_handshake(loop: str):
                 sock.sendall(GET)
                 await world.until(lambda: heard)
         assert before - 2 * TICK <= heard[0].connected_at <= after
-        assert heard[0].local == world.address[0]
-        assert heard[0].peer_mac == ""
+        assert heard[0].local_address == world.address[0]
+        assert heard[0].client_mac == ""
 
     run(main, loop)
 
@@ -74,4 +74,9 @@ def test_a_unix_socket_has_no_facts(tmp_path):
 
     run(main)
     facts = heard[0]
-    assert (facts.peer, facts.peer_mac, facts.local, facts.connected_at) == ("", "", "", 0.0)
+    assert (facts.client_address, facts.client_mac, facts.local_address, facts.connected_at) == (
+        "",
+        "",
+        "",
+        0.0,
+    )

@@ -10,7 +10,7 @@ import pytest
 
 from a9fe.http.server.server import Server, serve
 from a9fe.http.server.sockets import tcp_listener, unix_listener
-from a9fe.linux.listeners import peer
+from a9fe.linux.listeners import peer_credentials
 from a9fe.runtime.errors import StartError
 from a9fe.wire.limits import MIB, Limits
 from a9fe.wire.message import Answer
@@ -420,7 +420,7 @@ def test_the_request_says_listener_and_peer():
     seen = []
 
     def handler(request):
-        seen.append((request.listener, request.peer))
+        seen.append((request.listener, request.client_address))
         return Answer(status=200)
 
     async def main():
@@ -447,7 +447,7 @@ def test_on_a_unix_socket(loop, tmp_path):
 
 def test_connections_of_one_guest_at_the_limit_and_one_past():
     async def main():
-        limits = Limits(connections_per_holder=2)
+        limits = Limits(connections_per_client=2)
         async with serving(limits=limits) as world:
             clients = [await world.client() for _ in range(4)]
             got = [await client.ask(GET) for client in clients]
@@ -462,7 +462,7 @@ def test_connections_of_one_guest_at_the_limit_and_one_past():
 
 def test_a_place_that_is_free_again_is_taken():
     async def main():
-        async with serving(limits=Limits(connections_per_holder=1)) as world:
+        async with serving(limits=Limits(connections_per_client=1)) as world:
             first, second = await world.client(), await world.client()
             assert (await first.ask(GET)).status == 200
             assert (await second.ask(GET)).status == 503
@@ -478,7 +478,7 @@ def test_who_is_not_admitted_is_closed(tmp_path):
     asked = []
 
     def nobody(sock):
-        asked.append(peer.credentials(sock).uid)
+        asked.append(peer_credentials.credentials(sock).uid)
         return False
 
     async def main():

@@ -474,7 +474,7 @@ def test_requests_of_every_method_leave_no_more_connections_than_may_be_open(loo
 def test_one_request_more_than_may_stand_in_line_is_refused(path):
     async def main():
         async with scripted(path, saying(b"")):
-            ask = upstream(path, max_connections=1, max_line=2)
+            ask = upstream(path, max_connections=1, max_queue=2)
             waiting = [ask(GET) for _ in range(3)]
             with pytest.raises(UpstreamOverloaded) as refused:
                 await ask(GET)

@@ -12,9 +12,9 @@ import pytest
 
 from a9fe.http.server.server import Server
 from a9fe.http.server.sockets import unix_listener
-from a9fe.linux.listeners.handover import ProxyLink
+from a9fe.linux.listeners.proxy_link import ProxyLink
 from a9fe.metadata_proxy.control import Control, parse_listener
-from a9fe.metadata_proxy.held import HeldListeners, check_listener
+from a9fe.metadata_proxy.listeners import HeldListeners, check_listener
 from a9fe.model.errors import A9feError
 from a9fe.wire.message import Answer, Listener
 from tests.kit.http_world import GET, LOOPS, Client, run, until
@@ -408,7 +408,7 @@ def test_other_users_are_not_heard(path):
 
 
 def test_agents_link_and_the_proxy_understand_each_other(path, tcp):
-    """The other side of the protocol is linux.listeners.handover; here the two meet."""
+    """The other side of the protocol is linux.listeners.proxy_link; here the two meet."""
 
     async def main():
         async with proxy(path) as world:

@@ -6,7 +6,9 @@ from a9fe.runtime.config import load
 from a9fe.wire.message import Answer, Request
 from tests.kit.http_world import NETWORK, Tally, run, serving
 
-REQUEST = Request(method=b"GET", target=b"/latest", headers=(), peer="10.0.0.5", listener=NETWORK)
+REQUEST = Request(
+    method=b"GET", target=b"/latest", headers=(), client_address="10.0.0.5", listener=NETWORK
+)
 
 
 def test_the_metadata_agent_can_be_joined_by_a_call():

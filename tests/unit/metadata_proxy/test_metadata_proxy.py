@@ -80,14 +80,14 @@ def test_rate_limit_is_by_guest():
             method=b"GET",
             target=b"/",
             headers=(),
-            peer="10.0.0.5",
-            peer_mac="fa:16:3e:00:00:05",
+            client_address="10.0.0.5",
+            client_mac="fa:16:3e:00:00:05",
             listener=NETWORK,
         )
-        also_its = replace(request, peer="10.0.0.55")
+        also_its = replace(request, client_address="10.0.0.55")
         statuses = [served.handle(r).status for r in (request, also_its, also_its)]
         denied = served.handle(request)
-        other = served.handle(replace(request, peer_mac="fa:16:3e:00:00:06"))
+        other = served.handle(replace(request, client_mac="fa:16:3e:00:00:06"))
         return statuses, denied, other, tally.refusals
 
     statuses, denied, other, refusals = run(main)
@@ -159,7 +159,11 @@ def test_debugging_prints_a_block_for_each_request(status, tmp_path):
 
 def test_a_block_shows_no_control_characters():
     request = Request(
-        method=b"GET", target=b"/\xff\x1b[2J", headers=(), peer="1.2.3.4", listener=NETWORK
+        method=b"GET",
+        target=b"/\xff\x1b[2J",
+        headers=(),
+        client_address="1.2.3.4",
+        listener=NETWORK,
     )
     outgoing = replace(request, headers=((b"x-a9fe-request-id", b"1"),))
     shown = block(request, outgoing, 200, 0.1)

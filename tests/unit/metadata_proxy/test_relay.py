@@ -13,6 +13,7 @@ from a9fe.wire.trusted import (
     CONNECTED_AT,
     FORWARDED_FOR,
     GUEST_FORWARDED,
+    GUEST_MAC,
     HOP_LIMIT,
     INTERFACE_PORT,
     LOCAL_ADDRESS,
@@ -20,7 +21,6 @@ from a9fe.wire.trusted import (
     OUR_HOP,
     OUR_PREFIX,
     OWNER,
-    PEER_MAC,
     REQUEST_ID,
     ROUTER_ID,
     TRUSTED,
@@ -32,13 +32,15 @@ NETWORK = Listener(kind="network", id="n1", namespace="qdhcp-n1", address="1.2.3
 ROUTER = replace(NETWORK, kind="router", id="r1")
 
 
-def sent_on(*headers: tuple[bytes, bytes], listener: Listener = NETWORK, peer: str = "10.0.0.5"):
+def sent_on(
+    *headers: tuple[bytes, bytes], listener: Listener = NETWORK, guest_address: str = "10.0.0.5"
+):
     request = Request(
         method=b"PUT",
         target=b"/a?b",
         headers=((b"host", b"169.254.169.254"), *headers),
         body=b"\0\xff",
-        peer=peer,
+        client_address=guest_address,
         listener=listener,
     )
     return onward(request, listener, b"id42")
@@ -58,7 +60,7 @@ def test_network():
 
 
 WIRED = replace(ROUTER, device="qr-p1", port_id="p1", network_id="n1")
-OF_THE_WIRE = (INTERFACE_PORT, WIRED_NETWORK, LOCAL_ADDRESS, PEER_MAC, CONNECTED_AT)
+OF_THE_WIRE = (INTERFACE_PORT, WIRED_NETWORK, LOCAL_ADDRESS, GUEST_MAC, CONNECTED_AT)
 
 
 @pytest.mark.parametrize(
@@ -67,22 +69,35 @@ OF_THE_WIRE = (INTERFACE_PORT, WIRED_NETWORK, LOCAL_ADDRESS, PEER_MAC, CONNECTED
         (ROUTER, {}, {}),
         (
             WIRED,
-            {"local": "::ffff:10.0.0.1", "peer_mac": "fa:16:3e:00:00:01", "connected_at": 12.3456},
+            {
+                "local_address": "::ffff:10.0.0.1",
+                "client_mac": "fa:16:3e:00:00:01",
+                "connected_at": 12.3456,
+            },
             {
                 INTERFACE_PORT: b"p1",
                 WIRED_NETWORK: b"n1",
                 LOCAL_ADDRESS: b"10.0.0.1",
-                PEER_MAC: b"fa:16:3e:00:00:01",
+                GUEST_MAC: b"fa:16:3e:00:00:01",
                 CONNECTED_AT: b"12345",
             },
         ),
-        (NETWORK, {"local": "169.254.169.254", "connected_at": 1.0}, {CONNECTED_AT: b"1000"}),
+        (
+            NETWORK,
+            {"local_address": "169.254.169.254", "connected_at": 1.0},
+            {CONNECTED_AT: b"1000"},
+        ),
     ],
 )
 def test_by_which_wire_it_came_is_told(listener, facts, said):
     evil = tuple((name, b"evil") for name in OF_THE_WIRE)
     request = Request(
-        method=b"GET", target=b"/", headers=evil, peer="10.0.0.5", listener=listener, **facts
+        method=b"GET",
+        target=b"/",
+        headers=evil,
+        client_address="10.0.0.5",
+        listener=listener,
+        **facts,
     )
     sent = onward(request, listener, b"id42").headers
     assert {name: value for name, value in sent if name in OF_THE_WIRE} == said
@@ -95,11 +110,11 @@ def test_router():
 
 
 @pytest.mark.parametrize(
-    ("peer", "said"),
+    ("guest_address", "said"),
     [("10.0.0.5", b"10.0.0.5"), ("::ffff:10.0.0.5", b"10.0.0.5"), ("fe80::1", b"fe80::1")],
 )
-def test_the_peer_is_whom_the_kernel_says(peer, said):
-    assert sent_on(peer=peer).values(FORWARDED_FOR) == [said]
+def test_x_forwarded_for_is_the_address_that_the_kernel_reports(guest_address, said):
+    assert sent_on(guest_address=guest_address).values(FORWARDED_FOR) == [said]
 
 
 @pytest.mark.parametrize("name", [b"x-forwarded-for", b"x_forwarded_for", b"x-forwarded_for"])

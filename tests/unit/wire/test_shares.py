@@ -5,10 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from a9fe.wire.message import Listener
-from a9fe.wire.shares import Bounds, Over, Shares, holder_of
+from a9fe.wire.shares import Bounds, Over, Shares, client_of
 
 A1, A2, B1 = ("a", "1"), ("a", "2"), ("b", "1")
-BOUNDS = Bounds(holder=4, listener=6, total=8)
+BOUNDS = Bounds(client=4, listener=6, total=8)
 
 
 def held(**amounts: int) -> Shares:
@@ -23,12 +23,12 @@ def held(**amounts: int) -> Shares:
     ("amounts", "over"),
     [
         ({"a1": 4}, None),
-        ({"a1": 5}, Over.HOLDER),
+        ({"a1": 5}, Over.CLIENT),
         ({"a1": 3, "a2": 3}, None),
         ({"a1": 3, "a2": 4}, Over.LISTENER),
         ({"a1": 1, "b1": 4, "c1": 3}, None),
         ({"a1": 1, "b1": 4, "c1": 4}, Over.TOTAL),
-        ({"a1": 5, "a2": 4}, Over.HOLDER),
+        ({"a1": 5, "a2": 4}, Over.CLIENT),
     ],
 )
 def test_each_bound_itself_is_allowed_and_one_more_exceeds_it(amounts, over):
@@ -38,7 +38,7 @@ def test_each_bound_itself_is_allowed_and_one_more_exceeds_it(amounts, over):
 @pytest.mark.parametrize(
     ("amounts", "over", "largest"),
     [
-        ({"a1": 5, "b1": 9}, Over.HOLDER, A1),
+        ({"a1": 5, "b1": 9}, Over.CLIENT, A1),
         ({"a1": 1, "a2": 2, "b1": 9}, Over.LISTENER, A2),
         ({"a1": 1, "a2": 2, "b1": 2}, Over.TOTAL, A2),
         ({"a1": 1, "a2": 1, "b1": 4}, Over.TOTAL, B1),
@@ -48,19 +48,19 @@ def test_the_largest_of_the_largest_listener_gives_way(amounts, over, largest):
     assert held(**amounts).largest(A1, over) == largest
 
 
-def test_a_holder_is_a_mac_on_a_listener():
+def test_a_client_is_a_mac_on_a_listener():
     one, two = (
         Listener(
             kind="network", id=id, namespace=f"qdhcp-{id}", address="169.254.169.254", port=80
         )
         for id in "12"
     )
-    assert holder_of(one, "", "10.0.0.5") != holder_of(two, "", "10.0.0.5")
-    assert holder_of(one, "fa:16:3e:00:00:01", "10.0.0.5") == holder_of(
+    assert client_of(one, "", "10.0.0.5") != client_of(two, "", "10.0.0.5")
+    assert client_of(one, "fa:16:3e:00:00:01", "10.0.0.5") == client_of(
         one, "fa:16:3e:00:00:01", "10.0.0.6"
     )
-    assert holder_of(one, "fa:16:3e:00:00:01", "10.0.0.5") != holder_of(one, "", "10.0.0.5")
-    assert holder_of(None, "", "") == ("", "")
+    assert client_of(one, "fa:16:3e:00:00:01", "10.0.0.5") != client_of(one, "", "10.0.0.5")
+    assert client_of(None, "", "") == ("", "")
 
 
 CHANGES = st.lists(
@@ -78,13 +78,13 @@ def test_the_counts_are_those_of_a_plain_sum(changes):
         shares.change((listener, guest), amount)
         sums = {key: sum(n for (k, _), n in plain.items() if k == key) for key in "abc"}
         assert shares.total == sum(plain.values())
-        assert {holder: shares.of(holder) for holder in plain} == plain
+        assert {client: shares.of(client) for client in plain} == plain
         assert {key: shares.of_listener(key) for key in "abc"} == sums
         if shares.total:
             largest = shares.largest((listener, guest), Over.TOTAL)
             assert sums[largest[0]] == max(sums.values())
             assert plain[largest] == max(plain[largest[0], g] for g in "123")
-    for holder, amount in plain.items():
-        shares.change(holder, -amount)
+    for client, amount in plain.items():
+        shares.change(client, -amount)
     assert not shares._of
     assert not shares._of_listener

@@ -7,7 +7,7 @@ from contextlib import suppress
 
 from a9fe.cli.processes.table import HOLDER, PROCESSES
 from a9fe.host_agent.process import CONTROL_SOCKET
-from a9fe.linux.listeners.handover import HOLDER_SOCKET
+from a9fe.linux.listeners.proxy_link import HOLDER_SOCKET
 from a9fe.runtime.config import Config
 
 OF_A_PROCESS = ("pid", "notify", "metrics.sock")

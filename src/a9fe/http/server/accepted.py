@@ -1,4 +1,4 @@
-"""What the kernel knows about an accepted TCP connection: addresses, the peer's MAC, its age.
+"""What the kernel knows about an accepted TCP connection: addresses, the client's MAC, its age.
 
 The MAC is the source of the Ethernet frame that carried the SYN (TCP_SAVE_SYN, Linux 5.10), so it
 needs no privilege and no look-up. The kernel saves no SYN if it answered with a SYN cookie (its
@@ -33,14 +33,14 @@ _LAST_DATA_SENT = struct.Struct("=44xI")  # tcpi_last_data_sent: after 8 bytes a
 class Accepted(NamedTuple):
     """Facts of one connection. On a Unix socket all are empty.
 
-    `peer` and `local` are addresses as text without zone, as the kernel gives them. `peer_mac` is
-    lower case with colons, "" if unknown. `connected_at` is the end of the handshake, or up to
-    10 ms before it, in seconds of CLOCK_MONOTONIC; 0.0 if unknown.
+    `client_address` and `local_address` are text without zone, as the kernel gives them.
+    `client_mac` is lower case with colons, "" if unknown. `connected_at` is the end of the
+    handshake, or up to 10 ms before it, in seconds of CLOCK_MONOTONIC; 0.0 if unknown.
     """
 
-    peer: str = ""
-    peer_mac: str = ""
-    local: str = ""
+    client_address: str = ""
+    client_mac: str = ""
+    local_address: str = ""
     connected_at: float = 0.0
 
 
@@ -59,28 +59,30 @@ def facts_of(sock: socket.socket) -> Accepted:
     if sock.family == socket.AF_UNIX:
         return Accepted()
     try:
-        peer = sock.getpeername()[0].partition("%")[0]
-        local = sock.getsockname()[0].partition("%")[0]
+        client_address = sock.getpeername()[0].partition("%")[0]
+        local_address = sock.getsockname()[0].partition("%")[0]
     except OSError:  # it has gone already
         return Accepted()
-    return Accepted(peer, _mac_of(sock, peer), local, _connected_at(sock))
+    return Accepted(
+        client_address, _mac_of(sock, client_address), local_address, _connected_at(sock)
+    )
 
 
-def _mac_of(sock: socket.socket, peer: str) -> str:
+def _mac_of(sock: socket.socket, client_address: str) -> str:
     """The kernel gives the SYN once, and frees it."""
     try:
         syn = sock.getsockopt(socket.IPPROTO_TCP, TCP_SAVED_SYN, SAVED_BYTES)
     except OSError:
         return ""
-    return source_mac(syn, peer)
+    return source_mac(syn, client_address)
 
 
-def source_mac(syn: bytes, peer: str) -> str:
-    """The source MAC of a saved SYN (from the Ethernet header on); "" if not a frame of `peer`.
+def source_mac(syn: bytes, client_address: str) -> str:
+    """The source MAC of a saved SYN (from the Ethernet header on); "" if from another address.
 
     The packet's source address shows whether the header has the expected length.
     """
-    plain = without_mapping(peer)
+    plain = without_mapping(client_address)
     if ":" in plain:
         family, source, ethertype = socket.AF_INET6, _SOURCE_IPV6, _IPV6
     else:
@@ -93,7 +95,7 @@ def source_mac(syn: bytes, peer: str) -> str:
 
 def _connected_at(sock: socket.socket) -> float:
     """If the connection has sent no data, tcpi_last_data_sent counts from the handshake: time in
-    the kernel's queue is included, and the peer cannot change it.
+    the kernel's queue is included, and the client cannot change it.
     """
     milliseconds: int
     try:

@@ -23,7 +23,7 @@ from a9fe.http.upstream.errors import UpstreamError
 from a9fe.wire.limits import Limits
 from a9fe.wire.message import Answer, Handler, Listener, Request
 from a9fe.wire.refusals import Refusal
-from a9fe.wire.shares import Holder, holder_of
+from a9fe.wire.shares import Client, client_of
 
 ALLOW = (b"allow", b", ".join(sorted(METHODS)))  # with each 405 (RFC 9110 section 15.5.6)
 
@@ -78,8 +78,8 @@ class Connection(asyncio.Protocol):
         "_transport",
         "accepted",
         "arriving",
+        "client",
         "held",
-        "holder",
     )
 
     def __init__(self, host: Host, listener: Listener | None) -> None:
@@ -99,7 +99,7 @@ class Connection(asyncio.Protocol):
         self._paused = self._reading_paused = False
         self._half_closed = self._lingering = self._told_to_continue = False
         self.accepted = Accepted()
-        self.holder: Holder = ("", "")
+        self.client: Client = ("", "")
         self.held = 0  # bytes; as the server counts them
         self.arriving = False
 
@@ -109,7 +109,9 @@ class Connection(asyncio.Protocol):
         """Learn who it is."""
         self._transport = cast(asyncio.Transport, transport)
         self.accepted = facts_of(self.socket)
-        self.holder = holder_of(self._listener, self.accepted.peer_mac, self.accepted.peer)
+        self.client = client_of(
+            self._listener, self.accepted.client_mac, self.accepted.client_address
+        )
         self._transport.set_write_buffer_limits(high=0)  # what is not sent at once is waited for
         self._refusal = self._host.opened(self)
 
@@ -161,9 +163,9 @@ class Connection(asyncio.Protocol):
         self._weigh()
 
     @property
-    def peer(self) -> str:
+    def client_address(self) -> str:
         """The address of the other side, "" on a Unix socket."""
-        return self.accepted.peer
+        return self.accepted.client_address
 
     @property
     def socket(self) -> socket.socket:
@@ -284,16 +286,16 @@ class Connection(asyncio.Protocol):
         if self._refusal is not None:
             self._refuse(BadMessage(self._refusal, "over the limit"))
             return
-        peer, peer_mac, local, connected_at = self.accepted
+        client_address, client_mac, local_address, connected_at = self.accepted
         request = Request(
             method=head.method,
             target=head.target,
             headers=head.headers,
             body=body,
-            peer=peer,
+            client_address=client_address,
             listener=self._listener,
-            peer_mac=peer_mac,
-            local=local,
+            client_mac=client_mac,
+            local_address=local_address,
             connected_at=0.0 if self._owner else connected_at,
         )
         try:
@@ -370,13 +372,13 @@ class Connection(asyncio.Protocol):
             return answer
         if not answer.owner and answer.status >= REFUSALS:
             return answer
-        facts = {"peer": self.peer, "owner": self._owner.decode("latin-1")}
+        facts = {"client_address": self.client_address, "owner": self._owner.decode("latin-1")}
         refused = self._host.report.refusal(Refusal.OTHER_OWNER, facts=facts)
         return replace(refused, close=True)
 
     def _refuse(self, bad: BadMessage) -> None:
         """Answer and close; read on for a while, as a reset would take the answer along."""
-        where = {"peer": self.peer, "detail": bad.detail}
+        where = {"client_address": self.client_address, "detail": bad.detail}
         if self._listener is not None:
             where["listener"] = self._listener.key
         answer = self._host.report.refusal(bad.refusal, facts=where)

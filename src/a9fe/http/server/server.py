@@ -11,8 +11,8 @@ import structlog
 
 from a9fe.http.report import Report, silent_report
 from a9fe.http.server.accepted import save_syn
+from a9fe.http.server.clients import Clients
 from a9fe.http.server.connection import Connection
-from a9fe.http.server.holders import Holders
 from a9fe.http.server.sockets import bound_send_buffer, unix_listener
 from a9fe.wire.limits import DRAIN_TIMEOUT, LIMITS, LISTEN_BACKLOG, SEND_BUFFER_BYTES, Limits
 from a9fe.wire.message import Answer, Handler, Listener
@@ -72,7 +72,7 @@ class Server:
         self._admit = admit
         self._backlog = backlog
         self._connections: set[Connection] = set()
-        self._holders = Holders(limits, self.report)
+        self._clients = Clients(limits, self.report)
         self._listening: set[Listening] = set()
         self._emptied = asyncio.Event()
         self._sweep_interval = _sweep_interval(limits)
@@ -129,7 +129,7 @@ class Server:
     @property
     def held_bytes(self) -> int:
         """Bytes in the buffers of all connections."""
-        return self._holders.held_bytes
+        return self._clients.held_bytes
 
     # -- what connections call ---------------------------------------------------------------
 
@@ -139,16 +139,16 @@ class Server:
         if self._admit is not None and not self._admit(connection.socket):
             connection.abort()
             return None
-        return self._holders.enter(connection)
+        return self._clients.enter(connection)
 
     def holds(self, connection: Connection, held: int, *, arriving: bool) -> None:
         """Record the bytes held now. `arriving`: a request has been received in part."""
-        self._holders.holds(connection, held, arriving=arriving)
+        self._clients.holds(connection, held, arriving=arriving)
 
     def closed(self, connection: Connection) -> None:
         """Count it out."""
         self._connections.discard(connection)
-        self._holders.leave(connection)
+        self._clients.leave(connection)
         if not self._connections:
             self._emptied.set()
 

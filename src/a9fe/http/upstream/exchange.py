@@ -1,6 +1,6 @@
 """One request to an upstream, from its way into a connection to its answer.
 
-A future that the pool (`upstream`) and a connection (`peer_connection`) share.
+A future that the pool (`pool`) and a connection (`upstream_connection`) share.
 """
 
 import asyncio

@@ -23,13 +23,13 @@ from a9fe.http.upstream.errors import (
     UpstreamUnreachable,
 )
 from a9fe.http.upstream.exchange import Exchange
-from a9fe.http.upstream.peer_connection import PeerConnection
+from a9fe.http.upstream.upstream_connection import UpstreamConnection
 from a9fe.runtime import tasks
 from a9fe.wire.limits import (
     MAX_ANSWER_BYTES,
     MAX_ANSWERS_BYTES,
     MAX_UPSTREAM_CONNECTIONS,
-    MAX_UPSTREAM_LINE,
+    MAX_UPSTREAM_QUEUE,
 )
 from a9fe.wire.message import Answer, Request
 
@@ -87,15 +87,15 @@ class Upstream:
         max_connections: int = MAX_UPSTREAM_CONNECTIONS,
         max_body: int = MAX_ANSWER_BYTES,
         max_collected: int = MAX_ANSWERS_BYTES,
-        max_line: int = MAX_UPSTREAM_LINE,
+        max_queue: int = MAX_UPSTREAM_QUEUE,
     ) -> None:
         """`timeout` in seconds for a whole request. Must be made inside a running loop.
 
         `patience`: seconds after an upstream began to refuse connections during which requests
         wait for its restart; after that they fail at once. `max_body`: most bytes of one answer's
         body. `max_collected`: most bytes of all answers being received; above it the largest
-        fails. `max_line`: most requests that wait for a connection; one more fails with
-        UpstreamOverloaded, or with UpstreamFull if `max_line` is 0.
+        fails. `max_queue`: most requests that wait for a connection; one more fails with
+        UpstreamOverloaded, or with UpstreamFull if `max_queue` is 0.
         """
         self.target = target
         self.max_body = max_body
@@ -103,12 +103,12 @@ class Upstream:
         self._timeout = timeout
         self._patience = patience
         self._max = max_connections
-        self._max_line = max_line
+        self._max_queue = max_queue
         self._max_collected = max_collected
         self.collected_bytes = 0  # of answers that have not arrived whole
         self._loop = asyncio.get_running_loop()
-        self._idle: list[PeerConnection] = []
-        self._busy: set[PeerConnection] = set()
+        self._idle: list[UpstreamConnection] = []
+        self._busy: set[UpstreamConnection] = set()
         self._connecting = 0
         self._line: deque[Exchange] = deque()
         self._down_since: float | None = None
@@ -120,7 +120,7 @@ class Upstream:
         data = request_bytes(request, self._authority)
         exchange = Exchange(request, data, self._loop.time() + self._timeout, self._loop)
         if self._is_full():
-            full = UpstreamOverloaded if self._max_line else UpstreamFull
+            full = UpstreamOverloaded if self._max_queue else UpstreamFull
             exchange.fail(full, f"{self.target}: too many requests wait for a connection")
             return exchange
         exchange.repeats = REPEATS if request.method in SAFE else 0
@@ -145,12 +145,12 @@ class Upstream:
         return len(self._idle) + len(self._busy) + self._connecting
 
     def _is_full(self) -> bool:
-        room = self._max + self._max_line - len(self._busy) - self._connecting
+        room = self._max + self._max_queue - len(self._busy) - self._connecting
         if len(self._line) >= room:  # those that were cancelled in line are still there
             self._line = deque(exchange for exchange in self._line if not exchange.done())
         return len(self._line) >= room
 
-    def _start(self, connection: PeerConnection, exchange: Exchange) -> None:
+    def _start(self, connection: UpstreamConnection, exchange: Exchange) -> None:
         self._busy.add(connection)
         connection.ask(exchange)
 
@@ -169,7 +169,7 @@ class Upstream:
 
     # -- what connections call ---------------------------------------------------------------
 
-    def freed(self, connection: PeerConnection, *, reusable: bool) -> None:
+    def freed(self, connection: UpstreamConnection, *, reusable: bool) -> None:
         """Its exchange has ended."""
         self._busy.discard(connection)
         if reusable:
@@ -198,7 +198,7 @@ class Upstream:
             largest = max(self._busy, key=lambda connection: connection.collected)
             largest.give_up("too many bytes of answers in memory")
 
-    def lost(self, connection: PeerConnection) -> None:
+    def lost(self, connection: UpstreamConnection) -> None:
         """It is closed."""
         self._busy.discard(connection)
         if connection in self._idle:
@@ -221,7 +221,7 @@ class Upstream:
         else:
             self._start(connection, exchange)
 
-    async def _connect(self, exchange: Exchange) -> PeerConnection:
+    async def _connect(self, exchange: Exchange) -> UpstreamConnection:
         while True:
             now = self._loop.time()
             try:
@@ -235,7 +235,7 @@ class Upstream:
                 return connection
             await asyncio.sleep(RECONNECT_INTERVAL)
 
-    async def _open(self) -> PeerConnection:
+    async def _open(self) -> UpstreamConnection:
         target = self.target
         if target.path:
             _, connection = await self._loop.create_unix_connection(self._new, target.path)
@@ -243,8 +243,8 @@ class Upstream:
             _, connection = await self._loop.create_connection(self._new, target.host, target.port)
         return connection
 
-    def _new(self) -> PeerConnection:
-        return PeerConnection(self)
+    def _new(self) -> UpstreamConnection:
+        return UpstreamConnection(self)
 
     def _worth_waiting(self, deadline: float) -> bool:
         """An outage that has only begun may be a restart."""

@@ -9,10 +9,10 @@ import asyncio
 from a9fe.http.upstream.pool import Target, Upstream
 from a9fe.wire.limits import MAX_WAITING_UPSTREAM
 from a9fe.wire.message import Answer, Request
-from a9fe.wire.waiting import may_wait
+from a9fe.wire.wait_for_change import may_wait
 
 
-class Lanes:
+class UpstreamPools:
     """Asks `target` as `Upstream` does."""
 
     def __init__(
@@ -31,7 +31,7 @@ class Lanes:
             timeout=timeout,
             patience=patience,
             max_connections=max_waiting,
-            max_line=0,
+            max_queue=0,
         )
 
     def __call__(self, request: Request) -> asyncio.Future[Answer]:

@@ -1,14 +1,14 @@
 """Keeps copies of an agent's listeners in the holder process, which outlives the other processes.
 
 The agent first takes back the holder's sockets, then mirrors its own to the holder. It also works
-without a holder. The holder's side: metadata_proxy.holder.
+without a holder. The holder's side: metadata_proxy.listener_holder.
 """
 
 import asyncio
 
 import structlog
 
-from a9fe.linux.listeners.handover import ProxyLink, hello
+from a9fe.linux.listeners.proxy_link import ProxyLink, hello
 from a9fe.linux.listeners.seqpacket import Broken, Channel
 
 log = structlog.get_logger("a9fe.linux")

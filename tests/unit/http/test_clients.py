@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import pytest
 
 from a9fe.http.report import Report
-from a9fe.http.server.holders import Holders
+from a9fe.http.server.clients import Clients
 from a9fe.http.server.server import Server
 from a9fe.http.server.sockets import tcp_listener
 from a9fe.wire.limits import LIMITS, Limits, fitting
@@ -31,11 +31,11 @@ BOTH = pytest.mark.parametrize("loop", LOOPS)
 SMALL = Limits(
     connections=6,
     connections_per_listener=5,
-    connections_per_holder=4,
-    arriving_per_holder=2,
+    connections_per_client=4,
+    arriving_per_client=2,
     held_bytes=1000,
     held_bytes_per_listener=800,
-    held_bytes_per_holder=500,
+    held_bytes_per_client=500,
 )
 HEAD = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n"
 
@@ -44,7 +44,7 @@ HEAD = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n"
 class Fake:
     """A connection that is told to give way."""
 
-    holder: tuple[str, str]
+    client: tuple[str, str]
     is_idle: bool = True
     held: int = 0
     arriving: bool = False
@@ -59,15 +59,15 @@ class Fake:
 
 
 class Room:
-    """Holders with fakes in it."""
+    """Clients with fakes in it."""
 
     def __init__(self, limits: Limits = SMALL) -> None:
         self.tally = Tally()
-        self.holders = Holders(limits, Report("test", self.tally))
+        self.clients = Clients(limits, Report("test", self.tally))
 
     def enter(self, listener: str, guest: str, *, idle: bool = True) -> Fake:
         fake = Fake((listener, guest), is_idle=idle)
-        self.refusal = self.holders.enter(fake)
+        self.refusal = self.clients.enter(fake)
         return fake
 
 
@@ -99,7 +99,7 @@ def test_where_all_hold_the_same_the_newcomer_is_refused():
     assert not any(c.gone for c in [*old, new])
 
 
-def test_one_listener_has_its_share_only_and_its_largest_holder_gives_way():
+def test_one_listener_has_its_share_only_and_its_largest_client_gives_way():
     room = Room()
     large = [room.enter("a", "1") for _ in range(3)]
     for _ in range(2):
@@ -109,8 +109,8 @@ def test_one_listener_has_its_share_only_and_its_largest_holder_gives_way():
     assert large[0].gone
 
 
-def test_one_holder_has_its_share_only_and_is_cut_off_far_beyond():
-    room = Room(replace(SMALL, connections_per_holder=1))
+def test_one_client_has_its_share_only_and_is_cut_off_far_beyond():
+    room = Room(replace(SMALL, connections_per_client=1))
     first, second, third = (room.enter("a", "1") for _ in range(3))
     assert room.refusal is Refusal.TOO_MANY_CONNECTIONS
     assert [c.gone for c in (first, second, third)] == [False, False, True]
@@ -121,17 +121,17 @@ def test_of_requests_that_arrive_slowly_a_few_are_read_at_a_time():
     slow = [room.enter("a", "1") for _ in range(4)]
     other = room.enter("b", "1")
     for connection in (other, *slow):
-        room.holders.holds(connection, 5, arriving=True)
+        room.clients.holds(connection, 5, arriving=True)
     assert [c.heard for c in (*slow, other)] == [True, True, False, False, True]
-    room.holders.holds(slow[1], 0, arriving=False)
+    room.clients.holds(slow[1], 0, arriving=False)
     assert [c.heard for c in slow] == [True, True, True, False]
-    room.holders.leave(slow[3])  # not read, and gone
-    room.holders.leave(slow[2])
-    room.holders.holds(slow[1], 5, arriving=True)
+    room.clients.leave(slow[3])  # not read, and gone
+    room.clients.leave(slow[2])
+    room.clients.holds(slow[1], 5, arriving=True)
     assert [c.heard for c in slow] == [True, True, True, False]
     for connection in (other, *slow):
-        room.holders.leave(connection)
-    assert not room.holders._arriving
+        room.clients.leave(connection)
+    assert not room.clients._arriving
 
 
 @pytest.mark.parametrize(
@@ -152,20 +152,20 @@ def test_who_holds_most_bytes_gives_way_with_its_heaviest_connection(held, gone)
     for name, sizes in held.items():
         for number, size in enumerate(sizes):
             made[f"{name}/{number}"] = fake = room.enter(name[0], name[1:])
-            room.holders.holds(fake, size, arriving=False)
+            room.clients.holds(fake, size, arriving=False)
     assert [name for name, fake in made.items() if fake.gone] == gone
     kept = sum(fake.held for fake in made.values() if not fake.gone)
-    assert room.holders.held_bytes == kept
+    assert room.clients.held_bytes == kept
     for fake in made.values():
-        room.holders.leave(fake)
-    assert room.holders.held_bytes == 0
-    assert not room.holders._of
+        room.clients.leave(fake)
+    assert room.clients.held_bytes == 0
+    assert not room.clients._of
 
 
 def test_with_few_descriptors_there_are_few_connections():
     assert fitting(LIMITS, 1 << 20) == LIMITS
     few = fitting(LIMITS, 1024)
-    assert (few.connections, few.connections_per_listener, few.connections_per_holder) == (
+    assert (few.connections, few.connections_per_listener, few.connections_per_client) == (
         512,
     ) * 3
 
@@ -203,7 +203,7 @@ async def two_networks(handler=echo, limits: Limits = LIMITS):
 @BOTH
 def test_equal_addresses_on_two_networks_share_no_limit(loop):
     async def main():
-        async with two_networks(limits=Limits(connections_per_holder=3)) as (_, tally, connect):
+        async with two_networks(limits=Limits(connections_per_client=3)) as (_, tally, connect):
             noisy = [await connect("noisy") for _ in range(5)]
             assert [(await c.ask(GET)).status for c in noisy] == [200, 200, 200, 503, 503]
             assert (await (await connect("quiet")).ask(GET)).status == 200
@@ -223,7 +223,7 @@ def test_when_all_places_are_taken_a_neighbour_is_let_in(loop, flood):
     }
 
     async def main():
-        limits = replace(LIMITS, connections=20, connections_per_holder=20)
+        limits = replace(LIMITS, connections=20, connections_per_client=20)
         async with two_networks(limits=limits) as (server, _, connect):
             noisy = [await connect("noisy") for _ in range(20)]
             for client in noisy:
@@ -240,7 +240,7 @@ def test_when_all_places_are_taken_a_neighbour_is_let_in(loop, flood):
 @BOTH
 def test_slow_requests_delay_whole_ones_of_nobody(loop):
     async def main():
-        limits = replace(LIMITS, arriving_per_holder=2, head_timeout=0.4)
+        limits = replace(LIMITS, arriving_per_client=2, head_timeout=0.4)
         async with two_networks(limits=limits) as (server, _, connect):
             slow = [await connect("noisy") for _ in range(5)]
             for client in slow:
@@ -263,7 +263,7 @@ def test_slow_requests_delay_whole_ones_of_nobody(loop):
 @BOTH
 def test_answers_that_nobody_reads_are_bounded_and_given_back(loop):
     big = Answer(status=200, body=b"x" * 1_000_000)
-    limits = Limits(held_bytes_per_holder=3_000_000)
+    limits = Limits(held_bytes_per_client=3_000_000)
 
     async def main():
         async with two_networks(lambda _: big, limits) as (server, tally, connect):

@@ -22,7 +22,7 @@ class Pool(Protocol):
 
     max_body: int
 
-    def freed(self, connection: "PeerConnection", *, reusable: bool) -> None:
+    def freed(self, connection: "UpstreamConnection", *, reusable: bool) -> None:
         """Its exchange has ended."""
         ...
 
@@ -34,12 +34,12 @@ class Pool(Protocol):
         """Count bytes of an answer; above the bound the pool gives up the largest answer."""
         ...
 
-    def lost(self, connection: "PeerConnection") -> None:
+    def lost(self, connection: "UpstreamConnection") -> None:
         """It is closed."""
         ...
 
 
-class PeerConnection(asyncio.Protocol):
+class UpstreamConnection(asyncio.Protocol):
     """Speaks to one upstream, one exchange after the other."""
 
     __slots__ = (

@@ -1,6 +1,6 @@
-"""The connections of a server by holder: counts what each holds, and closes some at a bound.
+"""The connections of a server by client: counts what each holds, and closes some at a bound.
 
-`wire.shares` decides which holder loses a connection; this module chooses the connection.
+`wire.shares` decides which client loses a connection; this module chooses the connection.
 """
 
 from collections import OrderedDict
@@ -9,13 +9,13 @@ from typing import Protocol
 from a9fe.http.report import Report
 from a9fe.wire.limits import HARD_CONNECTIONS, Limits
 from a9fe.wire.refusals import Refusal
-from a9fe.wire.shares import Bounds, Holder, Over, Shares
+from a9fe.wire.shares import Bounds, Client, Over, Shares
 
 
 class Held(Protocol):
     """What this module needs of a connection."""
 
-    holder: Holder
+    client: Client
     held: int
     arriving: bool
 
@@ -34,7 +34,7 @@ class Held(Protocol):
 
 
 class _Arriving:
-    """Connections of one holder with an incomplete request: those being read, and paused ones."""
+    """Connections of one client with an incomplete request: those being read, and paused ones."""
 
     __slots__ = ("read", "unread")
 
@@ -43,25 +43,25 @@ class _Arriving:
         self.unread: OrderedDict[Held, None] = OrderedDict()
 
 
-class Holders:
+class Clients:
     """All connections of a server."""
 
     def __init__(self, limits: Limits, report: Report) -> None:
         """No connection is open."""
         self._limits = limits
         self._report = report
-        self._of: dict[Holder, OrderedDict[Held, None]] = {}
-        self._arriving: dict[Holder, _Arriving] = {}
+        self._of: dict[Client, OrderedDict[Held, None]] = {}
+        self._arriving: dict[Client, _Arriving] = {}
         self._connections = Shares(
             Bounds(
-                holder=limits.connections_per_holder,
+                client=limits.connections_per_client,
                 listener=limits.connections_per_listener,
                 total=limits.connections,
             )
         )
         self._bytes = Shares(
             Bounds(
-                holder=limits.held_bytes_per_holder,
+                client=limits.held_bytes_per_client,
                 listener=limits.held_bytes_per_listener,
                 total=limits.held_bytes,
             )
@@ -74,83 +74,83 @@ class Holders:
 
     def enter(self, connection: Held) -> Refusal | None:
         """Count a new connection. Returns why its requests are refused, None if they are not."""
-        holder = connection.holder
-        self._of.setdefault(holder, OrderedDict())[connection] = None
-        self._connections.change(holder, 1)
-        over = self._connections.over(holder)
+        client = connection.client
+        self._of.setdefault(client, OrderedDict())[connection] = None
+        self._connections.change(client, 1)
+        over = self._connections.over(client)
         if over is None or self._make_room(connection, over):
             return None
-        if self._is_far_over(holder):
+        if self._is_far_over(client):
             self._give_way(connection, Refusal.TOO_MANY_CONNECTIONS)
         return Refusal.TOO_MANY_CONNECTIONS
 
     def leave(self, connection: Held) -> None:
         """Remove a closed connection; repeating it does nothing."""
-        holder = connection.holder
-        of = self._of.get(holder)
+        client = connection.client
+        of = self._of.get(client)
         if of is None or connection not in of:
             return
         self.holds(connection, 0, arriving=False)
         del of[connection]
         if not of:
-            del self._of[holder]
-        self._connections.change(holder, -1)
+            del self._of[client]
+        self._connections.change(client, -1)
 
     def holds(self, connection: Held, held: int, *, arriving: bool) -> None:
         """Record the bytes held now. `arriving`: a request has been received in part."""
-        holder = connection.holder
-        if connection not in self._of.get(holder, ()):
+        client = connection.client
+        if connection not in self._of.get(client, ()):
             return  # it is closed, or is to be
         more, connection.held = held - connection.held, held
         if more:
-            self._bytes.change(holder, more)
+            self._bytes.change(client, more)
         if arriving != connection.arriving:
             connection.arriving = arriving
             self._count_arriving(connection)
         if more > 0:
-            self._free_bytes(holder)
+            self._free_bytes(client)
 
     def _make_room(self, newcomer: Held, over: Over) -> bool:
-        """Close a connection of the largest holder: an idle one, else its oldest, if it holds more
+        """Close a connection of the largest client: an idle one, else its oldest, if it holds more
         connections than the newcomer."""
-        if over is Over.HOLDER:
+        if over is Over.CLIENT:
             return False
-        largest = self._connections.largest(newcomer.holder, over)
+        largest = self._connections.largest(newcomer.client, over)
         idle = next((c for c in self._of[largest] if c is not newcomer and c.is_idle), None)
         if idle is None:
-            if self._connections.of(largest) <= self._connections.of(newcomer.holder):
+            if self._connections.of(largest) <= self._connections.of(newcomer.client):
                 return False
             idle = next(iter(self._of[largest]))
         self._give_way(idle, Refusal.GAVE_WAY)
         return True
 
-    def _is_far_over(self, holder: Holder) -> bool:
+    def _is_far_over(self, client: Client) -> bool:
         limits = self._limits
         return (
             self._connections.total > HARD_CONNECTIONS * limits.connections
-            or self._connections.of_listener(holder[0])
+            or self._connections.of_listener(client[0])
             > HARD_CONNECTIONS * limits.connections_per_listener
-            or self._connections.of(holder) > HARD_CONNECTIONS * limits.connections_per_holder
+            or self._connections.of(client) > HARD_CONNECTIONS * limits.connections_per_client
         )
 
-    def _free_bytes(self, holder: Holder) -> None:
-        """Close the connection with most bytes of the largest holder. A single connection may
-        exceed its holder's bound, so that a larger document can still be read."""
+    def _free_bytes(self, client: Client) -> None:
+        """Close the connection with most bytes of the largest client. A single connection may
+        exceed its client's bound, so that a larger document can still be read."""
         for over in Over:
-            while self._bytes.exceeds(holder, over):
-                largest = self._bytes.largest(holder, over)
+            while self._bytes.exceeds(client, over):
+                largest = self._bytes.largest(client, over)
                 heaviest = max(self._of[largest], key=lambda connection: connection.held)
-                if over is Over.HOLDER and heaviest.held == self._bytes.of(holder):
+                if over is Over.CLIENT and heaviest.held == self._bytes.of(client):
                     break
                 self._give_way(heaviest, Refusal.GAVE_WAY)
 
     def _count_arriving(self, connection: Held) -> None:
-        """Read only a few incomplete requests of one holder at a time; the kernel keeps the bytes
-        of the others. So slow requests cost only their connections, and delay their holder."""
-        holder = connection.holder
-        arriving = self._arriving.setdefault(holder, _Arriving())
+        """Read only a few incomplete requests of one client at a time; the kernel keeps the bytes
+        of the others. So slow requests cost only their connections, and delay their client."""
+        client = connection.client
+        arriving = self._arriving.setdefault(client, _Arriving())
         if connection.arriving:
-            if len(arriving.read) < self._limits.arriving_per_holder:
+            if len(arriving.read) < self._limits.arriving_per_client:
                 arriving.read[connection] = None
             else:
                 arriving.unread[connection] = None
@@ -158,17 +158,17 @@ class Holders:
             return
         arriving.unread.pop(connection, None)
         arriving.read.pop(connection, None)
-        if arriving.unread and len(arriving.read) < self._limits.arriving_per_holder:
+        if arriving.unread and len(arriving.read) < self._limits.arriving_per_client:
             following, _ = arriving.unread.popitem(last=False)
             arriving.read[following] = None
             following.hear(on=True)
         if not arriving.read:
-            del self._arriving[holder]
+            del self._arriving[client]
 
     def _give_way(self, connection: Held, refusal: Refusal) -> None:
-        key, guest = connection.holder
-        held = {"connections": self._connections.of(connection.holder), "bytes": connection.held}
-        facts = {"listener": key, "holder": guest, **{k: str(v) for k, v in held.items()}}
+        key, guest = connection.client
+        held = {"connections": self._connections.of(connection.client), "bytes": connection.held}
+        facts = {"listener": key, "client": guest, **{k: str(v) for k, v in held.items()}}
         self._report.refused(refusal, self._report.ids.new(), facts=facts)
         self.leave(connection)
         connection.give_way()

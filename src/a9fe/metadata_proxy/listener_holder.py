@@ -14,10 +14,10 @@ from contextlib import suppress
 import structlog
 
 from a9fe.http.server.sockets import unix_listener
-from a9fe.linux.listeners.handover import HOLDER_SOCKET
+from a9fe.linux.listeners.proxy_link import HOLDER_SOCKET
 from a9fe.linux.processes import privileges
 from a9fe.metadata_proxy.control import Control
-from a9fe.metadata_proxy.held import HeldListeners
+from a9fe.metadata_proxy.listeners import HeldListeners
 from a9fe.runtime import descriptors, tasks
 from a9fe.runtime.config import Config
 

@@ -6,13 +6,13 @@ from typing import ClassVar
 from hypothesis import given
 from hypothesis import strategies as st
 
-from a9fe.wire.turns import TurnLimits, Turns
+from a9fe.wire.fair_queue import FairQueue, QueueLimits
 
-LIMITS = TurnLimits(
+LIMITS = QueueLimits(
     at_once=3,
-    at_once_of_one=2,
-    line=1000,
-    line_of_one=900,
+    at_once_per_client=2,
+    queue=1000,
+    queue_per_client=900,
     wait=10.0,
     byte_rate=100,
     burst_bytes=50,
@@ -22,26 +22,26 @@ NOISY, NEIGHBOUR = ("net", "noisy"), ("net", "neighbour")
 
 @dataclass
 class Play:
-    """Requests that are begun and ended by hand. A ticket is (holder, number)."""
+    """Requests that are begun and ended by hand. A ticket is (client, number)."""
 
-    limits: TurnLimits = LIMITS
+    limits: QueueLimits = LIMITS
     now: float = 100.0
     running: list = field(default_factory=list)
     started: list = field(default_factory=list)
     refused: list = field(default_factory=list)
     left: list = field(default_factory=list)
-    HOLDERS: ClassVar = [("a", "0"), ("a", "1"), ("a", "2"), ("b", "0")]
+    CLIENTS: ClassVar = [("a", "0"), ("a", "1"), ("a", "2"), ("b", "0")]
 
     def __post_init__(self):
-        self.turns = Turns(self.limits)
+        self.turns = FairQueue(self.limits)
         self.count = 0
 
-    def arrive(self, holder):
+    def arrive(self, client):
         self.count += 1
-        ticket = (holder, self.count)
-        if self.turns.begin(holder, self.now):
+        ticket = (client, self.count)
+        if self.turns.begin(client, self.now):
             self._run(ticket)
-        elif not self.turns.line_up(holder, ticket, self.now):
+        elif not self.turns.enqueue(client, ticket, self.now):
             self.refused.append(ticket)
         return ticket
 
@@ -59,8 +59,8 @@ class Play:
         self.running.append(ticket)
         self.started.append(ticket)
 
-    def of(self, holder):
-        return [ticket for ticket in self.running if ticket[0] == holder]
+    def of(self, client):
+        return [ticket for ticket in self.running if ticket[0] == client]
 
     def leave(self, number):
         waiting = list(self.turns._tickets)
@@ -70,7 +70,7 @@ class Play:
 
     def step(self, what, number, size):
         if what == "arrive":
-            self.arrive(self.HOLDERS[number % 4])
+            self.arrive(self.CLIENTS[number % 4])
         elif what == "finish" and self.running:
             self.finish(self.running[number % len(self.running)], size)
         elif what == "leave":
@@ -88,7 +88,7 @@ class Play:
 
 
 def test_a_thousand_requests_of_one_delay_another_by_one():
-    play = Play(replace(LIMITS, at_once=1, at_once_of_one=1))
+    play = Play(replace(LIMITS, at_once=1, at_once_per_client=1))
     for _ in range(800):
         play.arrive(NOISY)
     mine = play.arrive(NEIGHBOUR)
@@ -97,8 +97,8 @@ def test_a_thousand_requests_of_one_delay_another_by_one():
     assert mine in play.started[:3]
 
 
-def test_many_holders_on_one_network_delay_another_network_by_one():
-    play = Play(replace(LIMITS, at_once=1, at_once_of_one=1))
+def test_many_clients_on_one_network_delay_another_network_by_one():
+    play = Play(replace(LIMITS, at_once=1, at_once_per_client=1))
     for n in range(100):
         play.arrive(("net", str(n)))
         play.arrive(("net", str(n)))
@@ -117,17 +117,17 @@ def test_one_has_so_many_at_once_and_the_places_left_are_for_others():
 
 
 def test_a_line_has_an_end_for_one_and_for_all():
-    play = Play(replace(LIMITS, line=5, line_of_one=3))
+    play = Play(replace(LIMITS, queue=5, queue_per_client=3))
     for _ in range(7):
         play.arrive(NOISY)
     assert len(play.refused) == 2
     for _ in range(6):
         play.arrive(NEIGHBOUR)
-    assert play.turns.in_line == 5
+    assert play.turns.queued == 5
 
 
 def test_without_a_line_only_a_place_that_is_about_to_be_free_is_waited_for():
-    play = Play(replace(LIMITS, line=0, line_of_one=0))
+    play = Play(replace(LIMITS, queue=0, queue_per_client=0))
     first, _ = play.arrive(NOISY), play.arrive(NOISY)
     assert play.arrive(NOISY) in play.refused
     play.turns.end(NOISY, 0, play.now)  # answered, and its place still taken
@@ -165,7 +165,7 @@ def test_a_burst_of_bytes_is_free():
 
 
 def test_patience_ends_and_who_leaves_is_not_served():
-    play = Play(replace(LIMITS, at_once_of_one=1))
+    play = Play(replace(LIMITS, at_once_per_client=1))
     under_way, late, gone = (play.arrive(NOISY) for _ in range(3))
     play.now += 5
     later = play.arrive(NOISY)
@@ -188,14 +188,14 @@ STEPS = st.lists(
 
 @given(STEPS)
 def test_bounds_hold_and_nobody_is_forgotten(steps):
-    play = Play(replace(LIMITS, line=20, line_of_one=8, wait=1e9))
+    play = Play(replace(LIMITS, queue=20, queue_per_client=8, wait=1e9))
     for step in steps:
         play.step(*step)
         assert len(play.running) <= 3
-        assert all(len(play.of(holder)) <= 2 for holder in Play.HOLDERS)
+        assert all(len(play.of(client)) <= 2 for client in Play.CLIENTS)
     play.run_dry()
-    assert play.turns.in_line == 0
+    assert play.turns.queued == 0
     ends = play.started + play.refused + play.left
     assert len(ends) == len(set(ends)) == play.count
     play.turns.forget_paid(play.now + 1e6)
-    assert play.turns.holders == 0
+    assert play.turns.clients == 0

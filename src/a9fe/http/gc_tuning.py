@@ -5,7 +5,7 @@ import gc
 YOUNG = 50_000  # objects made, less those freed, until a collection (Python's default: 700)
 
 
-def settle() -> None:
+def tune_gc() -> None:
     """Call once, when all is loaded and before serving: saves a fifth of a request's CPU.
 
     What is loaded by now is never looked at again. Requests make no cycles, so that they are

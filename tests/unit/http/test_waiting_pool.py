@@ -6,7 +6,7 @@ import pytest
 
 from a9fe.http.upstream.errors import UpstreamFull
 from a9fe.http.upstream.pool import Target
-from a9fe.http.upstream.waiting_pool import Lanes
+from a9fe.http.upstream.waiting_pool import UpstreamPools
 from a9fe.wire.limits import MAX_UPSTREAM_CONNECTIONS
 from a9fe.wire.message import Answer, Request
 from a9fe.wire.refusals import Refusal
@@ -44,7 +44,7 @@ def test_more_waiters_than_connections_at_once_delay_nobody(tmp_path):
     async def main():
         slow = Slow()
         async with serving(slow, path=str(tmp_path / "s")):
-            lanes = Lanes(Target(path=str(tmp_path / "s")), timeout=30.0)
+            lanes = UpstreamPools(Target(path=str(tmp_path / "s")), timeout=30.0)
             many = MAX_UPSTREAM_CONNECTIONS + 50
             waiters = [lanes(WAITING) for _ in range(many)]
             await until(lambda: slow.waiting == many)
@@ -60,7 +60,7 @@ def test_one_waiter_more_than_may_is_refused_and_a_place_that_is_free_is_taken(t
     async def main():
         slow = Slow()
         async with serving(slow, path=str(tmp_path / "s")):
-            lanes = Lanes(Target(path=str(tmp_path / "s")), timeout=30.0, max_waiting=2)
+            lanes = UpstreamPools(Target(path=str(tmp_path / "s")), timeout=30.0, max_waiting=2)
             first, second = lanes(WAITING), lanes(WAITING)
             with pytest.raises(UpstreamFull) as refused:
                 await lanes(WAITING)

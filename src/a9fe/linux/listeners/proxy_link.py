@@ -31,9 +31,7 @@ FIRST_PAUSE = 0.05  # s before connecting again
 LAST_PAUSE = 1.0  # s
 OPEN_TIMEOUT = 3.0  # s that `open` waits to be acknowledged
 SO_COOKIE = 57
-HOLDER_SOCKET = (
-    "listener-holder.sock"  # below run_path: linux.listeners.holder_link, metadata_proxy.holder
-)
+HOLDER_SOCKET = "listener-holder.sock"  # below run_path
 
 
 class HandoverError(A9feError):

@@ -1,14 +1,14 @@
-"""A handler that queues requests by holder (`wire.turns`) before it calls another handler."""
+"""A handler that queues requests by client (`wire.fair_queue`) before it calls another handler."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
 
+from a9fe.wire.fair_queue import FairQueue, QueueLimits
 from a9fe.wire.limits import FULL_PAUSE
 from a9fe.wire.message import Answer, Handler, Request
 from a9fe.wire.refusals import Refusal
-from a9fe.wire.shares import Holder
-from a9fe.wire.turns import TurnLimits, Turns
-from a9fe.wire.waiting import may_wait
+from a9fe.wire.shares import Client
+from a9fe.wire.wait_for_change import may_wait
 
 SWEEP_INTERVAL = 0.5  # seconds
 
@@ -19,10 +19,10 @@ Refuse = Callable[[Refusal, Request], Answer]
 class _Waiting(asyncio.Future[Answer]):
     """A future for a request that is queued, then answered."""
 
-    def __init__(self, lane: "_Lane", holder: Holder, request: Request) -> None:
+    def __init__(self, lane: "_Lane", client: Client, request: Request) -> None:
         super().__init__(loop=lane.loop)
         self.lane = lane
-        self.holder = holder
+        self.client = client
         self.request = request
         self.inner: asyncio.Future[Answer] | None = None
 
@@ -38,7 +38,7 @@ class _Waiting(asyncio.Future[Answer]):
     def start(self) -> None:
         """Call the handler."""
         try:
-            result = self.lane.run(self.holder, self.request)
+            result = self.lane.run(self.client, self.request)
         except Exception as error:  # noqa: BLE001 - whoever awaits it gets it
             self.set_exception(error)
             return
@@ -63,25 +63,25 @@ class _Waiting(asyncio.Future[Answer]):
 class _Lane:
     """The queue of one kind of requests."""
 
-    def __init__(self, handler: Handler, limits: TurnLimits, pause: float) -> None:
+    def __init__(self, handler: Handler, limits: QueueLimits, pause: float) -> None:
         self.loop = asyncio.get_running_loop()
-        self.turns: Turns[_Waiting] = Turns(limits)
+        self.turns: FairQueue[_Waiting] = FairQueue(limits)
         self._handler = handler
         self._pause = pause
         self._alarm: asyncio.TimerHandle | None = None
 
-    def ask(self, holder: Holder, request: Request) -> Answer | Awaitable[Answer] | None:
+    def ask(self, client: Client, request: Request) -> Answer | Awaitable[Answer] | None:
         """The answer or a future of it; None if the queue is full."""
         now = self.loop.time()
-        if self.turns.begin(holder, now):
-            return self.run(holder, request)
-        waiting = _Waiting(self, holder, request)
-        if not self.turns.line_up(holder, waiting, now):
+        if self.turns.begin(client, now):
+            return self.run(client, request)
+        waiting = _Waiting(self, client, request)
+        if not self.turns.enqueue(client, waiting, now):
             return None
         self._wake_later()
         return waiting
 
-    def run(self, holder: Holder, request: Request) -> Answer | asyncio.Future[Answer]:
+    def run(self, client: Client, request: Request) -> Answer | asyncio.Future[Answer]:
         """Call the handler; its place is freed when the answer is complete.
 
         If the handler answers at once, the place is kept until the next iteration of the loop
@@ -90,13 +90,13 @@ class _Lane:
         try:
             result = self._handler(request)
         except BaseException:
-            self._end(holder, 0)
+            self._end(client, 0)
             raise
         if isinstance(result, Answer):
-            self._end(holder, len(result.body))
+            self._end(client, len(result.body))
             return result
         future = asyncio.ensure_future(result, loop=self.loop)
-        future.add_done_callback(lambda done: self._ended(holder, done))
+        future.add_done_callback(lambda done: self._ended(client, done))
         return future
 
     def sweep(self) -> list[_Waiting]:
@@ -105,20 +105,20 @@ class _Lane:
         self.turns.forget_paid(now)
         return self.turns.overdue(now)
 
-    def _end(self, holder: Holder, size: int) -> None:
-        self.turns.end(holder, size, self.loop.time())
+    def _end(self, client: Client, size: int) -> None:
+        self.turns.end(client, size, self.loop.time())
         if self._pause:
-            self.loop.call_later(self._pause, self._free, holder)
+            self.loop.call_later(self._pause, self._free, client)
         else:
-            self.loop.call_soon(self._free, holder)
+            self.loop.call_soon(self._free, client)
 
-    def _ended(self, holder: Holder, done: asyncio.Future[Answer]) -> None:
+    def _ended(self, client: Client, done: asyncio.Future[Answer]) -> None:
         failed = done.cancelled() or done.exception() is not None
-        self.turns.end(holder, 0 if failed else len(done.result().body), self.loop.time())
-        self._free(holder)
+        self.turns.end(client, 0 if failed else len(done.result().body), self.loop.time())
+        self._free(client)
 
-    def _free(self, holder: Holder) -> None:
-        self.turns.free(holder, self.loop.time())
+    def _free(self, client: Client) -> None:
+        self.turns.free(client, self.loop.time())
         self._start_next()
 
     def _start_next(self) -> None:
@@ -127,7 +127,7 @@ class _Lane:
         self._wake_later()
 
     def _wake_later(self) -> None:
-        """Schedule a wake-up for when a queued holder's byte rate allows its next request."""
+        """Schedule a wake-up for when a queued client's byte rate allows its next request."""
         at = self.turns.next_at()
         if at is not None and (self._alarm is None or self._alarm.when() > at):
             if self._alarm is not None:
@@ -144,8 +144,8 @@ def _give(later: asyncio.Future[Answer], answer: Answer) -> None:
         later.set_result(answer)
 
 
-class Fair:
-    """Answers with `handler`, holders in turn.
+class FairHandler:
+    """Answers with `handler`, clients in turn.
 
     Requests that may wait for a change have a queue of their own, as they take long.
     """
@@ -153,17 +153,17 @@ class Fair:
     def __init__(
         self,
         handler: Handler,
-        holder_of: Callable[[Request], Holder],
+        client_of: Callable[[Request], Client],
         refuse: Refuse,
         *,
-        limits: TurnLimits,
-        waiting: TurnLimits,
+        limits: QueueLimits,
+        waiting: QueueLimits,
         pause: float = 0.0,
     ) -> None:
         """Must be made inside a running loop. `limits` apply to requests that
         are answered at once, `waiting` to those that may wait for a change. `pause`: seconds for
         which a place stays taken after `handler` answered at once, as it does to refuse."""
-        self._holder_of = holder_of
+        self._client_of = client_of
         self._refuse = refuse
         self._at_once = _Lane(handler, limits, pause)
         self._waiting = _Lane(handler, waiting, pause)
@@ -174,7 +174,7 @@ class Fair:
         """The Handler."""
         waits = may_wait(request.target)
         lane = self._waiting if waits else self._at_once
-        result = lane.ask(self._holder_of(request), request)
+        result = lane.ask(self._client_of(request), request)
         if result is not None:
             return result
         full = Refusal.TOO_MANY_WAITERS if waits else Refusal.TOO_MANY_AT_ONCE
@@ -188,9 +188,9 @@ class Fair:
         return later
 
     @property
-    def in_line(self) -> int:
+    def queued(self) -> int:
         """Number of queued requests."""
-        return self._at_once.turns.in_line + self._waiting.turns.in_line
+        return self._at_once.turns.queued + self._waiting.turns.queued
 
     def close(self) -> None:
         """End the sweep."""

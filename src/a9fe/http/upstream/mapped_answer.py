@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from a9fe.wire.message import Answer
 
 
-class After(asyncio.Future[Answer]):
+class MappedAnswer(asyncio.Future[Answer]):
     """A future: `change` applied to the result of `pending`, or its exception.
 
     Cancelling it cancels `pending`, so that the next hop sees its client disconnect.

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from a9fe.http.report import silent_report
-from a9fe.http.server.fair import Fair
+from a9fe.http.server.fair_handler import FairHandler
 from a9fe.wire.limits import AT_ONCE, WAITING
 from a9fe.wire.message import Answer
 from tests.kit.http_world import LOOPS, echo, run, serving, turns
@@ -16,8 +16,8 @@ BOTH = pytest.mark.parametrize("loop", LOOPS)
 WAIT = b"GET /?wait_for_change=true HTTP/1.1\r\nHost: a\r\n\r\n"
 
 
-def get(holder: str, path: str = "") -> bytes:
-    return f"GET /{holder}/{path} HTTP/1.1\r\nHost: a\r\n\r\n".encode()
+def get(client: str, path: str = "") -> bytes:
+    return f"GET /{client}/{path} HTTP/1.1\r\nHost: a\r\n\r\n".encode()
 
 
 def named(request) -> tuple[str, str]:
@@ -45,7 +45,7 @@ class Hanging:
 
 @asynccontextmanager
 async def fair(handler, limits=AT_ONCE, **options):
-    front = Fair(
+    front = FairHandler(
         handler, named, silent_report().refusal, limits=limits, waiting=WAITING, **options
     )
     async with serving(front) as world:
@@ -61,13 +61,13 @@ def test_one_guest_has_a_few_requests_under_way_and_others_are_answered(loop):
             noisy = [await world.client() for _ in range(50)]
             for client in noisy:
                 await client.send(get("noisy"))
-            await world.until(lambda: front.in_line == 46)
+            await world.until(lambda: front.queued == 46)
             assert hanging.asked == ["noisy"] * 4
             other = await world.client()
             assert (await other.ask(get("other", "quick"))).status == 200
             hanging.go.set()
             assert {(await client.answer()).status for client in noisy} == {200}
-            assert front.in_line == 0
+            assert front.queued == 0
 
     run(main, loop)
 
@@ -98,14 +98,14 @@ def test_a_pipeline_is_one_request_at_a_time_and_its_neighbour_is_not_behind_it(
 def test_who_waits_for_too_long_is_told_to_try_again(loop):
     async def main():
         hanging = Hanging()
-        limits = replace(AT_ONCE, at_once_of_one=1, wait=0.05)
+        limits = replace(AT_ONCE, at_once_per_client=1, wait=0.05)
         async with fair(hanging, limits) as (world, front):
             first, second = await world.client(), await world.client()
             await first.send(get("noisy"))
             await world.until(lambda: hanging.asked)
             got = await second.ask(get("noisy"))
             assert (got.status, got.headers["retry-after"]) == (503, "1")
-            assert front.in_line == 0
+            assert front.queued == 0
             hanging.go.set()
             assert (await first.answer()).status == 200
 
@@ -116,15 +116,15 @@ def test_who_waits_for_too_long_is_told_to_try_again(loop):
 def test_who_leaves_the_line_is_not_asked_for(loop):
     async def main():
         hanging = Hanging()
-        async with fair(hanging, replace(AT_ONCE, at_once_of_one=1)) as (world, front):
+        async with fair(hanging, replace(AT_ONCE, at_once_per_client=1)) as (world, front):
             first, second, third = [await world.client() for _ in range(3)]
             await first.send(get("noisy"))
             await world.until(lambda: hanging.asked)
             for client in (second, third):
                 await client.send(get("noisy"))
-            await world.until(lambda: front.in_line == 2)
+            await world.until(lambda: front.queued == 2)
             second.reset()
-            await world.until(lambda: front.in_line == 1)
+            await world.until(lambda: front.queued == 1)
             first.reset()
             await world.until(lambda: len(hanging.asked) == 2)
             third.reset()  # under way, after its time in line
@@ -145,12 +145,12 @@ def test_a_defect_behind_the_line_is_a_500_and_frees_its_place(at_once):
         raise KeyError("defect")
 
     async def main():
-        async with fair(broken, replace(AT_ONCE, at_once_of_one=1)) as (world, front):
+        async with fair(broken, replace(AT_ONCE, at_once_per_client=1)) as (world, front):
             clients = [await world.client() for _ in range(3)]
             for client in clients:
                 await client.send(get("noisy"))
             assert {(await client.answer()).status for client in clients} == {500}
-            assert front.in_line == 0
+            assert front.queued == 0
 
     run(main)
 
@@ -179,7 +179,7 @@ def test_refusals_that_are_made_at_once_keep_their_places_for_a_moment():
             for client in clients:
                 await client.send(get("noisy"))
             assert [(await client.answer()).status for client in clients[:4]] == [429] * 4
-            await world.until(lambda: front.in_line == 2)
+            await world.until(lambda: front.queued == 2)
             assert (await (await world.client()).ask(get("other"))).status == 429
 
     run(main)
@@ -193,8 +193,8 @@ def test_large_answers_delay_their_own_guest_only():
             noisy, other = await world.client(), await world.client()
             assert (await noisy.ask(get("noisy"))).status == 200
             await noisy.send(get("noisy"))
-            await world.until(lambda: front.in_line == 1)
+            await world.until(lambda: front.queued == 1)
             assert (await other.ask(get("other"))).status == 200
-            assert front.in_line == 1
+            assert front.queued == 1
 
     run(main)
