@@ -20,13 +20,14 @@ from a9fe.server.auth.admissions import Admissions
 from a9fe.server.auth.credentials import Authenticator, Everyone
 from a9fe.server.feed.hub import Hub
 from a9fe.server.glance import images as image
+from a9fe.server.native import agent_reports, config_drives, imds_usage
+from a9fe.server.native import api_tokens as token_calls
+from a9fe.server.native import guest_data as guest_calls
+from a9fe.server.native import identity_keys as identity
 from a9fe.server.neutron import handlers as neutron
 from a9fe.server.nova import handlers as compute
 from a9fe.server.nova import records as compute_records
 from a9fe.server.openapi import handlers as documents
-from a9fe.server.own import agent_api as ours
-from a9fe.server.own import config_drives, guest_calls, imds_usage, token_calls
-from a9fe.server.own import identity_keys as identity
 from a9fe.store import Store
 
 PROCESS = "server"
@@ -63,7 +64,7 @@ def routes() -> list[Route]:
     """All that is served."""
     return [
         *neutron.routes(),
-        *ours.routes(),
+        *agent_reports.routes(),
         *guest_calls.routes(),
         *config_drives.routes(),
         *identity.routes(),

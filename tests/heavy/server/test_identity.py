@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from a9fe.metadata_service.identity.signing_keys import SigningKey, generate, jwk_of
 from a9fe.model.rules.scheduling import timestamp
-from a9fe.server.own.identity_keys import CERTIFICATE_MAX, KEYS_MAX, LIFE_MAX
+from a9fe.server.native.identity_keys import CERTIFICATE_MAX, KEYS_MAX, LIFE_MAX
 from a9fe.store.guests import IdentityKey
 from tests.kit.guarded_world import Guarded
 from tests.kit.server_world import START, World

@@ -16,7 +16,7 @@ from a9fe.model.errors import InvalidInput
 from a9fe.model.resources import Instance, Network, Port, Resource, SecurityGroup, Subnet
 from a9fe.model.rules.scheduling import timestamp
 from a9fe.replica import KnownInstance, ReplicaUnreadable
-from a9fe.server.own.config_drives import Stored
+from a9fe.server.native.config_drives import Stored
 from a9fe.store import Store
 from a9fe.wire.freshness import Freshness
 from a9fe.wire.message import Request

@@ -15,7 +15,7 @@ from a9fe.cli.output import print_json, print_table
 from a9fe.linux.processes import privileges
 from a9fe.model import tokens
 from a9fe.model.policy import MEMBER, ROLES
-from a9fe.server.own.token_calls import new, shown
+from a9fe.server.native.api_tokens import new, shown
 from a9fe.store import Session, Store
 
 COLUMNS = ("id", "project_id", "role", "host", "description", "created_at")

@@ -7,12 +7,12 @@ from a9fe.operations.collections import COLLECTIONS, OURS, Collection
 from a9fe.server.asgi import faults
 from a9fe.server.glance.images import MEMBERS as IMAGE_MEMBERS
 from a9fe.server.glance.images import PATCH_TYPE
+from a9fe.server.native import identity_keys as identity
+from a9fe.server.native import imds_usage
 from a9fe.server.nova import server_request as compute_request
 from a9fe.server.nova.records import FLAVOR_MEMBERS, KEYPAIR_MEMBERS
 from a9fe.server.openapi import guests as openapi_guests
 from a9fe.server.openapi.schemas import Json, name_of, ref
-from a9fe.server.own import identity_keys as identity
-from a9fe.server.own import imds_usage
 
 NEUTRON, OWN = "/v2.0", "/a9fe/v1"
 OPEN = frozenset(

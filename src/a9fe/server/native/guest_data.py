@@ -16,7 +16,7 @@ from a9fe.operations.instances import guests
 from a9fe.operations.transaction import Transaction
 from a9fe.server.asgi import body
 from a9fe.server.asgi.api import api_of
-from a9fe.server.own.agent_api import BASE
+from a9fe.server.native.agent_reports import BASE
 
 ONE = f"{BASE}/instances/{{id}}"
 ATTRIBUTE = f"{ONE}/guest-attributes/{{namespace}}/{{key}}"

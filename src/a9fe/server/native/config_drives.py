@@ -18,7 +18,7 @@ from a9fe.operations.instances import guests
 from a9fe.operations.transaction import Transaction
 from a9fe.runtime.static_vendordata import VendordataFile
 from a9fe.server.asgi.api import api_of
-from a9fe.server.own.guest_calls import ONE
+from a9fe.server.native.guest_data import ONE
 from a9fe.store import Session
 
 log = structlog.get_logger()
