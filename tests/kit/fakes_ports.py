@@ -29,7 +29,7 @@ class Ports:
     def port(self, id: str) -> Port | None:
         return next((p for p in self.ports if p.id == id), None)
 
-    def claimed_since(self, port_id: str) -> float:
+    def unchanged_since(self, port_id: str) -> float:
         return self.since.get(port_id, 0.0)
 
     def ports_by_mac(self, network_id: str, mac: str) -> tuple[Port, ...]:

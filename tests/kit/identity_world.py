@@ -9,7 +9,7 @@ from pathlib import Path
 
 import httpx
 
-from a9fe.api_client.agent_calls import AgentCalls
+from a9fe.api_client.agent_client import AgentClient
 from a9fe.metadata.identity.key_schedule import Policy
 from a9fe.metadata.instance_view import Settings
 from a9fe.metadata_service.identity.key_ring import KeyRing, publisher
@@ -53,7 +53,7 @@ class Host:
         self.restart()
 
     def restart(self) -> None:
-        calls = AgentCalls("http://server", self.name, self.network)
+        calls = AgentClient("http://server", self.name, self.network)
         directory = KeyDirectory(self.path, self.name)
         self.keys = KeyRing(directory, publisher(calls), POLICY, self.world.clock)
         self.actions = token_actions(self.keys, HOUR)

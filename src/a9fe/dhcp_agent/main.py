@@ -3,8 +3,8 @@
 import os
 from collections.abc import Awaitable, Callable, Mapping
 
-from a9fe.api_client.report import Configurations, keep_reporting
-from a9fe.dhcp_agent.refusals import Refusals
+from a9fe.api_client.state_reports import Configurations, keep_reporting
+from a9fe.dhcp_agent.admission_log import AdmissionLog
 from a9fe.host_agent.process import Role, dhcp_confs, host_has_ipv6, serve
 from a9fe.linux.dhcp import leases
 from a9fe.linux.listeners.proxy_link import ProxyLink
@@ -50,7 +50,7 @@ def make_role(config: Config) -> Role:
         plan=lambda model: dhcp.plan(model, config.host, settings, in_use),
         ports=lambda model: dhcp.ports(model, config.host),
         configurations=lambda model: configurations(model, config),
-        look=Refusals(config.host).look,
+        look=AdmissionLog(config.host).look,
         more=proxy_heartbeat,
     )
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from a9fe.api_client.report import Configurations, Identity, Reporter
+from a9fe.api_client.state_reports import AgentIdentity, Configurations, StateReporter
 from a9fe.host_agent.converge import Converger, Outcome, Work
 from a9fe.linux.host import Host
 from a9fe.linux.kernel_events import KernelEvents
@@ -23,7 +23,7 @@ from a9fe.plan import port_status
 from a9fe.plan.host import HostPlan
 from a9fe.plan.mark import Mark
 from a9fe.plan.model_view import ModelView
-from a9fe.replica.following import connector, follow, open_for
+from a9fe.replica.feed_follower import connector, follow, open_for
 from a9fe.runtime import installation, tasks
 from a9fe.runtime.clock import SystemClock
 from a9fe.runtime.config import Config
@@ -74,7 +74,7 @@ async def serve(config: Config, role: Role) -> None:
     clock = SystemClock()
     mark = Mark(installation.ensure(config))
     replica = open_for(config, role.owner)
-    reporter = Reporter(config.server_url, _identity(config, role), token=config.auth_token)
+    reporter = StateReporter(config.server_url, _identity(config, role), token=config.auth_token)
     reports = PortReports(reporter, lambda: role.configurations(replica))
     control = os.path.join(config.run_path, CONTROL_SOCKET)
 
@@ -145,7 +145,9 @@ class PortReports:
     host are sent separately, because a token bound to a host may not report them.
     """
 
-    def __init__(self, reporter: Reporter, configurations: Callable[[], Configurations]) -> None:
+    def __init__(
+        self, reporter: StateReporter, configurations: Callable[[], Configurations]
+    ) -> None:
         """`configurations` go along with every report."""
         self._reporter = reporter
         self._configurations = configurations
@@ -175,5 +177,5 @@ class PortReports:
             log.debug("ports not reported", reason=str(error))
 
 
-def _identity(config: Config, role: Role) -> Identity:
-    return Identity(agent_type=role.agent_type, binary=role.binary, host=config.host)
+def _identity(config: Config, role: Role) -> AgentIdentity:
+    return AgentIdentity(agent_type=role.agent_type, binary=role.binary, host=config.host)

@@ -1,6 +1,6 @@
 """The process: its role, and the privileges it keeps."""
 
-from a9fe.api_client.report import Configurations
+from a9fe.api_client.state_reports import Configurations
 from a9fe.host_agent.process import Role, host_has_ipv6, serve
 from a9fe.linux.processes import privileges
 from a9fe.plan import model_view

@@ -10,7 +10,7 @@ from contextlib import AsyncExitStack, closing
 import structlog
 
 from a9fe.api_client import tls
-from a9fe.api_client.report import keep_reporting
+from a9fe.api_client.state_reports import keep_reporting
 from a9fe.http.gc_tuning import tune_gc
 from a9fe.http.metrics_socket import metrics_path, serve_metrics
 from a9fe.http.report import Report

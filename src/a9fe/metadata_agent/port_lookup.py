@@ -49,7 +49,7 @@ class PortView(Protocol):
         """The port with that id."""
         ...
 
-    def claimed_since(self, port_id: str) -> float:
+    def unchanged_since(self, port_id: str) -> float:
         """Since when the port has its network, MAC, addresses and device.
 
         In seconds of CLOCK_MONOTONIC; 0.0 if before the start.
@@ -96,7 +96,7 @@ def _refused_to(view: PortView, question: Question, port: Port) -> Refusal | Non
     if question.mac and question.mac != port.mac_address.lower():
         return Refusal.WRONG_MAC
     made = question.connected_at
-    if made is not None and made < view.claimed_since(port.id):
+    if made is not None and made < view.unchanged_since(port.id):
         return Refusal.CONNECTION_TOO_OLD
     return None
 

@@ -46,7 +46,7 @@ REFUSALS = {
 
 
 class Server(Protocol):
-    """Who keeps it: api_client.agent_calls.AgentCalls."""
+    """Who keeps it: api_client.agent_client.AgentClient."""
 
     async def call(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:  # noqa: ANN401 - JSON
         """The JSON of the answer. Raises ApiError or ServerUnreachable."""

@@ -12,8 +12,8 @@ from dataclasses import replace
 import structlog
 
 from a9fe.api_client import tls
-from a9fe.api_client.agent_calls import AgentCalls
-from a9fe.api_client.report import keep_reporting
+from a9fe.api_client.agent_client import AgentClient
+from a9fe.api_client.state_reports import keep_reporting
 from a9fe.http.gc_tuning import tune_gc
 from a9fe.http.metrics_socket import metrics_path, serve_metrics
 from a9fe.http.report import Report
@@ -166,7 +166,7 @@ async def _serve(
     clock, report = SystemClock(), Report(PROCESS, metrics)
     async with AsyncExitStack() as ended:
         replica = ended.enter_context(closing(open_for(config, AGENT)))
-        calls = AgentCalls(config.server_url, config.host, token=config.auth_token)
+        calls = AgentClient(config.server_url, config.host, token=config.auth_token)
         ended.push_async_callback(calls.close)
         tally = Tally(metrics.IMDS_USAGE_LOST.inc)
         keys = key_ring_of(config, calls) if config.enable_identity else None

@@ -14,7 +14,7 @@ from typing import Protocol
 
 import structlog
 
-from a9fe.api_client.agent_calls import AgentCalls
+from a9fe.api_client.agent_client import AgentClient
 from a9fe.api_client.errors import ApiError
 from a9fe.model.errors import A9feError
 from a9fe.model.rules.scheduling import timestamp
@@ -121,7 +121,7 @@ class NotOurs(A9feError):
     """The server refuses usage of an instance from this host, as it is on another host by now."""
 
 
-def teller(calls: AgentCalls) -> Tell:
+def teller(calls: AgentClient) -> Tell:
     """Tells by a call of the API."""
 
     async def tell(usage: Sequence[Usage]) -> None:

@@ -11,11 +11,11 @@ Lost, doubled or reordered events end in the same state; a snapshot replaces eve
 Only the event loop's thread uses it.
 """
 
-from a9fe.replica.confirming import confirmer_of as confirmer_of
-from a9fe.replica.following import connector as connector
-from a9fe.replica.following import follow as follow
-from a9fe.replica.following import open_for as open_for
-from a9fe.replica.following import path_of as path_of
+from a9fe.replica.confirmer import confirmer_of as confirmer_of
+from a9fe.replica.feed_follower import connector as connector
+from a9fe.replica.feed_follower import follow as follow
+from a9fe.replica.feed_follower import open_for as open_for
+from a9fe.replica.feed_follower import path_of as path_of
+from a9fe.replica.lookups import KnownInstance as KnownInstance
+from a9fe.replica.lookups import ReplicaUnreadable as ReplicaUnreadable
 from a9fe.replica.replica import Replica as Replica
-from a9fe.replica.view import KnownInstance as KnownInstance
-from a9fe.replica.view import ReplicaUnreadable as ReplicaUnreadable

@@ -1,8 +1,8 @@
-"""The replica: what is known, kept in memory and on disk, changed by events of the feed.
+"""The replica: the resources that the feed sent, in memory and on disk.
 
-An event older than what is known of its resource changes nothing, so doubled and reordered events
-end in the same state. Memory is changed first and the disk follows (keeping.Keeper). User data
-stay on disk, and are read when asked for.
+An event that is older than what the replica has of its resource changes nothing, so repeated and
+reordered events end in the same state. Memory changes first, then the file (persistence.py).
+User data stay in the file and are read when asked for.
 """
 
 import asyncio
@@ -15,12 +15,12 @@ import structlog
 
 from a9fe.api_client.errors import FeedLost
 from a9fe.api_client.feed import FeedEvent
-from a9fe.replica.claims import Claims
 from a9fe.replica.disk import IN_MEMORY, UNREADABLE, Disk, Meta, Row, remove
-from a9fe.replica.keeping import BOUNDS, Bounds, Keeper
+from a9fe.replica.lookups import Lookups, UserDataCache
+from a9fe.replica.persistence import BOUNDS, Bounds, Persistence
+from a9fe.replica.port_times import PortTimes
 from a9fe.replica.state import State, entry_of
-from a9fe.replica.view import Documents, View
-from a9fe.replica.watching import Key, Wake, Watchers
+from a9fe.replica.watchers import Key, Wake, Watchers
 from a9fe.runtime import metrics
 from a9fe.runtime.clock import SystemClock
 from a9fe.wire.freshness import Freshness
@@ -56,7 +56,7 @@ class _Snapshot:
         self.rows: dict[tuple[str, str], Row] = {}
 
 
-class Replica(View):
+class Replica(Lookups):
     """Resources by kind ("port", ...) and id. Reads never wait and never see half a snapshot."""
 
     def __init__(
@@ -64,7 +64,7 @@ class Replica(View):
     ) -> None:
         """Without `disk` it is kept in memory only. `source` names the feed it is a copy of."""
         disk = disk or Disk(IN_MEMORY)
-        super().__init__(Documents(self._read_user_data))
+        super().__init__(UserDataCache(self._read_user_data))
         self._source = source
         self._meta = Meta()
         self._generation = 0  # the highest that was begun
@@ -76,9 +76,9 @@ class Replica(View):
         self._deleted: OrderedDict[tuple[str, str], int] = OrderedDict()
         self._changed = asyncio.Event()
         self._watchers = Watchers()
-        self._claims = Claims()
+        self._port_times = PortTimes()
         self._revision = self._seen = self._floor = NOTHING
-        self.keeper = Keeper(self._load(disk), bounds)
+        self.persistence = Persistence(self._load(disk), bounds)
 
     @classmethod
     def open(cls, path: str, source: str = "") -> "Replica":
@@ -87,7 +87,7 @@ class Replica(View):
 
     def close(self) -> None:
         """Close the file."""
-        self.keeper.close()
+        self.persistence.close()
 
     # What is known
 
@@ -99,7 +99,7 @@ class Replica(View):
     @property
     def resume_from(self) -> int | None:
         """All up to this revision has been seen; None: a snapshot is needed."""
-        return None if self.keeper.filling or self._taken_over else self._known_revision
+        return None if self.persistence.filling or self._taken_over else self._known_revision
 
     @property
     def _known_revision(self) -> int | None:
@@ -131,9 +131,9 @@ class Replica(View):
         """
         return self._watchers.add(keys, wake)
 
-    def claimed_since(self, port_id: str) -> float:
-        """Since when the port is known as it is (`claims`), by CLOCK_MONOTONIC in seconds."""
-        return self._claims.since(port_id)
+    def unchanged_since(self, port_id: str) -> float:
+        """Return since when the port is unchanged (port_times.py): s of CLOCK_MONOTONIC."""
+        return self._port_times.since(port_id)
 
     @property
     def watched(self) -> int:
@@ -217,16 +217,16 @@ class Replica(View):
         self._meta, self._state, self._generation = meta, state, meta.generation
         if meta.revision is not None:
             self._revision = self._seen = self._floor = meta.revision
-            self._claims.loaded(state.ports.values(), time.monotonic(), SystemClock().now())
+            self._port_times.loaded(state.ports.values(), time.monotonic(), SystemClock().now())
         return disk
 
     def _read_user_data(self, id: str, revision: int) -> bytes | None:
-        return self.keeper.user_data(self._meta.generation, id, revision)
+        return self.persistence.user_data(self._meta.generation, id, revision)
 
     def _begin(self) -> None:
         self._generation += 1  # never one that another snapshot may have left something of
-        self.keeper.clear(self._generation)
-        to_disk = self.keeper.filling and self._known_revision is not None
+        self.persistence.clear(self._generation)
+        to_disk = self.persistence.filling and self._known_revision is not None
         self._snapshot = _Snapshot(self._generation, to_disk=to_disk)
         self.epoch += 1
 
@@ -237,16 +237,16 @@ class Replica(View):
         elif event.event == "delete":
             snapshot.rows.pop((event.kind, event.id), None)
             snapshot.state.remove(event.kind, event.id)
-            self.keeper.delete(snapshot.generation, event.kind, event.id)
+            self.persistence.delete(snapshot.generation, event.kind, event.id)
         if len(snapshot.rows) >= BATCH or event.event == "synced":
             self._flush(snapshot)
         if event.event == "synced":
             self._swap(snapshot, event.revision, now)
 
     def _flush(self, snapshot: _Snapshot) -> None:
-        self.keeper.write(snapshot.generation, snapshot.rows.values())
+        self.persistence.write(snapshot.generation, snapshot.rows.values())
         snapshot.rows.clear()
-        if snapshot.to_disk and not self.keeper.writing:
+        if snapshot.to_disk and not self.persistence.writing:
             raise FeedLost("change feed: cannot write the snapshot to disk, continuing in memory")
 
     def _swap(self, snapshot: _Snapshot, revision: int, now: float) -> None:
@@ -257,10 +257,10 @@ class Replica(View):
         self._revision = self._seen = self._floor = revision
         self._taken_over = False
         self._deleted.clear()
-        self._documents.clear()
-        self.keeper.complete(meta)
+        self._user_data.clear()
+        self.persistence.complete(meta)
         self._set_synced()
-        self._claims.replaced(before.ports, self._state.ports, time.monotonic())
+        self._port_times.replaced(before.ports, self._state.ports, time.monotonic())
         self._watchers.replaced(before, self._state)
 
     def _change(self, event: FeedEvent, now: float) -> None:
@@ -270,7 +270,7 @@ class Replica(View):
             return
         meta = self._advanced(event.revision, whole=whole, now=now)
         if whole:
-            self.keeper.keep(meta)
+            self.persistence.keep(meta)
         elif self._is_news(event):
             self._write(event, meta)
             self._revision = max(self._revision, event.revision)
@@ -306,15 +306,17 @@ class Replica(View):
         if event.object is not None:
             self._state.put(event.kind, entry_of(event.revision, event.object))
             self._deleted.pop(key, None)
-            self.keeper.write(meta.generation, [(event.kind, event.revision, event.object)], meta)
+            self.persistence.write(
+                meta.generation, [(event.kind, event.revision, event.object)], meta
+            )
         else:
             self._state.remove(event.kind, event.id)
             self._deleted[key] = event.revision
-            self.keeper.delete(meta.generation, event.kind, event.id, meta)
+            self.persistence.delete(meta.generation, event.kind, event.id, meta)
             if len(self._deleted) > KEPT_DELETIONS:
                 self._deleted.popitem(last=False)
         known = before.resource if before else None
-        self._claims.changed(known, event.object, time.monotonic())
+        self._port_times.changed(known, event.object, time.monotonic())
         self._watchers.changed(key, known, event.object)
 
     def _set_synced(self) -> None:

@@ -11,10 +11,10 @@ import httpx
 import pytest
 
 from a9fe.api_client.feed import stream
-from a9fe.api_client.report import Identity, Reporter
+from a9fe.api_client.state_reports import AgentIdentity, StateReporter
 from a9fe.operations.agents.failover import Failover
 from a9fe.replica import Replica
-from a9fe.replica.following import follow
+from a9fe.replica.feed_follower import follow
 from a9fe.runtime.clock import SystemClock
 from a9fe.runtime.config import Config
 from a9fe.server import main
@@ -160,8 +160,8 @@ async def served(directory: Path, options: Config) -> AsyncIterator[str]:
 
 def live(url: str, host: str) -> Living:
     replica = Replica(source=host)
-    identity = Identity(agent_type="DHCP agent", binary="neutron-dhcp-agent", host=host)
-    reporter = Reporter(url, identity)
+    identity = AgentIdentity(agent_type="DHCP agent", binary="neutron-dhcp-agent", host=host)
+    reporter = StateReporter(url, identity)
 
     async def life() -> None:
         try:

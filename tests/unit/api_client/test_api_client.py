@@ -10,13 +10,13 @@ import pytest
 from a9fe.api_client import AmbiguousName, ApiClient, ApiError, ServerUnreachable
 from a9fe.api_client.errors import FeedLost
 from a9fe.api_client.feed import FeedEvent, parse, stream
-from a9fe.api_client.report import Identity, Reporter
+from a9fe.api_client.state_reports import AgentIdentity, StateReporter
 from a9fe.model.codec import encode
 from a9fe.model.resources import Network
 from tests.kit.fakes import FakeApi, running_api
 
 URL = "http://api"
-IDENTITY = Identity(agent_type="L3 agent", binary="neutron-l3-agent", host="node1")
+IDENTITY = AgentIdentity(agent_type="L3 agent", binary="neutron-l3-agent", host="node1")
 
 
 @pytest.fixture
@@ -229,7 +229,7 @@ def test_the_first_report_that_gets_through_is_the_start():
         return httpx.Response(200, json={"agent_id": "a1"})
 
     async def main() -> None:
-        reporter = Reporter(URL, IDENTITY, httpx.MockTransport(answer))
+        reporter = StateReporter(URL, IDENTITY, httpx.MockTransport(answer))
         with pytest.raises(ServerUnreachable):
             await reporter.report({})
         assert await reporter.report({"x": 1}, ports_up=["b", "a"]) == "a1"
@@ -264,7 +264,7 @@ def test_reporting_goes_on_after_failures():
             done.set()
             return httpx.Response(200, json={"agent_id": "a1"})
 
-        reporter = Reporter(URL, IDENTITY, httpx.MockTransport(answer))
+        reporter = StateReporter(URL, IDENTITY, httpx.MockTransport(answer))
         running = asyncio.ensure_future(reporter.run(0.01, dict))
         await asyncio.wait_for(done.wait(), 10)
         running.cancel()

@@ -10,11 +10,11 @@ import httpx
 import pytest
 
 from a9fe.api_client import ApiClient, ApiError, ServerUnreachable
-from a9fe.api_client.report import Identity, Reporter
 from a9fe.api_client.servers import Rotation, servers
+from a9fe.api_client.state_reports import AgentIdentity, StateReporter
 from a9fe.model import tokens
 from a9fe.replica import connector
-from a9fe.replica.following import host_of
+from a9fe.replica.feed_follower import host_of
 from a9fe.runtime import local_tokens
 from a9fe.runtime.config import Config, load
 from tests.kit.running_server import running
@@ -76,8 +76,8 @@ def test_a_report_goes_to_the_next_server_after_a_failure():
         return httpx.Response(503 if len(asked) == 1 else 200, json={"agent_id": "a"})
 
     async def told() -> None:
-        who = Identity(agent_type="DHCP agent", binary="x", host="h1")
-        reporter = Reporter("http://a,http://b", who, httpx.MockTransport(answer), token="t")
+        who = AgentIdentity(agent_type="DHCP agent", binary="x", host="h1")
+        reporter = StateReporter("http://a,http://b", who, httpx.MockTransport(answer), token="t")
         with suppress(Exception):
             await reporter.report({})
         assert await reporter.report({}) == "a"

@@ -8,7 +8,7 @@ import httpx
 import pytest
 import structlog
 
-from a9fe.api_client.report import Identity, Reporter
+from a9fe.api_client.state_reports import AgentIdentity, StateReporter
 from a9fe.dhcp_agent.main import make_role
 from a9fe.host_agent.converge import Outcome
 from a9fe.host_agent.process import PortReports, states
@@ -98,8 +98,8 @@ class FakeServer(httpx.AsyncBaseTransport):
 def test_ports_are_reported_also_after_the_server_failed():
     async def main() -> None:
         server = FakeServer()
-        who = Identity(agent_type="DHCP agent", binary="neutron-dhcp-agent", host=HOST)
-        reports = PortReports(Reporter("http://server", who, server), dict)
+        who = AgentIdentity(agent_type="DHCP agent", binary="neutron-dhcp-agent", host=HOST)
+        reports = PortReports(StateReporter("http://server", who, server), dict)
         task = asyncio.ensure_future(reports.run())
         reports.put(port_status.PortStates(up=frozenset({"p1"})))
         await server.heard.wait()

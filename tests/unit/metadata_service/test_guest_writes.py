@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from a9fe.api_client.agent_calls import AgentCalls
+from a9fe.api_client.agent_client import AgentClient
 from a9fe.api_client.feed import FeedEvent
 from a9fe.metadata.instance_view import Settings
 from a9fe.metadata_service.guest_writes import RATE, Writes, attributes_enabled, reach
@@ -83,7 +83,7 @@ class Guest:
     def __post_init__(self) -> None:
         self.cutting = Cutting(self.world)
         self.loop = asyncio.Runner()
-        calls = AgentCalls("http://server", "here", self.cutting)
+        calls = AgentClient("http://server", "here", self.cutting)
 
         async def reached(revision: int) -> None:
             self.reached.append(revision)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from a9fe.api_client import ApiError, ServerUnreachable
-from a9fe.api_client.agent_calls import AgentCalls
+from a9fe.api_client.agent_client import AgentClient
 from a9fe.metadata_service.usage_reports import BATCH, NotOurs, Tally, UsageReports, teller
 from a9fe.model.usage import Usage
 from tests.kit.http_world import run, until
@@ -166,8 +166,8 @@ def test_counts_add_up_whatever_comes_back(steps):
 # -- The call ------------------------------------------------------------------------------
 
 
-def calls(answer, url="http://down,http://a,http://b") -> AgentCalls:
-    return AgentCalls(url, "node1", httpx.MockTransport(answer), token="secret")
+def calls(answer, url="http://down,http://a,http://b") -> AgentClient:
+    return AgentClient(url, "node1", httpx.MockTransport(answer), token="secret")
 
 
 def test_the_first_server_that_can_be_connected_to_hears_it():

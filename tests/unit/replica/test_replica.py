@@ -18,8 +18,8 @@ from a9fe.api_client.feed import FeedEvent
 from a9fe.model.resources import Network, Port, Resource
 from a9fe.replica import Replica, ReplicaUnreadable, follow
 from a9fe.replica.disk import Disk
+from a9fe.replica.lookups import KEPT_INSTANCES
 from a9fe.replica.replica import StoreRefused
-from a9fe.replica.view import KEPT_INSTANCES
 from a9fe.runtime.tasks import Backoff
 from tests.kit.fakes import FakeClock
 from tests.kit.fakes_feed import NOW, delete, feed, plain, port, snapshot, upsert, vm
@@ -65,18 +65,18 @@ def test_an_address_that_is_used_again_finds_its_new_owner_only(replica: Replica
 def test_since_when_a_port_is_known_lasts_over_snapshots_and_restarts(path: str):
     replica = Replica.open(path)
     feed(replica, *snapshot(1, port("a", "10.0.0.5"), port("b", "10.0.0.6")))
-    first = replica.claimed_since("a")
+    first = replica.unchanged_since("a")
     assert 0 < first <= time.monotonic()
     feed(replica, *snapshot(2, port("a", "10.0.0.5"), port("b", "10.0.0.7")))
-    assert replica.claimed_since("a") == first
-    assert replica.claimed_since("b") > first
+    assert replica.unchanged_since("a") == first
+    assert replica.unchanged_since("b") > first
     feed(replica, upsert(3, port("c", "10.0.0.8")), delete(4, "port", "a"))
-    assert replica.claimed_since("c") > replica.claimed_since("b")
+    assert replica.unchanged_since("c") > replica.unchanged_since("b")
     replica.close()
     again = Replica.open(path)
-    assert [again.claimed_since(id) for id in "bc"] == [0.0, 0.0]
+    assert [again.unchanged_since(id) for id in "bc"] == [0.0, 0.0]
     feed(again, *snapshot(5, port("b", "10.0.0.7"), port("c", "10.0.0.5")))
-    assert (again.claimed_since("b"), again.claimed_since("c") > 0) == (0.0, True)
+    assert (again.unchanged_since("b"), again.unchanged_since("c") > 0) == (0.0, True)
     again.close()
 
 
@@ -524,7 +524,7 @@ def test_a_second_process_keeps_its_own_in_memory(path: str, capsys: pytest.Capt
     second = Replica.open(path)
     assert "in use by another process" in capsys.readouterr().out
     feed(second, *snapshot(1, vm("a", b"second")))
-    second.keeper.begin_anew()
+    second.persistence.begin_anew()
     second.close()
     assert first.get("instance", "a") == vm("a", b"first")
     first.close()

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import structlog
 
-from a9fe.api_client.agent_calls import AgentCalls
+from a9fe.api_client.agent_client import AgentClient
 from a9fe.api_client.errors import ApiError
 from a9fe.metadata.identity import key_schedule
 from a9fe.metadata.identity.key_schedule import KeyTimes, Policy
@@ -43,7 +43,7 @@ Publish = Callable[[SigningKey], Awaitable[str]]
 """Publish a key at the server and return the issuer for its tokens. Raises A9feError."""
 
 
-def publisher(calls: AgentCalls) -> Publish:
+def publisher(calls: AgentClient) -> Publish:
     """Publish with the host's credential."""
 
     async def publish(key: SigningKey) -> str:
@@ -162,7 +162,7 @@ def keys_path(config: Config) -> str:
     return os.path.join(config.state_path, "identity")
 
 
-def key_ring_of(config: Config, calls: AgentCalls) -> KeyRing:
+def key_ring_of(config: Config, calls: AgentClient) -> KeyRing:
     """Return the key ring of this host that `config` describes."""
     directory = KeyDirectory(Path(keys_path(config)), config.host)
     policy = Policy(

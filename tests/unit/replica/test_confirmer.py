@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from a9fe.api_client.errors import ServerUnreachable
 from a9fe.api_client.feed import FeedEvent
 from a9fe.replica import Replica
-from a9fe.replica.confirming import PATIENCE, PAUSE, WAITING_MAX, Confirmer
+from a9fe.replica.confirmer import PATIENCE, PAUSE, WAITING_MAX, Confirmer
 from tests.kit.conditions import comes_true
 from tests.kit.fakes import FakeClock
 from tests.kit.fakes_feed import NOW, delete, feed, plain, port, snapshot, upsert

@@ -50,7 +50,7 @@ class _Pin:
     data: bytes
 
 
-class Keeper:
+class Persistence:
     """The file of a replica. Only `user_data` raises disk errors."""
 
     def __init__(

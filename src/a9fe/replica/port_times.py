@@ -14,13 +14,13 @@ LONG_AGO = 0.0
 Claim = tuple[str, str, str, frozenset[str]]
 
 
-def claim_of(port: Port) -> Claim:
+def watched_fields(port: Port) -> Claim:
     """The fields that must not change while a connection belongs to the port."""
     addresses = frozenset(ip.ip_address for ip in port.fixed_ips)
     return (port.network_id, port.mac_address, port.device_id, addresses)
 
 
-class Claims:
+class PortTimes:
     """Times in seconds of CLOCK_MONOTONIC, only for ports that changed since the start."""
 
     def __init__(self) -> None:
@@ -36,7 +36,7 @@ class Claims:
         return self._since.get(port_id, LONG_AGO)
 
     def loaded(self, ports: Iterable[Port], now: float, wall: float) -> None:
-        """Claims read from disk are old, except those that the server changed shortly before.
+        """PortTimes read from disk are old, except those that the server changed shortly before.
 
         `wall` is `now` in UNIX seconds. A claim is never newer than `now`, even if the server's
         clock is ahead.
@@ -49,7 +49,7 @@ class Claims:
     def changed(self, before: Resource | None, after: Resource | None, now: float) -> None:
         """A resource was created, changed or deleted."""
         if isinstance(after, Port):
-            if not isinstance(before, Port) or claim_of(before) != claim_of(after):
+            if not isinstance(before, Port) or watched_fields(before) != watched_fields(after):
                 self._since[after.id] = now
         elif isinstance(before, Port):
             self._since.pop(before.id, None)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from a9fe.model.resources import FixedIp, Port
-from a9fe.replica.claims import LONG_AGO, Claims, claim_of
+from a9fe.replica.port_times import LONG_AGO, PortTimes, watched_fields
 
 PORT = Port(
     id="p",
@@ -32,19 +32,19 @@ def at(unix: float) -> str:
 
 @pytest.mark.parametrize("other", OTHERS.values(), ids=OTHERS)
 def test_what_makes_it_another(other: Port):
-    claims = Claims()
-    claims.changed(None, PORT, 10.0)
-    claims.changed(PORT, replace(PORT, status="ACTIVE", name="x"), 20.0)
-    assert claims.since("p") == 10.0
-    claims.changed(PORT, other, 30.0)
-    assert claims.since("p") == 30.0
+    times = PortTimes()
+    times.changed(None, PORT, 10.0)
+    times.changed(PORT, replace(PORT, status="ACTIVE", name="x"), 20.0)
+    assert times.since("p") == 10.0
+    times.changed(PORT, other, 30.0)
+    assert times.since("p") == 30.0
 
 
 def test_a_deleted_port_is_forgotten():
-    claims = Claims()
-    claims.changed(None, PORT, 10.0)
-    claims.changed(PORT, None, 20.0)
-    assert (claims.since("p"), len(claims)) == (LONG_AGO, 0)
+    times = PortTimes()
+    times.changed(None, PORT, 10.0)
+    times.changed(PORT, None, 20.0)
+    assert (times.since("p"), len(times)) == (LONG_AGO, 0)
 
 
 @pytest.mark.parametrize(
@@ -58,9 +58,9 @@ def test_a_deleted_port_is_forgotten():
     ],
 )
 def test_what_is_on_disk_at_the_start_is_as_old_as_the_server_says(updated_at: str, since: float):
-    claims = Claims()
-    claims.loaded([replace(PORT, updated_at=updated_at)], 100.0, WALL)
-    assert claims.since("p") == pytest.approx(since)
+    times = PortTimes()
+    times.loaded([replace(PORT, updated_at=updated_at)], 100.0, WALL)
+    assert times.since("p") == pytest.approx(since)
 
 
 PORTS = st.dictionaries(
@@ -70,12 +70,12 @@ PORTS = st.dictionaries(
 
 @given(st.lists(PORTS, min_size=1))
 def test_a_snapshot_makes_young_what_it_changes_alone(snapshots: list[dict[str, Port]]):
-    claims, expected, before = Claims(), {}, {}
+    times, expected, before = PortTimes(), {}, {}
     for now, after in enumerate(snapshots, 1):
-        claims.replaced(before, after, float(now))
+        times.replaced(before, after, float(now))
         for id, port in after.items():
-            if id not in before or claim_of(before[id]) != claim_of(port):
+            if id not in before or watched_fields(before[id]) != watched_fields(port):
                 expected[id] = float(now)
-        assert {id: claims.since(id) for id in after} == {id: expected[id] for id in after}
-        assert len(claims) == len(after)
+        assert {id: times.since(id) for id in after} == {id: expected[id] for id in after}
+        assert len(times) == len(after)
         before = after

@@ -39,7 +39,7 @@ class KnownInstance:
     read_user_data: Callable[[], bytes] | None = None
 
 
-class Documents:
+class UserDataCache:
     """User data of instances, from disk; what was asked for last is kept."""
 
     def __init__(self, read: Callable[[str, int], bytes | None]) -> None:
@@ -71,13 +71,13 @@ class Documents:
         return found
 
 
-class View:
+class Lookups:
     """What is known. Reads never wait, and never see half a change."""
 
-    def __init__(self, documents: Documents) -> None:
+    def __init__(self, documents: UserDataCache) -> None:
         """Nothing is known yet."""
         self._state = State()
-        self._documents = documents
+        self._user_data = documents
 
     @overload
     def get(self, kind: Literal["network"], id: str) -> Network | None: ...
@@ -102,7 +102,7 @@ class View:
             return None
         if not entry.has_user_data or not isinstance(entry.resource, Instance):
             return entry.resource
-        return replace(entry.resource, user_data=self._documents.user_data(id, entry.revision))
+        return replace(entry.resource, user_data=self._user_data.user_data(id, entry.revision))
 
     @overload
     def all(self, kind: Literal["network"]) -> tuple[Network, ...]: ...
@@ -132,7 +132,7 @@ class View:
         if not entry.has_user_data:
             return KnownInstance(entry.resource)
         return KnownInstance(
-            entry.resource, partial(self._documents.user_data, id, entry.revision)
+            entry.resource, partial(self._user_data.user_data, id, entry.revision)
         )
 
     def ports_by_address(self, network_id: str, ip: str) -> tuple[Port, ...]:

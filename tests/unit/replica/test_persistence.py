@@ -15,7 +15,7 @@ from a9fe.api_client.feed import FeedEvent
 from a9fe.model.resources import Resource
 from a9fe.replica import Replica, ReplicaUnreadable, follow
 from a9fe.replica.disk import Disk
-from a9fe.replica.keeping import Bounds
+from a9fe.replica.persistence import Bounds
 from a9fe.runtime.clock import SystemClock
 from a9fe.runtime.tasks import Backoff
 from tests.kit.conditions import comes_true
@@ -32,7 +32,7 @@ def path(tmp_path: Path) -> str:
 
 def fill(replica: Replica) -> None:
     """The disk is full from now on, as SQLite says it."""
-    db = replica.keeper._disk._db
+    db = replica.persistence._disk._db
     db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     pages = db.execute("PRAGMA page_count").fetchone()[0]
     db.execute(f"PRAGMA max_page_count={pages}")
@@ -43,7 +43,7 @@ def fail(message: str) -> Callable[[Replica], None]:
         def broken(*_: object) -> None:
             raise sqlite3.OperationalError(message)
 
-        replica.keeper._disk._set_meta = broken  # type: ignore[method-assign]
+        replica.persistence._disk._set_meta = broken  # type: ignore[method-assign]
 
     return failing
 
@@ -163,7 +163,7 @@ class World:
 
     async def settled(self) -> None:
         await comes_true(
-            lambda: self.synced and not self.replica.keeper.behind, "the replica is on disk"
+            lambda: self.synced and not self.replica.persistence.behind, "the replica is on disk"
         )
 
 
@@ -175,7 +175,7 @@ def test_a_full_disk_that_has_room_again_is_filled_by_a_snapshot(path: str, caps
         os.mkdir(in_the_way)
         fill(world.replica)
         world.change(vm("a", LARGE * 20))
-        await comes_true(lambda: world.replica.keeper.failures > 2, "tries")
+        await comes_true(lambda: world.replica.persistence.failures > 2, "tries")
         assert world.replica.get("instance", "a") == vm("a", LARGE * 20)
         assert world.replica.get("instance", "b") == vm("b", LARGE)
         assert world.synced
@@ -201,7 +201,7 @@ def test_a_kill_before_the_new_file_is_whole_leaves_nothing_to_load(path: str):
     feed(replica, *snapshot(1, vm("a", b"one")))
     fill(replica)
     feed(replica, upsert(2, vm("a", LARGE * 20)))
-    assert replica.keeper.begin_anew()
+    assert replica.persistence.begin_anew()
     assert replica.resume_from is None
     with pytest.raises(FeedLost):  # this stream ends, and the next one begins with a snapshot
         feed(replica, upsert(3, vm("b", b"two")))
@@ -231,7 +231,7 @@ def test_a_disk_that_fails_again_while_it_is_filled_costs_nothing(path: str):
     feed(replica, *snapshot(1, vm("a", LARGE)))
     fail("disk I/O error")(replica)
     feed(replica, upsert(2, vm("b", b"two")))
-    assert replica.keeper.begin_anew()
+    assert replica.persistence.begin_anew()
     fill(replica)
     with pytest.raises(FeedLost, match="continuing in memory"):
         feed(replica, *snapshot(2, vm("a", LARGE * 50), vm("b", b"two")))
@@ -374,10 +374,10 @@ class Kept:
 
     def do(self, what: Resource | str) -> None:
         if what == "full":
-            if not self.replica.keeper.behind:
+            if not self.replica.persistence.behind:
                 fill(self.replica)
         elif what == "anew":
-            if self.replica.keeper.begin_anew():
+            if self.replica.persistence.begin_anew():
                 self.snapshot()
         elif what == "kill":
             self.kill()

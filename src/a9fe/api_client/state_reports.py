@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import httpx
 import structlog
 
-from a9fe.api_client.agent_calls import AgentCalls
+from a9fe.api_client.agent_client import AgentClient
 from a9fe.model.errors import A9feError
 from a9fe.runtime.config import Config
 from a9fe.runtime.tasks import Backoff, jittered
@@ -22,7 +22,7 @@ Configurations = Mapping[str, str | int | bool]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Identity:
+class AgentIdentity:
     """Who reports, in Neutron's words: "L3 agent", "neutron-l3-agent", a host name."""
 
     agent_type: str
@@ -30,19 +30,19 @@ class Identity:
     host: str
 
 
-class Reporter:
+class StateReporter:
     """Reports of one agent. `start` is sent with the first report that gets through."""
 
     def __init__(
         self,
         url: str,
-        identity: Identity,
+        identity: AgentIdentity,
         transport: httpx.AsyncBaseTransport | None = None,
         *,
         token: str = "",
     ) -> None:
         """`url` as in the option server_url; `token` an agent's of this host."""
-        self._calls = AgentCalls(url, identity.host, transport, token=token, timeout=TIMEOUT)
+        self._calls = AgentClient(url, identity.host, transport, token=token, timeout=TIMEOUT)
         self._identity = identity
         self._started = False
 
@@ -102,8 +102,8 @@ async def keep_reporting(
     config: Config, agent_type: str, binary: str, lives: Callable[[], bool] = lambda: True
 ) -> None:
     """Report a process that wires nothing, so that `agent list` shows it, while it `lives`."""
-    who = Identity(agent_type=agent_type, binary=binary, host=config.host)
-    reporter = Reporter(config.server_url, who, token=config.auth_token)
+    who = AgentIdentity(agent_type=agent_type, binary=binary, host=config.host)
+    reporter = StateReporter(config.server_url, who, token=config.auth_token)
     try:
         await reporter.run(config.report_interval, dict, lives)
     finally:

@@ -11,7 +11,7 @@ log = structlog.get_logger()
 MOST = 100  # devices that one pass names; a bridge takes 1,023
 
 
-class Refusals:
+class AdmissionLog:
     """Logs a refused device when it appears, changes its reason, or disappears, and once each
     value of the model that cannot be written for dnsmasq.
     """

@@ -16,7 +16,7 @@ from a9fe.api_client.errors import FeedLost
 from a9fe.api_client.feed import FeedEvent, stream
 from a9fe.api_client.servers import Rotation
 from a9fe.model.policy import ANY_HOST
-from a9fe.replica.keeping import RETRY
+from a9fe.replica.persistence import RETRY
 from a9fe.replica.replica import Replica, StoreRefused
 from a9fe.runtime import metrics
 from a9fe.runtime.clock import Clock
@@ -137,8 +137,8 @@ class _Follower:
         self._clock = clock
         self._until: asyncio.Timeout | None = None
         self._failed = asyncio.Event()
-        replica.keeper.on_failure = self._failed.set
-        if replica.keeper.behind:
+        replica.persistence.on_failure = self._failed.set
+        if replica.persistence.behind:
             self._failed.set()
 
     async def once(self) -> None:
@@ -163,12 +163,12 @@ class _Follower:
 
     async def mend(self, backoff: Backoff) -> None:
         """Recreate the file after it failed, and request a snapshot to fill it; for ever."""
-        keeper = self._replica.keeper
+        persistence = self._replica.persistence
         while True:
             await self._failed.wait()
             self._failed.clear()
-            while keeper.behind and not keeper.filling and not keeper.is_anothers:
-                if keeper.failures > 1 or not keeper.is_damaged:
-                    await asyncio.sleep(jittered(backoff, keeper.failures))
-                if keeper.begin_anew() and self._until is not None:
+            while persistence.behind and not persistence.filling and not persistence.is_anothers:
+                if persistence.failures > 1 or not persistence.is_damaged:
+                    await asyncio.sleep(jittered(backoff, persistence.failures))
+                if persistence.begin_anew() and self._until is not None:
                     self._until.reschedule(asyncio.get_running_loop().time())

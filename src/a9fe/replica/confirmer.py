@@ -15,10 +15,10 @@ from contextlib import asynccontextmanager
 
 import structlog
 
-from a9fe.api_client.agent_calls import AgentCalls
+from a9fe.api_client.agent_client import AgentClient
 from a9fe.api_client.feed import FeedEvent, parse, query_of
 from a9fe.model.errors import A9feError
-from a9fe.replica.following import host_of
+from a9fe.replica.feed_follower import host_of
 from a9fe.replica.replica import Replica
 from a9fe.runtime import metrics
 from a9fe.runtime.clock import Clock
@@ -125,7 +125,7 @@ async def confirmer_of(
 ) -> AsyncGenerator[Confirmer, None]:
     """The confirmer of an agent's replica, until the block ends."""
     host = host_of(config, agent)
-    calls = AgentCalls(
+    calls = AgentClient(
         config.server_url, config.host, token=config.auth_token, timeout=CALL_TIMEOUT
     )
 

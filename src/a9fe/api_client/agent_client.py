@@ -16,7 +16,7 @@ from a9fe.api_client.servers import Rotation, headers
 TIMEOUT = 10.0  # s
 
 
-class AgentCalls:
+class AgentClient:
     """The servers of the option server_url. Calls raise ApiError or ServerUnreachable."""
 
     def __init__(
