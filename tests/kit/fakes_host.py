@@ -1,8 +1,13 @@
 """A host that behaves like the kernel's, without a kernel.
 
-It takes the operations of plan.operations, and refuses what the kernel would: an address on a
-missing device, a pair on a missing bridge, a route by a next hop that is on no link. What the
-kernel takes along, it takes along: a link's addresses and routes, a namespace's everything.
+It applies the operations of plan.operations and refuses what the kernel refuses: an address on a
+missing device, a pair on a missing bridge, a route by an unreachable next hop. As in the kernel,
+a removed link loses its addresses and routes. tests/contract/linux checks both.
+
+It is stricter than the kernel in two ways. It raises where a caller leaves the order of plan.diff:
+a bridge without filters, a namespace removed before its links, dnsmasq and listeners, a link
+removed before its listeners. And it lists in `needless` the operations that changed nothing or
+replaced an object: the kernel takes them, but a plan should not need them.
 """
 
 import threading
@@ -29,11 +34,13 @@ from a9fe.wire.message import Listener
 
 PATTERNS = {"l3": names.ROUTER_NAMESPACE, "dhcp": names.DHCP_NAMESPACE}
 PROMOTE = "net/ipv4/conf/all/promote_secondaries"
-NONLOCAL = "net/ipv4/ip_nonlocal_bind"
+
+
+WRONG_MTU = 0  # unlike any plan: the kernel's observation of a pair that is not complete
 
 
 class Refused(OSError):
-    """What the kernel would not do."""
+    """The kernel would refuse the operation."""
 
 
 def require(condition: object, why: str) -> None:
@@ -43,7 +50,7 @@ def require(condition: object, why: str) -> None:
 
 @dataclass
 class Space:
-    """A namespace: addresses in the order in which they were added."""
+    """A namespace. Its addresses are in the order in which they were added."""
 
     links: dict[str, Veth] = field(default_factory=dict)
     addresses: list[Address] = field(default_factory=list)
@@ -53,12 +60,20 @@ class Space:
     dnsmasq: Dnsmasq | None = None
     listeners: dict[str, Listener] = field(default_factory=dict)
 
-    def forget_device(self, device: str) -> None:
-        self.addresses = [a for a in self.addresses if a.device != device]
-        self.routes = {d: r for d, r in self.routes.items() if r.device != device}
+    def remove_link(self, inner: str) -> None:
+        self.links.pop(inner, None)
+        self.addresses = [a for a in self.addresses if a.device != inner]
+        self.forget_routes(inner, {4, 6})
+
+    def forget_routes(self, device: str, versions: set[int]) -> None:
+        self.routes = {
+            destination: route
+            for destination, route in self.routes.items()
+            if route.device != device or ip_network(destination).version not in versions
+        }
 
     def reaches(self, route: Route) -> bool:
-        """Whether the next hop is on a link of the device."""
+        """Return whether the next hop is in a subnet or on-link route of the device."""
         hop = ip_address(route.via)
         blocks = [ip_interface(a.cidr).network for a in self.addresses if a.device == route.device]
         blocks += [
@@ -75,10 +90,11 @@ class FakeHost:
     def __init__(self) -> None:
         self.spaces: dict[str, Space] = {}
         self.bridges: dict[str, int] = {}
-        self.taps: dict[str, str] = {}  # a VM's device -> its bridge
+        self.taps: dict[str, str] = {}  # a VM's device -> its bridge, "" for none
         self.port_security: PortSecurity | None = None
         self.isolated: set[str] = set()
         self.applied: list[Operation] = []
+        self.needless: list[Operation] = []
         self.observations = 0
         self.failing: Callable[[Operation], None] = lambda operation: None
         self.lock = threading.Lock()
@@ -105,7 +121,7 @@ class FakeHost:
                     if PATTERNS[owner].fullmatch(name)
                 },
                 port_security=self._filters(owner),
-                taps={tap: "" for tap, on in self.taps.items() if on not in self.bridges},
+                taps=self._unplugged() if owner == "dhcp" else {},
             )
 
     def apply(self, operation: Operation) -> None:
@@ -114,7 +130,7 @@ class FakeHost:
             self._do(operation)
             self.applied.append(operation)
 
-    # What tests ask and do
+    # For tests
 
     def devices(self, bridge: str) -> frozenset[str]:
         outers = {
@@ -132,6 +148,9 @@ class FakeHost:
     def unplug(self, tap: str) -> None:
         with self.lock:
             del self.taps[tap]
+
+    def _unplugged(self) -> dict[str, str]:
+        return {tap: "" for tap, bridge in self.taps.items() if bridge not in self.bridges}
 
     def _filters(self, owner: str) -> PortSecurity | None:
         return self.port_security and (self.port_security if owner == "dhcp" else ANY_FILTER)
@@ -159,6 +178,10 @@ class FakeHost:
     def _outers(self) -> set[str]:
         return {link.outer for space in self.spaces.values() for link in space.links.values()}
 
+    def _note(self, operation: Operation, *, needless: bool) -> None:
+        if needless:
+            self.needless.append(operation)
+
     @singledispatchmethod
     def _do(self, operation: Operation) -> None:
         raise NotImplementedError(operation)
@@ -170,7 +193,8 @@ class FakeHost:
 
     @_do.register
     def _(self, o: op.SetIsolation) -> None:
-        (self.isolated.add if o.isolated else self.isolated.discard)(o.device)
+        if o.device in self.devices(o.bridge):
+            (self.isolated.add if o.isolated else self.isolated.discard)(o.device)
 
     @_do.register
     def _(self, o: op.SetBridge) -> None:
@@ -180,26 +204,28 @@ class FakeHost:
     @_do.register
     def _(self, o: op.PlugTap) -> None:
         require(o.bridge in self.bridges, f"{o.bridge} does not exist")
+        require(o.tap in self.taps, f"{o.tap} does not exist")
         self.taps[o.tap] = o.bridge
 
     @_do.register
     def _(self, o: op.DeleteBridge) -> None:
-        require(o.name in self.bridges, f"bridge {o.name} does not exist")
         require(not self.devices(o.name), f"bridge {o.name} is in use")
-        del self.bridges[o.name]
+        self._note(o, needless=o.name not in self.bridges)
+        self.bridges.pop(o.name, None)
 
     @_do.register
     def _(self, o: op.AddNamespace) -> None:
-        require(o.namespace not in self.spaces, "namespace exists")
-        self.spaces[o.namespace] = Space()
+        self._note(o, needless=o.namespace in self.spaces)
+        self.spaces.setdefault(o.namespace, Space())
 
     @_do.register
     def _(self, o: op.DeleteNamespace) -> None:
-        space = self._space(o.namespace)
-        require(not space.links, "links would leak")
-        require(space.dnsmasq is None, "a dnsmasq would be orphaned")
-        require(not space.listeners, "the proxy would keep a listener of nothing")
-        del self.spaces[o.namespace]
+        self._note(o, needless=o.namespace not in self.spaces)
+        space = self.spaces.get(o.namespace, Space())
+        require(not space.links, "links would remain in the host's namespace")
+        require(space.dnsmasq is None, "dnsmasq would keep running")
+        require(not space.listeners, "the proxy would keep its listeners")
+        self.spaces.pop(o.namespace, None)
 
     @_do.register
     def _(self, o: op.SetSysctl) -> None:
@@ -214,8 +240,13 @@ class FakeHost:
     @_do.register
     def _(self, o: op.AddLink) -> None:
         space = self._space(o.namespace)
-        require(o.link.inner not in space.links, f"{o.link.inner} exists")
-        require(o.link.outer not in self._outers(), f"{o.link.outer} exists")
+        self._note(o, needless=o.link.inner in space.links or o.link.outer in self._outers())
+        space.remove_link(o.link.inner)
+        for each in self.spaces.values():
+            for inner, link in list(each.links.items()):
+                if link.outer == o.link.outer:
+                    each.remove_link(inner)
+        space.links[o.link.inner] = replace(o.link, bridge="", mtu=WRONG_MTU)
         require(o.link.bridge in self.bridges, f"bridge {o.link.bridge} does not exist")
         space.links[o.link.inner] = o.link
 
@@ -230,34 +261,37 @@ class FakeHost:
     @_do.register
     def _(self, o: op.DeleteLink) -> None:
         space = self._space(o.namespace)
-        require(o.link.inner in space.links, f"{o.link.inner} does not exist")
-        on_it = [each.key for each in space.listeners.values() if each.device == o.link.inner]
-        require(not on_it, f"{on_it} would stand for a wire that is no more")
-        del space.links[o.link.inner]
-        space.forget_device(o.link.inner)
+        self._note(o, needless=o.link.inner not in space.links)
+        bound = [each.key for each in space.listeners.values() if each.device == o.link.inner]
+        require(not bound, f"{bound} would outlive their link")
+        space.remove_link(o.link.inner)
 
     @_do.register
     def _(self, o: op.AddAddress) -> None:
         space = self._space(o.namespace)
         require(o.address.device in space.links, f"{o.address.device} does not exist")
-        require(o.address not in space.addresses, f"{o.address.cidr} exists")
-        space.addresses.append(o.address)
+        self._note(o, needless=o.address in space.addresses)
+        if o.address not in space.addresses:
+            space.addresses.append(o.address)
 
     @_do.register
     def _(self, o: op.DeleteAddress) -> None:
         space = self._space(o.namespace)
-        require(o.address in space.addresses, f"{o.address.cidr} does not exist")
-        block = ip_interface(o.address.cidr).network
+        self._note(o, needless=o.address not in space.addresses)
+        if o.address not in space.addresses:
+            return
+        subnet = ip_interface(o.address.cidr).network
         same = [
             a
             for a in space.addresses
-            if a.device == o.address.device and ip_interface(a.cidr).network == block
+            if a.device == o.address.device and ip_interface(a.cidr).network == subnet
         ]
         first = same[0] == o.address
         gone = same if first and space.sysctls[PROMOTE] != "1" else [o.address]
         space.addresses = [a for a in space.addresses if a not in gone]
-        if not any(a.device == o.address.device for a in space.addresses):
-            space.forget_device(o.address.device)
+        left = [a for a in space.addresses if a.device == o.address.device and "." in a.cidr]
+        if not left and subnet.version == 4:
+            space.forget_routes(o.address.device, {4})
 
     @_do.register
     def _(self, o: op.SetRoute) -> None:
@@ -269,46 +303,43 @@ class FakeHost:
     @_do.register
     def _(self, o: op.DeleteRoute) -> None:
         space = self._space(o.namespace)
-        require(o.route.destination in space.routes, f"no route to {o.route.destination}")
-        del space.routes[o.route.destination]
+        self._note(o, needless=o.route.destination not in space.routes)
+        space.routes.pop(o.route.destination, None)
 
     @_do.register
     def _(self, o: op.StartDnsmasq) -> None:
         space = self._space(o.namespace)
-        require(space.dnsmasq is None, "a dnsmasq runs already")
-        require(o.dnsmasq.interface in space.links, f"{o.dnsmasq.interface} does not exist")
+        self._note(o, needless=space.dnsmasq is not None)
         space.dnsmasq = o.dnsmasq
 
     @_do.register
     def _(self, o: op.RestartDnsmasq) -> None:
         space = self._space(o.namespace)
-        require(space.dnsmasq is not None, "no dnsmasq runs")
-        require(o.dnsmasq.interface in space.links, f"{o.dnsmasq.interface} does not exist")
+        self._note(o, needless=space.dnsmasq is None)
         space.dnsmasq = o.dnsmasq
 
     @_do.register
     def _(self, o: op.ReloadDnsmasq) -> None:
         """SIGHUP reads the files again, and the arguments stay what they were."""
         space = self._space(o.namespace)
-        require(space.dnsmasq is not None, "no dnsmasq runs")
-        assert space.dnsmasq is not None
-        old = space.dnsmasq
+        self._note(o, needless=space.dnsmasq is None)
+        old = space.dnsmasq or o.dnsmasq
         space.dnsmasq = replace(o.dnsmasq, arguments=old.arguments, interface=old.interface)
 
     @_do.register
     def _(self, o: op.StopDnsmasq) -> None:
         space = self._space(o.namespace)
-        require(space.dnsmasq is not None, "no dnsmasq runs")
+        self._note(o, needless=space.dnsmasq is None)
         space.dnsmasq = None
 
     @_do.register
     def _(self, o: op.OpenListener) -> None:
         space = self._space(o.namespace)
-        held = {a.cidr.split("/")[0] for a in space.addresses} | {"0.0.0.0"}
-        may = o.listener.address in held or space.sysctls[NONLOCAL] == "1"
-        require(may, f"cannot bind {o.listener.address}")
         require(not o.listener.device or o.listener.device in space.links, "no such device")
+        self._note(o, needless=o.listener.key in space.listeners)
         for other in space.listeners.values():
+            if other.key == o.listener.key:
+                continue
             both = {other.device, o.listener.device}
             taken = other.port == o.listener.port and (len(both) == 1 or "" in both)
             require(not taken, f"{other.key} is bound")
@@ -317,5 +348,5 @@ class FakeHost:
     @_do.register
     def _(self, o: op.CloseListener) -> None:
         space = self._space(o.namespace)
-        require(o.listener.key in space.listeners, f"{o.listener.key} is not bound")
-        del space.listeners[o.listener.key]
+        self._note(o, needless=o.listener.key not in space.listeners)
+        space.listeners.pop(o.listener.key, None)

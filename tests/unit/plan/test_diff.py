@@ -50,6 +50,7 @@ def settle(host: FakeHost, owner: str, desired: HostPlan) -> list[Operation]:
     done = operations(desired, host.observe(owner))
     for operation in done:
         host.apply(operation)
+    assert host.needless == []
     return list(done)
 
 

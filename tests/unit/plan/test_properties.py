@@ -123,6 +123,7 @@ def apply(host: FakeHost, owner: str, desired: HostPlan) -> int:
     done = operations(desired, host.observe(owner))
     for operation in done:
         host.apply(operation)
+    assert host.needless == []
     return len(done)
 
 
