@@ -33,7 +33,7 @@ from a9fe.wire.trusted import (
 ENDS_CONNECTION = frozenset(
     {Refusal.WIRE_DIFFERS, Refusal.WRONG_MAC, Refusal.CONNECTION_TOO_OLD, Refusal.OTHER_OWNER}
 )
-NOT_FOUND = 404
+FORBIDDEN, NOT_FOUND = 403, 404
 SIGNATURES_REMEMBERED = 4096  # one an instance; 64 bytes each
 
 # Ours are 12 hex digits. Whatever else an operator's proxy makes must not break a log line.
@@ -54,14 +54,19 @@ class Source(PortView, Protocol):
         ...
 
 
+def ignore(_: Answer) -> None:
+    """Do nothing about an answer with status 403."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MetadataAgent:
     """Forwards a request with the id of the requesting instance. Upstream failures are raised.
 
     `confirm` updates the source from the server and returns whether that succeeded; without it
     there is no 404. `sign` signs an instance id (see `signer`). `now()` is in UNIX seconds.
-    `source_lost_after`: seconds without the server after which the source counts as lost. `debug`
-    logs each request, at the cost of a task each.
+    `source_lost_after`: seconds without the server after which the source counts as lost.
+    `on_forbidden` is called with each 403 of the service. `debug` logs each request, at the cost
+    of a task each.
     """
 
     source: Source
@@ -71,6 +76,7 @@ class MetadataAgent:
     confirm: Callable[[], Awaitable[bool]]
     source_lost_after: float
     now: Callable[[], float]
+    on_forbidden: Callable[[Answer], None] = ignore
     debug: bool = False
 
     def handle(self, request: Request) -> Answer | Awaitable[Answer]:
@@ -131,6 +137,8 @@ class MetadataAgent:
 
         X-A9fe headers go only to our own proxy: another would pass them on to the guest.
         """
+        if answer.status == FORBIDDEN:
+            self.on_forbidden(answer)
         if not is_still(self.source, question, port):
             now = self._identify(question)
             if isinstance(now, Refusal) or _owner(now) != _owner(port):

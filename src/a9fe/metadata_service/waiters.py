@@ -1,7 +1,7 @@
-"""Guests that wait for a change (GCE's wait_for_change): counted, bounded, woken only by theirs.
+"""Guests that wait for a change (GCE's wait_for_change): bounded, woken only by their own changes.
 
-A waiter is a future with a timer, and its keys at the replica. While nothing changes none of them
-costs anything. When much changes at once, they are woken a few at a time, so that others are
+A waiter is a future with a timer and its keys at the replica, so an idle waiter costs no CPU time.
+When many waiters are woken together, they continue a few at a time, so that other requests are
 answered in between.
 """
 
@@ -16,19 +16,22 @@ from a9fe.wire.limits import MAX_WAITERS, MAX_WAITERS_PER_INSTANCE
 
 WOKEN_AT_ONCE = 32  # each renders its document: some ms in all
 
-Key = tuple[str, str]
+ResourceKey = tuple[str, str]
+"""Kind and id of a resource."""
 
 
-class Watched(Protocol):
-    """What tells of changes: a replica."""
+class ChangeSource(Protocol):
+    """A source of changes: the replica."""
 
-    def watch(self, keys: Collection[Key], wake: Callable[[], None], /) -> Callable[[], None]:
-        """Call `wake` at each change of one of `keys`; the result ends that."""
+    def watch(
+        self, keys: Collection[ResourceKey], wake: Callable[[], None], /
+    ) -> Callable[[], None]:
+        """Call `wake` at each change of one of `keys`, until the returned function is called."""
         ...
 
 
-def keys_of(view: InstanceView) -> frozenset[Key]:
-    """All that a view is made of. Its ports come with the instance."""
+def keys_of(view: InstanceView) -> frozenset[ResourceKey]:
+    """Return the keys of everything in the view; the instance's key includes its ports."""
     instance = ("instance", view.instance.id)
     networks = (("network", id) for id in view.networks)
     subnets = (("subnet", id) for id in view.subnets)
@@ -37,88 +40,95 @@ def keys_of(view: InstanceView) -> frozenset[Key]:
 
 
 class Waiter:
-    """One that waits: `changed` is set once something may be other, or the time is over."""
+    """One waiting request. `changed` completes after a change or at the deadline."""
 
     __slots__ = ("_waiters", "changed")
 
     def __init__(self, waiters: "Waiters", loop: asyncio.AbstractEventLoop) -> None:
-        """Not woken yet."""
+        """Create it in the waiting state."""
         self._waiters = waiters
         self.changed: asyncio.Future[None] = loop.create_future()
 
     def wake(self) -> None:
-        """Let it look again, when it is its turn."""
+        """Release it in its turn."""
         self._waiters.wake(self)
 
     def release(self) -> None:
-        """Let it look again now."""
+        """Complete `changed` now."""
         if not self.changed.done():
             self.changed.set_result(None)
 
 
 class Waiters:
-    """All that wait in this process, at most `most`, and of one instance `most_of_one`."""
+    """All waiting requests of this process: at most `most`, and `most_of_one` per instance."""
 
     def __init__(
         self,
-        watched: Watched,
+        source: ChangeSource,
         *,
         most: int = MAX_WAITERS,
         most_of_one: int = MAX_WAITERS_PER_INSTANCE,
     ) -> None:
-        """Nobody waits."""
-        self._watched = watched
+        """`source` reports the changes."""
+        self._source = source
         self._most = most
         self._most_of_one = most_of_one
-        self._of: Counter[str] = Counter()
+        self._per_instance: Counter[str] = Counter()
         self._count = 0
         self._waiting: set[Waiter] = set()
         self._woken: deque[Waiter] = deque()
         self.closed = False
 
     def __len__(self) -> int:
-        """How many wait."""
+        """Return the number of waiting requests."""
         return self._count
 
     @contextmanager
     def place(self, instance_id: str) -> Iterator[bool]:
-        """A place to wait; false: there is none."""
-        if self._count >= self._most or self._of[instance_id] >= self._most_of_one:
+        """Take one of the bounded places for the block; yield False if none is free."""
+        if self._count >= self._most or self._per_instance[instance_id] >= self._most_of_one:
             yield False
             return
         self._count += 1
-        self._of[instance_id] += 1
+        self._per_instance[instance_id] += 1
         try:
             yield True
         finally:
             self._count -= 1
-            self._of[instance_id] -= 1
-            if not self._of[instance_id]:
-                del self._of[instance_id]
+            self._per_instance[instance_id] -= 1
+            if not self._per_instance[instance_id]:
+                del self._per_instance[instance_id]
 
     @contextmanager
-    def watching(self, keys: Collection[Key], deadline: float) -> Iterator[Waiter]:
-        """A waiter for changes of `keys` from now on, until `deadline` in loop time."""
+    def watching(self, keys: Collection[ResourceKey], deadline: float) -> Iterator[Waiter]:
+        """Yield a waiter for changes of `keys` from now on, until `deadline` in loop time."""
         loop = asyncio.get_running_loop()
         waiter = Waiter(self, loop)
         timer = loop.call_at(deadline, waiter.release)
-        forget = self._watched.watch(keys, waiter.wake)
+        unwatch = self._source.watch(keys, waiter.wake)
         self._waiting.add(waiter)
         try:
             yield waiter
         finally:
-            forget()
+            unwatch()
             timer.cancel()
             self._waiting.discard(waiter)
 
     def wake(self, waiter: Waiter) -> None:
-        """Its turn will come."""
+        """Queue a waiter for release, WOKEN_AT_ONCE in each iteration of the loop."""
         if not self._woken:
             asyncio.get_running_loop().call_soon(self._wake_some)
         self._woken.append(waiter)
 
+    async def run(self) -> None:
+        """Wait until cancelled, then close: waiting guests are answered before the server ends."""
+        try:
+            await asyncio.Event().wait()
+        finally:
+            self.close()
+
     def close(self) -> None:
-        """All get what there is now, and nobody waits any more."""
+        """Release all waiters; from now on no request waits."""
         self.closed = True
         for waiter in self._waiting:
             waiter.release()

@@ -12,7 +12,8 @@ from a9fe.http.report import Report
 from a9fe.http.server.accepted import TICK
 from a9fe.http.upstream.pool import Target, Upstream
 from a9fe.metadata_agent.agent import MetadataAgent, signer
-from a9fe.metadata_agent.main import HINT_INTERVAL, ServiceHints, admit_only
+from a9fe.metadata_agent.hop import HINT_INTERVAL, SignatureHints
+from a9fe.metadata_agent.main import admit_only
 from a9fe.metadata_agent.main import run as run_process
 from a9fe.metadata_agent.upstream_request import onward
 from a9fe.metadata_proxy.proxy import MetadataProxy
@@ -434,19 +435,28 @@ def test_only_these_users_may_connect(uid, admitted):
 
 def test_a_service_that_refuses_our_signature_is_told_now_and_then(capsys):
     now = 0.0
-    hints = ServiceHints(lambda: now)
+    hints = SignatureHints(lambda: now)
     of_signature = refuse(Refusal.BAD_SIGNATURE)
     for at in (0.0, 1.0, HINT_INTERVAL - 1, HINT_INTERVAL):
         now = at
         for answer in (of_signature, refuse(Refusal.UNKNOWN_INSTANCE)):
-            assert hints(answer) is answer
+            hints(answer)
     assert capsys.readouterr().out.count("refused our signature") == 2
 
 
+def test_the_agent_shows_the_hints_each_403_and_passes_it_on():
+    refused, seen = refuse(Refusal.BAD_SIGNATURE), []
+    got, _, _ = answered(ASK, upstream=lambda _: refused, on_forbidden=seen.append)
+    assert (got.status, got.body, seen) == (403, refused.body, [refused])
+    answered(ASK, on_forbidden=seen.append)
+    assert seen == [refused]
+
+
 def test_a_guest_that_gets_no_token_raises_no_alarm(capsys):
-    hints = ServiceHints(lambda: 0.0)
+    hints = SignatureHints(lambda: 0.0)
     for refusal in (Refusal.FORWARDED, Refusal.TOKENS_OFF, Refusal.TOKEN_DATED):
-        assert hints(refuse(refusal)).status == 403
+        assert refuse(refusal).status == 403
+        hints(refuse(refusal))
     assert "signature" not in capsys.readouterr().out
 
 

@@ -9,7 +9,7 @@ import pytest
 from a9fe.metadata.imds_tokens import Tokens
 from a9fe.metadata.instance_view import Settings
 from a9fe.metadata_service.guest_call import GuestCall
-from a9fe.metadata_service.main import imds_of
+from a9fe.metadata_service.hop import imds_of
 from a9fe.metadata_service.service import Service, always_certain
 from a9fe.metadata_service.token_gate import TOKEN, TTL, Imds
 from a9fe.metadata_service.usage_reports import Tally

@@ -1,0 +1,100 @@
+"""The metadata agent as a hop: replica, confirmer, upstream and fair queue, from configuration."""
+
+import time
+from collections.abc import Callable
+from contextlib import AsyncExitStack, closing
+
+import structlog
+
+from a9fe.api_client.state_reports import keep_reporting
+from a9fe.http.hop import Hop
+from a9fe.http.report import Report
+from a9fe.http.server.fair_handler import FairHandler
+from a9fe.http.upstream.pool import Target
+from a9fe.http.upstream.waiting_pool import UpstreamPools
+from a9fe.metadata_agent.agent import MetadataAgent, signer
+from a9fe.metadata_agent.lookup_key import client_of_request
+from a9fe.replica import confirmer_of, connector, follow, open_for
+from a9fe.runtime.clock import SystemClock
+from a9fe.runtime.config import Config
+from a9fe.wire.limits import AT_ONCE, WAITING
+from a9fe.wire.message import Answer, Handler
+
+BINARY = "neutron-metadata-agent"
+FEED_AGENT = "metadata"  # this agent's name in the change feed
+SERVICE_PATIENCE = 10.0  # s that a restart of the service may take unnoticed, back-off included
+HINT_INTERVAL = 60.0  # s between two log lines about refused signatures
+SIGNATURE = b"proxy request signature"  # in the body of Nova's and our 403 for a wrong signature
+
+log = structlog.get_logger("a9fe.metadata_agent")
+
+
+async def build_hop(config: Config, report: Report, *, upstream: Handler | None = None) -> Hop:
+    """Build hop 2. Call it inside a running loop.
+
+    `upstream` is the metadata service in this process; None connects to nova_metadata_host.
+    """
+    clock = SystemClock()
+    async with AsyncExitStack() as closers:
+        replica = closers.enter_context(closing(open_for(config, FEED_AGENT)))
+        if upstream is None:
+            upstream = closers.enter_context(closing(service_at(config)))
+        confirmer = await closers.enter_async_context(
+            confirmer_of(config, FEED_AGENT, replica, clock)
+        )
+        agent = MetadataAgent(
+            source=replica,
+            upstream=upstream,
+            report=report,
+            sign=signer(config.metadata_proxy_shared_secret),
+            confirm=confirmer.certain,
+            source_lost_after=config.source_lost_after,
+            now=clock.now,
+            on_forbidden=SignatureHints(),
+            debug=config.debug,
+        )
+        turns = FairHandler(
+            agent.handle, client_of_request, report.refusal, limits=AT_ONCE, waiting=WAITING
+        )
+        closers.callback(turns.close)
+        return Hop(
+            handler=turns,
+            tasks={
+                "feed": lambda: follow(replica, connector(config, FEED_AGENT), clock),
+                "heartbeat": lambda: keep_reporting(config, "Metadata agent", BINARY),
+            },
+            closers=closers.pop_all(),
+        )
+
+
+def service_target(config: Config) -> Target:
+    """Return the address of the metadata service, or of Nova's metadata API."""
+    return Target(host=config.nova_metadata_host, port=config.nova_metadata_port)
+
+
+def service_at(config: Config) -> UpstreamPools:
+    """Return connections to the metadata service."""
+    return UpstreamPools(
+        service_target(config), timeout=config.upstream_timeout, patience=SERVICE_PATIENCE
+    )
+
+
+class SignatureHints:
+    """Log a hint, at most once in HINT_INTERVAL, when the service refuses our signature.
+
+    Other 403s are about the guest's request, such as one for a token that it must not have.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        """`clock` is monotonic, in seconds."""
+        self._clock = clock
+        self._logged_at = -HINT_INTERVAL
+
+    def __call__(self, answer: Answer) -> None:
+        """Check a 403 of the service."""
+        if SIGNATURE in answer.body and self._clock() >= self._logged_at + HINT_INTERVAL:
+            self._logged_at = self._clock()
+            log.warning(
+                "the service refused our signature",
+                hint="metadata_proxy_shared_secret must be the same there and here",
+            )
