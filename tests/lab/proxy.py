@@ -7,10 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from a9fe.linux.listeners.handover import ProxyLink
-
 from a9fe.http.server.server import Server
 from a9fe.http.server.sockets import unix_listener
+from a9fe.linux.listeners.proxy_link import ProxyLink
 from a9fe.metadata_proxy.control import Control
 from a9fe.metadata_proxy.listeners import HeldListeners
 from a9fe.wire.message import Answer, Request

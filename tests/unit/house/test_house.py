@@ -4,7 +4,10 @@ import ast
 import gc
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import cache
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -12,6 +15,7 @@ import pytest
 ROOT = Path(__file__).parents[3]
 SOURCES = sorted((ROOT / "src").rglob("*.py"))
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
+BENCH = sorted((ROOT / "bench").rglob("*.py"))
 PAGES = sorted(
     [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "bench").rglob("*.md")]
 )
@@ -78,10 +82,38 @@ def test_no_module_imports_a_test_module():
     )
     found = [
         f"{path.relative_to(ROOT)}: {match[0].strip()}"
-        for path in [*TESTS, *sorted((ROOT / "bench").rglob("*.py"))]
+        for path in [*TESTS, *BENCH]
         for match in pattern.finditer(path.read_text())
     ]
     assert found == []
+
+
+def imports(tree: ast.Module) -> Iterator[tuple[str, str]]:
+    """The modules and names that are imported from a9fe and tests, also by code in strings."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(("a9fe", "tests")):
+            yield from ((str(node.module), alias.name) for alias in node.names)
+        elif isinstance(node, ast.Constant) and "\nfrom " in str(node.value):
+            with suppress(SyntaxError):
+                yield from imports(ast.parse(str(node.value)))
+
+
+def exists(module: str, name: str) -> bool:
+    try:
+        return hasattr(import_module(module), name) or bool(find_spec(f"{module}.{name}"))
+    except ModuleNotFoundError:
+        return False
+
+
+def test_what_tests_and_benchmarks_import_exists():
+    """Kernel tests and journeys do not run at every change, so a missed rename would last."""
+    missing = {
+        f"{path.relative_to(ROOT)}: from {module} import {name}"
+        for path in [*TESTS, *BENCH]
+        for module, name in imports(parsed(path))
+        if not exists(module, name)
+    }
+    assert missing == set()
 
 
 def test_every_link_of_a_page_leads_somewhere():
