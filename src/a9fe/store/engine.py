@@ -22,6 +22,8 @@ CONNECT_TIMEOUT = 5
 STUCK_TIMEOUT = 10
 """Seconds after which PostgreSQL ends a transaction whose server says nothing more: before those
 lose patience who wait for it."""
+CASEFOLD = "a9fe_casefold"
+"""The SQL function str.casefold on SQLite, whose own lower() knows ASCII alone."""
 EXPECTED = "a URL such as sqlite:////var/lib/a9fe/a9fe.db or postgresql://a9fe@db1/a9fe"
 
 _SESSION = {
@@ -147,6 +149,7 @@ def is_full(error: DBAPIError) -> bool:
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:  # noqa: ANN401 - a DBAPI connection
     connection.isolation_level = None  # BEGIN is ours to say
+    connection.create_function(CASEFOLD, 1, str.casefold, deterministic=True)
     cursor = connection.cursor()
     cursor.execute(f"PRAGMA busy_timeout = {int(BUSY_TIMEOUT * 1000)}")
     cursor.execute("PRAGMA journal_mode = WAL")

@@ -4,28 +4,46 @@ A page costs the same in a small and in a large table where an index has the fil
 the order's: a page begins at the marker's row, never by counting rows before it.
 """
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Select, and_, exists, func, or_, select, tuple_
+from sqlalchemy import (
+    JSON,
+    Connection,
+    Select,
+    Text,
+    and_,
+    cast,
+    exists,
+    false,
+    func,
+    or_,
+    select,
+    tuple_,
+)
 from sqlalchemy.sql.elements import ColumnElement
 
 from a9fe.model.errors import NotFound
 from a9fe.model.pages import Filter, Page, Value
-from a9fe.model.resources import Port, Subnet
+from a9fe.model.resources import Instance, Port, Subnet
+from a9fe.store.engine import CASEFOLD
 from a9fe.store.schema.columns import BORN
 from a9fe.store.schema.rows import columns_of, kind_of, table_of
 from a9fe.store.schema.tables import (
+    instances,
     ip_allocations,
     networks,
     port_security_groups,
     ports,
+    subnets,
     tags,
 )
 from a9fe.store.visibility import VISIBLE_TO, visible_to
 
 FEW = 1000
 """Rows that are cheaper to look up and sort than to meet on the way."""
+_LIKE_SPECIAL = re.compile("[/%_]")
 
 
 def select_page(connection: Connection, cls: type[Any], page: Page) -> Select[Any]:
@@ -46,7 +64,7 @@ Order = list[tuple[ColumnElement[Any], bool]]
 def _order(cls: type[Any], page: Page) -> Order:
     columns = table_of(cls).c
     keys = [(_sortable(columns[field]), descends) for field, descends in page.order]
-    keys.append((columns[BORN], keys[-1][1] if keys else False))
+    keys.append((columns[BORN], keys[-1][1] if keys else page.newest_first))
     return [(column, descends != page.backwards) for column, descends in keys]
 
 
@@ -85,22 +103,74 @@ def _behind(order: Order, row: Sequence[Any]) -> ColumnElement[bool]:
 
 
 def condition(connection: Connection, cls: type[Any], wanted: Filter) -> ColumnElement[bool]:
-    """A filter as SQL; its values are parameters, never text of the query."""
+    """Return a filter as SQL; its values are parameters, never text of the query."""
     if wanted.field == VISIBLE_TO:
         return visible_to(cls, str(wanted.values[0]))
-    columns = table_of(cls).c
     if wanted.field == "tags":
-        return _tagged(columns.id, wanted)
-    if wanted.field == "security_group_id" and cls is Port:
-        link = port_security_groups.c
-        return _held(connection, link.port_id, link.security_group_id.in_(wanted.values))
-    if wanted.field in {"ip_address", "subnet_id"} and cls is Port:
-        link = ip_allocations.c
-        return _held(connection, link.port_id, _compare(link[wanted.field], wanted))
-    if wanted.field == "network_shared" and cls is Subnet:
-        shared = select(networks.c.id).where(networks.c.shared.in_(wanted.values))
-        return columns.network_id.in_(shared)
-    return _compare(columns[wanted.field], wanted)
+        return _tagged(table_of(cls).c.id, wanted)
+    special = _SPECIAL.get((cls, wanted.field))
+    if special is not None:
+        return special(connection, wanted)
+    return _compare(connection, table_of(cls).c[wanted.field], wanted)
+
+
+def _in_group(connection: Connection, wanted: Filter) -> ColumnElement[bool]:
+    link = port_security_groups.c
+    return _held(connection, link.port_id, link.security_group_id.in_(wanted.values))
+
+
+def _fixed_ip(connection: Connection, wanted: Filter) -> ColumnElement[bool]:
+    link = ip_allocations.c
+    holds = _compare(connection, link[wanted.field], wanted)
+    return _held(connection, link.port_id, holds)
+
+
+def _network_shared(_connection: Connection, wanted: Filter) -> ColumnElement[bool]:
+    shared = select(networks.c.id).where(networks.c.shared.in_(wanted.values))
+    return subnets.c.network_id.in_(shared)
+
+
+def _port_host(connection: Connection, wanted: Filter) -> ColumnElement[bool]:
+    there = select(ports.c.device_id).where(_compare(connection, ports.c.host, wanted))
+    return instances.c.id.in_(there)
+
+
+def _port_address(connection: Connection, wanted: Filter) -> ColumnElement[bool]:
+    """Match instances by a fixed IP of one IP version of a port of the instance's project."""
+    address = ip_allocations.c.ip_address
+    is_ipv6 = address.contains(":")
+    version = is_ipv6 if wanted.field == "port_ipv6" else ~is_ipv6
+    holders = (
+        select(ports.c.device_id, ports.c.project_id)
+        .join_from(ports, ip_allocations)
+        .where(version, _compare(connection, address, wanted))
+    )
+    return tuple_(instances.c.id, instances.c.project_id).in_(holders)
+
+
+_SPECIAL: dict[tuple[type[Any], str], Callable[[Connection, Filter], ColumnElement[bool]]] = {
+    (Port, "security_group_id"): _in_group,
+    (Port, "ip_address"): _fixed_ip,
+    (Port, "subnet_id"): _fixed_ip,
+    (Subnet, "network_shared"): _network_shared,
+    (Instance, "port_host"): _port_host,
+    (Instance, "port_ipv4"): _port_address,
+    (Instance, "port_ipv6"): _port_address,
+}
+"""Filters by fields that are not columns of the kind's own table."""
+
+
+def _folded(
+    connection: Connection, column: ColumnElement[Any], wanted: Filter
+) -> ColumnElement[bool]:
+    """Compare without regard to the case of letters, as far as the database folds it."""
+    is_sqlite = connection.dialect.name == "sqlite"
+    fold = getattr(func, CASEFOLD) if is_sqlite else func.lower
+    start = "" if wanted.how in {"folded", "folded-starts"} else "%"
+    end = "" if wanted.how in {"folded", "folded-ends"} else "%"
+    texts = (_LIKE_SPECIAL.sub(r"/\g<0>", str(value)) for value in wanted.values)
+    patterns = (f"{start}{text}{end}" for text in texts)
+    return or_(false(), *(fold(column).like(fold(p), escape="/") for p in patterns))
 
 
 def _held(
@@ -118,7 +188,13 @@ def _held(
     return exists().where(port_id == ports.c.id, holds)
 
 
-def _compare(column: ColumnElement[Any], wanted: Filter) -> ColumnElement[bool]:
+def _compare(
+    connection: Connection, column: ColumnElement[Any], wanted: Filter
+) -> ColumnElement[bool]:
+    if wanted.how.startswith("folded"):
+        return _folded(connection, column, wanted)
+    if isinstance(column.type, JSON):
+        column = cast(column, Text)
     one_by_one: dict[str, Callable[[Value], ColumnElement[bool]]] = {
         "contains": lambda value: column.contains(value, autoescape=True),
         "unequal": lambda value: column != value,

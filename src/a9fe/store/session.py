@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, Row, func, insert, select, update
 
 from a9fe.model.errors import NotFound
-from a9fe.model.pages import Page
+from a9fe.model.pages import Page, Slice
 from a9fe.model.resources import KINDS, Agent, Binding, FixedIp, Port, Resource, Subnet
 from a9fe.store.addresses import FreeAddresses
 from a9fe.store.annotations import Quotas, Tags, join_groups
@@ -27,6 +27,7 @@ from a9fe.store.schema.columns import BORN
 from a9fe.store.schema.queries import OF, Where
 from a9fe.store.schema.rows import from_row, kind_of, to_row
 from a9fe.store.schema.tables import TABLES, counters, instance_ports, ip_allocations
+from a9fe.store.slices import Accepts, any_row, read_slice
 from a9fe.store.tokens import Tokens
 
 R = TypeVar("R", bound=Resource)
@@ -115,6 +116,10 @@ class Session:
         rows = self._connection.execute(select_page(self._connection, cls, wanted))
         found = self._resources(cls, rows.all())
         return found[::-1] if wanted.backwards else found
+
+    def slice(self, cls: type[R], wanted: Page, accepts: Accepts[R] = any_row) -> Slice[R]:
+        """One page and whether more rows follow; see slices.read_slice. Raises NotFound."""
+        return read_slice(lambda page: self.page(cls, page), kind_of(cls), wanted, accepts)
 
     def _resources(self, cls: type[R], rows: Sequence[Row[Any]]) -> list[R]:
         if cls is not Port:

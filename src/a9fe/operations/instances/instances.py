@@ -11,9 +11,9 @@ from a9fe.model.errors import InvalidInput, NotFound
 from a9fe.model.resources import Instance, Network, Port
 from a9fe.model.rules import ports as rules_ports
 from a9fe.operations import access, quota_limits
+from a9fe.operations.transaction import Transaction, new_id
 from a9fe.operations.networks import ports
 from a9fe.operations.routers.floating_links import release
-from a9fe.operations.transaction import Transaction, new_id
 
 
 def create(tx: Transaction, values: Values) -> Instance:
@@ -124,6 +124,11 @@ def own(instance: Instance, found: Iterable[Port]) -> list[Port]:
     Any project may write any device_id into its port. Nova asks for the project's ports too.
     """
     return in_order(instance, [port for port in found if port.project_id == instance.project_id])
+
+
+def host_of(ports: Iterable[Port]) -> str:
+    """Return the host of an instance, which is that of its first bound port; "" for none."""
+    return next((port.host for port in ports if port.host), "")
 
 
 def ports_of(tx: Transaction, instance_id: str) -> list[Port]:

@@ -80,6 +80,11 @@ def query_of(request: Request) -> dict[str, list[str]]:
     return query
 
 
+def last_values(request: Request) -> dict[str, str]:
+    """Return the query with the last value of each name. Raises InvalidInput as query_of."""
+    return {name: values[-1] for name, values in query_of(request).items()}
+
+
 def root_of(request: Request) -> str:
     """The URL of the server's root, without a slash at its end."""
     return str(request.base_url).rstrip("/")

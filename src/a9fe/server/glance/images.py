@@ -3,6 +3,7 @@
 Glance's API v2, as far as clients need it to name what a server runs.
 """
 
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from starlette.requests import Request
@@ -13,17 +14,19 @@ from a9fe.api_tables import converters as to
 from a9fe.api_tables.attributes import Values
 from a9fe.model.compute import Image
 from a9fe.model.errors import Conflict, Forbidden, InvalidInput, NotFound
+from a9fe.model.pages import NOTHING, Filter, Page, Slice
 from a9fe.operations import access
-from a9fe.operations.instances import records
 from a9fe.operations.transaction import Transaction
+from a9fe.operations.instances import records
+from a9fe.operations.slices import filter_by, read_limit, read_slice
 from a9fe.server.asgi import body, faults
-from a9fe.server.asgi.api import api_of, query_of, root_of
+from a9fe.server.asgi.api import api_of, last_values, root_of
 
 BASE = faults.IMAGE
 PATH = f"{BASE}/v2/images"
 SCHEMA = "/v2/schemas/image"
 PATCH_TYPE = "application/openstack-images-v2.1-json-patch"
-PAGE_DEFAULT, PAGE_MAX = 25, 1000  # images of one answer (Glance)
+PAGE_DEFAULT = 25  # images of one page (Glance's limit_param_default)
 Json = dict[str, Any]
 
 MEMBERS = {
@@ -131,43 +134,32 @@ _EXACT = {"name": "name", "id": "id", "owner": "project_id", "visibility": "visi
 
 async def list_images(request: Request) -> Response:
     """List images, newest first."""
-    query = query_of(request)
-    limit = _limit(query.get("limit", [str(PAGE_DEFAULT)])[-1])
-    marker = query.get("marker", [""])[-1]
+    query = last_values(request)
 
-    def work(tx: Transaction) -> list[Image]:
-        where = {_EXACT[n]: v[-1].removeprefix("in:") for n, v in query.items() if n in _EXACT}
-        if where.get("visibility") == "all":
-            del where["visibility"]
-        found = [i for i in tx.session.find(Image, **where) if access.seen(tx, i)]
-        if query.get("status", ["active"])[-1] != "active":
-            found = []
-        return _after(found[::-1], marker)
+    def work(tx: Transaction) -> Slice[Image]:
+        scope = [Filter(field=name, values=(value,)) for name, value in access.scope(tx).items()]
+        wanted = Page(filters=(*_filters(query), *scope), newest_first=True)
+        return read_slice(tx, Image, wanted, query, default=PAGE_DEFAULT)
 
     found = await api_of(request).read(request, work)
     answer: Json = {
-        "images": [shown(image) for image in found[:limit]],
+        "images": [shown(image) for image in found.rows],
         "first": "/v2/images",
         "schema": "/v2/schemas/images",
     }
-    if len(found) > limit > 0:
-        answer["next"] = f"/v2/images?marker={found[limit - 1].id}&limit={limit}"
+    if found.more and found.rows:
+        limit = read_limit(query, PAGE_DEFAULT)
+        answer["next"] = f"/v2/images?marker={found.rows[-1].id}&limit={limit}"
     return JSONResponse(answer)
 
 
-def _limit(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or len(text) > 9:
-        raise InvalidInput("limit", text, "a whole number")
-    return min(int(text), PAGE_MAX)
-
-
-def _after(found: list[Image], marker: str) -> list[Image]:
-    if not marker:
-        return found
-    at = next((i for i, image in enumerate(found) if image.id == marker), None)
-    if at is None:
-        raise InvalidInput("marker", marker, "the id of an image in the list")
-    return found[at + 1 :]
+def _filters(query: Mapping[str, str]) -> Iterator[Filter]:
+    for name, field in _EXACT.items():
+        value = query.get(name, "").removeprefix("in:")
+        if name in query and (name, value) != ("visibility", "all"):
+            yield filter_by(field, value)
+    if query.get("status", "active") != "active":
+        yield NOTHING
 
 
 def _require(tx: Transaction, request: Request) -> Image:

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from a9fe.metadata import identifiers
 from a9fe.model.compute import Flavor, KeypairRecord
 from a9fe.model.resources import Instance, Port
+from a9fe.operations.instances.instances import host_of
 from a9fe.operations.instances.records import fingerprint
 from a9fe.server.nova.microversion import MOST
 
@@ -38,8 +39,8 @@ class ServerView:
 
     @property
     def host(self) -> str:
-        """The host of its first port."""
-        return next((port.host for port in self.ports if port.host), "")
+        """The host of the server's first bound port; "" for none."""
+        return host_of(self.ports)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

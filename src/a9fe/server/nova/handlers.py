@@ -16,10 +16,10 @@ from a9fe.api_tables import converters as to
 from a9fe.api_tables.envelope import member
 from a9fe.model.errors import A9feError, InvalidInput, NotFound
 from a9fe.model.resources import Instance
-from a9fe.operations.instances import guests, instances
 from a9fe.operations.transaction import Transaction
+from a9fe.operations.instances import guests, instances
 from a9fe.server.asgi import body, errors, faults
-from a9fe.server.asgi.api import api_of, query_of, root_of
+from a9fe.server.asgi.api import api_of, last_values, root_of
 from a9fe.server.nova import microversion
 from a9fe.server.nova import servers as compute_servers
 from a9fe.server.nova.fields import Json, addresses
@@ -51,6 +51,16 @@ def route(path: str, handler: Handler, method: str) -> Route:
     answered.__doc__ = handler.__doc__
     answered.__name__ = handler.__name__
     return Route(f"{BASE}{path}", answered, methods=[method], name=handler.__name__)
+
+
+def next_link(request: Request, asker: Asker, plural: str, marker: str) -> Json:
+    """Return the member `<plural>_links` that leads to the page behind `marker`; {} for none."""
+    if not marker:
+        return {}
+    kept = [(name, v) for name, v in request.query_params.multi_items() if name != "marker"]
+    query = urlencode([*kept, ("marker", marker)])
+    href = f"{asker.base}{request.url.path}?{query}"
+    return {f"{plural}_links": [{"rel": "next", "href": href}]}
 
 
 def version_shown(base: str) -> Json:
@@ -96,17 +106,13 @@ async def create_server(request: Request, asker: Asker) -> Response:
 
 def _list(*, detail: bool) -> Handler:
     async def listed(request: Request, asker: Asker) -> Response:
-        query = query_of(request)
-        found, following = await api_of(request).read(
+        query = last_values(request)
+        found, marker = await api_of(request).read(
             request,
-            lambda tx: compute_servers.listed(tx, query, asker, detail=detail),
+            lambda tx: compute_servers.list_servers(tx, query, asker, detail=detail),
         )
         answer: Json = {"servers": found}
-        if following:
-            kept = [(n, v) for n, values in query.items() for v in values if n != "marker"]
-            link = f"{asker.base}{request.url.path}?{urlencode([*kept, ('marker', following)])}"
-            answer["servers_links"] = [{"rel": "next", "href": link}]
-        return JSONResponse(answer)
+        return JSONResponse(answer | next_link(request, asker, "servers", marker))
 
     listed.__doc__ = "List servers" + (", with all of their fields." if detail else " briefly.")
     listed.__name__ = "list_servers_detail" if detail else "list_servers"

@@ -10,12 +10,14 @@ from a9fe.api_tables import converters as to
 from a9fe.api_tables.envelope import member
 from a9fe.model.compute import Flavor, KeypairRecord
 from a9fe.model.errors import Forbidden, InvalidInput, NotFound
+from a9fe.model.pages import Filter, Page, Slice
 from a9fe.model.resources import Agent
 from a9fe.operations import access, quota_limits
-from a9fe.operations.instances import records
 from a9fe.operations.transaction import Transaction
+from a9fe.operations.instances import records
+from a9fe.operations.slices import filter_by, read_slice, unknown_marker
 from a9fe.server.asgi import body
-from a9fe.server.asgi.api import api_of, query_of
+from a9fe.server.asgi.api import api_of, last_values
 from a9fe.server.nova.fields import (
     FLAVOR_DETAIL,
     FLAVOR_SUMMARY,
@@ -27,7 +29,7 @@ from a9fe.server.nova.fields import (
     RecordView,
     render,
 )
-from a9fe.server.nova.handlers import route
+from a9fe.server.nova.handlers import next_link, route
 from a9fe.server.nova.server_request import Reader
 from a9fe.server.nova.servers import Asker
 
@@ -44,6 +46,7 @@ FLAVOR_MEMBERS: dict[str, tuple[str, Reader]] = {
     "rxtx_factor": ("", lambda _, value: value),
 }
 """Members of a flavor's body: the model's field ("" for none), and what reads it."""
+KEYPAIRS_LINKS = 35  # the microversion since which a list of key pairs links to its next page
 KEYPAIR_MEMBERS: dict[str, Reader] = {
     "name": records.visible_name,
     "public_key": records.public_key,
@@ -77,9 +80,9 @@ def _flavor(tx: Transaction, id: str) -> Flavor:
     return found
 
 
-def _public(tx: Transaction, query: dict[str, list[str]]) -> bool | None:
-    """Which flavors are listed: public ones; for admins also others, or (None) all."""
-    text = query.get("is_public", ["true"])[-1]
+def _public(tx: Transaction, query: dict[str, str]) -> bool | None:
+    """Return the is_public of the flavors to list; None for any, which only admins may ask for."""
+    text = query.get("is_public", "true")
     if not tx.caller.is_admin:
         return True
     return None if text.lower() == "none" else to.boolean("is_public", text)
@@ -89,31 +92,21 @@ def _flavors(*, detail: bool) -> Any:  # noqa: ANN401 - a handler
     fields = FLAVOR_DETAIL if detail else FLAVOR_SUMMARY
 
     async def listed(request: Request, asker: Asker) -> Response:
-        query = query_of(request)
+        query = last_values(request)
 
-        def work(tx: Transaction) -> list[Json]:
+        def work(tx: Transaction) -> Slice[Flavor]:
             public = _public(tx, query)
-            found = tx.session.find(Flavor)
-            chosen = [f for f in found if public is None or f.is_public == public]
-            return [render(fields, _of(asker, f)) for f in _page(chosen, query, by="id")]
+            filters = () if public is None else (Filter(field="is_public", values=(public,)),)
+            return read_slice(tx, Flavor, Page(filters=filters), query)
 
-        return JSONResponse({"flavors": await api_of(request).read(request, work)})
+        found = await api_of(request).read(request, work)
+        answer: Json = {"flavors": [render(fields, _of(asker, f)) for f in found.rows]}
+        marker = found.rows[-1].id if found.more and found.rows else ""
+        return JSONResponse(answer | next_link(request, asker, "flavors", marker))
 
     listed.__doc__ = "List flavors" + (", with all of their fields." if detail else " briefly.")
     listed.__name__ = "list_flavors_detail" if detail else "list_flavors"
     return listed
-
-
-def _page(found: list[Any], query: dict[str, list[str]], by: str) -> list[Any]:
-    """What is after the marker, up to the limit."""
-    limit, marker = query.get("limit", ["1000"])[-1], query.get("marker", [""])[-1]
-    if not limit.isascii() or not limit.isdigit() or len(limit) > 9:
-        raise InvalidInput("limit", limit, "a whole number")
-    names = [getattr(record, by) for record in found]
-    if marker and marker not in names:
-        raise InvalidInput("marker", marker, "one of the list")
-    start = names.index(marker) + 1 if marker else 0
-    return found[start : start + int(limit)]
 
 
 async def create_flavor(request: Request, asker: Asker) -> Response:
@@ -175,14 +168,25 @@ def _keypair_fields(asker: Asker, fields: tuple[Field, ...], record: KeypairReco
 
 async def list_keypairs(request: Request, asker: Asker) -> Response:
     """List the project's key pairs."""
-    query = query_of(request)
+    query = last_values(request)
+    found = await api_of(request).read(request, lambda tx: _list_keypairs(tx, query))
+    records = [_keypair_fields(asker, KEYPAIR_SUMMARY, record) for record in found.rows]
+    has_next = found.more and found.rows and asker.version >= KEYPAIRS_LINKS
+    marker = found.rows[-1].name if has_next else ""
+    answer: Json = {"keypairs": records}
+    return JSONResponse(answer | next_link(request, asker, "keypairs", marker))
 
-    def work(tx: Transaction) -> list[Json]:
-        found = tx.session.find(KeypairRecord, project_id=tx.project_id)
-        page = _page(sorted(found, key=lambda k: k.name), query, by="name")
-        return [_keypair_fields(asker, KEYPAIR_SUMMARY, record) for record in page]
 
-    return JSONResponse({"keypairs": await api_of(request).read(request, work)})
+def _list_keypairs(tx: Transaction, query: dict[str, str]) -> Slice[KeypairRecord]:
+    """Return a page of the project's key pairs by name; a marker is a name (Nova)."""
+    own = filter_by("project_id", tx.project_id)
+    wanted = Page(filters=(own,), order=(("name", False),))
+    if name := query.get("marker"):
+        named = tx.session.find(KeypairRecord, name=name, project_id=tx.project_id)
+        if not named:
+            raise unknown_marker(name)
+        query = {**query, "marker": named[0].id}
+    return read_slice(tx, KeypairRecord, wanted, query)
 
 
 async def create_keypair(request: Request, asker: Asker) -> Response:
@@ -213,7 +217,9 @@ async def show_keypair(request: Request, asker: Asker) -> Response:
 async def delete_keypair(request: Request, asker: Asker) -> Response:
     """Delete a key pair; servers keep their copy."""
     name = request.path_params["name"]
-    await api_of(request).write(request, lambda tx: records.delete_keypair(tx, _keypair(tx, name)))
+    await api_of(request).write(
+        request, lambda tx: records.delete_keypair(tx, _keypair(tx, name))
+    )
     return Response(status_code=204 if asker.version >= 2 else 202)
 
 

@@ -1,23 +1,21 @@
 """Servers, as Nova's clients see instances: made, found, listed, shown. Inside one transaction."""
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
 
 from a9fe.api_tables import converters as to
 from a9fe.api_tables.attributes import Values
 from a9fe.api_tables.requests import NetworkCard
 from a9fe.model.compute import Flavor, Image, KeypairRecord
 from a9fe.model.errors import Conflict, Forbidden, InvalidInput, NotFound
+from a9fe.model.pages import Filter, Page
 from a9fe.model.resources import Instance, Keypair, Network, Port, SecurityGroup
 from a9fe.operations import access
-from a9fe.operations.instances import instances
 from a9fe.operations.transaction import Transaction
-from a9fe.server.nova.fields import DETAIL, SUMMARY, Json, ServerView, addresses, render
+from a9fe.operations.instances import instances
+from a9fe.server.nova import server_list
+from a9fe.server.nova.fields import DETAIL, SUMMARY, Json, ServerView, render
 from a9fe.server.nova.server_request import NONE, ServerRequest
-
-PAGE_MAX = 1000  # servers of one answer (Nova's max_limit)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,8 +106,10 @@ def _groups(tx: Transaction, names: tuple[str, ...] | None) -> tuple[str, ...] |
     """The ids of security groups named; None: the project's default, as for any port."""
     if names is None:
         return None
-    groups = tx.session.find(SecurityGroup, project_id=tx.project_id)
-    ids = {**{g.name: g.id for g in groups}, **{g.id: g.id for g in groups}}
+    own = {"project_id": tx.project_id}
+    named = tx.session.find(SecurityGroup, name=names, **own)
+    given = tx.session.find(SecurityGroup, id=names, **own)
+    ids = {**{g.name: g.id for g in named}, **{g.id: g.id for g in given}}
     for name in names:
         if name not in ids and name != "default":
             raise InvalidInput("security_groups", name, "a security group of the project's")
@@ -121,12 +121,21 @@ def _cards(tx: Transaction, request: ServerRequest) -> tuple[NetworkCard, ...]:
         return request.networks
     if request.networks == NONE:
         return ()
-    found = [n for n in tx.session.find(Network) if n.project_id == tx.project_id or n.shared]
-    inside = [n for n in found if not n.external]
+    inside = _usable_networks(tx)
     if len(inside) > 1:
         message = "Several networks are there for this project; say which, as networks"
         raise Conflict("NetworkAmbiguous", message)
     return tuple(NetworkCard(network=n.id) for n in inside)
+
+
+def _usable_networks(tx: Transaction) -> list[Network]:
+    """Return the project's own and shared networks that are not external, up to two of each."""
+    internal = Filter(field="external", values=(False,))
+    own = Filter(field="project_id", values=(tx.project_id,))
+    shared = Filter(field="shared", values=(True,))
+    pages = [Page(filters=(internal, which), limit=2) for which in (own, shared)]
+    found = (network for page in pages for network in tx.session.page(Network, page))
+    return list({network.id: network for network in found}.values())
 
 
 def update(tx: Transaction, instance: Instance, document: object) -> Instance:
@@ -158,9 +167,7 @@ def views(tx: Transaction, found: list[Instance], asker: Asker) -> list[ServerVi
     ports = [port for owned in of.values() for port in owned]
     networks = _names(tx, Network, (port.network_id for port in ports))
     groups = _names(tx, SecurityGroup, (id for port in ports for id in port.security_groups))
-    flavors = tx.session.find(Flavor)
-    by_id = {f.id: f for f in flavors}
-    by_name = {f.name: f for f in flavors if access.seen(tx, f)}  # anyone may write a name
+    by_id, by_name = _flavors_of(tx, found)
     return [
         ServerView(
             instance=instance,
@@ -174,6 +181,16 @@ def views(tx: Transaction, found: list[Instance], asker: Asker) -> list[ServerVi
         )
         for instance in found
     ]
+
+
+def _flavors_of(tx: Transaction, found: list[Instance]) -> tuple[dict[str, Flavor], dict[str, Flavor]]:
+    """Return the servers' flavors by id, and by name where the caller sees them: any member may
+    record a server with any flavor's name."""
+    ids = sorted({instance.flavor_id for instance in found} - {""})
+    by_id = {flavor.id: flavor for flavor in tx.session.find(Flavor, id=ids)} if ids else {}
+    names = sorted({i.flavor for i in found if i.flavor_id not in by_id} - {""})
+    named = tx.session.find(Flavor, name=names) if names else []
+    return by_id, {flavor.name: flavor for flavor in named if access.seen(tx, flavor)}
 
 
 def _names(
@@ -216,114 +233,12 @@ def shown(tx: Transaction, instance: Instance, asker: Asker) -> Json:
     return render(DETAIL, views(tx, [instance], asker)[0])
 
 
-_EXACT = {
-    "uuid": "id",
-    "image": "image_id",
-    "flavor": "flavor_id",
-    "availability_zone": "availability_zone",
-    "project_id": "project_id",
-    "tenant_id": "project_id",
-    "description": "description",
-}
-"""Filters that compare a field; others are taken and ignored, as Nova does with a user's."""
-
-
-def listed(
-    tx: Transaction, query: Mapping[str, list[str]], asker: Asker, *, detail: bool
+def list_servers(
+    tx: Transaction, query: Mapping[str, str], asker: Asker, *, detail: bool
 ) -> tuple[list[Json], str]:
-    """The page of servers asked for, newest first, and the marker of the next page or ""."""
-    last = {name: values[-1] for name, values in query.items()}
-    limit = _limit(last.get("limit"))
-    found = _marked(_filtered(tx, last), last.get("marker"))
-    page = views(tx, found[:limit], asker)
+    """Return the answers for a page of servers, newest first, and the next page's marker or ""."""
+    found = server_list.list_servers(tx, query)
+    page = views(tx, list(found.rows), asker)
     fields = DETAIL if detail else SUMMARY
-    following = page[-1].instance.id if len(found) > limit and page else ""
-    return [render(fields, view) for view in page], following
-
-
-def _filtered(tx: Transaction, query: Mapping[str, str]) -> list[Instance]:
-    where = {_EXACT[name]: value for name, value in query.items() if name in _EXACT}
-    if not _all_projects(tx, query):
-        where["project_id"] = tx.project_id
-    if to.boolean("deleted", query.get("deleted", "false")):
-        return []
-    if query.get("status", "ACTIVE").upper() != "ACTIVE":
-        return []
-    found = tx.session.find(Instance, **where)
-    found = [i for i in found if _matches(query.get("name"), i.name)]
-    if "key_name" in query:
-        found = [i for i in found if query["key_name"] in {key.name for key in i.keypairs}]
-    if "changes-since" in query:
-        since = _time("changes-since", query["changes-since"])
-        found = [i for i in found if _time("updated_at", i.updated_at) >= since]
-    return sorted(_addressed(tx, found, query), key=lambda i: i.number, reverse=True)
-
-
-def _all_projects(tx: Transaction, query: Mapping[str, str]) -> bool:
-    """all_tenants, also without a value; for admins, as is a list of another project's."""
-    if "all_tenants" not in query:
-        return False
-    wanted = to.boolean("all_tenants", query["all_tenants"] or "true")
-    if wanted and not tx.caller.is_admin:
-        raise Forbidden("all_tenants: is for admins to ask")
-    return wanted
-
-
-def _addressed(tx: Transaction, found: list[Instance], query: Mapping[str, str]) -> list[Instance]:
-    host = query.get("host") if tx.caller.is_admin else None
-    wanted = {4: query.get("ip"), 6: query.get("ip6"), 0: host}
-    if not any(wanted.values()):
-        return found
-    return [
-        view.instance
-        for view in views(tx, found, Asker(version=1, base=""))
-        if all(_on(view, version, text) for version, text in wanted.items() if text)
-    ]
-
-
-def _on(view: ServerView, version: int, text: str) -> bool:
-    if not version:
-        return view.host == text
-    cards = (card for of in addresses(view).values() for card in of)
-    return any(c["version"] == version and _matches(text, c["addr"]) for c in cards)
-
-
-def _matches(pattern: str | None, text: str) -> bool:
-    """Part of the text; ^ and $ are its ends. Nova's are regular expressions of the database."""
-    if pattern is None:
-        return True
-    plain = re.sub(r"\\(.)", r"\1", pattern.removeprefix("^").removesuffix("$")).casefold()
-    whole = text.casefold()
-    if pattern.startswith("^") and pattern.endswith("$"):
-        return whole == plain
-    if pattern.startswith("^"):
-        return whole.startswith(plain)
-    return whole.endswith(plain) if pattern.endswith("$") else plain in whole
-
-
-def _time(field: str, text: str) -> float:
-    try:
-        found = datetime.fromisoformat(text)
-        return found.timestamp() if found.tzinfo else found.replace(tzinfo=_UTC).timestamp()
-    except (ValueError, OverflowError) as error:
-        raise InvalidInput(field, text, "a time such as 2026-11-22T15:00:00Z") from error
-
-
-_UTC = datetime.fromisoformat("2026-01-01T00:00:00Z").tzinfo
-
-
-def _limit(text: str | None) -> int:
-    if text is None:
-        return PAGE_MAX
-    if not text.isascii() or not text.isdigit() or len(text) > 9:
-        raise InvalidInput("limit", text, "a whole number")
-    return min(int(text), PAGE_MAX)
-
-
-def _marked(found: list[Instance], marker: str | None) -> list[Instance]:
-    if not marker:
-        return found
-    at = next((i for i, instance in enumerate(found) if instance.id == marker), None)
-    if at is None:
-        raise InvalidInput("marker", marker, "the id of a server in the list")
-    return found[at + 1 :]
+    marker = page[-1].instance.id if found.more and page else ""
+    return [render(fields, view) for view in page], marker
