@@ -8,7 +8,7 @@ from a9fe.model.errors import InvalidInput, NotFound
 from a9fe.model.pages import NOTHING, Filter, How, Page, Slice
 from a9fe.model.resources import Resource
 from a9fe.operations.transaction import Transaction
-from a9fe.store.slices import Accepts, any_row
+from a9fe.store.slices import Choose, every_row
 
 R = TypeVar("R", bound=Resource)
 
@@ -24,7 +24,7 @@ def read_slice(
     query: Mapping[str, str],
     *,
     default: int = LIMIT_MAX,
-    accepts: Accepts[R] = any_row,
+    choose: Choose[R] = every_row,
 ) -> Slice[R]:
     """Read the page that `limit` and `marker` of a query ask for.
 
@@ -34,7 +34,7 @@ def read_slice(
     marker = query.get("marker", "")
     page = replace(wanted, limit=read_limit(query, default), marker=marker)
     try:
-        return tx.session.slice(cls, page, accepts)
+        return tx.session.slice(cls, page, choose)
     except NotFound as error:
         raise unknown_marker(marker) from error
 

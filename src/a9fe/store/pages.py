@@ -140,12 +140,11 @@ def _port_address(connection: Connection, wanted: Filter) -> ColumnElement[bool]
     address = ip_allocations.c.ip_address
     is_ipv6 = address.contains(":")
     version = is_ipv6 if wanted.field == "port_ipv6" else ~is_ipv6
-    holders = (
-        select(ports.c.device_id, ports.c.project_id)
-        .join_from(ports, ip_allocations)
-        .where(version, _compare(connection, address, wanted))
-    )
-    return tuple_(instances.c.id, instances.c.project_id).in_(holders)
+    query = select(ports.c.device_id, ports.c.project_id).join_from(ports, ip_allocations)
+    holders = query.where(version, _compare(connection, address, wanted)).cte("holders")
+    once = holders.prefix_with("MATERIALIZED", dialect="postgresql")  # not for each instance
+    found = select(once.c.device_id, once.c.project_id)
+    return tuple_(instances.c.id, instances.c.project_id).in_(found)
 
 
 _SPECIAL: dict[tuple[type[Any], str], Callable[[Connection, Filter], ColumnElement[bool]]] = {

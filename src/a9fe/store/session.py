@@ -27,7 +27,7 @@ from a9fe.store.schema.columns import BORN
 from a9fe.store.schema.queries import OF, Where
 from a9fe.store.schema.rows import from_row, kind_of, to_row
 from a9fe.store.schema.tables import TABLES, counters, instance_ports, ip_allocations
-from a9fe.store.slices import Accepts, any_row, read_slice
+from a9fe.store.slices import Choose, every_row, read_slice
 from a9fe.store.tokens import Tokens
 
 R = TypeVar("R", bound=Resource)
@@ -117,9 +117,9 @@ class Session:
         found = self._resources(cls, rows.all())
         return found[::-1] if wanted.backwards else found
 
-    def slice(self, cls: type[R], wanted: Page, accepts: Accepts[R] = any_row) -> Slice[R]:
+    def slice(self, cls: type[R], wanted: Page, choose: Choose[R] = every_row) -> Slice[R]:
         """One page and whether more rows follow; see slices.read_slice. Raises NotFound."""
-        return read_slice(lambda page: self.page(cls, page), kind_of(cls), wanted, accepts)
+        return read_slice(lambda page: self.page(cls, page), kind_of(cls), wanted, choose)
 
     def _resources(self, cls: type[R], rows: Sequence[Row[Any]]) -> list[R]:
         if cls is not Port:

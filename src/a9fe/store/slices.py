@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from itertools import islice
+from itertools import chain, islice
 from typing import TypeVar
 
 from a9fe.model.errors import NotFound
@@ -11,43 +11,45 @@ from a9fe.model.resources import Resource
 
 R = TypeVar("R", bound=Resource)
 Read = Callable[[Page], list[R]]
-Accepts = Callable[[R], bool]
+Choose = Callable[[list[R]], list[R]]
 
-SCAN_ROWS = 500
-"""Candidates that one query reads when the last condition of a list is not SQL."""
-
-
-def any_row(_resource: Resource) -> bool:
-    """Accept every row."""
-    return True
+SCAN_ROWS = 100
+"""The least number of candidates that one query reads when the last condition is not SQL."""
 
 
-def read_slice(read: Read[R], kind: str, wanted: Page, accepts: Accepts[R]) -> Slice[R]:
-    """Read up to `wanted.limit` rows (0: none) that `accepts` lets pass. Raises NotFound for a
-    marker that is not in the list.
+def every_row(rows: list[R]) -> list[R]:
+    """Choose all rows."""
+    return rows
 
-    `accepts` is for a condition that SQL cannot express; candidates are read SCAN_ROWS at a time.
+
+def read_slice(read: Read[R], kind: str, wanted: Page, choose: Choose[R]) -> Slice[R]:
+    """Read up to `wanted.limit` rows (0: none) among those that `choose` keeps. Raises NotFound
+    for a marker that is not in the list.
+
+    `choose` is a condition that SQL cannot express, over some rows at a time; rows are read until
+    the page is full or the list ends.
     """
     if wanted.marker:
-        _check_marker(read, kind, wanted, accepts)
-    least = 0 if accepts is any_row else SCAN_ROWS
+        _check_marker(read, kind, wanted, choose)
+    least = 0 if choose is every_row else SCAN_ROWS
     candidates = _scan(read, replace(wanted, limit=max(wanted.limit + 1, least)))
-    found = list(islice(filter(accepts, candidates), wanted.limit + 1))
+    chosen = chain.from_iterable(map(choose, candidates))
+    found = list(islice(chosen, wanted.limit + 1))
     return Slice(rows=found[: wanted.limit], more=len(found) > wanted.limit)
 
 
-def _check_marker(read: Read[R], kind: str, wanted: Page, accepts: Accepts[R]) -> None:
+def _check_marker(read: Read[R], kind: str, wanted: Page, choose: Choose[R]) -> None:
     has_id = Filter(field="id", values=(wanted.marker,))
     found = [] if "\0" in wanted.marker else read(Page(filters=(*wanted.filters, has_id), limit=1))
-    if not any(map(accepts, found)):
+    if not choose(found):
         raise NotFound(kind, wanted.marker)
 
 
-def _scan(read: Read[R], wanted: Page) -> Iterator[R]:
-    """Yield all rows from a page on; each query reads `wanted.limit` rows."""
+def _scan(read: Read[R], wanted: Page) -> Iterator[list[R]]:
+    """Yield the pages of a list, each of `wanted.limit` rows."""
     while True:
         rows = read(wanted)
-        yield from rows
+        yield rows
         if len(rows) < wanted.limit:
             return
         wanted = replace(wanted, marker=rows[-1].id)

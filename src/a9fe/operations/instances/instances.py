@@ -11,9 +11,9 @@ from a9fe.model.errors import InvalidInput, NotFound
 from a9fe.model.resources import Instance, Network, Port
 from a9fe.model.rules import ports as rules_ports
 from a9fe.operations import access, quota_limits
-from a9fe.operations.transaction import Transaction, new_id
 from a9fe.operations.networks import ports
 from a9fe.operations.routers.floating_links import release
+from a9fe.operations.transaction import Transaction, new_id
 
 
 def create(tx: Transaction, values: Values) -> Instance:
@@ -124,6 +124,15 @@ def own(instance: Instance, found: Iterable[Port]) -> list[Port]:
     Any project may write any device_id into its port. Nova asks for the project's ports too.
     """
     return in_order(instance, [port for port in found if port.project_id == instance.project_id])
+
+
+def ports_by_instance(tx: Transaction, found: Iterable[Instance]) -> dict[str, list[Port]]:
+    """Return the ports of instances by instance id: each the own project's, in card order."""
+    by_id = {instance.id: instance for instance in found}
+    named: dict[str, list[Port]] = {id: [] for id in by_id}
+    for port in tx.session.find(Port, device_id=list(by_id)) if by_id else ():
+        named[port.device_id].append(port)
+    return {id: own(instance, named[id]) for id, instance in by_id.items()}
 
 
 def host_of(ports: Iterable[Port]) -> str:

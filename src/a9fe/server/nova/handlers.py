@@ -16,8 +16,8 @@ from a9fe.api_tables import converters as to
 from a9fe.api_tables.envelope import member
 from a9fe.model.errors import A9feError, InvalidInput, NotFound
 from a9fe.model.resources import Instance
-from a9fe.operations.transaction import Transaction
 from a9fe.operations.instances import guests, instances
+from a9fe.operations.transaction import Transaction
 from a9fe.server.asgi import body, errors, faults
 from a9fe.server.asgi.api import api_of, last_values, root_of
 from a9fe.server.nova import microversion

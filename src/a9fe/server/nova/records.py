@@ -13,9 +13,9 @@ from a9fe.model.errors import Forbidden, InvalidInput, NotFound
 from a9fe.model.pages import Filter, Page, Slice
 from a9fe.model.resources import Agent
 from a9fe.operations import access, quota_limits
-from a9fe.operations.transaction import Transaction
 from a9fe.operations.instances import records
 from a9fe.operations.slices import filter_by, read_slice, unknown_marker
+from a9fe.operations.transaction import Transaction
 from a9fe.server.asgi import body
 from a9fe.server.asgi.api import api_of, last_values
 from a9fe.server.nova.fields import (
@@ -217,9 +217,7 @@ async def show_keypair(request: Request, asker: Asker) -> Response:
 async def delete_keypair(request: Request, asker: Asker) -> Response:
     """Delete a key pair; servers keep their copy."""
     name = request.path_params["name"]
-    await api_of(request).write(
-        request, lambda tx: records.delete_keypair(tx, _keypair(tx, name))
-    )
+    await api_of(request).write(request, lambda tx: records.delete_keypair(tx, _keypair(tx, name)))
     return Response(status_code=204 if asker.version >= 2 else 202)
 
 

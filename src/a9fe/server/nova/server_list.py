@@ -3,18 +3,18 @@
 import json
 import math
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 
 from a9fe.api_tables import converters as to
 from a9fe.model.errors import Forbidden, InvalidInput
 from a9fe.model.pages import NOTHING, Filter, How, Page, Slice
-from a9fe.model.resources import Instance, Port
+from a9fe.model.resources import Instance
 from a9fe.model.rules.scheduling import timestamp
-from a9fe.operations.transaction import Transaction
 from a9fe.operations.instances import instances
 from a9fe.operations.slices import filter_by, read_slice
-from a9fe.store.slices import any_row
+from a9fe.operations.transaction import Transaction
+from a9fe.store.slices import Choose, every_row
 
 _EXACT = {
     "uuid": "id",
@@ -35,7 +35,7 @@ def list_servers(tx: Transaction, query: Mapping[str, str]) -> Slice[Instance]:
     """Return the page of servers that a query asks for, newest first. Raises InvalidInput,
     Forbidden."""
     wanted = Page(filters=tuple(_filters(tx, query)), newest_first=True)
-    return read_slice(tx, Instance, wanted, query, accepts=_condition(tx, query))
+    return read_slice(tx, Instance, wanted, query, choose=_condition(tx, query))
 
 
 def _filters(tx: Transaction, query: Mapping[str, str]) -> Iterator[Filter]:
@@ -92,23 +92,23 @@ def _host(tx: Transaction, query: Mapping[str, str]) -> str:
     return query.get("host", "") if tx.caller.is_admin else ""
 
 
-def _condition(tx: Transaction, query: Mapping[str, str]) -> Callable[[Instance], bool]:
-    """Return the conditions that SQL only narrows: a key pair's name, the host."""
+def _condition(tx: Transaction, query: Mapping[str, str]) -> Choose[Instance]:
+    """Return the conditions that SQL only narrows: a key pair's name, the first port's host."""
     key_name, host = query.get("key_name"), _host(tx, query)
     if key_name is None and not host:
-        return any_row
+        return every_row
 
-    def accepts(instance: Instance) -> bool:
-        if key_name is not None and key_name not in {key.name for key in instance.keypairs}:
-            return False
-        return not host or host == _host_of(tx, instance)
+    def choose(found: list[Instance]) -> list[Instance]:
+        if key_name is not None:
+            found = [i for i in found if key_name in {key.name for key in i.keypairs}]
+        return _on_host(tx, found, host) if host else found
 
-    return accepts
+    return choose
 
 
-def _host_of(tx: Transaction, instance: Instance) -> str:
-    found = tx.session.find(Port, device_id=instance.id)
-    return instances.host_of(instances.own(instance, found))
+def _on_host(tx: Transaction, found: list[Instance], host: str) -> list[Instance]:
+    ports = instances.ports_by_instance(tx, found)
+    return [i for i in found if instances.host_of(ports[i.id]) == host]
 
 
 def _since(text: str) -> str:

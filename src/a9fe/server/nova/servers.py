@@ -11,8 +11,8 @@ from a9fe.model.errors import Conflict, Forbidden, InvalidInput, NotFound
 from a9fe.model.pages import Filter, Page
 from a9fe.model.resources import Instance, Keypair, Network, Port, SecurityGroup
 from a9fe.operations import access
-from a9fe.operations.transaction import Transaction
 from a9fe.operations.instances import instances
+from a9fe.operations.transaction import Transaction
 from a9fe.server.nova import server_list
 from a9fe.server.nova.fields import DETAIL, SUMMARY, Json, ServerView, render
 from a9fe.server.nova.server_request import NONE, ServerRequest
@@ -159,11 +159,7 @@ def set_metadata(tx: Transaction, instance: Instance, metadata: Mapping[str, str
 
 def views(tx: Transaction, found: list[Instance], asker: Asker) -> list[ServerView]:
     """The servers with their ports, networks' names and flavors."""
-    ids = [instance.id for instance in found]
-    named: dict[str, list[Port]] = {id: [] for id in ids}
-    for port in tx.session.find(Port, device_id=ids) if ids else []:
-        named[port.device_id].append(port)
-    of = {instance.id: instances.own(instance, named[instance.id]) for instance in found}
+    of = instances.ports_by_instance(tx, found)
     ports = [port for owned in of.values() for port in owned]
     networks = _names(tx, Network, (port.network_id for port in ports))
     groups = _names(tx, SecurityGroup, (id for port in ports for id in port.security_groups))
@@ -183,7 +179,9 @@ def views(tx: Transaction, found: list[Instance], asker: Asker) -> list[ServerVi
     ]
 
 
-def _flavors_of(tx: Transaction, found: list[Instance]) -> tuple[dict[str, Flavor], dict[str, Flavor]]:
+def _flavors_of(
+    tx: Transaction, found: list[Instance]
+) -> tuple[dict[str, Flavor], dict[str, Flavor]]:
     """Return the servers' flavors by id, and by name where the caller sees them: any member may
     record a server with any flavor's name."""
     ids = sorted({instance.flavor_id for instance in found} - {""})
