@@ -7,9 +7,11 @@ one id would remove each other's objects.
 
 import os
 import secrets
+from contextlib import suppress
 from pathlib import Path
 
 from a9fe.plan.mark import ID
+from a9fe.runtime import whole_files
 from a9fe.runtime.config import Config
 from a9fe.runtime.errors import StartError
 
@@ -69,28 +71,19 @@ def _read(path: Path) -> tuple[str, str] | None:
 
 
 def _write(path: Path, id: str, home: str) -> str:
-    """Write atomically. Two agents may start at once: one id wins."""
-    draft = path.with_suffix(f".{os.getpid()}")
-    try:
-        with draft.open("w", encoding="utf-8") as file:
-            file.write(f"{id}\n{home}\n")
-            file.flush()
-            os.fsync(file.fileno())
-        draft.chmod(MODE)
-        return _place(draft, path, id)
-    except OSError as error:
-        raise StartError(f"installation: cannot write {path}: {error.strerror}") from error
+    """Write the file, unless another agent that started at the same time wrote its own id.
 
-
-def _place(draft: Path, path: Path, id: str) -> str:
+    Returns the id that the file then has.
+    """
+    content = f"{id}\n{home}\n".encode()
     try:
-        os.link(draft, path)
-    except FileExistsError:
+        with suppress(FileExistsError):
+            whole_files.create(path, content, mode=MODE)
+            return id
         found = _read(path)
         if found and found[0] != id:
-            draft.unlink()
             return found[0]
-        draft.replace(path)
-        return id
-    draft.unlink()
+        whole_files.replace(path, content, mode=MODE)
+    except OSError as error:
+        raise StartError(f"installation: cannot write {path}: {error.strerror}") from error
     return id

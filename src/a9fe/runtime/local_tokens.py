@@ -5,7 +5,6 @@ With Keystone people have its tokens, root too, so there is the agent's alone. T
 the server learns their hashes when it starts, and all read them as root.
 """
 
-import os
 import secrets
 from ipaddress import ip_address
 from pathlib import Path
@@ -14,6 +13,7 @@ from urllib.parse import urlsplit
 from a9fe.model import tokens
 from a9fe.model.policy import ADMIN, AGENT, ANY_HOST
 from a9fe.model.tokens import Token
+from a9fe.runtime import whole_files
 from a9fe.runtime.config import Config
 
 SERVICE = "service"
@@ -39,19 +39,8 @@ def ensure(config: Config) -> None:
     for role in _made(config):
         path = path_of(config.state_path, role)
         if not path.exists():
-            _write(path, tokens.text_of(secrets.token_bytes(tokens.RANDOM_BYTES)))
-
-
-def _write(path: Path, text: str) -> None:
-    """Whole or not at all, whenever we are killed."""
-    draft = path.with_suffix(".new")
-    draft.unlink(missing_ok=True)
-    fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(fd, "w") as file:
-        file.write(text + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    draft.rename(path)
+            text = tokens.text_of(secrets.token_bytes(tokens.RANDOM_BYTES))
+            whole_files.replace(path, f"{text}\n".encode())
 
 
 def read(state_path: str, role: str) -> str:

@@ -3,10 +3,10 @@
 It stands in <state_path>/secret, mode 0600. The two processes read it while they are still root.
 """
 
-import os
 import secrets
 from pathlib import Path
 
+from a9fe.runtime import whole_files
 from a9fe.runtime.config import Config
 from a9fe.runtime.errors import InvalidOption, StartError
 
@@ -42,15 +42,7 @@ def read(config: Config) -> str:
 
 
 def ensure(config: Config) -> None:
-    """Make the secret unless there is one. Whole or not at all, whenever we are killed."""
+    """Make the secret unless the option or the file has one."""
     path = path_of(config)
-    if config.metadata_proxy_shared_secret or path.exists():
-        return
-    draft = path.with_suffix(".new")
-    draft.unlink(missing_ok=True)
-    fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(fd, "w") as file:
-        file.write(secrets.token_hex(SECRET_BYTES) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    draft.rename(path)
+    if not (config.metadata_proxy_shared_secret or path.exists()):
+        whole_files.replace(path, f"{secrets.token_hex(SECRET_BYTES)}\n".encode())

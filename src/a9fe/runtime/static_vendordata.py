@@ -5,6 +5,7 @@ from pathlib import Path
 
 from a9fe.metadata.openstack import vendordata
 from a9fe.metadata.rendered import Json
+from a9fe.runtime import whole_files
 
 EMPTY: Json = {}
 # What is served to every VM at each boot; cloud-init itself takes some MB, but not gladly.
@@ -41,7 +42,7 @@ class VendordataFile:
 
     def _read(self) -> Json:
         try:
-            return parse(self._bytes())
+            return vendordata.parse(self._bytes())
         except OSError as error:
             self._unusable(self._path, error.strerror or str(error))
         except ValueError as error:
@@ -52,12 +53,4 @@ class VendordataFile:
         path = Path(self._path)
         if path.exists() and not path.is_file():
             raise ValueError("not a regular file")
-        with path.open("rb") as file:
-            return file.read(SIZE_MAX + 1)
-
-
-def parse(content: bytes) -> Json:
-    """A JSON document of bounded size. Raises ValueError."""
-    if len(content) > SIZE_MAX:
-        raise ValueError(f"more than {SIZE_MAX} bytes")
-    return vendordata.parse(content)
+        return whole_files.read(path, SIZE_MAX)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from a9fe.runtime.static_vendordata import SIZE_MAX, VendordataFile, parse
+from a9fe.runtime.static_vendordata import SIZE_MAX, VendordataFile
 
 
 class Told(list[tuple[str, str]]):
@@ -98,8 +98,12 @@ def test_what_is_no_file_is_said(tmp_path: Path):
     ]
 
 
-def test_the_largest_file_is_taken():
+def test_the_largest_file_is_taken_and_one_byte_more_is_not(tmp_path: Path):
+    path, told = tmp_path / "vendor.json", Told()
+    file = VendordataFile(str(path), told)
     largest = b'"' + b"a" * (SIZE_MAX - 2) + b'"'
-    assert len(str(parse(largest))) == SIZE_MAX - 2
-    with pytest.raises(ValueError, match="more than"):
-        parse(largest + b" ")
+    path.write_bytes(largest)
+    assert len(str(file())) == SIZE_MAX - 2
+    path.write_bytes(largest + b" ")
+    assert file() == {}
+    assert told == [(str(path), f"more than {SIZE_MAX} bytes")]

@@ -39,7 +39,7 @@ def test_the_secret_is_made_once_and_private(tmp_path: Path):
 
 def test_a_broken_off_start_leaves_no_half_secret(tmp_path: Path):
     config = load({"state_path": str(tmp_path)})
-    (tmp_path / "secret.new").write_text("")
+    (tmp_path / ".secret.new").write_text("")
     shared_secret.ensure(config)
     assert len(shared_secret.read(config)) == 64
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from a9fe.api_client.client import Document
 from a9fe.model.errors import A9feError, InvalidInput
+from a9fe.runtime import whole_files
 
 KEY_MAX = 65536  # bytes: the largest RSA keys take 4 KiB
 
@@ -11,15 +12,13 @@ KEY_MAX = 65536  # bytes: the largest RSA keys take 4 KiB
 def read_file(option: str, path: Path, limit: int, expected: str) -> bytes:
     """The content of a file. Raises A9feError that names the option."""
     try:
-        with path.expanduser().open("rb") as file:
-            content = file.read(limit + 1)
+        return whole_files.read(path.expanduser(), limit)
+    except whole_files.TooLarge as error:
+        raise InvalidInput(option, str(path), f"{expected} of at most {limit} bytes") from error
     except OSError as error:
         raise A9feError(
             f"{option}: cannot read {path}: {error.strerror}, expected {expected}"
         ) from error
-    if len(content) > limit:
-        raise InvalidInput(option, str(path), f"{expected} of at most {limit} bytes")
-    return content
 
 
 def read_keypair(option: str, path: Path) -> Document:

@@ -2,7 +2,6 @@
 
 import base64
 import importlib
-import os
 from pathlib import Path
 
 import click
@@ -10,8 +9,7 @@ import click
 from a9fe.cli.api import resource
 from a9fe.cli.flags import client_flags
 from a9fe.model.errors import A9feError
-
-MODE = 0o600  # it has user data, and so perhaps secrets
+from a9fe.runtime import whole_files
 
 
 @click.command("config-drive")
@@ -53,22 +51,13 @@ def config_drive(*, name: str, output: Path, layout: str, force: bool) -> None:
 
 
 def write(path: Path, content: bytes, *, force: bool) -> None:
-    """A file for its owner alone, whole or not at all. Raises A9feError."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    """Write a file that only its owner may read: it has user data, which may hold passwords.
+
+    Raises A9feError, also if the file exists and `force` is false.
+    """
     try:
-        if not force and os.path.lexists(path):
-            raise A9feError(f"--output: {path} is there already; --force overwrites it")
-        with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, MODE), "wb") as file:
-            file.write(content)
-        _place(beside, path, force=force)
+        (whole_files.replace if force else whole_files.create)(path, content)
+    except FileExistsError as error:
+        raise A9feError(f"--output: {path} is there already; --force overwrites it") from error
     except OSError as error:
         raise A9feError(f"--output: cannot write {path}: {error.strerror}") from error
-    finally:
-        beside.unlink(missing_ok=True)
-
-
-def _place(beside: Path, path: Path, *, force: bool) -> None:
-    if force:
-        beside.replace(path)
-        return
-    os.link(beside, path)  # fails where somebody made it meanwhile

@@ -22,6 +22,7 @@ from a9fe.linux.processes import process, programs
 from a9fe.model.errors import A9feError
 from a9fe.plan.dhcp.dnsmasq import HOSTS_FILE, NAMES_FILE, OPTIONS_FILE, PID_FILE
 from a9fe.plan.host import Dnsmasq
+from a9fe.runtime import whole_files
 
 LOADED_FILE = "loaded"
 NOT_LOADED = "not loaded"  # never equal to a planned text, whose lines all end
@@ -175,8 +176,5 @@ def _read_text(directory: str, name: str) -> str:
 
 
 def _write_text(directory: str, name: str, text: str) -> None:
-    """By rename: dnsmasq and we never read half a file."""
-    new = Path(directory, f".{name}.new")
-    new.write_text(text)
-    new.chmod(0o644)
-    new.replace(Path(directory, name))
+    """Not durable: a power cut also ends dnsmasq, and a start writes the files again."""
+    whole_files.replace(Path(directory, name), text.encode(), mode=0o644, durable=False)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from a9fe.plan.dhcp.dnsmasq import FOREVER, LEASES_FILE
+from a9fe.runtime import whole_files
 from a9fe.runtime.clock import SystemClock
 
 WAYS_FILE = "ways"
@@ -109,6 +110,5 @@ def _write(directory: str, ways: Ways) -> None:
         "given": {way: sorted(held) for way, held in ways.given.items()},
         "before": [[*one.holder, one.expires] for one in sorted(ways.before)],
     }
-    new = Path(directory, f".{WAYS_FILE}.new")
-    new.write_text(json.dumps(document))
-    new.replace(Path(directory, WAYS_FILE))
+    content = json.dumps(document).encode()
+    whole_files.replace(Path(directory, WAYS_FILE), content, mode=0o644, durable=False)

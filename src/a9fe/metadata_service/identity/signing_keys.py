@@ -1,7 +1,6 @@
 """Keys that sign identities: RSA, each with a certificate, each a file of this service alone."""
 
 import json
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -17,6 +16,7 @@ from cryptography.x509.oid import NameOID
 
 from a9fe.metadata.identity.key_schedule import KeyTimes
 from a9fe.model import jwk
+from a9fe.runtime import whole_files
 
 log = structlog.get_logger()
 
@@ -175,15 +175,7 @@ class KeyDirectory:
             "certificate": key.certificate_pem,
             "private_key": private.decode("ascii"),
         }
-        file = self._path / f"{key.id}.json"
-        draft = file.with_suffix(".new")
-        draft.unlink(missing_ok=True)
-        fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(fd, "w") as opened:
-            json.dump(document, opened)
-            opened.flush()
-            os.fsync(opened.fileno())
-        draft.rename(file)
+        whole_files.replace(self._path / f"{key.id}.json", json.dumps(document).encode())
 
     def remove(self, ids: Iterable[str]) -> None:
         """Remove keys."""
