@@ -30,7 +30,7 @@ def others(mark: Mark) -> tuple[str, ...]:
 
 def other_links(mark: Mark) -> tuple[str, ...]:
     """One line per foreign bridge, with its owner as far as known. Taps are not listed."""
-    found = _home(mark).foreign_bridges()
+    found = observation.Home.read(mark).foreign_bridges()
     return tuple(f"bridge {name}: left, it is {whose(alias)}" for name, alias in found.items())
 
 
@@ -63,7 +63,7 @@ def adopt(mark: Mark) -> Iterator[str]:
             for name in _inner_devices(space):
                 links.adopt(name, mark, inside=space)
             yield f"namespace {space}"
-    home = _home(mark)
+    home = observation.Home.read(mark)
     for link in sorted(home.links.values(), key=lambda link: link.name):
         if _may_be_adopted(link, home):
             links.adopt(link.name, mark)
@@ -100,10 +100,6 @@ def _tables() -> list[str]:
         return [table for table in nftables.tables() if TABLE_NAME.fullmatch(table)]
     except A9feError:
         return []  # no nft here, or no bridge family in this kernel
-
-
-def _home(mark: Mark) -> observation.Home:
-    return namespace.in_thread(lambda: observation.Home.read(mark))
 
 
 def _inner_devices(space: str) -> list[str]:

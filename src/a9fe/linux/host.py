@@ -177,7 +177,7 @@ class Host:
 
     def _delete_bridge(self, name: str) -> None:
         """Fails if a device is attached: the other agent or a VM may have done so meanwhile."""
-        home = namespace.in_thread(lambda: observation.Home.read(self._mark))
+        home = observation.Home.read(self._mark)
         if any(bridge.name == name and bridge.devices for bridge in home.bridges()):
             raise links.LinkError(f"bridge {name}: not deleted, devices are attached")
         links.delete_link(name, self._mark)
@@ -211,5 +211,5 @@ def _set_sysctl(space: str, path: str, value: str) -> None:
 
 
 def _is_veth(name: str) -> bool:
-    found = namespace.in_thread(netlink.links)
-    return any(link.name == name and link.kind == "veth" for link in found)
+    found = netlink.find(name)
+    return found is not None and found.kind == "veth"

@@ -100,24 +100,20 @@ def _namespaces(mark: Mark) -> Iterator[str]:
     namespace.remove_draft(mark)
 
 
-def _home(mark: Mark) -> observation.Home:
-    return namespace.in_thread(lambda: observation.Home.read(mark))
-
-
 def _sorted(home: observation.Home) -> list[Link]:
     return sorted(home.links.values(), key=lambda link: link.name)
 
 
 def _devices(mark: Mark) -> Iterator[tuple[str, str]]:
     """Devices and bridges with "", or the reason why one was left."""
-    home = _home(mark)
+    home = observation.Home.read(mark)
     for link in _sorted(home):
         if names.OUTER_DEVICE.fullmatch(link.name):
             reason = _foreign_device(link, home)
             if not reason:
                 links.delete_link(link.name, mark)
             yield f"device {link.name}", reason
-    home = _home(mark)
+    home = observation.Home.read(mark)
     for link in _sorted(home):
         if names.BRIDGE.fullmatch(link.name):
             reason = _foreign_bridge(link, home)
@@ -149,7 +145,7 @@ def _foreign_bridge(link: Link, home: observation.Home) -> str:
 def _filters(mark: Mark) -> Iterator[str]:
     try:
         filters = nftables.Nftables(mark)
-        if namespace.in_thread(filters.observe) is not None:
+        if filters.observe() is not None:
             filters.apply(None)
             yield "port security's nftables table"
     except (A9feError, OSError):

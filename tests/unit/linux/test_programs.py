@@ -12,7 +12,7 @@ from a9fe.linux.processes import programs
 from a9fe.linux.vms import guest
 
 SOURCES = sorted(Path(linux.__file__).parent.rglob("*.py"))
-STARTERS = {"run", "_run", "find", "Popen"}
+STARTERS = {"run", "run_bytes", "find", "Popen"}
 
 
 def test_a_missing_program_names_its_debian_package(tmp_path):

@@ -1,14 +1,14 @@
 """Starting, watching and ending processes by their pid.
 
-A pid is only ever signalled through a pidfd, so that a reused number hits nobody else.
+Signals go through a pidfd, so that they cannot reach another process with a reused pid.
 """
 
 import asyncio
 import os
 import select
 import signal
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 import structlog
@@ -17,22 +17,23 @@ from a9fe.linux.processes import privileges
 
 log = structlog.get_logger("a9fe.linux")
 
-# Reading of a process in /proc fails so when it has gone, and so when we may not look at it: root
-# without CAP_SYS_PTRACE, a process of another user namespace, /proc mounted with hidepid.
+# Errors of reading a process's files in /proc: it has ended, or we may not inspect it (root
+# without CAP_SYS_PTRACE, a process of another user namespace, /proc mounted with hidepid).
 GONE = (FileNotFoundError, ProcessLookupError)
 UNREADABLE = (*GONE, PermissionError)
 
 PROC = "/proc"
-HIDDEN = -1  # as an inode: no namespace has it
+HIDDEN = -1  # no namespace has this inode
 
-GRACE = 5.0  # s from SIGTERM to SIGKILL: in-flight requests end well before
+GRACE = 5.0  # s from SIGTERM to SIGKILL, more than requests in progress take
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Program:
     """What to run: a short name for the log, the command line, and variables to add.
 
-    `survives`: it outlives us, so it does not get our stdout, whose reader would wait for it.
+    With `survives` it outlives us, and does not get our stdout or stderr: their reader would wait
+    for it.
     """
 
     name: str
@@ -42,7 +43,7 @@ class Program:
 
 
 class Child:
-    """A process of ours, in its own session (a Ctrl-C is not for it), that dies with us."""
+    """A process that we started, in its own session, so that it gets no Ctrl-C."""
 
     def __init__(self, program: Program, process: asyncio.subprocess.Process) -> None:
         """Use `start`."""
@@ -51,15 +52,15 @@ class Child:
 
     @property
     def pid(self) -> int:
-        """Its process id."""
+        """The process id."""
         return self._process.pid
 
     async def wait(self) -> int:
-        """Its exit status; negative for a signal."""
+        """Wait for its end; return its exit status, or minus the number of the signal."""
         return await self._process.wait()
 
     async def stop(self, grace: float = GRACE) -> int:
-        """SIGTERM, and after `grace` s SIGKILL; its exit status."""
+        """Send SIGTERM, and after `grace` s SIGKILL. Return as `wait`."""
         with suppress(ProcessLookupError):
             self._process.terminate()
         try:
@@ -72,7 +73,10 @@ class Child:
 
 
 async def start(program: Program) -> Child:
-    """Start it with our stderr and stdout. Call from the main thread (PR_SET_PDEATHSIG)."""
+    """Start the program. Unless it `survives`, it has our stdout and stderr and dies with us.
+
+    Call from the main thread: PR_SET_PDEATHSIG acts at the end of the thread that started it.
+    """
     env = {
         **os.environ,
         **program.env,
@@ -121,66 +125,67 @@ def network_namespace(pid: int) -> int:
 
 
 def all_pids() -> list[int]:
-    """Every process there is now."""
+    """The ids of all processes."""
     return [int(name) for name in os.listdir(PROC) if name.isdigit()]
 
 
 def signal_if(pid: int, number: signal.Signals, is_it: Callable[[int], bool]) -> bool:
-    """Signal `pid` if, seen through a pidfd, it still is who we mean. False if it is not."""
-    try:
-        fd = os.pidfd_open(pid)
-    except ProcessLookupError:
-        return False
-    try:
-        if not is_it(pid):
+    """Signal the process if `is_it(pid)`. Return False if it is another one or has ended."""
+    with _pidfd(pid) as fd:
+        if fd is None or not is_it(pid):
             return False
-        signal.pidfd_send_signal(fd, number)
-    except ProcessLookupError:
-        return False
-    finally:
-        os.close(fd)
-    return True
+        try:
+            signal.pidfd_send_signal(fd, number)
+        except ProcessLookupError:
+            return False
+        return True
 
 
 async def ended(pid: int) -> None:
     """Wait until a process ends, which need not be our child."""
-    try:
-        fd = os.pidfd_open(pid)
-    except ProcessLookupError:
-        return
-    loop, over = asyncio.get_running_loop(), asyncio.Event()
-    loop.add_reader(fd, over.set)
-    try:
-        await over.wait()
-    finally:
-        loop.remove_reader(fd)
-        os.close(fd)
+    with _pidfd(pid) as fd:
+        if fd is None:
+            return
+        loop, over = asyncio.get_running_loop(), asyncio.Event()
+        loop.add_reader(fd, over.set)
+        try:
+            await over.wait()
+        finally:
+            loop.remove_reader(fd)
 
 
 def end(pid: int, is_it: Callable[[int], bool] = alive, grace: float = GRACE) -> bool:
-    """SIGTERM, wait for its end, after `grace` s SIGKILL. False if it was not there."""
+    """End the process if `is_it(pid)`: SIGTERM, after `grace` s SIGKILL, and wait for its end.
+
+    Return False if it is another one or had ended.
+    """
+    with _pidfd(pid) as fd:
+        if fd is None or not is_it(pid):
+            return False
+        with suppress(ProcessLookupError):
+            signal.pidfd_send_signal(fd, signal.SIGTERM)
+            if not _wait(fd, grace):
+                signal.pidfd_send_signal(fd, signal.SIGKILL)
+                _wait(fd, grace)
+        return True
+
+
+@contextmanager
+def _pidfd(pid: int) -> Iterator[int | None]:
+    """A descriptor of the process, for the block; None if the process has ended."""
     try:
         fd = os.pidfd_open(pid)
     except ProcessLookupError:
-        return False
+        yield None
+        return
     try:
-        if not is_it(pid):
-            return False
-        return _end(fd, grace)
+        yield fd
     finally:
         os.close(fd)
 
 
-def _end(fd: int, grace: float) -> bool:
-    with suppress(ProcessLookupError):
-        signal.pidfd_send_signal(fd, signal.SIGTERM)
-        if not _ended(fd, grace):
-            signal.pidfd_send_signal(fd, signal.SIGKILL)
-            _ended(fd, grace)
-    return True
-
-
-def _ended(fd: int, timeout: float) -> bool:
+def _wait(fd: int, timeout: float) -> bool:
+    """Wait up to `timeout` s for the end of the process. Return whether it ended."""
     poll = select.poll()
     poll.register(fd, select.POLLIN)
     return bool(poll.poll(timeout * 1000))

@@ -1,9 +1,10 @@
-"""The programs that we run, and the Debian package that brings each."""
+"""Running programs to their end; the Debian package of each."""
 
 import os
 import shutil
 import subprocess
 from collections.abc import Sequence
+from pathlib import Path
 
 from a9fe.model.errors import A9feError
 
@@ -29,7 +30,7 @@ PACKAGES = {
     "zstd": "zstd",
 }
 SYSTEM_PATHS = ("/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/bin", "/bin")
-TIMEOUT = 30.0  # s: none of the programs that we wait for takes a second
+TIMEOUT = 30.0  # s; programs that agents run take less than one
 
 
 class MissingProgram(A9feError):
@@ -46,7 +47,7 @@ class MissingProgram(A9feError):
 
 
 class ProgramFailed(A9feError):
-    """A program ended badly; its text has what it wrote to stderr."""
+    """A program failed or did not end in time; the message has what it wrote to stderr."""
 
 
 def find(program: str, paths: str | None = None) -> str:
@@ -60,21 +61,34 @@ def find(program: str, paths: str | None = None) -> str:
 
 
 def run(argv: Sequence[str], text: str = "", env: dict[str, str] | None = None) -> str:
-    """Run `argv` to its end with `text` as stdin; its stdout. Raises ProgramFailed."""
+    """Run `argv` to its end with `text` as stdin; return its stdout. Raises ProgramFailed."""
+    return run_bytes(argv, text.encode(), env=env).decode()
+
+
+def run_bytes(
+    argv: Sequence[str],
+    stdin: bytes = b"",
+    *,
+    directory: Path | None = None,
+    timeout: float = TIMEOUT,
+    env: dict[str, str] | None = None,
+) -> bytes:
+    """Run `argv` to its end; return its stdout. `timeout` in s. Raises ProgramFailed."""
     command = [find(argv[0]), *argv[1:]]
     try:
         done = subprocess.run(  # noqa: S603 - argv is ours, no shell
             command,
-            input=text,
+            input=stdin,
             capture_output=True,
-            text=True,
-            timeout=TIMEOUT,
+            cwd=directory,
+            timeout=timeout,
             env=env,
             check=False,
         )
     except subprocess.TimeoutExpired as error:
-        raise ProgramFailed(f"{argv[0]}: did not end within {TIMEOUT:.0f} s") from error
+        raise ProgramFailed(f"{argv[0]}: did not end within {timeout:.0f} s") from error
     if done.returncode != 0:
-        said = " / ".join(done.stderr.split("\n")).strip(" /") or "it said nothing"
-        raise ProgramFailed(f"{argv[0]}: exit status {done.returncode}: {said}")
+        lines = done.stderr.decode(errors="replace").split("\n")
+        reason = " / ".join(lines).strip(" /") or "no message"
+        raise ProgramFailed(f"{argv[0]}: exit status {done.returncode}: {reason}")
     return done.stdout

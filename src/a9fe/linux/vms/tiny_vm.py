@@ -9,14 +9,13 @@ import gzip
 import hashlib
 import lzma
 import shutil
-import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
-from a9fe.linux.processes import programs
+from a9fe.linux.processes.programs import run, run_bytes
 from a9fe.model.errors import A9feError
 
 MARK = "a9fe-vm:"
@@ -96,10 +95,11 @@ def _scripts_hash() -> str:
 
 def _fetch_parts(work: Path) -> None:
     """Kernel, busybox and modules out of Debian's packages, to work/parts."""
-    _run(["apt-get", "-q", "download", _kernel_package(), BUSYBOX_PACKAGE], work)
+    download = ["apt-get", "-q", "download", _kernel_package(), BUSYBOX_PACKAGE]
+    run_bytes(download, directory=work, timeout=DOWNLOAD_TIMEOUT)
     tree, parts = work / "tree", work / "parts"
     for package in work.glob("*.deb"):
-        _run(["dpkg-deb", "-x", str(package), str(tree)], work)
+        run_bytes(["dpkg-deb", "-x", str(package), str(tree)])
     (parts / "lib").mkdir(parents=True)
     kernel = next((tree / "boot").glob("vmlinuz-*"))
     (parts / "vmlinux").write_bytes(uncompressed(kernel.read_bytes()))
@@ -110,8 +110,7 @@ def _fetch_parts(work: Path) -> None:
 
 
 def _kernel_package() -> str:
-    depends = _run(["apt-cache", "depends", KERNEL_PACKAGE], Path("/")).decode()
-    for line in depends.splitlines():
+    for line in run(["apt-cache", "depends", KERNEL_PACKAGE]).splitlines():
         kind, _, package = line.strip().partition(": ")
         if kind == "Depends":
             return package
@@ -131,7 +130,7 @@ def _pack(parts: Path, work: Path) -> Path:
         (root / place).chmod(0o755)
     names = sorted(str(path.relative_to(root)) for path in root.rglob("*"))
     stdin = "".join(f"{name}\n" for name in names).encode()
-    archive.write_bytes(_run(["cpio", "-o", "-H", "newc", "--quiet"], root, stdin))
+    archive.write_bytes(run_bytes(["cpio", "-o", "-H", "newc", "--quiet"], stdin, directory=root))
     return archive
 
 
@@ -155,30 +154,11 @@ def _decompress(payload: bytes) -> bytes:
         return lzma.LZMADecompressor().decompress(payload)
     if payload.startswith(b"\x1f\x8b"):
         return gzip.decompress(payload[:-4])
-    here = Path("/")
     if payload.startswith(b"\x28\xb5\x2f\xfd"):
-        return _run(["zstd", "-dcq"], here, payload[:-4])
+        return run_bytes(["zstd", "-dcq"], payload[:-4])
     if payload.startswith(b"\x02\x21\x4c\x18"):  # legacy lz4; the last 4 bytes are the length
-        return _run(["lz4", "-dcq"], here, payload[:-4])
+        return run_bytes(["lz4", "-dcq"], payload[:-4])
     raise A9feError(f"the kernel is compressed in an unknown way ({payload[:6]!r})")
-
-
-def _run(argv: list[str], directory: Path, stdin: bytes = b"") -> bytes:
-    try:
-        done = subprocess.run(  # noqa: S603 - argv is ours, no shell
-            [programs.find(argv[0]), *argv[1:]],
-            cwd=directory,
-            input=stdin,
-            capture_output=True,
-            timeout=DOWNLOAD_TIMEOUT,
-            check=False,
-        )
-    except subprocess.TimeoutExpired as error:
-        raise A9feError(f"{argv[0]}: did not end within {DOWNLOAD_TIMEOUT} s") from error
-    if done.returncode:
-        last = done.stderr.decode(errors="replace").strip().splitlines()[-1:]
-        raise A9feError(f"{' '.join(argv)}: exit status {done.returncode}: {''.join(last)}")
-    return done.stdout
 
 
 if __name__ == "__main__":  # ./run setup
