@@ -45,7 +45,7 @@ class VendordataFile:
             return vendordata.parse(self._bytes())
         except OSError as error:
             self._unusable(self._path, error.strerror or str(error))
-        except ValueError as error:
+        except (ValueError, whole_files.TooLarge) as error:
             self._unusable(self._path, str(error))
         return EMPTY
 

@@ -5,10 +5,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from a9fe.model.errors import A9feError
+
 OWNER_ONLY = 0o600
 
 
-class TooLarge(ValueError):
+class TooLarge(A9feError):
     """The file has more bytes than its reader takes."""
 
 
