@@ -6,15 +6,8 @@ from urllib.parse import quote
 
 import httpx
 
-from a9fe.api_client import tls
-from a9fe.api_client.errors import (
-    AmbiguousName,
-    ApiError,
-    ServerUnreachable,
-    raise_for,
-    reason_of,
-)
-from a9fe.api_client.servers import Rotation, headers
+from a9fe.api_client.errors import AmbiguousName, ApiError
+from a9fe.api_client.transport import Sender, json_of, not_our_server
 
 Document = dict[str, Any]
 Documents = list[Document]
@@ -55,14 +48,7 @@ class ApiClient:
         self, url: str, transport: httpx.BaseTransport | None = None, *, token: str = ""
     ) -> None:
         """`url` as in the option server_url; `transport` for a server that is no socket."""
-        self._servers = Rotation(url)
-        self._http = httpx.Client(
-            timeout=TIMEOUT,
-            trust_env=False,
-            transport=transport,
-            verify=tls.verification(url),
-            headers=headers(token),
-        )
+        self._sender = Sender(url, transport, token=token, timeout=TIMEOUT)
 
     def __enter__(self) -> "ApiClient":
         """Itself."""
@@ -75,7 +61,7 @@ class ApiClient:
         trace: TracebackType | None,
     ) -> None:
         """Close the connections."""
-        self._http.close()
+        self._sender.close()
 
     def list(self, collection: str, **filters: str) -> Documents:
         """All that the filters leave, page by page; a filter is an attribute's name and value."""
@@ -135,48 +121,19 @@ class ApiClient:
         params: dict[str, str] | None = None,
     ) -> Document:
         """Any call; the body of the answer, {} where it has none or is Neutron's null."""
-        response = self._send(method, path, body, params)
-        raise_for(response)
-        if not response.content:
-            return {}
-        try:
-            answer = response.json()
-        except ValueError as error:
-            raise self._stranger() from error
+        answer = json_of(self._sender.send(method, path, body, params))
         return {} if answer is None else self._object(answer)
-
-    def _send(
-        self,
-        method: str,
-        path: str,
-        body: Document | None,
-        params: dict[str, str] | None,
-    ) -> httpx.Response:
-        """To the first server that can be connected to: what was sent once is not sent again."""
-        for attempt in range(len(self._servers.urls)):
-            url = self._servers.current
-            try:
-                return self._http.request(method, url + path, json=body, params=params)
-            except (httpx.ConnectError, httpx.ConnectTimeout) as error:
-                self._servers.turn()
-                if attempt + 1 == len(self._servers.urls):
-                    raise ServerUnreachable(url, reason_of(error)) from error
-            except httpx.HTTPError as error:
-                raise ServerUnreachable(url, reason_of(error)) from error
-        raise AssertionError("a rotation has at least one server")
 
     def _object(self, value: object) -> Document:
         if not isinstance(value, dict):
-            raise self._stranger()
+            raise self._not_our_server()
         return value
 
     def _list(self, answer: Document, key: str) -> Documents:
         part = answer.get(key)
         if not isinstance(part, list):
-            raise self._stranger()
+            raise self._not_our_server()
         return part
 
-    def _stranger(self) -> ApiError:
-        return ApiError(
-            502, "", f"{self._servers.current} answers, but not as the API server of a9fe does"
-        )
+    def _not_our_server(self) -> ApiError:
+        return not_our_server(self._sender.servers.current)

@@ -55,10 +55,10 @@ def reason_of(error: httpx.HTTPError) -> str:
     return str(error) or type(error).__name__
 
 
-def raise_for(response: httpx.Response) -> None:
-    """ApiError unless the answer is a success."""
+def raise_for(response: httpx.Response) -> httpx.Response:
+    """Return a successful response. Raises ApiError for any other."""
     if response.is_success:
-        return
+        return response
     try:
         body = response.json()["NeutronError"]
         error = ApiError(response.status_code, str(body["type"]), str(body["message"]))

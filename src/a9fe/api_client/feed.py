@@ -16,9 +16,8 @@ from urllib.parse import urlencode
 
 import httpx
 
-from a9fe.api_client import tls
 from a9fe.api_client.errors import ApiError, FeedLost, raise_for, reason_of
-from a9fe.api_client.servers import headers
+from a9fe.api_client.transport import async_client
 from a9fe.model.codec import CodecError, decode_kind
 from a9fe.model.resources import KINDS, Resource
 
@@ -99,13 +98,7 @@ async def stream(
     address = f"{url.rstrip('/')}/a9fe/v1/feed?{query_of(host, agent, from_revision)}"
     try:
         async with (
-            httpx.AsyncClient(
-                timeout=timeout,
-                trust_env=False,
-                transport=transport,
-                verify=tls.verification(url),
-                headers=headers(token),
-            ) as http,
+            async_client(url, token, timeout, transport) as http,
             http.stream("GET", address) as response,
         ):
             if not response.is_success:

@@ -35,6 +35,32 @@ def test_clients_share_the_servers_and_keep_to_theirs():
     assert first == [Rotation(urls, f"h{n} dhcp").current for n in range(100)]
 
 
+def failing(error: httpx.HTTPError) -> httpx.Response:
+    raise error
+
+
+FAILURES = {  # what the first server does; whether the same request goes to the second one
+    "refused": (lambda: failing(httpx.ConnectError("refused")), True),
+    "no connection in time": (lambda: failing(httpx.ConnectTimeout("slow")), True),
+    "no answer in time": (lambda: failing(httpx.ReadTimeout("slow")), False),
+    "connection reset": (lambda: failing(httpx.ReadError("reset")), False),
+    "server error": (lambda: httpx.Response(503), False),
+}
+
+
+@pytest.mark.parametrize(("first", "is_sent_again"), FAILURES.values(), ids=FAILURES.keys())
+def test_after_any_failure_the_next_request_goes_to_the_next_server(first, is_sent_again):
+    rotation, tried = Rotation("http://a,http://b"), []
+    with suppress(ServerUnreachable):
+        for attempt in rotation.attempts():
+            with attempt:
+                tried.append(attempt.url)
+                attempt.answered(first() if attempt.url == "http://a" else httpx.Response(200))
+                break
+    assert tried == ["http://a", "http://b"][: 2 if is_sent_again else 1]
+    assert rotation.current == "http://b"
+
+
 def test_a_call_goes_to_a_server_that_answers():
     def answer(request: httpx.Request) -> httpx.Response:
         if request.url.host == "down":
