@@ -2,6 +2,7 @@
 
 import dataclasses
 from pathlib import Path
+from typing import get_origin, get_type_hints
 
 import pytest
 
@@ -24,6 +25,12 @@ def test_the_table_and_the_class_have_the_same_options():
 def test_every_default_is_of_its_type():
     for option in OPTIONS:
         assert option.type.read(_as_read(option.default)) == option.default, option.name
+
+
+def test_a_field_of_the_configuration_has_the_type_of_its_default():
+    types = get_type_hints(Config)
+    for option in OPTIONS:
+        assert isinstance(option.default, get_origin(types[option.name]) or types[option.name])
 
 
 def _as_read(value: object) -> object:
