@@ -3,7 +3,6 @@
 import http.client
 import json
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field, replace
@@ -23,6 +22,8 @@ from tests.lab.servers import free_port
 
 GUESTS = 20
 EACH = 15
+WAIT = 60  # s that a guest asks to wait for a change
+UNTIL_WOKEN = 40  # s after which a guest that was not woken fails the test
 LAN = Network(id=VM.network_id)
 V4 = Subnet(id="subnet-1", network_id=LAN.id, cidr="127.0.0.0/16")
 
@@ -113,7 +114,9 @@ class Guest(http.client.HTTPConnection):
     """One connection of a guest: the address it comes from says who it is."""
 
     def __init__(self, port: int, number: int) -> None:
-        super().__init__("127.0.0.1", port, timeout=60, source_address=(address(number), 0))
+        super().__init__(
+            "127.0.0.1", port, timeout=UNTIL_WOKEN, source_address=(address(number), 0)
+        )
 
     def get(self, path: str) -> http.client.HTTPResponse:
         self.request("GET", path)
@@ -139,7 +142,7 @@ class Hops:
         """A guest that has asked, and waits."""
         tag = self.get(number, path)[2].strip('"')
         guest = self.guest(number)
-        guest.request("GET", f"{path}?wait_for_change=true&timeout_sec=60&last_etag={tag}")
+        guest.request("GET", f"{path}?wait_for_change=true&timeout_sec={WAIT}&last_etag={tag}")
         return guest
 
     def waiting(self) -> int:
@@ -184,12 +187,9 @@ def test_many_wait_nobody_else_is_delayed_and_a_change_wakes_whom_it_concerns(ho
     ] * GUESTS
 
     changed = replace(instance(3), name="renamed")
-    began = time.monotonic()
     hops.told.tell(upsert(2, changed))
     theirs = [guest.getresponse() for number, guest in waiters if number == 3]
-    took = time.monotonic() - began
     assert {(answer.status, answer.read()) for answer in theirs} == {(200, b"renamed.novalocal")}
-    assert took < 5, f"woken after {took:.3f} s"
     assert hops.waiting() == len(waiters) - EACH
 
     for _, guest in waiters:
