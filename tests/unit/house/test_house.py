@@ -59,9 +59,10 @@ def test_no_module_has_a_vague_name():
     assert [p.name for p in SOURCES if p.stem in VAGUE_NAMES] == []
 
 
-def test_tests_neither_sleep_nor_patch_nor_skip():
+def test_tests_neither_sleep_nor_patch_nor_skip_nor_measure_time():
     pattern = re.compile(
         r"\bsleep\(\s*\d|mock\.patch|monkeypatch\.setattr|pytest\.skip|mark\.skip|mark\.xfail"
+        r"|(monotonic|perf_counter|time)\(\) - "
     )
     found = [
         f"{path.relative_to(ROOT)}:{number}"
