@@ -9,7 +9,8 @@ from a9fe.metadata.instance_view import Settings
 from a9fe.metadata_service.service import Service, request_id
 from a9fe.metadata_service.source import Source
 from a9fe.model.resources import KIND_OF, Instance, Port, Resource
-from a9fe.replica import KnownInstance, Replica
+from a9fe.model.user_data import KnownInstance, loaded
+from a9fe.replica import Replica
 from a9fe.wire.freshness import Freshness
 from a9fe.wire.message import Answer, Request
 from a9fe.wire.refusals import Refusal, refuse
@@ -51,7 +52,7 @@ class FakeSource:
 
     def instance(self, id: str) -> KnownInstance | None:
         found = self.get("instance", id)
-        return KnownInstance(found) if isinstance(found, Instance) else None
+        return loaded(found) if isinstance(found, Instance) else None
 
     def ports_by_device(self, device_id: str) -> tuple[Port, ...]:
         ports = (r for r in self.resources if isinstance(r, Port))

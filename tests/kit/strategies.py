@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from a9fe.metadata import tree
 from a9fe.metadata.table import LATEST
 from a9fe.model.resources import Instance, Keypair
+from a9fe.model.user_data import loaded
 from a9fe.wire.trusted import OUR_PREFIX, TRUSTED
 from tests.golden.metadata.scenarios import INSTANCE_ID, SCENARIOS
 
@@ -47,7 +48,9 @@ instances = st.builds(
 
 
 views = st.builds(
-    lambda of, instance: replace(of(), instance=instance),
+    lambda of, instance: replace(
+        of(), instance=instance, read_user_data=loaded(instance).read_user_data
+    ),
     st.sampled_from(list(SCENARIOS.values())),
     instances,
 )

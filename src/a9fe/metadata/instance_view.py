@@ -9,6 +9,7 @@ from a9fe.metadata.identity.signer import DocumentSigner
 from a9fe.metadata.rendered import Json
 from a9fe.model.cards import in_order
 from a9fe.model.resources import Instance, Network, Port, Resource, SecurityGroup, Subnet
+from a9fe.model.user_data import KnownInstance, UserDataReader
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,9 +37,8 @@ class InstanceView:
 
     `ports` are its network cards in order. `networks` and `subnets`, by id, include at least
     those of the ports; `groups` maps ids of security groups to names. `random_bytes(n)` returns
-    n unpredictable bytes. `read_user_data`, if not None, returns the user data that `instance`
-    leaves out because it is large and rarely requested. `dynamic_vendordata` has each vendor data
-    provider's answer by its name.
+    n unpredictable bytes. `read_user_data` returns the user data; None if the instance has none.
+    `dynamic_vendordata` has each vendor data provider's answer by its name.
     """
 
     instance: Instance
@@ -48,19 +48,18 @@ class InstanceView:
     random_bytes: Callable[[int], bytes]
     settings: Settings
     groups: Mapping[str, str] = field(default_factory=dict)
-    read_user_data: Callable[[], bytes | None] | None = None
+    read_user_data: UserDataReader | None = None
     dynamic_vendordata: Mapping[str, Json] = field(default_factory=dict)
 
     @property
     def has_user_data(self) -> bool:
         """Whether the instance was created with user data, which may be empty."""
-        return self.read_user_data is not None or self.instance.user_data is not None
+        return self.read_user_data is not None
 
     @property
     def user_data(self) -> bytes:
         """The user data; empty if there is none."""
-        known = self.instance.user_data if self.read_user_data is None else self.read_user_data()
-        return known or b""
+        return b"" if self.read_user_data is None else self.read_user_data()
 
     @property
     def hostname(self) -> str:
@@ -95,15 +94,12 @@ class Resources(Protocol):
 
 def view_of(
     source: Resources,
-    instance: Instance,
+    known: KnownInstance,
     settings: Settings,
     random_bytes: Callable[[int], bytes],
-    read_user_data: Callable[[], bytes | None] | None = None,
 ) -> InstanceView | None:
-    """Collect the instance's view from `source`; None if a network or subnet has not arrived yet.
-
-    `read_user_data`: see InstanceView.
-    """
+    """Collect the instance's view; None if a network or subnet has not arrived yet."""
+    instance = known.instance
     ports = _ports(source, instance)
     networks = {port.network_id: source.get("network", port.network_id) for port in ports}
     subnet_ids = {fixed.subnet_id for port in ports for fixed in port.fixed_ips}
@@ -120,7 +116,7 @@ def view_of(
         random_bytes=random_bytes,
         settings=settings,
         groups=_groups(source, ports),
-        read_user_data=read_user_data,
+        read_user_data=known.read_user_data,
     )
 
 

@@ -166,13 +166,7 @@ class Service:
             return self._unknown(claimed)
         if known.instance.project_id != claimed.tenant_id:
             return Refusal.WRONG_TENANT
-        view = view_of(
-            self.source,
-            known.instance,
-            self.settings(),
-            self.random_bytes,
-            known.read_user_data,
-        )
+        view = view_of(self.source, known, self.settings(), self.random_bytes)
         return view or Refusal.NOT_SYNCED
 
     def _unknown(self, claimed: Claim) -> Refusal:

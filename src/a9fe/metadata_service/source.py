@@ -3,7 +3,7 @@
 from typing import Protocol
 
 from a9fe.metadata.instance_view import Resources
-from a9fe.replica import KnownInstance
+from a9fe.model.user_data import KnownInstance
 from a9fe.wire.freshness import Freshness
 
 

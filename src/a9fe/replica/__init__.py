@@ -16,6 +16,5 @@ from a9fe.replica.feed_follower import connector as connector
 from a9fe.replica.feed_follower import follow as follow
 from a9fe.replica.feed_follower import open_for as open_for
 from a9fe.replica.feed_follower import path_of as path_of
-from a9fe.replica.lookups import KnownInstance as KnownInstance
 from a9fe.replica.lookups import ReplicaUnreadable as ReplicaUnreadable
 from a9fe.replica.replica import Replica as Replica

@@ -2,7 +2,7 @@
 
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Literal, overload
 
@@ -17,6 +17,7 @@ from a9fe.model.resources import (
     Router,
     Subnet,
 )
+from a9fe.model.user_data import KnownInstance
 from a9fe.replica.disk import UNREADABLE
 from a9fe.replica.state import State
 
@@ -25,18 +26,6 @@ KEPT_INSTANCES = 64  # whose user data is kept, each at most 48 KiB
 
 class ReplicaUnreadable(A9feError):
     """The disk failed while a document was read; trying again later is right."""
-
-
-@dataclass(frozen=True, slots=True)
-class KnownInstance:
-    """An instance without its user data, and the function that reads them.
-
-    `read_user_data` is None if the instance has none. It returns the user data of the revision
-    that `instance` is of, or raises ReplicaUnreadable.
-    """
-
-    instance: Instance
-    read_user_data: Callable[[], bytes] | None = None
 
 
 class UserDataCache:

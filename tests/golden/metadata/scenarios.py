@@ -1,6 +1,6 @@
 """Instances whose whole trees are kept as text, and the crawl that writes them.
 
-Renew with `A9FE_UPDATE_GOLDEN=1 .venv/bin/pytest tests/unit/test_metadata_tree_golden.py`.
+Renew with `A9FE_UPDATE_GOLDEN=1 .venv/bin/pytest tests/unit/metadata/test_tree_golden.py`.
 """
 
 import base64
@@ -15,6 +15,7 @@ from a9fe.metadata.rendered import JSON, Rendered
 from a9fe.metadata.table import LATEST
 from a9fe.model.guest import InjectedFile, ScheduledEvent
 from a9fe.model.resources import FixedIp, HostRoute, Instance, Keypair, Network, Port, Subnet
+from a9fe.model.user_data import loaded
 
 INSTANCE_ID = "3e7a1b52-0c4d-4f1e-9a55-8a1d2f6b7c01"
 PROJECT = "8f0c7d6e5b4a39281706f5e4d3c2b1a0"
@@ -63,6 +64,7 @@ def view(
         random_bytes=zeros,
         settings=settings or Settings(),
         groups={id: id for p in ports for id in p.security_groups},
+        read_user_data=loaded(instance).read_user_data,
     )
 
 

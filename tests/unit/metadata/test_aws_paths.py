@@ -208,7 +208,7 @@ def test_the_password_is_what_the_guest_posted():
     assert tree.render(announced(), "/openstack/2012-08-10/password") is None
 
 
-def test_user_data_may_be_read_when_it_is_asked_for():
+def test_user_data_is_read_only_when_it_is_requested():
     asked: list[str] = []
 
     def read() -> bytes:

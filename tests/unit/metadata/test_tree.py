@@ -232,7 +232,7 @@ def test_an_escaped_letter_is_that_letter():
 
 
 def test_a_version_root_lists_user_data_only_where_there_is_some():
-    without = replace(bare(), instance=replace(bare().instance, user_data=None))
+    without = view(replace(bare().instance, user_data=None))
     assert body(one_card(), "/2009-04-04") == "meta-data/\nuser-data"
     assert body(without, "/2009-04-04") == "meta-data/"
     assert "user_data" not in lines(without, "/openstack/latest")

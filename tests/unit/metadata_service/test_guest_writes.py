@@ -17,7 +17,8 @@ from a9fe.metadata_service.guest_writes import RATE, Writes, attributes_enabled,
 from a9fe.metadata_service.service import Service, always_certain, request_id
 from a9fe.model.guest import EVENT_CODES, MetadataOptions, ScheduledEvent
 from a9fe.model.resources import KINDS, Instance, Port, Resource
-from a9fe.replica import KnownInstance, Replica
+from a9fe.model.user_data import KnownInstance, loaded
+from a9fe.replica import Replica
 from a9fe.runtime import metrics
 from a9fe.store import Store
 from a9fe.wire.freshness import Freshness
@@ -45,7 +46,7 @@ class OverStore:
 
     def instance(self, id: str) -> KnownInstance | None:
         found = self.get("instance", id)
-        return KnownInstance(found) if isinstance(found, Instance) else None
+        return loaded(found) if isinstance(found, Instance) else None
 
     def ports_by_device(self, device_id: str) -> tuple[Port, ...]:
         with self.store.read() as session:

@@ -15,7 +15,8 @@ from a9fe.metadata_service.service import Service, always_certain, request_id
 from a9fe.model.errors import InvalidInput
 from a9fe.model.resources import Instance, Network, Port, Resource, SecurityGroup, Subnet
 from a9fe.model.rules.scheduling import timestamp
-from a9fe.replica import KnownInstance, ReplicaUnreadable
+from a9fe.model.user_data import KnownInstance, loaded
+from a9fe.replica import ReplicaUnreadable
 from a9fe.server.native.config_drives import Stored
 from a9fe.store import Store
 from a9fe.wire.freshness import Freshness
@@ -59,7 +60,7 @@ class StoreSource(Stored):
 
     def instance(self, id: str) -> KnownInstance | None:
         found = self.get("instance", id)
-        return KnownInstance(found) if isinstance(found, Instance) else None
+        return loaded(found) if isinstance(found, Instance) else None
 
     def freshness(self, now: float) -> Freshness:
         return SYNCED

@@ -14,6 +14,7 @@ from a9fe.metadata.instance_view import InstanceView, Settings, view_of
 from a9fe.metadata.openstack.vendordata import STATIC_JSON
 from a9fe.model.errors import InvalidInput, NotFound
 from a9fe.model.resources import KINDS, Port, Resource
+from a9fe.model.user_data import loaded
 from a9fe.operations.instances import guests
 from a9fe.operations.transaction import Transaction
 from a9fe.runtime.static_vendordata import VendordataFile
@@ -64,7 +65,7 @@ def _view(tx: Transaction, id: str) -> InstanceView:
         static_vendordata=STATIC_JSON in tx.config.vendordata_providers,
         region=tx.config.region_name,
     )
-    view = view_of(Stored(tx.session), instance, settings, secrets.token_bytes)
+    view = view_of(Stored(tx.session), loaded(instance), settings, secrets.token_bytes)
     if view is None:  # a port's network always is
         raise NotFound("instance", id)
     return view
