@@ -1,6 +1,6 @@
-"""Hop 2: says which instance asks, signs that, and forwards to the metadata service.
+"""Hop 2: finds the requesting instance, signs its id, and forwards to the metadata service.
 
-It looks ports up in the replica, by the network or router and the address that the proxy vouches
-for; only the proxy's user and root may connect. It may not read what instances hold, nor guess:
-what is not certain is 503. Obeys Neutron's metadata agent contract towards proxy and Nova.
+The agent looks ports up in its replica, by the network or router and the guest address that the
+proxy sends; only the proxy's user and root may connect. It does not read instances. If a miss is
+uncertain, it answers 503. Contract: Neutron's metadata agent, towards the proxy and Nova.
 """

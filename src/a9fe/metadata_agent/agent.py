@@ -1,4 +1,4 @@
-"""The agent as a handler: question, look-up, signature, upstream."""
+"""The agent as a handler: parse the lookup key, find the port, sign, forward."""
 
 import re
 import time
@@ -12,9 +12,9 @@ import structlog
 from a9fe.http.report import Report
 from a9fe.http.upstream.errors import UpstreamError
 from a9fe.http.upstream.mapped_answer import MappedAnswer
-from a9fe.metadata_agent.lookup_key import Question, parse_question
-from a9fe.metadata_agent.port_lookup import PortView, identify, is_still
-from a9fe.metadata_agent.upstream_request import onward
+from a9fe.metadata_agent.lookup_key import LookupKey, parse_lookup_key
+from a9fe.metadata_agent.port_lookup import PortView, identify, is_unchanged
+from a9fe.metadata_agent.upstream_request import upstream_request
 from a9fe.model.errors import InvalidInput
 from a9fe.model.resources import Port
 from a9fe.wire.freshness import Freshness
@@ -29,28 +29,28 @@ from a9fe.wire.trusted import (
     sign,
 )
 
-# The model and the connection disagree: the guest shall make another connection.
+# Replica and connection disagree: close the connection, so that the guest makes another one.
 ENDS_CONNECTION = frozenset(
     {Refusal.WIRE_DIFFERS, Refusal.WRONG_MAC, Refusal.CONNECTION_TOO_OLD, Refusal.OTHER_OWNER}
 )
 FORBIDDEN, NOT_FOUND = 403, 404
-SIGNATURES_REMEMBERED = 4096  # one an instance; 64 bytes each
+SIGNATURES_REMEMBERED = 4096  # one per instance; 64 bytes each
 
-# Ours are 12 hex digits. Whatever else an operator's proxy makes must not break a log line.
+# Our ids are 12 hex digits. An id of another proxy must not break a log line.
 _REQUEST_ID = re.compile(rb"[0-9A-Za-z._-]{1,64}")
 
 log = structlog.get_logger("a9fe.metadata_agent")
 
 
 class Source(PortView, Protocol):
-    """The replica, as far as the agent needs it."""
+    """What the agent reads from the replica."""
 
     def has_network(self, id: str) -> bool:
-        """Whether the replica has the network."""
+        """Return whether the replica has the network."""
         ...
 
     def freshness(self, now: float) -> Freshness:
-        """How much its silence means at `now`, in UNIX seconds."""
+        """Return how up to date the replica is at `now`, UNIX seconds."""
         ...
 
 
@@ -60,10 +60,10 @@ def ignore(_: Answer) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MetadataAgent:
-    """Forwards a request with the id of the requesting instance. Upstream failures are raised.
+    """Forwards a request with the id of the requesting instance. Raises upstream's errors.
 
-    `confirm` updates the source from the server and returns whether that succeeded; without it
-    there is no 404. `sign` signs an instance id (see `signer`). `now()` is in UNIX seconds.
+    `confirm` updates the source from the server and returns whether that succeeded; only then is
+    a miss 404. `sign` signs an instance id (see `signer`). `now()` is in UNIX seconds.
     `source_lost_after`: seconds without the server after which the source counts as lost.
     `on_forbidden` is called with each 403 of the service. `debug` logs each request, at the cost
     of a task each.
@@ -80,33 +80,33 @@ class MetadataAgent:
     debug: bool = False
 
     def handle(self, request: Request) -> Answer | Awaitable[Answer]:
-        """The Handler."""
+        """Answer a request of the proxy. This is the Handler."""
         request_id = self._request_id(request)
-        question = parse_question(request)
-        if isinstance(question, Refusal):
-            return self.report.refusal(question, request, request_id=request_id)
-        port = self._identify(question)
+        key = parse_lookup_key(request)
+        if isinstance(key, Refusal):
+            return self.report.refusal(key, request, request_id=request_id)
+        port = self._identify(key)
         if isinstance(port, Refusal) and port.value.status == NOT_FOUND:
-            return self._confirmed(request, question, request_id)
-        return self._answer(request, question, port, request_id)
+            return self._confirmed(request, key, request_id)
+        return self._answer(request, key, port, request_id)
 
-    async def _confirmed(self, request: Request, question: Question, request_id: bytes) -> Answer:
+    async def _confirmed(self, request: Request, key: LookupKey, request_id: bytes) -> Answer:
         """Confirm the miss with the server, look up again, and answer."""
         certain = await self.confirm()
-        port = self._identify(question)
+        port = self._identify(key)
         if isinstance(port, Refusal) and not certain:
-            port = _unsure(port)
-        elif isinstance(port, Refusal) and self._is_wired_elsewhere(request, question):
+            port = _unconfirmed(port)
+        elif isinstance(port, Refusal) and self._is_network_gone(request, key):
             port = Refusal.WIRE_DIFFERS
-        answer = self._answer(request, question, port, request_id)
+        answer = self._answer(request, key, port, request_id)
         return answer if isinstance(answer, Answer) else await answer
 
-    def _is_wired_elsewhere(self, request: Request, question: Question) -> bool:
-        """Whether the request's network is no longer in the replica, though its namespace exists.
+    def _is_network_gone(self, request: Request, key: LookupKey) -> bool:
+        """Return whether the network is no longer in the replica, though its namespace exists.
 
         The network's ports may then exist on the server without this host's replica having them.
         """
-        network_id = question.network_id
+        network_id = key.network_id
         return (
             bool(network_id)
             and is_from_our_hop(request)
@@ -114,61 +114,63 @@ class MetadataAgent:
         )
 
     def _answer(
-        self, request: Request, question: Question, port: Port | Refusal, request_id: bytes
+        self, request: Request, key: LookupKey, port: Port | Refusal, request_id: bytes
     ) -> Answer | Awaitable[Answer]:
         if isinstance(port, Refusal):
-            return self._refuse(port, request, question, request_id)
+            return self._refuse(port, request, key, request_id)
         signature = self.sign(port.device_id)
-        result = self.upstream(onward(request, port, question.address, signature, request_id))
-        homeward = partial(self._homeward, request, question, port, request_id)
+        outgoing = upstream_request(request, port, key.guest_address, signature, request_id)
+        result = self.upstream(outgoing)
+        checked = partial(self._checked, request, key, port, request_id)
         if isinstance(result, Answer):
-            return homeward(result)
-        answer = MappedAnswer(result, homeward)
+            return checked(result)
+        answer = MappedAnswer(result, checked)
         return _logged(answer, request, port, request_id) if self.debug else answer
 
-    def _identify(self, question: Question) -> Port | Refusal:
+    def _identify(self, key: LookupKey) -> Port | Refusal:
         freshness = self.source.freshness(self.now())
-        return identify(self.source, question, freshness, self.source_lost_after)
+        return identify(self.source, key, freshness, self.source_lost_after)
 
-    def _homeward(
-        self, request: Request, question: Question, port: Port, request_id: bytes, answer: Answer
+    def _checked(
+        self, request: Request, key: LookupKey, port: Port, request_id: bytes, answer: Answer
     ) -> Answer:
-        """The answer, if the same port still has the address; a wait for a change may be long.
+        """Return the answer if the same port still has the address: a wait may have been long.
 
-        X-A9fe headers go only to our own proxy: another would pass them on to the guest.
+        X-A9fe headers are sent only to our own proxy: another would pass them on to the guest.
         """
         if answer.status == FORBIDDEN:
             self.on_forbidden(answer)
-        if not is_still(self.source, question, port):
-            now = self._identify(question)
+        if not is_unchanged(self.source, key, port):
+            now = self._identify(key)
             if isinstance(now, Refusal) or _owner(now) != _owner(port):
-                refusal = _unsure(now) if isinstance(now, Refusal) else Refusal.OTHER_OWNER
-                return self._refuse(refusal, request, question, request_id)
+                refusal = _unconfirmed(now) if isinstance(now, Refusal) else Refusal.OTHER_OWNER
+                return self._refuse(refusal, request, key, request_id)
         if is_from_our_hop(request):
             others = [pair for pair in answer.headers if pair[0].lower() != OWNER]
             return _with_headers(answer, (*others, (OWNER, _owner(port))))
-        guests = tuple([pair for pair in answer.headers if not is_for_hops(pair[0])])
-        return answer if len(guests) == len(answer.headers) else _with_headers(answer, guests)
+        for_guest = tuple([pair for pair in answer.headers if not is_for_hops(pair[0])])
+        unchanged = len(for_guest) == len(answer.headers)
+        return answer if unchanged else _with_headers(answer, for_guest)
 
     def _request_id(self, request: Request) -> bytes:
-        """The proxy's id of the request; a new one where it gave none."""
+        """Return the proxy's id of the request, or a new one if it sent no valid id."""
         ids = request.values(REQUEST_ID)
         if len(ids) == 1 and _REQUEST_ID.fullmatch(ids[0]):
             return ids[0]
         return self.report.ids.new()
 
     def _refuse(
-        self, refusal: Refusal, request: Request, question: Question, request_id: bytes
+        self, refusal: Refusal, request: Request, key: LookupKey, request_id: bytes
     ) -> Answer:
-        facts = {"address": question.address}
-        if question.network_id:
-            facts["network"] = question.network_id
+        facts = {"address": key.guest_address}
+        if key.network_id:
+            facts["network"] = key.network_id
         else:
-            facts["router"] = question.router_id
-        if question.wire is not None:
-            facts["interface"] = question.wire.port_id
-        if question.mac:
-            facts["mac"] = question.mac
+            facts["router"] = key.router_id
+        if key.interface is not None:
+            facts["interface"] = key.interface.port_id
+        if key.guest_mac:
+            facts["mac"] = key.guest_mac
         answer = self.report.refusal(refusal, request, request_id=request_id, facts=facts)
         if refusal in ENDS_CONNECTION and is_from_our_hop(request):
             return replace(answer, headers=(*answer.headers, (CLOSE, b"1")))
@@ -176,17 +178,17 @@ class MetadataAgent:
 
 
 def _owner(port: Port) -> bytes:
-    """Whose answers a connection carries: the port, and its instance, which may change."""
+    """Return the port and its instance, which may change: a connection serves one such pair."""
     return f"{port.id}/{port.device_id}".encode()
 
 
-def _unsure(refusal: Refusal) -> Refusal:
-    """The refusal if the server did not confirm a 404."""
+def _unconfirmed(refusal: Refusal) -> Refusal:
+    """Return the refusal of a miss that the server did not confirm: no 404."""
     return Refusal.UNCONFIRMED if refusal.value.status == NOT_FOUND else refusal
 
 
 def _with_headers(answer: Answer, headers: Headers) -> Answer:
-    """A new Answer: `replace` takes three times as long, and this runs for each answer."""
+    """Return a new Answer. `replace` takes three times as long, and this runs for each answer."""
     return Answer(status=answer.status, headers=headers, body=answer.body, reason=answer.reason)
 
 
@@ -216,7 +218,7 @@ async def _logged(
 
 
 def signer(secret: str) -> Callable[[str], bytes]:
-    """Signs instance ids with `secret`, remembering what it signed. Raises InvalidInput."""
+    """Return a function that signs instance ids with `secret`, and caches. Raises InvalidInput."""
     if not secret:
         raise InvalidInput("metadata_proxy_shared_secret", "", "a secret that is not empty")
     return lru_cache(maxsize=SIGNATURES_REMEMBERED)(

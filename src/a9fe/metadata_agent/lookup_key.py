@@ -1,4 +1,4 @@
-"""Parses the proxy's headers: the address, and its network or router. Pure."""
+"""Parses the proxy's headers into the key that the requesting port is looked up by. Pure."""
 
 import ipaddress
 import re
@@ -22,83 +22,88 @@ from a9fe.wire.trusted import (
 
 NETWORK_IDS = (NETWORK_ID, OVN_NETWORK_ID)
 _ADDRESSES_REMEMBERED = 4096
-_QUESTIONS_REMEMBERED = 4096  # some 1 KiB each
+_KEYS_REMEMBERED = 4096  # some 1 KiB each
 _MILLISECONDS = re.compile(rb"[0-9]{1,15}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wire:
-    """The router interface that a request came in by, as the L3 agent wired it.
+class RouterInterface:
+    """The router interface that a request arrived on, as the L3 agent wired it.
 
-    `port_id` is the interface's port, `network_id` the network that it is wired to, `local` the
-    address that the connection was accepted on (canonical text).
+    `port_id` is the interface's port, `network_id` the network that it is wired to,
+    `local_address` the address that the connection was accepted on (canonical text).
     """
 
     port_id: str
     network_id: str
-    local: str
+    local_address: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
-    """A look-up of the port with `address` (canonical text). Exactly one of the two ids is not "".
+class LookupKey:
+    """The key to the port with `guest_address` (canonical text) on a network or behind a router.
 
-    A hop that is not ours leaves out `wire` (None), `mac`, the connection's source MAC (""), and
-    `connected_at`, its handshake in seconds of CLOCK_MONOTONIC (None).
+    Exactly one of `network_id` and `router_id` is not "". A proxy that is not ours sends neither
+    `interface` (None) nor `guest_mac`, the source MAC of the connection (""), nor `connected_at`,
+    the time of its handshake in seconds of CLOCK_MONOTONIC (None).
     """
 
-    address: str
+    guest_address: str
     network_id: str = ""
     router_id: str = ""
-    wire: Wire | None = None
-    mac: str = ""
+    interface: RouterInterface | None = None
+    guest_mac: str = ""
     connected_at: float | None = None
 
 
-def parse_question(request: Request) -> Question | Refusal:
-    """Read the headers; the proxy has removed the guest's own."""
-    told = dict(request.headers)
-    if len(told) == len(request.headers):  # none twice, as our proxy sends them
-        forwarded = [told[FORWARDED_FOR]] if FORWARDED_FOR in told else []
-        named = [told[name] for name in NETWORK_IDS if name in told]
-        routers = [told[ROUTER_ID]] if ROUTER_ID in told else []
+def parse_lookup_key(request: Request) -> LookupKey | Refusal:
+    """Parse the headers. The proxy has removed the guest's own copies of them."""
+    by_name = dict(request.headers)
+    if len(by_name) == len(request.headers):  # no header is repeated: our proxy sends none twice
+        forwarded = [by_name[FORWARDED_FOR]] if FORWARDED_FOR in by_name else []
+        networks = [by_name[name] for name in NETWORK_IDS if name in by_name]
+        routers = [by_name[ROUTER_ID]] if ROUTER_ID in by_name else []
     else:
         forwarded = request.values(FORWARDED_FOR)
-        named = [value for name in NETWORK_IDS for value in request.values(name)]
+        networks = [value for name in NETWORK_IDS for value in request.values(name)]
         routers = request.values(ROUTER_ID)
-    if len(named) + len(routers) > 1:
+    if len(networks) + len(routers) > 1:
         return Refusal.BOTH_IDS
-    return _question(
-        named[0] if named else b"",
+    return _lookup_key(
+        networks[0] if networks else b"",
         routers[0] if routers else b"",
         forwarded[-1] if forwarded else b"",
-        (told.get(INTERFACE_PORT), told.get(WIRED_NETWORK, b""), told.get(LOCAL_ADDRESS, b"")),
-        told.get(GUEST_MAC, b""),
-        told.get(CONNECTED_AT),
+        (
+            by_name.get(INTERFACE_PORT),
+            by_name.get(WIRED_NETWORK, b""),
+            by_name.get(LOCAL_ADDRESS, b""),
+        ),
+        by_name.get(GUEST_MAC, b""),
+        by_name.get(CONNECTED_AT),
     )
 
 
-@lru_cache(maxsize=_QUESTIONS_REMEMBERED)
-def _question(
+@lru_cache(maxsize=_KEYS_REMEMBERED)
+def _lookup_key(
     network: bytes,
     router: bytes,
     forwarded: bytes,
-    wire: tuple[bytes | None, bytes, bytes],
+    interface: tuple[bytes | None, bytes, bytes],
     mac: bytes,
     connected_at: bytes | None,
-) -> Question | Refusal:
-    """The Question of these values; cached, as a guest repeats them."""
+) -> LookupKey | Refusal:
+    """Return the key of these header values; cached, because a guest repeats them."""
     if not network and not router:
         return Refusal.NO_ID
     address = parse_address(forwarded)
     if address is None:
         return Refusal.BAD_ADDRESS
-    return Question(
-        address=address,
+    return LookupKey(
+        guest_address=address,
         network_id=_id(network),
         router_id=_id(router),
-        wire=_wire(*wire),
-        mac=_id(mac),
+        interface=_interface(*interface),
+        guest_mac=_id(mac),
         connected_at=_seconds(connected_at),
     )
 
@@ -107,31 +112,33 @@ def _id(value: bytes) -> str:
     return value.decode("latin-1").lower()
 
 
-def _wire(port_id: bytes | None, network_id: bytes, local: bytes) -> Wire | None:
+def _interface(port_id: bytes | None, network_id: bytes, local: bytes) -> RouterInterface | None:
     if port_id is None:
         return None
-    return Wire(port_id=_id(port_id), network_id=_id(network_id), local=_address(local) or "")
+    return RouterInterface(
+        port_id=_id(port_id), network_id=_id(network_id), local_address=_address(local) or ""
+    )
 
 
 def _seconds(value: bytes | None) -> float | None:
-    """Seconds of a header; 0.0, the oldest connection, if unreadable: the stricter reading."""
+    """Return the header's seconds; 0.0, the oldest time and so the strict one, if malformed."""
     if value is None:
         return None
     return int(value) / 1000 if _MILLISECONDS.fullmatch(value) else 0.0
 
 
 def client_of_request(request: Request) -> Client:
-    """The client for turns: network or router id and address, as the proxy sent them."""
-    told = dict(request.headers)  # of several the last one
-    id_ = told.get(NETWORK_ID) or told.get(ROUTER_ID) or told.get(OVN_NETWORK_ID, b"")
-    return id_.decode("latin-1"), told.get(FORWARDED_FOR, b"").decode("latin-1")
+    """Return the client for fair queueing: network or router id and guest address, as sent."""
+    by_name = dict(request.headers)  # the last value of a repeated header
+    id_ = by_name.get(NETWORK_ID) or by_name.get(ROUTER_ID) or by_name.get(OVN_NETWORK_ID, b"")
+    return id_.decode("latin-1"), by_name.get(FORWARDED_FOR, b"").decode("latin-1")
 
 
 def parse_address(value: bytes) -> str | None:
-    """The address that the proxy accepted from: the last one, as proxies append theirs.
+    """Return the last address of X-Forwarded-For in canonical text, None if it is not an address.
 
-    Ours sets a single one. Neutron's haproxy adds a header line after those that the guest sent,
-    which are lies or not, but not the proxy's.
+    Our proxy sends exactly one. Neutron's haproxy appends its own to the guest's values, which
+    may be forged; only the last is the proxy's.
     """
     return _address(value.rpartition(b",")[2].strip())
 

@@ -1,4 +1,4 @@
-"""How the proxy's request becomes the service's: Nova's signed headers. Pure."""
+"""Turns the proxy's request into the request to the service: Nova's signed headers. Pure."""
 
 import re
 
@@ -22,14 +22,14 @@ from a9fe.wire.trusted import (
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
-def onward(
-    request: Request, port: Port, address: str, signature: bytes, request_id: bytes
+def upstream_request(
+    request: Request, port: Port, guest_address: str, signature: bytes, request_id: bytes
 ) -> Request:
-    """The request as the service gets it: nothing trusted but what is set here."""
+    """Return the request for the service. All trusted headers in it are set here."""
     ours: Headers = (
-        (FORWARDED_FOR, address.encode("ascii")),
-        (INSTANCE_ID, _field(port.device_id)),
-        (TENANT_ID, _field(port.project_id)),
+        (FORWARDED_FOR, guest_address.encode("ascii")),
+        (INSTANCE_ID, _header_value(port.device_id)),
+        (TENANT_ID, _header_value(port.project_id)),
         (SIGNATURE, signature),
         (REQUEST_ID, request_id),
         (PORT_ID, port.id.encode()),
@@ -38,7 +38,7 @@ def onward(
         ours = (*ours, (GUEST_FORWARDED, b"1"))
     if request.values(PROBE):
         ours = (*ours, (PROBE, b"1"))
-    if is_from_our_hop(request):  # what the service says to hops reaches one that takes it out
+    if is_from_our_hop(request):  # our proxy removes the service's X-A9fe headers from the answer
         ours = (*ours, (OUR_HOP, b"1"))
     return Request(
         method=request.method,
@@ -48,10 +48,10 @@ def onward(
     )
 
 
-def _field(text: str) -> bytes:
-    """A value of the model as a header's. Raises ValueError where it would end the line.
+def _header_value(text: str) -> bytes:
+    """Return the text as a header value. Raises ValueError for control characters.
 
-    Tenants choose project and device ids; one with a line break could add a header of its own.
+    Tenants choose project and device ids; a line break in one would add a header.
     """
     if _CONTROL.search(text):
         raise ValueError(f"cannot be sent in a header: {text!r}")

@@ -7,7 +7,7 @@ from dataclasses import replace
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from a9fe.metadata_agent.lookup_key import Question, Wire
+from a9fe.metadata_agent.lookup_key import LookupKey, RouterInterface
 from a9fe.metadata_agent.port_lookup import identify
 from a9fe.model.resources import Port, Resource
 from a9fe.plan import names
@@ -51,17 +51,19 @@ def models(draw: st.DrawFn) -> Model:
     return found
 
 
-def question(listener: Listener, host: FakeHost, namespace: str) -> Question:
+def key(listener: Listener, host: FakeHost, namespace: str) -> LookupKey:
     """What the proxy asks for a VM behind this listener."""
     local = [
         address.cidr.partition("/")[0]
         for address in host.spaces[namespace].addresses
         if address.device == listener.device
     ]
-    wire = Wire(
-        port_id=listener.port_id, network_id=listener.network_id, local=local[0] if local else ""
+    wire = RouterInterface(
+        port_id=listener.port_id,
+        network_id=listener.network_id,
+        local_address=local[0] if local else "",
     )
-    return Question(address=VM_ADDRESS, router_id=listener.id, wire=wire)
+    return LookupKey(guest_address=VM_ADDRESS, router_id=listener.id, interface=wire)
 
 
 def check(host: FakeHost, known: Model) -> None:
@@ -69,7 +71,7 @@ def check(host: FakeHost, known: Model) -> None:
     for name, space in host.spaces.items():
         for listener in host.observe("l3").namespaces[name].listeners:
             bridge = space.links[listener.device].bridge
-            found = identify(view, question(listener, host, name), fresh(), 60)
+            found = identify(view, key(listener, host, name), fresh(), 60)
             if isinstance(found, Port):
                 assert names.bridge(found.network_id) == bridge
                 assert found in VMS
@@ -110,6 +112,6 @@ def test_the_property_sees_what_is_crossed() -> None:
     view = Ports(*[each for each in after.all("port") if isinstance(each, Port)])
     name = names.router_namespace(ROUTERS[0].id)
     (listener,) = host.observe("l3").namespaces[name].listeners
-    asked = question(listener, host, name)
+    asked = key(listener, host, name)
     assert not isinstance(identify(view, asked, fresh(), 60), Port)
-    assert identify(view, replace(asked, wire=None), fresh(), 60) == VMS[1]
+    assert identify(view, replace(asked, interface=None), fresh(), 60) == VMS[1]

@@ -15,7 +15,7 @@ from a9fe.metadata_agent.agent import MetadataAgent, signer
 from a9fe.metadata_agent.hop import HINT_INTERVAL, SignatureHints
 from a9fe.metadata_agent.main import admit_only
 from a9fe.metadata_agent.main import run as run_process
-from a9fe.metadata_agent.upstream_request import onward
+from a9fe.metadata_agent.upstream_request import upstream_request
 from a9fe.metadata_proxy.proxy import MetadataProxy
 from a9fe.metadata_proxy.relay import homeward
 from a9fe.model.errors import InvalidInput
@@ -271,7 +271,7 @@ def test_what_a_tenant_wrote_into_a_port_makes_no_header(field, debug):
 
 def test_body_and_method_go_on():
     request = Request(method=b"POST", target=b"/p", headers=(), body=b"\0\xff")
-    sent = onward(request, VM, "10.0.0.5", b"sig", b"id")
+    sent = upstream_request(request, VM, "10.0.0.5", b"sig", b"id")
     assert (sent.method, sent.target, sent.body) == (b"POST", b"/p", b"\0\xff")
 
 

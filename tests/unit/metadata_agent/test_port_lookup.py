@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from a9fe.metadata_agent.lookup_key import Question, Wire, parse_question
+from a9fe.metadata_agent.lookup_key import LookupKey, RouterInterface, parse_lookup_key
 from a9fe.metadata_agent.port_lookup import identify
 from a9fe.model.resources import ROUTER_INTERFACE_OWNERS, Port
 from a9fe.wire.message import Request
@@ -34,47 +34,62 @@ VIEW = Ports(
 )
 
 TABLE = {
-    "network": (Question(address="10.0.0.5", network_id="net-a"), VM_A),
-    "other network, same address": (Question(address="10.0.0.5", network_id="net-b"), VM_B),
-    "second address": (Question(address="10.0.0.7", network_id="net-a"), VIEW.ports[2]),
-    "unknown address": (Question(address="10.0.0.99", network_id="net-a"), Refusal.NO_PORT),
-    "unknown network": (Question(address="10.0.0.5", network_id="net-x"), Refusal.NO_PORT),
+    "network": (LookupKey(guest_address="10.0.0.5", network_id="net-a"), VM_A),
+    "other network, same address": (LookupKey(guest_address="10.0.0.5", network_id="net-b"), VM_B),
+    "second address": (LookupKey(guest_address="10.0.0.7", network_id="net-a"), VIEW.ports[2]),
+    "unknown address": (LookupKey(guest_address="10.0.0.99", network_id="net-a"), Refusal.NO_PORT),
+    "unknown network": (LookupKey(guest_address="10.0.0.5", network_id="net-x"), Refusal.NO_PORT),
     "address of another network": (
-        Question(address="10.0.0.6", network_id="net-b"),
+        LookupKey(guest_address="10.0.0.6", network_id="net-b"),
         Refusal.NO_PORT,
     ),
     "two on one network": (
-        Question(address="10.0.0.5", network_id="net-c"),
+        LookupKey(guest_address="10.0.0.5", network_id="net-c"),
         Refusal.SEVERAL_PORTS,
     ),
     "DHCP port": (
-        Question(address="10.0.0.2", network_id="net-a"),
+        LookupKey(guest_address="10.0.0.2", network_id="net-a"),
         Refusal.NO_INSTANCE_ON_PORT,
     ),
     "router's port": (
-        Question(address="10.0.0.1", network_id="net-a"),
+        LookupKey(guest_address="10.0.0.1", network_id="net-a"),
         Refusal.NO_INSTANCE_ON_PORT,
     ),
     "no device": (
-        Question(address="10.0.0.8", network_id="net-a"),
+        LookupKey(guest_address="10.0.0.8", network_id="net-a"),
         Refusal.NO_INSTANCE_ON_PORT,
     ),
-    "a line break": (Question(address="10.0.0.20", network_id="net-a"), Refusal.UNUSABLE_ID),
-    "not ASCII": (Question(address="10.0.0.21", network_id="net-a"), Refusal.UNUSABLE_ID),
-    "a blank at the end": (Question(address="10.0.0.22", network_id="net-a"), Refusal.UNUSABLE_ID),
-    "router": (Question(address="10.0.0.5", router_id="r-a"), VM_A),
-    "other router, same address": (Question(address="10.0.0.5", router_id="r-b"), VM_B),
+    "a line break": (
+        LookupKey(guest_address="10.0.0.20", network_id="net-a"),
+        Refusal.UNUSABLE_ID,
+    ),
+    "not ASCII": (LookupKey(guest_address="10.0.0.21", network_id="net-a"), Refusal.UNUSABLE_ID),
+    "a blank at the end": (
+        LookupKey(guest_address="10.0.0.22", network_id="net-a"),
+        Refusal.UNUSABLE_ID,
+    ),
+    "router": (LookupKey(guest_address="10.0.0.5", router_id="r-a"), VM_A),
+    "other router, same address": (LookupKey(guest_address="10.0.0.5", router_id="r-b"), VM_B),
     "router of two networks that overlap": (
-        Question(address="10.0.0.5", router_id="r-ab"),
+        LookupKey(guest_address="10.0.0.5", router_id="r-ab"),
         Refusal.SEVERAL_PORTS,
     ),
-    "router of two networks": (Question(address="10.0.0.6", router_id="r-ab"), VIEW.ports[2]),
-    "router without network": (Question(address="10.0.0.5", router_id="r-0"), Refusal.NO_PORT),
-    "router with a gateway only": (
-        Question(address="10.0.0.5", router_id="r-gw"),
+    "router of two networks": (
+        LookupKey(guest_address="10.0.0.6", router_id="r-ab"),
+        VIEW.ports[2],
+    ),
+    "router without network": (
+        LookupKey(guest_address="10.0.0.5", router_id="r-0"),
         Refusal.NO_PORT,
     ),
-    "an instance is no router": (Question(address="10.0.0.5", router_id="vm"), Refusal.NO_PORT),
+    "router with a gateway only": (
+        LookupKey(guest_address="10.0.0.5", router_id="r-gw"),
+        Refusal.NO_PORT,
+    ),
+    "an instance is no router": (
+        LookupKey(guest_address="10.0.0.5", router_id="vm"),
+        Refusal.NO_PORT,
+    ),
 }
 CERTAIN = [fresh()]
 UNSURE = [
@@ -85,22 +100,22 @@ UNSURE = [
 ]
 
 
-@pytest.mark.parametrize(("question", "expected"), TABLE.values(), ids=TABLE.keys())
-def test_look_up_when_certain(question, expected):
-    assert identify(VIEW, question, fresh(), LOST_AFTER) == expected
+@pytest.mark.parametrize(("key", "expected"), TABLE.values(), ids=TABLE.keys())
+def test_look_up_when_certain(key, expected):
+    assert identify(VIEW, key, fresh(), LOST_AFTER) == expected
 
 
 @pytest.mark.parametrize(("freshness", "doubt"), UNSURE)
-@pytest.mark.parametrize(("question", "expected"), TABLE.values(), ids=TABLE.keys())
-def test_unsure_a_port_is_served_and_nothing_is_404(question, expected, freshness, doubt):
-    said = identify(VIEW, question, freshness, LOST_AFTER)
+@pytest.mark.parametrize(("key", "expected"), TABLE.values(), ids=TABLE.keys())
+def test_unsure_a_port_is_served_and_nothing_is_404(key, expected, freshness, doubt):
+    said = identify(VIEW, key, freshness, LOST_AFTER)
     assert said == (expected if isinstance(expected, Port) else doubt)
 
 
 # The wire that a request came in by, against the model. r-ab has an interface on both networks,
 # on both of which 10.0.0.5 is somebody's.
-AB_A = Wire(port_id="rab1", network_id="net-a", local="10.0.0.3")
-AB_B = Wire(port_id="rab2", network_id="net-b", local="10.0.0.3")
+AB_A = RouterInterface(port_id="rab1", network_id="net-a", local_address="10.0.0.3")
+AB_B = RouterInterface(port_id="rab2", network_id="net-b", local_address="10.0.0.3")
 WIRES = {
     "by the one interface": ("r-ab", AB_A, VM_A),
     "by the other": ("r-ab", AB_B, VM_B),
@@ -108,24 +123,32 @@ WIRES = {
     "no such port any more": ("r-ab", replace(AB_A, port_id="gone"), Refusal.WIRE_DIFFERS),
     "wired to another network": ("r-ab", replace(AB_A, network_id="net-b"), Refusal.WIRE_DIFFERS),
     "no network said": ("r-ab", replace(AB_A, network_id=""), Refusal.WIRE_DIFFERS),
-    "another address": ("r-ab", replace(AB_A, local="10.0.0.4"), Refusal.WIRE_DIFFERS),
-    "no address": ("r-ab", replace(AB_A, local=""), Refusal.WIRE_DIFFERS),
-    "a port of a VM": ("vm", Wire(port_id="a", network_id="net-a", local="10.0.0.5"), None),
-    "its gateway": ("r-gw", Wire(port_id="gw", network_id="net-a", local="10.0.0.9"), None),
+    "another address": ("r-ab", replace(AB_A, local_address="10.0.0.4"), Refusal.WIRE_DIFFERS),
+    "no address": ("r-ab", replace(AB_A, local_address=""), Refusal.WIRE_DIFFERS),
+    "a port of a VM": (
+        "vm",
+        RouterInterface(port_id="a", network_id="net-a", local_address="10.0.0.5"),
+        None,
+    ),
+    "its gateway": (
+        "r-gw",
+        RouterInterface(port_id="gw", network_id="net-a", local_address="10.0.0.9"),
+        None,
+    ),
 }
 
 
 @pytest.mark.parametrize("freshness", [*CERTAIN, *[fresh for fresh, _ in UNSURE]])
 @pytest.mark.parametrize(("router", "wire", "expected"), WIRES.values(), ids=WIRES.keys())
 def test_a_request_is_of_the_network_of_its_wire_or_of_none(router, wire, expected, freshness):
-    question = Question(address="10.0.0.5", router_id=router, wire=wire)
+    key = LookupKey(guest_address="10.0.0.5", router_id=router, interface=wire)
     expected = expected or Refusal.WIRE_DIFFERS
-    assert identify(VIEW, question, freshness, LOST_AFTER) == expected
+    assert identify(VIEW, key, freshness, LOST_AFTER) == expected
 
 
 def test_an_address_of_the_routers_other_network_is_not_there():
-    question = Question(address="10.0.0.6", router_id="r-ab", wire=AB_B)
-    assert identify(VIEW, question, fresh(), LOST_AFTER) == Refusal.NO_PORT
+    key = LookupKey(guest_address="10.0.0.6", router_id="r-ab", interface=AB_B)
+    assert identify(VIEW, key, fresh(), LOST_AFTER) == Refusal.NO_PORT
 
 
 @pytest.mark.parametrize(
@@ -138,8 +161,8 @@ def test_an_address_of_the_routers_other_network_is_not_there():
     ],
 )
 def test_a_connection_of_another_mac_is_not_the_ports(mac, expected):
-    question = Question(address="10.0.0.5", network_id="net-a", mac=mac)
-    assert identify(VIEW, question, fresh(), LOST_AFTER) == expected
+    key = LookupKey(guest_address="10.0.0.5", network_id="net-a", guest_mac=mac)
+    assert identify(VIEW, key, fresh(), LOST_AFTER) == expected
 
 
 @pytest.mark.parametrize(
@@ -153,8 +176,8 @@ def test_a_connection_of_another_mac_is_not_the_ports(mac, expected):
 )
 def test_a_connection_from_before_the_port_was_known_is_not_the_ports(connected_at, expected):
     view = Ports(VM_A, since={VM_A.id: 100.0})
-    question = Question(address="10.0.0.5", network_id="net-a", connected_at=connected_at)
-    assert identify(view, question, fresh(), LOST_AFTER) == expected
+    key = LookupKey(guest_address="10.0.0.5", network_id="net-a", connected_at=connected_at)
+    assert identify(view, key, fresh(), LOST_AFTER) == expected
 
 
 @pytest.mark.parametrize(
@@ -170,14 +193,14 @@ def test_a_link_local_address_is_that_of_the_mac_it_was_made_of(address, network
     view = Ports(VM_A, VM_B, port("rb", "net-b", "10.0.0.1", device="r-b", owner=INTERFACE))
     view.ports = (VM_A, VM_B, replace(view.ports[2], mac_address="fa:16:3e:00:00:99"))
     for where in ({"network_id": network}, {"router_id": "r-b"}):
-        question = Question(address=address, **where)
-        assert identify(view, question, fresh(), LOST_AFTER) == expected
+        key = LookupKey(guest_address=address, **where)
+        assert identify(view, key, fresh(), LOST_AFTER) == expected
 
 
 @pytest.mark.parametrize("owner", sorted(ROUTER_INTERFACE_OWNERS))
 def test_every_kind_of_router_interface_counts(owner):
     view = Ports(VM_A, port("r", "net-a", "10.0.0.1", device="r1", owner=owner))
-    assert identify(view, Question(address="10.0.0.5", router_id="r1"), fresh(), 1) == VM_A
+    assert identify(view, LookupKey(guest_address="10.0.0.5", router_id="r1"), fresh(), 1) == VM_A
 
 
 def test_a_router_twice_on_a_network_finds_the_port_once():
@@ -186,17 +209,17 @@ def test_a_router_twice_on_a_network_finds_the_port_once():
         port("r1", "net-a", "10.0.0.1", device="r", owner=INTERFACE),
         port("r2", "net-a", "10.1.0.1", device="r", owner=INTERFACE),
     )
-    assert identify(view, Question(address="10.0.0.5", router_id="r"), fresh(), 1) == VM_A
+    assert identify(view, LookupKey(guest_address="10.0.0.5", router_id="r"), fresh(), 1) == VM_A
 
 
 XFF, NET, ROUTER = b"x-forwarded-for", b"x-neutron-network-id", b"x-neutron-router-id"
 OVN = b"x-ovn-network-id"
 FIVE = (XFF, b"10.0.0.5")
 HEADERS = {
-    "network": ((FIVE, (NET, b"n")), Question(address="10.0.0.5", network_id="n")),
-    "router": ((FIVE, (ROUTER, b"r")), Question(address="10.0.0.5", router_id="r")),
-    "upper case": ((FIVE, (NET, b"AB-C")), Question(address="10.0.0.5", network_id="ab-c")),
-    "OVN's": ((FIVE, (OVN, b"n")), Question(address="10.0.0.5", network_id="n")),
+    "network": ((FIVE, (NET, b"n")), LookupKey(guest_address="10.0.0.5", network_id="n")),
+    "router": ((FIVE, (ROUTER, b"r")), LookupKey(guest_address="10.0.0.5", router_id="r")),
+    "upper case": ((FIVE, (NET, b"AB-C")), LookupKey(guest_address="10.0.0.5", network_id="ab-c")),
+    "OVN's": ((FIVE, (OVN, b"n")), LookupKey(guest_address="10.0.0.5", network_id="n")),
     "OVN's and Neutron's": ((FIVE, (OVN, b"n"), (NET, b"n")), Refusal.BOTH_IDS),
     "OVN's and a router": ((FIVE, (OVN, b"n"), (ROUTER, b"r")), Refusal.BOTH_IDS),
     "the wire": (
@@ -209,20 +232,20 @@ HEADERS = {
             (b"x-a9fe-mac", b"FA:16:3e:00:00:01"),
             (b"x-a9fe-connected-at", b"12345"),
         ),
-        Question(
-            address="10.0.0.5",
+        LookupKey(
+            guest_address="10.0.0.5",
             router_id="r",
-            wire=Wire(port_id="p", network_id="n", local="10.0.0.1"),
-            mac="fa:16:3e:00:00:01",
+            interface=RouterInterface(port_id="p", network_id="n", local_address="10.0.0.1"),
+            guest_mac="fa:16:3e:00:00:01",
             connected_at=12.345,
         ),
     ),
     "a wire without all": (
         (FIVE, (ROUTER, b"r"), (b"x-a9fe-interface-port", b""), (b"x-a9fe-connected-at", b"x")),
-        Question(
-            address="10.0.0.5",
+        LookupKey(
+            guest_address="10.0.0.5",
             router_id="r",
-            wire=Wire(port_id="", network_id="", local=""),
+            interface=RouterInterface(port_id="", network_id="", local_address=""),
             connected_at=0.0,
         ),
     ),
@@ -239,27 +262,27 @@ HEADERS = {
     "ends in a comma": (((XFF, b"10.0.0.5,"), (NET, b"n")), Refusal.BAD_ADDRESS),
     "mapped": (
         ((XFF, b"::ffff:10.0.0.5"), (NET, b"n")),
-        Question(address="10.0.0.5", network_id="n"),
+        LookupKey(guest_address="10.0.0.5", network_id="n"),
     ),
     "IPv6": (
         ((XFF, b"2001:DB8:0::1"), (NET, b"n")),
-        Question(address="2001:db8::1", network_id="n"),
+        LookupKey(guest_address="2001:db8::1", network_id="n"),
     ),
     "link-local with zone": (
         ((XFF, b"fe80::1%eth0"), (NET, b"n")),
-        Question(address="fe80::1", network_id="n"),
+        LookupKey(guest_address="fe80::1", network_id="n"),
     ),
     "haproxy behind a guest's own": (
         ((XFF, b"10.9.9.9"), FIVE, (NET, b"n")),
-        Question(address="10.0.0.5", network_id="n"),
+        LookupKey(guest_address="10.0.0.5", network_id="n"),
     ),
     "the same in one line": (
         ((XFF, b"10.9.9.9, 10.0.0.5"), (NET, b"n")),
-        Question(address="10.0.0.5", network_id="n"),
+        LookupKey(guest_address="10.0.0.5", network_id="n"),
     ),
 }
 
 
 @pytest.mark.parametrize(("headers", "expected"), HEADERS.values(), ids=HEADERS.keys())
 def test_what_the_proxys_headers_ask(headers, expected):
-    assert parse_question(Request(method=b"GET", target=b"/", headers=headers)) == expected
+    assert parse_lookup_key(Request(method=b"GET", target=b"/", headers=headers)) == expected

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from a9fe.metadata_agent.upstream_request import onward
+from a9fe.metadata_agent.upstream_request import upstream_request
 from a9fe.model.resources import Port
 from a9fe.model.rules.text import fits_header, is_one_line
 from a9fe.wire.message import Request
@@ -40,7 +40,7 @@ def test_what_fits_a_header_comes_back_from_it(device: str, project: str):
     port = Port(id="p", network_id="n", mac_address="", project_id=project, device_id=device)
     request = Request(method=b"GET", target=b"/", headers=())
     if fits_header(device) and fits_header(project):
-        sent = onward(request, port, "10.0.0.5", b"sig", b"id")
+        sent = upstream_request(request, port, "10.0.0.5", b"sig", b"id")
         for name, value in ((INSTANCE_ID, device), (TENANT_ID, project)):
             (field,) = sent.values(name)
             assert field.strip(b" \t").decode("ascii") == value
