@@ -1,9 +1,8 @@
-"""What every process needs: configuration, logging, metrics, clocks, supervised tasks.
+"""What every process needs: configuration, logging, metrics, clocks, supervised tasks, files.
 
-No networking and no kernel access beyond signals. Option names, meanings and defaults are
-Neutron's and Nova's where they have the option.
+No networking but the readiness datagram, and no kernel access but signals and resource limits.
 
-A process command calls `<room>.main.run(config)` with logging configured; `config` has every
-derived value filled in. `metadata_proxy_shared_secret` is filled only for the two processes
-that sign and verify (metadata-agent, metadata-service) and is "" for all others.
+A process command configures logging and calls `<room>.main.run(config)`. `config` has all derived
+values. Only metadata-agent, which signs, and metadata-service, which verifies, get
+`metadata_proxy_shared_secret`; it is "" for all others.
 """

@@ -1,27 +1,27 @@
-"""Clocks, so that deciding code takes `now` and tests turn the hands."""
+"""Clocks, passed as values so that tests control the time."""
 
 import time
 from typing import Protocol
 
 
 class Clock(Protocol):
-    """What time it is."""
+    """Wall time and monotonic time."""
 
     def now(self) -> float:
         """Seconds since the UNIX epoch."""
         ...
 
     def monotonic(self) -> float:
-        """Seconds since some fixed moment; never goes back."""
+        """Seconds since an unspecified moment; never decreases."""
         ...
 
 
 class SystemClock:
-    """The kernel's clocks."""
+    """The kernel's clocks: CLOCK_REALTIME and CLOCK_MONOTONIC."""
 
     def now(self) -> float:
         """Seconds since the UNIX epoch."""
-        return time.time()  # noqa: TID251 - the one place where it is read
+        return time.time()  # noqa: TID251 - the only place that reads it
 
     def monotonic(self) -> float:
         """Seconds of CLOCK_MONOTONIC."""

@@ -1,12 +1,12 @@
-"""How many files and sockets this process may have open at once."""
+"""The limit of open files and sockets of this process."""
 
 import resource
 
 
 def raise_limit() -> int:
-    """Take all that the hard limit allows (setrlimit(2)); the limit then.
+    """Raise the soft limit to the hard limit (setrlimit(2)), and return it.
 
-    Systems keep the soft one at 1024 for the sake of select(2), which we do not use.
+    Systems default the soft limit to 1024 because of select(2), which we do not use.
     """
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

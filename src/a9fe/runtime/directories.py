@@ -1,7 +1,10 @@
-"""Directories of our processes: who owns them, and that their users can get there.
+"""Directories of our processes: making them, and checking that the processes' users reach them.
 
-<state_path>/            root, 0711      <run_path>/   root, 0755
-<state_path>/<process>/  its user, 0700
+| directory               | owner              | mode |
+|-------------------------|--------------------|------|
+| <state_path>/           | root               | 0711 |
+| <run_path>/             | root               | 0755 |
+| <state_path>/<process>/ | the process's user | 0700 |
 """
 
 import os
@@ -10,13 +13,16 @@ from pathlib import Path
 
 from a9fe.runtime.errors import StartError
 
-STATE_MODE = 0o711  # users of ours pass through, and list nothing
+STATE_MODE = 0o711  # our users may pass through, but not list
 RUN_MODE = 0o755
 OWN_MODE = 0o700
 
 
 def ensure(option: str, path: str, mode: int) -> None:
-    """Make the directory of an option, or see that all may pass through it."""
+    """Make the directory of an option, or let all users pass through it if it is ours.
+
+    Raises StartError if it cannot be made or written.
+    """
     try:
         if not os.path.isdir(path):
             _make(path, mode)
@@ -32,13 +38,13 @@ def ensure(option: str, path: str, mode: int) -> None:
 
 
 def _make(path: str, mode: int) -> None:
-    """Make a directory and what is missing above it, all with this mode, whatever the umask is."""
+    """Make a directory and its missing parents, all with this mode, whatever the umask is."""
     above = os.path.dirname(os.path.abspath(path))
     if not os.path.isdir(above):
         _make(above, mode)
     try:
         os.mkdir(path)
-    except FileExistsError:  # another process of ours was faster
+    except FileExistsError:  # another process of ours made it at the same time
         if not os.path.isdir(path):
             raise
     os.chmod(path, mode)
@@ -53,28 +59,31 @@ def _is_ours(path: str) -> bool:
 
 
 def check_passable(option: str, path: str) -> None:
-    """See that users without privileges can get to `path`."""
+    """Raise StartError unless all users may pass through `path` and its parents."""
     for parent in (Path(path), *Path(path).parents):
         if _is_closed(str(parent)):
             raise StartError(
                 f"{option}: {path!r} is closed to the users of our processes by {parent},"
-                " expected a path that all may pass through"
+                " expected a path that all users may pass through"
             )
 
 
 def ensure_own(path: str, owner: tuple[int, int] | None) -> None:
-    """Make a directory that is one user's alone: uid and gid; None: it is ours."""
+    """Make a directory for one user alone. `owner` is (uid, gid), None for the current user.
+
+    Raises StartError.
+    """
     try:
         os.makedirs(path, mode=OWN_MODE, exist_ok=True)
         if owner is not None:
             os.chown(path, *owner, follow_symlinks=False)
-            _give_files(path, *owner)
+            _chown_files(path, *owner)
     except OSError as error:
         raise StartError(f"state_path: cannot make {path}: {error.strerror}") from error
 
 
-def _give_files(path: str, uid: int, gid: int) -> None:
-    """What another user made there, as when a process ran by hand as root, is the owner's too."""
+def _chown_files(path: str, uid: int, gid: int) -> None:
+    """Give the files in it to the owner: a process started by hand ran as root."""
     for entry in os.scandir(path):
         if entry.is_file(follow_symlinks=False) and entry.stat().st_uid != uid:
             os.chown(entry.path, uid, gid, follow_symlinks=False)

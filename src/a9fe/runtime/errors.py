@@ -1,14 +1,14 @@
-"""Errors of the shell: a configuration that cannot be used, a process that cannot start."""
+"""Errors of starting a process: a wrong configuration, or a host on which it cannot run."""
 
 from a9fe.model.errors import A9feError
 
 
 class ConfigError(A9feError):
-    """A configuration that cannot be used."""
+    """The configuration is wrong."""
 
 
 class InvalidOption(ConfigError):
-    """A value that an option does not take: names key, value, what would be right, and where."""
+    """A wrong value of an option; names the key, the value, its source and a right value."""
 
     def __init__(self, key: str, value: object, expected: str, source: str) -> None:
         """`source` is a file, a variable ("A9FE_X") or a flag ("--x")."""
@@ -18,10 +18,10 @@ class InvalidOption(ConfigError):
 
 
 class UnknownOption(ConfigError):
-    """A key that no option has. Its value is not repeated: it may be a secret's."""
+    """An unknown key. Its value is not shown, because it may be a secret."""
 
     def __init__(self, key: str, source: str, near: str) -> None:
-        """`near` is the option most like it, or ""."""
+        """`near` is the option with the most similar name, "" for none."""
         hint = f"did you mean {near}?" if near else "`a9fe config` lists them"
         super().__init__(f"{key}: no such option (in {source}); {hint}")
         self.key = key
@@ -29,4 +29,4 @@ class UnknownOption(ConfigError):
 
 
 class StartError(A9feError):
-    """A process cannot start here: a taken port, a broken directory, another one running."""
+    """A process cannot start: a port in use, a wrong directory, another instance running."""

@@ -1,8 +1,8 @@
 """The id of this installation of a9fe: made on the first start, kept in state_path.
 
-Our kernel objects carry it as their mark (plan.mark). The file has two lines: the id, and the
-state path that it belongs to, so that a copied state directory is noticed: two installations of
-one id would remove each other's objects.
+It marks our kernel objects (plan.mark). The file has two lines: the id, and the state path, which
+shows whether the state directory was copied. Two installations with one id would remove each
+other's objects.
 """
 
 import os
@@ -16,22 +16,22 @@ from a9fe.runtime.config import Config
 from a9fe.runtime.errors import StartError
 
 ID_BYTES = 16
-MODE = 0o644  # it is no secret: everybody reads it in `ip link`
+MODE = 0o644  # not a secret: `ip link` shows it
 
 
 def path_of(config: Config) -> Path:
-    """The file with the id."""
+    """Return the path of the file with the id."""
     return Path(config.state_path) / "installation"
 
 
 def read(config: Config) -> str:
-    """The id; "" if this host has none yet. Raises StartError for a file that has no id."""
+    """Return the id, "" if the file is missing. Raises StartError for a file without an id."""
     found = _read(path_of(config))
     return found[0] if found else ""
 
 
 def ensure(config: Config) -> str:
-    """The id, made if there is none. Raises StartError for a copy of another's state."""
+    """Return the id, made if missing. Raises StartError for a copied state directory."""
     path, home = path_of(config), os.path.realpath(config.state_path)
     found = _read(path)
     if found is None:
@@ -55,7 +55,7 @@ def _refuse_copy(id: str, path: Path, recorded: Path) -> None:
 
 
 def _read(path: Path) -> tuple[str, str] | None:
-    """The id and the recorded state path; None for no file."""
+    """Return the id and the recorded state path, None if the file is missing."""
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except FileNotFoundError:

@@ -1,8 +1,8 @@
-"""The tokens of this machine: an agent's for its processes, an admin's for root's commands.
+"""API tokens of this host: one for its agents, and one for commands that root runs.
 
-With Keystone people have its tokens, root too, so there is the agent's alone. They stand in
-<state_path>/admin-token and agent-token, mode 0600. `a9fe up` makes them where a token is needed,
-the server learns their hashes when it starts, and all read them as root.
+They are in <state_path>/agent-token and <state_path>/admin-token, mode 0600, and are read as root.
+`a9fe up` makes them if auth_strategy needs them, and the server on this host loads their hashes at
+its start. With Keystone, admins use Keystone's tokens, so only the agent's is made.
 """
 
 import secrets
@@ -17,10 +17,10 @@ from a9fe.runtime import whole_files
 from a9fe.runtime.config import Config
 
 SERVICE = "service"
-"""The file of an agent's token for every host: of a metadata service that answers for all."""
+"""Role of the token of a metadata service that serves the VMs of all hosts."""
 ROLES = (ADMIN, AGENT)
 MADE = {"none": (), "token": ROLES, "keystone": (AGENT,)}
-"""Which there are, by auth_strategy."""
+"""Roles of the tokens that are made, by auth_strategy."""
 
 
 def _made(config: Config) -> tuple[str, ...]:
@@ -30,12 +30,12 @@ def _made(config: Config) -> tuple[str, ...]:
 
 
 def path_of(state_path: str, role: str) -> Path:
-    """The file of the admin's, the agent's or the service's token."""
+    """Return the path of a token's file. `role` is ADMIN, AGENT or SERVICE."""
     return Path(state_path) / f"{role}-token"
 
 
 def ensure(config: Config) -> None:
-    """Make the tokens that are needed and not there."""
+    """Make the tokens that are needed and missing."""
     for role in _made(config):
         path = path_of(config.state_path, role)
         if not path.exists():
@@ -44,15 +44,15 @@ def ensure(config: Config) -> None:
 
 
 def read(state_path: str, role: str) -> str:
-    """The token; "" if there is none that we may read."""
+    """Return the token, "" if it is missing or unreadable."""
     try:
         return path_of(state_path, role).read_text(encoding="ascii").strip()
     except (OSError, ValueError):
         return ""
 
 
-def kept(state_path: str, host: str) -> list[Token]:
-    """What a server keeps of the tokens of its machine. Call it as root."""
+def records(state_path: str, host: str) -> list[Token]:
+    """Return the records (with hashes) of this host's tokens, for its server. Call it as root."""
     found = [(role, read(state_path, role)) for role in (*ROLES, SERVICE)]
     return [_token(role, text, host) for role, text in found if tokens.id_of(text)]
 
@@ -69,18 +69,24 @@ def _token(role: str, text: str, host: str) -> Token:
 
 
 def description(host: str) -> str:
-    """Of a machine's tokens, among all others."""
+    """Return the description that marks the records of a host's own tokens."""
     return f"of {host} itself"
 
 
 def for_agent(config: Config, *, is_service: bool = False) -> str:
-    """What a process of this host sends; `is_service`: the metadata service."""
+    """Return the token that a process of this host sends, "" for none.
+
+    `is_service`: the process is the metadata service.
+    """
     of_all = _read_if_made(config, SERVICE) if is_service else ""
     return config.auth_token or of_all or _read_if_made(config, AGENT)
 
 
 def for_command(config: Config) -> str:
-    """What a command sends: the option, or root's token, which no other machine is told."""
+    """Return the token that a command sends, "" for none.
+
+    The admin token of this host is only sent to a server on this host.
+    """
     if config.auth_token or not all(_is_here(url) for url in config.server_url.split(",")):
         return config.auth_token
     return _read_if_made(config, ADMIN)

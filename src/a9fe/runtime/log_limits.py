@@ -1,6 +1,6 @@
-"""Bounds the number and length of repeated log lines.
+"""Limits on repeated and long log lines.
 
-Otherwise a defect in every request would write a traceback for each.
+Without them a defect that every request meets would log a traceback for each request.
 """
 
 import sys
@@ -13,11 +13,11 @@ from typing import Any
 
 import structlog
 
-TRACE_INTERVAL = 60.0  # s between two tracebacks of one place
+TRACE_INTERVAL = 60.0  # s between two tracebacks from one place in the code
 LINES = 20
 LINES_INTERVAL = 10.0
 """At most LINES lines of one event in LINES_INTERVAL seconds."""
-KINDS_MAX = 256  # places and events that are remembered
+KINDS_MAX = 256  # places and events counted at once
 TEXT_MAX = 2048  # characters of one value
 TRACE_MAX = 16 * 1024  # characters of one traceback
 BOUNDED = frozenset({"warning", "error", "critical"})
@@ -28,24 +28,24 @@ Event = dict[str, Any]
 @dataclass(slots=True)
 class _Seen:
     since: float
-    said: int = 0
+    logged: int = 0
     held_back: int = 0
 
 
-class Repeats:
-    """Decides which events are logged. Safe in threads."""
+class LogLimits:
+    """Decides which events are logged. Thread-safe."""
 
     def __init__(self, monotonic: Callable[[], float]) -> None:
-        """`monotonic` in seconds."""
+        """`monotonic` returns seconds."""
         self._monotonic = monotonic
         self._seen: OrderedDict[object, _Seen] = OrderedDict()
         self._lock = threading.Lock()
 
     def bound(self, event: Event) -> Event:
-        """The event, shortened; raises structlog.DropEvent for one too many.
+        """Return the event, shortened. Raises structlog.DropEvent if the limit is reached.
 
-        Of a traceback that was logged lately only its last line is kept. What was held back is
-        counted in the next line of its kind: `held_back`.
+        A traceback that was logged within TRACE_INTERVAL becomes its last line. `held_back` counts
+        the events of this kind that were dropped since the last line.
         """
         error = _error_of(event.get("exc_info"))
         if error is not None:
@@ -64,7 +64,7 @@ class Repeats:
         return {name: _short(value) for name, value in event.items()}
 
     def _take(self, kind: object, lines: int, interval: float) -> int | None:
-        """None where that kind was said enough, else how often it was held back."""
+        """Return how many of this kind were dropped since the last line; None: drop this one."""
         now = self._monotonic()
         with self._lock:
             seen = self._seen.pop(kind, None) or _Seen(now)
@@ -75,15 +75,15 @@ class Repeats:
             self._seen[kind] = seen
             if len(self._seen) > KINDS_MAX:
                 self._seen.popitem(last=False)
-            if seen.said >= lines:
+            if seen.logged >= lines:
                 seen.held_back += 1
                 return None
-            seen.said += 1
+            seen.logged += 1
             return held_back
 
 
 def _error_of(exc_info: object) -> BaseException | None:
-    """The exception, in any of the forms in which logging takes it."""
+    """Return the exception of `exc_info`, which logging accepts in several forms."""
     if isinstance(exc_info, BaseException):
         return exc_info
     if isinstance(exc_info, tuple):
@@ -104,7 +104,7 @@ def _short(value: object) -> object:
 
 
 def short_trace(event: Event) -> Event:
-    """The event, the text of its traceback within TRACE_MAX: both of its ends are kept."""
+    """Return the event with its traceback cut to TRACE_MAX in the middle."""
     trace = event.get("exception")
     if isinstance(trace, str) and len(trace) > TRACE_MAX:
         half = TRACE_MAX // 2

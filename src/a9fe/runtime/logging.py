@@ -1,7 +1,7 @@
 """One log stream: `2026-11-22T15:00:00.123Z <process> <level> <event> key=value ...`.
 
-Values from outside are quoted and escaped, so that no request can write a line of its own.
-Lines go to stderr and, where asked, to <log_dir>/<process>.log.
+Values are quoted and escaped, so that no request can forge a line. Lines go to stderr and, with
+log_dir, to <log_dir>/<process>.log.
 """
 
 import json as json_module
@@ -17,17 +17,17 @@ import structlog
 
 from a9fe.runtime import readiness
 from a9fe.runtime.errors import StartError
-from a9fe.runtime.log_limits import Repeats, short_trace
+from a9fe.runtime.log_limits import LogLimits, short_trace
 
 EventDict = MutableMapping[str, Any]
-READY = "ready"  # the event that each process logs once it serves; it is told to who waits
-PLAIN = re.compile(r"[!#-<>-\[\]-~]+")  # printable ASCII without blank, quote, = and backslash
-# Libraries that would repeat at info what we log ourselves.
+READY = "ready"  # each process logs this event when it serves; readiness.notify follows
+PLAIN = re.compile(r"[!#-<>-\[\]-~]+")  # printable ASCII but space, quote, = and backslash
+# Libraries whose info lines repeat ours.
 QUIET = ("httpx", "httpcore", "uvicorn.access", "uvicorn.error", "alembic", "asyncio", "pyroute2")
 
 
 class _Output:
-    """Writes whole lines to the stderr of the moment, and to a file if there is one."""
+    """Writes lines to the current sys.stderr, and to a file if there is one."""
 
     def __init__(self, file: TextIO | None) -> None:
         self._file = file
@@ -46,7 +46,7 @@ class _Output:
     debug = info = warning = error = critical = exception = fatal = msg
 
 
-_open_output = [_Output(None)]  # the one in use: closed when another takes its place
+_open_output = [_Output(None)]  # the current one; the next `configure` closes it
 
 
 def _quoted(value: object) -> str:
@@ -55,7 +55,7 @@ def _quoted(value: object) -> str:
 
 
 def render_text(process: str, event: EventDict) -> str:
-    """One line of text. Pure."""
+    """Return the event as a line of text, with the lines of its traceback. Pure."""
     trace = event.pop("exception", None)
     at, level, what = event.pop("timestamp"), event.pop("level"), event.pop("event")
     pairs = "".join(f" {key}={_quoted(value)}" for key, value in event.items())
@@ -64,7 +64,7 @@ def render_text(process: str, event: EventDict) -> str:
 
 
 def _traced(process: str, trace: str) -> list[str]:
-    """A traceback, marked on each line, so that no exception's text passes for an event."""
+    """Prefix each line of a traceback, so that an exception's text cannot forge an event."""
     return [f"{process} | {line}" for line in trace.splitlines()]
 
 
@@ -73,18 +73,18 @@ def _one_line(text: str) -> str:
 
 
 def render_json(process: str, event: EventDict) -> str:
-    """One JSON object. Pure."""
+    """Return the event as one line of JSON. Pure."""
     return json_module.dumps({"process": process, **event}, default=str)
 
 
 class _ToStructlog(logging.Handler):
-    """Brings what libraries log into our stream."""
+    """Passes the records of libraries to our stream."""
 
     def emit(self, record: logging.LogRecord) -> None:
         log = structlog.get_logger()
         level = record.levelname.lower()
-        say = getattr(log, level, log.info)
-        say(record.getMessage(), logger=record.name, **_exception_of(record))
+        write = getattr(log, level, log.info)
+        write(record.getMessage(), logger=record.name, **_exception_of(record))
 
 
 def _exception_of(record: logging.LogRecord) -> dict[str, Any]:
@@ -94,7 +94,7 @@ def _exception_of(record: logging.LogRecord) -> dict[str, Any]:
 def configure(
     process: str, *, debug: bool = False, json: bool = False, log_dir: str | None = None
 ) -> None:
-    """Set the log stream of this process. Called again, it replaces the former set-up."""
+    """Set up the log stream of this process, or replace it. Raises StartError for log_dir."""
     level = logging.DEBUG if debug else logging.INFO
     renderer = render_json if json else render_text
     output = _Output(_open(log_dir, process) if log_dir else None)
@@ -105,7 +105,7 @@ def configure(
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            _bounded(Repeats(time.monotonic)),
+            _bounded(LogLimits(time.monotonic)),
             structlog.processors.format_exc_info,
             lambda _logger, _method, event: short_trace(dict(event)),
             _rendered(renderer, process),
@@ -121,8 +121,8 @@ def configure(
         logging.getLogger(name).setLevel(logging.WARNING)
 
 
-def _bounded(repeats: Repeats) -> Callable[[Any, str, EventDict], EventDict]:
-    return lambda _logger, _method, event: repeats.bound(dict(event))
+def _bounded(limits: LogLimits) -> Callable[[Any, str, EventDict], EventDict]:
+    return lambda _logger, _method, event: limits.bound(dict(event))
 
 
 def _rendered(
@@ -132,7 +132,7 @@ def _rendered(
         ready = event.get("event") == READY
         line = renderer(process, event)
         if ready:
-            readiness.tell_ready()
+            readiness.notify()
         return line
 
     return render

@@ -1,4 +1,4 @@
-"""Counters of this process, as Prometheus text. Every refusal has one, by its table name."""
+"""The metrics of this process, in Prometheus text format."""
 
 from functools import cache
 
@@ -25,32 +25,32 @@ REQUESTS = Counter(
 )
 IMDS_REQUESTS = Counter(
     "a9fe_imds_requests_total",
-    "Requests of instances without (1) and with (2) a token of IMDSv2.",
+    "Requests of instances without (1) and with (2) an IMDSv2 token.",
     ["version"],
     registry=REGISTRY,
 )
 IMDS_USAGE_LOST = Counter(
     "a9fe_imds_usage_lost_total",
-    "Requests missing in `a9fe imds report`: too many instances while the server was away.",
+    "Requests missing in `a9fe imds report`: too many instances while the server was down.",
     registry=REGISTRY,
 )
 VENDORDATA = Counter(
     "a9fe_vendordata_total",
-    "Questions to providers of dynamic vendor data: ok, failed, or kept from before.",
+    "Requests to providers of dynamic vendor data: ok, failed, or answered from the cache.",
     ["provider", "outcome"],
     registry=REGISTRY,
 )
 IDENTITY_TOKENS = Counter(
-    "a9fe_identity_tokens_total", "Signed tokens that guests were given.", registry=REGISTRY
+    "a9fe_identity_tokens_total", "Signed tokens issued to guests.", registry=REGISTRY
 )
 IDENTITY_KEY_EXPIRES = Gauge(
     "a9fe_identity_key_expires",
-    "UNIX seconds at which the key that signs identities expires; 0: nothing can be signed.",
+    "UNIX time in seconds at which the identity key expires; 0: no key, nothing is signed.",
     registry=REGISTRY,
 )
 GUEST_WRITES = Counter(
     "a9fe_guest_writes_total",
-    "What guests wrote and the server kept: password, attribute, acknowledgement.",
+    "Writes of guests that the server stored: password, attribute, acknowledgement.",
     ["what"],
     registry=REGISTRY,
 )
@@ -67,7 +67,7 @@ RESTARTS = Counter(
     registry=REGISTRY,
 )
 REVISION = Gauge(
-    "a9fe_replica_revision", "Revision up to which the replica is known.", registry=REGISTRY
+    "a9fe_replica_revision", "Revision of the model that the replica has.", registry=REGISTRY
 )
 SYNCED = Gauge(
     "a9fe_replica_synced", "1 while the change feed is followed and complete.", registry=REGISTRY
@@ -75,12 +75,12 @@ SYNCED = Gauge(
 
 ON_DISK = Gauge(
     "a9fe_replica_on_disk",
-    "1 while the replica is kept on disk; at 0 a restart needs the server (see the log).",
+    "1 while the replica is stored on disk; at 0 a restart needs the server (see the log).",
     registry=REGISTRY,
 )
 STORE_REFUSED = Gauge(
     "a9fe_replica_store_refused",
-    "1 while the server is not followed because its database differs (see the log), else 0.",
+    "1 while the server is not followed because it has another database (see the log), else 0.",
     registry=REGISTRY,
 )
 CONFIRMATIONS = Counter(
@@ -89,11 +89,11 @@ CONFIRMATIONS = Counter(
     ["outcome"],
     registry=REGISTRY,
 )
-WAITERS = Gauge("a9fe_waiters", "Guests that wait for a change.", registry=REGISTRY)
+WAITERS = Gauge("a9fe_waiters", "Guests' requests that wait for a change.", registry=REGISTRY)
 
 
 def refused(process: str, refusal: Refusal) -> None:
-    """Count a refusal."""
+    """Count a refusal by its label in the table of refusals."""
     REFUSALS.labels(process, refusal.label).inc()
 
 
@@ -103,17 +103,17 @@ def connection_closed(reason: str) -> None:
 
 
 def answered(process: str, status: int) -> None:
-    """Count an answer."""
+    """Count an answered request by its status."""
     _answers(process, status).inc()
 
 
-@cache  # looking a child up by its labels costs more than counting
+@cache  # a look-up by labels costs more than counting
 def _answers(process: str, status: int) -> Counter:
     return REQUESTS.labels(process, str(status))
 
 
 def imds_asked(version: int) -> None:
-    """Count a request of an instance's, of IMDSv1 or 2."""
+    """Count a request of an instance. `version` is 1 or 2, of IMDS."""
     _imds_requests(version).inc()
 
 
@@ -123,5 +123,5 @@ def _imds_requests(version: int) -> Counter:
 
 
 def exposition() -> bytes:
-    """All counters of this process in Prometheus text format (CONTENT_TYPE)."""
+    """Return all metrics in Prometheus text format (CONTENT_TYPE)."""
     return generate_latest(REGISTRY)

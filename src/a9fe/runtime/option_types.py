@@ -1,7 +1,6 @@
-"""The types of option values: how each is read from text and from TOML, and what is right.
+"""The types of option values. Pure.
 
-Pure. A reader gets a string (a variable or a flag) or a TOML value, and gives the value, or
-raises ValueError; `expected` completes the sentence "expected ...".
+Each reads a string (of a variable or a flag) or a TOML value.
 """
 
 import ipaddress
@@ -24,7 +23,7 @@ HTTP_URL = re.compile(r"https?://[^\s/]+(/\S*)?")
 
 @dataclass(frozen=True, slots=True)
 class ValueType:
-    """`read` makes the value or raises ValueError; `expected` says what would be right."""
+    """`read` returns the value or raises ValueError; `expected` is the end of "expected ..."."""
 
     read: Callable[[object], Value]
     expected: str
@@ -38,7 +37,7 @@ def _text(raw: object) -> str:
 
 def _integer(raw: object) -> int:
     if isinstance(raw, bool) or not isinstance(raw, (int, str)):
-        raise ValueError  # noqa: TRY004 - one kind of refusal for all readers
+        raise ValueError  # noqa: TRY004 - readers raise one kind of error
     return int(raw)
 
 
@@ -73,7 +72,7 @@ def _mark(raw: object) -> str:
 
 
 def matching(pattern: re.Pattern[str], expected: str, *, optional: bool = False) -> ValueType:
-    """Text that `pattern` matches whole; with `optional`, "" too."""
+    """Text that `pattern` matches in full, or "" with `optional`."""
 
     def read(raw: object) -> str:
         text = _text(raw)
@@ -85,7 +84,7 @@ def matching(pattern: re.Pattern[str], expected: str, *, optional: bool = False)
 
 
 def whole(low: int, high: int, unit: str = "") -> ValueType:
-    """An integer between `low` and `high`, both included."""
+    """An integer from `low` to `high`, inclusive."""
 
     def read(raw: object) -> int:
         number = _integer(raw)
@@ -97,7 +96,7 @@ def whole(low: int, high: int, unit: str = "") -> ValueType:
 
 
 def one_of(*words: str) -> ValueType:
-    """One of some words."""
+    """One of these words."""
 
     def read(raw: object) -> str:
         if raw not in words:
@@ -120,7 +119,7 @@ def _words(raw: object) -> tuple[str, ...]:
 
 
 def some_of(*words: str) -> ValueType:
-    """A list of some words, in any order."""
+    """A list of any of these words, in any order."""
 
     def read(raw: object) -> tuple[str, ...]:
         found = _words(raw)

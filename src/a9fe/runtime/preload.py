@@ -1,8 +1,7 @@
-"""Imports, before privileges are dropped, the modules that libraries import late.
+"""Import modules that libraries import late, while the process can still read their files.
 
-The checkout and its .venv may be root's alone, as in /root, so a process without privileges may
-be unable to read a module's file. `privileges.drop` loads these for every process. The journeys
-run all processes with a trace of later imports and expect none (tests/lab/late).
+The checkout and its .venv may be readable by root only, as in /root. So `privileges.drop` first
+imports these modules. The journeys trace imports after that and expect none (tests/lab/late).
 """
 
 import importlib
@@ -11,8 +10,8 @@ from collections.abc import Iterable
 from types import ModuleType
 from typing import cast
 
-# Of asyncio and uvloop; of the standard library when a name is resolved, a time is parsed, a text
-# is of another encoding, or an exception is logged.
+# Imported by asyncio and uvloop, and by the standard library to resolve a name, parse a time,
+# decode a text, or log an exception.
 ALWAYS = (
     "uvloop",
     "_strptime",
@@ -31,7 +30,7 @@ ALWAYS = (
     "tokenize",
     "traceback",
 )
-# Of httpx, which imports its transport when the first client is made, and more at its first call.
+# Imported by httpx for its first client and its first request.
 WITH_HTTPX = (
     "anyio._backends._asyncio",
     "anyio.streams.tls",
@@ -42,15 +41,15 @@ WITH_HTTPX = (
     "httpcore._backends.auto",
     "sniffio",
 )
-# Of rich, when it prints a table. The widths of characters are a module named by their version.
+# Imported by rich to print a table; it names its module of character widths by Unicode version.
 WITH_RICH = ("rich._emoji_codes", "rich.cells")
-ABSENT = cast(ModuleType, None)  # as the import system has it
-# Of uvicorn, at its first request.
+ABSENT = cast(ModuleType, None)  # the import system's own value for a module known to be missing
+# Imported by uvicorn at its first request.
 WITH_UVICORN = ("uvicorn.lifespan.off",)
 
 
 def load() -> None:
-    """Import them all. One that is not installed is not needed: uvloop is one that may be so."""
+    """Import the modules. One that is not installed is skipped, such as uvloop."""
     _load(ALWAYS)
     if "httpx" in sys.modules:
         _load(WITH_HTTPX)
@@ -66,4 +65,4 @@ def _load(names: Iterable[str]) -> None:
         try:
             importlib.import_module(name)
         except ModuleNotFoundError:
-            sys.modules.setdefault(name, ABSENT)  # found absent at once, without a search
+            sys.modules.setdefault(name, ABSENT)  # later imports fail without a search

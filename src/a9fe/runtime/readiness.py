@@ -1,7 +1,6 @@
-"""Telling the one who started us that we are ready: sd_notify(3)'s datagram, if it is wanted.
+"""Notify the supervisor, `a9fe up` or systemd, that this process is ready, as sd_notify(3) does.
 
-`logging` sends it with the event "ready", so that what a person reads and what `a9fe up` or
-systemd waits for is one thing.
+`logging` sends the notification with the event "ready", so that log and supervisor agree.
 """
 
 import os
@@ -11,8 +10,8 @@ from contextlib import suppress
 VARIABLE = "NOTIFY_SOCKET"
 
 
-def tell_ready() -> None:
-    """Send READY=1 to $NOTIFY_SOCKET. Nobody there is no error."""
+def notify() -> None:
+    """Send READY=1 to $NOTIFY_SOCKET, if it is set. A missing receiver is no error."""
     address = os.environ.get(VARIABLE)
     if not address:
         return

@@ -1,6 +1,7 @@
-"""The shared secret of the metadata agent and service: made once, never empty, root's alone.
+"""The secret with which the metadata agent signs instance ids and the service verifies them.
 
-It stands in <state_path>/secret, mode 0600. The two processes read it while they are still root.
+It is in <state_path>/secret, mode 0600, unless the option metadata_proxy_shared_secret is set. The
+two processes read it while they are still root. It is never empty.
 """
 
 import secrets
@@ -14,12 +15,12 @@ SECRET_BYTES = 32
 
 
 def path_of(config: Config) -> Path:
-    """Where the secret of this state directory is kept."""
+    """Return the path of the file with the secret."""
     return Path(config.state_path) / "secret"
 
 
 def read(config: Config) -> str:
-    """The secret: the option if set, else the file's. Raises where there is none."""
+    """Return the secret of the option or the file. Raises InvalidOption or StartError."""
     if config.metadata_proxy_shared_secret:
         return config.metadata_proxy_shared_secret
     path = path_of(config)

@@ -1,4 +1,4 @@
-"""The static vendor data: a JSON file of the operator's, read again whenever it changes."""
+"""Static vendor data: the operator's JSON file, read again when it changes."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -8,26 +8,25 @@ from a9fe.metadata.rendered import Json
 from a9fe.runtime import whole_files
 
 EMPTY: Json = {}
-# What is served to every VM at each boot; cloud-init itself takes some MB, but not gladly.
-SIZE_MAX = 1024 * 1024
+SIZE_MAX = 1024 * 1024  # bytes; every VM reads it at each boot
 
 
 class VendordataFile:
-    """Nova's vendordata_jsonfile_path. A file that cannot be used costs its own key only.
+    """The content of Nova's vendordata_jsonfile_path.
 
-    `unusable(path, reason)` is told once for each state of the file that is no good; it is served
-    as `{}` until it is mended.
+    A missing or wrong file is served as `{}`; `unusable(path, reason)` is called once for each
+    state of it.
     """
 
     def __init__(self, path: str, unusable: Callable[[str, str], None]) -> None:
-        """`path` "": there is none. It is read at the first call, not here."""
+        """`path` is "" for no file. The file is read at the first call."""
         self._path = path
         self._unusable = unusable
         self._state: object = None
         self._content = EMPTY
 
     def __call__(self) -> Json:
-        """The content of now: one stat, and a read where that shows a change."""
+        """Return the current content. Costs one stat, and a read if the file changed."""
         if self._path and (state := self._stat()) != self._state:
             self._state = state
             self._content = self._read()

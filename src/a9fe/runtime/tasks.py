@@ -1,4 +1,4 @@
-"""Tasks that end cleanly on a signal, and tasks that are started again when they fail."""
+"""Running a process's main task until a signal, and restarting tasks that fail."""
 
 import asyncio
 import importlib
@@ -14,7 +14,7 @@ from a9fe.runtime import metrics
 
 
 def _event_loop() -> asyncio.AbstractEventLoop:
-    """uvloop's, or plain asyncio's where uvloop is not to be had."""
+    """Make an event loop: uvloop's, or asyncio's if uvloop is not installed."""
     try:
         uvloop = importlib.import_module("uvloop")
     except ImportError:
@@ -26,29 +26,29 @@ def _event_loop() -> asyncio.AbstractEventLoop:
 T = TypeVar("T")
 log = structlog.get_logger()
 _dice = random.SystemRandom()
-_kept: set[asyncio.Task[Any]] = set()  # the loop itself keeps weak references only
+_kept: set[asyncio.Task[Any]] = set()  # the event loop keeps only weak references
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Backoff:
-    """How long to wait before trying again, in seconds: `first`, doubled up to `ceiling`."""
+    """Delays between retries, in s: `first`, doubled after each failure up to `ceiling`."""
 
     first: float = 0.2
     ceiling: float = 10.0
 
     def delay(self, failures: int, dice: float) -> float:
-        """After that many failures in a row; `dice` in [0, 1) spreads it from half to whole."""
+        """The delay after that many failures in a row, scaled to 50-100 % by `dice` in [0, 1)."""
         whole = min(self.ceiling, self.first * 2.0 ** min(failures - 1, 30))
         return whole * (0.5 + dice / 2)
 
 
 def jittered(backoff: Backoff, failures: int) -> float:
-    """`backoff.delay` with fresh dice."""
+    """Return a random delay in s after that many failures in a row."""
     return backoff.delay(failures, _dice.random())
 
 
 def run(main: Callable[[], Awaitable[None]]) -> None:
-    """Run `main` until it ends, or until SIGTERM or SIGINT, which end it cleanly."""
+    """Run `main` until it returns, or until SIGTERM or SIGINT cancels it."""
     with asyncio.Runner(loop_factory=_event_loop) as runner:
         runner.run(_until_signalled(main))
 
@@ -72,7 +72,7 @@ async def _until_signalled(main: Callable[[], Awaitable[None]]) -> None:
 
 
 def spawn(coroutine: Coroutine[Any, Any, T], name: str) -> asyncio.Task[T]:
-    """Start a task that nobody awaits: it is kept alive, and its failure is logged."""
+    """Start a background task. It is not garbage-collected, and its failure is logged."""
     task = asyncio.get_running_loop().create_task(coroutine, name=name)
     _kept.add(task)
     task.add_done_callback(_ended)
@@ -88,7 +88,7 @@ def _ended(task: asyncio.Task[Any]) -> None:
 async def supervise(
     name: str, factory: Callable[[], Awaitable[None]], backoff: Backoff | None = None
 ) -> None:
-    """Run `factory()` until it returns; when it raises, log and run it again after a while."""
+    """Run `factory()` until it returns; if it raises, log it, wait, and run it again."""
     backoff = backoff or Backoff()
     loop = asyncio.get_running_loop()
     failures = 0

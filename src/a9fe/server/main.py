@@ -78,7 +78,7 @@ def run(config: Config) -> None:
     store = Store(config.database_connection, clock.now)
     listener = listen(config.bind_host, config.bind_port)
     server = prepare(config, store, clock, authenticator_of(config, store, clock))
-    known = local_tokens.kept(config.state_path, config.host)
+    known = local_tokens.records(config.state_path, config.host)
     privileges.drop(config.server_user)
     store.migrate()
     keep_tokens(store, config.host, known)

@@ -143,7 +143,7 @@ def test_the_tokens_of_a_machine_are_roots_alone_and_stay(tmp_path: Path):
     local_tokens.ensure(config)
     assert local_tokens.for_command(config) == admin
     assert local_tokens.for_agent(config) == agent
-    kept = local_tokens.kept(str(tmp_path), "h1")
+    kept = local_tokens.records(str(tmp_path), "h1")
     assert [
         (t.role, t.host, tokens.matches(t, text))
         for t, text in zip(kept, (admin, agent), strict=True)
@@ -175,7 +175,7 @@ def test_a_service_of_all_hosts_has_a_token_of_all_hosts(tmp_path: Path):
     local_tokens.ensure(config)
     service = local_tokens.for_agent(config, is_service=True)
     assert local_tokens.for_agent(config) != service
-    kept = {t.host: t for t in local_tokens.kept(str(tmp_path), "h1")}
+    kept = {t.host: t for t in local_tokens.records(str(tmp_path), "h1")}
     assert kept.keys() == {"", "h1", "*"}
     assert tokens.matches(kept["*"], service)
     assert (kept["*"].role, kept["*"].caller.is_admin) == ("agent", False)

@@ -1,4 +1,4 @@
-"""Configuration: which source wins, and what each bad input is told."""
+"""Configuration: precedence of sources, and the message for each wrong input."""
 
 import dataclasses
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What is logged again and again is bounded; what was held back is counted."""
+"""Repeated log lines are limited; dropped ones are counted."""
 
 import contextlib
 import logging as stdlib_logging
@@ -14,7 +14,7 @@ from a9fe.runtime.log_limits import (
     TRACE_INTERVAL,
     TRACE_MAX,
     Event,
-    Repeats,
+    LogLimits,
 )
 from tests.kit.server_world import HandTurnedClock
 
@@ -31,7 +31,7 @@ def broken(text: str = "x") -> ValueError:
     raise AssertionError(f"{text} is a number")
 
 
-def elsewhere() -> ValueError:
+def broken_elsewhere() -> ValueError:
     try:
         int("x")
     except ValueError as error:
@@ -45,60 +45,60 @@ def clock() -> HandTurnedClock:
 
 
 @pytest.fixture
-def repeats(clock: HandTurnedClock) -> Repeats:
-    return Repeats(clock.monotonic)
+def limits(clock: HandTurnedClock) -> LogLimits:
+    return LogLimits(clock.monotonic)
 
 
-def said(repeats: Repeats, count: int = 1, **event: object) -> list[Event]:
-    """Those of so many equal events that are logged."""
+def logged(limits: LogLimits, count: int = 1, **event: object) -> list[Event]:
+    """Log `count` equal events, and return those that passed."""
     found = []
     for _ in range(count):
         with contextlib.suppress(structlog.DropEvent):
-            found.append(repeats.bound({"level": "error", "event": "defect", **event}))
+            found.append(limits.bound({"level": "error", "event": "defect", **event}))
     return found
 
 
-def test_a_traceback_is_logged_once_in_an_interval(repeats: Repeats, clock: HandTurnedClock):
-    first, *more = said(repeats, 5, exc_info=broken("x"))
+def test_a_traceback_is_logged_once_in_an_interval(limits: LogLimits, clock: HandTurnedClock):
+    first, *more = logged(limits, 5, exc_info=broken("x"))
     assert "exc_info" in first
     assert {event["error"][:10] for event in more} == {"ValueError"}
     assert all(event["at"] and "exc_info" not in event for event in more)
-    assert "exc_info" in said(repeats, exc_info=elsewhere())[0]
+    assert "exc_info" in logged(limits, exc_info=broken_elsewhere())[0]
     clock.at += TRACE_INTERVAL
-    assert "exc_info" in said(repeats, exc_info=broken("y"))[0]
+    assert "exc_info" in logged(limits, exc_info=broken("y"))[0]
 
 
 @pytest.mark.parametrize("form", ["exception", "tuple", "true"])
-def test_every_form_of_an_exception(repeats: Repeats, form: str):
+def test_every_form_of_an_exception(limits: LogLimits, form: str):
     try:
         int("x")
     except ValueError as error:
         forms = {"exception": error, "tuple": (ValueError, error, None), "true": True}
-        assert "exc_info" in said(repeats, exc_info=forms[form])[0]
-        assert "exc_info" not in said(repeats, exc_info=forms[form])[0]
+        assert "exc_info" in logged(limits, exc_info=forms[form])[0]
+        assert "exc_info" not in logged(limits, exc_info=forms[form])[0]
 
 
-def test_one_event_has_so_many_lines_and_the_next_counts_the_rest(
-    repeats: Repeats, clock: HandTurnedClock
+def test_repeated_lines_are_dropped_and_counted_in_the_next_line(
+    limits: LogLimits, clock: HandTurnedClock
 ):
-    assert len(said(repeats, 10 * LINES)) == LINES
-    assert len(said(repeats, event="another")) == 1
-    assert len(said(repeats, 10 * LINES, level="info")) == 10 * LINES
+    assert len(logged(limits, 10 * LINES)) == LINES
+    assert len(logged(limits, event="another")) == 1
+    assert len(logged(limits, 10 * LINES, level="info")) == 10 * LINES
     clock.at += LINES_INTERVAL
-    first, second = said(repeats, 2)
+    first, second = logged(limits, 2)
     assert first["held_back"] == 9 * LINES
     assert "held_back" not in second
 
 
-def test_a_library_is_one_kind_whatever_it_says(repeats: Repeats):
-    lines = [line for n in range(100) for line in said(repeats, event=str(n), logger="uvicorn")]
+def test_all_lines_of_a_library_count_as_one_kind(limits: LogLimits):
+    lines = [line for n in range(100) for line in logged(limits, event=str(n), logger="uvicorn")]
     assert len(lines) == LINES
 
 
-def test_no_more_kinds_are_remembered_than_there_should_be(repeats: Repeats):
+def test_the_number_of_remembered_kinds_is_bounded(limits: LogLimits):
     for number in range(1000):
-        said(repeats, event=str(number))
-    assert len(repeats._seen) < 300
+        logged(limits, event=str(number))
+    assert len(limits._seen) < 300
 
 
 def test_a_defect_that_every_request_meets_costs_few_lines(capsys: pytest.CaptureFixture[str]):

@@ -1,4 +1,4 @@
-"""The secret, directories, the log stream, tasks and metrics."""
+"""The shared secret, directories, the log stream, tasks and metrics."""
 
 import asyncio
 import json
@@ -37,14 +37,14 @@ def test_the_secret_is_made_once_and_private(tmp_path: Path):
     assert shared_secret.path_of(config).stat().st_mode & 0o777 == 0o600
 
 
-def test_a_broken_off_start_leaves_no_half_secret(tmp_path: Path):
+def test_a_draft_of_an_interrupted_start_is_replaced(tmp_path: Path):
     config = load({"state_path": str(tmp_path)})
     (tmp_path / ".secret.new").write_text("")
     shared_secret.ensure(config)
     assert len(shared_secret.read(config)) == 64
 
 
-def test_a_given_secret_is_used_and_none_made(tmp_path: Path):
+def test_the_options_secret_is_used_and_no_file_made(tmp_path: Path):
     config = load({"state_path": str(tmp_path)}, {"A9FE_METADATA_PROXY_SHARED_SECRET": "s3"})
     shared_secret.ensure(config)
     assert shared_secret.read(config) == "s3"
@@ -63,7 +63,7 @@ def test_no_process_runs_with_an_empty_secret(tmp_path: Path, content: bytes | N
 # ---- directories
 
 
-def test_a_directory_is_made_for_all_to_pass(tmp_path: Path):
+def test_a_new_directory_lets_all_users_pass(tmp_path: Path):
     path = tmp_path / "deep" / "state"
     directories.ensure("state_path", str(path), directories.STATE_MODE)
     assert path.stat().st_mode & 0o777 == 0o711
@@ -83,7 +83,7 @@ def test_a_file_in_the_place_of_a_directory_is_named(tmp_path: Path):
         directories.ensure("state_path", str(path), directories.STATE_MODE)
 
 
-def test_a_path_that_users_of_ours_cannot_pass(tmp_path: Path):
+def test_a_path_that_our_users_cannot_pass_is_refused(tmp_path: Path):
     closed = tmp_path / "closed"
     (closed / "state").mkdir(parents=True)
     closed.chmod(0o700)
@@ -130,13 +130,13 @@ def test_libraries_log_into_our_stream(capsys: pytest.CaptureFixture[str]):
     assert "server warning pool is empty logger=sqlalchemy.pool" in line
 
 
-def test_a_log_directory_that_cannot_be_is_named(tmp_path: Path):
+def test_a_wrong_log_directory_is_refused(tmp_path: Path):
     (tmp_path / "file").write_text("")
     with pytest.raises(A9feError, match="log_dir"):
         logging.configure("server", log_dir=str(tmp_path / "file"))
 
 
-def test_the_event_ready_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_the_event_ready_notifies_the_supervisor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     path = str(tmp_path / "notify")
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as receiver:
         receiver.bind(path)
@@ -178,7 +178,7 @@ def test_a_signal_ends_cleanly(number: signal.Signals):
     assert ended == ["cleaned up"]
 
 
-def test_a_failure_is_not_swallowed():
+def test_an_error_of_the_main_task_is_raised():
     async def main() -> None:
         raise A9feError("no")
 
@@ -213,7 +213,7 @@ def test_a_spawned_failure_is_logged(capsys: pytest.CaptureFixture[str]):
     assert "task failed task=lonely" in capsys.readouterr().err
 
 
-# ---- the rest
+# ---- metrics, clock
 
 
 def test_refusals_are_counted_by_reason():
@@ -223,7 +223,7 @@ def test_refusals_are_counted_by_reason():
     assert line in metrics.exposition().decode().splitlines()
 
 
-def test_the_system_clock_goes_on():
+def test_the_system_clock_advances():
     clock = SystemClock()
     assert clock.now() > 1_700_000_000
     assert clock.monotonic() <= clock.monotonic()
