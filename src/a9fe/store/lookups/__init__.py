@@ -1,0 +1,1 @@
+"""Queries over resources: pages of lists, what a project sees, what is on which host."""

@@ -1,0 +1,1 @@
+"""Tables beside the resources. Except tags, they are not part of what agents follow."""
