@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from a9fe.model.tokens import Token, hash_of, id_of, text_of
+from a9fe.model.api_tokens import ApiToken, hash_of, id_of, text_of
 from a9fe.server.auth.credentials import OwnTokens
 from tests.kit.server_world import World, instance_of
 
@@ -12,8 +12,8 @@ TEXTS = {
 }
 
 
-def token(name: str, **more: str) -> Token:
-    return Token(id=id_of(TEXTS[name]) or "", sha256=hash_of(TEXTS[name]), **more)
+def token(name: str, **more: str) -> ApiToken:
+    return ApiToken(id=id_of(TEXTS[name]) or "", sha256=hash_of(TEXTS[name]), **more)
 
 
 class Guarded(World):
@@ -29,7 +29,7 @@ class Guarded(World):
         ]
         with self.store.write() as session:
             for one in known:
-                session.tokens.add(one)
+                session.api_tokens.add(one)
         self.be("mine")
 
     def be(self, name: str) -> None:

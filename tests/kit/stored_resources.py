@@ -1,6 +1,7 @@
 """One resource of each kind, with its references, for tests of the store."""
 
 from a9fe.model.compute import Flavor, Image, KeypairRecord
+from a9fe.model.rbac import RbacPolicy
 from a9fe.model.resources import (
     AddressPair,
     Agent,
@@ -18,7 +19,6 @@ from a9fe.model.resources import (
     SecurityGroupRule,
     Subnet,
 )
-from a9fe.model.sharing import RbacPolicy
 from a9fe.model.subnet_pools import AddressGroup, AddressScope, FloatingIp, SubnetPool
 from a9fe.store import Store
 

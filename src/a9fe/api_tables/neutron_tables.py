@@ -25,7 +25,8 @@ from a9fe.api_tables.guest_requests import (
     shown_file,
 )
 from a9fe.api_tables.requests import address_request, gateway_request, instance_network
-from a9fe.model import cards, codec
+from a9fe.model import codec
+from a9fe.model import port_order as cards
 from a9fe.model.guest import MetadataOptions
 from a9fe.model.pages import NOTHING, Filter, How
 from a9fe.model.resources import Agent, FixedIp, Instance, Network, Port, Router

@@ -16,8 +16,8 @@ from a9fe.api_tables.attributes import (
     taken_only,
 )
 from a9fe.api_tables.neutron_tables import described, stamps, standard
+from a9fe.model.rbac import ACCESS_AS_EXTERNAL, ACCESS_AS_SHARED
 from a9fe.model.rules import addresses as rules
-from a9fe.model.sharing import EXTERNAL, SHARED
 
 PREFIXLEN = to.integer(0, 128)
 QUOTA = to.nullable(to.integer(0, 2**31 - 1))
@@ -109,7 +109,7 @@ RBAC_POLICY = AttributeTable(
         computed("tenant_id", lambda policy, _: policy.project_id),
         filtered(stored("object_type", to.choice("network"), "CR"), "exact"),
         stored("object_id", to.identifier, "CR"),
-        filtered(stored("action", to.choice(SHARED, EXTERNAL), "CR"), "exact"),
+        filtered(stored("action", to.choice(ACCESS_AS_SHARED, ACCESS_AS_EXTERNAL), "CR"), "exact"),
         filtered(
             stored("target_tenant", to.string(minimum=1), "CUR", at="target_project"), "exact"
         ),

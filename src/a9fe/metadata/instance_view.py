@@ -7,7 +7,7 @@ from typing import Protocol
 from a9fe.metadata import identifiers
 from a9fe.metadata.identity.signer import DocumentSigner
 from a9fe.metadata.rendered import Json
-from a9fe.model.cards import in_order
+from a9fe.model.port_order import in_order
 from a9fe.model.resources import Instance, Network, Port, Resource, SecurityGroup, Subnet
 from a9fe.model.user_data import KnownInstance, UserDataReader
 

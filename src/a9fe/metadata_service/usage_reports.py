@@ -17,8 +17,8 @@ import structlog
 from a9fe.api_client.agent_client import AgentClient
 from a9fe.api_client.errors import ApiError
 from a9fe.model.errors import A9feError
+from a9fe.model.imds_usage import ImdsUsage
 from a9fe.model.rules.scheduling import timestamp
-from a9fe.model.usage import Usage
 from a9fe.runtime.tasks import Backoff, jittered
 
 INTERVAL = 10.0  # s between two messages
@@ -47,10 +47,10 @@ class Counts:
             self.requests[i] += other.requests[i]
             self.times[i] = max(self.times[i], other.times[i])
 
-    def usage(self, instance_id: str) -> Usage:
+    def usage(self, instance_id: str) -> ImdsUsage:
         """As it is told."""
         without, with_ = (timestamp(at) if at else "" for at in self.times)
-        return Usage(
+        return ImdsUsage(
             instance_id=instance_id,
             v1_requests=self.requests[0],
             v2_requests=self.requests[1],
@@ -112,7 +112,7 @@ class Tally:
 class Tell(Protocol):
     """Reports usage to the server. Raises A9feError if that fails."""
 
-    async def __call__(self, usage: Sequence[Usage]) -> None:
+    async def __call__(self, usage: Sequence[ImdsUsage]) -> None:
         """Report once. Raises NotOurs, and reports nothing, if an instance is elsewhere."""
         ...
 
@@ -124,7 +124,7 @@ class NotOurs(A9feError):
 def teller(calls: AgentClient) -> Tell:
     """Tells by a call of the API."""
 
-    async def tell(usage: Sequence[Usage]) -> None:
+    async def tell(usage: Sequence[ImdsUsage]) -> None:
         body = {"host": calls.host, "usage": [asdict(one) for one in usage]}
         try:
             await calls.call("POST", "/a9fe/v1/imds-usage", body)

@@ -9,7 +9,7 @@ from typing import Any
 
 from a9fe.model.compute import Flavor, Image, KeypairRecord
 from a9fe.model.guest import InjectedFile, MetadataOptions, ScheduledEvent
-from a9fe.model.sharing import RbacPolicy
+from a9fe.model.rbac import RbacPolicy
 from a9fe.model.subnet_pools import AddressGroup, AddressScope, FloatingIp, SubnetPool
 
 # Owners of ports (Neutron's constants): which of them the metadata path cares about.

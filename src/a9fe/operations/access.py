@@ -6,8 +6,8 @@ from typing import Any
 
 from a9fe.model import policy
 from a9fe.model.errors import Forbidden, NotFound
+from a9fe.model.rbac import ACCESS_AS_SHARED, RbacPolicy
 from a9fe.model.resources import KIND_OF, KINDS, Network, Port, Resource, Router, Subnet
-from a9fe.model.sharing import SHARED, RbacPolicy
 from a9fe.operations.admin_attributes import MARKS
 from a9fe.operations.transaction import Transaction
 
@@ -45,7 +45,7 @@ def _granted(tx: Transaction, resource: Resource) -> bool:
     """Whether an RBAC policy names the caller's project for the resource."""
     if isinstance(resource, Network):
         return bool(_grants(tx, resource.id))
-    return isinstance(resource, Subnet) and SHARED in _grants(tx, resource.network_id)
+    return isinstance(resource, Subnet) and ACCESS_AS_SHARED in _grants(tx, resource.network_id)
 
 
 def _grants(tx: Transaction, network_id: str) -> frozenset[str]:
@@ -60,7 +60,7 @@ def effective(tx: Transaction, network: Network) -> Network:
 
     To decide by, not to store.
     """
-    if network.shared or tx.caller.is_admin or SHARED not in _grants(tx, network.id):
+    if network.shared or tx.caller.is_admin or ACCESS_AS_SHARED not in _grants(tx, network.id):
         return network
     return replace(network, shared=True)
 

@@ -5,8 +5,8 @@ from typing import Any
 
 from a9fe.api_tables.attributes import AttributeTable, Extra, show
 from a9fe.api_tables.group_tables import SECURITY_GROUP_RULE
+from a9fe.model.rbac import ACCESS_AS_SHARED, RbacPolicy
 from a9fe.model.resources import Agent, Binding, SecurityGroupRule, Subnet
-from a9fe.model.sharing import SHARED, RbacPolicy
 from a9fe.model.subnet_pools import FloatingIp
 from a9fe.operations.networks import subnet_pools
 from a9fe.operations.routers import floating_ips, gateways
@@ -66,7 +66,7 @@ def _granted(tx: Transaction, ids: Sequence[str]) -> frozenset[str]:
     """Those of the networks that RBAC policies share with the caller's project."""
     if not tx.project_id:
         return frozenset()
-    named = {"target_project": tx.project_id, "action": SHARED}
+    named = {"target_project": tx.project_id, "action": ACCESS_AS_SHARED}
     found = [p for c in _chunks(ids) for p in tx.session.find(RbacPolicy, object_id=c, **named)]
     return frozenset(policy.object_id for policy in found)
 

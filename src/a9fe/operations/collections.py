@@ -16,9 +16,10 @@ from a9fe.api_tables.attributes import (
     show,
 )
 from a9fe.api_tables.listing import links, read_query, scoped
-from a9fe.model.cards import in_order
 from a9fe.model.compute import Flavor, Image, KeypairRecord
 from a9fe.model.errors import A9feError
+from a9fe.model.port_order import in_order
+from a9fe.model.rbac import RbacPolicy
 from a9fe.model.resources import (
     Agent,
     Instance,
@@ -29,7 +30,6 @@ from a9fe.model.resources import (
     SecurityGroupRule,
     Subnet,
 )
-from a9fe.model.sharing import RbacPolicy
 from a9fe.model.subnet_pools import AddressGroup, AddressScope, FloatingIp, SubnetPool
 from a9fe.operations import access, quota_limits
 from a9fe.operations.agents import agents, scheduling

@@ -8,7 +8,7 @@ from a9fe.model.errors import InvalidInput, NotFound
 from a9fe.model.pages import NOTHING, Filter, How, Page, Slice
 from a9fe.model.resources import Resource
 from a9fe.operations.transaction import Transaction
-from a9fe.store.slices import Choose, every_row
+from a9fe.store.lookups.slices import Choose, every_row
 
 R = TypeVar("R", bound=Resource)
 

@@ -10,9 +10,9 @@ from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from a9fe.model import tokens
+from a9fe.model import api_tokens as tokens
 from a9fe.model.policy import ADMIN, AGENT, ANY_HOST
-from a9fe.model.tokens import Token
+from a9fe.model.api_tokens import ApiToken
 from a9fe.runtime import whole_files
 from a9fe.runtime.config import Config
 
@@ -51,14 +51,14 @@ def read(state_path: str, role: str) -> str:
         return ""
 
 
-def records(state_path: str, host: str) -> list[Token]:
+def records(state_path: str, host: str) -> list[ApiToken]:
     """Return the records (with hashes) of this host's tokens, for its server. Call it as root."""
     found = [(role, read(state_path, role)) for role in (*ROLES, SERVICE)]
     return [_token(role, text, host) for role, text in found if tokens.id_of(text)]
 
 
-def _token(role: str, text: str, host: str) -> Token:
-    return Token(
+def _token(role: str, text: str, host: str) -> ApiToken:
+    return ApiToken(
         id=tokens.id_of(text) or "",
         sha256=tokens.hash_of(text),
         project_id="default" if role == ADMIN else "",

@@ -12,9 +12,9 @@ import structlog
 import uvicorn
 
 from a9fe.linux.processes import privileges
+from a9fe.model.api_tokens import ApiToken
+from a9fe.model.auth_strategy import check_bind_host, check_keystone
 from a9fe.model.errors import A9feError
-from a9fe.model.exposure import check_exposure, check_identity
-from a9fe.model.tokens import Token
 from a9fe.operations.agents.failover import Failover
 from a9fe.runtime import descriptors, local_tokens, tasks
 from a9fe.runtime.clock import Clock, SystemClock
@@ -73,8 +73,8 @@ def run(config: Config) -> None:
     """Serve until SIGTERM or SIGINT. Raises A9feError for what stops it from starting."""
     os.umask(UMASK)
     clock = SystemClock()
-    check_exposure(config.auth_strategy, config.bind_host)
-    check_identity(config.auth_strategy, config.keystone_auth_url, config.keystone_password)
+    check_bind_host(config.auth_strategy, config.bind_host)
+    check_keystone(config.auth_strategy, config.keystone_auth_url, config.keystone_password)
     store = Store(config.database_connection, clock.now)
     listener = listen(config.bind_host, config.bind_port)
     server = prepare(config, store, clock, authenticator_of(config, store, clock))
@@ -95,10 +95,10 @@ def authenticator_of(config: Config, store: Store, clock: Clock) -> Authenticato
     return Everyone()
 
 
-def keep_tokens(store: Store, host: str, known: list[Token]) -> None:
+def keep_tokens(store: Store, host: str, known: list[ApiToken]) -> None:
     """Know the tokens of this machine, and no former ones."""
     description = local_tokens.description(host)
-    store.transact(lambda session: session.tokens.replace(description, known))
+    store.transact(lambda session: session.api_tokens.replace(description, known))
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -7,8 +7,9 @@ model's business. SQL is SQLAlchemy Core, on SQLite and PostgreSQL; engine.py ha
 """
 
 from a9fe.store.engine import BUSY_TIMEOUT, StoreError, StoreFull
-from a9fe.store.guests import IdentityKey, UsageOf
 from a9fe.store.session import Change, Session
+from a9fe.store.side_tables.identity_keys import IdentityKey
+from a9fe.store.side_tables.imds_usage import UsageOfInstance
 from a9fe.store.store import Outcome, Store
 from a9fe.store.transfer import TransferError
 
@@ -22,5 +23,5 @@ __all__ = [
     "StoreError",
     "StoreFull",
     "TransferError",
-    "UsageOf",
+    "UsageOfInstance",
 ]

@@ -5,8 +5,8 @@ from collections.abc import Callable
 import psycopg
 from sqlalchemy import Engine
 
+from a9fe.store.change_log import CHANNEL
 from a9fe.store.engine import LINK, StoreError, shown
-from a9fe.store.log import CHANNEL
 
 _REVISION = "SELECT value FROM counters WHERE name = 'revision'"
 

@@ -15,24 +15,25 @@ from sqlalchemy import Connection, Row, func, insert, select, update
 from a9fe.model.errors import NotFound
 from a9fe.model.pages import Page, Slice
 from a9fe.model.resources import KINDS, Agent, Binding, FixedIp, Port, Resource, Subnet
-from a9fe.store.addresses import FreeAddresses
-from a9fe.store.annotations import Quotas, Tags, join_groups
-from a9fe.store.guests import Guests
+from a9fe.store.change_log import Before, ChangeLog
 from a9fe.store.lineage import Lineage, lineage
-from a9fe.store.log import Before, ChangeLog
-from a9fe.store.pages import select_page
-from a9fe.store.parts import Parts
+from a9fe.store.lookups.locations import Locations
+from a9fe.store.lookups.pages import select_page
+from a9fe.store.lookups.slices import Choose, every_row, read_slice
 from a9fe.store.schema import queries
 from a9fe.store.schema.columns import BORN
-from a9fe.store.schema.queries import OF, Where
+from a9fe.store.schema.queries import IN_CHUNK, OF, Where
 from a9fe.store.schema.rows import from_row, kind_of, to_row
 from a9fe.store.schema.tables import TABLES, counters, instance_ports, ip_allocations
-from a9fe.store.slices import Choose, every_row, read_slice
-from a9fe.store.tokens import Tokens
+from a9fe.store.side_tables.api_tokens import ApiTokens
+from a9fe.store.side_tables.free_addresses import FreeAddresses
+from a9fe.store.side_tables.identity_keys import IdentityKeys
+from a9fe.store.side_tables.imds_usage import UsageCounts
+from a9fe.store.side_tables.port_groups import write_groups
+from a9fe.store.side_tables.quotas import Quotas
+from a9fe.store.side_tables.tags import Tags
 
 R = TypeVar("R", bound=Resource)
-
-IN_CHUNK = 500  # values of one IN(): below the 999 of old SQLite builds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,28 +63,33 @@ class Session:
         self.changed = False
 
     @property
-    def parts(self) -> Parts:
-        """What is on which host."""
-        return Parts(self._connection)
+    def locations(self) -> Locations:
+        """Which resources are on which host."""
+        return Locations(self._connection)
 
     @property
-    def tokens(self) -> Tokens:
-        """The tokens of our own."""
-        return Tokens(self._connection, self._now)
+    def api_tokens(self) -> ApiTokens:
+        """The API tokens that this server issued."""
+        return ApiTokens(self._connection, self._now)
 
     @property
-    def guests(self) -> Guests:
-        """Keys of identities, and counts of requests."""
-        return Guests(self._connection)
+    def identity_keys(self) -> IdentityKeys:
+        """The public keys that verify identity documents and tokens."""
+        return IdentityKeys(self._connection)
+
+    @property
+    def imds_usage(self) -> UsageCounts:
+        """Counts of metadata requests by instance."""
+        return UsageCounts(self._connection)
 
     @property
     def tags(self) -> Tags:
-        """The tags of resources."""
+        """Tags of resources."""
         return Tags(self._connection)
 
     @property
     def quotas(self) -> Quotas:
-        """The quotas of projects."""
+        """Quotas of projects."""
         return Quotas(self._connection)
 
     def get(self, cls: type[R], id: str) -> R | None:
@@ -145,8 +151,8 @@ class Session:
         self._seen = {}
 
     @contextmanager
-    def part(self) -> Iterator[None]:
-        """A part of a write: all or, if the block raises, nothing of it, and the write goes on."""
+    def savepoint(self) -> Iterator[None]:
+        """Undo the block's writes if it raises; the transaction goes on either way."""
         mark, changed = self._log.mark(), self.changed
         try:
             with self._connection.begin_nested():
@@ -194,7 +200,7 @@ class Session:
         self._remember(stored)
         if isinstance(stored, Port):
             self._allocate(stored)
-            join_groups(self._connection, stored)
+            write_groups(self._connection, stored)
         if isinstance(stored, Subnet):
             self._free.define(stored)
         return stored
@@ -209,7 +215,7 @@ class Session:
         self._replace(stored, old)
         self._readdress(old, stored)
         if isinstance(old, Port) and isinstance(stored, Port):
-            join_groups(self._connection, stored, old)
+            write_groups(self._connection, stored, old)
         before = _before(old)
         self._changed(stored, None if before == _before(stored) else before)
         return stored

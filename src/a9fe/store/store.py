@@ -38,10 +38,10 @@ class _Spoiled(Exception):
     pass
 
 
-def _part(session: Session, work: Callable[[Session], T]) -> Outcome[T] | None:
+def _with_savepoint(session: Session, work: Callable[[Session], T]) -> Outcome[T] | None:
     """Do a work as a part of a transaction; None: it should be done alone."""
     try:
-        with session.part():
+        with session.savepoint():
             return Outcome(value=work(session))
     except OperationalError as error:  # the disk is full, the connection is lost
         raise _Spoiled from error
@@ -177,7 +177,7 @@ class Store:
             with self._reported(), self._committed() as session:
                 until = self._monotonic() + TOGETHER
                 for work in works:
-                    outcomes.append(_part(session, work))
+                    outcomes.append(_with_savepoint(session, work))
                     if self._monotonic() > until:
                         break
         except _Spoiled:

@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import Connection, LargeBinary, Table, delete, func, insert, select, update
 
 from a9fe.model.errors import A9feError
-from a9fe.store.log import ChangeLog
+from a9fe.store.change_log import ChangeLog
 from a9fe.store.schema.columns import BORN, METADATA
 from a9fe.store.schema.tables import change_log, counters
 

@@ -17,7 +17,7 @@ from sqlalchemy import delete
 from a9fe.metadata_service.identity.requests import RATE, is_signed_path
 from a9fe.model.resources import Instance
 from a9fe.runtime import metrics
-from a9fe.store.guests import identity_keys
+from a9fe.store.side_tables.identity_keys import identity_keys
 from tests.golden.metadata.scenarios import INSTANCE_ID, PROJECT
 from tests.kit.identity_world import DAY, HOUR, ISSUER, POLICY, Cloud, Host, cloud
 
@@ -406,7 +406,7 @@ def test_keys_are_said_again_each_hour_and_not_more_often(signing: Cloud):
 def test_a_lost_database_learns_the_key_again(signing: Cloud):
     before = signing.keys()
     with signing.world.store.write() as session:
-        session.guests._connection.execute(delete(identity_keys))
+        session.identity_keys._connection.execute(delete(identity_keys))
     assert signing.keys() == []
     signing.host.restart()
     signing.host.step()

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from a9fe.model import policy
+from a9fe.model.api_tokens import hash_of, text_of
 from a9fe.model.resources import KINDS, Network, Port, Subnet
-from a9fe.model.tokens import hash_of, text_of
 from tests.kit.guarded_world import TEXTS, Guarded
 
 
@@ -168,7 +168,7 @@ def test_only_a_hash_is_kept(world: Guarded):
     made = made_by_admin(world, host="h7")
     secret = made["token"].rpartition("_")[2]
     with world.store.read() as session:
-        kept = repr(session.tokens.get(made["id"]))
+        kept = repr(session.api_tokens.get(made["id"]))
     assert hash_of(made["token"]) in kept
     assert secret not in kept
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 
-from a9fe.model.tokens import Token, hash_of, id_of, text_of
+from a9fe.model.api_tokens import ApiToken, hash_of, id_of, text_of
 from a9fe.server import main
 from a9fe.server.auth.admissions import Admissions
 from a9fe.server.auth.credentials import Everyone, OwnTokens
@@ -21,17 +21,17 @@ DEADLINE = 20.0
 ADMIN, H1, H2, ALL = (text_of(bytes([number]) * 40) for number in range(4))
 
 
-def kept(text: str, **more: str) -> Token:
-    return Token(id=id_of(text) or "", sha256=hash_of(text), **more)
+def kept(text: str, **more: str) -> ApiToken:
+    return ApiToken(id=id_of(text) or "", sha256=hash_of(text), **more)
 
 
 def store_with_tokens(directory: Path) -> Store:
     store = Store(DATABASES.fresh(directory), HandTurnedClock().now)
     with store.write() as session:
-        session.tokens.add(kept(ADMIN, project_id="ops", role="admin"))
-        session.tokens.add(kept(H1, role="agent", host="h1"))
-        session.tokens.add(kept(H2, role="agent", host="h2"))
-        session.tokens.add(kept(ALL, role="agent", host="*"))
+        session.api_tokens.add(kept(ADMIN, project_id="ops", role="admin"))
+        session.api_tokens.add(kept(H1, role="agent", host="h1"))
+        session.api_tokens.add(kept(H2, role="agent", host="h2"))
+        session.api_tokens.add(kept(ALL, role="agent", host="*"))
     return store
 
 
@@ -111,7 +111,7 @@ def test_what_is_revoked_elsewhere_ends_too_and_a_lost_database_ends_nothing(tmp
         admissions = Admissions(authenticator, interval=0.01)
         ended, lives = asyncio.Event(), asyncio.Event()
         with store.write() as session:
-            session.tokens.remove(id_of(H1) or "")
+            session.api_tokens.remove(id_of(H1) or "")
         with admissions.hold(H1, ended.set), admissions.hold(H2, lives.set):
             async with asyncio.timeout(DEADLINE):
                 await ended.wait()

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from a9fe.model.cards import in_order, tags
+from a9fe.model.port_order import in_order, tags
 from a9fe.model.resources import Instance, Port
 from tests.kit.server_world import World
 

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from a9fe.metadata_service.identity.signing_keys import SigningKey, generate, jwk_of
 from a9fe.model.rules.scheduling import timestamp
 from a9fe.server.native.identity_keys import CERTIFICATE_MAX, KEYS_MAX, LIFE_MAX
-from a9fe.store.guests import IdentityKey
+from a9fe.store.side_tables.identity_keys import IdentityKey
 from tests.kit.guarded_world import Guarded
 from tests.kit.server_world import START, World
 
@@ -148,7 +148,7 @@ def test_a_host_has_a_few_keys(world: World):
     )
     with world.store.write() as session:
         for number in range(KEYS_MAX - 1):
-            session.guests.add_key(replace(row, id=str(number)), timestamp(START))
+            session.identity_keys.publish(replace(row, id=str(number)), timestamp(START))
     publish(world, key(1))
     publish(world, key(1), expires_at=timestamp(START + 2 * DAY))
     assert "8 identity keys" in publish(world, key(2), 403)["NeutronError"]["message"]

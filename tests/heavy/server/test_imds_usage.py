@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
-from a9fe.store.guests import imds_usage
+from a9fe.store.side_tables.imds_usage import imds_usage
 from tests.kit.guarded_world import Guarded
 from tests.kit.server_world import World
 

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from a9fe.model.tokens import Token, hash_of, id_of, text_of
+from a9fe.model.api_tokens import ApiToken, hash_of, id_of, text_of
 from a9fe.server.auth.keystone import Keystone
 from tests.kit.server_world import START, HandTurnedClock, World
 
@@ -150,8 +150,8 @@ def test_our_own_token_is_got_again_when_it_has_ended(world: Guarded):
 
 def test_without_keystone_it_is_503_and_agents_go_on(world: Guarded):
     with world.store.write() as session:
-        session.tokens.add(
-            Token(id=id_of(AGENT) or "", sha256=hash_of(AGENT), role="agent", host="h1")
+        session.api_tokens.add(
+            ApiToken(id=id_of(AGENT) or "", sha256=hash_of(AGENT), role="agent", host="h1")
         )
     world.keystone.down = True
     answer = world.send("GET", "/v2.0/networks", headers={"X-Auth-Token": "mine"})
@@ -171,7 +171,7 @@ def test_our_own_wrong_password_is_no_word_about_the_caller(tmp_path: Path):
 
 def test_only_agents_have_tokens_of_ours(world: Guarded):
     with world.store.write() as session:
-        session.tokens.add(
-            Token(id=id_of(AGENT) or "", sha256=hash_of(AGENT), role="admin", project_id="x")
+        session.api_tokens.add(
+            ApiToken(id=id_of(AGENT) or "", sha256=hash_of(AGENT), role="admin", project_id="x")
         )
     assert world.status(AGENT) == 401

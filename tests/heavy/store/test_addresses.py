@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import select
 
 from a9fe.model.resources import AllocationPool, FixedIp, Network, Port, Subnet
-from a9fe.model.rules.ranges import free_ranges
+from a9fe.model.rules.free_ranges import free_ranges
 from a9fe.store import Session, Store
 from a9fe.store.schema.tables import free_ranges as table
 from tests.kit.databases import DATABASES, START

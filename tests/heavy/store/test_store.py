@@ -19,7 +19,8 @@ from a9fe.model.resources import (
     Port,
 )
 from a9fe.model.rules.scheduling import timestamp
-from a9fe.store import Change, Store, StoreError, log, session
+from a9fe.store import Change, Store, StoreError, session
+from a9fe.store import change_log as log
 from a9fe.store.schema.columns import METADATA
 from a9fe.store.schema.tables import TABLES
 from tests.kit.databases import DATABASES

@@ -12,7 +12,7 @@ import pytest
 from a9fe.api_client import ApiClient, ApiError, ServerUnreachable
 from a9fe.api_client.servers import Rotation, servers
 from a9fe.api_client.state_reports import AgentIdentity, StateReporter
-from a9fe.model import tokens
+from a9fe.model import api_tokens as tokens
 from a9fe.replica import connector
 from a9fe.replica.feed_follower import host_of
 from a9fe.runtime import local_tokens

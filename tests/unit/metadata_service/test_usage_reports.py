@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from a9fe.api_client import ApiError, ServerUnreachable
 from a9fe.api_client.agent_client import AgentClient
 from a9fe.metadata_service.usage_reports import BATCH, NotOurs, Tally, UsageReports, teller
-from a9fe.model.usage import Usage
+from a9fe.model.imds_usage import ImdsUsage
 from tests.kit.http_world import run, until
 
 NOW = 1_795_359_600.0  # 2026-11-22T15:00:00Z
@@ -23,12 +23,12 @@ class Server:
 
     def __init__(self) -> None:
         self.away = False
-        self.known: dict[str, Usage] = {}
+        self.known: dict[str, ImdsUsage] = {}
         self.messages: list[int] = []
         self.refused = 0
         self.others: frozenset[str] = frozenset()
 
-    async def __call__(self, usage: Sequence[Usage]) -> None:
+    async def __call__(self, usage: Sequence[ImdsUsage]) -> None:
         if self.others & {one.instance_id for one in usage}:
             raise NotOurs("one is another host's")
         if self.away:
@@ -66,14 +66,14 @@ def test_requests_of_both_versions_with_their_times():
 
     run(main)
     assert server.known == {
-        "a": Usage(
+        "a": ImdsUsage(
             instance_id="a",
             v1_requests=2,
             v2_requests=1,
             v1_last_at="2026-11-22T15:01:00Z",
             v2_last_at="2026-11-22T15:00:30Z",
         ),
-        "b": Usage(instance_id="b", v2_requests=1, v2_last_at="2026-11-22T15:00:00Z"),
+        "b": ImdsUsage(instance_id="b", v2_requests=1, v2_last_at="2026-11-22T15:00:00Z"),
     }
     assert server.messages == [2]
 
@@ -182,7 +182,7 @@ def test_the_first_server_that_can_be_connected_to_hears_it():
     async def main():
         made = calls(answer)
         for _ in range(3):
-            await teller(made)([Usage(instance_id="a", v1_requests=1)])
+            await teller(made)([ImdsUsage(instance_id="a", v1_requests=1)])
         await made.close()
 
     run(main)

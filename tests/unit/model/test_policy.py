@@ -3,9 +3,9 @@
 import pytest
 
 from a9fe.model import policy
+from a9fe.model.auth_strategy import check_bind_host, check_keystone
 from a9fe.model.compute import Flavor, Image
 from a9fe.model.errors import Forbidden, InvalidInput, NotFound
-from a9fe.model.exposure import check_exposure, check_identity
 from a9fe.model.policy import Caller
 from a9fe.model.resources import (
     Agent,
@@ -232,12 +232,12 @@ def test_paths(row: tuple):
 
 def test_where_everyone_is_admin_only_this_machine_may_come():
     for host in ("127.0.0.1", "127.9.9.9", "::1"):
-        check_exposure("none", host)
+        check_bind_host("none", host)
     for host in ("0.0.0.0", "::", "192.0.2.1"):
         with pytest.raises(InvalidInput, match=r"bind_host: .* 127\.0\.0\.1"):
-            check_exposure("none", host)
-        check_exposure("token", host)
-        check_exposure("keystone", host)
+            check_bind_host("none", host)
+        check_bind_host("token", host)
+        check_bind_host("keystone", host)
 
 
 def test_an_agents_token_is_of_one_host():
@@ -249,9 +249,9 @@ def test_an_agents_token_is_of_one_host():
 
 
 def test_keystone_is_asked_with_an_url_and_a_password():
-    check_identity("none", "", "")
-    check_identity("token", "", "")
-    check_identity("keystone", "http://k:5000/v3", "secret")
+    check_keystone("none", "", "")
+    check_keystone("token", "", "")
+    check_keystone("keystone", "http://k:5000/v3", "secret")
     for given, named in ((("", "secret"), "keystone_auth_url"), (("x", ""), "keystone_password")):
         with pytest.raises(InvalidInput, match=f"{named}: .* auth_strategy is keystone"):
-            check_identity("keystone", *given)
+            check_keystone("keystone", *given)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from a9fe.model.errors import Conflict, InvalidInput
 from a9fe.model.resources import AllocationPool, Subnet
 from a9fe.model.rules import addresses as rules
-from a9fe.model.rules.ranges import free_ranges, lowest
+from a9fe.model.rules.free_ranges import free_ranges, lowest
 
 unhurried = settings(deadline=None, max_examples=60)  # CPUs are shared
 

@@ -5,8 +5,8 @@ import pytest
 from a9fe.model.compute import Flavor
 from a9fe.model.errors import NotFound
 from a9fe.model.pages import Filter, Page
-from a9fe.store import slices
-from a9fe.store.slices import every_row, read_slice
+from a9fe.store.lookups import slices
+from a9fe.store.lookups.slices import every_row, read_slice
 
 FLAVORS = [Flavor(id=str(n), name=f"flavor {n}") for n in range(2 * slices.SCAN_ROWS + 1)]
 

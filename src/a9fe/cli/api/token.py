@@ -13,7 +13,7 @@ from a9fe.cli.api import resource
 from a9fe.cli.flags import settings_flags
 from a9fe.cli.output import print_json, print_table
 from a9fe.linux.processes import privileges
-from a9fe.model import tokens
+from a9fe.model import api_tokens as tokens
 from a9fe.model.policy import MEMBER, ROLES
 from a9fe.server.native.api_tokens import new, shown
 from a9fe.store import Session, Store
@@ -139,19 +139,19 @@ def _opened() -> Iterator[Store]:
 def _create_directly(asked: Document) -> Document:
     made, text = new(asked)
     with _opened() as store:
-        store.transact(lambda session: session.tokens.add(made))
+        store.transact(lambda session: session.api_tokens.add(made))
     return {**shown(made), "token": text}
 
 
 def _list_directly() -> Documents:
     with _opened() as store, store.read() as session:
-        return [{name: getattr(t, name) for name in COLUMNS} for t in session.tokens.all()]
+        return [{name: getattr(t, name) for name in COLUMNS} for t in session.api_tokens.all()]
 
 
 def _revoke_directly(ids: list[str]) -> None:
     def work(session: Session) -> None:
         for id in ids:
-            session.tokens.remove(id)
+            session.api_tokens.remove(id)
 
     with _opened() as store:
         store.transact(work)

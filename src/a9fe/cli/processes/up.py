@@ -17,7 +17,7 @@ from a9fe.cli.processes.supervisor import Supervised, all_ready
 from a9fe.cli.processes.table import HOLDER, PROCESSES
 from a9fe.linux.processes import privileges, programs
 from a9fe.linux.processes.lock import StateLock
-from a9fe.model.exposure import check_exposure, check_identity
+from a9fe.model.auth_strategy import check_bind_host, check_keystone
 from a9fe.plan.mark import Mark
 from a9fe.replica import path_of
 from a9fe.replica.disk import knows_something
@@ -62,8 +62,8 @@ def up(context: click.Context, *, adopt: bool) -> None:
         json=config.log_format == "json",
         log_dir=config.log_dir or None,
     )
-    check_exposure(config.auth_strategy, config.bind_host)
-    check_identity(config.auth_strategy, config.keystone_auth_url, config.keystone_password)
+    check_bind_host(config.auth_strategy, config.bind_host)
+    check_keystone(config.auth_strategy, config.keystone_auth_url, config.keystone_password)
     make_directories(config)
     with ExitStack() as locks:
         hold(locks, config)

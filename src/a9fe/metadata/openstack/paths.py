@@ -14,7 +14,7 @@ from a9fe.metadata.openstack import vendordata
 from a9fe.metadata.openstack.network_data import network_data
 from a9fe.metadata.rendered import HTML, JSON, Json, document, text
 from a9fe.metadata.table import LATEST, Asked, Entry, Family, Placeholder, always
-from a9fe.model import cards
+from a9fe.model import port_order as cards
 from a9fe.model.resources import Port
 
 VERSIONS = (

@@ -144,6 +144,6 @@ def _may_be_elsewhere(tx: Transaction, agent: Agent, port: Port) -> bool:
     """Whether the VM of a port without a host may run on another host than the agent's."""
     if port.host or port.device_owner.startswith("network:"):
         return False
-    parts, network_id = tx.session.parts, port.network_id
+    parts, network_id = tx.session.locations, port.network_id
     hosts = parts.bound_hosts(DHCP, network_id) | parts.port_hosts(network_id)
     return bool(hosts - {agent.host})

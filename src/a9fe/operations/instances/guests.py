@@ -45,7 +45,7 @@ def of_agent(tx: Transaction, id: str) -> Instance:
 
 def check_answers(tx: Transaction, host: str, ids: Collection[str]) -> None:
     """Raises Forbidden unless the host answers the guests of all these instances."""
-    others = frozenset(ids) - tx.session.parts.answered(host, ids) if host != ANY_HOST else ()
+    others = frozenset(ids) - tx.session.locations.answered(host, ids) if host != ANY_HOST else ()
     if others:
         raise Forbidden(
             f"instance {min(others)}: the token is bound to a host that does not serve it"

@@ -6,8 +6,8 @@ from dataclasses import replace
 from a9fe.api_tables.attributes import Values
 from a9fe.api_tables.requests import AddressRequest, NetworkCard
 from a9fe.model import policy
-from a9fe.model.cards import in_order
 from a9fe.model.errors import InvalidInput, NotFound
+from a9fe.model.port_order import in_order
 from a9fe.model.resources import Instance, Network, Port
 from a9fe.model.rules import ports as rules_ports
 from a9fe.operations import access, quota_limits
@@ -114,7 +114,7 @@ def delete(tx: Transaction, instance: Instance) -> None:
             tx.session.delete(Port, port.id)
         else:
             ports.rebind(tx, port, replace(port, device_id="", device_owner="", host=""))
-    tx.session.guests.forget(instance.id)
+    tx.session.imds_usage.delete(instance.id)
     tx.session.delete(Instance, instance.id)
 
 

@@ -9,8 +9,8 @@ from dataclasses import replace
 
 from a9fe.api_tables.attributes import Values
 from a9fe.model.errors import Conflict, Forbidden, InvalidInput
+from a9fe.model.rbac import ACCESS_AS_EXTERNAL, ACCESS_AS_SHARED, EVERYONE, RbacPolicy
 from a9fe.model.resources import ROUTER_GATEWAY_OWNER, Network, Port, Router
-from a9fe.model.sharing import EVERYONE, EXTERNAL, SHARED, RbacPolicy
 from a9fe.model.subnet_pools import FloatingIp
 from a9fe.operations import access
 from a9fe.operations.transaction import Transaction, new_id
@@ -68,7 +68,7 @@ def delete(tx: Transaction, policy: RbacPolicy) -> None:
     network = tx.session.require(Network, policy.object_id)
     present = policies_of(tx, network.id)
     left = [other for other in present if other.id != policy.id]
-    if network.is_default and _key(policy) == (EXTERNAL, EVERYONE):
+    if network.is_default and _key(policy) == (ACCESS_AS_EXTERNAL, EVERYONE):
         raise _in_use(network, "Default external networks must be shared to everyone")
     _check_used(tx, network, present, left)
     tx.session.delete(RbacPolicy, policy.id)
@@ -78,12 +78,12 @@ def delete(tx: Transaction, policy: RbacPolicy) -> None:
 def _settle(tx: Transaction, network: Network, policies: Iterable[RbacPolicy]) -> None:
     """Let a network be what its policies say; it has another revision in any case."""
     keys = {_key(policy) for policy in policies}
-    external = any(action == EXTERNAL for action, _ in keys)
+    external = any(action == ACCESS_AS_EXTERNAL for action, _ in keys)
     wanted = replace(
         network,
-        shared=(SHARED, EVERYONE) in keys,
+        shared=(ACCESS_AS_SHARED, EVERYONE) in keys,
         external=external,
-        external_to_some=external and (EXTERNAL, EVERYONE) not in keys,
+        external_to_some=external and (ACCESS_AS_EXTERNAL, EVERYONE) not in keys,
     )
     if wanted == network:
         tx.session.revise(network)
@@ -95,7 +95,7 @@ def _check_used(
     tx: Transaction, network: Network, before: list[RbacPolicy], after: list[RbacPolicy]
 ) -> None:
     """Raises Conflict if a project that uses the network may no longer."""
-    for action, users in ((SHARED, _port_owners), (EXTERNAL, _outside_owners)):
+    for action, users in ((ACCESS_AS_SHARED, _port_owners), (ACCESS_AS_EXTERNAL, _outside_owners)):
         had, has = _targets(before, action), _targets(after, action)
         if had == has or EVERYONE in has:
             continue
@@ -133,8 +133,8 @@ def follow(tx: Transaction, network: Network, old: Network | None = None) -> Net
     before = policies_of(tx, network.id) if old is not None else []
     after = before
     for action, wanted, had in (
-        (SHARED, network.shared, old is not None and old.shared),
-        (EXTERNAL, network.external, old is not None and old.external),
+        (ACCESS_AS_SHARED, network.shared, old is not None and old.shared),
+        (ACCESS_AS_EXTERNAL, network.external, old is not None and old.external),
     ):
         if wanted != had:
             after = _given(after, network, action, wanted=wanted)
@@ -142,7 +142,7 @@ def follow(tx: Transaction, network: Network, old: Network | None = None) -> Net
         return network
     _check_used(tx, network, before, after)
     _replace(tx, before, after)
-    narrow = network.external and (EXTERNAL, EVERYONE) not in {_key(p) for p in after}
+    narrow = network.external and (ACCESS_AS_EXTERNAL, EVERYONE) not in {_key(p) for p in after}
     if narrow == network.external_to_some:
         return network
     return tx.session.update(replace(network, external_to_some=narrow))
@@ -154,7 +154,7 @@ def _given(
     """The policies, with one for everyone or, not wanted, without (external: without any)."""
     if wanted:
         return [*policies, _for_everyone(network, action)]
-    ends = {EVERYONE} if action == SHARED else {p.target_project for p in policies}
+    ends = {EVERYONE} if action == ACCESS_AS_SHARED else {p.target_project for p in policies}
     return [p for p in policies if p.action != action or p.target_project not in ends]
 
 

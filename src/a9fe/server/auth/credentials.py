@@ -12,11 +12,11 @@ from typing import Protocol
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers
 
-from a9fe.model import tokens
+from a9fe.model import api_tokens as tokens
+from a9fe.model.api_tokens import ApiToken
 from a9fe.model.errors import A9feError, InvalidInput
 from a9fe.model.policy import AGENT, DEFAULT_PROJECT, Caller, trusted
 from a9fe.model.rules.text import fits_header
-from a9fe.model.tokens import Token
 from a9fe.store import Store
 
 TOKEN, KEYSTONE = "token", "keystone"
@@ -101,13 +101,13 @@ class OwnTokens:
         found = await run_in_threadpool(self._found, shown)
         return frozenset(shown) - found.keys()
 
-    def _found(self, shown: Collection[str]) -> dict[str, Token]:
+    def _found(self, shown: Collection[str]) -> dict[str, ApiToken]:
         """What is kept of each of those that are ours."""
         ids = {text: id for text in shown if (id := tokens.id_of(text))}
         if not ids:
             return {}
         with self._store.read() as session:
-            kept = {token.id: token for token in session.tokens.get_many(ids.values())}
+            kept = {token.id: token for token in session.api_tokens.get_many(ids.values())}
         return {
             text: kept[id]
             for text, id in ids.items()

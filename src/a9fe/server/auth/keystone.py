@@ -15,8 +15,8 @@ from typing import Any, Protocol
 import httpx
 from starlette.datastructures import Headers
 
+from a9fe.model.api_tokens import id_of
 from a9fe.model.policy import ADMIN, Caller
-from a9fe.model.tokens import id_of
 from a9fe.runtime.clock import Clock
 from a9fe.server.auth.credentials import (
     IdentityUnavailable,

@@ -70,7 +70,7 @@ class _Known:
     def served(self, network_id: str) -> frozenset[Key]:
         """Whose network it is to serve."""
         if network_id not in self._served:
-            routed = self.session.parts.router_hosts(network_id)
+            routed = self.session.locations.router_hosts(network_id)
             by_dhcp = {(host, a) for host in self._bound_hosts(network_id) for a in BY_DHCP}
             by_router = {(host, a) for host in routed for a in BY_ROUTER}
             self._served[network_id] = frozenset(by_dhcp | by_router)
@@ -78,21 +78,21 @@ class _Known:
 
     def _bound_hosts(self, network_id: str) -> frozenset[str]:
         if network_id not in self._bound:
-            self._bound[network_id] = self.session.parts.bound_hosts("dhcp", network_id)
+            self._bound[network_id] = self.session.locations.bound_hosts("dhcp", network_id)
         return self._bound[network_id]
 
     def members(self, network_id: str) -> frozenset[str]:
         """The hosts that a network is of."""
-        return self._bound_hosts(network_id) | self.session.parts.port_hosts(network_id)
+        return self._bound_hosts(network_id) | self.session.locations.port_hosts(network_id)
 
     def is_member(self, host: str, network_id: str) -> bool:
         """Whether a network is of a host."""
         bound = self._bound_hosts(network_id)
-        return host in bound or self.session.parts.has_port(network_id, host)
+        return host in bound or self.session.locations.has_port(network_id, host)
 
     def serves_device(self, key: Key, device_id: str) -> bool:
         """Whether an instance is behind a port that the agent serves."""
-        return any(key in self.served(n) for n in self.session.parts.networks_of(device_id))
+        return any(key in self.served(n) for n in self.session.locations.networks_of(device_id))
 
     def has(self, key: Key, port: Port) -> bool:
         """Whether a port is of the agent's part."""
@@ -158,7 +158,7 @@ class _Batch:
             return
         keys = {*self.of_hosts(self.known.members(network_id))}
         if any(agent == "service" for _, agent in self.keys):
-            for other in self.session.parts.beside(network_id):
+            for other in self.session.locations.beside(network_id):
                 keys |= {key for key in self.known.served(other) if key[1] == "service"}
         self.tell(keys, change.revision, change.kind, change.resource)
 
@@ -179,7 +179,7 @@ class _Batch:
             self.refresh(host, resource_id, revision)
             return
         router = self.session.get(Router, resource_id)
-        here = router and host in self.session.parts.bound_hosts("l3", resource_id)
+        here = router and host in self.session.locations.bound_hosts("l3", resource_id)
         keys = self.of_hosts([host])
         self.tell(keys, revision, "router", router if router and here else resource_id)
 
@@ -188,7 +188,7 @@ class _Batch:
         if change.resource is None:
             self.tell(self.keys, change.revision, "router", change.id)
         else:
-            hosts = self.session.parts.bound_hosts("l3", change.id)
+            hosts = self.session.locations.bound_hosts("l3", change.id)
             self.tell(self.of_hosts(hosts), change.revision, "router", change.resource)
 
     def instance(self, change: Change) -> None:
@@ -196,7 +196,7 @@ class _Batch:
         if change.resource is None:
             self.tell(self.keys, change.revision, "instance", change.id)
             return
-        for network_id in self.session.parts.networks_of(change.id):
+        for network_id in self.session.locations.networks_of(change.id):
             keys = self.known.served(network_id)
             self.tell(keys, change.revision, "instance", change.resource)
 
@@ -224,7 +224,7 @@ class _Batch:
 
     def _followers(self, device_id: str) -> set[Key]:
         """The services that an instance is or was behind a served port of."""
-        networks = self.session.parts.networks_of(device_id) | self.devices[device_id]
+        networks = self.session.locations.networks_of(device_id) | self.devices[device_id]
         return {key for n in networks for key in self.was_served(n) if key[1] == "service"}
 
     def _moved(
@@ -258,7 +258,7 @@ class _Batch:
         if change.resource is None:
             self.tell(self.keys, change.revision, change.kind, change.id)
             return
-        for network_id in self.session.parts.networks_with(change.id):
+        for network_id in self.session.locations.networks_with(change.id):
             keys = self.known.served(network_id)
             self.tell(keys, change.revision, change.kind, change.resource)
 
@@ -359,18 +359,18 @@ def snapshot(session: Session, key: Key) -> Iterable[Resource]:
         return
     bindings = session.find(Binding, host=host)
     bound = {b.resource_id for b in bindings if b.kind == "dhcp"}
-    routed = session.parts.routed_here(host)
+    routed = session.locations.routed_here(host)
     served = (bound if agent in BY_DHCP else frozenset()) | (
         routed if agent in BY_ROUTER else frozenset()
     )
-    networks = bound | session.parts.networks_here(host)
+    networks = bound | session.locations.networks_here(host)
     ports = {p.id: p for p in _find(session, Port, "network_id", served)}
     ports |= {p.id: p for p in session.find(Port, host=host)}
     if agent == "dhcp":
         ports |= {p.id: p for p in _find(session, Port, "network_id", networks) if not p.host}
     instances: list[Instance] = []
     if agent == "service":
-        devices = session.parts.devices_on(served) if served else frozenset()
+        devices = session.locations.devices_on(served) if served else frozenset()
         instances = _find(session, Instance, "id", devices)
         theirs = _find(session, Port, "device_id", {i.id for i in instances})
         ports |= {p.id: p for p in theirs if belongs_to_instance(p)}

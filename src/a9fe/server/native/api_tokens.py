@@ -9,10 +9,10 @@ from starlette.routing import Route
 
 from a9fe.api_tables import converters as to
 from a9fe.api_tables.envelope import member
-from a9fe.model import tokens
+from a9fe.model import api_tokens as tokens
+from a9fe.model.api_tokens import ApiToken
 from a9fe.model.errors import InvalidInput
 from a9fe.model.policy import AGENT, MEMBER, ROLES
-from a9fe.model.tokens import Token
 from a9fe.operations.transaction import Transaction
 from a9fe.server.asgi import body
 from a9fe.server.asgi.api import api_of
@@ -21,12 +21,12 @@ PATH = "/a9fe/v1/tokens"
 FIELDS = ("id", "project_id", "role", "host", "description", "created_at")
 
 
-def shown(token: Token) -> dict[str, str]:
+def shown(token: ApiToken) -> dict[str, str]:
     """A token without its hash."""
     return {name: getattr(token, name) for name in FIELDS}
 
 
-def new(given: Any) -> tuple[Token, str]:  # noqa: ANN401 - a JSON value
+def new(given: Any) -> tuple[ApiToken, str]:  # noqa: ANN401 - a JSON value
     """A token as asked for, and its text: of an agent's host, or of a project and role."""
     if not isinstance(given, dict):
         raise InvalidInput("token", given, "an object")
@@ -35,7 +35,7 @@ def new(given: Any) -> tuple[Token, str]:  # noqa: ANN401 - a JSON value
             raise InvalidInput(name, given[name], "one of project_id, role, host, description")
     text = tokens.text_of(secrets.token_bytes(tokens.RANDOM_BYTES))
     read = to.one_line()
-    token = Token(
+    token = ApiToken(
         id=tokens.id_of(text) or "",
         sha256=tokens.hash_of(text),
         description=read("description", given.get("description", "")),
@@ -60,9 +60,9 @@ async def create(request: Request) -> Response:
     """POST: the answer is the only one that has the token itself."""
     token, text = new(member(await body.read(request), "token"))
 
-    def work(tx: Transaction) -> Token:
-        tx.session.tokens.add(token)
-        return tx.session.tokens.get(token.id) or token
+    def work(tx: Transaction) -> ApiToken:
+        tx.session.api_tokens.add(token)
+        return tx.session.api_tokens.get(token.id) or token
 
     made = await api_of(request).write(request, work)
     return JSONResponse({"token": {**shown(made), "token": text}}, status_code=201)
@@ -70,14 +70,14 @@ async def create(request: Request) -> Response:
 
 async def listed(request: Request) -> Response:
     """GET: all of them."""
-    found = await api_of(request).read(request, lambda tx: tx.session.tokens.all())
+    found = await api_of(request).read(request, lambda tx: tx.session.api_tokens.all())
     return JSONResponse({"tokens": [shown(token) for token in found]})
 
 
 async def revoke(request: Request) -> Response:
     """DELETE: from now on it is nobody's, and what it holds open ends."""
     id = request.path_params["id"]
-    await api_of(request).write(request, lambda tx: tx.session.tokens.remove(id))
+    await api_of(request).write(request, lambda tx: tx.session.api_tokens.remove(id))
     api_of(request).admissions.review()
     return Response(status_code=204)
 

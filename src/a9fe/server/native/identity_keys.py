@@ -25,7 +25,7 @@ from a9fe.model.rules.scheduling import seconds, timestamp
 from a9fe.operations.transaction import Transaction
 from a9fe.server.asgi import body
 from a9fe.server.asgi.api import api_of, caller_of
-from a9fe.store.guests import IdentityKey
+from a9fe.store.side_tables.identity_keys import IdentityKey
 
 Json = dict[str, Any]
 
@@ -154,19 +154,19 @@ def _certificate(given: object) -> x509.Certificate:
 
 
 def _keep(tx: Transaction, key: IdentityKey) -> IdentityKey:
-    guests = tx.session.guests
-    known = guests.key(key.id)
+    keys = tx.session.identity_keys
+    known = keys.get(key.id)
     if known is not None and known.host != key.host:
         raise Conflict("IdentityKeyInUse", f"identity key {key.id} is another host's")
     if known is not None and known.is_revoked:
         raise Conflict("IdentityKeyRevoked", f"identity key {key.id} was revoked")
     if known is not None and replace(key, created_at=known.created_at) == known:
         return known
-    others = [one for one in guests.keys(tx.at) if one.host == key.host and one.id != key.id]
+    others = [one for one in keys.valid(tx.at) if one.host == key.host and one.id != key.id]
     if len(others) >= KEYS_MAX:
         raise Forbidden(f"host {key.host} has {KEYS_MAX} identity keys already")
     kept = replace(key, created_at=known.created_at) if known else key
-    guests.add_key(kept, tx.at)
+    keys.publish(kept, tx.at)
     return kept
 
 
@@ -177,7 +177,7 @@ async def listed(request: Request) -> Response:
     """List the keys that identities are signed with, and whose they are."""
 
     def work(tx: Transaction) -> list[Json]:
-        return [shown(key) for key in tx.session.guests.keys(tx.at)]
+        return [shown(key) for key in tx.session.identity_keys.valid(tx.at)]
 
     return JSONResponse({"keys": await api_of(request).read(request, work)})
 
@@ -187,7 +187,7 @@ async def revoke(request: Request) -> Response:
     kid = request.path_params["kid"]
 
     def work(tx: Transaction) -> None:
-        if not tx.session.guests.revoke_key(kid):
+        if not tx.session.identity_keys.revoke(kid):
             raise NotFound("identity_key", kid)
 
     await api_of(request).write(request, work)
@@ -233,7 +233,7 @@ async def certificates(request: Request) -> Response:
 
 
 async def _live(request: Request) -> list[IdentityKey]:
-    return await api_of(request).read(request, lambda tx: tx.session.guests.keys(tx.at))
+    return await api_of(request).read(request, lambda tx: tx.session.identity_keys.valid(tx.at))
 
 
 def routes() -> list[Route]:

@@ -11,13 +11,13 @@ from a9fe.api_tables import converters as to
 from a9fe.api_tables import schemas
 from a9fe.api_tables.schemas import Schema, members, taken_by
 from a9fe.model.errors import InvalidInput
+from a9fe.model.imds_usage import ImdsUsage
 from a9fe.model.policy import check_host
-from a9fe.model.usage import Usage
 from a9fe.operations.instances import guests
 from a9fe.operations.transaction import Transaction
 from a9fe.server.asgi import body
 from a9fe.server.asgi.api import api_of, caller_of
-from a9fe.store import UsageOf
+from a9fe.store import UsageOfInstance
 
 Json = dict[str, Any]
 
@@ -44,9 +44,9 @@ MEMBERS: dict[str, to.Converter] = {
 }
 
 
-def _one(field: str, value: object) -> Usage:
+def _one(field: str, value: object) -> ImdsUsage:
     given = to.only_members(field, value, MEMBERS)
-    return Usage(**{n: read(f"{field}.{n}", given[n]) for n, read in MEMBERS.items()})
+    return ImdsUsage(**{n: read(f"{field}.{n}", given[n]) for n, read in MEMBERS.items()})
 
 
 _ALL = to.list_of(_one, INSTANCES_MAX)
@@ -78,16 +78,16 @@ async def tell(request: Request) -> Response:
     told = _merged(_ALL("usage", document["usage"]))
 
     def work(tx: Transaction) -> None:
-        there = tx.session.guests.there([one.instance_id for one in told])
+        there = tx.session.imds_usage.existing([one.instance_id for one in told])
         guests.check_answers(tx, tx.caller.host, there)
-        tx.session.guests.count(told)
+        tx.session.imds_usage.add(told)
 
     await api_of(request).write(request, work)
     return JSONResponse({"counted": len(told)})
 
 
-def _merged(told: list[Usage]) -> list[Usage]:
-    found: dict[str, Usage] = {}
+def _merged(told: list[ImdsUsage]) -> list[ImdsUsage]:
+    found: dict[str, ImdsUsage] = {}
     for one in told:
         before = found.get(one.instance_id)
         found[one.instance_id] = before.plus(one) if before else one
@@ -97,13 +97,13 @@ def _merged(told: list[Usage]) -> list[Usage]:
 async def show(request: Request) -> Response:
     """Show how often instances asked their metadata with and without tokens."""
 
-    def work(tx: Transaction) -> list[UsageOf]:
-        return tx.session.guests.usage(None if tx.caller.is_admin else tx.project_id)
+    def work(tx: Transaction) -> list[UsageOfInstance]:
+        return tx.session.imds_usage.all(None if tx.caller.is_admin else tx.project_id)
 
     return JSONResponse({"usage": [shown(of) for of in await api_of(request).read(request, work)]})
 
 
-def shown(of: UsageOf) -> Json:
+def shown(of: UsageOfInstance) -> Json:
     """As an answer has it; http_tokens "" where the cloud's counts."""
     return {
         "name": of.name,

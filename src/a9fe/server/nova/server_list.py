@@ -14,7 +14,7 @@ from a9fe.model.rules.scheduling import timestamp
 from a9fe.operations.instances import instances
 from a9fe.operations.slices import filter_by, read_slice
 from a9fe.operations.transaction import Transaction
-from a9fe.store.slices import Choose, every_row
+from a9fe.store.lookups.slices import Choose, every_row
 
 _EXACT = {
     "uuid": "id",

@@ -11,12 +11,15 @@ from a9fe.model.resources import KINDS
 from a9fe.store.schema.columns import BORN
 from a9fe.store.schema.rows import columns_of
 from a9fe.store.schema.tables import TABLES, ip_allocations, ports
-from a9fe.store.visibility import VISIBLE_TO, visible_to
+from a9fe.store.schema.visibility import VISIBLE_TO, visible_to
 
 Where = str | bool | int | Collection[str | bool | int] | None
 How = Literal["one", "several", "null"]
 Shape = tuple[tuple[str, How], ...]
 """Fields and how each is compared; the values are parameters of the field's name."""
+
+IN_CHUNK = 500
+"""Values of one IN(): old builds of SQLite allow 999 parameters."""
 
 OF = "of_id"
 """The parameter for the row that is meant; no column has that name."""

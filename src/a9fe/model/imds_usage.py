@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Usage:
+class ImdsUsage:
     """Requests of an instance without (v1) and with (v2) a token.
 
     The times of the last ones are ISO 8601 UTC; "": never.
@@ -16,9 +16,9 @@ class Usage:
     v1_last_at: str = ""
     v2_last_at: str = ""
 
-    def plus(self, more: "Usage") -> "Usage":
+    def plus(self, more: "ImdsUsage") -> "ImdsUsage":
         """Both together."""
-        return Usage(
+        return ImdsUsage(
             instance_id=self.instance_id,
             v1_requests=self.v1_requests + more.v1_requests,
             v2_requests=self.v2_requests + more.v2_requests,

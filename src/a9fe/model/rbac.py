@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-SHARED, EXTERNAL = "access_as_shared", "access_as_external"
+ACCESS_AS_SHARED, ACCESS_AS_EXTERNAL = "access_as_shared", "access_as_external"
 EVERYONE = "*"
 
 

@@ -7,7 +7,7 @@ from a9fe.model.errors import InvalidInput
 NONE, KEYSTONE = "none", "keystone"
 
 
-def check_exposure(auth_strategy: str, bind_host: str) -> None:
+def check_bind_host(auth_strategy: str, bind_host: str) -> None:
     """Raises InvalidInput where other machines would find everyone to be admin."""
     if auth_strategy == NONE and not ip_address(bind_host).is_loopback:
         expected = (
@@ -17,7 +17,7 @@ def check_exposure(auth_strategy: str, bind_host: str) -> None:
         raise InvalidInput("bind_host", bind_host, expected)
 
 
-def check_identity(auth_strategy: str, keystone_auth_url: str, keystone_password: str) -> None:
+def check_keystone(auth_strategy: str, keystone_auth_url: str, keystone_password: str) -> None:
     """Raises InvalidInput where Keystone could not be asked."""
     if auth_strategy != KEYSTONE:
         return

@@ -10,9 +10,9 @@ from ipaddress import ip_address
 from sqlalchemy import Column, Connection, Row, bindparam, delete, insert, select, update
 
 from a9fe.model.resources import AllocationPool, FixedIp, Subnet
-from a9fe.model.rules import ranges as rules_ranges
+from a9fe.model.rules import free_ranges as ranges
 from a9fe.model.rules.addresses import Address, in_pools
-from a9fe.model.rules.ranges import FreeRange
+from a9fe.model.rules.free_ranges import FreeRange
 from a9fe.store.schema.tables import free_ranges, ip_allocations, subnets
 
 _first: Column[bytes] = free_ranges.c.first_ip
@@ -45,23 +45,23 @@ class FreeAddresses:
         """The lowest free address of a subnet's pools that is not among `besides`, or None."""
         wanted = {"of_subnet": subnet_id, "most": len(besides) + 1}
         rows = self._connection.execute(_LOWEST, wanted)
-        return rules_ranges.lowest((_range(row) for row in rows), besides)
+        return ranges.lowest((_range(row) for row in rows), besides)
 
     def define(self, subnet: Subnet) -> None:
         """Begin again from a subnet's pools."""
         here = {"of_subnet": subnet.id}
         taken = self._connection.execute(_TAKEN, here).scalars()
-        ranges = rules_ranges.free_ranges(subnet.allocation_pools, taken)
+        free = ranges.free_ranges(subnet.allocation_pools, taken)
         self._connection.execute(_CLEAR, here)
-        self._add(subnet.id, ranges)
+        self._add(subnet.id, free)
 
     def take(self, subnet_id: str, text: str) -> None:
         """An address is given to a port; nothing to do if it is outside the pools."""
         address = ip_address(text)
         holding = self._preceding(subnet_id, address)
-        if holding is None or not rules_ranges.covers(holding, address):
+        if holding is None or not ranges.covers(holding, address):
             return
-        below, above = rules_ranges.split(holding, address)
+        below, above = ranges.split(holding, address)
         if below is None and above is None:
             self._remove(subnet_id, [holding])
             return
@@ -84,7 +84,7 @@ class FreeAddresses:
         if below and int(below.last) != int(address) - 1:
             below = None
         above = self._following(subnet_id, address)
-        whole = rules_ranges.joined(below, address, above)
+        whole = ranges.joined(below, address, above)
         self._remove(subnet_id, [one for one in (below, above) if one])
         self._add(subnet_id, [whole])
 
@@ -100,8 +100,8 @@ class FreeAddresses:
         row = self._connection.execute(_FOLLOWING, at).first()
         return _range(row) if row else None
 
-    def _add(self, subnet_id: str, ranges: list[FreeRange]) -> None:
-        rows = [{"subnet_id": subnet_id, **_bounds(one)} for one in ranges]
+    def _add(self, subnet_id: str, free: list[FreeRange]) -> None:
+        rows = [{"subnet_id": subnet_id, **_bounds(one)} for one in free]
         if rows:
             self._connection.execute(_ADD, rows)
 
@@ -109,8 +109,8 @@ class FreeAddresses:
         at = {"of_subnet": subnet_id, "old_first": old.first.packed}
         self._connection.execute(_CHANGE, {**at, **_bounds(new)})
 
-    def _remove(self, subnet_id: str, ranges: list[FreeRange]) -> None:
-        firsts = [one.first.packed for one in ranges]
+    def _remove(self, subnet_id: str, taken: list[FreeRange]) -> None:
+        firsts = [one.first.packed for one in taken]
         if firsts:
             self._connection.execute(_REMOVE, {"of_subnet": subnet_id, "firsts": firsts})
 

@@ -39,7 +39,7 @@ from a9fe.store.schema.tables import (
     subnets,
     tags,
 )
-from a9fe.store.visibility import VISIBLE_TO, visible_to
+from a9fe.store.schema.visibility import VISIBLE_TO, visible_to
 
 FEW = 1000
 """Rows that are cheaper to look up and sort than to meet on the way."""

@@ -14,7 +14,7 @@ _TEXT = re.compile(rf"{PREFIX}_([0-9a-f]{{{2 * ID_BYTES}}})_[0-9a-f]{{{2 * SECRE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Token:
+class ApiToken:
     """What is kept of a token. `role` is admin, member or agent; `host` that of an agent.
 
     `sha256` is the hash of the whole text, hexadecimal; the text itself is shown once.
@@ -55,6 +55,6 @@ def hash_of(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def matches(token: Token, text: str) -> bool:
+def matches(token: ApiToken, text: str) -> bool:
     """Whether that is the token's text, in a time that tells nothing."""
     return hmac.compare_digest(token.sha256, hash_of(text))

@@ -4,10 +4,10 @@ from collections.abc import Iterable
 
 from sqlalchemy import Column, Connection, String, Table, delete, insert, select
 
+from a9fe.model.api_tokens import ApiToken
 from a9fe.model.errors import NotFound
-from a9fe.model.tokens import Token
-from a9fe.store.annotations import IN_CHUNK
 from a9fe.store.schema.columns import METADATA, NAME, TIME
+from a9fe.store.schema.queries import IN_CHUNK
 
 tokens = Table(
     "tokens",
@@ -22,7 +22,7 @@ tokens = Table(
 )
 
 
-class Tokens:
+class ApiTokens:
     """The tokens, inside a transaction."""
 
     def __init__(self, connection: Connection, now: str) -> None:
@@ -30,23 +30,23 @@ class Tokens:
         self._connection = connection
         self._now = now
 
-    def get(self, id: str) -> Token | None:
+    def get(self, id: str) -> ApiToken | None:
         """The token with this id."""
         return next(iter(self.get_many([id])), None)
 
-    def get_many(self, ids: Iterable[str]) -> list[Token]:
+    def get_many(self, ids: Iterable[str]) -> list[ApiToken]:
         """The tokens with these ids."""
         wanted = sorted(ids)
         chunks = (wanted[start : start + IN_CHUNK] for start in range(0, len(wanted), IN_CHUNK))
         queries = (select(tokens).where(tokens.c.id.in_(chunk)) for chunk in chunks)
-        return [Token(**row) for q in queries for row in self._connection.execute(q).mappings()]
+        return [ApiToken(**row) for q in queries for row in self._connection.execute(q).mappings()]
 
-    def all(self) -> list[Token]:
+    def all(self) -> list[ApiToken]:
         """Every token, oldest first."""
         query = select(tokens).order_by(tokens.c.created_at, tokens.c.id)
-        return [Token(**row) for row in self._connection.execute(query).mappings()]
+        return [ApiToken(**row) for row in self._connection.execute(query).mappings()]
 
-    def add(self, token: Token) -> None:
+    def add(self, token: ApiToken) -> None:
         """Keep a token."""
         row = {name: getattr(token, name) for name in tokens.c.keys()}  # noqa: SIM118 - not a dict
         row["created_at"] = self._now
@@ -58,7 +58,7 @@ class Tokens:
         if not result.rowcount:
             raise NotFound("token", id)
 
-    def replace(self, description: str, wanted: Iterable[Token]) -> None:
+    def replace(self, description: str, wanted: Iterable[ApiToken]) -> None:
         """Let these be all the tokens of that description."""
         self._connection.execute(delete(tokens).where(tokens.c.description == description))
         for token in wanted:

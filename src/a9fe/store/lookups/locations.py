@@ -57,7 +57,7 @@ _ANSWERED = (
 )
 
 
-class Parts:
+class Locations:
     """Questions about hosts, inside a transaction."""
 
     def __init__(self, connection: Connection) -> None:

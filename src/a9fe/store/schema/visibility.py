@@ -6,7 +6,7 @@ from sqlalchemy import Select, and_, false, or_, select, true
 from sqlalchemy.sql.elements import BindParameter, ColumnElement
 
 from a9fe.model.policy import SHARED
-from a9fe.model.sharing import SHARED as SHARED_WITH
+from a9fe.model.rbac import ACCESS_AS_SHARED
 from a9fe.store.schema.rows import kind_of, table_of
 from a9fe.store.schema.tables import TABLES
 
@@ -36,7 +36,7 @@ def visible_to(cls: type[Any], project_id: str | BindParameter[str]) -> ColumnEl
         return or_(own, columns.shared.is_(true()), to_all, named)
     if kind == "subnet":
         theirs = or_(networks.project_id == project_id, networks.shared.is_(true()))
-        named = columns.network_id.in_(granted(project_id, SHARED_WITH))
+        named = columns.network_id.in_(granted(project_id, ACCESS_AS_SHARED))
         return or_(own, columns.network_id.in_(select(networks.id).where(theirs)), named)
     if kind == "port":
         mine = select(networks.id).where(networks.project_id == project_id)
