@@ -11,8 +11,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from a9fe.model import api_tokens as tokens
-from a9fe.model.policy import ADMIN, AGENT, ANY_HOST
 from a9fe.model.api_tokens import ApiToken
+from a9fe.model.policy import ADMIN, AGENT, ANY_HOST
 from a9fe.runtime import whole_files
 from a9fe.runtime.config import Config
 
