@@ -42,20 +42,23 @@ HEAD = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n"
 
 @dataclass(eq=False)
 class Fake:
-    """A connection that is told to give way."""
+    """A connection that records whether it is reset and read."""
 
     client: tuple[str, str]
     is_idle: bool = True
     held: int = 0
     arriving: bool = False
     gone: bool = False
-    heard: bool = True
+    is_read: bool = True
 
-    def give_way(self) -> None:
+    def reset(self) -> None:
         self.gone = True
 
-    def hear(self, *, on: bool) -> None:
-        self.heard = on
+    def pause_reading(self) -> None:
+        self.is_read = False
+
+    def resume_reading(self) -> None:
+        self.is_read = True
 
 
 class Room:
@@ -122,13 +125,13 @@ def test_of_requests_that_arrive_slowly_a_few_are_read_at_a_time():
     other = room.enter("b", "1")
     for connection in (other, *slow):
         room.clients.holds(connection, 5, arriving=True)
-    assert [c.heard for c in (*slow, other)] == [True, True, False, False, True]
+    assert [c.is_read for c in (*slow, other)] == [True, True, False, False, True]
     room.clients.holds(slow[1], 0, arriving=False)
-    assert [c.heard for c in slow] == [True, True, True, False]
+    assert [c.is_read for c in slow] == [True, True, True, False]
     room.clients.leave(slow[3])  # not read, and gone
     room.clients.leave(slow[2])
     room.clients.holds(slow[1], 5, arriving=True)
-    assert [c.heard for c in slow] == [True, True, True, False]
+    assert [c.is_read for c in slow] == [True, True, True, False]
     for connection in (other, *slow):
         room.clients.leave(connection)
     assert not room.clients._arriving

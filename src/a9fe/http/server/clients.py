@@ -12,7 +12,7 @@ from a9fe.wire.refusals import Refusal
 from a9fe.wire.shares import Bounds, Client, Over, Shares
 
 
-class Held(Protocol):
+class HeldConnection(Protocol):
     """What this module needs of a connection."""
 
     client: Client
@@ -24,12 +24,16 @@ class Held(Protocol):
         """Whether no part of a request is buffered and no part of an answer is unsent."""
         ...
 
-    def give_way(self) -> None:
+    def reset(self) -> None:
         """Close at once and free its buffers."""
         ...
 
-    def hear(self, *, on: bool) -> None:
-        """Resume or pause reading; while paused the kernel keeps what the client sends."""
+    def pause_reading(self) -> None:
+        """Leave what the client sends to the kernel."""
+        ...
+
+    def resume_reading(self) -> None:
+        """Receive again what the client sends."""
         ...
 
 
@@ -39,8 +43,8 @@ class _Arriving:
     __slots__ = ("read", "unread")
 
     def __init__(self) -> None:
-        self.read: OrderedDict[Held, None] = OrderedDict()
-        self.unread: OrderedDict[Held, None] = OrderedDict()
+        self.read: OrderedDict[HeldConnection, None] = OrderedDict()
+        self.unread: OrderedDict[HeldConnection, None] = OrderedDict()
 
 
 class Clients:
@@ -50,7 +54,7 @@ class Clients:
         """No connection is open."""
         self._limits = limits
         self._report = report
-        self._of: dict[Client, OrderedDict[Held, None]] = {}
+        self._of: dict[Client, OrderedDict[HeldConnection, None]] = {}
         self._arriving: dict[Client, _Arriving] = {}
         self._connections = Shares(
             Bounds(
@@ -72,7 +76,7 @@ class Clients:
         """Bytes in the buffers of all connections."""
         return self._bytes.total
 
-    def enter(self, connection: Held) -> Refusal | None:
+    def enter(self, connection: HeldConnection) -> Refusal | None:
         """Count a new connection. Returns why its requests are refused, None if they are not."""
         client = connection.client
         self._of.setdefault(client, OrderedDict())[connection] = None
@@ -84,7 +88,7 @@ class Clients:
             self._give_way(connection, Refusal.TOO_MANY_CONNECTIONS)
         return Refusal.TOO_MANY_CONNECTIONS
 
-    def leave(self, connection: Held) -> None:
+    def leave(self, connection: HeldConnection) -> None:
         """Remove a closed connection; repeating it does nothing."""
         client = connection.client
         of = self._of.get(client)
@@ -96,7 +100,7 @@ class Clients:
             del self._of[client]
         self._connections.change(client, -1)
 
-    def holds(self, connection: Held, held: int, *, arriving: bool) -> None:
+    def holds(self, connection: HeldConnection, held: int, *, arriving: bool) -> None:
         """Record the bytes held now. `arriving`: a request has been received in part."""
         client = connection.client
         if connection not in self._of.get(client, ()):
@@ -110,7 +114,7 @@ class Clients:
         if more > 0:
             self._free_bytes(client)
 
-    def _make_room(self, newcomer: Held, over: Over) -> bool:
+    def _make_room(self, newcomer: HeldConnection, over: Over) -> bool:
         """Close a connection of the largest client: an idle one, else its oldest, if it holds more
         connections than the newcomer."""
         if over is Over.CLIENT:
@@ -144,7 +148,7 @@ class Clients:
                     break
                 self._give_way(heaviest, Refusal.GAVE_WAY)
 
-    def _count_arriving(self, connection: Held) -> None:
+    def _count_arriving(self, connection: HeldConnection) -> None:
         """Read only a few incomplete requests of one client at a time; the kernel keeps the bytes
         of the others. So slow requests cost only their connections, and delay their client."""
         client = connection.client
@@ -154,21 +158,21 @@ class Clients:
                 arriving.read[connection] = None
             else:
                 arriving.unread[connection] = None
-                connection.hear(on=False)
+                connection.pause_reading()
             return
         arriving.unread.pop(connection, None)
         arriving.read.pop(connection, None)
         if arriving.unread and len(arriving.read) < self._limits.arriving_per_client:
             following, _ = arriving.unread.popitem(last=False)
             arriving.read[following] = None
-            following.hear(on=True)
+            following.resume_reading()
         if not arriving.read:
             del self._arriving[client]
 
-    def _give_way(self, connection: Held, refusal: Refusal) -> None:
+    def _give_way(self, connection: HeldConnection, refusal: Refusal) -> None:
         key, guest = connection.client
         held = {"connections": self._connections.of(connection.client), "bytes": connection.held}
         facts = {"listener": key, "client": guest, **{k: str(v) for k, v in held.items()}}
         self._report.refused(refusal, self._report.ids.new(), facts=facts)
         self.leave(connection)
-        connection.give_way()
+        connection.reset()

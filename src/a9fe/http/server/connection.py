@@ -1,7 +1,8 @@
-"""One connection of a client: the asyncio protocol that shuttles between reader and handler.
+"""One connection of a client: the asyncio protocol between transport, reader and handler.
 
-Requests are answered one after the other; what a client sends ahead waits. Times are coarse: the
-server's sweep asks every connection in turn, so that a request costs no timer.
+Requests are answered one after the other; pipelined requests wait. `states` has the table of what
+happens in each state. Deadlines are coarse: the server's sweep visits every connection, so that a
+request costs no timer.
 """
 
 import asyncio
@@ -19,6 +20,7 @@ from a9fe.http.server.accepted import Accepted, facts_of
 from a9fe.http.server.hop_limit import HopLimit
 from a9fe.http.server.reader import Incoming, Reading, RequestReader
 from a9fe.http.server.sockets import is_hung_up, reset_on_close
+from a9fe.http.server.states import HALF_CLOSED, TABLE, Event, Expiry, State
 from a9fe.http.upstream.errors import UpstreamError
 from a9fe.wire.limits import Limits
 from a9fe.wire.message import Answer, Handler, Listener, Request
@@ -29,6 +31,13 @@ ALLOW = (b"allow", b", ".join(sorted(METHODS)))  # with each 405 (RFC 9110 secti
 
 REFUSALS = 400  # statuses from here on carry no metadata
 
+IDLE, AWAITED, ANSWERED = State.IDLE, Event.AWAITED, Event.ANSWERED  # looked up per request
+BEGUN = {
+    Reading.NOTHING: Event.NOTHING_BEGUN,
+    Reading.HEAD: Event.HEAD_BEGUN,
+    Reading.BODY: Event.BODY_BEGUN,
+}
+
 log = structlog.get_logger("a9fe.http")
 
 
@@ -37,44 +46,41 @@ class Host(Protocol):
 
     handler: Handler
     limits: Limits
+    timeouts: dict[State, float]  # seconds
     report: Report
     now: float
     draining: bool
     outgoing: Callable[[Answer], Answer] | None
 
     def opened(self, connection: "Connection") -> Refusal | None:
-        """Count it in; why its requests are refused, if they are."""
+        """Count a new connection. Return why its requests are refused; None if they are not."""
         ...
 
     def holds(self, connection: "Connection", held: int, *, arriving: bool) -> None:
-        """Report the bytes held now. `arriving`: a request has been received in part."""
+        """Record the bytes held now. `arriving`: a request has been received in part."""
         ...
 
     def closed(self, connection: "Connection") -> None:
-        """Count it out."""
+        """Count a connection as closed."""
         ...
 
 
 class Connection(asyncio.Protocol):
-    """Reads requests, has them answered in order, writes the answers."""
+    """Read requests, have the handler answer them in order, write the answers."""
 
     __slots__ = (
         "_current",
-        "_half_closed",
         "_hop_limit",
         "_host",
-        "_lingering",
         "_listener",
         "_loop",
         "_owner",
-        "_paused",
         "_reader",
-        "_reading_paused",
         "_refusal",
         "_request",
         "_since",
+        "_state",
         "_task",
-        "_told_to_continue",
         "_transport",
         "accepted",
         "arriving",
@@ -83,51 +89,54 @@ class Connection(asyncio.Protocol):
     )
 
     def __init__(self, host: Host, listener: Listener | None) -> None:
-        """`listener` is what the accepted socket stands for."""
+        """`listener` is the listener that accepted the connection."""
         self._host = host
         self._listener = listener
         self._loop = asyncio.get_running_loop()
         self._reader = RequestReader(host.limits)
         self._transport: asyncio.Transport = cast(asyncio.Transport, None)  # until made
+        self._state = IDLE
+        self._since = host.now  # the time at which the state began
         self._task: asyncio.Future[Answer] | None = None
         self._current: RequestHead | None = None
         self._request: Request | None = None
         self._refusal: Refusal | None = None
-        self._since = host.now
         self._hop_limit = HopLimit()
-        self._owner = b""  # the port whose answers the connection is given, since the first one
-        self._paused = self._reading_paused = False
-        self._half_closed = self._lingering = self._told_to_continue = False
+        self._owner = b""  # the port that the answers belong to, from the first answer on
         self.accepted = Accepted()
         self.client: Client = ("", "")
-        self.held = 0  # bytes; as the server counts them
+        self.held = 0  # bytes, as the server counts them
         self.arriving = False
+
+    def _on(self, event: Event) -> None:
+        """Go to the state after `event`; its deadline starts where the state changes."""
+        after = self._state.after[event]
+        if after is not self._state:
+            self._state = after
+            self._since = self._host.now
 
     # -- what the transport calls ------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Learn who it is."""
+        """Ask the kernel about the client, and have the server count the connection."""
         self._transport = cast(asyncio.Transport, transport)
-        self.accepted = facts_of(self.socket)
-        self.client = client_of(
-            self._listener, self.accepted.client_mac, self.accepted.client_address
-        )
-        self._transport.set_write_buffer_limits(high=0)  # what is not sent at once is waited for
+        self.accepted = facts = facts_of(self.socket)
+        self.client = client_of(self._listener, facts.client_mac, facts.client_address)
+        self._transport.set_write_buffer_limits(high=0)  # any unsent byte blocks
         self._refusal = self._host.opened(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The client is gone: so is the reason to go on with its request."""
+        """Cancel the request under way."""
         self._host.closed(self)
-        self._lingering = True
+        self._on(Event.LOST)
         if self._task is not None:
             self._task.cancel()
 
     def data_received(self, data: bytes) -> None:
-        """Take it, and answer what is whole."""
-        if self._lingering:
-            return
-        if self._task is not None or self._paused:
-            self._read_ahead(data)
+        """Answer each request that is whole."""
+        if not self._state.parses:
+            if not self._state.discards:
+                self._read_ahead(data)
             return
         try:
             whole = self._reader.whole(data)
@@ -137,107 +146,98 @@ class Connection(asyncio.Protocol):
         if whole is not None:
             self._dispatch(whole)
             return
-        if self._reader.reading is Reading.NOTHING:
-            self._since = self._host.now
         self._reader.feed(data)
         self._advance()
-        self._weigh()
+        self._report_held()
 
     def eof_received(self) -> bool:
-        """The client sends no more. It may still read: true keeps the connection for that."""
-        if self._task is None or self._lingering or is_hung_up(self.socket):
-            return False
-        self._half_closed = True
-        self._since = self._host.now
-        return True
+        """Keep the connection open (True) where the client may still read answers."""
+        self._on(Event.EOF)
+        if self._state in HALF_CLOSED and is_hung_up(self.socket):
+            self._on(Event.HUNG_UP)
+        return self._state in HALF_CLOSED
 
     def pause_writing(self) -> None:
-        """The client reads too slowly."""
-        self._paused = True
-        self._since = self._host.now
+        """Answer nothing more until the client has read the last answer."""
+        self._on(Event.BLOCKED)
 
     def resume_writing(self) -> None:
-        """The client has caught up."""
-        self._paused = False
+        """Answer the requests that were kept."""
+        self._on(Event.UNBLOCKED)
         self._advance()
-        self._weigh()
+        self._report_held()
 
     @property
     def client_address(self) -> str:
-        """The address of the other side, "" on a Unix socket."""
+        """The client's IP address, "" on a Unix socket."""
         return self.accepted.client_address
 
     @property
     def socket(self) -> socket.socket:
-        """The accepted socket, to ask the kernel about it."""
+        """The accepted socket, for its options."""
         return cast(socket.socket, self._transport.get_extra_info("socket"))
 
     # -- what the server calls ---------------------------------------------------------------
 
     def sweep(self, now: float) -> None:
-        """Let go of what has lasted too long. `now` is the loop's time."""
-        limits = self._host.limits
-        age = now - self._since
-        if self._task is not None:
-            if self._half_closed and age > limits.half_closed_timeout:
-                self._transport.abort()
-        elif self._lingering or self._paused:
-            refused = self._lingering and not self._transport.is_closing()
-            if age > (limits.linger_timeout if refused else limits.write_timeout):
-                self.give_way()
-        else:
-            self._sweep_reading(age, limits)
+        """Act if the state's deadline has passed. `now` is the loop's time."""
+        if now - self._since > self._host.timeouts[self._state]:
+            self._expire()
 
-    def _sweep_reading(self, age: float, limits: Limits) -> None:
-        reading = self._reader.reading
-        if reading is Reading.NOTHING:
-            if age > limits.idle_timeout:
-                self._transport.close()
-        elif age > (limits.head_timeout if reading is Reading.HEAD else limits.body_timeout):
-            self._refuse(BadMessage(Refusal.HEAD_TIMEOUT, f"{reading.value} came too slowly"))
+    def _expire(self) -> None:
+        deadline = TABLE[self._state].deadline
+        assert deadline is not None
+        if deadline.then is Expiry.CLOSE:
+            self._end()
+        elif deadline.then is Expiry.REFUSE:
+            what = self._state.name.lower()
+            self._refuse(BadMessage(Refusal.HEAD_TIMEOUT, f"{what} came too slowly"))
+        elif deadline.then is Expiry.ABORT:
+            self.abort()
+        else:
+            self.reset()
 
     def drain(self) -> None:
-        """Close as soon as nothing is in flight."""
-        if self._task is None and not self._paused and self._reader.reading is Reading.NOTHING:
-            self._transport.close()
+        """Close if no request is in flight; else the next answer closes."""
+        if self._state is IDLE:
+            self._end()
 
     def abort(self) -> None:
         """Close at once."""
+        self._on(Event.ABORTED)
         self._transport.abort()
 
     @property
     def is_idle(self) -> bool:
         """Whether no part of a request is buffered and no part of an answer is unsent."""
-        busy = self._task is not None or self._paused or self._lingering
-        return not busy and self._reader.is_empty
+        return self._state is IDLE
 
-    def give_way(self) -> None:
-        """Close with RST: the kernel drops unsent data."""
-        self._lingering = True
+    def reset(self) -> None:
+        """Close at once with RST: the kernel drops unsent data."""
+        self._on(Event.ABORTED)
         if not self._transport.is_closing():
             reset_on_close(self.socket)
         self._transport.abort()
 
-    def hear(self, *, on: bool) -> None:
-        """Resume or pause reading; while paused the kernel keeps what the client sends."""
-        if self._transport.is_closing():
-            return
-        self._reading_paused = not on
-        if on:
-            self._transport.resume_reading()
-        else:
+    def pause_reading(self) -> None:
+        """Leave what the client sends to the kernel."""
+        if not self._transport.is_closing():
             self._transport.pause_reading()
 
-    def _weigh(self) -> None:
+    def resume_reading(self) -> None:
+        """Receive again what the client sends."""
+        if not self._transport.is_closing():
+            self._transport.resume_reading()
+
+    def _report_held(self) -> None:
         """Report the bytes held: of a request that arrives or is being answered, and of unsent
         answers. A closing connection keeps its count until it is closed."""
         if self._transport.is_closing():
             return
-        reader = self._reader
-        held = reader.held + self._transport.get_write_buffer_size()
+        held = self._reader.held + self._transport.get_write_buffer_size()
         if self._request is not None:
             held += len(self._request.body)
-        arriving = self._task is None and not reader.is_empty and not self._paused
+        arriving = self._state.parses and not self._reader.is_empty
         if held != self.held or arriving != self.arriving:
             self._host.holds(self, held, arriving=arriving)
 
@@ -245,44 +245,37 @@ class Connection(asyncio.Protocol):
 
     def _read_ahead(self, data: bytes) -> None:
         self._reader.feed(data)
-        if self._reader.buffered > self._host.limits.pipelined_bytes and not self._half_closed:
+        if self._reader.buffered > self._host.limits.pipelined_bytes:
             self._transport.pause_reading()
-            self._reading_paused = True
-        self._weigh()
+        self._report_held()
 
     def _advance(self) -> None:
-        """Answer what is whole, in order, while nothing is awaited."""
-        while self._task is None and not self._paused and not self._lingering:
-            before = self._reader.reading
+        """Answer the whole requests of the buffer in order, until one is awaited."""
+        while self._state.parses:
             try:
                 whole = self._reader.next()
             except BadMessage as bad:
                 self._refuse(bad)
                 return
             if whole is None:
-                self._wait_for_more(before)
+                self._wait_for_more()
                 return
             self._dispatch(whole)
 
-    def _wait_for_more(self, before: Reading) -> None:
-        if self._half_closed:
-            self._lingering = True
-            self._transport.close()
+    def _wait_for_more(self) -> None:
+        before = self._state
+        if before is State.REST:
+            self._end()
             return
-        if self._reading_paused:
-            self._reading_paused = False
+        if not self._transport.is_reading():
             self._transport.resume_reading()
-        if self._reader.reading is Reading.BODY:
-            if before is not Reading.BODY:
-                self._since = self._host.now
-            if self._reader.awaits_continue and not self._told_to_continue:
-                self._told_to_continue = True
-                self._transport.write(CONTINUE)
+        self._on(BEGUN[self._reader.reading])
+        if self._state is State.BODY is not before and self._reader.awaits_continue:
+            self._transport.write(CONTINUE)
 
     def _dispatch(self, whole: Incoming) -> None:
         head, body = whole
         self._current = head
-        self._told_to_continue = False
         if self._refusal is not None:
             self._refuse(BadMessage(self._refusal, "over the limit"))
             return
@@ -300,7 +293,7 @@ class Connection(asyncio.Protocol):
         )
         try:
             result = self._host.handler(request)
-        except Exception:  # noqa: BLE001 - whatever a handler does, the guest gets an answer
+        except Exception:  # noqa: BLE001 - every defect of a handler is answered with 500
             self._send(self._defect(request))
             return
         if isinstance(result, Answer):
@@ -310,6 +303,7 @@ class Connection(asyncio.Protocol):
             self._await(result)
 
     def _await(self, result: Awaitable[Answer]) -> None:
+        self._state = self._state.after[AWAITED]  # no new deadline: REST has just begun
         task = asyncio.ensure_future(result, loop=self._loop)
         self._task = task
         task.add_done_callback(self._answered)
@@ -317,14 +311,14 @@ class Connection(asyncio.Protocol):
     def _answered(self, task: asyncio.Future[Answer]) -> None:
         self._task = None
         request, self._request = self._request, None
-        if self._lingering:  # the client is gone
+        if self._state.discards:  # nobody reads the answer
             if not task.cancelled():
-                task.exception()  # noted: nobody is left to hear of it
+                task.exception()  # mark it as retrieved
             return
         self._send(self._result_of(task, request))
-        if not self._reader.is_empty or self._half_closed:
+        if not self._reader.is_empty or self._state is State.REST:
             self._advance()
-        self._weigh()
+            self._report_held()
 
     def _result_of(self, task: asyncio.Future[Answer], request: Request | None) -> Answer:
         try:
@@ -347,6 +341,8 @@ class Connection(asyncio.Protocol):
     def _send(self, answer: Answer) -> None:
         head, self._current = self._current, None
         assert head is not None
+        if self._state is not IDLE:
+            self._state = self._state.after[ANSWERED]
         self._since = self._host.now
         head_only = head.method == b"HEAD"
         if self._host.outgoing is not None:
@@ -358,10 +354,14 @@ class Connection(asyncio.Protocol):
         if answer.hop_limit != self._hop_limit.hops and not self._transport.is_closing():
             self._hop_limit.change(self.socket, answer.hop_limit, self._transport)
         self._transport.write(answer_bytes(answer, head_only=head_only, close=close, old=head.old))
-        self._weigh()
+        self._report_held()
         if close:
-            self._lingering = True
-            self._transport.close()
+            self._end()
+
+    def _end(self) -> None:
+        """Close when all is sent."""
+        self._on(Event.ENDED)
+        self._transport.close()
 
     def _of_one_owner(self, answer: Answer) -> Answer:
         """The first owner of an answer owns the connection. Answers of another owner, and answers
@@ -377,21 +377,19 @@ class Connection(asyncio.Protocol):
         return replace(refused, close=True)
 
     def _refuse(self, bad: BadMessage) -> None:
-        """Answer and close; read on for a while, as a reset would take the answer along."""
-        where = {"client_address": self.client_address, "detail": bad.detail}
+        """Answer, and close after the linger timeout: a reset could overtake the answer."""
+        facts = {"client_address": self.client_address, "detail": bad.detail}
         if self._listener is not None:
-            where["listener"] = self._listener.key
-        answer = self._host.report.refusal(bad.refusal, facts=where)
+            facts["listener"] = self._listener.key
+        answer = self._host.report.refusal(bad.refusal, facts=facts)
         if bad.refusal is Refusal.METHOD_NOT_ALLOWED:
             answer = replace(answer, headers=(*answer.headers, ALLOW))
         self._host.report.answered(answer.status)
         head_only = self._current is not None and self._current.method == b"HEAD"
+        self._on(Event.REFUSED)
         self._transport.write(answer_bytes(answer, head_only=head_only, close=True))
-        self._lingering = True
-        self._since = self._host.now
-        if self._reading_paused:
+        if self._state is State.REFUSED and self._transport.can_write_eof():
             self._transport.resume_reading()
-        if self._half_closed or not self._transport.can_write_eof():
-            self._transport.close()
-        else:
             self._transport.write_eof()
+        else:
+            self._end()

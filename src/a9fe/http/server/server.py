@@ -5,7 +5,7 @@ One server a process; it may listen on any number of sockets, each with its own 
 
 import asyncio
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import structlog
 
@@ -14,6 +14,7 @@ from a9fe.http.server.accepted import save_syn
 from a9fe.http.server.clients import Clients
 from a9fe.http.server.connection import Connection
 from a9fe.http.server.sockets import bound_send_buffer, unix_listener
+from a9fe.http.server.states import timeouts
 from a9fe.wire.limits import DRAIN_TIMEOUT, LIMITS, LISTEN_BACKLOG, SEND_BUFFER_BYTES, Limits
 from a9fe.wire.message import Answer, Handler, Listener
 from a9fe.wire.refusals import Refusal
@@ -65,6 +66,7 @@ class Server:
         self._loop = asyncio.get_running_loop()
         self.handler = handler
         self.limits = limits
+        self.timeouts = timeouts(limits)
         self.report = report or silent_report()
         self.now = self._loop.time()
         self.draining = False
@@ -75,7 +77,7 @@ class Server:
         self._clients = Clients(limits, self.report)
         self._listening: set[Listening] = set()
         self._emptied = asyncio.Event()
-        self._sweep_interval = _sweep_interval(limits)
+        self._sweep_interval = _sweep_interval(self.timeouts.values())
         self._sweeper = self._loop.call_later(self._sweep_interval, self._sweep)
 
     async def listen(self, sock: socket.socket, listener: Listener | None = None) -> Listening:
@@ -159,16 +161,8 @@ class Server:
         self._sweeper = self._loop.call_later(self._sweep_interval, self._sweep)
 
 
-def _sweep_interval(limits: Limits) -> float:
-    shortest = min(
-        limits.head_timeout,
-        limits.body_timeout,
-        limits.idle_timeout,
-        limits.write_timeout,
-        limits.half_closed_timeout,
-        limits.linger_timeout,
-    )
-    return min(LONGEST_SWEEP, shortest / SWEEPS_PER_TIMEOUT)
+def _sweep_interval(timeouts: Iterable[float]) -> float:
+    return min(LONGEST_SWEEP, min(timeouts) / SWEEPS_PER_TIMEOUT)
 
 
 async def serve(  # noqa: PLR0913 - all but one have a default, and callers name them
