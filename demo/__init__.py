@@ -1,1 +1,1 @@
-"""`./run demo`: the whole system on show, driven by the command line alone."""
+"""`./run demo`: the whole system, driven by the command line alone."""

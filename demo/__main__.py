@@ -1,4 +1,4 @@
-"""The demo: two networks with the same subnet, a VM on each, and the way of a request.
+"""Boot VMs on two networks with the same subnet, and show how their metadata requests travel.
 
 usage: python -m demo [--quick] [--keep], in the sandbox that `./run demo` makes.
 """
@@ -27,7 +27,7 @@ SHOWN = (*FACTS, "route", "/", "dhcp", "done")
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """One of the two networks: its name, its VM's, and how a request leaves it."""
+    """A network with its VM. `kind`: isolated or routed; `client`: the guest's DHCP client."""
 
     network: str
     vm: str
@@ -42,16 +42,18 @@ ROUTER = "green-router"
 
 
 def main() -> int:
-    """Play; 0 if each VM got its own metadata and nothing was left behind."""
+    """Run the demo. Return 0 if each VM read its own metadata and nothing is left behind."""
     parser = argparse.ArgumentParser(prog="./run demo", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="namespace guests only, no QEMU")
-    parser.add_argument("--keep", action="store_true", help="leave it running to look around")
+    parser.add_argument(
+        "--keep", action="store_true", help="leave everything running, to look around"
+    )
     options = parser.parse_args()
     STATE.mkdir(parents=True, exist_ok=True)
     stage = Stage(STATE)
     up = stage.spawn("up", output=LOG)
     try:
-        play(stage, up, quick=options.quick, keep=options.keep)
+        run(stage, up, quick=options.quick, keep=options.keep)
     except DemoFailed as error:
         stage.say(f"FAILED: {error}")
         stage.show(f"tail {LOG}", "\n".join(LOG.read_text(errors="replace").splitlines()[-30:]))
@@ -61,22 +63,22 @@ def main() -> int:
     return 0
 
 
-def play(stage: Stage, up: "subprocess.Popen[bytes]", *, quick: bool, keep: bool) -> None:
-    """All of it, in order. Raises DemoFailed."""
+def run(stage: Stage, up: "subprocess.Popen[bytes]", *, quick: bool, keep: bool) -> None:
+    """Run all steps in order. Raises DemoFailed."""
     stage.say("a9fe up")
     stage.wait("a9fe up answers", lambda: answers(stage, up))
     build(stage)
-    seen = guests(stage) if quick else machines(stage)
+    seen = guests(stage) if quick else boot_vms(stage)
     if keep and not quick:
         guests(stage)
-    walk(stage, seen)
-    judge(stage, seen)
+    show_path(stage, seen)
+    check(stage, seen)
     if not keep:
         end(stage, up)
 
 
 def answers(stage: Stage, up: "subprocess.Popen[bytes]") -> bool:
-    """Does the server answer, and have both agents reported?"""
+    """Return whether the server answers and both agents have reported."""
     if up.poll() is not None:
         raise DemoFailed(f"a9fe up ended with status {up.returncode}")
     try:
@@ -87,7 +89,7 @@ def answers(stage: Stage, up: "subprocess.Popen[bytes]") -> bool:
 
 
 def build(stage: Stage) -> None:
-    """Both networks, the router of one, and a VM on each."""
+    """Create both networks, the router of one, and a VM on each."""
     for place in PLACES:
         stage.typed("network", "create", place.network, "--subnet", SUBNET)
     stage.typed("router", "create", ROUTER)
@@ -100,11 +102,11 @@ def build(stage: Stage) -> None:
         )
     stage.wait("listener for the isolated network", lambda: listens(stage, dhcp_space(stage), 80))
     stage.wait("listener of the router", lambda: listens(stage, router_space(stage), 9697))
-    stage.say("both networks listen for metadata")
+    stage.say("both networks have a listener for metadata")
 
 
 def listens(stage: Stage, namespace: str, port: int) -> bool:
-    """Is there a listener on the port in the namespace?"""
+    """Return whether a socket listens on the port in the namespace."""
     if not Path("/run/netns", namespace).exists():
         return False
     inside = ("nsenter", f"--net=/run/netns/{namespace}")
@@ -112,12 +114,12 @@ def listens(stage: Stage, namespace: str, port: int) -> bool:
 
 
 def dhcp_space(stage: Stage) -> str:
-    """The DHCP namespace of the isolated network."""
+    """Return the name of the isolated network's DHCP namespace."""
     return f"qdhcp-{stage.read('network', 'show', ISOLATED.network)['id']}"
 
 
 def router_space(stage: Stage) -> str:
-    """The namespace of the router."""
+    """Return the name of the router's namespace."""
     return f"qrouter-{stage.read('router', 'show', ROUTER)['id']}"
 
 
@@ -125,13 +127,13 @@ Seen = dict[str, dict[str, Any]]
 
 
 def guests(stage: Stage) -> Seen:
-    """A stand-in VM on each network; what each reads, by VM."""
+    """Start a namespace guest on each network; return what each read, by VM."""
     seen: Seen = {}
     for place in PLACES:
         stage.typed("guest", "start", place.vm, "--client", place.client)
         inside = ("guest", "exec", place.vm, "--")
         fetch = (*inside, "curl", "-sSf", "--retry", "10", "--max-time", "20")
-        said = {
+        found = {
             "route": stage.a9fe(*inside, "ip", "-4", "route").splitlines(),
             "/": stage.a9fe(*fetch, f"{URL}/").split(),
             "meta_data.json": json.loads(
@@ -140,14 +142,14 @@ def guests(stage: Stage) -> Seen:
             "user-data": stage.a9fe(*fetch, f"{URL}/latest/user-data").strip(),
         }
         for fact in FACTS[:3]:
-            said[fact] = stage.a9fe(*fetch, f"{URL}/latest/meta-data/{fact}")
-        seen[place.vm] = said
+            found[fact] = stage.a9fe(*fetch, f"{URL}/latest/meta-data/{fact}")
+        seen[place.vm] = found
         stage.say(f"{place.vm} ({place.kind}) has read its metadata")
     return seen
 
 
-def machines(stage: Stage) -> Seen:
-    """A real VM on each network, both at once; what each said it read, by VM."""
+def boot_vms(stage: Stage) -> Seen:
+    """Boot a QEMU VM on each network, both at once; return what each read, by VM."""
     limits = ("--images", str(IMAGES), "--timeout", "100", "--wait-for", DONE)
     consoles = {place.vm: STATE.with_name(f"{place.vm}.console") for place in PLACES}
     for place in PLACES:
@@ -166,49 +168,49 @@ def machines(stage: Stage) -> Seen:
 
 
 def facts(console: str) -> dict[str, Any]:
-    """What the tiny VM said on its console."""
+    """Return what the tiny VM printed on its console, by name."""
     lines = re.findall(r"a9fe-vm: (\S+) (.*?)\r?\n", console)
-    said: dict[str, Any] = dict(lines)
-    said["route"] = [text for word, text in lines if word == "route"]
-    said["/"] = said.get("/", "").split()
-    said["meta_data.json"] = json.loads(said.get("meta_data.json") or "{}")
-    return said
+    found: dict[str, Any] = dict(lines)
+    found["route"] = [text for word, text in lines if word == "route"]
+    found["/"] = found.get("/", "").split()
+    found["meta_data.json"] = json.loads(found.get("meta_data.json") or "{}")
+    return found
 
 
-def walk(stage: Stage, seen: Seen) -> None:
-    """The way of a request, where a person would look for it."""
-    stage.say("the walk")
+def show_path(stage: Stage, seen: Seen) -> None:
+    """Show the path of a request with the commands that an operator would use."""
+    stage.say("the path of a request")
     for place in PLACES:
         stage.show(f"{place.vm}, {place.kind}: its routes", "\n".join(seen[place.vm]["route"]))
     router = router_space(stage)
-    stage.walk(router, "iptables", "-t", "nat", "-L")
-    stage.walk(router, "ss", "-lntp", "sport = :9697")
-    stage.walk(dhcp_space(stage), "ss", "-lntp", "sport = :80")
+    stage.show_inside(router, "iptables", "-t", "nat", "-L")
+    stage.show_inside(router, "ss", "-lntp", "sport = :9697")
+    stage.show_inside(dhcp_space(stage), "ss", "-lntp", "sport = :80")
     network = dhcp_space(stage).removeprefix("qdhcp-")
     filters = (f"network_id={network}", "device_owner=network:dhcp")
     (port,) = stage.read("port", "list", *(f"--filter={text}" for text in filters))
     stage.show(f"a9fe port show {port['id']}", stage.a9fe("port", "show", port["id"]))
     for place in PLACES:
-        said = seen[place.vm]
-        got = [f"{'/':12} {' '.join(said['/'])}"]
-        got += [f"{fact:12} {said[fact]}" for fact in FACTS]
-        got += [f"{'uuid':12} {said['meta_data.json']['uuid']}"]
-        stage.show(f"{place.vm}, {place.kind}: what it got from {URL}/", "\n".join(got))
+        found = seen[place.vm]
+        got = [f"{'/':12} {' '.join(found['/'])}"]
+        got += [f"{fact:12} {found[fact]}" for fact in FACTS]
+        got += [f"{'uuid':12} {found['meta_data.json']['uuid']}"]
+        stage.show(f"{place.vm}, {place.kind}: what it read from {URL}/", "\n".join(got))
 
 
-def judge(stage: Stage, seen: Seen) -> None:
-    """Each VM read its own instance, and no other. Raises DemoFailed."""
+def check(stage: Stage, seen: Seen) -> None:
+    """Check that each VM read its own instance's metadata. Raises DemoFailed."""
     sys.stdout.write("\n")
     for place in PLACES:
-        instance, said = stage.read("vm", "show", place.vm), seen[place.vm]
-        got = (said["meta_data.json"].get("uuid"), said["meta_data.json"].get("name"))
-        if got != (instance["id"], place.vm) or place.vm not in said["user-data"]:
+        instance, found = stage.read("vm", "show", place.vm), seen[place.vm]
+        got = (found["meta_data.json"].get("uuid"), found["meta_data.json"].get("name"))
+        if got != (instance["id"], place.vm) or place.vm not in found["user-data"]:
             raise DemoFailed(f"{place.vm} read {got}, expected {instance['id']}, {place.vm}")
         stage.say(f"{place.vm} on the {place.kind} network read its own metadata: {got[0]}")
 
 
 def end(stage: Stage, up: "subprocess.Popen[bytes]") -> None:
-    """Stop all, clean, and see that nothing is left. Raises DemoFailed."""
+    """Stop everything, run `a9fe clean`, and check that nothing is left. Raises DemoFailed."""
     for name in [g["name"] for g in stage.read("guest", "list")]:
         stage.typed("guest", "stop", name)
     stage.say("Ctrl-C")
@@ -220,19 +222,19 @@ def end(stage: Stage, up: "subprocess.Popen[bytes]") -> None:
     left = [*(links - {"lo"}), *stage.run("ip", "netns", "list").split()]
     if left:
         raise DemoFailed(f"left behind: {' '.join(left)}")
-    stage.say("PASSED: each VM got its own metadata, and nothing is left behind")
+    stage.say("PASSED: each VM read its own metadata, and nothing is left behind")
 
 
 def explain(stage: Stage) -> None:
-    """How to look around, and how to end it."""
-    stage.say("PASSED: each VM got its own metadata; all of it is left running")
+    """Print how to look around in the running demo, and how to end it."""
+    stage.say("PASSED: each VM read its own metadata; everything is left running")
     sys.stdout.write(
         f"""
-    Look around:   ./run enter               a shell in there, as root, with a9fe on its PATH
+    Look around:   ./run enter               a root shell in the sandbox, with a9fe on its PATH
                    ./run enter a9fe guest exec {ISOLATED.vm} -- curl -s {URL}/latest/meta-data/
                    ./run enter ip netns exec {router_space(stage)} iptables -t nat -L
                    ./run enter tail -f {LOG}
-    End it:        ./run end
+    End the demo:  ./run end
 
 """
     )

@@ -1,8 +1,8 @@
 #!/bin/sh
-# The first process of a stand-in VM: gives it files of its own, says "ready", and stays.
+# The first process of a namespace guest: gives it private files, prints "ready", and stays.
 # usage: guest_init.sh HOSTNAME UDHCPC-EVENT-SCRIPT   in new mount, UTS and PID namespaces
 set -eu
-umount --recursive --lazy /run/netns 2>/dev/null || true # or we would keep removed ones alive
+umount --recursive --lazy /run/netns 2>/dev/null || true # else this mount would keep removed namespaces alive
 hostname "$1"
 event=$(cat "$2")
 mount -t tmpfs -o mode=755 tmpfs /run
@@ -10,14 +10,14 @@ mkdir -p /run/lock
 printf '%s\n' "$event" >/run/udhcpc_event.sh
 chmod 755 /run/udhcpc_event.sh
 
-private() { # DIRECTORY: writes to it stay here
+private() { # DIRECTORY: overlay it, so that writes to it stay in this guest
 	layer=/run/guest$1
 	mkdir -p "$layer/upper" "$layer/work"
 	mount -t overlay -o "lowerdir=$1,upperdir=$layer/upper,workdir=$layer/work" overlay "$1" 2>/dev/null ||
 		copied "$1"
 }
 
-copied() { # where overlays cannot be stacked: a copy of its files, without the bulk of /var
+copied() { # DIRECTORY: without stacked overlays, mount a copy; of /var only what clients need
 	mkdir -p /run/copy
 	mount -t tmpfs -o mode=755 tmpfs /run/copy
 	if [ "$1" = /etc ]; then

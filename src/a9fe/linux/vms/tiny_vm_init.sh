@@ -1,6 +1,6 @@
 #!/bin/busybox sh
-# The first process of the tiny VM: takes a lease, reads its metadata, says so on the console.
-# Each line of interest begins with "a9fe-vm:". No `wget -T`: Debian's busybox crashes on it.
+# The first process of the tiny VM: takes a lease, reads its metadata and prints it on the console,
+# each line with the prefix "a9fe-vm:". No `wget -T`: Debian's busybox crashes on it.
 /bin/busybox --install -s /bin
 export PATH=/bin HOME=/
 mount -t proc proc /proc
@@ -18,7 +18,7 @@ ip link set eth0 up
 udhcpc -i eth0 -n -q -t 20 -T 1 -O staticroutes -O msstaticroutes -s /etc/udhcpc_event.sh >/dev/null
 say "dhcp exit $? after $(uptime_now) s"
 ip -4 route | while read -r route; do say "route $route"; done
-for attempt in 1 2 3 4 5 6 7 8 9 10; do # as cloud-init does: not ready yet is no answer
+for attempt in 1 2 3 4 5 6 7 8 9 10; do # retry as cloud-init does: metadata may not be ready yet
 	id=$(fetch latest/meta-data/instance-id) && [ -n "$id" ] && break
 	sleep 1
 done

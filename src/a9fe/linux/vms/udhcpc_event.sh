@@ -1,6 +1,6 @@
 #!/bin/busybox sh
-# What udhcpc calls at each event. Applies option 121 (else Microsoft's 249, the same bytes);
-# where either came, the router option is ignored, as RFC 3442 wants it.
+# Called by udhcpc at each event. Applies option 121, or Microsoft's 249, which has the same format;
+# if either is there, the router option is ignored (RFC 3442).
 B=/bin/busybox
 [ -x $B ] || B=busybox
 
