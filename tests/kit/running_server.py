@@ -10,7 +10,8 @@ from typing import Any
 import httpx
 
 from a9fe.server import main
-from a9fe.server.feed import hub as feed
+from a9fe.server.feed.hub import Hub
+from a9fe.server.feed.stream import QUEUE_MAX
 from a9fe.store import Store
 from tests.kit.databases import DATABASES
 from tests.kit.server_world import HandTurnedClock, server_config
@@ -21,14 +22,14 @@ DEADLINE = 20.0
 class Running:
     """A server on a port of its own."""
 
-    def __init__(self, directory: Path, queue_max: int = feed.QUEUE_MAX) -> None:
+    def __init__(self, directory: Path, queue_max: int = QUEUE_MAX) -> None:
         clock = HandTurnedClock()
         self.store = Store(DATABASES.fresh(directory), clock.now)
         self.server = main.prepare(
             server_config(),
             self.store,
             clock,
-            hub=feed.Hub(self.store, queue_max=queue_max),
+            hub=Hub(self.store, queue_max=queue_max),
         )
         self.network_id = ""
         self.listener = main.listen("127.0.0.1", 0)

@@ -144,7 +144,7 @@ async def serve(server: Server, listener: socket.socket) -> None:
     """Serve on a listening socket, and publish the feed, until cancelled."""
     hub = server.hub
     publishing = tasks.spawn(tasks.supervise("feed", hub.run), "feed")
-    hearing = tasks.spawn(tasks.supervise("notices", hub.hear), "notices")
+    hearing = tasks.spawn(tasks.supervise("notices", hub.listen), "notices")
     moving = tasks.spawn(tasks.supervise("failover", server.failover.run), "failover")
     serving = asyncio.ensure_future(server.serve(sockets=[listener]))
     host, port = listener.getsockname()[:2]

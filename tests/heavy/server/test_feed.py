@@ -13,8 +13,9 @@ import pytest
 from a9fe.model import codec
 from a9fe.model.resources import Network, Port
 from a9fe.server import main
-from a9fe.server.feed import hub as feed
-from a9fe.server.feed import parts as feed_parts
+from a9fe.server.feed.hub import STREAMS_MAX, Hub
+from a9fe.server.feed.roles import ROLES, Follower
+from a9fe.server.feed.stream import QUEUE_BYTES_MAX, Stream
 from a9fe.store import Store
 from tests.kit.databases import DATABASES
 from tests.kit.running_server import DEADLINE, Running, running
@@ -117,7 +118,7 @@ def test_each_agent_gets_its_kinds_and_other_hosts_nothing(tmp_path: Path):
         await world.client.post("/v2.0/routers", json={"router": {}})
         kinds = {}
         for host in ("here", "elsewhere"):
-            for agent in feed_parts.KINDS_OF:
+            for agent in ROLES:
                 async with world.follow(f"host={host}&agent={agent}") as reader:
                     events = await reader.until("synced")
                     found = {e["kind"] for e in events if e["event"] == "upsert"}
@@ -127,7 +128,7 @@ def test_each_agent_gets_its_kinds_and_other_hosts_nothing(tmp_path: Path):
             ("here", "dhcp"): {"network", "subnet", "port", "binding"},
             ("here", "metadata"): {"network", "port", "router"},
             ("here", "service"): {"network", "subnet", "port", "instance", "security_group"},
-            **{("elsewhere", agent): set() for agent in feed_parts.KINDS_OF},
+            **{("elsewhere", agent): set() for agent in ROLES},
         }
 
     in_loop(tmp_path, story)
@@ -136,7 +137,7 @@ def test_each_agent_gets_its_kinds_and_other_hosts_nothing(tmp_path: Path):
 def test_a_write_reaches_many_streams_once_and_in_order(tmp_path: Path):
     async def story(world: Running) -> None:
         async with contextlib.AsyncExitStack() as stack:
-            agents = [*feed_parts.KINDS_OF, "dhcp"]
+            agents = [*ROLES, "dhcp"]
             readers = [
                 await stack.enter_async_context(world.follow(f"host=h1&agent={agent}"))
                 for agent in agents
@@ -181,10 +182,10 @@ def test_one_agent_has_so_many_streams_and_its_newest_go_on(tmp_path: Path):
     async def story(world: Running) -> None:
         async with contextlib.AsyncExitStack() as stack:
             readers = []
-            for _ in range(feed.STREAMS_MAX + 1):
+            for _ in range(STREAMS_MAX + 1):
                 readers.append(await stack.enter_async_context(world.follow("host=h1&agent=l3")))
                 await readers[-1].until("synced")
-            assert await world.streams() == ["l3@h1"] * feed.STREAMS_MAX
+            assert await world.streams() == ["l3@h1"] * STREAMS_MAX
             with pytest.raises(StopAsyncIteration):
                 await readers[0].event()
 
@@ -283,7 +284,7 @@ def test_raw_rubbish_is_refused_and_the_server_lives(tmp_path: Path):
 
 def test_a_slow_reader_is_cut_off_and_costs_a_bounded_queue():
     async def told() -> None:
-        stream = feed.Stream(("h1", "dhcp"), limit=3)
+        stream = Stream(Follower("h1", "dhcp"), limit=3)
         for revision in range(3):
             stream.put(revision, b"x")
         assert not stream.closed
@@ -292,8 +293,8 @@ def test_a_slow_reader_is_cut_off_and_costs_a_bounded_queue():
         stream.put(4, b"x")
         assert await stream.take(0.01) == []
 
-        stream = feed.Stream(("h1", "dhcp"))
-        stream.put(1, b"x" * feed.QUEUE_BYTES_MAX)
+        stream = Stream(Follower("h1", "dhcp"))
+        stream.put(1, b"x" * QUEUE_BYTES_MAX)
         assert not stream.closed
         stream.put(2, b"x")
         assert stream.closed
@@ -304,12 +305,12 @@ def test_a_slow_reader_is_cut_off_and_costs_a_bounded_queue():
 def test_heartbeats_say_how_far_the_stream_is(tmp_path: Path):
     async def told() -> None:
         store = Store(DATABASES.fresh(tmp_path), HandTurnedClock().now)
-        hub = feed.Hub(store, heartbeat=0.01)
+        hub = Hub(store, heartbeat=0.01)
         publishing = asyncio.ensure_future(hub.run())
         with store.write() as session:
             session.insert(Network(id="n1"))
             reached = session.revision()
-        lines = hub.follow("h1", "dhcp", None)
+        lines = hub.follow(Follower("h1", "dhcp"), None)
         async with asyncio.timeout(DEADLINE):
             seen = b"".join([await anext(lines), await anext(lines)]).splitlines()
         assert [json.loads(line)["event"] for line in seen[-2:]] == ["synced", "heartbeat"]

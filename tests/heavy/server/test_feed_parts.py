@@ -18,12 +18,15 @@ from a9fe.model.resources import (
     Router,
     Subnet,
 )
-from a9fe.server.feed.parts import KINDS_OF, Key, deliveries, snapshot
+from a9fe.server.feed.changes import deliveries
+from a9fe.server.feed.roles import ROLES, Follower
+from a9fe.server.feed.snapshot import snapshot
 from a9fe.store import Change, Session, Store
 from tests.kit.databases import DATABASES, START
 
 HOSTS = ("h1", "h2")
-KEYS: list[Key] = [(host, agent) for host in HOSTS for agent in KINDS_OF] + [("*", "service")]
+FOLLOWERS = [Follower(host, agent) for host in HOSTS for agent in ROLES]
+FOLLOWERS.append(Follower("*", "service"))
 ROUTER_PORT = "network:router_interface"
 Part = dict[tuple[str, str], Resource]
 
@@ -39,17 +42,17 @@ def store(tmp_path: Path) -> Iterator[Store]:
     made.close()
 
 
-class Follower:
-    """What agents know, from snapshots and changes."""
+class Parts:
+    """What followers have, from snapshots and changes."""
 
     def __init__(self, store: Store) -> None:
         self.store = store
         self.revision = 0
-        self.parts: dict[Key, Part] = {key: self.whole(key) for key in KEYS}
+        self.parts: dict[Follower, Part] = {key: self.whole(key) for key in FOLLOWERS}
         with store.read() as session:
             self.revision = session.revision()
 
-    def whole(self, key: Key) -> Part:
+    def whole(self, key: Follower) -> Part:
         with self.store.read() as session:
             return {(KIND_OF[type(r)], r.id): r for r in snapshot(session, key)}
 
@@ -58,7 +61,7 @@ class Follower:
             changes = session.changes_since(self.revision)
             assert changes is not None
             self.revision = session.revision()
-            told = deliveries(session, changes, KEYS)
+            told = deliveries(session, changes, FOLLOWERS)
         for key, for_key in told.items():
             assert [c.revision for c in for_key] == sorted(c.revision for c in for_key)
             apply(self.parts[key], for_key)
@@ -245,12 +248,12 @@ class Life:
 
 @pytest.mark.parametrize("seed", range(6))
 def test_changes_tell_what_a_snapshot_says(store: Store, seed: int):
-    life, follower = Life(seed), Follower(store)
-    late = Follower(store)
+    life, parts = Life(seed), Parts(store)
+    late = Parts(store)
     for step in range(40):
         life.happen(store)
-        follower.catch_up()
-        follower.check()
+        parts.catch_up()
+        parts.check()
         if step % 13 == 12:  # who was away for a while resumes to the same
             late.catch_up()
             late.check()
@@ -274,8 +277,8 @@ def test_a_host_gets_nothing_of_others(store: Store):
         life = Life(0)
         life.bind(session, "dhcp", "here", "h1")
         life.bind(session, "dhcp", "there", "h2")
-    follower = Follower(store)
-    ids = {agent: {id for _, id in follower.parts["h1", agent]} for agent in KINDS_OF}
+    parts = Parts(store)
+    ids = {agent: {id for _, id in parts.parts["h1", agent]} for agent in ROLES}
     assert ids["service"] == {"here", "s-here", "p-here", "i-here"}
     assert ids["dhcp"] == {"here", "s-here", "p-here", "dhcp:dhcp-h1:here"}
     assert ids["metadata"] == {"here", "p-here"}
@@ -291,7 +294,7 @@ def test_a_port_that_moves_is_deleted_here_and_made_there(store: Store):
         session.update(replace(port, host="h2"))
     with store.read() as session:
         changes = session.changes_since(before)
-        told = deliveries(session, changes or [], KEYS)
+        told = deliveries(session, changes or [], FOLLOWERS)
     gone = {(c.kind, c.id, c.resource is None) for c in told["h1", "dhcp"]}
     come = {(c.kind, c.id, c.resource is None) for c in told["h2", "dhcp"]}
     assert gone == {("port", "p", True), ("network", "n", True), ("subnet", "s", True)}
@@ -302,13 +305,13 @@ def test_a_disabled_agents_bindings_leave_its_host(store: Store):
     with store.write() as session:
         session.insert(Network(id="n"))
         Life(0).bind(session, "dhcp", "n", "h1")
-    follower = Follower(store)
-    assert ("binding", "dhcp:dhcp-h1:n") in follower.parts["h1", "dhcp"]
+    parts = Parts(store)
+    assert ("binding", "dhcp:dhcp-h1:n") in parts.parts["h1", "dhcp"]
     with store.write() as session:
         Life(0).disable(session)
-    follower.catch_up()
-    assert follower.parts["h1", "dhcp"] == {}
+    parts.catch_up()
+    assert parts.parts["h1", "dhcp"] == {}
     with store.write() as session:
         Life(0).disable(session)
-    follower.catch_up()
-    assert {kind for kind, _ in follower.parts["h1", "dhcp"]} == {"network", "binding"}
+    parts.catch_up()
+    assert {kind for kind, _ in parts.parts["h1", "dhcp"]} == {"network", "binding"}

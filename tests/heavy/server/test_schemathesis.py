@@ -18,7 +18,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from a9fe.server.feed import parts as feed_parts
+from a9fe.server.feed.roles import ROLES
 from a9fe.server.glance.images import PATCH_TYPE
 from a9fe.server.openapi import document as openapi
 from a9fe.server.openapi.handlers import EXAMPLES
@@ -108,7 +108,7 @@ def tried(world: World, operation: Any, mode: GenerationMode, ids: dict[str, str
 
 
 TEXT = st.text(st.characters(codec="utf-8"), max_size=40)
-AGENTS = sorted(feed_parts.KINDS_OF)
+AGENTS = sorted(ROLES)
 GOOD = {"host": TEXT.filter(bool), "agent": st.sampled_from(AGENTS), "from": st.just("0")}
 BAD = {
     "host": st.just(""),

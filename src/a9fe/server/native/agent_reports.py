@@ -21,8 +21,8 @@ from a9fe.server.asgi import body
 from a9fe.server.asgi.api import api_of, caller_of
 from a9fe.server.asgi.collection_routes import collection_routes
 from a9fe.server.auth.credentials import shown_in
-from a9fe.server.feed import hub as feed
-from a9fe.server.feed import parts as feed_parts
+from a9fe.server.feed.lines import MEDIA_TYPE, once
+from a9fe.server.feed.roles import ROLES, Follower
 
 log = structlog.get_logger()
 
@@ -50,7 +50,7 @@ async def status(request: Request) -> Response:
         return {"revision": tx.session.revision(), "counts": counts}
 
     found = await api_of(request).read(request, work)
-    streams = sorted(stream.name for stream in api_of(request).hub.streams)
+    streams = sorted(str(stream.follower) for stream in api_of(request).hub.streams)
     return JSONResponse({**found, "streams": streams})
 
 
@@ -78,7 +78,7 @@ class _Patient(StreamingResponse):
             async for chunk in lines:
                 yield chunk
 
-        super().__init__(whole(), media_type=feed.MEDIA_TYPE)
+        super().__init__(whole(), media_type=MEDIA_TYPE)
         self._lines = lines
         self._admitted = admitted
 
@@ -117,19 +117,19 @@ async def follow(request: Request) -> Response:
     host, agent = query.get("host", ""), query.get("agent", "")
     if not host:
         raise InvalidInput("host", host, "the name of the agent's host")
-    if agent not in feed_parts.KINDS_OF:
-        raise InvalidInput("agent", agent, "one of " + ", ".join(feed_parts.KINDS_OF))
+    if agent not in ROLES:
+        raise InvalidInput("agent", agent, "one of " + ", ".join(ROLES))
     if host == ANY_HOST and agent != "service":
         raise InvalidInput("host", host, "the name of a host; * is for agent=service")
     check_host(caller_of(request), host)
-    since = _revision(query.get("from"))
+    follower, since = Follower(host, agent), _revision(query.get("from"))
     if _flag("once", query.get("once")):
         if since is None:
             raise InvalidInput("from", None, "a revision, if once is 1")
-        key, after = (host, agent), since
-        found = await api_of(request).read(request, lambda c: feed.once(c.session, key, after))
-        return Response(b"".join(found), media_type=feed.MEDIA_TYPE)
-    lines = api_of(request).hub.follow(host, agent, since)
+        after = since
+        found = await api_of(request).read(request, lambda c: once(c.session, follower, after))
+        return Response(b"".join(found), media_type=MEDIA_TYPE)
+    lines = api_of(request).hub.follow(follower, since)
     first = await anext(lines, b"")  # a database that is away is a status, not a broken answer
     shown = shown_in(request.headers)
     return _Patient(first, lines, lambda end: api_of(request).admissions.hold(shown, end))
