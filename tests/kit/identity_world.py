@@ -15,12 +15,12 @@ from a9fe.metadata.instance_view import Settings
 from a9fe.metadata_service.identity.key_ring import KeyRing, publisher
 from a9fe.metadata_service.identity.requests import require_key, token_actions
 from a9fe.metadata_service.identity.signing_keys import KeyDirectory
-from a9fe.metadata_service.service import Service, always_certain
+from a9fe.metadata_service.service import Service
 from a9fe.wire.message import Answer
 from a9fe.wire.refusals import refuse
 from tests.golden.metadata.scenarios import zeros
 from tests.kit.server_world import World, server_config
-from tests.kit.service_world import RESOURCES, SECRET, SYNCED, FakeSource, signed
+from tests.kit.service_world import RESOURCES, SECRET, SYNCED, FakeSource, always_certain, signed
 
 DAY, HOUR = 86400, 3600
 ISSUER = "https://cloud.example.org"

@@ -6,8 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from a9fe.api_client.feed import FeedEvent
 from a9fe.metadata.instance_view import Settings
-from a9fe.metadata_service.service import Service, request_id
-from a9fe.metadata_service.source import Source
+from a9fe.metadata_service.service import Service, Source, request_id
 from a9fe.model.resources import KIND_OF, Instance, Port, Resource
 from a9fe.model.user_data import KnownInstance, loaded
 from a9fe.replica import Replica
@@ -77,6 +76,11 @@ def replica(resources: tuple[Resource, ...], fresh: Freshness) -> Replica:
     if not fresh.synced_now:
         made.lost(NOW - fresh.lost_for)
     return made
+
+
+async def always_certain() -> bool:
+    """Confirm every miss."""
+    return True
 
 
 MakeSource = Callable[[tuple[Resource, ...], Freshness], Source]

@@ -1,7 +1,7 @@
-"""Asking the providers of dynamic vendor data: in parallel, with bounds, and remembering.
+"""Dynamic vendor data (Nova's DynamicJSON): ask the providers in parallel, bounded and cached.
 
-A provider may hang, redirect, or answer without end: it costs its own key of one instance, for a
-bounded time, and nobody else waits.
+A provider that hangs, redirects or sends too much loses only its own key of one instance's
+document, after a bounded time, and delays no other provider or instance.
 """
 
 import asyncio
@@ -26,10 +26,10 @@ from a9fe.runtime.errors import StartError
 from a9fe.wire.refusals import Refusal
 
 ANSWER_MAX = 1024 * 1024  # bytes of a provider's answer
-AT_ONCE = 200  # questions under way to one provider
-KEPT_BYTES = 64 * 1024 * 1024  # of answers remembered, as they came
-ENTRY_BYTES = 1024  # what remembering an empty one takes, about
-FAILURE_KEPT = 10.0  # seconds before a provider that failed is asked again for the instance
+AT_ONCE = 200  # requests in flight to one provider
+CACHE_BYTES = 64 * 1024 * 1024  # of cached answers, as received
+ENTRY_BYTES = 1024  # roughly, of a cached empty answer
+FAILURE_CACHED = 10.0  # s until a failed provider is asked again for the same instance
 HEADERS = {
     "content-type": "application/json",
     "accept": "application/json",
@@ -37,24 +37,25 @@ HEADERS = {
 }
 
 log = structlog.get_logger()
-Key = tuple[str, bytes]
+CacheKey = tuple[str, bytes]
+"""Name of the provider, and hash of the request."""
 
 
 class ProvidersFailed(A9feError):
-    """A provider failed, and vendordata_dynamic_failure_fatal says that it matters."""
+    """A provider failed, and vendordata_dynamic_failure_fatal is set."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """Seconds: to connect, to have the whole answer, and how long an answer is kept."""
+    """Seconds to connect, to receive the whole answer, and to cache it."""
 
     connect: float = 5.0
     read: float = 5.0
-    kept: float = 300.0
+    cached: float = 300.0
 
 
 @dataclass(frozen=True, slots=True)
-class _Kept:
+class _Cached:
     content: Json
     size: int
     failed: bool
@@ -62,7 +63,7 @@ class _Kept:
 
 
 class DynamicVendordata:
-    """The providers. One question to each for one state of an instance, however many ask."""
+    """The providers. Concurrent reads of one instance share one request to each provider."""
 
     def __init__(
         self,
@@ -73,14 +74,14 @@ class DynamicVendordata:
         fatal: bool = False,
         verify: ssl.SSLContext | bool = True,
     ) -> None:
-        """Nothing is opened before it is asked. `fatal`: a failure is ProvidersFailed."""
+        """Open no connection yet. `fatal`: raise ProvidersFailed if one provider fails."""
         self._targets = targets
         self._limits = limits
         self._now = monotonic
         self._fatal = fatal
-        self._kept: OrderedDict[Key, _Kept] = OrderedDict()
+        self._cache: OrderedDict[CacheKey, _Cached] = OrderedDict()
         self._size = 0
-        self._asking: dict[Key, asyncio.Task[_Kept]] = {}
+        self._pending: dict[CacheKey, asyncio.Task[_Cached]] = {}
         self._free = {target.name: asyncio.Semaphore(AT_ONCE) for target in targets}
         self._client = httpx.AsyncClient(
             headers=HEADERS,
@@ -92,78 +93,78 @@ class DynamicVendordata:
         )
 
     async def close(self) -> None:
-        """Ask no more."""
-        for task in self._asking.values():
+        """Cancel pending requests and close all connections."""
+        for task in self._pending.values():
             task.cancel()
-        await asyncio.gather(*self._asking.values(), return_exceptions=True)
+        await asyncio.gather(*self._pending.values(), return_exceptions=True)
         await self._client.aclose()
 
     async def prepare(self, view: InstanceView, _: frozenset[str]) -> InstanceView | Refusal:
-        """The view with the answers; the needs of entries are all this one."""
+        """Return the view with the answers. A Prepare: vendor data is the only need of entries."""
         try:
             return replace(view, dynamic_vendordata=await self.of(view))
         except ProvidersFailed:
             return Refusal.VENDORDATA_FAILED
 
     async def of(self, view: InstanceView) -> Mapping[str, Json]:
-        """Each provider's answer by its name, `{}` for one that failed. Raises ProvidersFailed."""
-        question = vendordata.question(view)
-        found = await asyncio.gather(*(self._one(t, question) for t in self._targets))
-        if self._fatal and any(kept.failed for kept in found):
+        """Return each provider's answer by name, `{}` if it failed. Raises ProvidersFailed."""
+        body = vendordata.request_body(view)
+        found = await asyncio.gather(*(self._one(t, body) for t in self._targets))
+        if self._fatal and any(cached.failed for cached in found):
             raise ProvidersFailed
         pairs = zip(self._targets, found, strict=True)
-        return {target.name: kept.content for target, kept in pairs}
+        return {target.name: cached.content for target, cached in pairs}
 
-    async def _one(self, target: Target, question: bytes) -> _Kept:
-        key = (target.name, hashlib.blake2b(question, digest_size=16).digest())
-        kept = self._kept.get(key)
-        if kept is not None and kept.until > self._now():
+    async def _one(self, target: Target, body: bytes) -> _Cached:
+        key = (target.name, hashlib.blake2b(body, digest_size=16).digest())
+        cached = self._cache.get(key)
+        if cached is not None and cached.until > self._now():
             metrics.VENDORDATA.labels(target.name, "kept").inc()
-            return kept
-        task = self._asking.get(key)
+            return cached
+        task = self._pending.get(key)
         if task is None:
-            task = tasks.spawn(self._ask(target, question, key), "vendor data")
-            self._asking[key] = task
-            task.add_done_callback(lambda _: self._asking.pop(key, None))
-        return await asyncio.shield(task)  # who hangs up takes the answer from nobody
+            task = tasks.spawn(self._request(target, body, key), "vendor data")
+            self._pending[key] = task
+            task.add_done_callback(lambda _: self._pending.pop(key, None))
+        return await asyncio.shield(task)  # other readers still wait for the answer
 
-    async def _ask(self, target: Target, question: bytes, key: Key) -> _Kept:
+    async def _request(self, target: Target, body: bytes, key: CacheKey) -> _Cached:
         reason, size = "", 0
         content: Json = {}
         try:
             async with asyncio.timeout(self._limits.connect + self._limits.read):
                 async with self._free[target.name]:
-                    content, size = await self._answer(target, question)
+                    content, size = await self._answer(target, body)
         except (TimeoutError, httpx.TimeoutException):
             reason = "timeout"
         except httpx.HTTPError as error:
             reason = str(error) or type(error).__name__
         except ValueError as error:
             reason = str(error)
-        self._say(target, reason)
-        seconds = min(FAILURE_KEPT, self._limits.kept) if reason else self._limits.kept
-        kept = _Kept(content, size + ENTRY_BYTES, bool(reason), self._now() + seconds)
-        self._keep(key, kept)
-        return kept
+        self._record(target, reason)
+        seconds = min(FAILURE_CACHED, self._limits.cached) if reason else self._limits.cached
+        cached = _Cached(content, size + ENTRY_BYTES, bool(reason), self._now() + seconds)
+        self._store(key, cached)
+        return cached
 
-    def _keep(self, key: Key, kept: _Kept) -> None:
-        before = self._kept.pop(key, None)
-        self._kept[key] = kept
-        self._size += kept.size - (before.size if before else 0)
-        while self._size > KEPT_BYTES:
-            _, oldest = self._kept.popitem(last=False)
+    def _store(self, key: CacheKey, cached: _Cached) -> None:
+        before = self._cache.pop(key, None)
+        self._cache[key] = cached
+        self._size += cached.size - (before.size if before else 0)
+        while self._size > CACHE_BYTES:
+            _, oldest = self._cache.popitem(last=False)
             self._size -= oldest.size
 
-    async def _answer(self, target: Target, question: bytes) -> tuple[Json, int]:
+    async def _answer(self, target: Target, request_body: bytes) -> tuple[Json, int]:
         body = bytearray()
-        async with self._client.stream("POST", target.url, content=question) as answer:
+        async with self._client.stream("POST", target.url, content=request_body) as answer:
             async for part in answer.aiter_bytes():
                 body += part
                 if len(body) > ANSWER_MAX:
                     raise ValueError(f"more than {ANSWER_MAX} bytes")
         return vendordata.answer_of(answer.status_code, bytes(body)), len(body)
 
-    def _say(self, target: Target, reason: str) -> None:
+    def _record(self, target: Target, reason: str) -> None:
         metrics.VENDORDATA.labels(target.name, "failed" if reason else "ok").inc()
         if reason:
             log.warning("vendor data provider failed", provider=target.name, reason=reason)
@@ -172,9 +173,9 @@ class DynamicVendordata:
 def providers_of(
     config: Config, monotonic: Callable[[], float], *, verify: ssl.SSLContext | bool
 ) -> DynamicVendordata | None:
-    """The targets of `config`; None unless DynamicJSON is one of its vendordata_providers.
+    """Return the providers of `config`; None unless vendordata_providers has DynamicJSON.
 
-    `verify` is from certificates_of.
+    `verify`: see certificates_of.
     """
     if vendordata.DYNAMIC_JSON not in config.vendordata_providers:
         return None
@@ -183,7 +184,7 @@ def providers_of(
         limits=Limits(
             connect=config.vendordata_dynamic_connect_timeout,
             read=config.vendordata_dynamic_read_timeout,
-            kept=config.vendordata_dynamic_cache_time,
+            cached=config.vendordata_dynamic_cache_time,
         ),
         monotonic=monotonic,
         fatal=config.vendordata_dynamic_failure_fatal,
@@ -192,7 +193,7 @@ def providers_of(
 
 
 def certificates_of(config: Config) -> ssl.SSLContext | bool:
-    """The trusted certificates for the targets; False if there are no targets.
+    """Return the certificates to trust of providers; False if there are no providers.
 
     Call it before privileges are dropped. Raises StartError for unreadable certificates.
     """

@@ -1,7 +1,7 @@
-"""Whether an instance that nobody knows is about to be known. Pure.
+"""Whether an instance without a record is about to get one. Pure.
 
-Whoever boots VMs may make the port before the record of its VM; 404 would be final for
-cloud-init. A port that names an instance for long, without a record, names none.
+A client that boots VMs may create the port before the instance, and cloud-init gives up after a
+404. A port that has named an instance without a record for long counts as a mistake.
 """
 
 from collections.abc import Iterable
@@ -9,11 +9,11 @@ from collections.abc import Iterable
 from a9fe.model.resources import Port
 from a9fe.model.rules.scheduling import seconds
 
-EXPECTED_WITHIN = 300.0  # seconds from the port's last change to the record of its instance
+EXPECTED_WITHIN = 300.0  # s from the port's last change to the creation of its instance
 
 
 def is_expected(ports: Iterable[Port], tenant_id: str, now: float) -> bool:
-    """Whether one of the `ports`, which name the instance, is so new that it may come yet."""
+    """Return whether one of the `ports`, which name the instance, changed recently."""
     return any(
         now - seconds(port.updated_at) < EXPECTED_WITHIN
         for port in ports

@@ -1,4 +1,4 @@
-"""What a guest may do besides reading documents: a table of methods and paths."""
+"""What a guest can do besides reading documents: rows of method, path and function."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,36 +14,35 @@ VERSION = "<version>"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Action:
-    """One row: `parts` of the path after its versions' tree, ANY for any one segment.
+    """One row. `parts` are the segments of the path.
 
-    VERSION stands for any version of the EC2 tree but `latest`, a set for any of its names.
-
-    `open`: it needs no token where reading does (it is how a token is had). `changes`: what is
-    read at its path are documents, and where the trees have none there is nothing.
+    A set stands for any of its names, ANY for any one segment, VERSION for any version of the EC2
+    tree except `latest`. `ungated`: the gates do not apply, because a token is requested by it.
+    `changes`: GET and HEAD of the path read a document, and are 404 if the trees have none.
     """
 
     method: bytes
     parts: tuple[str | frozenset[str], ...]
     run: Callable[[GuestCall], Result]
-    open: bool = False
+    ungated: bool = False
     changes: bool = False
 
     def is_at(self, parts: tuple[str, ...]) -> bool:
-        """Whether the path is this action's."""
+        """Return whether the path is this action's."""
         return len(parts) == len(self.parts) and all(
-            _fits(mine, theirs) for mine, theirs in zip(self.parts, parts, strict=True)
+            _fits(pattern, part) for pattern, part in zip(self.parts, parts, strict=True)
         )
 
 
-def _fits(mine: str | frozenset[str], theirs: str) -> bool:
-    if isinstance(mine, frozenset):
-        return theirs in mine
-    if mine == VERSION:
-        return theirs != LATEST and canonical(theirs) is not None
-    return mine in {ANY, theirs}
+def _fits(pattern: str | frozenset[str], part: str) -> bool:
+    if isinstance(pattern, frozenset):
+        return part in pattern
+    if pattern == VERSION:
+        return part != LATEST and canonical(part) is not None
+    return pattern in {ANY, part}
 
 
-def at(actions: Sequence[Action], path: str) -> tuple[Action, ...]:
-    """The actions at a path, whatever their method."""
+def actions_at(actions: Sequence[Action], path: str) -> tuple[Action, ...]:
+    """Return the actions at a path, of any method."""
     parts = parts_of(path)
     return () if parts is None else tuple(a for a in actions if a.is_at(parts))

@@ -1,4 +1,4 @@
-"""A guest's request of which it is known whose it is, and what may come of it. Pure."""
+"""A guest's request after its instance is known, and the possible outcomes. Pure."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -16,10 +16,10 @@ NO_QUERY: Mapping[str, tuple[str, ...]] = {}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GuestCall:
-    """What actions and documents are made from.
+    """The request that actions and documents answer.
 
-    `path` is the target's without its query; `query` has each parameter's values in order.
-    `port_id` is the network card that asks, "" where that is not known. `now` is UNIX seconds.
+    `path` is the target's path; `query` has each parameter's values in order. `port_id` is the
+    port that the request came from, "" if unknown. `now` is in UNIX seconds.
     """
 
     request: Request
@@ -31,22 +31,22 @@ class GuestCall:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Refused:
-    """A refusal with headers of its own, such as Allow, or a line that says more."""
+class DetailedRefusal:
+    """A refusal with additional headers, such as Allow, or a line of detail in its body."""
 
     refusal: Refusal
     headers: Headers = ()
     detail: str = ""
 
 
-Outcome = Answer | Rendered | Refusal | Refused
+Outcome = Answer | Rendered | Refusal | DetailedRefusal
 Result = Outcome | Awaitable[Outcome]
 Gate = Callable[[GuestCall], Refusal | None]
 """Return why a call is refused, None to let it pass."""
 
 
 def path_of(target: bytes) -> str:
-    """The path of a request target (RFC 9112 section 3.2): origin or absolute form, no query."""
+    """Return the path of a request target in origin or absolute form (RFC 9112 section 3.2)."""
     text = target.decode("latin-1").partition("?")[0].partition("#")[0]
     if text[:7].lower() == "http://":
         return "/" + text[7:].partition("/")[2]
@@ -54,7 +54,7 @@ def path_of(target: bytes) -> str:
 
 
 def query_of(target: bytes) -> Mapping[str, tuple[str, ...]]:
-    """The parameters of a request target; none where they are too many to be meant."""
+    """Return the query parameters of a request target; none if there are too many."""
     if b"?" not in target:
         return NO_QUERY
     text = target.decode("latin-1").partition("?")[2].partition("#")[0]
@@ -65,10 +65,11 @@ def query_of(target: bytes) -> Mapping[str, tuple[str, ...]]:
     return {name: tuple(values) for name, values in found.items()}
 
 
-def port_that_asks(request: Request, view: InstanceView) -> str:
-    """The instance's port that the hop before names, or that has the address it vouches for.
+def requesting_port(request: Request, view: InstanceView) -> str:
+    """Return the id of the port that the request came from, "" if unknown.
 
-    Neutron's agent names none; with an address on two of the instance's networks it is unknown.
+    Our agent names the port. Neutron's names none: then it is the port with the guest address,
+    unless several of the instance's ports have that address.
     """
     named = request.values(trusted.PORT_ID)
     if len(named) == 1:

@@ -1,7 +1,7 @@
-"""What a guest writes: its password, its attributes, its word on events. The server keeps it.
+"""What a guest writes: its password, guest attributes, acknowledgements. The server stores them.
 
-A guest reads its own writing: an answer waits for the replica. One that writes without end is
-held back here, so that it is no burden to the database.
+An answer waits until the replica has the change, so that a guest reads its own writes. Writes are
+rate-limited here, before they reach the database.
 """
 
 import asyncio
@@ -29,45 +29,47 @@ from a9fe.wire.refusals import Refusal
 
 log = structlog.get_logger()
 
-RATE = Window(limit=10, duration=10.0)  # of one instance: its guest's agent writes a few at boot
-REACHED_WITHIN = 5.0  # s; then the answer is given without
-PASSWORD_AT = frozenset(v for v in (*openstack.VERSIONS, LATEST) if v >= "2013-04-04")
-OF_ATTRIBUTES = ("openstack", LATEST, ATTRIBUTES)
+RATE = Window(limit=10, duration=10.0)  # of one instance; a guest writes a few at boot
+REVISION_WITHIN = 5.0  # s; then the guest is answered anyway
+PASSWORD_VERSIONS = frozenset(v for v in (*openstack.VERSIONS, LATEST) if v >= "2013-04-04")
+ATTRIBUTES_PATH = ("openstack", LATEST, ATTRIBUTES)
 REFUSALS = {
     "PasswordExists": Refusal.PASSWORD_IS_SET,
     "GuestAttributesExceeded": Refusal.TOO_MANY_ATTRIBUTES,
     "GuestAttributesOff": Refusal.GUEST_ATTRIBUTES_OFF,
     "EventIsOver": Refusal.EVENT_IS_OVER,
-    "InstanceNotFound": Refusal.UNCONFIRMED,  # the replica has it: one of the two is behind
+    "InstanceNotFound": Refusal.UNCONFIRMED,  # the replica has it: replica or server is behind
     "GuestAttributeNotFound": Refusal.NO_SUCH_PATH,
     "EventNotFound": Refusal.NO_SUCH_PATH,
 }
-"""What the server's errors, by their types, are to the guest."""
+"""Refusals of the guest's request by the type of the server's error."""
 
 
-class Server(Protocol):
-    """Who keeps it: api_client.agent_client.AgentClient."""
+class ServerClient(Protocol):
+    """A client of the server: api_client.agent_client.AgentClient."""
 
     async def call(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:  # noqa: ANN401 - JSON
-        """The JSON of the answer. Raises ApiError or ServerUnreachable."""
+        """Return the JSON of the answer. Raises ApiError or ServerUnreachable."""
         ...
 
 
-class Followed(Protocol):
-    """What follows the server: the replica."""
+class Revisions(Protocol):
+    """The progress of the replica."""
 
     @property
     def revision(self) -> int:
-        """How far it has come."""
+        """The revision of the last change that it has."""
         ...
 
     async def wait_change(self, after_revision: int) -> int:
-        """Wait until it has come further, or is lost."""
+        """Wait until the revision differs from `after_revision`, or the feed is lost."""
         ...
 
 
-async def reach(replica: Followed, revision: int, within: float = REACHED_WITHIN) -> None:
-    """Wait until the replica has come to `revision`; no longer than `within` seconds."""
+async def wait_for_revision(
+    replica: Revisions, revision: int, within: float = REVISION_WITHIN
+) -> None:
+    """Wait until the replica has `revision`, at most `within` seconds."""
     with suppress(TimeoutError):
         async with asyncio.timeout(within):
             while replica.revision < revision:
@@ -76,13 +78,13 @@ async def reach(replica: Followed, revision: int, within: float = REACHED_WITHIN
 
 def attributes_enabled(call: GuestCall) -> Refusal | None:
     """Refuse requests for guest attributes where they are off. A Gate."""
-    inside = (parts_of(call.path) or ())[: len(OF_ATTRIBUTES)] == OF_ATTRIBUTES
+    inside = (parts_of(call.path) or ())[: len(ATTRIBUTES_PATH)] == ATTRIBUTES_PATH
     return Refusal.GUEST_ATTRIBUTES_OFF if inside and not attributes_on(call.view) else None
 
 
 @dataclass(frozen=True, slots=True)
 class _Write:
-    """What to tell the server; `what` is counted, `content_type` the answer's."""
+    """A call of the server. `what` is its label in metrics, `content_type` the answer's."""
 
     what: str
     method: str
@@ -91,86 +93,86 @@ class _Write:
     content_type: bytes = TEXT
 
 
-class Writes:
-    """The actions of guests that write."""
+class GuestWrites:
+    """The actions by which guests write."""
 
     def __init__(
         self,
-        server: Server,
-        reached: Callable[[int], Awaitable[None]],
+        server: ServerClient,
+        wait_for: Callable[[int], Awaitable[None]],
         monotonic: Callable[[], float],
     ) -> None:
-        """`reached` returns once what the server has kept at that revision is read here too."""
+        """`wait_for` waits until the replica has a revision of the server."""
         self._server = server
-        self._reached = reached
+        self._wait_for = wait_for
         self._monotonic = monotonic
         self._limiter = RateLimiter((RATE,))
 
     def actions(self) -> tuple[Action, ...]:
-        """The table's rows."""
-        one = (*OF_ATTRIBUTES, ANY, ANY)
+        """Return the rows for the service's actions."""
+        attribute = (*ATTRIBUTES_PATH, ANY, ANY)
         acknowledge = ("openstack", LATEST, EVENTS, ANY, "acknowledge")
-        password = ("openstack", PASSWORD_AT, "password")
+        password = ("openstack", PASSWORD_VERSIONS, "password")
         return (
             Action(method=b"POST", parts=password, run=self.post_password, changes=True),
-            Action(method=b"PUT", parts=one, run=self.put_attribute, changes=True),
-            Action(method=b"DELETE", parts=one, run=self.delete_attribute, changes=True),
+            Action(method=b"PUT", parts=attribute, run=self.put_attribute, changes=True),
+            Action(method=b"DELETE", parts=attribute, run=self.delete_attribute, changes=True),
             Action(method=b"POST", parts=acknowledge, run=self.acknowledge),
         )
 
     def post_password(self, call: GuestCall) -> Result:
-        """The body is the password. It is set once; a second one is 409, valid or not (Nova)."""
+        """Set the password, the request's body, once; again is 409, valid or not (Nova)."""
         try:
             text = rules_guest.password("password", _text(call))
         except InvalidInput:
             has_one = bool(call.view.instance.password)
             return Refusal.PASSWORD_IS_SET if has_one else Refusal.BAD_PASSWORD
         body = {"password": text}
-        return self._keep(call, _Write("password", "PUT", "password", body, HTML))
+        return self._write(call, _Write("password", "PUT", "password", body, HTML))
 
     def put_attribute(self, call: GuestCall) -> Result:
-        """The body is the attribute's value."""
+        """Set an attribute to the request's body."""
         try:
             path = _attribute(call)
             value = rules_guest.attribute_value("value", _text(call))
         except InvalidInput:
             return Refusal.BAD_ATTRIBUTE
-        return self._keep(call, _Write("attribute", "PUT", path, {"value": value}))
+        return self._write(call, _Write("attribute", "PUT", path, {"value": value}))
 
     def delete_attribute(self, call: GuestCall) -> Result:
-        """The attribute goes."""
+        """Delete an attribute."""
         try:
             path = _attribute(call)
         except InvalidInput:
             return Refusal.NO_SUCH_PATH
-        return self._keep(call, _Write("attribute", "DELETE", path))
+        return self._write(call, _Write("attribute", "DELETE", path))
 
     def acknowledge(self, call: GuestCall) -> Result:
-        """The guest is ready for the event."""
+        """Acknowledge a scheduled event."""
         id = (parts_of(call.path) or ())[3]
         try:
             rules_guest.attribute_name("event", id)
         except InvalidInput:
             return Refusal.NO_SUCH_PATH
-        return self._keep(call, _Write("acknowledgement", "POST", f"{EVENTS}/{id}/acknowledge"))
+        return self._write(call, _Write("acknowledgement", "POST", f"{EVENTS}/{id}/acknowledge"))
 
-    def _keep(self, call: GuestCall, write: _Write) -> Result:
+    def _write(self, call: GuestCall, write: _Write) -> Result:
         instance_id = call.view.instance.id
         if self._limiter.wait((instance_id, ""), self._monotonic()):
             return Refusal.TOO_MANY_WRITES
-        return self._told(f"/a9fe/v1/instances/{instance_id}/{write.path}", write)
+        return self._send(f"/a9fe/v1/instances/{instance_id}/{write.path}", write)
 
-    async def _told(self, path: str, write: _Write) -> Outcome:
+    async def _send(self, path: str, write: _Write) -> Outcome:
         try:
             answer = await self._server.call(write.method, path, write.body)
         except ServerUnreachable as error:
-            log.warning("a guest's write is not kept", what=write.what, reason=str(error))
+            log.warning("guest write not stored", what=write.what, reason=str(error))
             return Refusal.SERVER_AWAY
         except ApiError as error:
             return _refusal(error, write)
         revision = answer.get("revision") if isinstance(answer, dict) else None
         if isinstance(revision, int):
-            await self._reached(revision)
+            await self._wait_for(revision)
         metrics.GUEST_WRITES.labels(write.what).inc()
         return Answer(status=200, headers=((b"content-type", write.content_type),))
 
@@ -179,7 +181,7 @@ def _refusal(error: ApiError, write: _Write) -> Refusal:
     known = REFUSALS.get(error.type)
     if known is not None:
         return known
-    log.warning("a guest's write is not kept", what=write.what, reason=str(error))
+    log.warning("guest write not stored", what=write.what, reason=str(error))
     return Refusal.SERVER_AWAY
 
 
@@ -191,7 +193,7 @@ def _text(call: GuestCall) -> str | None:
 
 
 def _attribute(call: GuestCall) -> str:
-    """The path of the attribute at the server. Raises InvalidInput."""
+    """Return the attribute's path at the server. Raises InvalidInput."""
     *_, namespace, key = parts_of(call.path) or ()
     rules_guest.attribute_name("namespace", namespace)
     rules_guest.attribute_name("key", key)

@@ -17,16 +17,16 @@ from a9fe.http.server.fair_handler import FairHandler
 from a9fe.metadata.imds_tokens import Tokens
 from a9fe.metadata.instance_view import Settings
 from a9fe.metadata.openstack.vendordata import STATIC_JSON
-from a9fe.metadata_service.documents import Documents, unprepared
+from a9fe.metadata_service.documents import DocumentReader, unprepared
 from a9fe.metadata_service.dynamic_vendordata import DynamicVendordata, providers_of
 from a9fe.metadata_service.guest_call import GuestCall
-from a9fe.metadata_service.guest_writes import Writes, attributes_enabled, reach
+from a9fe.metadata_service.guest_writes import GuestWrites, attributes_enabled, wait_for_revision
 from a9fe.metadata_service.identity.key_ring import KeyRing, key_ring_of
 from a9fe.metadata_service.identity.requests import require_key, token_actions
 from a9fe.metadata_service.service import Service, request_id
 from a9fe.metadata_service.signed_headers import client_of_request
-from a9fe.metadata_service.token_gate import Imds
-from a9fe.metadata_service.usage_reports import Tally, UsageReports, teller
+from a9fe.metadata_service.token_gate import TokenGate
+from a9fe.metadata_service.usage_reports import UsageReports, UsageTally, deliverer
 from a9fe.metadata_service.waiters import Waiters
 from a9fe.model.guest import MetadataOptions
 from a9fe.model.policy import ANY_HOST
@@ -53,8 +53,8 @@ class Parts:
     replica: Replica
     confirm: Callable[[], Awaitable[bool]]
     calls: AgentClient
-    writes: Writes
-    tally: Tally
+    writes: GuestWrites
+    tally: UsageTally
     waiters: Waiters
     keys: KeyRing | None
     providers: DynamicVendordata | None
@@ -82,8 +82,10 @@ async def build_hop(
             replica=replica,
             confirm=confirmer.certain,
             calls=calls,
-            writes=Writes(calls, lambda revision: reach(replica, revision), clock.monotonic),
-            tally=Tally(metrics.IMDS_USAGE_LOST.inc),
+            writes=GuestWrites(
+                calls, lambda revision: wait_for_revision(replica, revision), clock.monotonic
+            ),
+            tally=UsageTally(metrics.IMDS_USAGE_LOST.inc),
             waiters=_waiters_of(replica),
             keys=key_ring_of(config, calls) if config.enable_identity else None,
             providers=providers,
@@ -101,7 +103,7 @@ async def build_hop(
 
 def service_of(config: Config, report: Report, parts: Parts) -> Service:
     """Return the handler over the parts."""
-    imds, keys = imds_of(config, parts.tally), parts.keys
+    gate, keys = token_gate_of(config, parts.tally), parts.keys
 
     def refuse(refusal: Refusal, request: Request) -> Answer:
         return report.refusal(refusal, request, request_id=request_id(request).encode())
@@ -115,17 +117,17 @@ def service_of(config: Config, report: Report, parts: Parts) -> Service:
         source_lost_after=config.source_lost_after,
         refuse=refuse,
         confirm=parts.confirm,
-        gates=(imds.gate, attributes_enabled, *((require_key(keys),) if keys else ())),
-        documents=_documents_of(config, parts),
+        gates=(gate.gate, attributes_enabled, *((require_key(keys),) if keys else ())),
+        documents=_reader_of(config, parts),
         actions=(
-            *imds.actions,
+            *gate.actions,
             *(token_actions(keys, config.identity_token_lifetime) if keys else ()),
             *parts.writes.actions(),
         ),
     )
 
 
-def imds_of(config: Config, tally: Tally) -> Imds:
+def token_gate_of(config: Config, tally: UsageTally) -> TokenGate:
     """Return IMDSv2 with the options of `config`; `tally` counts every request."""
 
     def count(call: GuestCall, version: int) -> None:
@@ -138,14 +140,16 @@ def imds_of(config: Config, tally: Tally) -> Imds:
         http_tokens_required_after=None if after < 0 else after,
         http_put_response_hop_limit=config.http_put_response_hop_limit,
     )
-    return Imds(tokens=Tokens(config.metadata_proxy_shared_secret), options=options, count=count)
+    return TokenGate(
+        tokens=Tokens(config.metadata_proxy_shared_secret), options=options, count=count
+    )
 
 
 def _tasks(config: Config, parts: Parts) -> dict[str, Task]:
     """Return the background tasks. A service of all hosts reports no heartbeat of one host."""
     tasks: dict[str, Task] = {
         "feed": lambda: follow(parts.replica, connector(config, FEED_AGENT), SystemClock()),
-        "usage": UsageReports(parts.tally, teller(parts.calls)).run,
+        "usage": UsageReports(parts.tally, deliverer(parts.calls)).run,
         "waiters": parts.waiters.run,
     }
     if parts.keys is not None:
@@ -174,10 +178,10 @@ def _settings_of(config: Config, keys: KeyRing | None) -> Callable[[], Settings]
     return settings
 
 
-def _documents_of(config: Config, parts: Parts) -> Documents:
+def _reader_of(config: Config, parts: Parts) -> DocumentReader:
     """Return the reader of documents. Waits end before the hop before times out."""
     longest = max(0, config.upstream_timeout - WAIT_MARGIN)
-    return Documents(
+    return DocumentReader(
         parts.waiters,
         wait_max=min(config.metadata_wait_max, longest),
         prepare=parts.providers.prepare if parts.providers else unprepared,

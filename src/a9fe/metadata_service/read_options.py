@@ -1,11 +1,11 @@
-"""What a guest asks of a document besides its path: conditions, forms, waiting. Pure."""
+"""How a guest wants a document: query parameters and conditional requests. Pure."""
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from a9fe.metadata.rendered import Rendered
-from a9fe.metadata_service.guest_call import Outcome, Refused
+from a9fe.metadata_service.guest_call import DetailedRefusal, Outcome
 from a9fe.model.errors import A9feError
 from a9fe.wire import wait_for_change
 from a9fe.wire.message import Answer, Request
@@ -15,19 +15,20 @@ NOT_MODIFIED = 304
 BOOLEANS = {"true": True, "false": False}
 WAIT = wait_for_change.PARAMETER.decode()
 SECONDS_MAX_DIGITS = 9
-NO_ETAG = frozenset({b"", b"0", b"NONE"})  # GCE's clients begin with these
+NO_ETAG = frozenset({b"", b"0", b"NONE"})  # GCE's clients send these first
 
-_TAGS = re.compile(rb'"[^"]*"')  # the comparison is weak: W/ says nothing
+_TAGS = re.compile(rb'"[^"]*"')  # weak comparison: W/ is ignored
 _ETAG = re.compile(r'(?:W/)?"?([^"]*)"?')
 
 Query = Mapping[str, tuple[str, ...]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wish:
-    """What the query asks for. `last_etag`: wait while the document has it, b"" for not at all.
+class ReadOptions:
+    """The query parameters of a read.
 
-    `timeout` in seconds, None for as long as may be.
+    `last_etag`: wait as long as the document has this tag, b"" to not wait. `timeout` in seconds,
+    None for the longest time allowed.
     """
 
     recursive: bool = False
@@ -36,37 +37,38 @@ class Wish:
     timeout: int | None = None
 
 
-PLAIN = Wish()
+DEFAULT = ReadOptions()
 
 
-class _Bad(A9feError):
+class InvalidParameter(A9feError):
     """A query parameter with a wrong value; the text says what is expected."""
 
 
-def wish_of(query: Query, target: bytes) -> Wish | Refused:
-    """The wish. Parameters that are not ours mean nothing (Nova).
+def read_options(query: Query, target: bytes) -> ReadOptions | DetailedRefusal:
+    """Parse the query. Unknown parameters are ignored (Nova).
 
-    The hops before must have seen that it waits: the parameter's name is not to be escaped.
+    The hops before look for the parameter's name in the target to see that a request waits, so
+    the name must appear unescaped.
     """
     try:
-        return Wish(
+        return ReadOptions(
             recursive=_boolean(query, "recursive"),
             wait=_waits(query, target),
             last_etag=_etag(query),
             timeout=_seconds(query),
         )
-    except _Bad as error:
-        return Refused(refusal=Refusal.BAD_PARAMETER, detail=str(error))
+    except InvalidParameter as error:
+        return DetailedRefusal(refusal=Refusal.BAD_PARAMETER, detail=str(error))
 
 
 def is_current(request: Request, etag: bytes) -> bool:
-    """Whether the client says that it has this (If-None-Match, RFC 9110 section 13.1.2)."""
-    said = b",".join(request.values(b"if-none-match")).strip()
-    return said == b"*" or etag in _TAGS.findall(said) if said else False
+    """Return whether the client has this version (If-None-Match, RFC 9110 section 13.1.2)."""
+    header = b",".join(request.values(b"if-none-match")).strip()
+    return header == b"*" or etag in _TAGS.findall(header) if header else False
 
 
-def outcome(request: Request, rendered: Rendered) -> Outcome:
-    """The document; or that it has not changed."""
+def conditional(request: Request, rendered: Rendered) -> Outcome:
+    """Return the document, or 304 if the client has this version."""
     if rendered.etag and is_current(request, rendered.etag):
         return Answer(status=NOT_MODIFIED, headers=((b"etag", rendered.etag),))
     return rendered
@@ -75,36 +77,36 @@ def outcome(request: Request, rendered: Rendered) -> Outcome:
 def _one(query: Query, name: str) -> str:
     values = query.get(name, ())
     if len(values) > 1:
-        raise _Bad(f"{name}: expected once")
+        raise InvalidParameter(f"{name}: expected once")
     return values[0] if values else ""
 
 
 def _boolean(query: Query, name: str) -> bool:
-    said = _one(query, name).lower()
-    if name in query and said not in BOOLEANS:
-        raise _Bad(f"{name}: expected true or false")
-    return BOOLEANS.get(said, False)
+    value = _one(query, name).lower()
+    if name in query and value not in BOOLEANS:
+        raise InvalidParameter(f"{name}: expected true or false")
+    return BOOLEANS.get(value, False)
 
 
 def _waits(query: Query, target: bytes) -> bool:
     if WAIT in query and not wait_for_change.may_wait(target):
-        raise _Bad(f"{WAIT}: expected without escapes")
+        raise InvalidParameter(f"{WAIT}: expected without escapes")
     return _boolean(query, WAIT)
 
 
 def _etag(query: Query) -> bytes:
-    """With or without the quotes of the header that it came in."""
+    """Return the tag with quotes; the parameter may have the quotes of the header or not."""
     bare = _ETAG.fullmatch(_one(query, "last_etag"))
     if bare is None:
-        raise _Bad("last_etag: expected the value of an ETag")
+        raise InvalidParameter("last_etag: expected the value of an ETag")
     tag = bare[1].encode("utf-8", "replace")
     return b"" if tag in NO_ETAG else b'"%b"' % tag
 
 
 def _seconds(query: Query) -> int | None:
-    said = _one(query, "timeout_sec")
+    value = _one(query, "timeout_sec")
     if "timeout_sec" not in query:
         return None
-    if not (said.isascii() and said.isdigit() and len(said) <= SECONDS_MAX_DIGITS):
-        raise _Bad("timeout_sec: expected whole seconds")
-    return int(said)
+    if not (value.isascii() and value.isdigit() and len(value) <= SECONDS_MAX_DIGITS):
+        raise InvalidParameter("timeout_sec: expected whole seconds")
+    return int(value)

@@ -1,4 +1,4 @@
-"""Who asks, by the headers of the hop before: Nova's checks in Nova's order. Pure."""
+"""The signed headers that name the requesting instance: Nova's checks in Nova's order. Pure."""
 
 from dataclasses import dataclass
 
@@ -9,18 +9,18 @@ from a9fe.wire.shares import Client
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Claim:
-    """An instance and a project, as the client of the shared secret says."""
+class SignedInstance:
+    """An instance and its project, named by a hop that has the shared secret."""
 
     instance_id: str
     tenant_id: str
 
 
-def verify(request: Request, secret: str) -> Claim | Refusal:
-    """The claim of the request's headers, or why it is not believed.
+def verify(request: Request, secret: str) -> SignedInstance | Refusal:
+    """Return the instance that the headers name, or why they are not accepted.
 
-    A header given several times counts as one with its values joined by commas, as before Nova:
-    then the signature is wrong, or the project.
+    A repeated header counts as one with its values joined by commas, as in Nova: then the
+    signature or the project is wrong.
     """
     instance_id = _value(request, trusted.INSTANCE_ID)
     signature = _value(request, trusted.SIGNATURE)
@@ -33,15 +33,15 @@ def verify(request: Request, secret: str) -> Claim | Refusal:
         return Refusal.NO_TENANT_ID
     if not trusted.verify(secret, instance_id, signature.encode("latin-1")):
         return Refusal.BAD_SIGNATURE
-    return Claim(instance_id=instance_id, tenant_id=tenant_id)
+    return SignedInstance(instance_id=instance_id, tenant_id=tenant_id)
 
 
 def _value(request: Request, name: bytes) -> str | None:
-    """Header bytes as text, one character a byte: whatever they are, they can be compared."""
+    """Return a header's value as text, one character per byte: any bytes can be compared."""
     values = request.values(name)
     return b",".join(values).decode("latin-1") if values else None
 
 
 def client_of_request(request: Request) -> Client:
-    """The client for turns: the claimed instance, unverified."""
+    """Return the client for fair queueing: the instance that the headers name, unverified."""
     return _value(request, trusted.INSTANCE_ID) or "", ""

@@ -1,7 +1,7 @@
-"""IMDSv2: tokens for whom asks rightly, and the gate that they open.
+"""IMDSv2: the actions that issue tokens to guests, and the gate that checks them.
 
 EC2's contract: PUT /latest/api/token with a time to live, then the token in a header of each
-request. A token that is shown must be good; whether one is needed, the instance's mode says.
+request. A token that is sent must be valid; the instance's mode decides whether one is required.
 """
 
 from collections.abc import Callable
@@ -16,23 +16,23 @@ from a9fe.wire import trusted
 from a9fe.wire.message import Answer, Request
 from a9fe.wire.refusals import Refusal
 
-# EC2's names, and those that Firecracker's service takes as well.
+# EC2's names, and those that Firecracker's MMDS accepts too.
 TOKEN = (b"x-aws-ec2-metadata-token", b"x-metadata-token")
 TTL = (b"x-aws-ec2-metadata-token-ttl-seconds", b"x-metadata-token-ttl-seconds")
 PATH = ("latest", "api", "token")
 TEXT = (b"content-type", b"text/plain")
 
 Count = Callable[[GuestCall, int], None]
-"""Told of each request of an instance: it is of version 1, without a token, or 2."""
+"""Called with each request of an instance: version 1, without a token, or 2."""
 
 
 def uncounted(_: GuestCall, __: int) -> None:
-    """Counts nothing."""
+    """Count nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Imds:
-    """The action and the gate. `options` are the cloud's; an instance may have its own."""
+class TokenGate:
+    """Actions and gate. `options` are the cloud's; an instance's own options come first."""
 
     tokens: Tokens
     options: MetadataOptions = field(default_factory=lambda: MetadataOptions(http_tokens=OFF))
@@ -40,51 +40,51 @@ class Imds:
 
     @property
     def actions(self) -> tuple[Action, ...]:
-        """For the service's table."""
+        """Return the rows for the service's actions."""
         return (
-            Action(method=b"PUT", parts=PATH, run=self.give, open=True),
-            Action(method=b"PUT", parts=(VERSION, *PATH[1:]), run=self.refer, open=True),
+            Action(method=b"PUT", parts=PATH, run=self.issue, ungated=True),
+            Action(method=b"PUT", parts=(VERSION, *PATH[1:]), run=self.refuse_dated, ungated=True),
         )
 
-    def give(self, call: GuestCall) -> Outcome:
-        """A token, or why there is none."""
+    def issue(self, call: GuestCall) -> Outcome:
+        """Return a token, or why there is none."""
         self._count(call, 2)
         if trusted.is_forwarded(call.request):
             return Refusal.FORWARDED
         if self._mode(call) == OFF:
             return Refusal.TOKENS_OFF
-        asked = _shown(call.request, TTL)
-        ttl = ttl_of(asked[0][1]) if len(asked) == 1 else None
+        requested = _headers(call.request, TTL)
+        ttl = ttl_of(requested[0][1]) if len(requested) == 1 else None
         if ttl is None:
             return Refusal.TOKEN_TTL
         token = self.tokens.issue(_holder(call), ttl, call.now)
-        headers = [TEXT, (asked[0][0], b"%d" % ttl)]
+        headers = [TEXT, (requested[0][0], b"%d" % ttl)]
         limit = hop_limit_of(call.view.instance, self.options)
-        if limit and trusted.is_from_our_hop(call.request):  # others would show it to the guest
+        if limit and trusted.is_from_our_hop(call.request):  # others pass the header to the guest
             headers.append((trusted.HOP_LIMIT, b"%d" % limit))
         return Answer(status=200, headers=tuple(headers), body=token)
 
-    def refer(self, call: GuestCall) -> Outcome:
-        """Tokens are of no version: EC2 gives them at `latest` alone."""
+    def refuse_dated(self, call: GuestCall) -> Outcome:
+        """Refuse a token at a dated version: EC2 issues them at `latest` only."""
         self._count(call, 2)
         return Refusal.TOKEN_DATED
 
     def gate(self, call: GuestCall) -> Refusal | None:
-        """Why the call may not go on. It counts the call."""
-        shown = _shown(call.request, TOKEN)
+        """Return why the call is refused, None if it may go on. Counts the call."""
+        shown = _headers(call.request, TOKEN)
         self._count(call, 2 if shown else 1)
         mode = self._mode(call)
         if mode == OFF:
             return None
         if not shown:
-            needed = mode == REQUIRED and parts_of(call.path) != PATH  # where 405 says how
+            needed = mode == REQUIRED and parts_of(call.path) != PATH  # there 405 says what to do
             return Refusal.NO_TOKEN if needed else None
         if len(shown) > 1 or self.tokens.check(shown[0][1], _holder(call), call.now):
             return Refusal.BAD_TOKEN
         return None
 
     def _count(self, call: GuestCall, version: int) -> None:
-        """An operator's probe (wait-ready) is not counted as the instance's request."""
+        """Count the call, unless it is an operator's probe (wait-ready)."""
         if not call.request.values(trusted.PROBE):
             self.count(call, version)
 
@@ -92,7 +92,7 @@ class Imds:
         return mode_of(call.view.instance, self.options, call.now)
 
 
-def _shown(request: Request, names: tuple[bytes, ...]) -> list[tuple[bytes, bytes]]:
+def _headers(request: Request, names: tuple[bytes, ...]) -> list[tuple[bytes, bytes]]:
     return [pair for pair in request.headers if pair[0] in names]
 
 

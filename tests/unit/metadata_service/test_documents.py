@@ -5,7 +5,7 @@ import json
 import pytest
 
 from a9fe.metadata_service.guest_call import query_of
-from a9fe.metadata_service.read_options import wish_of
+from a9fe.metadata_service.read_options import read_options
 from a9fe.wire.message import Answer, Request
 from a9fe.wire.refusals import Refusal
 from tests.kit.service_world import META_DATA, Asking, replica, signed
@@ -145,5 +145,5 @@ def test_what_is_not_there_is_404_whatever_is_asked_of_it(ask: Asking):
 )
 def test_last_etag_is_taken_with_and_without_quotes(said: bytes, tag: bytes):
     target = b"/latest?last_etag=" + said
-    wish = wish_of(query_of(target), target)
+    wish = read_options(query_of(target), target)
     assert getattr(wish, "last_etag", None) == tag

@@ -14,13 +14,13 @@ from a9fe.http.server.server import serve
 from a9fe.http.server.sockets import tcp_listener
 from a9fe.metadata import tree
 from a9fe.metadata.instance_view import InstanceView
-from a9fe.metadata.openstack.vendordata import NEED, Target, answer_of, parse_targets, question
+from a9fe.metadata.openstack.vendordata import NEED, Target, answer_of, parse_targets, request_body
 from a9fe.metadata.rendered import Rendered
-from a9fe.metadata_service.documents import Documents
+from a9fe.metadata_service.documents import DocumentReader
 from a9fe.metadata_service.dynamic_vendordata import (
     ANSWER_MAX,
     AT_ONCE,
-    FAILURE_KEPT,
+    FAILURE_CACHED,
     DynamicVendordata,
     Limits,
     ProvidersFailed,
@@ -33,8 +33,8 @@ from tests.kit.fakes import FakeClock
 from tests.kit.http_world import run, turns, until
 
 VIEW = one_card()
-SOON = Limits(connect=0.1, read=0.1, kept=300.0)
-PATIENT = Limits(connect=5.0, read=5.0, kept=300.0)
+SOON = Limits(connect=0.1, read=0.1, cached=300.0)
+PATIENT = Limits(connect=5.0, read=5.0, cached=300.0)
 Answering = Callable[[Request], Answer | Awaitable[Answer]]
 
 
@@ -158,7 +158,7 @@ def test_answers_are_kept_for_one_state_of_an_instance():
             renamed = replace(VIEW, instance=replace(VIEW.instance, name="renamed"))
             await dynamic.of(renamed)
             assert len(one.asked) == 2
-            clock.turn(PATIENT.kept + 1)
+            clock.turn(PATIENT.cached + 1)
             await dynamic.of(VIEW)
             assert len(one.asked) == 3
 
@@ -175,7 +175,7 @@ def test_a_failure_is_asked_again_soon():
         ):
             assert await dynamic.of(VIEW) == {"site": {}}
             assert await dynamic.of(VIEW) == {"site": {}}
-            clock.turn(FAILURE_KEPT + 1)
+            clock.turn(FAILURE_CACHED + 1)
             assert await dynamic.of(VIEW) == {"site": 2}
             assert len(one.asked) == 2
 
@@ -245,7 +245,7 @@ def test_vendor_data2_has_what_providers_say(*, static: bool, recursive: bool):
         ):
             place, call = tree.find(view, path), call_of(path, query, view)
             assert place is not None
-            result = Documents(prepare=dynamic.prepare).answer(call, place, lambda: call)
+            result = DocumentReader(prepare=dynamic.prepare).answer(call, place, lambda: call)
             assert isawaitable(result)
             rendered = await result
             assert isinstance(rendered, Rendered)
@@ -290,5 +290,7 @@ def test_what_is_no_json_does_not_count(body: bytes):
 
 
 def test_the_question_is_the_same_for_the_same_state():
-    assert question(VIEW) == question(replace(VIEW, random_bytes=lambda count: b"x" * count))
-    assert question(VIEW) != question(another(1))
+    assert request_body(VIEW) == request_body(
+        replace(VIEW, random_bytes=lambda count: b"x" * count)
+    )
+    assert request_body(VIEW) != request_body(another(1))

@@ -13,8 +13,13 @@ import pytest
 from a9fe.api_client.agent_client import AgentClient
 from a9fe.api_client.feed import FeedEvent
 from a9fe.metadata.instance_view import Settings
-from a9fe.metadata_service.guest_writes import RATE, Writes, attributes_enabled, reach
-from a9fe.metadata_service.service import Service, always_certain, request_id
+from a9fe.metadata_service.guest_writes import (
+    RATE,
+    GuestWrites,
+    attributes_enabled,
+    wait_for_revision,
+)
+from a9fe.metadata_service.service import Service, request_id
 from a9fe.model.guest import EVENT_CODES, MetadataOptions, ScheduledEvent
 from a9fe.model.resources import KINDS, Instance, Port, Resource
 from a9fe.model.user_data import KnownInstance, loaded
@@ -26,7 +31,7 @@ from a9fe.wire.message import Answer, Request
 from a9fe.wire.refusals import Refusal, refuse
 from tests.golden.metadata.scenarios import INSTANCE_ID, PROJECT, one_card, zeros
 from tests.kit.server_world import World
-from tests.kit.service_world import SECRET, signed
+from tests.kit.service_world import SECRET, always_certain, signed
 
 PASSWORD = b"/openstack/latest/password"
 AT = b"/openstack/latest/guest-attributes"
@@ -103,7 +108,7 @@ class Guest:
             source_lost_after=60.0,
             refuse=count,
             gates=(attributes_enabled,),
-            actions=Writes(calls, reached, lambda: self.at).actions(),
+            actions=GuestWrites(calls, reached, lambda: self.at).actions(),
         )
 
     def ask(self, method: bytes, target: bytes, body: bytes = b"") -> Answer:
@@ -373,13 +378,13 @@ def test_an_answer_waits_for_the_replica():
 
     async def wrote() -> list[str]:
         seen: list[str] = []
-        waiting = asyncio.ensure_future(reach(replica, 7))
+        waiting = asyncio.ensure_future(wait_for_revision(replica, 7))
         for revision, password in ((6, "no"), (7, "yes")):
             done, _ = await asyncio.wait({waiting}, timeout=0.01)
             seen.append("done" if done else "waits")
             replica.apply(event("upsert", revision, password), 0.0)
         await waiting
-        await reach(replica, 0)
+        await wait_for_revision(replica, 0)
         return seen
 
     assert asyncio.run(wrote()) == ["waits", "waits"]
@@ -390,5 +395,5 @@ def test_an_answer_waits_for_the_replica():
 
 def test_it_does_not_wait_for_ever():
     replica = Replica()
-    asyncio.run(reach(replica, 7, within=0.01))
+    asyncio.run(wait_for_revision(replica, 7, within=0.01))
     assert replica.revision < 7

@@ -11,7 +11,7 @@ import pytest
 from a9fe.metadata.instance_view import Settings
 from a9fe.metadata_service.expected_instances import EXPECTED_WITHIN
 from a9fe.metadata_service.guest_call import path_of
-from a9fe.metadata_service.service import Service, always_certain, request_id
+from a9fe.metadata_service.service import Service, request_id
 from a9fe.model.errors import InvalidInput
 from a9fe.model.resources import Instance, Network, Port, Resource, SecurityGroup, Subnet
 from a9fe.model.rules.scheduling import timestamp
@@ -43,6 +43,7 @@ from tests.kit.service_world import (
     VIEW,
     Asking,
     FakeSource,
+    always_certain,
     replica,
     signed,
     without,

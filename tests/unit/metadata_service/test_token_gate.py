@@ -9,10 +9,10 @@ import pytest
 from a9fe.metadata.imds_tokens import Tokens
 from a9fe.metadata.instance_view import Settings
 from a9fe.metadata_service.guest_call import GuestCall
-from a9fe.metadata_service.hop import imds_of
-from a9fe.metadata_service.service import Service, always_certain
-from a9fe.metadata_service.token_gate import TOKEN, TTL, Imds
-from a9fe.metadata_service.usage_reports import Tally
+from a9fe.metadata_service.hop import token_gate_of
+from a9fe.metadata_service.service import Service
+from a9fe.metadata_service.token_gate import TOKEN, TTL, TokenGate
+from a9fe.metadata_service.usage_reports import UsageTally
 from a9fe.model.guest import HTTP_TOKENS, MetadataOptions
 from a9fe.model.resources import Port
 from a9fe.runtime.config import load
@@ -28,6 +28,7 @@ from tests.kit.service_world import (
     SECRET,
     SYNCED,
     FakeSource,
+    always_certain,
     signed,
     without,
 )
@@ -55,7 +56,7 @@ class World:
             self.refused.append(refusal)
             return refuse(refusal)
 
-        imds = Imds(tokens=Tokens(SECRET), options=self.options, count=self._count)
+        imds = TokenGate(tokens=Tokens(SECRET), options=self.options, count=self._count)
         answer = Service(
             confirm=always_certain,
             source=FakeSource(self.resources, SYNCED),  # type: ignore[arg-type] - resources all
@@ -334,12 +335,12 @@ def test_every_request_of_an_instance_is_counted_once(mode: str):
 )
 def test_the_options_of_the_cloud(given: dict[str, str], options: MetadataOptions):
     config = load(given, {"A9FE_METADATA_PROXY_SHARED_SECRET": SECRET})
-    assert imds_of(config, Tally()).options == options
+    assert token_gate_of(config, UsageTally()).options == options
 
 
 def test_what_is_counted_is_told_of_the_instance():
-    tally = Tally()
-    imds = imds_of(load({}, {"A9FE_METADATA_PROXY_SHARED_SECRET": SECRET}), tally)
+    tally = UsageTally()
+    imds = token_gate_of(load({}, {"A9FE_METADATA_PROXY_SHARED_SECRET": SECRET}), tally)
     view = one_card()
     for request in (signed(), signed(), with_token(b"x")):
         imds.gate(

@@ -10,7 +10,13 @@ from hypothesis import strategies as st
 
 from a9fe.api_client import ApiError, ServerUnreachable
 from a9fe.api_client.agent_client import AgentClient
-from a9fe.metadata_service.usage_reports import BATCH, NotOurs, Tally, UsageReports, teller
+from a9fe.metadata_service.usage_reports import (
+    BATCH,
+    InstanceElsewhere,
+    UsageReports,
+    UsageTally,
+    deliverer,
+)
 from a9fe.model.imds_usage import ImdsUsage
 from tests.kit.http_world import run, until
 
@@ -30,7 +36,7 @@ class Server:
 
     async def __call__(self, usage: Sequence[ImdsUsage]) -> None:
         if self.others & {one.instance_id for one in usage}:
-            raise NotOurs("one is another host's")
+            raise InstanceElsewhere("one is another host's")
         if self.away:
             self.refused += 1
             raise ServerUnreachable("http://server", "away")
@@ -43,7 +49,7 @@ class Server:
 class Reporting:
     """Reports of a tally to a server that tests send away."""
 
-    def __init__(self, tally: Tally, server: Server) -> None:
+    def __init__(self, tally: UsageTally, server: Server) -> None:
         self._reports = UsageReports(tally, server, interval=QUICK)
 
     async def __aenter__(self) -> None:
@@ -55,7 +61,7 @@ class Reporting:
 
 
 def test_requests_of_both_versions_with_their_times():
-    tally, server = Tally(), Server()
+    tally, server = UsageTally(), Server()
     for version, at in ((1, 0), (1, 60), (2, 30)):
         tally.count("a", version, NOW + at)
     tally.count("b", 2, NOW)
@@ -79,7 +85,7 @@ def test_requests_of_both_versions_with_their_times():
 
 
 def test_nothing_is_lost_while_the_server_is_away():
-    tally, server = Tally(), Server()
+    tally, server = UsageTally(), Server()
     server.away = True
 
     async def main():
@@ -98,7 +104,7 @@ def test_nothing_is_lost_while_the_server_is_away():
 
 
 def test_what_is_left_is_told_at_the_end():
-    tally, server = Tally(), Server()
+    tally, server = UsageTally(), Server()
 
     async def main():
         task = asyncio.ensure_future(UsageReports(tally, server, interval=3600).run())
@@ -112,7 +118,7 @@ def test_what_is_left_is_told_at_the_end():
 
 
 def test_many_instances_are_told_in_several_messages():
-    tally, server = Tally(), Server()
+    tally, server = UsageTally(), Server()
     for number in range(2 * BATCH + 1):
         tally.count(str(number), 1, NOW)
 
@@ -126,7 +132,7 @@ def test_many_instances_are_told_in_several_messages():
 
 def test_only_so_many_instances_are_remembered():
     lost: list[int] = []
-    tally = Tally(lost.append, limit=2)
+    tally = UsageTally(lost.append, limit=2)
     for id in ("a", "b", "c", "a"):
         tally.count(id, 1, NOW)
     assert (tally.waiting, lost) == (2, [1])
@@ -142,7 +148,7 @@ asked = st.tuples(st.sampled_from("abc"), st.integers(1, 2), st.integers(0, 100)
 
 @given(st.lists(st.one_of(asked, st.just("take"), st.just("give back"))))
 def test_counts_add_up_whatever_comes_back(steps):
-    tally, taken, expected = Tally(), {}, {}
+    tally, taken, expected = UsageTally(), {}, {}
     for step in steps:
         if step == "take":
             tally.give_back(taken)
@@ -182,7 +188,7 @@ def test_the_first_server_that_can_be_connected_to_hears_it():
     async def main():
         made = calls(answer)
         for _ in range(3):
-            await teller(made)([ImdsUsage(instance_id="a", v1_requests=1)])
+            await deliverer(made)([ImdsUsage(instance_id="a", v1_requests=1)])
         await made.close()
 
     run(main)
@@ -235,7 +241,7 @@ def _refuse(request: httpx.Request) -> httpx.Response:
 @pytest.mark.parametrize("count", [1, 2, 7])
 def test_an_instance_that_moved_away_costs_its_own_usage_only(count: int):
     lost: list[int] = []
-    tally, server = Tally(lost.append), Server()
+    tally, server = UsageTally(lost.append), Server()
     names = {str(number) for number in range(count)}
     server.others = frozenset({"0", "3"}) & names
     for name in names:

@@ -10,15 +10,15 @@ import pytest
 
 from a9fe.api_client.feed import FeedEvent
 from a9fe.metadata.instance_view import InstanceView, Settings
-from a9fe.metadata_service.documents import Documents
-from a9fe.metadata_service.service import Service, always_certain
+from a9fe.metadata_service.documents import DocumentReader
+from a9fe.metadata_service.service import Service
 from a9fe.metadata_service.waiters import WOKEN_AT_ONCE, Waiters
 from a9fe.model.resources import KIND_OF, Instance, Resource
 from a9fe.replica import Replica
 from a9fe.wire.message import Answer, Request
 from a9fe.wire.refusals import Refusal, refuse
 from tests.golden.metadata.scenarios import INSTANCE_ID, one_card, port, zeros
-from tests.kit.service_world import NOW, RESOURCES, SECRET, signed
+from tests.kit.service_world import NOW, RESOURCES, SECRET, always_certain, signed
 
 VIEW = one_card()
 NAME = b"/latest/meta-data/hostname"
@@ -43,7 +43,7 @@ class World:
             random_bytes=zeros,
             source_lost_after=60.0,
             refuse=self._refuse,
-            documents=Documents(self.waiters, wait_max=wait_max),
+            documents=DocumentReader(self.waiters, wait_max=wait_max),
         )
 
     def _refuse(self, refusal: Refusal, _: Request) -> Answer:

@@ -49,8 +49,8 @@ def parse_targets(texts: Iterable[str]) -> tuple[Target, ...]:
     return tuple(found.values())
 
 
-def question(view: InstanceView) -> bytes:
-    """The body of the POST, the same bytes for the same state of the instance."""
+def request_body(view: InstanceView) -> bytes:
+    """Return the body of the POST: the same bytes for the same state of the instance."""
     instance = view.instance
     user_data = view.user_data if view.has_user_data else None
     document: dict[str, Json] = {

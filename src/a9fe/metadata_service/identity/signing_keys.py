@@ -1,4 +1,4 @@
-"""Keys that sign identities: RSA, each with a certificate, each a file of this service alone."""
+"""Keys that sign identities: RSA, each with a certificate and a file that only we can read."""
 
 import json
 from collections.abc import Iterable
@@ -22,14 +22,14 @@ log = structlog.get_logger()
 
 BITS = 2048
 EXPONENT = 65537
-SKEW = timedelta(minutes=5)  # that a verifier's clock may be behind ours
-# The bytes of the document as they are; nothing that differs from one signing to the next.
+SKEW = timedelta(minutes=5)  # by which a verifier's clock may be behind ours
+# Sign the document's bytes unchanged, without attributes: signing again gives the same bytes.
 PKCS7_OPTIONS = [pkcs7.PKCS7Options.Binary, pkcs7.PKCS7Options.NoAttributes]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SigningKey:
-    """A key with its certificate. `issuer`: in whose name it signs, as the server said last."""
+    """A key with its certificate. `issuer`: the issuer that the server named last."""
 
     times: KeyTimes
     private: rsa.RSAPrivateKey
@@ -38,43 +38,43 @@ class SigningKey:
 
     @property
     def id(self) -> str:
-        """The thumbprint."""
+        """The key's thumbprint (RFC 7638)."""
         return self.times.id
 
     @property
     def certificate_pem(self) -> str:
-        """The certificate as text."""
+        """The certificate in PEM."""
         return self.certificate.public_bytes(serialization.Encoding.PEM).decode("ascii")
 
     @property
     def jwk(self) -> dict[str, str]:
-        """The public half."""
+        """The public key as a JWK."""
         return jwk_of(self.private.public_key())
 
     def published(self, at: float, issuer: str) -> "SigningKey":
-        """The key, of which everybody can know."""
+        """Return the key as published at `at`, UNIX seconds, with the server's issuer."""
         first = at if self.times.published_at is None else self.times.published_at
         return replace(self, times=replace(self.times, published_at=first), issuer=issuer)
 
     def signature(self, data: bytes) -> bytes:
-        """RSASSA-PKCS1-v1_5 with SHA-256."""
+        """Return the RSASSA-PKCS1-v1_5 signature with SHA-256."""
         return self.private.sign(data, padding.PKCS1v15(), hashes.SHA256())
 
     def signed_data(self, data: bytes) -> bytes:
-        """PKCS#7 signed data with `data` and the certificate inside, DER."""
+        """Return PKCS#7 signed data that includes `data` and the certificate, in DER."""
         builder = pkcs7.PKCS7SignatureBuilder().set_data(data)
         signer = builder.add_signer(self.certificate, self.private, hashes.SHA256())
         return signer.sign(serialization.Encoding.DER, PKCS7_OPTIONS)
 
 
 def jwk_of(key: rsa.RSAPublicKey) -> dict[str, str]:
-    """The JWK of a public key."""
+    """Return the JWK of a public key."""
     numbers = key.public_numbers()
     return jwk.of_numbers(numbers.n, numbers.e)
 
 
 def generate(signs_from: float, expires_at: float, now: float) -> SigningKey:
-    """A new key. It takes some tenths of a second."""
+    """Generate a key; times in UNIX seconds. It takes some tenths of a second."""
     private = rsa.generate_private_key(EXPONENT, BITS)
     id = jwk_of(private.public_key())["kid"]
     return SigningKey(
@@ -87,7 +87,7 @@ def generate(signs_from: float, expires_at: float, now: float) -> SigningKey:
 def _certificate(
     private: rsa.RSAPrivateKey, id: str, now: float, expires_at: float
 ) -> x509.Certificate:
-    """Self-signed: the server, which publishes it, vouches for it. It names no host."""
+    """Return a self-signed certificate without a host name: the server vouches for its key."""
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"a9fe identity {id}")])
     usage = dict.fromkeys(
         (
@@ -117,38 +117,38 @@ def _certificate(
 
 
 class KeyDirectory:
-    """Where the keys of this host are kept, a file each, mode 0600.
+    """The keys of this host, a file each, mode 0600. Use it as the user that signs.
 
-    Call it as the user that signs. Files of another host, whose state was copied, and those that
-    cannot be read are removed: a new key is made instead.
+    Loading removes files of another host, whose state was copied, and files that cannot be read;
+    new keys replace them.
     """
 
     def __init__(self, path: Path, host: str) -> None:
-        """`path` is a directory of that user's alone."""
+        """`path` is a directory that only that user can read."""
         self._path = path
         self._host = host
 
     def load(self) -> list[SigningKey]:
-        """All keys."""
+        """Return all keys."""
         found = []
         for file in sorted(self._path.glob("*.json")):
             try:
                 found.append(self._read(file.read_bytes()))
             except (OSError, ValueError, KeyError, TypeError) as error:
-                log.warning("identity key of no use, removed", file=file.name, reason=str(error))
+                log.warning("removed an unusable identity key", file=file.name, reason=str(error))
                 file.unlink(missing_ok=True)
         return found
 
     def _read(self, content: bytes) -> SigningKey:
         document: dict[str, Any] = json.loads(content)
         if document["host"] != self._host:
-            raise ValueError(f"it is host {document['host']}'s")
+            raise ValueError(f"it belongs to host {document['host']}")
         private = serialization.load_pem_private_key(document["private_key"].encode(), None)
         certificate = x509.load_pem_x509_certificate(document["certificate"].encode())
         if not isinstance(private, rsa.RSAPrivateKey):
-            raise TypeError("no RSA key")
+            raise TypeError("it is not an RSA key")
         if certificate.public_key() != private.public_key():
-            raise ValueError("the certificate is another key's")
+            raise ValueError("its certificate is for another key")
         published_at = document["published_at"]
         times = KeyTimes(
             id=jwk_of(private.public_key())["kid"],
@@ -160,7 +160,7 @@ class KeyDirectory:
         return SigningKey(times=times, private=private, certificate=certificate, issuer=issuer)
 
     def save(self, key: SigningKey) -> None:
-        """Keep a key. Whole or not at all, whenever we are killed. Raises OSError."""
+        """Write a key atomically. Raises OSError."""
         private = key.private.private_bytes(
             serialization.Encoding.PEM,
             serialization.PrivateFormat.PKCS8,
@@ -178,6 +178,6 @@ class KeyDirectory:
         whole_files.replace(self._path / f"{key.id}.json", json.dumps(document).encode())
 
     def remove(self, ids: Iterable[str]) -> None:
-        """Remove keys."""
+        """Remove the keys with these ids."""
         for id in ids:
             (self._path / f"{id}.json").unlink(missing_ok=True)
