@@ -1,5 +1,6 @@
-"""The commands people type. `main` has the table of them.
+"""The command line. `main` has the table of commands.
 
-It decides nothing about networks or metadata: it reads arguments, calls the API or a process's
-room, and prints. Kernel effects and other programs are `linux`'s. Errors are one line on stderr.
+Commands parse arguments, call the API or a process's room, and print. They decide nothing about
+networks or metadata. Only `linux` changes the kernel or runs programs. An error is one line on
+stderr.
 """

@@ -1,4 +1,4 @@
-"""`a9fe clouds-yaml`: what `openstack` and the SDK need to know of this server."""
+"""`a9fe clouds-yaml`: configuration of OpenStack's clients for this server."""
 
 import click
 
@@ -10,7 +10,7 @@ COMPUTE_PATH = "/v2.1"
 
 
 def document(cloud: str, url: str, token: str = "") -> str:
-    """A clouds.yaml of one cloud without Keystone."""
+    """Return a clouds.yaml with one cloud that has no Keystone."""
     return f"""\
 # For openstack and openstacksdk. Also set OS_IDENTITY_API_VERSION=3: some commands ask for it.
 clouds:
@@ -39,17 +39,19 @@ def _auth(url: str, token: str) -> str:
 
 
 @click.command("clouds-yaml")
-@click.option("--cloud", default="a9fe", show_default=True, metavar="NAME", help="Name in it.")
+@click.option(
+    "--cloud", default="a9fe", show_default=True, metavar="NAME", help="Name of the cloud."
+)
 @client_flags
 def clouds_yaml(cloud: str) -> None:
     """Print a clouds.yaml for `openstack` and openstacksdk.
 
-    Where A9FE_AUTH_TOKEN is set, the token is in it.
+    It contains the token of A9FE_AUTH_TOKEN, if that is set.
 
     \b
     a9fe clouds-yaml > clouds.yaml
     OS_CLOUD=a9fe OS_IDENTITY_API_VERSION=3 openstack server list
     """
     config = settings()
-    url = servers(config.server_url)[0]  # it has place for one
+    url = servers(config.server_url)[0]  # clouds.yaml takes one URL
     click.echo(document(cloud, url, config.auth_token), nl=False)

@@ -1,4 +1,4 @@
-"""`a9fe config`: every option with its value and where that came from."""
+"""`a9fe config`: every option with its value and source."""
 
 import dataclasses
 
@@ -20,9 +20,10 @@ MASK = "***"
 @json_flag
 @settings_flags
 def config(*, as_json: bool) -> None:
-    """Print every option, its value, and where that came from.
+    """Print every option with its value and its source.
 
-    Later ones win: default, /etc/a9fe/a9fe.toml, A9FE_* variables, flags. Secrets are masked.
+    Sources, each overriding the ones before: default, /etc/a9fe/a9fe.toml, A9FE_* variables,
+    flags. Secrets are masked.
 
     \b
     a9fe config
@@ -37,7 +38,7 @@ def config(*, as_json: bool) -> None:
         print_json({**shown, "installation": {"value": id, "source": made}})
         return
     cells = [(o.section, o.name, _text(value), source, o.help) for o, value, source in rows]
-    meaning = "id in the mark of this installation's objects (not an option)"
+    meaning = "id in the mark of this installation's kernel objects (not an option)"
     cells.insert(0, ("", "installation", id, made, meaning))
     print_table(("Section", "Option", "Value", "Source", "Meaning"), cells)
 

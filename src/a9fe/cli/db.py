@@ -1,4 +1,4 @@
-"""`a9fe db`: the database's schema, and the whole model as a file."""
+"""`a9fe db`: schema, export and import of the database, and its id."""
 
 import os
 import re
@@ -19,13 +19,13 @@ from a9fe.runtime.clock import SystemClock
 from a9fe.store import Store
 
 STANDARD = "-"
-MODE = 0o600  # an export has user data and hashes of tokens
-UMASK = 0o077  # as the server's
+MODE = 0o600  # an export contains user data and hashes of tokens
+UMASK = 0o077  # as of the server
 
 
 @click.group()
 def db() -> None:
-    """Upgrade, check, accept, export and import the database of database_connection.
+    """Upgrade, check, export and import the database of the option database_connection.
 
     \b
     a9fe db check
@@ -36,9 +36,9 @@ def db() -> None:
 
 @contextmanager
 def opened(*, make: bool = False) -> Iterator[Store]:
-    """The database, opened as the server's user, who shall own its file.
+    """Open the database as the server's user, who must own its file.
 
-    `make`: it may be made. Else nothing is, and it must be there: raises StoreError.
+    Without `make` the database must exist. Raises StoreError.
     """
     config, store = settings(), _store()
     os.umask(UMASK)
@@ -61,7 +61,7 @@ def _store() -> Store:
 
 
 def check_schema(store: Store) -> str:
-    """Its schema. Raises A9feError unless that is the one of this version."""
+    """Return the schema. Raises A9feError unless this version needs it."""
     found, needed = store.schema()
     if found == needed:
         return needed
@@ -73,7 +73,7 @@ def check_schema(store: Store) -> str:
 @db.command()
 @settings_flags
 def upgrade() -> None:
-    """Bring the database to this version's schema, making it if need be.
+    """Upgrade the database to this version's schema; create it if it does not exist.
 
     \b
     a9fe db upgrade
@@ -87,7 +87,7 @@ def upgrade() -> None:
 @db.command()
 @settings_flags
 def check() -> None:
-    """Say which schema the database has; exit 1 if there is none, or it needs `a9fe db upgrade`.
+    """Print the database's schema; exit 1 if it has none or needs `a9fe db upgrade`.
 
     \b
     a9fe db check || a9fe db upgrade
@@ -101,12 +101,12 @@ def check() -> None:
 @click.argument("former", default="")
 @settings_flags
 def accept(former: str) -> None:
-    """Make agents follow this database instead of the one that they followed.
+    """Let agents follow this database instead of the one that they followed before.
 
-    Agents refuse a database with another id or a lower revision than the one they followed, such
-    as an empty database or a restored backup. They keep serving from their replicas and log the id
-    that they followed: FORMER. Without FORMER, followers of this database's own id accept it, as
-    after restoring a backup. Agents then take down what is not in this database.
+    Agents refuse a database with another id or a lower revision than before, such as an empty
+    database or a restored backup. They keep serving from their replicas and log the id that they
+    followed: FORMER. Without FORMER, agents that followed this database's own id accept it, which
+    is right after restoring a backup. Agents then remove what this database does not contain.
 
     \b
     a9fe db accept
@@ -130,15 +130,15 @@ def accept(former: str) -> None:
 @click.argument("file")
 @settings_flags
 def export(file: str) -> None:
-    """Write the whole model, of one moment, as JSON lines to FILE, or to standard output for -.
+    """Write a consistent copy of the database as JSON lines to FILE (-: standard output).
 
-    It has user data and hashes of tokens, so FILE is readable by its owner alone.
+    It contains user data and hashes of tokens, so only its owner may read FILE.
 
     \b
     a9fe db export model.jsonl
     a9fe db export - | gzip > model.jsonl.gz
     """
-    _store().check_there()  # before there is a file to write it to
+    _store().check_there()  # before FILE is created
     with _output(file) as output, opened() as store:
         check_schema(store)
         for line in store.export():
@@ -147,14 +147,14 @@ def export(file: str) -> None:
 
 @contextmanager
 def _output(file: str) -> Iterator[TextIO]:
-    """A new file, which is not left behind half-written."""
+    """Create a file, and empty it if the block raises."""
     if file == STANDARD:
         yield sys.stdout
         return
     try:
         descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, MODE)
     except OSError as error:
-        raise A9feError(f"cannot make {file!r}: {error.strerror}") from error
+        raise A9feError(f"cannot create {file!r}: {error.strerror}") from error
     with open(descriptor, "w", encoding="utf-8") as output:
         try:
             yield output
@@ -172,7 +172,7 @@ def _output(file: str) -> Iterator[TextIO]:
 @click.argument("file")
 @settings_flags
 def import_(file: str) -> None:
-    """Fill an empty database from FILE (-: standard input): all of it, or nothing.
+    """Import FILE (-: standard input) into an empty database, all or nothing.
 
     \b
     A9FE_DATABASE_CONNECTION=postgresql://a9fe@db1/a9fe a9fe db import model.jsonl

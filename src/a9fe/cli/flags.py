@@ -1,6 +1,6 @@
-"""Flags for the options of `runtime.options`, and the configuration that commands work with.
+"""Command line flags of the options in `runtime.options`, and the resulting configuration.
 
-A flag may stand before or after the command's name. Secrets have none: `ps` would show them.
+A flag may stand before or after the command's name. Secrets have no flag: `ps` would show them.
 """
 
 import os
@@ -15,12 +15,12 @@ from a9fe.runtime.options import BY_NAME, OPTIONS, Option
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-GIVEN = "a9fe.flags"  # in the root context's meta: the flags as given, by option name
+GIVEN = "a9fe.flags"  # key in the root context's meta: given flags by option name
 FILE = "config_file"
 
 
 def settings(context: click.Context | None = None) -> Config:
-    """The configuration, with every flag that was given."""
+    """Load the configuration, with the given flags. Raises ConfigError."""
     context = context or click.get_current_context()
     given = dict(context.find_root().meta.get(GIVEN, {}))
     path = given.pop(FILE, None)
@@ -28,7 +28,7 @@ def settings(context: click.Context | None = None) -> Config:
 
 
 def given_flags(context: click.Context) -> list[str]:
-    """The flags as a command line, for a process that shall have the same configuration."""
+    """Return the given flags as arguments, to start a process with the same configuration."""
     arguments: list[str] = []
     for name, value in context.find_root().meta.get(GIVEN, {}).items():
         if name == FILE:
@@ -41,7 +41,7 @@ def given_flags(context: click.Context) -> list[str]:
 
 
 def settings_flags(function: F) -> F:
-    """Add a flag for the file and for every option; --help shows the main ones."""
+    """Add --config-file and a flag for every option (decorator); --help shows the main ones."""
     for option in reversed(OPTIONS):
         if not option.secret:
             function = _flag(option)(function)
@@ -49,7 +49,7 @@ def settings_flags(function: F) -> F:
 
 
 def client_flags(function: F) -> F:
-    """Add the flags that a call of the API needs."""
+    """Add the flags that a client of the API needs (decorator)."""
     for name in ("debug", "server_url"):
         function = _flag(BY_NAME[name], shown=name == "server_url")(function)
     return _file_flag(function, hidden=True)
@@ -62,7 +62,7 @@ def _file_flag(function: F, *, hidden: bool = False) -> F:
         expose_value=False,
         callback=_record,
         hidden=hidden,
-        help="Configuration, TOML.  [/etc/a9fe/a9fe.toml]",
+        help="Configuration file in TOML.  [/etc/a9fe/a9fe.toml]",
     )(function)
 
 

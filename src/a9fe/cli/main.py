@@ -1,6 +1,6 @@
-"""`a9fe`: the table of commands, and the one place where errors become a line and an exit code.
+"""`a9fe`: the table of commands, and the mapping of errors to a line on stderr and an exit code.
 
-Commands are imported when they are called, so that a process holds only its own rooms.
+Each command is imported when it is called, so that a process loads only its own rooms.
 """
 
 import importlib
@@ -20,7 +20,7 @@ from a9fe.runtime.errors import ConfigError
 FAILED, USAGE, INTERRUPTED = 1, 2, 130
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
-# Name: the module and attribute of the command, in the order of --help.
+# Names with module and attribute, in the order of --help.
 COMMANDS = {
     "up": "a9fe.cli.processes.up:up",
     "clean": "a9fe.cli.host.clean:clean",
@@ -56,27 +56,27 @@ class Root(click.Group):
     """The group of all commands."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """In the order of the table."""
+        """Return the names in the order of the table."""
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import the command."""
+        """Import and return the command; None for an unknown name."""
         if cmd_name not in COMMANDS:
             return None
         module, _, attribute = COMMANDS[cmd_name].partition(":")
         command = getattr(importlib.import_module(module), attribute)
         if not isinstance(command, click.Command):
-            raise TypeError(f"{COMMANDS[cmd_name]} is no command")
+            raise TypeError(f"{COMMANDS[cmd_name]} is not a command")
         return command
 
     def main(self, args: Sequence[str] | None = None, *_: Any, **extra: Any) -> Any:  # noqa: ANN401 - click's signature
-        """Run, and exit with 0, 1 for an error, 2 for wrong usage."""
+        """Run a command line and exit: 0 for success, 1 for an error, 2 for wrong usage."""
         extra |= {"prog_name": "a9fe", "standalone_mode": False}
-        sys.exit(_guarded(lambda: super(Root, self).main(args, **extra), args))
+        sys.exit(_exit_code(lambda: super(Root, self).main(args, **extra), args))
 
 
-def _guarded(call: Any, args: Sequence[str] | None) -> int:  # noqa: ANN401 - returns what click does
-    """The exit code of `call`, with errors said on stderr."""
+def _exit_code(call: Any, args: Sequence[str] | None) -> int:  # noqa: ANN401 - returns what click does
+    """Run `call`, print an error on stderr, and return the exit code."""
     try:
         code = call()
     except click.exceptions.NoArgsIsHelpError as error:
@@ -93,9 +93,9 @@ def _guarded(call: Any, args: Sequence[str] | None) -> int:  # noqa: ANN401 - re
     except A9feError as error:
         _trace_if_debugging(args)
         return _say(str(error), FAILED)
-    except Exception as error:  # noqa: BLE001 - no traceback to a person, whatever happens
+    except Exception as error:  # noqa: BLE001 - users get one line, not a traceback
         shown = _trace_if_debugging(args)
-        hint = "" if shown else "; --debug shows where"
+        hint = "" if shown else "; --debug prints the traceback"
         return _say(f"a defect of a9fe: {type(error).__name__}: {error}{hint}", FAILED)
     return code if isinstance(code, int) else 0
 
@@ -112,7 +112,7 @@ def _say(message: str, code: int) -> int:
 
 
 def _pipe_closed() -> int:
-    """The reader went away, as `head` does: no more output, also not at exit."""
+    """Discard all further output, as the reader of the pipe has ended (such as `head`)."""
     with suppress(OSError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return FAILED
@@ -138,7 +138,9 @@ def main(context: click.Context) -> None:
     a9fe vm create web1 --network lab --ssh-key ~/.ssh/id_ed25519.pub
     a9fe vm boot web1
 
-    Every option of `a9fe config` is a flag here, on `up` and on each process, save secrets.
+    Every option of `a9fe config`, except secrets, is a flag here, of `up` and of each process.
     """
-    with suppress(ConfigError):  # said by the command that needs it; --help must work without
+    with suppress(
+        ConfigError
+    ):  # the command itself reports it; --help must work without configuration
         context.obj = settings(context)

@@ -1,4 +1,4 @@
-"""Tables and JSON on stdout, as Neutron's command prints them."""
+"""Tables and JSON on stdout, in the form of Neutron's client."""
 
 import json
 import shutil
@@ -12,21 +12,21 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-UNLIMITED = 10_000  # columns, where no terminal folds lines: what reads them wants whole ones
+UNLIMITED = 10_000  # columns when stdout is not a terminal, so that lines are not folded
 
 
 def print_json(value: object) -> None:
-    """As indented JSON."""
+    """Print a value as indented JSON."""
     click.echo(json.dumps(value, indent=2, sort_keys=True, default=list))
 
 
 def print_fields(document: Mapping[str, Any]) -> None:
-    """One resource: Field, Value."""
+    """Print one resource as a table of fields and values."""
     print_table(("Field", "Value"), [(name, document[name]) for name in sorted(document)])
 
 
 def print_table(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """A table as wide as its content, or as the terminal."""
+    """Print a table, at most as wide as the terminal."""
     table = Table(*headers, box=ASCII2, header_style="bold")
     for row in rows:
         table.add_row(*(Text(cell(value), overflow="fold") for value in row))
@@ -35,7 +35,7 @@ def print_table(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> Non
 
 
 def cell(value: object) -> str:
-    """A value as text that no terminal takes for a command."""
+    """Return a value as text, with control characters escaped."""
     if value is None:
         return ""
     if isinstance(value, Mapping):

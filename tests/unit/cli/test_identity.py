@@ -61,8 +61,8 @@ def test_a_bad_token_is_one_line(lab: Cloud):
     token = lab.host.token()
     for given, audience, why in (
         (token, "other", "it is for 'vault', not 'other'"),
-        (forged(token), "vault", "its signature is not that of its content"),
-        (of_unknown_key(token), "vault", "no host signs with a key"),
+        (forged(token), "vault", "its signature does not match its content"),
+        (of_unknown_key(token), "vault", "no host has the key"),
         ("x", "vault", "it is not three parts"),
     ):
         found = typed(lab, "verify", given, "--audience", audience)

@@ -1,1 +1,1 @@
-"""Commands that call the API: networks, ports, routers, VMs, agents, tokens, keys."""
+"""Commands that call the API: networks, ports, routers, VMs, agents, API tokens, identity keys."""

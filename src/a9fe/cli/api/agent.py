@@ -1,4 +1,4 @@
-"""`a9fe agent`: the processes that serve hosts, and which networks a DHCP agent serves."""
+"""`a9fe agent`: agents of all hosts, and the networks that each DHCP agent serves."""
 
 import click
 
@@ -13,7 +13,7 @@ DHCP = "DHCP agent"
 
 @click.group()
 def agent() -> None:
-    """Agents: what serves the hosts. AGENT is an id, a host, a binary or a type.
+    """Agents: the processes that serve hosts. AGENT is an id, host, binary or type.
 
     \b
     a9fe agent list
@@ -22,7 +22,7 @@ def agent() -> None:
 
 
 def find_agent(api: ApiClient, name: str) -> Document:
-    """By id, host, binary or type, if only one agent has it."""
+    """Find the one agent with this id, host, binary or type. Raises ApiError, AmbiguousName."""
     return _choose(api.list("agents"), name)
 
 
@@ -30,7 +30,7 @@ def _choose(agents: Documents, name: str) -> Document:
     keys = ("id", "host", "binary", "agent_type")
     found = [a for a in agents if name in [a[key] for key in keys]]
     if not found:
-        text = f"agent: none has the id, host, binary or type {name!r}; `a9fe agent list` has all"
+        text = f"agent: none has the id, host, binary or type {name!r}; see `a9fe agent list`"
         raise ApiError(404, "AgentNotFound", text)
     if len(found) > 1:
         raise AmbiguousName("agent", name, [str(a["id"]) for a in found])
@@ -53,7 +53,7 @@ resource.add_delete(agent, AGENT)
 @click.argument("name", metavar="AGENT")
 @client_flags
 def enable(name: str) -> None:
-    """Let an agent serve what it is bound to.
+    """Enable an agent: it serves the networks and routers that are bound to it.
 
     \b
     a9fe agent enable neutron-dhcp-agent
@@ -66,9 +66,9 @@ def enable(name: str) -> None:
 @click.argument("name", metavar="AGENT")
 @client_flags
 def disable(name: str) -> None:
-    """Let an agent serve nothing, and be given nothing new; it stays bound to what it has.
+    """Disable an agent: it serves nothing and gets no new networks or routers.
 
-    Its namespaces on its host go, until it is enabled again.
+    Its bindings stay. It removes its namespaces from its host until it is enabled again.
 
     \b
     a9fe agent disable neutron-dhcp-agent
@@ -84,7 +84,7 @@ def _set_admin_state(name: str, *, up: bool) -> None:
 
 
 def _networks_path(api: ApiClient, name: str) -> str:
-    """Of a DHCP agent. Raises ApiError for an agent of another type."""
+    """Return the path of a DHCP agent's networks. Raises ApiError for agents of other types."""
     agents = api.list("agents")
     of_dhcp = [a for a in agents if a["agent_type"] == DHCP]
     try:
@@ -118,7 +118,7 @@ def networks(name: str, *, as_json: bool) -> None:
 @click.argument("network")
 @client_flags
 def network_add(name: str, network: str) -> None:
-    """Let a DHCP agent serve NETWORK.
+    """Bind NETWORK to a DHCP agent, which then serves it.
 
     \b
     a9fe agent network-add node1 lab
@@ -134,7 +134,7 @@ def network_add(name: str, network: str) -> None:
 @click.argument("network")
 @client_flags
 def network_remove(name: str, network: str) -> None:
-    """Let a DHCP agent serve NETWORK no longer.
+    """Remove NETWORK from a DHCP agent.
 
     \b
     a9fe agent network-remove node1 lab

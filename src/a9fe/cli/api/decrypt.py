@@ -1,4 +1,4 @@
-"""A guest's password, made readable by the private key that it was encrypted for."""
+"""Decryption of a guest's password with the private key of the VM's key pair."""
 
 import base64
 import binascii
@@ -17,7 +17,7 @@ EXPECTED = "expected an RSA private key without a passphrase"
 
 
 def decrypted(text: str, key: bytes) -> str:
-    """What was encrypted with the key's public half (PKCS#1 v1.5), in base64. Raises A9feError."""
+    """Decrypt base64 text that was encrypted for an RSA key (PKCS#1 v1.5). Raises A9feError."""
     try:
         load = load_ssh_private_key if b"OPENSSH" in key else load_pem_private_key
         private = load(key, password=None)

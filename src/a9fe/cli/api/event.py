@@ -1,4 +1,4 @@
-"""`a9fe event`: maintenance that operators announce, and what guests said to it."""
+"""`a9fe event`: scheduled events that operators announce, and guests' acknowledgements."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -29,9 +29,9 @@ SHOWN = ("id", "code", "not_before", "not_after", "state", "acknowledged_at", "d
 
 @click.group()
 def event() -> None:
-    """Events: what VMs shall be ready for.
+    """Scheduled events: maintenance that is announced to guests.
 
-    Guests read them at /openstack/latest/events, and in EC2's events/maintenance.
+    Guests read them at /openstack/latest/events and in EC2's events/maintenance.
 
     \b
     a9fe event create system-reboot --instance web1 --not-before 2026-11-29T02:00:00Z
@@ -46,11 +46,11 @@ def event() -> None:
 @click.option("--all-on-host", "host", metavar="HOST", help="Every VM with a port on HOST.")
 @click.option("--description", default="", help="What will happen.")
 @click.option("--not-before", metavar="TIME", help="When it begins, such as 2026-11-29T02:00:00Z.")
-@click.option("--not-after", metavar="TIME", help="When it is over at the latest.")
+@click.option("--not-after", metavar="TIME", help="Latest time of its end.")
 @resource.json_flag
 @client_flags
 def create(*, as_json: bool, names: tuple[str, ...], host: str | None, **given: Any) -> None:  # noqa: ANN401 - click's options
-    """Announce an event of kind CODE to VMs.
+    """Announce an event with EC2's CODE to VMs.
 
     \b
     a9fe event create system-reboot --instance web1 --not-before 2026-11-29T02:00:00Z
@@ -84,11 +84,11 @@ def _events(vm: Document) -> str:
 
 @event.command("list")
 @click.option("--instance", "names", multiple=True, metavar="NAME", help="VM; may be repeated.")
-@click.option("--all", "everything", is_flag=True, help="Also those that are over.")
+@click.option("--all", "everything", is_flag=True, help="Also completed and canceled events.")
 @resource.json_flag
 @client_flags
 def list_(*, names: tuple[str, ...], everything: bool, as_json: bool) -> None:
-    """List events that are not over.
+    """List active events.
 
     \b
     a9fe event list
@@ -100,7 +100,7 @@ def list_(*, names: tuple[str, ...], everything: bool, as_json: bool) -> None:
 
 
 def _known(api: ApiClient, vms: Documents | None = None) -> list[tuple[Document, Document]]:
-    """Each event with its VM."""
+    """Return (VM, event) pairs."""
     vms = api.list("instances") if vms is None else vms
     return [(vm, event) for vm in vms for event in vm["events"]]
 
@@ -117,7 +117,7 @@ def _end(ids: tuple[str, ...], state: str) -> None:
         of = {event["id"]: vm for vm, event in _known(api)}
         unknown = [id for id in ids if id not in of]
         if unknown:
-            raise A9feError(f"event {unknown[0]}: no VM has such an event")
+            raise A9feError(f"event {unknown[0]}: no VM has this event")
         for id in ids:
             path = f"{_events(of[id])}/{quote(id, safe='')}"
             api.call("PUT", path, {"event": {"state": state}})
@@ -128,7 +128,7 @@ def _end(ids: tuple[str, ...], state: str) -> None:
 @click.argument("ids", nargs=-1, required=True)
 @client_flags
 def complete(ids: tuple[str, ...]) -> None:
-    """Say that the events IDS are over.
+    """Mark the events IDS as completed.
 
     \b
     a9fe event complete instance-event-0d59937288b749b32
@@ -140,7 +140,7 @@ def complete(ids: tuple[str, ...]) -> None:
 @click.argument("ids", nargs=-1, required=True)
 @client_flags
 def cancel(ids: tuple[str, ...]) -> None:
-    """Say that the events IDS will not come.
+    """Cancel the events IDS.
 
     \b
     a9fe event cancel instance-event-0d59937288b749b32

@@ -1,4 +1,4 @@
-"""`a9fe identity`: the keys that hosts sign for guests with, and whether a token is good."""
+"""`a9fe identity`: the identity keys of hosts, and the verification of identity tokens."""
 
 import sys
 
@@ -23,7 +23,7 @@ COLUMNS = ("kid", "host", "created_at", "expires_at")
 
 @click.group()
 def identity() -> None:
-    """Signed identities: what guests show others to prove who they are.
+    """Signed identities, with which guests prove to other services which VM they are.
 
     \b
     a9fe identity keys
@@ -35,7 +35,7 @@ def identity() -> None:
 @resource.json_flag
 @client_flags
 def keys(*, as_json: bool) -> None:
-    """List the keys that hosts sign with.
+    """List the keys with which hosts sign identities.
 
     \b
     a9fe identity keys --json
@@ -46,14 +46,14 @@ def keys(*, as_json: bool) -> None:
         print_json(found)
     else:
         rows = [tuple(key.get(name) for name in COLUMNS) for key in found]
-        print_table(("Key id", "Host", "Made at", "Expires at"), rows)
+        print_table(("Key id", "Host", "Created at", "Expires at"), rows)
 
 
 class _TakesKeyIds(click.Command):
-    """A command whose arguments may begin with a dash, as one in 64 key ids does (RFC 7638)."""
+    """A command whose arguments are key ids, one in 64 of which begins with a dash (RFC 7638)."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Move such ids behind `--`, so that click does not read them as options."""
+        """Move key ids with a dash behind `--`, so that click does not read them as options."""
         ids = [word for word in args if word.startswith("-") and jwk.KEY_ID.fullmatch(word)]
         rest = [word for word in args if word not in ids]
         return super().parse_args(ctx, [*rest, "--", *ids] if ids else args)
@@ -63,9 +63,9 @@ class _TakesKeyIds(click.Command):
 @click.argument("kids", nargs=-1, required=True, metavar="KID...")
 @client_flags
 def revoke(kids: tuple[str, ...]) -> None:
-    """Let nothing be believed that was signed with a key. Its host makes another one.
+    """Revoke identity keys: verifiers reject all that they signed. The host makes a new key.
 
-    Revoke the token of a host that is not to be trusted first: `a9fe token revoke`.
+    If the host is compromised, first revoke its API token: `a9fe token revoke`.
 
     \b
     a9fe identity revoke NrzM_wyC5AEbhjvPJskk9FxJzA6lckJbQ4iu824_jAk
@@ -73,19 +73,20 @@ def revoke(kids: tuple[str, ...]) -> None:
     with resource.connect() as api:
         for kid in kids:
             if not jwk.KEY_ID.fullmatch(kid):
-                raise click.BadParameter(f"{kid!r} is not valid, expected a key id of the list")
+                expected = "a key id from `a9fe identity keys`"
+                raise click.BadParameter(f"{kid!r} is not valid, expected {expected}")
             api.call("DELETE", f"{BASE}/keys/{kid}")
             click.echo(f"identity key {kid}: revoked")
 
 
 @identity.command("verify")
 @click.argument("token", metavar="TOKEN")
-@click.option("--audience", required=True, help="For whom it must be.")
+@click.option("--audience", required=True, help="The audience that the token must have.")
 @client_flags
 def verify(token: str, audience: str) -> None:
-    """Verify a guest's token as a relying party would, and print its claims as JSON.
+    """Verify a guest's identity token as a relying party does, and print its claims as JSON.
 
-    TOKEN is - to read it from standard input.
+    With TOKEN -, the token is read from standard input.
 
     \b
     a9fe identity verify - --audience vault.example.org <token.jwt
@@ -106,10 +107,10 @@ def verify(token: str, audience: str) -> None:
 def _check_signature(given: UnverifiedToken, published: Documents) -> None:
     key: Document | None = next((k for k in published if k.get("kid") == given.kid), None)
     if key is None:
-        raise InvalidToken(f"no host signs with a key {given.kid[:64]!r}")
+        raise InvalidToken(f"no host has the key {given.kid[:64]!r}")
     modulus, exponent = jwk.numbers_of(key)
     public = RSAPublicNumbers(exponent, modulus).public_key()
     try:
         public.verify(given.signature, given.signed, padding.PKCS1v15(), hashes.SHA256())
     except InvalidSignature as error:
-        raise InvalidToken("its signature is not that of its content") from error
+        raise InvalidToken("its signature does not match its content") from error

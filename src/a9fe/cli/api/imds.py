@@ -1,4 +1,4 @@
-"""`a9fe imds`: which instances still ask their metadata without a token."""
+"""`a9fe imds`: instances that still read metadata without a token."""
 
 import click
 
@@ -23,7 +23,7 @@ COLUMNS = {
 
 @click.group()
 def imds() -> None:
-    """Tokens of the metadata service (IMDSv2): who still asks without.
+    """Use of IMDSv2: VMs that still read metadata without a token.
 
     \b
     a9fe imds report
@@ -35,14 +35,14 @@ def imds() -> None:
     "--hours",
     type=click.IntRange(1, 10 * 366 * 24),
     metavar="N",
-    help="Only those that asked without a token in the last N hours.  [ever]",
+    help="Only VMs with a request without a token in the last N hours.  [any time]",
 )
 @resource.json_flag
 @client_flags
 def report(*, hours: int | None, as_json: bool) -> None:
-    """List the instances that ask without tokens (IMDSv1), the latest first.
+    """List VMs that send requests without tokens (IMDSv1), the latest first.
 
-    Tokens is what an instance has of its own, nothing where the option http_tokens counts.
+    The column Tokens is the VM's own http_tokens; empty means the option http_tokens applies.
 
     \b
     a9fe imds report
@@ -59,6 +59,7 @@ def report(*, hours: int | None, as_json: bool) -> None:
 
 
 def of_version_1(usage: Documents, since: str) -> Documents:
-    """Those that asked without a token at `since`, ISO 8601 UTC, or later; the latest first."""
+    """Return the counts with a request without a token since `since` (ISO 8601 UTC), the latest
+    first."""
     found = [one for one in usage if one["v1_requests"] and one["v1_last_at"] >= since]
     return sorted(found, key=lambda one: str(one["v1_last_at"]), reverse=True)

@@ -1,4 +1,4 @@
-"""Files that a person names: read within a limit; public keys among them."""
+"""Files named on the command line, read up to a limit; public keys among them."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ KEY_MAX = 65536  # bytes: the largest RSA keys take 4 KiB
 
 
 def read_file(option: str, path: Path, limit: int, expected: str) -> bytes:
-    """The content of a file. Raises A9feError that names the option."""
+    """Read a file of at most `limit` bytes. Raises A9feError that names the option."""
     try:
         return whole_files.read(path.expanduser(), limit)
     except whole_files.TooLarge as error:
@@ -22,7 +22,7 @@ def read_file(option: str, path: Path, limit: int, expected: str) -> bytes:
 
 
 def read_keypair(option: str, path: Path) -> Document:
-    """Named by the key's comment, or its file."""
+    """Read an OpenSSH public key as a key pair, named by the key's comment or its file."""
     expected = "a public key in OpenSSH form"
     text = read_file(option, path, KEY_MAX, expected).decode("utf-8", "replace").strip()
     words = text.split(None, 2)

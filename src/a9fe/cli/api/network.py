@@ -1,4 +1,4 @@
-"""`a9fe network` and `a9fe subnet`."""
+"""`a9fe network` and `a9fe subnet`: networks and their subnets."""
 
 import ipaddress
 from typing import Any
@@ -14,7 +14,7 @@ from a9fe.model.errors import A9feError
 
 @click.group()
 def network() -> None:
-    """Networks.
+    """Networks to which VMs and routers have ports.
 
     \b
     a9fe network create lab --subnet 10.1.0.0/24
@@ -24,7 +24,7 @@ def network() -> None:
 
 @click.group()
 def subnet() -> None:
-    """Subnets: the addresses of a network.
+    """Subnets: blocks of addresses of networks.
 
     \b
     a9fe subnet create lab 10.2.0.0/24 --no-gateway
@@ -38,7 +38,7 @@ def _network_rows(api: ApiClient, found: Documents) -> list[tuple[object, ...]]:
 
 
 def find_subnet(api: ApiClient, name: str) -> Document:
-    """By name, id, CIDR, or the name of a network that has just one."""
+    """Find a subnet by name, id or CIDR, or by the name of a network with one subnet."""
     try:
         return api.find("subnets", name)
     except A9feError as unknown:
@@ -47,7 +47,8 @@ def find_subnet(api: ApiClient, name: str) -> Document:
             return found[0]
         if found:
             ids = ", ".join(f"{s['id']} ({s['cidr']})" for s in found)
-            raise A9feError(f"subnet: {name!r} has several, expected one of {ids}") from unknown
+            message = f"subnet: {name!r} means several subnets, expected one of {ids}"
+            raise A9feError(message) from unknown
         raise
 
 
@@ -80,12 +81,16 @@ for _group, _kind in ((network, NETWORK), (subnet, SUBNET)):
 
 def _subnet_options(function: resource.F) -> resource.F:
     for option in (
-        click.option("--gateway", metavar="IP", help="Gateway.  [the first address]"),
-        click.option("--no-gateway", is_flag=True, help="Without a gateway."),
-        click.option("--no-dhcp", is_flag=True, help="Without DHCP."),
+        click.option("--gateway", metavar="IP", help="Gateway address.  [the first address]"),
+        click.option("--no-gateway", is_flag=True, help="Make no gateway."),
+        click.option("--no-dhcp", is_flag=True, help="Serve no DHCP."),
         click.option("--dns", multiple=True, metavar="IP", help="Name server; may be repeated."),
-        click.option("--pool", multiple=True, metavar="FIRST,LAST", help="Addresses to hand out."),
-        click.option("--route", multiple=True, metavar="CIDR,NEXTHOP", help="Static route."),
+        click.option(
+            "--pool", multiple=True, metavar="FIRST,LAST", help="Range of addresses for ports."
+        ),
+        click.option(
+            "--route", multiple=True, metavar="CIDR,NEXTHOP", help="Static route of hosts."
+        ),
     ):
         function = option(function)
     return function
@@ -93,8 +98,8 @@ def _subnet_options(function: resource.F) -> resource.F:
 
 @network.command("create")
 @click.argument("name")
-@click.option("--subnet", "cidr", metavar="CIDR", help="Make a subnet with it, of the same name.")
-@click.option("--mtu", type=int, help="In bytes.")
+@click.option("--subnet", "cidr", metavar="CIDR", help="Also create a subnet with this CIDR.")
+@click.option("--mtu", type=int, help="MTU in bytes.")
 @click.option("--project", metavar="ID", help="Project that owns it.")
 @_subnet_options
 @resource.json_flag
@@ -125,7 +130,7 @@ def create_network(
 
 
 def _with_subnet(api: ApiClient, made: Document, attributes: Document) -> Document:
-    """The network once it has its subnet; no network at all if that is refused."""
+    """Create the subnet and return the network; delete the network if that fails."""
     owner = _given(project_id=made.get("project_id"))
     try:
         api.create("subnets", {"network_id": made["id"], **owner, **attributes})
@@ -138,18 +143,18 @@ def _with_subnet(api: ApiClient, made: Document, attributes: Document) -> Docume
 def _refuse_without_subnet(cidr: str | None, more: dict[str, Any]) -> None:
     given = [f"--{name.replace('_', '-')}" for name, value in more.items() if value]
     if given and not cidr:
-        raise click.UsageError(f"{given[0]} is about a subnet, expected --subnet CIDR with it")
+        raise click.UsageError(f"{given[0]} describes a subnet, expected --subnet CIDR too")
 
 
 @subnet.command("create")
 @click.argument("network_name", metavar="NETWORK")
 @click.argument("cidr")
-@click.option("--name", default="", help="Its name.")
+@click.option("--name", default="", help="Name of the subnet.")
 @_subnet_options
 @resource.json_flag
 @client_flags
 def create_subnet(*, network_name: str, cidr: str, name: str, as_json: bool, **more: Any) -> None:  # noqa: ANN401 - click's options
-    """Create a subnet with the addresses CIDR on NETWORK.
+    """Create a subnet with the CIDR on NETWORK.
 
     \b
     a9fe subnet create lab 10.2.0.0/24 --dns 10.2.0.53 --pool 10.2.0.100,10.2.0.199
@@ -184,7 +189,7 @@ def _ip_version(cidr: str) -> int:
     try:
         return ipaddress.ip_network(cidr, strict=False).version
     except ValueError:
-        return 4  # the server says what is wrong with it
+        return 4  # the server reports the error
 
 
 def _pairs(given: tuple[str, ...], option: str, first: str, second: str) -> Documents | None:
@@ -199,5 +204,5 @@ def _pairs(given: tuple[str, ...], option: str, first: str, second: str) -> Docu
 
 
 def _given(**attributes: object) -> Document:
-    """Those attributes that were given."""
+    """Return the attributes that are not None."""
     return {name: value for name, value in attributes.items() if value is not None}

@@ -1,4 +1,4 @@
-"""`a9fe port`."""
+"""`a9fe port`: the ports of networks."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from a9fe.cli.flags import client_flags
 
 @click.group()
 def port() -> None:
-    """Ports: the network cards of a network.
+    """Ports: connections of VMs, routers and DHCP agents to networks.
 
     \b
     a9fe port list --filter device_owner=network:dhcp
@@ -21,7 +21,7 @@ def port() -> None:
 
 
 def addresses(document: Document) -> list[str]:
-    """The fixed IPs of a port."""
+    """Return the fixed IPs of a port."""
     return [str(ip["ip_address"]) for ip in document["fixed_ips"]]
 
 
@@ -55,11 +55,13 @@ resource.add_delete(port, PORT)
 
 @port.command("create")
 @click.argument("network")
-@click.option("--name", help="Its name.")
-@click.option("--mac", "mac_address", metavar="MAC", help="MAC address.  [made]")
-@click.option("--fixed-ip", multiple=True, metavar="IP", help="Address; may be repeated.  [made]")
-@click.option("--device-id", metavar="ID", help="What it belongs to, such as an instance's id.")
-@click.option("--device-owner", metavar="OWNER", help="Kind of what it belongs to.")
+@click.option("--name", help="Name of the port.")
+@click.option("--mac", "mac_address", metavar="MAC", help="MAC address.  [generated]")
+@click.option(
+    "--fixed-ip", multiple=True, metavar="IP", help="Address; may be repeated.  [a free one]"
+)
+@click.option("--device-id", metavar="ID", help="Device that has the port, such as a VM's id.")
+@click.option("--device-owner", metavar="OWNER", help="Kind of the device, such as compute:nova.")
 @click.option("--project", "project_id", metavar="ID", help="Project that owns it.")
 @resource.json_flag
 @client_flags

@@ -1,4 +1,4 @@
-"""`a9fe flavor`, `a9fe image` and `a9fe keypair`: what instances are said to be made from."""
+"""`a9fe flavor`, `a9fe image` and `a9fe keypair`: records that Nova's and Glance's clients use."""
 
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from a9fe.cli.flags import client_flags
 
 @click.group()
 def flavor() -> None:
-    """Flavors: sizes of VMs, by name. Records: nothing is started with them.
+    """Flavors: named sizes of VMs. They are records: a9fe boots nothing with them.
 
     \b
     a9fe flavor create web.small --vcpus 2 --ram 2048 --disk 20
@@ -23,7 +23,7 @@ def flavor() -> None:
 
 @click.group()
 def image() -> None:
-    """Images: names of what VMs run. Records: no data is kept.
+    """Images: named disk images of VMs. They are records: a9fe stores no image data.
 
     \b
     a9fe image create debian-12
@@ -33,7 +33,7 @@ def image() -> None:
 
 @click.group()
 def keypair() -> None:
-    """Key pairs: public keys by name, for `openstack server create --key-name`.
+    """Key pairs: named public keys, for `openstack server create --key-name`.
 
     \b
     a9fe keypair create desk ~/.ssh/id_ed25519.pub
@@ -57,6 +57,7 @@ IMAGE = resource.Kind(
 )
 KEYPAIR = resource.Kind(
     word="keypair",
+    noun="key pair",
     collection="keypairs",
     columns=("ID", "Name", "Fingerprint", "Project"),
     rows=resource.columns("id", "name", "fingerprint", "project_id"),
@@ -76,14 +77,14 @@ def _create(collection: str, given: dict[str, Any], *, as_json: bool) -> None:
 
 @flavor.command("create")
 @click.argument("name")
-@click.option("--id", metavar="ID", help="Its id.  [made]")
+@click.option("--id", metavar="ID", help="Id of the flavor.  [generated]")
 @click.option("--vcpus", type=int, metavar="N", help="Virtual CPUs.  [1]")
-@click.option("--ram", type=int, metavar="MIB", help="Memory.  [512]")
-@click.option("--disk", type=int, metavar="GIB", help="Root disk.  [0]")
+@click.option("--ram", type=int, metavar="MIB", help="Memory in MiB.  [512]")
+@click.option("--disk", type=int, metavar="GIB", help="Root disk in GiB.  [0]")
 @resource.json_flag
 @client_flags
 def create_flavor(*, as_json: bool, **given: Any) -> None:  # noqa: ANN401 - click's options
-    """Record the flavor NAME.
+    """Create the flavor NAME.
 
     \b
     a9fe flavor create web.small --vcpus 2 --ram 2048 --disk 20
@@ -93,17 +94,17 @@ def create_flavor(*, as_json: bool, **given: Any) -> None:  # noqa: ANN401 - cli
 
 @image.command("create")
 @click.argument("name")
-@click.option("--id", metavar="UUID", help="Its id.  [made]")
+@click.option("--id", metavar="UUID", help="Id of the image.  [generated]")
 @click.option(
     "--visibility",
     type=click.Choice(["public", "private", "shared", "community"]),
-    help="Who sees it.  [shared]",
+    help="Projects that see it.  [shared]",
 )
 @click.option("--project", "project_id", metavar="ID", help="Project that owns it.")
 @resource.json_flag
 @client_flags
 def create_image(*, as_json: bool, **given: Any) -> None:  # noqa: ANN401 - click's options
-    """Record the image NAME.
+    """Create the image NAME, without data.
 
     \b
     a9fe image create debian-12
@@ -118,7 +119,7 @@ def create_image(*, as_json: bool, **given: Any) -> None:  # noqa: ANN401 - clic
 @resource.json_flag
 @client_flags
 def create_keypair(name: str, file: Path, project_id: str | None, *, as_json: bool) -> None:
-    """Record the public key in FILE as NAME.
+    """Create the key pair NAME with the OpenSSH public key in FILE.
 
     \b
     a9fe keypair create desk ~/.ssh/id_ed25519.pub

@@ -1,4 +1,4 @@
-"""What list, show and delete have in common for every resource of the API."""
+"""The commands list, show and delete of every resource of the API."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -19,14 +19,16 @@ json_flag = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kind:
-    """A resource: its word in commands, its collection in the API, and the columns of its list.
+    """A kind of resource: its word in commands, its API collection, the columns of its list.
 
-    `rows` makes the cells of each row, in the order of `columns`, from all listed resources.
-    `brief` is what `show` prints as a table; as JSON it prints everything. `more` adds fields
-    from other API calls.
+    `noun` is its word in help texts, if that differs.
+    `rows` returns the cells of each listed resource in the order of `columns`. `brief` shortens
+    a resource for the table of `show`; JSON has everything. `more` adds fields from other API
+    calls.
     """
 
     word: str
+    noun: str = ""
     collection: str
     columns: tuple[str, ...]
     rows: Callable[[ApiClient, Documents], list[tuple[object, ...]]]
@@ -36,23 +38,23 @@ class Kind:
 
 
 def by_name(collection: str) -> Callable[[ApiClient, str], Document]:
-    """Find by name or id."""
+    """Return a function that finds a resource of the collection by name or id."""
     return lambda api, name: api.find(collection, name)
 
 
 def columns(*attributes: str) -> Callable[[ApiClient, Documents], list[tuple[object, ...]]]:
-    """Rows of plain attributes."""
+    """Return a function that makes rows of these attributes."""
     return lambda _, found: [tuple(d.get(name) for name in attributes) for d in found]
 
 
 def connect() -> ApiClient:
-    """A client of the configured server."""
+    """Return a client of the configured server."""
     config = settings()
     return ApiClient(config.server_url, token=local_tokens.for_command(config))
 
 
 def print_one(document: Mapping[str, Any], *, as_json: bool) -> None:
-    """One resource."""
+    """Print one resource, as JSON or as a table of fields."""
     if as_json:
         print_json(document)
     else:
@@ -60,7 +62,7 @@ def print_one(document: Mapping[str, Any], *, as_json: bool) -> None:
 
 
 def pairs(context: click.Context, parameter: click.Parameter, given: Any) -> dict[str, str]:  # noqa: ANN401 - click's signature
-    """A repeated NAME=VALUE as a dictionary."""
+    """Convert a repeated NAME=VALUE option to a dictionary (click callback)."""
     found = {}
     for text in given:
         name, equals, value = text.partition("=")
@@ -71,16 +73,18 @@ def pairs(context: click.Context, parameter: click.Parameter, given: Any) -> dic
 
 
 def add_list(group: click.Group, kind: Kind) -> None:
-    """`list` of a resource."""
+    """Add the command `list`."""
 
-    @group.command("list", help=f"List {kind.word}s.\n\n\b\na9fe {kind.word} list --json")
+    @group.command(
+        "list", help=f"List {kind.noun or kind.word}s.\n\n\b\na9fe {kind.word} list --json"
+    )
     @click.option(
         "--filter",
         "filters",
         multiple=True,
         metavar="NAME=VALUE",
         callback=pairs,
-        help="Only those whose attribute NAME is VALUE; may be repeated.",
+        help="Only resources whose attribute NAME is VALUE; may be repeated.",
     )
     @json_flag
     @client_flags
@@ -94,9 +98,11 @@ def add_list(group: click.Group, kind: Kind) -> None:
 
 
 def add_show(group: click.Group, kind: Kind) -> None:
-    """`show` of a resource."""
+    """Add the command `show`."""
 
-    @group.command("show", help=f"Show the {kind.word} NAME.\n\n\b\na9fe {kind.word} show web1")
+    @group.command(
+        "show", help=f"Show the {kind.noun or kind.word} NAME.\n\n\b\na9fe {kind.word} show web1"
+    )
     @click.argument("name")
     @json_flag
     @client_flags
@@ -107,11 +113,11 @@ def add_show(group: click.Group, kind: Kind) -> None:
 
 
 def add_delete(group: click.Group, kind: Kind) -> None:
-    """`delete` of a resource."""
+    """Add the command `delete`."""
 
-    @group.command(
-        "delete", help=f"Delete the {kind.word}s NAMES.\n\n\b\na9fe {kind.word} delete web1 web2"
-    )
+    noun, word = kind.noun or kind.word, kind.word
+
+    @group.command("delete", help=f"Delete the {noun}s NAMES.\n\n\b\na9fe {word} delete web1 web2")
     @click.argument("names", nargs=-1, required=True)
     @client_flags
     def delete(names: tuple[str, ...]) -> None:

@@ -1,4 +1,4 @@
-"""`a9fe router`."""
+"""`a9fe router`: routers and their interfaces."""
 
 import click
 
@@ -22,7 +22,7 @@ def router() -> None:
 
 
 def _with_interfaces(api: ApiClient, routers: Documents) -> Documents:
-    """The ports of each router, by router id."""
+    """Return the routers with their ports in `interfaces`."""
     at: dict[str, Documents] = {}
     for owner in sorted(ROUTER_INTERFACE_OWNERS):
         for port in api.list("ports", device_owner=owner):
@@ -37,7 +37,7 @@ def _briefly(ports: Documents) -> Documents:
 
 
 def _brief(router: Document) -> Document:
-    """The router for a table, with one line per interface."""
+    """Shorten each interface of a router to one line, for a table."""
     lines = [
         f"{port['id']} {' '.join(addresses(port))} {port['status']}"
         for port in router["interfaces"]
@@ -80,7 +80,7 @@ def _interface(function: resource.F) -> resource.F:
     for decorate in (
         client_flags,
         resource.json_flag,
-        click.option("--port", help="A port, by name or id, instead of SUBNET."),
+        click.option("--port", help="Name or id of a port, instead of SUBNET."),
         click.argument("subnet", required=False),
         click.argument("router_name", metavar="ROUTER"),
     ):
@@ -93,9 +93,9 @@ def _interface(function: resource.F) -> resource.F:
 def add_interface(
     *, router_name: str, subnet: str | None, port: str | None, as_json: bool
 ) -> None:
-    """Put ROUTER on SUBNET, where it takes the gateway's address.
+    """Connect ROUTER to SUBNET; it takes the subnet's gateway address.
 
-    SUBNET is a subnet's name, id or CIDR, or the name of a network that has just one.
+    SUBNET is a subnet's name, id or CIDR, or the name of a network with one subnet.
 
     \b
     a9fe router add-interface r1 lab
@@ -108,7 +108,7 @@ def add_interface(
 def remove_interface(
     *, router_name: str, subnet: str | None, port: str | None, as_json: bool
 ) -> None:
-    """Take ROUTER off SUBNET.
+    """Disconnect ROUTER from SUBNET.
 
     \b
     a9fe router remove-interface r1 lab

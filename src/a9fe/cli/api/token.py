@@ -1,4 +1,4 @@
-"""`a9fe token`: who may call the server, where auth_strategy is token; and its agents' tokens."""
+"""`a9fe token`: API tokens of users (with auth_strategy token) and of agents."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,16 +23,16 @@ COLUMNS = ("id", "project_id", "role", "host", "description", "created_at")
 direct_flag = click.option(
     "--direct",
     is_flag=True,
-    help="Use the database itself, as root: also before there is an admin's token.",
+    help="Use the database instead of the API, as root; needs no admin token.",
 )
 
 
 @click.group()
 def token() -> None:
-    """Tokens: who may call the server, when auth_strategy is token.
+    """API tokens, which callers of the server need if auth_strategy is token.
 
-    The server keeps hashes only: a token is shown once. Commands send A9FE_AUTH_TOKEN, or, for
-    root on the server's machine, what `a9fe up` has made.
+    The server stores only hashes, so a token is shown once. Commands send A9FE_AUTH_TOKEN; root
+    on the server's machine may leave it out and uses the token that `a9fe up` made.
 
     \b
     a9fe token create --project web
@@ -42,20 +42,20 @@ def token() -> None:
 
 
 @token.command("create")
-@click.option("--project", "project_id", metavar="ID", help="Project that it is of.")
-@click.option("--role", type=click.Choice(ROLES), help=f"What it may do.  [{MEMBER}]")
+@click.option("--project", "project_id", metavar="ID", help="Project of the token's callers.")
+@click.option("--role", type=click.Choice(ROLES), help=f"Role in the project.  [{MEMBER}]")
 @click.option(
     "--agent",
     "host",
     metavar="HOST",
-    help="For the agents of HOST, nothing else; HOST '*': for a metadata service of all hosts.",
+    help="Only for the agents of HOST; '*': for a metadata service that serves all hosts.",
 )
-@click.option("--description", default="", help="What it is for.")
+@click.option("--description", default="", help="Purpose, shown in the list.")
 @direct_flag
 @resource.json_flag
 @settings_flags
 def create(*, direct: bool, as_json: bool, **more: Any) -> None:  # noqa: ANN401 - click's options
-    """Make a token and print it, once.
+    """Create a token and print it. It cannot be shown again.
 
     \b
     a9fe token create --project web --role admin
@@ -84,7 +84,7 @@ def _create(asked: Document) -> Document:
 @resource.json_flag
 @settings_flags
 def list_(*, direct: bool, as_json: bool) -> None:
-    """List tokens, without themselves.
+    """List tokens, without their secrets.
 
     \b
     a9fe token list
@@ -97,7 +97,7 @@ def list_(*, direct: bool, as_json: bool) -> None:
     if as_json:
         print_json(found)
     else:
-        print_table(("ID", "Project", "Role", "Host", "Description", "Made at"), _rows(found))
+        print_table(("ID", "Project", "Role", "Host", "Description", "Created at"), _rows(found))
 
 
 def _rows(found: Documents) -> list[tuple[object, ...]]:
@@ -109,10 +109,10 @@ def _rows(found: Documents) -> list[tuple[object, ...]]:
 @direct_flag
 @settings_flags
 def revoke(ids: tuple[str, ...], *, direct: bool) -> None:
-    """Make tokens worthless from now on. ID is the list's, or the token itself.
+    """Revoke tokens. ID is an id from `a9fe token list`, or the token itself.
 
-    A token of the server's own machine counts again after the server's next start, unless its file
-    in --state-path is removed, too; `a9fe up` makes another.
+    A token that `a9fe up` made is valid again after the server's next start, unless you also
+    remove its file in --state-path; `a9fe up` then makes a new one.
 
     \b
     a9fe token revoke 0123456789abcdef
@@ -129,7 +129,7 @@ def revoke(ids: tuple[str, ...], *, direct: bool) -> None:
 
 @contextmanager
 def _opened() -> Iterator[Store]:
-    """The database, as the server's user, so that its files stay that one's."""
+    """Open the database as the server's user, who must own its files."""
     privileges.require_root("a9fe token --direct")
     with db.opened() as store:
         db.check_schema(store)

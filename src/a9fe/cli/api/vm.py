@@ -1,4 +1,4 @@
-"""`a9fe vm`: the records of VMs that something else boots."""
+"""`a9fe vm`: instances, the records of VMs."""
 
 import base64
 from pathlib import Path
@@ -21,12 +21,12 @@ from a9fe.cli.host.wait_ready import wait_ready
 from a9fe.cli.output import print_json
 
 ACTIVE = "ACTIVE"
-USER_DATA_MAX = 65535  # bytes in base64, as Nova
+USER_DATA_MAX = 65535  # bytes of base64 (Nova)
 
 
 @click.group()
 def vm() -> None:
-    """VMs: what they may read, and how to boot them.
+    """VMs: their metadata, their ports, and how to boot them.
 
     \b
     a9fe vm create web1 --network lab --ssh-key ~/.ssh/id_ed25519.pub --user-data cloud.yaml
@@ -45,7 +45,7 @@ vm.add_command(wait_ready)
 
 
 def _with_state(api: ApiClient, found: Documents) -> Documents:
-    """Instances with addresses, and status: ACTIVE if one of its ports is ACTIVE, else DOWN."""
+    """Add `addresses`, and `state`: ACTIVE if a port of the instance is ACTIVE, else DOWN."""
     at: dict[str, Documents] = {}
     for port in api.list("ports"):
         at.setdefault(port["device_id"], []).append(port)
@@ -61,7 +61,7 @@ def _seen(ports: Documents) -> Document:
 
 
 def _brief(vm: Document) -> Document:
-    """What fits a table: a line for each port and key, and how much user data there is."""
+    """Shorten an instance for a table: a line for each port and key, the size of user data."""
     data = base64.b64decode(vm.get("user_data") or "")
     return {
         **vm,
@@ -73,6 +73,7 @@ def _brief(vm: Document) -> Document:
 
 VM = resource.Kind(
     word="vm",
+    noun="VM",
     collection="instances",
     columns=("ID", "Name", "State", "Addresses", "Project"),
     rows=resource.columns("id", "name", "state", "addresses", "project_id"),
@@ -86,14 +87,16 @@ resource.add_show(vm, VM)
 
 @vm.command("create")
 @click.argument("name")
-@click.option("--network", "networks", multiple=True, help="Network; may be repeated.")
-@click.option("--port", "ports", multiple=True, help="Port that is there; may be repeated.")
+@click.option(
+    "--network", "networks", multiple=True, help="Network to create a port on; may be repeated."
+)
+@click.option("--port", "ports", multiple=True, help="Existing port; may be repeated.")
 @click.option(
     "--fixed-ip",
     "fixed_ips",
     multiple=True,
     metavar="IP",
-    help="Address on the first --network; repeated, on the second, and so on.  [made]",
+    help="Address on the first --network; repeat it for the second, and so on.  [a free one]",
 )
 @click.option(
     "--ssh-key",
@@ -101,25 +104,27 @@ resource.add_show(vm, VM)
     multiple=True,
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Public key; may be repeated.",
+    help="SSH public key; may be repeated.",
 )
-@click.option("--user-data", type=click.Path(path_type=Path), metavar="FILE", help="User data.")
+@click.option(
+    "--user-data", type=click.Path(path_type=Path), metavar="FILE", help="File of user data."
+)
 @click.option(
     "--meta",
     "metadata",
     multiple=True,
     metavar="NAME=VALUE",
     callback=resource.pairs,
-    help="Metadata; may be repeated.",
+    help="Metadata item; may be repeated.",
 )
-@click.option("--flavor", default="", help="What it is said to be, in the EC2 tree.")
-@click.option("--image", default="", help="What it is said to run, in the EC2 tree.")
-@click.option("--availability-zone", metavar="ZONE", help="Its zone.")
+@click.option("--flavor", default="", help="Instance type in the EC2 metadata.")
+@click.option("--image", default="", help="Image name, from which EC2's AMI id is made.")
+@click.option("--availability-zone", metavar="ZONE", help="Availability zone.")
 @click.option("--project", "project_id", metavar="ID", help="Project that owns it.")
 @resource.json_flag
 @client_flags
 def create(*, as_json: bool, **given: Any) -> None:  # noqa: ANN401 - click's options
-    """Record the VM NAME, with a port on each network, and say how to boot it.
+    """Create the VM NAME with a port on each network, and print how to boot it.
 
     \b
     a9fe vm create web1 --network lab --ssh-key ~/.ssh/id_ed25519.pub --user-data cloud.yaml
@@ -128,7 +133,7 @@ def create(*, as_json: bool, **given: Any) -> None:  # noqa: ANN401 - click's op
     if not (given["networks"] or given["ports"]):
         raise click.UsageError("expected --network or --port")
     if len(given["fixed_ips"]) > len(given["networks"]):
-        raise click.UsageError("--fixed-ip: expected no more of them than of --network")
+        raise click.UsageError("--fixed-ip: expected at most one for each --network")
     attributes = _attributes(given)
     with resource.connect() as api:
         attributes["networks"] = _wanted(api, given)

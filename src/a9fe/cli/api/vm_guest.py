@@ -1,4 +1,4 @@
-"""`a9fe vm password` and `a9fe vm attributes`: what a VM's guest wrote."""
+"""`a9fe vm password` and `a9fe vm attributes`: what a guest wrote to its metadata."""
 
 import importlib
 from pathlib import Path
@@ -16,18 +16,20 @@ KEY = "an RSA private key without a passphrase"
 
 @click.command("password")
 @click.argument("name")
-@click.option("--clear", is_flag=True, help="Forget it, so that the guest may post another.")
+@click.option(
+    "--clear", is_flag=True, help="Delete the password, so that the guest may post a new one."
+)
 @click.option(
     "--decrypt",
     "key_file",
     type=click.Path(path_type=Path),
     metavar="KEYFILE",
-    help="Private key of the VM's key pair: the guest encrypted the password for it.",
+    help="Private key of the VM's key pair, for which the guest encrypted the password.",
 )
 @resource.json_flag
 @client_flags
 def password(*, name: str, clear: bool, key_file: Path | None, as_json: bool) -> None:
-    """Print the password that the guest of NAME posted.
+    """Print the password that the guest of the VM NAME posted.
 
     \b
     a9fe vm password win1 --decrypt ~/.ssh/id_rsa
@@ -44,16 +46,14 @@ def password(*, name: str, clear: bool, key_file: Path | None, as_json: bool) ->
         found = str(api.call("GET", path).get("password", ""))
     if key_file and found:
         key = read_file("--decrypt", key_file, KEY_MAX, KEY)
-        decrypt = importlib.import_module(
-            "a9fe.cli.api.decrypt"
-        )  # no other command needs its library
+        decrypt = importlib.import_module("a9fe.cli.api.decrypt")  # loads a large library
         found = decrypt.decrypted(found, key)
     if as_json:
         print_json({"password": found})
     elif found:
         click.echo(found)
     else:
-        raise A9feError(f"vm {name}: its guest has posted no password")
+        raise A9feError(f"vm {name}: the guest has not posted a password")
 
 
 @click.command("attributes")
@@ -61,7 +61,7 @@ def password(*, name: str, clear: bool, key_file: Path | None, as_json: bool) ->
 @resource.json_flag
 @client_flags
 def attributes(*, name: str, as_json: bool) -> None:
-    """List the attributes that the guest of NAME wrote.
+    """List the guest attributes of the VM NAME.
 
     \b
     a9fe vm attributes web1

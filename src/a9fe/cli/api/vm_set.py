@@ -1,4 +1,4 @@
-"""`a9fe vm set`: how a VM's guest may ask for its metadata."""
+"""`a9fe vm set`: the metadata options of a VM."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ DEFAULT = "default"
 def seconds(
     context: click.Context, parameter: click.Parameter, given: str | None
 ) -> str | int | None:
-    """A number of seconds, or `default`; which numbers may be is the server's to say."""
+    """Convert a number of seconds, or `default` (click callback). The server checks the range."""
     if given is None or given == DEFAULT:
         return given
     if not given.isascii() or not given.isdigit():
@@ -24,19 +24,19 @@ def seconds(
 
 @click.command("set")
 @click.argument("name")
-@click.option("--http-tokens", type=click.Choice([*HTTP_TOKENS, DEFAULT]), help="Tokens (IMDSv2).")
+@click.option("--http-tokens", type=click.Choice([*HTTP_TOKENS, DEFAULT]), help="Use of IMDSv2.")
 @click.option(
     "--http-tokens-required-after",
     callback=seconds,
     metavar="SECONDS",
-    help="Need tokens from so long after the VM was made.",
+    help="Require tokens this long after the VM was created.",
 )
 @click.option(
     "--hop-limit",
     "http_put_response_hop_limit",
     type=click.IntRange(0, 64),
     metavar="N",
-    help="IP hops that a token's packets live; 0: as the cloud has it.",
+    help="Hop limit (TTL) of answers with a token; 0: the option's default.",
 )
 @click.option(
     "--guest-attributes",
@@ -46,7 +46,7 @@ def seconds(
 @resource.json_flag
 @client_flags
 def set_(*, name: str, as_json: bool, **given: Any) -> None:  # noqa: ANN401 - click's options
-    """Say how the guest of NAME may ask for its metadata; `default` is as the cloud says.
+    """Set the metadata options of the VM NAME; `default` follows the server's options.
 
     \b
     a9fe vm set web1 --http-tokens observe
@@ -66,7 +66,7 @@ def set_(*, name: str, as_json: bool, **given: Any) -> None:  # noqa: ANN401 - c
 
 
 def stored(option: str, value: str | int) -> str | int | None:
-    """A value as the API has it: "" or null where the cloud's counts."""
+    """Return an option's value in the API: "" or None for `default`."""
     if value != DEFAULT:
         return value
     return None if option == "http_tokens_required_after" else ""

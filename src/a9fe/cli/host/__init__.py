@@ -1,1 +1,1 @@
-"""Commands that work on this host: booting VMs, guests, cleaning up, checking readiness."""
+"""Commands for this host: boot VMs, run guest namespaces, clean up, wait until ready."""

@@ -1,4 +1,4 @@
-"""`a9fe vm boot`: boot a VM on its port with QEMU, its console here."""
+"""`a9fe vm boot`: boot a VM on its port with QEMU, with its console on the terminal."""
 
 import sys
 from pathlib import Path
@@ -18,7 +18,7 @@ TIMED_OUT = 124  # as timeout(1)
 
 
 class Options(TypedDict):
-    """What the command was given, by the names of its options."""
+    """The command's options by name."""
 
     port: str | None
     kernel: Path | None
@@ -34,15 +34,17 @@ class Options(TypedDict):
 
 @click.command()
 @click.argument("name")
-@click.option("--port", help="Port by name or id; without, the first one of the VM NAME.")
-@click.option("--kernel", type=FILE, help="Kernel to boot; the tiny VM's without --disk.")
+@click.option("--port", help="Name or id of a port.  [the VM's first port]")
+@click.option("--kernel", type=FILE, help="Kernel to boot.  [without --disk: the tiny VM's]")
 @click.option("--initrd", type=FILE, help="Initramfs for --kernel.")
-@click.option("--disk", type=FILE, help="Disk, raw or qcow2; it boots itself without --kernel.")
-@click.option("--append", default="", help="Added to the kernel's command line.")
+@click.option("--disk", type=FILE, help="Disk, raw or qcow2; boots itself without --kernel.")
+@click.option("--append", default="", help="Arguments to add to the kernel command line.")
 @click.option("--memory", type=click.IntRange(64), metavar="MIB", help="Memory in MiB.")
-@click.option("--kvm", is_flag=True, help="Use /dev/kvm, which can be there and not work.")
-@click.option("--timeout", type=click.FloatRange(0, min_open=True), metavar="S", help="End then.")
-@click.option("--wait-for", default="", metavar="TEXT", help="End when the console prints it.")
+@click.option("--kvm", is_flag=True, help="Use /dev/kvm instead of emulation.")
+@click.option(
+    "--timeout", type=click.FloatRange(0, min_open=True), metavar="S", help="Stop after S seconds."
+)
+@click.option("--wait-for", default="", metavar="TEXT", help="Stop when the console prints TEXT.")
 @click.option(
     "--images",
     type=FILE,
@@ -51,10 +53,10 @@ class Options(TypedDict):
 @client_flags
 @click.pass_context
 def boot(context: click.Context, name: str, **options: Unpack[Options]) -> None:
-    """Boot the VM NAME with QEMU until it powers off; its console is here (Ctrl-A x ends it).
+    """Boot the VM NAME with QEMU until it powers off, with its console here (Ctrl-A x ends it).
 
-    Without --kernel and --disk it is a tiny VM that takes its lease, prints its routes and the
-    metadata it read, and gives a shell. Exit status 124 if --timeout came before --wait-for.
+    Without --kernel and --disk, a tiny VM boots: it gets a DHCP lease, prints its routes and its
+    metadata, and starts a shell. The exit status is 124 if --timeout ends before TEXT is printed.
 
     \b
     a9fe vm boot web1

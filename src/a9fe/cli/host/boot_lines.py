@@ -1,4 +1,4 @@
-"""Ready-to-paste lines that boot an instance on its ports. Pure."""
+"""QEMU commands and libvirt XML that boot an instance on its ports. Pure."""
 
 import shlex
 from collections.abc import Iterable, Sequence
@@ -10,7 +10,7 @@ from a9fe.linux.vms.qemu import MANUFACTURER, PRODUCT, identity
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Nic:
-    """A port as a VM's network card: its device `tap` goes on `bridge`; `mtu` in bytes."""
+    """A VM's network card: its port, the device `tap` on `bridge`, and the MTU in bytes."""
 
     port_id: str
     mac: str
@@ -21,10 +21,10 @@ class Nic:
 
 
 def qemu_lines(instance_id: str, nics: Sequence[Nic], alias: str = "") -> Iterable[str]:
-    """Commands that make the taps, and QEMU's network arguments.
+    """Return commands that create the taps and run QEMU.
 
-    The commands also work if the taps exist already. `alias` is the mark of this host's
-    installation, "" if not known: a tap without it is known as ours by its bridge.
+    The commands also work if the taps exist. `alias` is the mark of this host's installation, ""
+    if unknown; a tap without it is recognised by its bridge.
     """
     for nic in nics:
         is_there = f"ip link show dev {nic.tap} >/dev/null 2>&1"
@@ -41,7 +41,7 @@ def qemu_lines(instance_id: str, nics: Sequence[Nic], alias: str = "") -> Iterab
 
 
 def libvirt_lines(instance_id: str, nics: Sequence[Nic]) -> Iterable[str]:
-    """The parts of a domain's XML: identity, and an interface a port."""
+    """Return the parts of a domain's XML: identity, and an interface for each port."""
     yield f"<uuid>{escape(instance_id)}</uuid>"
     yield "<os><smbios mode='sysinfo'/></os>  <!-- within the domain's own <os> -->"
     yield "<sysinfo type='smbios'>"

@@ -1,4 +1,4 @@
-"""`a9fe clean`: remove every kernel object that is ours, and nothing else."""
+"""`a9fe clean`: remove the kernel objects with this installation's mark, and no others."""
 
 import os
 import secrets
@@ -26,20 +26,20 @@ from a9fe.runtime.config import Config
     "--adopt",
     is_flag=True,
     help="Also remove unmarked objects with a9fe's names, which an older a9fe left."
-    " Neutron's objects have the same names: first check what plain `a9fe clean` lists.",
+    " Neutron's objects have the same names: first check the list of `a9fe clean` without it.",
 )
 @click.option(
     "--installation",
     "id",
     metavar="ID",
-    help="Remove the objects of this installation: its state_path is lost, and it is not running.",
+    help="Remove the objects of another installation, which does not run and lost its state_path.",
 )
 @settings_flags
 def clean(*, adopt: bool, id: str | None) -> None:
-    """Remove the namespaces, bridges, devices, DHCP servers and guests that this a9fe made.
+    """Remove the namespaces, bridges, devices, DHCP servers and guests of this installation.
 
-    State (networks, VMs) is kept: `a9fe up` builds everything again. Refused while `a9fe up` runs.
-    Objects with a9fe's names but without this installation's mark are listed and left alone.
+    The database (networks, VMs) stays: `a9fe up` builds everything again. `a9fe up` must not be
+    running. Objects with a9fe's names but without this installation's mark are listed and kept.
 
     \b
     sudo a9fe clean
@@ -65,11 +65,11 @@ def clean(*, adopt: bool, id: str | None) -> None:
     for line in swept.left:
         click.echo(line, err=True)
     if not (swept.removed or taken):
-        click.echo("nothing of ours was here")
+        click.echo("nothing to remove")
 
 
 def _mark(config: Config, id: str | None) -> Mark:
-    """The mark of `id`, else of state_path; a new one, which no object has, if neither exists."""
+    """Return the mark of `id` or of state_path; a new mark, which no object has, if both lack."""
     if id is not None and not ID.fullmatch(id):
         raise InvalidInput("--installation", id, "32 hexadecimal digits, as `a9fe clean` lists")
     if id is None and os.path.isdir(config.state_path):
@@ -78,7 +78,7 @@ def _mark(config: Config, id: str | None) -> Mark:
 
 
 def _hold_what_exists(locks: ExitStack, config: Config) -> StateLock | None:
-    """Lock state_path and run_path. Returns the lock of run_path, None if it does not exist."""
+    """Lock state_path and run_path if they exist. Return the lock of run_path, or None."""
     held: StateLock | None = None
     for path in dict.fromkeys((config.state_path, config.run_path)):
         if os.path.isdir(path):

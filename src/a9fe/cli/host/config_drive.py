@@ -1,4 +1,4 @@
-"""`a9fe vm config-drive`: what a VM would read over the network, as a disk for it."""
+"""`a9fe vm config-drive`: a VM's metadata as an ISO image."""
 
 import base64
 import importlib
@@ -20,21 +20,21 @@ from a9fe.runtime import whole_files
     type=click.Path(path_type=Path),
     required=True,
     metavar="FILE",
-    help="The image to write.",
+    help="File of the image.",
 )
 @click.option(
     "--format",
     "layout",
     type=click.Choice(["openstack", "nocloud"]),
     default="openstack",
-    help="Nova's layout, or cloud-init's NoCloud.  [openstack]",
+    help="Layout of files: Nova's, or cloud-init's NoCloud.  [openstack]",
 )
 @click.option("--force", is_flag=True, help="Overwrite FILE.")
 @client_flags
 def config_drive(*, name: str, output: Path, layout: str, force: bool) -> None:
-    """Write a config drive for the VM NAME: an ISO image, for VMs without a network.
+    """Write a config drive: an ISO image with the metadata of the VM NAME.
 
-    It is of now: what changes later is read over the network only.
+    It has the present metadata; later changes can be read only over the network.
 
     \b
     a9fe vm config-drive web1 -o web1.iso
@@ -45,19 +45,19 @@ def config_drive(*, name: str, output: Path, layout: str, force: bool) -> None:
         path = f"/a9fe/v1/instances/{id}/config-drive"
         found = api.call("GET", path, params={"format": layout})
     files = {f["path"]: base64.b64decode(f["content"]) for f in found["files"]}
-    iso = importlib.import_module("a9fe.cli.host.iso")  # no other command needs its library
+    iso = importlib.import_module("a9fe.cli.host.iso")  # loads a large library
     write(output, iso.image(found["label"], files), force=force)
     click.echo(f"vm {name}: {output} has {len(files)} files, label {found['label']}")
 
 
 def write(path: Path, content: bytes, *, force: bool) -> None:
-    """Write a file that only its owner may read: it has user data, which may hold passwords.
+    """Write a file that only its owner may read, as user data may hold passwords.
 
     Raises A9feError, also if the file exists and `force` is false.
     """
     try:
         (whole_files.replace if force else whole_files.create)(path, content)
     except FileExistsError as error:
-        raise A9feError(f"--output: {path} is there already; --force overwrites it") from error
+        raise A9feError(f"--output: {path} exists already; --force overwrites it") from error
     except OSError as error:
         raise A9feError(f"--output: cannot write {path}: {error.strerror}") from error

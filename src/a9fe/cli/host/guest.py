@@ -1,4 +1,4 @@
-"""`a9fe guest`: stand-in VMs, namespaces with a real DHCP client on a port."""
+"""`a9fe guest`: namespaces with a DHCP client on a port, in place of VMs."""
 
 from dataclasses import asdict
 
@@ -15,7 +15,7 @@ from a9fe.model.errors import A9feError
 
 @click.group()
 def guest() -> None:
-    """Stand-in VMs: namespaces with a real DHCP client on a port.
+    """Guests: network namespaces with a DHCP client on a port, which stand in for VMs.
 
     \b
     a9fe guest start web1
@@ -26,9 +26,7 @@ def guest() -> None:
 
 @guest.command()
 @click.argument("name")
-@click.option(
-    "--port", help="Port by name or id; without, NAME is a VM and its first port is used."
-)
+@click.option("--port", help="Name or id of a port.  [the first port of the VM NAME]")
 @click.option(
     "--client",
     type=click.Choice(list(guests.CLIENTS)),
@@ -38,7 +36,7 @@ def guest() -> None:
 )
 @client_flags
 def start(name: str, port: str | None, client: str) -> None:
-    """Start the guest NAME and take its lease.
+    """Start the guest NAME and get its DHCP lease.
 
     \b
     a9fe guest start web1
@@ -57,7 +55,7 @@ def start(name: str, port: str | None, client: str) -> None:
 @click.argument("name")
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
 def exec_(name: str, command: tuple[str, ...]) -> None:
-    """Run COMMAND in the guest NAME; its exit status is ours.
+    """Run COMMAND in the guest NAME, and exit with its status.
 
     \b
     a9fe guest exec web1 -- ip route
@@ -69,21 +67,21 @@ def exec_(name: str, command: tuple[str, ...]) -> None:
 @guest.command()
 @click.argument("name")
 def stop(name: str) -> None:
-    """End all that runs in the guest NAME and remove it.
+    """Stop all processes of the guest NAME and remove it.
 
     \b
     a9fe guest stop web1
     """
     privileges.require_root("a9fe guest stop")
     if not guests.stop(name):
-        raise A9feError(f"guest {name}: does not exist here; a9fe guest list shows those that do")
+        raise A9feError(f"guest {name}: does not exist on this host; see `a9fe guest list`")
     click.echo(f"guest {name}: stopped")
 
 
 @guest.command("list")
 @resource.json_flag
 def list_(*, as_json: bool) -> None:
-    """List the guests of this host.
+    """List the guests on this host.
 
     \b
     a9fe guest list --json

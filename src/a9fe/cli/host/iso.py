@@ -1,4 +1,4 @@
-"""An ISO 9660 image of a few files, with Rock Ridge's and Joliet's names."""
+"""ISO 9660 images with Rock Ridge and Joliet names."""
 
 import io
 from collections.abc import Mapping
@@ -10,9 +10,9 @@ FILE_MODE, DIRECTORY_MODE = 0o100444, 0o040555
 
 
 def image(label: str, files: Mapping[str, bytes]) -> bytes:
-    """The image. `files` by path, such as "openstack/latest/user_data".
+    """Return an image with `files` by path, such as "openstack/latest/user_data".
 
-    ISO 9660's own names are numbers: systems that can read no others know no cloud either.
+    The plain ISO 9660 names are numbers: every system with cloud-init reads the other names.
     """
     iso = pycdlib.PyCdlib()
     iso.new(interchange_level=3, vol_ident=label, joliet=3, rock_ridge="1.09")

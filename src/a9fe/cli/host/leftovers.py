@@ -1,4 +1,4 @@
-"""Removes, for `a9fe clean`, what ended processes left in run_path."""
+"""The files that ended processes left in run_path, which `a9fe clean` removes."""
 
 import os
 import re
@@ -14,7 +14,7 @@ OF_A_PROCESS = ("pid", "notify", "metrics.sock")
 
 
 def remove(config: Config) -> None:
-    """Remove our sockets and files. The caller holds the lock of run_path."""
+    """Remove our processes' sockets and files. The caller holds the lock of run_path."""
     ours = re.compile(rf"({'|'.join(map(re.escape, _names(config)))})(\\.[0-9]+)?")
     for name in os.listdir(config.run_path):
         if ours.fullmatch(name):
@@ -29,7 +29,8 @@ def remove_directory(config: Config) -> None:
 
 
 def _names(config: Config) -> Iterator[str]:
-    """Followed by a process id: a draft of a process that was killed while making a socket."""
+    """Yield the names of files. With a process id appended, a name is a draft that a process
+    left when it was killed while creating a socket."""
     yield from (CONTROL_SOCKET, HOLDER_SOCKET)
     directory, name = os.path.split(config.metadata_proxy_socket)
     if directory == config.run_path.rstrip("/"):

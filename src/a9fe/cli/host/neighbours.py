@@ -1,4 +1,4 @@
-"""Checks, when `a9fe up` starts, for other software that makes objects with our names."""
+"""Checks of `a9fe up` for other software that makes kernel objects with our names."""
 
 import os
 
@@ -12,14 +12,15 @@ from a9fe.runtime.errors import StartError
 log = structlog.get_logger()
 
 AGENTS = ("l3-agent", "dhcp-agent")
-SHOWN = 5  # of each kind in one log line; `a9fe clean` lists all
+SHOWN = 5  # objects in one log line; `a9fe clean` lists all
 
 
 def check(mark: Mark, *, adopt: bool) -> None:
-    """Warn of other installations and Neutron agents. Raises StartError beside an unmarked a9fe.
+    """Warn of other installations and of Neutron agents. Raises StartError if an a9fe without
+    marks runs.
 
-    An a9fe from before marks knows its objects by name alone, so it would remove ours. Other
-    installations do not clash: their objects have their own marks, and ids in their names.
+    An a9fe from before marks recognises its objects by name alone and would remove ours. Other
+    installations do not conflict: their objects have their own marks, and ids in their names.
     """
     old = foreign.has_table_without_mark() and _agents()
     if old:
@@ -30,12 +31,12 @@ def check(mark: Mark, *, adopt: bool) -> None:
     if adopt:
         for line in foreign.adopt(mark):
             log.info("took over", what=line)
-    _say_others(mark)
-    _say_neutron()
+    _warn_of_other_objects(mark)
+    _warn_of_neutron_agents()
 
 
 def _agents() -> list[int]:
-    """The L3 and DHCP agents of any a9fe that run in our network namespace."""
+    """Return the pids of L3 and DHCP agents of any a9fe in our network namespace."""
     here = process.network_namespace(os.getpid())
     return [
         pid
@@ -50,7 +51,7 @@ def _agents() -> list[int]:
     ]
 
 
-def _say_others(mark: Mark) -> None:
+def _warn_of_other_objects(mark: Mark) -> None:
     found = (*foreign.others(mark), *foreign.other_links(mark))
     if found:
         more = f" (and {len(found) - SHOWN} more)" if len(found) > SHOWN else ""
@@ -61,7 +62,7 @@ def _say_others(mark: Mark) -> None:
         )
 
 
-def _say_neutron() -> None:
+def _warn_of_neutron_agents() -> None:
     agents = foreign.neutron_agents()
     if agents:
         log.warning(

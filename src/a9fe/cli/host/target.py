@@ -1,4 +1,4 @@
-"""Which port a VM or guest is plugged into, from the name that was typed."""
+"""The port to which a command connects a VM or guest."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ from a9fe.plan import names
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """A port on its network; `uuid` is its instance's id, or its own where it has none."""
+    """A port and its device; `uuid` is the instance's id, or the port's if it has no instance."""
 
     uuid: str
     mac: str
@@ -19,7 +19,10 @@ class Target:
 
 
 def resolve(client: ApiClient, name: str, port: str | None = None) -> Target:
-    """The port named or, without, the first one of the VM `name`. Raises A9feError."""
+    """Return the port with the name or id `port`, by default the first of the VM `name`.
+
+    Raises A9feError.
+    """
     found = client.find("ports", port) if port else _first_port(client, name)
     network = client.show("networks", found["network_id"])
     return Target(

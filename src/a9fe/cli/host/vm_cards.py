@@ -1,4 +1,4 @@
-"""A VM's network cards on this host: `a9fe vm boot-lines` and `a9fe vm delete`."""
+"""`a9fe vm boot-lines` and `a9fe vm delete`: commands that use a VM's taps on this host."""
 
 from contextlib import suppress
 
@@ -26,7 +26,7 @@ from a9fe.runtime import installation
 @click.argument("name")
 @client_flags
 def boot_lines(name: str) -> None:
-    """Print the lines that boot the VM NAME with QEMU or libvirt, as `a9fe vm create` does.
+    """Print the commands and XML that boot the VM NAME with QEMU or libvirt.
 
     \b
     a9fe vm boot-lines web1
@@ -55,24 +55,24 @@ def delete(vms: tuple[str, ...]) -> None:
             click.echo(f"vm {name}: deleted")
             for port in ports:
                 _remove_tap(port["id"])
-            _tell_of_guests({names.outer_device(port["id"]) for port in ports})
+            _print_guests_on({names.outer_device(port["id"]) for port in ports})
 
 
-def _tell_of_guests(devices: set[str]) -> None:
-    """Print which guests still run on these devices; only root can look."""
+def _print_guests_on(devices: set[str]) -> None:
+    """Print the guests that still run on these devices, if root runs the command."""
     if not privileges.is_root():
         return
     for name in guests.names():
-        with suppress(A9feError):  # it has ended meanwhile
+        with suppress(A9feError):  # it ended meanwhile
             if guests.find(name).device in devices:
                 click.echo(f"guest {name}: still runs; to end it: a9fe guest stop {name}")
 
 
 def _remove_tap(port_id: str) -> None:
-    """Remove the tap of a deleted port; print the reason if that is not possible."""
+    """Remove the tap of a deleted port, or print why not."""
     tap = names.outer_device(port_id)
     if not taps.is_tap(tap):
-        return  # no VM ran here; a guest's device goes with `a9fe guest stop`
+        return  # no VM ran here; `a9fe guest stop` removes a guest's device
     if not privileges.is_root():
         click.echo(f"{tap}: not removed, needs root; run: ip link delete dev {tap}", err=True)
         return
@@ -85,7 +85,7 @@ def _remove_tap(port_id: str) -> None:
 
 
 def nics_of(api: ApiClient, instance: Document) -> list[Nic]:
-    """The cards of an instance, in the order of its ports."""
+    """Return the network cards of an instance, in the order of its ports."""
     return [_nic(api, port) for port in instance["ports"]]
 
 
@@ -101,7 +101,7 @@ def _nic(api: ApiClient, port: Document) -> Nic:
 
 
 def print_nics(nics: list[Nic]) -> None:
-    """Print the cards as a table."""
+    """Print network cards as a table."""
     print_table(
         ("Port", "MAC", "Addresses", "Bridge", "Tap"),
         [(nic.port_id, nic.mac, nic.addresses, nic.bridge, nic.tap) for nic in nics],
@@ -109,7 +109,7 @@ def print_nics(nics: list[Nic]) -> None:
 
 
 def print_lines(instance_id: str, nics: list[Nic]) -> None:
-    """Print the boot lines. The taps get the mark of this host's installation, if it has one."""
+    """Print the boot lines, with the mark of this host's installation for taps, if it has one."""
     id = installation.read(settings())
     alias = Mark(id).text if id else ""
     click.echo("\nTo boot it with QEMU, as root (or: a9fe vm boot NAME):\n")

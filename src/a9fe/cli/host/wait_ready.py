@@ -1,4 +1,4 @@
-"""`a9fe vm wait-ready`: until a VM's first request for its metadata would succeed."""
+"""`a9fe vm wait-ready`: wait until a VM's first metadata request would succeed."""
 
 import os
 import time
@@ -20,14 +20,14 @@ from a9fe.runtime.config import Config
 from a9fe.wire import trusted
 
 OK = 200
-PROBE = trusted.PROBE.decode()  # `a9fe imds report` counts none of our own requests
+PROBE = trusted.PROBE.decode()  # requests with this header are not counted by `a9fe imds report`
 DOCUMENT = "/openstack/latest/meta_data.json"
 GIVEN_AT = "/latest/api/token"
 TTL, SHOWN = "x-aws-ec2-metadata-token-ttl-seconds", "x-aws-ec2-metadata-token"
 SERVING = ROUTER_INTERFACE_OWNERS | {DHCP_OWNER}
 IPV4 = 4
-INTERVAL = 0.2  # s between two looks
-LOOK_TIMEOUT = 5.0  # s that the metadata agent may take
+INTERVAL = 0.2  # s between two checks
+AGENT_TIMEOUT = 5.0  # s for the metadata agent's answer
 
 
 @click.command("wait-ready")
@@ -37,16 +37,16 @@ LOOK_TIMEOUT = 5.0  # s that the metadata agent may take
     type=click.FloatRange(0, min_open=True),
     default=300.0,
     metavar="S",
-    help="Give up then, with exit status 124.  [300]",
+    help="Give up after S seconds, with exit status 124.  [300]",
 )
 @settings_flags
 @click.pass_context
 def wait_ready(context: click.Context, name: str, timeout: float) -> None:
-    """Return when the first request of the VM NAME for its metadata would succeed.
+    """Wait until the first metadata request of the VM NAME would succeed.
 
-    Run it as root on the VM's host. It checks the VM's tap (if it exists), DHCP entry and
-    filters; the namespace that serves the VM, with its address, redirect rule and listener; and
-    sends the VM's request to this host's metadata agent.
+    Run it as root on the VM's host. It checks the VM's tap (if it exists), DHCP entry and filters,
+    and the address, redirect rule and listener of the namespace that serves the VM. Then it sends
+    the VM's request to this host's metadata agent.
 
     \b
     a9fe vm wait-ready web1 && a9fe vm boot web1
@@ -70,11 +70,11 @@ def wait_ready(context: click.Context, name: str, timeout: float) -> None:
 
 def _agent(path: str) -> httpx.Client:
     transport = httpx.HTTPTransport(uds=path)
-    return httpx.Client(transport=transport, base_url="http://a9fe", timeout=LOOK_TIMEOUT)
+    return httpx.Client(transport=transport, base_url="http://a9fe", timeout=AGENT_TIMEOUT)
 
 
 def missing(api: ApiClient, agent: httpx.Client, name: str) -> str:
-    """What the VM's first request would still fail for; "" if nothing."""
+    """Return why the API or the agent makes the VM's first request fail; "" if they do not."""
     instance = api.find("instances", name)
     ports = [p for p in api.list("ports", device_id=instance["id"]) if p["fixed_ips"]]
     if not ports:
@@ -84,7 +84,7 @@ def missing(api: ApiClient, agent: httpx.Client, name: str) -> str:
 
 
 def unwired(api: ApiClient, config: Config, name: str) -> str:
-    """The first missing part of the path from the VM's ports to metadata; "" if complete."""
+    """Return the first missing kernel object on the way to metadata; "" if all exist."""
     instance = api.find("instances", name)
     for port in api.list("ports", device_id=instance["id"]):
         way = _way(api, config, port) if port["fixed_ips"] else None
@@ -97,9 +97,10 @@ def unwired(api: ApiClient, config: Config, name: str) -> str:
 
 
 def _way(api: ApiClient, config: Config, port: Document) -> Way | str | None:
-    """The path by the router that has the gateway address, else by this host's DHCP port.
+    """Return the way through the router with the gateway address, else through this host's DHCP
+    port.
 
-    A text says why there is no path. None for an IPv6 address, which has no path to metadata.
+    A text says why there is none yet. None for an IPv6 address, from which metadata is not read.
     """
     fixed, network_id = port["fixed_ips"][0], port["network_id"]
     subnet = api.show("subnets", fixed["subnet_id"])
@@ -158,9 +159,9 @@ def _missing_of(api: ApiClient, agent: httpx.Client, port: Document) -> str:
 
 
 def _status(agent: httpx.Client, headers: dict[str, str]) -> int:
-    """What the document is answered with; by a token, where one is given.
+    """Return the status of the document, read with a token if the service issues one.
 
-    So `a9fe imds report` does not blame the VM for asking without.
+    A VM that requires tokens answers only requests that have one.
     """
     given = agent.put(GIVEN_AT, headers={**headers, TTL: "60"})
     if given.status_code == OK:

@@ -1,4 +1,4 @@
-"""`a9fe ns-metadata-proxy`: the proxy in the foreground of one namespace, with classic options."""
+"""`a9fe ns-metadata-proxy`: the proxy for one namespace, with the options of Neutron's program."""
 
 import importlib
 import os
@@ -13,7 +13,7 @@ from a9fe.runtime import logging
 from a9fe.runtime.config import Config
 from a9fe.runtime.errors import StartError
 
-IGNORED = "Accepted, and of no effect: it always stays in the foreground."
+IGNORED = "Accepted for compatibility; it always stays in the foreground."
 
 
 @click.command("ns-metadata-proxy")
@@ -33,19 +33,21 @@ IGNORED = "Accepted, and of no effect: it always stays in the foreground."
     metavar="PATH",
     help="Unix socket of the metadata agent.  [<run_path>/metadata_proxy]",
 )
-@click.option("--pid_file", "--pid-file", metavar="PATH", help="Write our pid there.")
-@click.option("--state_path", "--state-path", metavar="PATH", help="Where state is kept.")
-@click.option("--log-dir", "--log_dir", metavar="PATH", help="Also log to a file there.")
+@click.option("--pid_file", "--pid-file", metavar="PATH", help="File for the process id.")
+@click.option("--state_path", "--state-path", metavar="PATH", help="Directory of state.")
+@click.option(
+    "--log-dir", "--log_dir", metavar="PATH", help="Also log to a file in this directory."
+)
 @click.option("--nodaemonize", is_flag=True, help=IGNORED)
 @click.option("--debug", is_flag=True, help="Log at debug level.")
-@click.option("--verbose", is_flag=True, help="Accepted, and of no effect.")
+@click.option("--verbose", is_flag=True, help="Accepted for compatibility; no effect.")
 def ns_metadata_proxy(
     *, network_id: str | None, router_id: str | None, port: int | None, **more: str | bool | None
 ) -> None:
-    """Run the metadata proxy in the foreground, in the network namespace it is started in.
+    """Run the metadata proxy for the current network namespace, in the foreground.
 
-    It stops on Ctrl-C. While the running proxy listens there, the port is taken: take the network
-    from the DHCP agent first, or choose another port.
+    Ctrl-C stops it. If this host's metadata proxy already listens in the namespace, the port is in
+    use: choose another port, or first remove the network from the DHCP agent.
 
     \b
     ip netns exec qrouter-$ID a9fe ns-metadata-proxy --router_id $ID --metadata_port 9698 --debug
@@ -63,7 +65,9 @@ def ns_metadata_proxy(
         )
     finally:
         if pid_file:
-            with suppress(OSError):  # root has written it, and we may be root no more
+            with suppress(
+                OSError
+            ):  # root wrote it, and the process may have dropped root's privileges
                 Path(pid_file).unlink()
 
 

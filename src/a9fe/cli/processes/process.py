@@ -1,4 +1,4 @@
-"""The commands that run one process in the foreground, as `a9fe up` does and a debugger may."""
+"""The commands that run one process in the foreground; `a9fe up` runs them too."""
 
 import importlib
 import os
@@ -16,11 +16,12 @@ from a9fe.runtime.config import Config
 
 log = structlog.get_logger()
 
-HOPELESS = os.EX_CONFIG  # exit status for our supervisor: it says why, and trying again is no use
+HOPELESS = os.EX_CONFIG
+"""Exit status that tells the supervisor not to start the process again."""
 
 
 def prepare(process: Process, config: Config) -> None:
-    """The directories that it needs. Raises StartError."""
+    """Make the directories that the process needs. Raises StartError."""
     directories.ensure("state_path", config.state_path, directories.STATE_MODE)
     directories.ensure("run_path", config.run_path, directories.RUN_MODE)
     if not (process.directories and privileges.is_root()):
@@ -32,7 +33,7 @@ def prepare(process: Process, config: Config) -> None:
 
 
 def with_secret(process: Process, config: Config) -> Config:
-    """The configuration with the secrets that the process needs, and no others."""
+    """Return the configuration with only the secrets that the process needs."""
     value = shared_secret.read(config) if process.secret else ""
     is_service = process.room == "metadata_service"
     token = local_tokens.for_agent(config, is_service=is_service) if process.follows else ""
@@ -64,7 +65,7 @@ def _run(process: Process, config: Config) -> None:
     except A9feError as error:
         if not supervised:
             raise
-        log.error("cannot run", reason=str(error))  # noqa: TRY400 - the reason says all
+        log.error("cannot run", reason=str(error))  # noqa: TRY400 - a traceback adds nothing
         raise click.exceptions.Exit(HOPELESS) from error
     except Exception as error:
         if not supervised:
@@ -73,19 +74,19 @@ def _run(process: Process, config: Config) -> None:
         raise click.exceptions.Exit(1) from error
 
 
-server = _command("server", "Run the API server: the model and the change feed.")
-l3_agent = _command("l3-agent", "Run the L3 agent: router namespaces.")
-dhcp_agent = _command("dhcp-agent", "Run the DHCP agent: DHCP namespaces.")
+server = _command("server", "Run the API server and the change feed.")
+l3_agent = _command("l3-agent", "Run the L3 agent, which builds router namespaces.")
+dhcp_agent = _command("dhcp-agent", "Run the DHCP agent, which builds DHCP namespaces.")
 metadata_proxy = _command(
-    "metadata-proxy", "Run the metadata proxy, hop 1: listens in every namespace of this host."
+    "metadata-proxy", "Run the metadata proxy, hop 1: listens in the namespaces of this host."
 )
 metadata_agent = _command(
-    "metadata-agent", "Run the metadata agent, hop 2: says which instance asks."
+    "metadata-agent", "Run the metadata agent, hop 2: finds the instance that sent a request."
 )
 metadata_service = _command(
-    "metadata-service", "Run the metadata service, hop 3: answers for an instance."
+    "metadata-service", "Run the metadata service, hop 3: answers requests of instances."
 )
 listener_holder = _command(
     "listener-holder",
-    "Keep copies of all listening sockets, so that restarts refuse no connection.",
+    "Keep copies of all listeners, so that no connection is refused during a restart.",
 )

@@ -1,4 +1,4 @@
-"""Keeping the processes running, and knowing when they are ready."""
+"""Supervision of processes: start, readiness, restart."""
 
 import asyncio
 import os
@@ -25,20 +25,20 @@ from a9fe.runtime.tasks import Backoff, jittered
 log = structlog.get_logger()
 
 RESTART = Backoff(first=0.2, ceiling=5.0)
-STABLE = 10.0  # s: who ran so long has not failed at its start
-CRASH_LOOP = 3  # failures in a row after which we say that it will not get well by itself
-UNKNOWN_STATUS = -signal.SIGKILL  # of a process that is not our child nobody tells us
-READY_WITHIN = 30.0  # s: starting takes about one
+STABLE = 10.0  # s of running after which an end is not a failed start
+CRASH_LOOP = 3  # failures in a row that are logged as a crash loop
+UNKNOWN_STATUS = -signal.SIGKILL  # the kernel reports the status of children alone
+READY_WITHIN = 30.0  # s; a start takes about one
 
 
 class Supervised:
-    """One process: started, watched, started again. `ready` is set while it serves."""
+    """One process: start it, watch it, restart it. `ready` is set while it serves."""
 
     def __init__(
         self, process: Process, config: Config, flags: Sequence[str], *, goes_on: bool = False
     ) -> None:
-        """`flags` pass our configuration on. `goes_on`: the others serve without it, so it is
-        restarted even if it was never ready.
+        """`flags` pass our configuration to the process. `goes_on`: the other processes can serve
+        without it, so it is restarted even if it was never ready.
         """
         self.process = process
         self.pid = 0
@@ -60,7 +60,7 @@ class Supervised:
         return ended
 
     def _left(self) -> int:
-        """The pid of the process if a former `a9fe up` left it running, else 0."""
+        """Return the pid of the process if a former `a9fe up` left it running, else 0."""
         try:
             pid = int(self._pid_file.read_text())
         except (FileNotFoundError, ValueError):
@@ -68,16 +68,16 @@ class Supervised:
         return pid if self._is_ours(pid) and processes.alive(pid) else 0
 
     async def keep(self) -> None:
-        """Run it for ever; cancel this to stop it. Raises StartError if it never gets ready."""
+        """Run the process until cancelled. Raises StartError if it never gets ready."""
         failures = 0
         with self._notifications():
             while True:
                 began = time.monotonic()
                 status = await self._run_once()
                 failures = 1 if time.monotonic() - began > STABLE else failures + 1
-                # At once for the first time: nobody else does its work.
+                # The first restart has no delay: no other process does this work.
                 delay = jittered(RESTART, failures - 1) if failures > 1 else 0.0
-                self._say_ended(status, failures, delay)
+                self._log_end(status, failures, delay)
                 await asyncio.sleep(delay)
 
     async def _run_once(self) -> int:
@@ -111,14 +111,14 @@ class Supervised:
             self._pid_file.unlink(missing_ok=True)
         return UNKNOWN_STATUS
 
-    def _say_ended(self, status: int, failures: int, delay: float) -> None:
+    def _log_end(self, status: int, failures: int, delay: float) -> None:
         name, how = self.process.name, described(status)
         if not self._was_ready and (status == HOPELESS or failures == CRASH_LOOP):
-            raise StartError(f"{name} cannot start ({how}): its own lines above say why")
+            raise StartError(f"{name} cannot start ({how}): see its log lines above")
         log.error("process ended", child=name, how=how, again_in=round(delay, 2))
         if failures == CRASH_LOOP:
             log.error(
-                "process does not stay up: its own lines above say why",
+                "process keeps ending, see its log lines above",
                 child=name,
                 times_in_a_row=failures,
             )
@@ -136,7 +136,7 @@ class Supervised:
 
     @property
     def _argv(self) -> tuple[str, ...]:
-        # -P: what lies in the current directory is nothing to import from as root
+        # -P: root must not import modules from the current directory
         return (sys.executable, "-P", "-m", "a9fe", self.process.name, *self._flags)
 
     def _is_ours(self, pid: int) -> bool:
@@ -152,7 +152,7 @@ class Supervised:
 
     @contextmanager
     def _notifications(self) -> Iterator[None]:
-        """Hear when the process, as its user, says that it is ready."""
+        """Receive READY=1 from the process, which runs as its own user."""
         path, loop = self._notify_path, asyncio.get_running_loop()
         Path(path).unlink(missing_ok=True)
         user = privileges.find_user(self._user)
@@ -160,14 +160,14 @@ class Supervised:
             receiver.bind(path)
             os.chmod(path, 0o600)
             os.chown(path, user.pw_uid, user.pw_gid)
-            loop.add_reader(receiver, self._hear, receiver)
+            loop.add_reader(receiver, self._receive, receiver)
             try:
                 yield
             finally:
                 loop.remove_reader(receiver)
                 Path(path).unlink(missing_ok=True)
 
-    def _hear(self, receiver: socket.socket) -> None:
+    def _receive(self, receiver: socket.socket) -> None:
         with suppress(BlockingIOError):
             if b"READY=1" in receiver.recv(4096).split(b"\n"):
                 self.ready.set()
@@ -175,7 +175,7 @@ class Supervised:
 
 
 def described(status: int) -> str:
-    """An exit status as a person says it."""
+    """Return an exit status as text."""
     if status >= 0:
         return f"exit status {status}"
     return f"killed by {signal.Signals(-status).name}"

@@ -1,4 +1,4 @@
-"""The processes of a9fe: one table, for the commands that run one and for `a9fe up`."""
+"""The table of a9fe's processes."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,11 +8,11 @@ from a9fe.runtime.config import Config
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Process:
-    """A process: `user` runs `module`.run(config) of `room`.
+    """A process: `user` runs the function `run` of `module` in `room`.
 
-    `directories` below state_path belong to that user alone. `secret`: it needs the shared secret.
-    `follows`: it follows the feed with an agent's token. `listens`: its address, for people.
-    `survives`: it outlives a killed `a9fe up`; the next `a9fe up` takes it over.
+    `directories` below state_path are private to that user. `secret`: it needs the shared secret.
+    `follows`: it follows the change feed with an agent's token. `listens`: its address, to print.
+    `survives`: it outlives a killed `a9fe up`, and the next `a9fe up` takes it over.
     """
 
     name: str

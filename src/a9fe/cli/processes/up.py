@@ -1,4 +1,4 @@
-"""`a9fe up`: all processes, supervised, one log stream."""
+"""`a9fe up`: run and supervise all processes, with one log stream."""
 
 import asyncio
 import os
@@ -30,7 +30,7 @@ log = structlog.get_logger()
 
 NEEDED = ("ip", "iptables-save", "iptables-restore", "dnsmasq", "nft")
 LOCK = "lock"
-WHO_SERVE = ("metadata", "service")  # agents, by the names of their replicas
+SERVING = ("metadata", "service")  # names of the replicas from which metadata is served
 
 
 @click.command()
@@ -38,17 +38,17 @@ WHO_SERVE = ("metadata", "service")  # agents, by the names of their replicas
     "--adopt",
     is_flag=True,
     help="Take over unmarked objects with a9fe's names, which an older a9fe left. Neutron's"
-    " objects have the same names: first check what `a9fe clean` lists.",
+    " objects have the same names: first check the list of `a9fe clean`.",
 )
 @settings_flags
 @click.pass_context
 def up(context: click.Context, *, adopt: bool) -> None:
     """Run all processes of a9fe until Ctrl-C or SIGTERM.
 
-    They are restarted if they die. One log stream on stderr has the process's name on each line;
-    when all are ready, a table on stdout says what listens where. Ending it stops the processes
-    and leaves namespaces and DHCP in place; `a9fe clean` removes those. State is SQLite in
-    --state-path, with the shared secret that the first start makes.
+    A process that ends is restarted. Logs go to stderr, with the process's name on each line. When
+    all processes are ready, a table on stdout shows their addresses. `a9fe up` ends with its
+    processes but leaves namespaces and DHCP servers in place; `a9fe clean` removes them. The
+    database (SQLite) and the shared secret are in --state-path; the first start makes them.
 
     \b
     sudo a9fe up
@@ -82,25 +82,26 @@ def up(context: click.Context, *, adopt: bool) -> None:
 
 
 def make_directories(config: Config) -> None:
-    """State and run path. Raises StartError."""
+    """Make state_path and run_path. Raises StartError."""
     directories.ensure("state_path", config.state_path, directories.STATE_MODE)
     directories.ensure("run_path", config.run_path, directories.RUN_MODE)
 
 
 def hold(locks: ExitStack, config: Config) -> None:
-    """Be the only one on this state and these sockets. Raises AlreadyRunning."""
+    """Lock state_path and run_path. Raises AlreadyRunning."""
     for path in dict.fromkeys((config.state_path, config.run_path)):
         locks.enter_context(StateLock(os.path.join(path, LOCK)))
 
 
 def has_replicas(config: Config) -> bool:
-    """Whether an agent has a replica on disk, and so can serve without the server."""
-    return any(knows_something(path_of(config, agent)) for agent in WHO_SERVE)
+    """Return whether a replica is on disk, from which metadata is served without the server."""
+    return any(knows_something(path_of(config, agent)) for agent in SERVING)
 
 
 def check_ports(config: Config, *, goes_on: bool) -> None:
-    """Check that the ports to listen on are free. With `goes_on` a taken port is only logged; its
-    process is retried while the others serve.
+    """Check that the ports to listen on are free. Raises StartError.
+
+    With `goes_on`, a port in use is only logged: its process is retried while the others serve.
     """
     try:
         check_port_free("bind", config.bind_host, config.bind_port)
@@ -112,7 +113,10 @@ def check_ports(config: Config, *, goes_on: bool) -> None:
 
 
 def check_host(config: Config) -> None:
-    """See that users of ours can get to their directories, and programs are there."""
+    """Check that our users can reach their directories and that programs are installed.
+
+    Raises StartError.
+    """
     directories.check_passable("state_path", config.state_path)
     directories.check_passable("run_path", config.run_path)
     for program in NEEDED:
@@ -120,7 +124,7 @@ def check_host(config: Config) -> None:
 
 
 def check_port_free(option: str, host: str, port: int) -> None:
-    """Raises StartError, naming the port, unless we could listen there."""
+    """Raise StartError, with the option's name, if the port is in use."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -131,12 +135,12 @@ def check_port_free(option: str, host: str, port: int) -> None:
             flag = BY_NAME[f"{option}_port"].flag
             raise StartError(
                 f"{option}_port: cannot listen on port {port} of {host} ({error.strerror}),"
-                f" expected a free one: end who has it (ss -ltnp), or choose with {flag}"
+                f" expected a free port: stop its process (see ss -ltnp), or set {flag}"
             ) from error
 
 
 def set_up(config: Config) -> None:
-    """Users, their directories, the secret and the tokens."""
+    """Make the users, their directories, the shared secret and the API tokens."""
     for process in PROCESSES:
         privileges.ensure_user(process.user(config))
         prepare(process, config)
@@ -150,12 +154,12 @@ async def _supervise(supervised: Sequence[Supervised], config: Config) -> None:
             for one in supervised:
                 group.create_task(one.keep())
             group.create_task(_announce(supervised, config))
-    except ExceptionGroup as failed:  # the first to fail has ended all others
+    except ExceptionGroup as failed:  # the first failure ended all others
         raise failed.exceptions[0] from None
 
 
 async def _announce(supervised: Sequence[Supervised], config: Config) -> None:
-    """Say what listens where, once; and who does not serve."""
+    """Print the table of processes once, and log whether all are ready."""
     ready = await all_ready(supervised)
     rows = [
         (
