@@ -10,8 +10,8 @@ from typing import TextIO
 import click
 
 from a9fe.cli.flags import settings, settings_flags
-from a9fe.cli.processes.process import prepare
-from a9fe.cli.processes.table import BY_NAME
+from a9fe.cli.processes.process_table import BY_NAME
+from a9fe.cli.processes.run_process import prepare
 from a9fe.linux.processes import privileges
 from a9fe.model.errors import A9feError
 from a9fe.runtime import logging

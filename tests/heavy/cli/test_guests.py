@@ -12,8 +12,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from a9fe.cli.api.decrypt import decrypted
-from a9fe.cli.host import iso
+from a9fe.cli.api.password_decryption import decrypted
+from a9fe.cli.host import iso_image as iso
 from a9fe.cli.host.config_drive import write
 from a9fe.model.errors import A9feError
 from tests.kit.cli_shell import Typing, typing

@@ -11,9 +11,9 @@ from click.testing import CliRunner
 
 from a9fe.cli.flags import given_flags, settings_flags
 from a9fe.cli.main import main
-from a9fe.cli.processes.process import with_secret
+from a9fe.cli.processes.process_table import PROCESSES
+from a9fe.cli.processes.run_process import with_secret
 from a9fe.cli.processes.supervisor import described
-from a9fe.cli.processes.table import PROCESSES
 from a9fe.cli.processes.up import check_port_free
 from a9fe.model.errors import A9feError
 from a9fe.runtime.config import load

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from a9fe.cli import clouds
+from a9fe.cli import clouds_yaml
 from tests.kit.cli_shell import Shell
 from tests.kit.ssh_keys import KEY
 
@@ -32,12 +32,12 @@ def test_a_keypair_from_a_file(shell: Shell, tmp_path: Path):
 @pytest.mark.parametrize("cloud", ["a9fe", "lab"])
 def test_clouds_yaml_names_this_server(shell: Shell, cloud: str):
     said = shell.ok(f"clouds-yaml --cloud {cloud}")
-    assert said == clouds.document(cloud, shell.api.url)
+    assert said == clouds_yaml.document(cloud, shell.api.url)
     assert f"  {cloud}:\n" in said
     assert f"    image_endpoint_override: {shell.api.url}/image\n" in said
 
 
 def test_the_page_for_clients_has_what_the_command_prints():
     for token in ("", "a9fe_0123456789abcdef_..."):
-        printed = clouds.document("a9fe", "http://127.0.0.1:9696", token)
+        printed = clouds_yaml.document("a9fe", "http://127.0.0.1:9696", token)
         assert printed.partition("\n")[2] in PAGE.read_text()

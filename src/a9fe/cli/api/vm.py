@@ -9,14 +9,14 @@ import click
 from a9fe.api_client import ApiClient
 from a9fe.api_client.client import Document, Documents
 from a9fe.cli.api import resource
-from a9fe.cli.api.key_files import read_file, read_keypair
+from a9fe.cli.api.named_files import read_file, read_keypair
 from a9fe.cli.api.port import addresses
-from a9fe.cli.api.vm_guest import attributes, password
-from a9fe.cli.api.vm_set import set_
+from a9fe.cli.api.vm_guest_data import attributes, password
+from a9fe.cli.api.vm_options import set_
 from a9fe.cli.flags import client_flags
 from a9fe.cli.host.boot import boot
 from a9fe.cli.host.config_drive import config_drive
-from a9fe.cli.host.vm_cards import boot_lines, delete, nics_of, print_lines, print_nics
+from a9fe.cli.host.vm_taps import boot_lines, delete, nics_of, print_lines, print_nics
 from a9fe.cli.host.wait_ready import wait_ready
 from a9fe.cli.output import print_json
 

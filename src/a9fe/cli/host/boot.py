@@ -8,7 +8,7 @@ import click
 
 from a9fe.cli.api import resource
 from a9fe.cli.flags import client_flags, settings
-from a9fe.cli.host.target import Target, resolve
+from a9fe.cli.host.boot_port import Target, resolve
 from a9fe.linux.processes import privileges, programs
 from a9fe.linux.vms import qemu, tiny_vm
 

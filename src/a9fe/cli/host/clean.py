@@ -7,9 +7,9 @@ from contextlib import ExitStack
 import click
 
 from a9fe.cli.flags import settings, settings_flags
-from a9fe.cli.host import leftovers
+from a9fe.cli.host import run_files as leftovers
+from a9fe.cli.processes.process_table import HOLDER
 from a9fe.cli.processes.supervisor import Supervised
-from a9fe.cli.processes.table import HOLDER
 from a9fe.cli.processes.up import LOCK
 from a9fe.linux import foreign
 from a9fe.linux.processes import privileges

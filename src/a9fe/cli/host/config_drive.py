@@ -45,7 +45,7 @@ def config_drive(*, name: str, output: Path, layout: str, force: bool) -> None:
         path = f"/a9fe/v1/instances/{id}/config-drive"
         found = api.call("GET", path, params={"format": layout})
     files = {f["path"]: base64.b64decode(f["content"]) for f in found["files"]}
-    iso = importlib.import_module("a9fe.cli.host.iso")  # loads a large library
+    iso = importlib.import_module("a9fe.cli.host.iso_image")  # loads a large library
     write(output, iso.image(found["label"], files), force=force)
     click.echo(f"vm {name}: {output} has {len(files)} files, label {found['label']}")
 

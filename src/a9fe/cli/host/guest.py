@@ -6,7 +6,7 @@ import click
 
 from a9fe.cli.api import resource
 from a9fe.cli.flags import client_flags
-from a9fe.cli.host.target import resolve
+from a9fe.cli.host.boot_port import resolve
 from a9fe.cli.output import print_json, print_table
 from a9fe.linux.processes import privileges
 from a9fe.linux.vms import guest as guests

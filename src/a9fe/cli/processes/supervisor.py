@@ -12,8 +12,8 @@ from pathlib import Path
 
 import structlog
 
-from a9fe.cli.processes.process import HOPELESS
-from a9fe.cli.processes.table import Process
+from a9fe.cli.processes.process_table import Process
+from a9fe.cli.processes.run_process import HOPELESS
 from a9fe.linux.processes import privileges
 from a9fe.linux.processes import process as processes
 from a9fe.runtime import readiness

@@ -10,11 +10,11 @@ import click
 import structlog
 
 from a9fe.cli.flags import given_flags, settings, settings_flags
-from a9fe.cli.host import neighbours
+from a9fe.cli.host import other_software as neighbours
 from a9fe.cli.output import print_table
-from a9fe.cli.processes.process import prepare
+from a9fe.cli.processes.process_table import HOLDER, PROCESSES
+from a9fe.cli.processes.run_process import prepare
 from a9fe.cli.processes.supervisor import Supervised, all_ready
-from a9fe.cli.processes.table import HOLDER, PROCESSES
 from a9fe.linux.processes import privileges, programs
 from a9fe.linux.processes.lock import StateLock
 from a9fe.model.auth_strategy import check_bind_host, check_keystone

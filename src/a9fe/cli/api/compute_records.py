@@ -7,7 +7,7 @@ import click
 
 from a9fe.api_client.client import Document
 from a9fe.cli.api import resource
-from a9fe.cli.api.key_files import read_keypair
+from a9fe.cli.api.named_files import read_keypair
 from a9fe.cli.flags import client_flags
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from a9fe.cli.api import resource
-from a9fe.cli.api.key_files import KEY_MAX, read_file
+from a9fe.cli.api.named_files import KEY_MAX, read_file
 from a9fe.cli.flags import client_flags
 from a9fe.cli.output import print_json, print_table
 from a9fe.model.errors import A9feError
@@ -46,14 +46,15 @@ def password(*, name: str, clear: bool, key_file: Path | None, as_json: bool) ->
         found = str(api.call("GET", path).get("password", ""))
     if key_file and found:
         key = read_file("--decrypt", key_file, KEY_MAX, KEY)
-        decrypt = importlib.import_module("a9fe.cli.api.decrypt")  # loads a large library
+        # loads a large library
+        decrypt = importlib.import_module("a9fe.cli.api.password_decryption")
         found = decrypt.decrypted(found, key)
     if as_json:
         print_json({"password": found})
     elif found:
         click.echo(found)
     else:
-        raise A9feError(f"vm {name}: the guest has not posted a password")
+        raise A9feError(f"vm {name}: the guest has posted no password")
 
 
 @click.command("attributes")

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 from contextlib import suppress
 
-from a9fe.cli.processes.table import HOLDER, PROCESSES
+from a9fe.cli.processes.process_table import HOLDER, PROCESSES
 from a9fe.host_agent.process import CONTROL_SOCKET
 from a9fe.linux.listeners.proxy_link import HOLDER_SOCKET
 from a9fe.runtime.config import Config

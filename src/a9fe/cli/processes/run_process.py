@@ -8,7 +8,7 @@ import click
 import structlog
 
 from a9fe.cli.flags import settings, settings_flags
-from a9fe.cli.processes.table import BY_NAME, Process
+from a9fe.cli.processes.process_table import BY_NAME, Process
 from a9fe.linux.processes import privileges
 from a9fe.model.errors import A9feError
 from a9fe.runtime import directories, local_tokens, logging, shared_secret
