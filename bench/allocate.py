@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-from tests.kit.databases import START
+from tests.kit.fake_clock import START
 from tests.kit.server_world import server_config
 
 from a9fe.model.policy import Caller

@@ -17,7 +17,7 @@ from pathlib import Path
 from statistics import median
 
 from sqlalchemy import select
-from tests.kit.databases import START
+from tests.kit.fake_clock import START
 from tests.kit.server_world import server_config
 from tests.lab.servers import running_server
 

@@ -13,7 +13,8 @@ import pytest
 
 from a9fe.model.resources import KINDS, Network
 from a9fe.store import Store
-from tests.kit.databases import START, running_postgres
+from tests.kit.databases import running_postgres
+from tests.kit.fake_clock import START
 from tests.kit.stored_resources import fill
 
 A9FE = str(Path(sys.executable).with_name("a9fe"))

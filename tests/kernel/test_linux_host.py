@@ -42,7 +42,7 @@ from tests.kit.host_plans import (
     NETWORK,
     QDHCP,
     QROUTER,
-    HeldListeners,
+    FakeProxy,
     dhcp_plan,
     router_plan,
     served,
@@ -61,7 +61,7 @@ def confs():
 
 @pytest.fixture
 def host(confs):
-    host = Host(HeldListeners(), confs, MARK)
+    host = Host(FakeProxy(), confs, MARK)
     yield host
     for owner in ("l3", "dhcp"):
         converge(host, owner, HostPlan())
@@ -191,7 +191,7 @@ def test_changed_rules_are_seen_and_set_again(host):
     applied = settles(host, "l3", desired)
     assert [type(operation) for operation in applied] == [SetIptables]
     assert "redir ports 9697" in run("ip", "netns", "exec", QROUTER, "iptables", "-t", "nat", "-L")
-    assert settles(Host(HeldListeners(), "/nonexistent", MARK), "l3", desired) == ()
+    assert settles(Host(FakeProxy(), "/nonexistent", MARK), "l3", desired) == ()
 
 
 def test_dnsmasq_is_recognised_reloaded_and_restarted(host, confs):
@@ -288,7 +288,7 @@ def test_a_broken_handle_is_replaced_or_removed(host, confs):
     libc.umount(namespace.path(QROUTER), libc.MNT_DETACH)
     applied = settles(host, "dhcp", desired)
     assert any(isinstance(operation, AddNamespace) for operation in applied)
-    Host(HeldListeners(), confs, MARK).observe("l3")
+    Host(FakeProxy(), confs, MARK).observe("l3")
     assert QROUTER not in namespace.handles()
 
 
@@ -340,10 +340,10 @@ KILLED = """
 import pickle, sys
 from a9fe.linux.host import Host
 from a9fe.host_agent.converge import converge
-from tests.kit.host_plans import HeldListeners
+from tests.kit.host_plans import FakeProxy
 from tests.lab.places import MARK
 desired, confs = pickle.load(sys.stdin.buffer)
-host = Host(HeldListeners(), confs, MARK)
+host = Host(FakeProxy(), confs, MARK)
 print("go", flush=True)
 converge(host, "dhcp", desired)
 sys.stdin.read()
@@ -389,11 +389,11 @@ from a9fe.linux.processes import privileges
 from a9fe.linux.host import Host
 from a9fe.plan.host import HostPlan
 from a9fe.host_agent.converge import converge
-from tests.kit.host_plans import HeldListeners
+from tests.kit.host_plans import FakeProxy
 from tests.lab.places import MARK
 privileges.limit_capabilities()
 confs, dhcp, reloaded, l3 = pickle.load(sys.stdin.buffer)
-host = Host(HeldListeners(), confs, MARK)
+host = Host(FakeProxy(), confs, MARK)
 steps = [("dhcp", dhcp), ("l3", l3), ("dhcp", dhcp), ("l3", l3), ("dhcp", reloaded)]
 for owner, plan in (*steps, ("dhcp", HostPlan()), ("l3", HostPlan())):
     outcome = converge(host, owner, plan)

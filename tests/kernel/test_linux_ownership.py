@@ -25,7 +25,7 @@ from tests.kit.host_plans import (
     NETWORK,
     QDHCP,
     QROUTER,
-    HeldListeners,
+    FakeProxy,
     dhcp_plan,
     router_plan,
 )
@@ -71,8 +71,8 @@ def one_network(network, port, confs):
 
 
 def test_two_installations_leave_each_other_alone(state):
-    mine = Host(HeldListeners(), f"{state}/1/dhcp", MARK)
-    theirs = Host(HeldListeners(), f"{state}/2/dhcp", OTHER)
+    mine = Host(FakeProxy(), f"{state}/1/dhcp", MARK)
+    theirs = Host(FakeProxy(), f"{state}/2/dhcp", OTHER)
     first = replace(dhcp_plan(f"{state}/1/dhcp"), port_security=FILTERS)
     second = one_network("22222222-2222-3333-4444-555555555555", "0000000b-1111", state)
     for _ in range(2):
@@ -119,7 +119,7 @@ def planted(request):
 def test_objects_of_others_survive_and_are_named(state, planted):
     before = everything()
     confs = f"{state}/dhcp"
-    host = Host(HeldListeners(), confs, MARK)
+    host = Host(FakeProxy(), confs, MARK)
     for owner in ("dhcp", "l3"):
         assert converge(host, owner, HostPlan()).settled
     desired = replace(dhcp_plan(confs), port_security=FILTERS)
@@ -141,7 +141,7 @@ def test_others_are_served_beside_a_name_that_is_taken(state):
     run("ip", "netns", "add", QROUTER)
     free = f"qrouter-{NETWORK}"
     desired = HostPlan(namespaces={n: NamespacePlan(name=n) for n in (QROUTER, free)})
-    host = Host(HeldListeners(), f"{state}/dhcp", MARK)
+    host = Host(FakeProxy(), f"{state}/dhcp", MARK)
     try:
         outcome = converge(host, "l3", desired)
         assert outcome.failures.keys() == {QROUTER}
@@ -152,7 +152,7 @@ def test_others_are_served_beside_a_name_that_is_taken(state):
 
 def test_what_an_older_one_left_is_adopted_and_then_ours(state):
     """Built as before there were marks: the marks of what is built are taken away."""
-    host = Host(HeldListeners(), f"{state}/dhcp", MARK)
+    host = Host(FakeProxy(), f"{state}/dhcp", MARK)
     desired = dhcp_plan(f"{state}/dhcp")
     assert converge(host, "dhcp", desired).failures == {}
     pid = int(Path(state, "dhcp", NETWORK, "pid").read_text())
@@ -186,7 +186,7 @@ import os, signal, sys
 from a9fe.linux.kernel import links
 from a9fe.linux.host import Host
 from a9fe.host_agent.converge import converge
-from tests.kit.host_plans import HeldListeners, dhcp_plan
+from tests.kit.host_plans import FakeProxy, dhcp_plan
 from tests.lab.places import MARK
 confs, left = sys.argv[1], int(sys.argv[2])
 marked = links._marked
@@ -195,7 +195,7 @@ def die(mark):
     left -= 1
     return marked(mark) if left >= 0 else os.kill(os.getpid(), signal.SIGKILL)
 links._marked = die
-converge(Host(HeldListeners(), confs, MARK), "dhcp", dhcp_plan(confs))
+converge(Host(FakeProxy(), confs, MARK), "dhcp", dhcp_plan(confs))
 """
 
 
@@ -206,7 +206,7 @@ def test_a_link_whose_maker_was_killed_before_its_alias_is_ours(state, already):
     assert subprocess.run(argv, check=False).returncode == -signal.SIGKILL
     halves = [x for x in namespace.in_thread(netlink.links) if x.group and not x.alias]
     assert bool(halves) == (already < 2)  # the last one is the inner end
-    host = Host(HeldListeners(), confs, MARK)
+    host = Host(FakeProxy(), confs, MARK)
     assert converge(host, "dhcp", dhcp_plan(confs)).failures == {}
     assert converge(host, "dhcp", dhcp_plan(confs)).settled
     marks = {(x.alias, x.group) for x in namespace.in_thread(netlink.links) if x.group}

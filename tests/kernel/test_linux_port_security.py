@@ -22,7 +22,7 @@ from a9fe.plan.filters import admission, port_security
 from a9fe.plan.host import ANY_FILTER, HostPlan, Veth
 from a9fe.plan.operations import AddLink, AddNamespace, DeleteNamespace
 from tests.kit.conditions import eventually
-from tests.kit.fakes_model import HOST, Model, port
+from tests.kit.fake_model import HOST, FakeModel, port
 from tests.lab import frames
 from tests.lab.frames import ARP, BROADCAST, IPV4, UDP
 from tests.lab.hostile import (
@@ -116,7 +116,7 @@ class World:
 
     def __init__(self) -> None:
         self.host = Host(NoListeners(), "/nonexistent", MARK)
-        self.model = Model(MODEL)
+        self.model = FakeModel(MODEL)
         self.guests: list[Guest] = []
         self.converges()
         link = Veth(

@@ -24,7 +24,7 @@ from tests.kit.host_plans import (
     NETWORK,
     QDHCP,
     QROUTER,
-    HeldListeners,
+    FakeProxy,
     dhcp_plan,
     router_plan,
 )
@@ -83,7 +83,7 @@ def home_links():
 
 def build(state):
     confs = f"{state}/dhcp"
-    host = Host(HeldListeners(), confs, MARK)
+    host = Host(FakeProxy(), confs, MARK)
     plan = dhcp_plan(confs)
     desired = HostPlan(
         bridges=plan.bridges, namespaces=plan.namespaces, port_security=of_ports(())

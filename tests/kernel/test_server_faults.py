@@ -18,7 +18,8 @@ from a9fe.model.resources import Network
 from a9fe.server.asgi.errors import problem_of
 from a9fe.store import Store, StoreFull
 from tests.kit.conditions import eventually
-from tests.kit.databases import START, Postgres, running_postgres
+from tests.kit.databases import Postgres, running_postgres
+from tests.kit.fake_clock import START
 from tests.lab.disks import disk, open_directory
 from tests.lab.servers import DEADLINE, RunningServer, running_server
 from tests.lab.writers import Answers, writing

@@ -9,7 +9,7 @@ from typing import Any
 from click.testing import CliRunner, Result
 
 from a9fe.cli.main import main
-from tests.kit.fakes import FakeApi
+from tests.kit.fake_api import FakeApi
 from tests.kit.running_server import Running, running
 
 

@@ -21,9 +21,9 @@ import psycopg
 from a9fe.linux.processes import process
 from a9fe.store import Store
 from tests.kit.conditions import eventually
+from tests.kit.fake_clock import START
 
 KINDS = ("sqlite", "postgresql")
-START = 1_795_000_000.0
 BINARIES = Path("/usr/lib/postgresql/15/bin")
 OWNER = "postgres"  # PostgreSQL refuses to run as root
 FAST = {

@@ -24,8 +24,8 @@ QDHCP = f"qdhcp-{NETWORK}"
 QROUTER = f"qrouter-{ROUTER}"
 
 
-class HeldListeners:
-    """A proxy that takes everything."""
+class FakeProxy:
+    """The proxy as linux.host uses it. It accepts every listener and binds nothing."""
 
     def __init__(self):
         self.held = {}

@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx
 
 from a9fe.wire.message import Listener
-from tests.kit.fakes_ports import VM
+from tests.kit.fake_ports import VM
 
 START = """
 import importlib, json, sys

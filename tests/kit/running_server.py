@@ -14,7 +14,8 @@ from a9fe.server.feed.hub import Hub
 from a9fe.server.feed.stream import QUEUE_MAX
 from a9fe.store import Store
 from tests.kit.databases import DATABASES
-from tests.kit.server_world import HandTurnedClock, server_config
+from tests.kit.fake_clock import FakeClock
+from tests.kit.server_world import server_config
 
 DEADLINE = 20.0
 
@@ -23,7 +24,7 @@ class Running:
     """A server on a port of its own."""
 
     def __init__(self, directory: Path, queue_max: int = QUEUE_MAX) -> None:
-        clock = HandTurnedClock()
+        clock = FakeClock()
         self.store = Store(DATABASES.fresh(directory), clock.now)
         self.server = main.prepare(
             server_config(),

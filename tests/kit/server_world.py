@@ -3,7 +3,7 @@
 import asyncio
 import secrets
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,22 +14,10 @@ from a9fe.server.app import application
 from a9fe.server.auth.credentials import Authenticator, Everyone
 from a9fe.server.feed.hub import Hub
 from a9fe.store import Store
-from tests.kit.databases import DATABASES, START
+from tests.kit.databases import DATABASES
+from tests.kit.fake_clock import FakeClock
 
 T = TypeVar("T")
-
-
-@dataclass(kw_only=True)
-class HandTurnedClock:
-    """A clock that tests turn."""
-
-    at: float = START
-
-    def now(self) -> float:
-        return self.at
-
-    def monotonic(self) -> float:
-        return self.at
 
 
 def server_config(**changes: Any) -> Config:
@@ -47,7 +35,7 @@ class World:
         config: Config | None = None,
         authenticator: Callable[[Store], Authenticator] = lambda _: Everyone(),
     ) -> None:
-        self.clock = HandTurnedClock()
+        self.clock = FakeClock()
         self.store = Store(DATABASES.fresh(directory), self.clock.now)
         self.app = application(
             self.store,

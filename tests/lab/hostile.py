@@ -2,7 +2,7 @@
 
 from a9fe.model.resources import METADATA_IPV4, METADATA_IPV6, AddressPair, Port
 from a9fe.plan import names
-from tests.kit.fakes_model import dhcp_port, network, port, subnet
+from tests.kit.fake_model import dhcp_port, network, port, subnet
 from tests.lab import frames
 from tests.lab.frames import ARP, BROADCAST, ICMPV6, IPV4, IPV6, UDP
 

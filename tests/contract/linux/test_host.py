@@ -22,7 +22,7 @@ from a9fe.plan.filters.port_security import of_ports
 from a9fe.plan.host import ANY_FILTER, Address, Bridge, HostPlan, NamespacePlan, Route, Veth
 from a9fe.wire.message import Listener
 from tests.kit import host_plans
-from tests.kit.fakes_host import PROMOTE, FakeHost
+from tests.kit.fake_host import PROMOTE, FakeHost
 from tests.kit.host_plans import BRIDGE, QDHCP, QROUTER, dhcp_plan, router_plan
 from tests.lab.command import inside_sandbox
 from tests.lab.handmade import sh

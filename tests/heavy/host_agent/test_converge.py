@@ -25,9 +25,9 @@ from a9fe.plan.operations import (
 )
 from a9fe.plan.settings import DhcpSettings
 from tests.kit.conditions import comes_true
-from tests.kit.fakes_host import FakeHost, Refused
-from tests.kit.fakes_model import HOST, bound, dhcp_port, network, subnet
-from tests.kit.fakes_source import FollowedModel
+from tests.kit.fake_host import FakeHost, Refused
+from tests.kit.fake_model import HOST, bound, dhcp_port, network, subnet
+from tests.kit.fake_replica import FakeReplica
 from tests.kit.http_world import turns
 
 SOON = 0.002  # s: a resync at once
@@ -48,7 +48,7 @@ def space(number: int) -> str:
 @dataclass
 class Agent:
     host: FakeHost
-    model: FollowedModel
+    model: FakeReplica
     resync: float = LONG
     outcomes: list[Outcome] = field(default_factory=list)
 
@@ -79,7 +79,7 @@ async def running(agent: Agent) -> AsyncIterator[Agent]:
 
 def test_a_host_is_converged_and_then_left_alone():
     async def main() -> None:
-        async with running(Agent(FakeHost(), FollowedModel(one(1)))) as agent:
+        async with running(Agent(FakeHost(), FakeReplica(one(1)))) as agent:
             await comes_true(agent.settled, "settled")
             assert agent.as_planned()
             assert sum(len(o.applied) for o in agent.outcomes) == len(agent.host.applied)
@@ -89,7 +89,7 @@ def test_a_host_is_converged_and_then_left_alone():
 
 def test_changes_are_followed_as_they_come():
     async def main() -> None:
-        async with running(Agent(FakeHost(), FollowedModel())) as agent:
+        async with running(Agent(FakeHost(), FakeReplica())) as agent:
             await comes_true(agent.settled, "settled with nothing")
             for resource in one(1):
                 agent.model.put(resource)
@@ -103,10 +103,10 @@ def test_changes_are_followed_as_they_come():
 
 def test_before_the_first_sync_nothing_is_touched_and_then_orphans_go():
     host = FakeHost()
-    converge(host, "dhcp", dhcp.plan(FollowedModel(one(1)), HOST, SETTINGS))
+    converge(host, "dhcp", dhcp.plan(FakeReplica(one(1)), HOST, SETTINGS))
 
     async def main() -> None:
-        async with running(Agent(host, FollowedModel(synced=False))) as agent:
+        async with running(Agent(host, FakeReplica(synced=False))) as agent:
             agent.model.put(network(2))
             await turns()
             assert space(1) in host.spaces
@@ -132,7 +132,7 @@ def test_one_failing_namespace_does_not_stop_others_and_recovers():
     host.failing = failing_in(space(1))
 
     async def main() -> None:
-        async with running(Agent(host, FollowedModel([*one(1), *one(2)]))) as agent:
+        async with running(Agent(host, FakeReplica([*one(1), *one(2)]))) as agent:
             await comes_true(lambda: agent.outcomes, "a pass")
             assert agent.outcomes[0].failures == {space(1): "AddLink: no such luck"}
             assert host.spaces[space(2)].listeners
@@ -149,7 +149,7 @@ def test_a_failure_is_logged_once_and_so_is_its_end():
     host.failing = failing_in(space(1))
 
     async def main() -> None:
-        async with running(Agent(host, FollowedModel(one(1)))) as agent:
+        async with running(Agent(host, FakeReplica(one(1)))) as agent:
             for passes in range(1, LASTS + 1):
                 await comes_true(lambda least=passes: len(agent.outcomes) >= least, "a pass")
                 agent.loop.wake()
@@ -171,7 +171,7 @@ def test_what_passes_by_itself_is_no_error():
     host.failing = failing_in(space(1))
 
     async def main() -> None:
-        async with running(Agent(host, FollowedModel(one(1)))) as agent:
+        async with running(Agent(host, FakeReplica(one(1)))) as agent:
             await comes_true(lambda: len(agent.outcomes) >= 3, "three passes")
             host.failing = lambda operation: None
             await comes_true(agent.settled, "settled")
@@ -186,7 +186,7 @@ def test_what_passes_by_itself_is_no_error():
 def test_a_namespace_without_dnsmasq_still_serves_metadata():
     host = FakeHost()
     host.failing = failing_in(space(1), StartDnsmasq)
-    outcome = converge(host, "dhcp", dhcp.plan(FollowedModel(one(1)), HOST, SETTINGS))
+    outcome = converge(host, "dhcp", dhcp.plan(FakeReplica(one(1)), HOST, SETTINGS))
     assert list(outcome.failures) == [f"{space(1)} dnsmasq"]
     assert host.spaces[space(1)].listeners
 
@@ -194,14 +194,14 @@ def test_a_namespace_without_dnsmasq_still_serves_metadata():
 def test_without_a_proxy_dhcp_still_works():
     host = FakeHost()
     host.failing = failing_in(space(1), OpenListener)
-    outcome = converge(host, "dhcp", dhcp.plan(FollowedModel(one(1)), HOST, SETTINGS))
+    outcome = converge(host, "dhcp", dhcp.plan(FakeReplica(one(1)), HOST, SETTINGS))
     assert list(outcome.failures) == [f"{space(1)} listener"]
     assert host.spaces[space(1)].dnsmasq is not None
 
 
 def test_what_others_break_is_repaired_at_the_next_resync():
     async def main() -> None:
-        agent = Agent(FakeHost(), FollowedModel(one(1)), resync=SOON)
+        agent = Agent(FakeHost(), FakeReplica(one(1)), resync=SOON)
         async with running(agent):
             await comes_true(agent.settled, "settled")
             with agent.host.lock:
@@ -213,7 +213,7 @@ def test_what_others_break_is_repaired_at_the_next_resync():
 
 def test_waking_makes_a_pass_without_a_change_of_the_model():
     async def main() -> None:
-        async with running(Agent(FakeHost(), FollowedModel(one(1)))) as agent:
+        async with running(Agent(FakeHost(), FakeReplica(one(1)))) as agent:
             await comes_true(agent.settled, "settled")
             with agent.host.lock:
                 agent.host.spaces[space(1)].listeners.clear()
@@ -225,7 +225,7 @@ def test_waking_makes_a_pass_without_a_change_of_the_model():
 
 def test_an_event_of_the_kernel_makes_a_pass_and_damage_is_said():
     async def main() -> None:
-        async with running(Agent(FakeHost(), FollowedModel(one(1)))) as agent:
+        async with running(Agent(FakeHost(), FakeReplica(one(1)))) as agent:
             await comes_true(agent.settled, "settled")
             with agent.host.lock:
                 agent.host.spaces[space(1)].dnsmasq = None
@@ -262,7 +262,7 @@ class TellingHost(FakeHost):
 def test_our_own_changes_are_looked_at_once_and_not_for_ever():
     async def main() -> None:
         host = TellingHost()
-        agent = Agent(host, FollowedModel(one(1)))
+        agent = Agent(host, FakeReplica(one(1)))
         loop = asyncio.get_running_loop()
         host.tell = lambda: loop.call_soon_threadsafe(agent.loop.look)
         async with running(agent):
@@ -289,7 +289,7 @@ class BlindHost(FakeHost):
 
 def test_a_host_that_cannot_be_observed_is_tried_again():
     async def main() -> None:
-        async with running(Agent(BlindHost(), FollowedModel(one(1)))) as agent:
+        async with running(Agent(BlindHost(), FakeReplica(one(1)))) as agent:
             await comes_true(agent.settled, "settled")
             assert agent.as_planned()
 
@@ -298,7 +298,7 @@ def test_a_host_that_cannot_be_observed_is_tried_again():
 
 def test_a_burst_of_changes_is_one_pass():
     async def main() -> None:
-        async with running(Agent(FakeHost(), FollowedModel())) as agent:
+        async with running(Agent(FakeHost(), FakeReplica())) as agent:
             await comes_true(agent.settled, "settled")
             agent.outcomes.clear()
             for number in range(1, 20):
@@ -317,6 +317,6 @@ def test_a_burst_of_changes_is_one_pass():
 def test_stopping_ends_after_the_operation_under_way():
     host = FakeHost()
     outcome = converge(
-        host, "dhcp", dhcp.plan(FollowedModel(one(1)), HOST, SETTINGS), lambda: bool(host.applied)
+        host, "dhcp", dhcp.plan(FakeReplica(one(1)), HOST, SETTINGS), lambda: bool(host.applied)
     )
     assert len(outcome.applied) == 1

@@ -17,7 +17,7 @@ import pytest
 from a9fe.model.codec import encode
 from a9fe.wire.trusted import sign
 from tests.kit.conditions import eventually
-from tests.kit.fakes_ports import SECRET, VM
+from tests.kit.fake_ports import SECRET, VM
 from tests.kit.processes import hand_over, metrics, process
 
 FEED = [

@@ -16,7 +16,7 @@ from a9fe.model.codec import encode
 from a9fe.model.resources import KIND_OF, FixedIp, Instance, Network, Port, Resource, Subnet
 from a9fe.wire.limits import MAX_UPSTREAM_CONNECTIONS, MAX_WAITERS_PER_INSTANCE
 from tests.kit.conditions import eventually
-from tests.kit.fakes_ports import SECRET, VM
+from tests.kit.fake_ports import SECRET, VM
 from tests.kit.processes import hand_over, metrics, process
 from tests.lab.servers import free_port
 

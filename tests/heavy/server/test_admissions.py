@@ -15,7 +15,8 @@ from a9fe.server.auth.admissions import Admissions
 from a9fe.server.auth.credentials import Everyone, OwnTokens
 from a9fe.store import Store, StoreError
 from tests.kit.databases import DATABASES
-from tests.kit.server_world import HandTurnedClock, server_config
+from tests.kit.fake_clock import FakeClock
+from tests.kit.server_world import server_config
 
 DEADLINE = 20.0
 ADMIN, H1, H2, ALL = (text_of(bytes([number]) * 40) for number in range(4))
@@ -26,7 +27,7 @@ def kept(text: str, **more: str) -> ApiToken:
 
 
 def store_with_tokens(directory: Path) -> Store:
-    store = Store(DATABASES.fresh(directory), HandTurnedClock().now)
+    store = Store(DATABASES.fresh(directory), FakeClock().now)
     with store.write() as session:
         session.api_tokens.add(kept(ADMIN, project_id="ops", role="admin"))
         session.api_tokens.add(kept(H1, role="agent", host="h1"))
@@ -38,7 +39,7 @@ def store_with_tokens(directory: Path) -> Store:
 @contextlib.asynccontextmanager
 async def served(directory: Path) -> AsyncIterator[httpx.AsyncClient]:
     store = store_with_tokens(directory)
-    server = main.prepare(server_config(), store, HandTurnedClock(), OwnTokens(store))
+    server = main.prepare(server_config(), store, FakeClock(), OwnTokens(store))
     listener = main.listen("127.0.0.1", 0)
     serving = asyncio.ensure_future(main.serve(server, listener))
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from a9fe.model.resources import Binding
-from tests.kit.server_world import START, UNKNOWN, World, server_config
+from tests.kit.fake_clock import START
+from tests.kit.server_world import UNKNOWN, World, server_config
 
 BINDING_PATHS = {"dhcp": "dhcp-networks", "l3": "l3-routers"}
 

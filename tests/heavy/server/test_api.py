@@ -3,7 +3,8 @@
 import pytest
 
 from a9fe.model.rules.scheduling import timestamp
-from tests.kit.server_world import START, UNKNOWN, World
+from tests.kit.fake_clock import START
+from tests.kit.server_world import UNKNOWN, World
 
 PORT_FIELDS = {
     "admin_state_up", "allowed_address_pairs", "binding:host_id", "binding:profile",

@@ -17,7 +17,7 @@ from a9fe.server.asgi import connections
 from a9fe.server.asgi.connections import RESERVED, Bounds, peer_of
 from a9fe.server.asgi.protocol import BoundedProtocol
 from tests.kit.conditions import comes_true
-from tests.kit.server_world import HandTurnedClock
+from tests.kit.fake_clock import FakeClock
 
 pytestmark = pytest.mark.sqlite
 TOTAL = 20
@@ -42,7 +42,7 @@ class Line:
 
 @pytest.fixture
 def bounds() -> Bounds:
-    return Bounds(HandTurnedClock().monotonic, RESERVED + TOTAL)
+    return Bounds(FakeClock().monotonic, RESERVED + TOTAL)
 
 
 def admitted(bounds: Bounds, peer: str, count: int, *, working: bool = False) -> list[Line]:
@@ -107,7 +107,7 @@ def test_what_is_being_answered_is_never_closed_for_others(bounds: Bounds):
 
 
 def test_one_line_in_an_interval_says_what_was_closed_and_how_often(bounds: Bounds):
-    clock = HandTurnedClock()
+    clock = FakeClock()
     bounds.monotonic = clock.monotonic
     admitted(bounds, A, 3)
     with structlog.testing.capture_logs() as lines:
@@ -162,7 +162,7 @@ class House:
 
     def __init__(self, app: Api) -> None:
         self.app = app
-        self.clock = HandTurnedClock()
+        self.clock = FakeClock()
         self.bounds = Bounds(self.clock.monotonic, RESERVED + TOTAL)
         self.port = 0
 

@@ -18,8 +18,8 @@ from a9fe.server.feed.roles import ROLES, Follower
 from a9fe.server.feed.stream import QUEUE_BYTES_MAX, Stream
 from a9fe.store import Store
 from tests.kit.databases import DATABASES
+from tests.kit.fake_clock import FakeClock
 from tests.kit.running_server import DEADLINE, Running, running
-from tests.kit.server_world import HandTurnedClock
 
 SMALL_QUEUE = 5  # lines, beside what the buffers of a connection take
 
@@ -304,7 +304,7 @@ def test_a_slow_reader_is_cut_off_and_costs_a_bounded_queue():
 
 def test_heartbeats_say_how_far_the_stream_is(tmp_path: Path):
     async def told() -> None:
-        store = Store(DATABASES.fresh(tmp_path), HandTurnedClock().now)
+        store = Store(DATABASES.fresh(tmp_path), FakeClock().now)
         hub = Hub(store, heartbeat=0.01)
         publishing = asyncio.ensure_future(hub.run())
         with store.write() as session:

@@ -22,7 +22,8 @@ from a9fe.server.feed.changes import deliveries
 from a9fe.server.feed.roles import ROLES, Follower
 from a9fe.server.feed.snapshot import snapshot
 from a9fe.store import Change, Session, Store
-from tests.kit.databases import DATABASES, START
+from tests.kit.databases import DATABASES
+from tests.kit.fake_clock import START
 
 HOSTS = ("h1", "h2")
 FOLLOWERS = [Follower(host, agent) for host in HOSTS for agent in ROLES]

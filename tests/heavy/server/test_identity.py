@@ -16,8 +16,9 @@ from a9fe.metadata_service.identity.signing_keys import SigningKey, generate, jw
 from a9fe.model.rules.scheduling import timestamp
 from a9fe.server.native.identity_keys import CERTIFICATE_MAX, KEYS_MAX, LIFE_MAX
 from a9fe.store.side_tables.identity_keys import IdentityKey
+from tests.kit.fake_clock import START
 from tests.kit.guarded_world import Guarded
-from tests.kit.server_world import START, World
+from tests.kit.server_world import World
 
 BASE = "/a9fe/v1/identity"
 DAY = 86400

@@ -11,7 +11,8 @@ import pytest
 
 from a9fe.model.api_tokens import ApiToken, hash_of, id_of, text_of
 from a9fe.server.auth.keystone import Keystone
-from tests.kit.server_world import START, HandTurnedClock, World
+from tests.kit.fake_clock import START, FakeClock
+from tests.kit.server_world import World
 
 AGENT = text_of(b"\x07" * 40)
 PASSWORD = "service-secret"
@@ -77,7 +78,7 @@ class FakeKeystone:
 class Guarded(World):
     def __init__(self, directory: Path, options: Options | None = None) -> None:
         self.keystone = FakeKeystone()
-        clock = HandTurnedClock()
+        clock = FakeClock()
         transport = httpx.MockTransport(self.keystone)
         super().__init__(
             directory,

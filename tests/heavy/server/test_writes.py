@@ -10,7 +10,8 @@ from a9fe.model.errors import NotFound
 from a9fe.model.resources import Network
 from a9fe.server.asgi.writes import Writes
 from a9fe.store import Session, Store
-from tests.kit.databases import DATABASES, START
+from tests.kit.databases import DATABASES
+from tests.kit.fake_clock import START
 
 DEADLINE = 20.0
 

@@ -12,7 +12,8 @@ from a9fe.model.resources import AllocationPool, FixedIp, Network, Port, Subnet
 from a9fe.model.rules.free_ranges import free_ranges
 from a9fe.store import Session, Store
 from a9fe.store.schema.tables import free_ranges as table
-from tests.kit.databases import DATABASES, START
+from tests.kit.databases import DATABASES
+from tests.kit.fake_clock import START
 
 V4 = ("10.1.0.0/26", (("10.1.0.2", "10.1.0.9"), ("10.1.0.10", "10.1.0.20")), "10.1.0.")
 V6 = ("fd00::/120", (("fd00::2", "fd00::9"), ("fd00::20", "fd00::2f")), "fd00::")

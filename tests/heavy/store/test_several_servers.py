@@ -11,7 +11,8 @@ from sqlalchemy import select
 from a9fe.model.resources import Network
 from a9fe.store import Store, StoreError
 from a9fe.store.schema.tables import change_log
-from tests.kit.databases import DATABASES, START, running_postgres
+from tests.kit.databases import DATABASES, running_postgres
+from tests.kit.fake_clock import START
 
 WRITES = 40
 DEADLINE = 20

@@ -11,7 +11,8 @@ from a9fe.model.errors import InvalidInput, NotFound
 from a9fe.model.resources import FixedIp, Network, Port, Subnet
 from a9fe.store import Session, Store, StoreError
 from a9fe.store.store import TOGETHER
-from tests.kit.databases import DATABASES, START
+from tests.kit.databases import DATABASES
+from tests.kit.fake_clock import START
 
 NETWORK = Network(id="n1", name="lab")
 SUBNET = Subnet(id="s1", network_id="n1", cidr="10.1.0.0/24")

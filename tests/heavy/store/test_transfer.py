@@ -7,8 +7,9 @@ import pytest
 
 from a9fe.model.resources import KINDS, Agent, FixedIp, Instance, Network, Port
 from a9fe.store import Store, TransferError
-from tests.kit.databases import DATABASES, START
+from tests.kit.databases import DATABASES
 from tests.kit.databases import KINDS as DATABASE_KINDS
+from tests.kit.fake_clock import START
 from tests.kit.stored_resources import ALL, fill
 
 

@@ -13,7 +13,7 @@ from a9fe.api_client.feed import FeedEvent, parse, stream
 from a9fe.api_client.state_reports import AgentIdentity, StateReporter
 from a9fe.model.codec import encode
 from a9fe.model.resources import Network
-from tests.kit.fakes import FakeApi, running_api
+from tests.kit.fake_api import FakeApi, running_api
 
 URL = "http://api"
 IDENTITY = AgentIdentity(agent_type="L3 agent", binary="neutron-l3-agent", host="node1")

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.kit.cli_shell import Shell
-from tests.kit.fakes import running_api
+from tests.kit.fake_api import running_api
 
 
 @pytest.fixture

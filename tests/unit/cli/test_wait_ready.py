@@ -8,7 +8,7 @@ import pytest
 
 from a9fe.api_client import ApiClient
 from a9fe.cli.host.wait_ready import DOCUMENT, missing
-from tests.kit.fakes import Document, FakeApi, running_api
+from tests.kit.fake_api import Document, FakeApi, running_api
 
 
 @dataclass

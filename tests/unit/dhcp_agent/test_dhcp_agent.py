@@ -16,13 +16,13 @@ from a9fe.plan import names, port_status
 from a9fe.plan.filters import admission
 from a9fe.plan.host import Bridge, HostPlan
 from a9fe.runtime.config import Config, load
-from tests.kit.fakes_model import HOST, Model, bound, dhcp_port, network, port, subnet
+from tests.kit.fake_model import HOST, FakeModel, bound, dhcp_port, network, port, subnet
 
 NET = network(1)
 SUBNET = subnet(1, NET, "10.1.0.0/24", "10.1.0.1")
 OWN = dhcp_port(1, NET, (SUBNET, "10.1.0.2"))
 VM = port(2, NET, (SUBNET, "10.1.0.5"), status="ACTIVE")
-MODEL = Model([NET, SUBNET, OWN, VM, bound("dhcp", NET)])
+MODEL = FakeModel([NET, SUBNET, OWN, VM, bound("dhcp", NET)])
 SPACE = names.dhcp_namespace(NET.id)
 
 
@@ -134,7 +134,7 @@ def test_a_refused_device_is_named_once_and_again_when_it_changes(tmp_path: Path
 
 def test_the_tap_of_a_port_that_is_switched_off_is_refused(tmp_path: Path):
     role = make_role(config(tmp_path))
-    off = Model([NET, SUBNET, OWN, replace(VM, admin_state_up=False), bound("dhcp", NET)])
+    off = FakeModel([NET, SUBNET, OWN, replace(VM, admin_state_up=False), bound("dhcp", NET)])
     bridge = Bridge(
         name=names.bridge(NET.id), mtu=1500, devices=frozenset({names.outer_device(VM.id)})
     )

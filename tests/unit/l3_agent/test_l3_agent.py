@@ -9,13 +9,13 @@ from a9fe.l3_agent.main import make_role
 from a9fe.model.resources import HostRoute
 from a9fe.plan import names
 from a9fe.runtime.config import Config, load
-from tests.kit.fakes_model import HOST, Model, bound, interface, network, router, subnet
+from tests.kit.fake_model import HOST, FakeModel, bound, interface, network, router, subnet
 
 NET = network(1)
 SUBNET = subnet(1, NET, "10.1.0.0/24", "10.1.0.1")
 ROUTER = router(1)
 LEG = interface(3, ROUTER, NET, (SUBNET, "10.1.0.1"))
-MODEL = Model([NET, SUBNET, ROUTER, LEG, bound("l3", ROUTER), router(2)])
+MODEL = FakeModel([NET, SUBNET, ROUTER, LEG, bound("l3", ROUTER), router(2)])
 SPACE = names.router_namespace(ROUTER.id)
 
 
@@ -63,7 +63,7 @@ def test_a_route_into_a_connected_subnet_is_not_built(tmp_path: Path):
         HostRoute(destination=d, nexthop="10.1.0.9")
         for d in ("10.1.0.5/32", "10.1.0.0/24", "10.0.0.0/8", "10.9.0.0/24")
     )
-    model = Model([*MODEL.resources.values(), replace(ROUTER, routes=routes)])
+    model = FakeModel([*MODEL.resources.values(), replace(ROUTER, routes=routes)])
     built = make_role(config(tmp_path)).plan(model).namespaces[SPACE].routes
     assert {route.destination for route in built} == {"10.0.0.0/8", "10.9.0.0/24"}
 

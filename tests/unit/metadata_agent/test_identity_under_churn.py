@@ -15,9 +15,9 @@ from a9fe.plan.diff import operations
 from a9fe.plan.routers import namespaces as l3
 from a9fe.plan.settings import L3Settings
 from a9fe.wire.message import Listener
-from tests.kit.fakes_host import FakeHost
-from tests.kit.fakes_model import HOST, Model, bound, interface, network, port, router, subnet
-from tests.kit.fakes_ports import Ports, fresh
+from tests.kit.fake_host import FakeHost
+from tests.kit.fake_model import HOST, FakeModel, bound, interface, network, port, router, subnet
+from tests.kit.fake_ports import FakePorts, fresh
 
 NETWORKS = [network(n) for n in (1, 2, 3)]
 SUBNETS = [subnet(n, of, "10.1.0.0/24", "10.1.0.1") for n, of in enumerate(NETWORKS, 1)]
@@ -37,12 +37,12 @@ CONSTANT: list[Resource] = [
 
 
 @st.composite
-def models(draw: st.DrawFn) -> Model:
+def models(draw: st.DrawFn) -> FakeModel:
     """Interfaces 1 to 4: each on a router or none, on a network, on one of two addresses.
 
     Overlaps that the server refuses are drawn as well.
     """
-    found = Model(CONSTANT)
+    found = FakeModel(CONSTANT)
     for number in draw(st.sets(st.integers(1, 4))):
         n = draw(st.integers(0, 2))
         address = draw(st.sampled_from([GATEWAY, "10.1.0.2"]))
@@ -66,8 +66,8 @@ def key(listener: Listener, host: FakeHost, namespace: str) -> LookupKey:
     return LookupKey(guest_address=VM_ADDRESS, router_id=listener.id, interface=wire)
 
 
-def check(host: FakeHost, known: Model) -> None:
-    view = Ports(*[each for each in known.all("port") if isinstance(each, Port)])
+def check(host: FakeHost, known: FakeModel) -> None:
+    view = FakePorts(*[each for each in known.all("port") if isinstance(each, Port)])
     for name, space in host.spaces.items():
         for listener in host.observe("l3").namespaces[name].listeners:
             bridge = space.links[listener.device].bridge
@@ -87,7 +87,7 @@ def check(host: FakeHost, known: Model) -> None:
         max_size=4,
     )
 )
-def test_no_answer_is_crossed(steps: list[tuple[Model, int, Model]]) -> None:
+def test_no_answer_is_crossed(steps: list[tuple[FakeModel, int, FakeModel]]) -> None:
     host = FakeHost()
     for planned, cut_off, known in steps:
         desired = l3.plan(planned, HOST, L3Settings())
@@ -103,13 +103,13 @@ def test_no_answer_is_crossed(steps: list[tuple[Model, int, Model]]) -> None:
 def test_the_property_sees_what_is_crossed() -> None:
     """With the router's id alone, as before, an exchange is crossed."""
     host = FakeHost()
-    before, after = Model(CONSTANT), Model(CONSTANT)
+    before, after = FakeModel(CONSTANT), FakeModel(CONSTANT)
     for n, on in enumerate(ROUTERS):
         before.put(interface(n + 1, on, NETWORKS[n], (SUBNETS[n], GATEWAY)))
         after.put(interface(n + 1, on, NETWORKS[1 - n], (SUBNETS[1 - n], GATEWAY)))
     for operation in operations(l3.plan(before, HOST, L3Settings()), host.observe("l3")):
         host.apply(operation)
-    view = Ports(*[each for each in after.all("port") if isinstance(each, Port)])
+    view = FakePorts(*[each for each in after.all("port") if isinstance(each, Port)])
     name = names.router_namespace(ROUTERS[0].id)
     (listener,) = host.observe("l3").namespaces[name].listeners
     asked = key(listener, host, name)

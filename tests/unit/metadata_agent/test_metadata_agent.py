@@ -25,7 +25,7 @@ from a9fe.wire.freshness import Freshness
 from a9fe.wire.message import Answer, Request
 from a9fe.wire.refusals import Refusal, refuse
 from a9fe.wire.trusted import sign
-from tests.kit.fakes_ports import SECRET, VM, Ports, fresh
+from tests.kit.fake_ports import SECRET, VM, FakePorts, fresh
 from tests.kit.http_world import GET, NETWORK, Tally, never, run, scripted, serving, until
 
 ASK = (
@@ -34,7 +34,7 @@ ASK = (
 )
 
 
-class Source(Ports):
+class Source(FakePorts):
     def __init__(self, *ports, freshness: Freshness | None = None) -> None:
         super().__init__(*ports)
         self.fresh = freshness or fresh()

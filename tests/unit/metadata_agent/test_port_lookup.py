@@ -9,13 +9,13 @@ from a9fe.metadata_agent.port_lookup import identify
 from a9fe.model.resources import ROUTER_INTERFACE_OWNERS, Port
 from a9fe.wire.message import Request
 from a9fe.wire.refusals import Refusal
-from tests.kit.fakes_ports import Ports, fresh, port
+from tests.kit.fake_ports import FakePorts, fresh, port
 
 LOST_AFTER = 60.0
 INTERFACE = "network:router_interface"
 VM_A = port("a", "net-a", "10.0.0.5")
 VM_B = port("b", "net-b", "10.0.0.5")
-VIEW = Ports(
+VIEW = FakePorts(
     VM_A,
     VM_B,
     port("a2", "net-a", "10.0.0.6", "10.0.0.7"),
@@ -175,7 +175,7 @@ def test_a_connection_of_another_mac_is_not_the_ports(mac, expected):
     ],
 )
 def test_a_connection_from_before_the_port_was_known_is_not_the_ports(connected_at, expected):
-    view = Ports(VM_A, since={VM_A.id: 100.0})
+    view = FakePorts(VM_A, since={VM_A.id: 100.0})
     key = LookupKey(guest_address="10.0.0.5", network_id="net-a", connected_at=connected_at)
     assert identify(view, key, fresh(), LOST_AFTER) == expected
 
@@ -190,7 +190,7 @@ def test_a_connection_from_before_the_port_was_known_is_not_the_ports(connected_
     ],
 )
 def test_a_link_local_address_is_that_of_the_mac_it_was_made_of(address, network, expected):
-    view = Ports(VM_A, VM_B, port("rb", "net-b", "10.0.0.1", device="r-b", owner=INTERFACE))
+    view = FakePorts(VM_A, VM_B, port("rb", "net-b", "10.0.0.1", device="r-b", owner=INTERFACE))
     view.ports = (VM_A, VM_B, replace(view.ports[2], mac_address="fa:16:3e:00:00:99"))
     for where in ({"network_id": network}, {"router_id": "r-b"}):
         key = LookupKey(guest_address=address, **where)
@@ -199,12 +199,12 @@ def test_a_link_local_address_is_that_of_the_mac_it_was_made_of(address, network
 
 @pytest.mark.parametrize("owner", sorted(ROUTER_INTERFACE_OWNERS))
 def test_every_kind_of_router_interface_counts(owner):
-    view = Ports(VM_A, port("r", "net-a", "10.0.0.1", device="r1", owner=owner))
+    view = FakePorts(VM_A, port("r", "net-a", "10.0.0.1", device="r1", owner=owner))
     assert identify(view, LookupKey(guest_address="10.0.0.5", router_id="r1"), fresh(), 1) == VM_A
 
 
 def test_a_router_twice_on_a_network_finds_the_port_once():
-    view = Ports(
+    view = FakePorts(
         VM_A,
         port("r1", "net-a", "10.0.0.1", device="r", owner=INTERFACE),
         port("r2", "net-a", "10.1.0.1", device="r", owner=INTERFACE),

@@ -29,7 +29,7 @@ from a9fe.metadata_service.guest_call import GuestCall
 from a9fe.wire.message import Answer, Request
 from a9fe.wire.refusals import Refusal
 from tests.golden.metadata.scenarios import one_card
-from tests.kit.fakes import FakeClock
+from tests.kit.fake_clock import FakeClock
 from tests.kit.http_world import run, turns, until
 
 VIEW = one_card()

@@ -17,7 +17,7 @@ from a9fe.runtime.config import Config, load
 from a9fe.wire.message import Answer, Listener, Request
 from a9fe.wire.refusals import Refusal
 from tests.golden.metadata.scenarios import INSTANCE_ID, one_card
-from tests.kit.fakes_feed import feed, snapshot
+from tests.kit.feed_events import feed, snapshot
 from tests.kit.http_world import Tally, run, turns
 
 VIEW = one_card()

@@ -8,7 +8,7 @@ from a9fe.model.resources import DhcpOption, HostRoute, Port, Subnet
 from a9fe.plan.dhcp.dnsmasq_lines import Writer
 from a9fe.plan.dhcp.options import DhcpNetwork, classless_routes, options
 from a9fe.plan.settings import DhcpSettings
-from tests.kit.fakes_model import dhcp_port, interface, network, port, router, subnet
+from tests.kit.fake_model import dhcp_port, interface, network, port, router, subnet
 
 NET = network(1)
 PLAIN = subnet(1, NET, "10.1.0.0/24", "10.1.0.1")

@@ -13,10 +13,10 @@ from a9fe.plan.host import Bridge, HostPlan, NamespacePlan
 from a9fe.plan.operations import DeleteBridge, Operation, PlugTap, scope
 from a9fe.plan.routers import namespaces as l3
 from a9fe.plan.settings import DhcpSettings, L3Settings
-from tests.kit.fakes_host import FakeHost
-from tests.kit.fakes_model import (
+from tests.kit.fake_host import FakeHost
+from tests.kit.fake_model import (
     HOST,
-    Model,
+    FakeModel,
     bound,
     dhcp_port,
     interface,
@@ -38,11 +38,11 @@ SETTINGS = DhcpSettings(dhcp_confs="/d")
 
 
 def dhcp_plan(*resources: Resource, settings: DhcpSettings = SETTINGS) -> HostPlan:
-    return dhcp.plan(Model(resources), HOST, settings)
+    return dhcp.plan(FakeModel(resources), HOST, settings)
 
 
 def l3_plan(*resources: Resource, settings: L3Settings | None = None) -> HostPlan:
-    return l3.plan(Model(resources), HOST, settings or L3Settings())
+    return l3.plan(FakeModel(resources), HOST, settings or L3Settings())
 
 
 def settle(host: FakeHost, owner: str, desired: HostPlan) -> list[Operation]:
@@ -272,7 +272,7 @@ def test_what_older_leases_were_told_stays_true(
     ports: list[Resource], in_use: dict[str, set[str]], *, listens: bool, answers_for_gateway: bool
 ):
     leases = {way: frozenset(addresses) for way, addresses in in_use.items()}
-    model = Model([*ISOLATED, *ports])
+    model = FakeModel([*ISOLATED, *ports])
     (planned,) = dhcp.plan(model, HOST, SETTINGS, lambda _: leases).namespaces.values()
     assert bool(planned.listeners) == listens
     cidrs = {address.cidr for address in planned.addresses}

@@ -11,7 +11,7 @@ from a9fe.model.resources import DhcpOption, HostRoute, Network, Port, Subnet
 from a9fe.plan.dhcp.dnsmasq import dnsmasq
 from a9fe.plan.dhcp.options import DhcpNetwork
 from a9fe.plan.settings import DhcpSettings
-from tests.kit.fakes_model import dhcp_port, network, port, subnet
+from tests.kit.fake_model import dhcp_port, network, port, subnet
 
 NET = network(1, mtu=1450)
 FIRST = subnet(1, NET, "10.1.0.0/24", "10.1.0.1")

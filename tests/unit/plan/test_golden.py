@@ -12,9 +12,9 @@ from a9fe.plan import render
 from a9fe.plan.dhcp import namespaces as dhcp
 from a9fe.plan.routers import namespaces as l3
 from a9fe.plan.settings import DhcpSettings, L3Settings
-from tests.kit.fakes_model import (
+from tests.kit.fake_model import (
     HOST,
-    Model,
+    FakeModel,
     bound,
     dhcp_port,
     interface,
@@ -75,7 +75,7 @@ OUTSIDE = [
     bound("dhcp", NET),
 ]
 
-Plan = Callable[[Model], str]
+Plan = Callable[[FakeModel], str]
 
 
 def dhcp_text(**options: object) -> Plan:
@@ -108,7 +108,7 @@ SCENARIOS: dict[str, tuple[list[Resource], Plan]] = {
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_the_plan_is_as_its_golden_file(name: str):
     resources, plan = SCENARIOS[name]
-    text, path = plan(Model(resources)), GOLDEN / f"{name}.txt"
+    text, path = plan(FakeModel(resources)), GOLDEN / f"{name}.txt"
     if UPDATE:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
@@ -122,4 +122,4 @@ def test_no_golden_file_is_left_over():
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_the_order_of_resources_does_not_matter(name: str):
     resources, plan = SCENARIOS[name]
-    assert plan(Model(reversed(resources))) == plan(Model(resources))
+    assert plan(FakeModel(reversed(resources))) == plan(FakeModel(resources))

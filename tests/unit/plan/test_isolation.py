@@ -7,7 +7,7 @@ import pytest
 from a9fe.model.resources import ROUTER_INTERFACE_OWNERS, Port, Subnet
 from a9fe.plan.dhcp.isolation import Serving, listener, routed_subnets, serving
 from a9fe.plan.settings import DhcpSettings
-from tests.kit.fakes_model import interface, network, port, router, subnet
+from tests.kit.fake_model import interface, network, port, router, subnet
 
 NET = network(1)
 V4 = subnet(1, NET, "10.1.0.0/24", "10.1.0.1")

@@ -9,9 +9,9 @@ from a9fe.plan.dhcp import namespaces as dhcp
 from a9fe.plan.host import Bridge, HostPlan
 from a9fe.plan.routers import namespaces as l3
 from a9fe.plan.settings import DhcpSettings, L3Settings
-from tests.kit.fakes_model import (
+from tests.kit.fake_model import (
     HOST,
-    Model,
+    FakeModel,
     bound,
     dhcp_port,
     interface,
@@ -27,7 +27,7 @@ OWN = dhcp_port(1, NET, (SUBNET, "10.1.0.2"))
 VM = port(2, NET, (SUBNET, "10.1.0.5"))
 ROUTER = router(1)
 LEG = interface(3, ROUTER, NET, (SUBNET, "10.1.0.1"))
-MODEL = Model([NET, SUBNET, OWN, VM, ROUTER, LEG, bound("dhcp", NET), bound("l3", ROUTER)])
+MODEL = FakeModel([NET, SUBNET, OWN, VM, ROUTER, LEG, bound("dhcp", NET), bound("l3", ROUTER)])
 PLAN = dhcp.plan(MODEL, HOST, DhcpSettings(dhcp_confs="/d"))
 TAP = names.outer_device(VM.id)
 OUTER = names.outer_device(OWN.id)
@@ -67,7 +67,7 @@ def test_the_dhcp_agent_reports_its_own_ports_and_vms_of_its_host():
     elsewhere = port(8, NET, (SUBNET, "10.1.0.8"), host="node2")
     other = dhcp_port(9, NET, (SUBNET, "10.1.0.3"), host="node2")
     unbound = port(7, NET, (SUBNET, "10.1.0.7"), host="")
-    model = Model([*MODEL.resources.values(), elsewhere, other, unbound])
+    model = FakeModel([*MODEL.resources.values(), elsewhere, other, unbound])
     assert {p.id for p in dhcp.ports(model, HOST)} == {OWN.id, VM.id, unbound.id}
     both = port_status.PortStates(up=frozenset({VM.id, unbound.id}))
     apart = port_status.by_binding(both, dhcp.ports(model, HOST))
@@ -86,6 +86,6 @@ def test_a_vms_port_without_filters_or_dhcp_does_not_come_up(failed: str):
 
 
 def test_the_l3_agent_reports_the_interfaces_of_its_routers_also_those_that_are_down():
-    down = Model([*MODEL.resources.values(), replace(ROUTER, admin_state_up=False)])
+    down = FakeModel([*MODEL.resources.values(), replace(ROUTER, admin_state_up=False)])
     assert [p.id for p in l3.ports(down, HOST)] == [LEG.id]
     assert l3.plan(down, HOST, L3Settings()).namespaces == {}

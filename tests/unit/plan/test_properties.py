@@ -12,10 +12,10 @@ from a9fe.plan.diff import operations
 from a9fe.plan.host import HostPlan
 from a9fe.plan.routers import namespaces as l3
 from a9fe.plan.settings import DhcpSettings, L3Settings
-from tests.kit.fakes_host import FakeHost
-from tests.kit.fakes_model import (
+from tests.kit.fake_host import FakeHost
+from tests.kit.fake_model import (
     HOST,
-    Model,
+    FakeModel,
     bound,
     dhcp_port,
     interface,
@@ -55,7 +55,7 @@ class Draft:
 
 
 @st.composite
-def models(draw: st.DrawFn) -> Model:
+def models(draw: st.DrawFn) -> FakeModel:
     """Up to three networks with up to two subnets, two routers, ports that come and go."""
     draft = Draft()
     routers = [router(n, admin_state_up=draw(st.booleans())) for n in (1, 2)]
@@ -72,7 +72,7 @@ def models(draw: st.DrawFn) -> Model:
             draft.add(port(number * 10 + 9, net, (subnets[0], within(subnets[0].cidr, "100"))))
     for one in routers:
         draft.add(draw_routes(draw, one), *([bound("l3", one)] if draw(st.booleans()) else []))
-    return Model(draft.resources)
+    return FakeModel(draft.resources)
 
 
 def draw_subnets(draw: st.DrawFn, net: Network, number: int) -> list[Subnet]:
@@ -130,7 +130,7 @@ def apply(host: FakeHost, owner: str, desired: HostPlan) -> int:
 @CHEAP
 @given(a=models(), b=models(), first=DHCP_CONFIGS, then=DHCP_CONFIGS)
 def test_any_dhcp_host_becomes_any_other(
-    a: Model, b: Model, first: DhcpSettings, then: DhcpSettings
+    a: FakeModel, b: FakeModel, first: DhcpSettings, then: DhcpSettings
 ):
     host = FakeHost()
     apply(host, "dhcp", dhcp.plan(a, HOST, first))
@@ -143,7 +143,7 @@ def test_any_dhcp_host_becomes_any_other(
 @CHEAP
 @given(a=models(), b=models(), first=L3_CONFIGS, then=L3_CONFIGS)
 def test_any_router_host_becomes_any_other(
-    a: Model, b: Model, first: L3Settings, then: L3Settings
+    a: FakeModel, b: FakeModel, first: L3Settings, then: L3Settings
 ):
     host = FakeHost()
     apply(host, "l3", l3.plan(a, HOST, first))
@@ -162,10 +162,10 @@ def test_a_plan_names_every_kernel_setting_that_is_observed():
 @CHEAP
 @given(final=models(), before=models(), data=st.data())
 def test_any_order_of_changes_ends_in_the_same_host(
-    final: Model, before: Model, data: st.DataObject
+    final: FakeModel, before: FakeModel, data: st.DataObject
 ):
     """Both agents follow every change, in any order and at any pace, from another model."""
-    host, model = FakeHost(), Model(before.resources.values())
+    host, model = FakeHost(), FakeModel(before.resources.values())
     changes = [("put", r) for r in final.resources.values()]
     gone = before.resources.keys() - final.resources.keys()
     changes += [("drop", before.resources[key]) for key in sorted(gone)]
@@ -178,14 +178,14 @@ def test_any_order_of_changes_ends_in_the_same_host(
     assert_as_new(host, final)
 
 
-def follow(host: FakeHost, owner: str, model: Model) -> None:
+def follow(host: FakeHost, owner: str, model: FakeModel) -> None:
     if owner == "l3":
         apply(host, owner, l3.plan(model, HOST, L3Settings()))
     else:
         apply(host, owner, dhcp.plan(model, HOST, DhcpSettings(dhcp_confs="/d")))
 
 
-def assert_as_new(host: FakeHost, model: Model) -> None:
+def assert_as_new(host: FakeHost, model: FakeModel) -> None:
     new = FakeHost()
     follow(new, "dhcp", model)
     follow(new, "l3", model)
@@ -195,7 +195,7 @@ def assert_as_new(host: FakeHost, model: Model) -> None:
 
 @CHEAP
 @given(a=models(), b=models(), stop=st.integers(min_value=0, max_value=60))
-def test_a_pass_cut_anywhere_is_made_good_by_the_next(a: Model, b: Model, stop: int):
+def test_a_pass_cut_anywhere_is_made_good_by_the_next(a: FakeModel, b: FakeModel, stop: int):
     host = FakeHost()
     follow(host, "dhcp", a)
     desired = dhcp.plan(b, HOST, DhcpSettings(dhcp_confs="/d"))

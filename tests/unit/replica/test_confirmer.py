@@ -8,8 +8,8 @@ from a9fe.api_client.feed import FeedEvent
 from a9fe.replica import Replica
 from a9fe.replica.confirmer import PATIENCE, PAUSE, WAITING_MAX, Confirmer
 from tests.kit.conditions import comes_true
-from tests.kit.fakes import FakeClock
-from tests.kit.fakes_feed import NOW, delete, feed, plain, port, snapshot, upsert
+from tests.kit.fake_clock import FakeClock
+from tests.kit.feed_events import NOW, delete, feed, plain, port, snapshot, upsert
 
 
 class Server:

@@ -19,7 +19,7 @@ from a9fe.replica.persistence import Bounds
 from a9fe.runtime.clock import SystemClock
 from a9fe.runtime.tasks import Backoff
 from tests.kit.conditions import comes_true
-from tests.kit.fakes_feed import NOW, delete, feed, plain, port, snapshot, upsert, vm
+from tests.kit.feed_events import NOW, delete, feed, plain, port, snapshot, upsert, vm
 
 QUICK = Backoff(first=0.001, ceiling=0.001)
 LARGE = b"user data " * 2000  # more than a page of SQLite

@@ -21,8 +21,8 @@ from a9fe.replica.disk import Disk
 from a9fe.replica.lookups import KEPT_INSTANCES
 from a9fe.replica.replica import StoreRefused
 from a9fe.runtime.tasks import Backoff
-from tests.kit.fakes import FakeClock
-from tests.kit.fakes_feed import NOW, delete, feed, plain, port, snapshot, upsert, vm
+from tests.kit.fake_clock import FakeClock
+from tests.kit.feed_events import NOW, delete, feed, plain, port, snapshot, upsert, vm
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from a9fe.runtime.log_limits import (
     Event,
     LogLimits,
 )
-from tests.kit.server_world import HandTurnedClock
+from tests.kit.fake_clock import FakeClock
 
 pytestmark = pytest.mark.usefixtures("own_log_stream")
 
@@ -40,12 +40,12 @@ def broken_elsewhere() -> ValueError:
 
 
 @pytest.fixture
-def clock() -> HandTurnedClock:
-    return HandTurnedClock()
+def clock() -> FakeClock:
+    return FakeClock()
 
 
 @pytest.fixture
-def limits(clock: HandTurnedClock) -> LogLimits:
+def limits(clock: FakeClock) -> LogLimits:
     return LogLimits(clock.monotonic)
 
 
@@ -58,7 +58,7 @@ def logged(limits: LogLimits, count: int = 1, **event: object) -> list[Event]:
     return found
 
 
-def test_a_traceback_is_logged_once_in_an_interval(limits: LogLimits, clock: HandTurnedClock):
+def test_a_traceback_is_logged_once_in_an_interval(limits: LogLimits, clock: FakeClock):
     first, *more = logged(limits, 5, exc_info=broken("x"))
     assert "exc_info" in first
     assert {event["error"][:10] for event in more} == {"ValueError"}
@@ -79,7 +79,7 @@ def test_every_form_of_an_exception(limits: LogLimits, form: str):
 
 
 def test_repeated_lines_are_dropped_and_counted_in_the_next_line(
-    limits: LogLimits, clock: HandTurnedClock
+    limits: LogLimits, clock: FakeClock
 ):
     assert len(logged(limits, 10 * LINES)) == LINES
     assert len(logged(limits, event="another")) == 1

@@ -1,4 +1,4 @@
-"""Fakes that behave: a clock whose hands are turned, an API server on a real socket."""
+"""An API server on a real socket, with the resources that commands use."""
 
 import json
 import uuid
@@ -10,22 +10,6 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 Document = dict[str, Any]
-
-
-class FakeClock:
-    """A clock that stands still until it is turned."""
-
-    def __init__(self, now: float = 1_000_000.0) -> None:
-        self.time = now
-
-    def now(self) -> float:
-        return self.time
-
-    def monotonic(self) -> float:
-        return self.time
-
-    def turn(self, seconds: float) -> None:
-        self.time += seconds
 
 
 class Refused(Exception):

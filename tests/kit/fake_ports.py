@@ -19,7 +19,7 @@ def port(
     )
 
 
-class Ports:
+class FakePorts:
     """A PortView over a list. An empty network id matches every network: it must not be asked."""
 
     def __init__(self, *ports: Port, since: dict[str, float] | None = None) -> None:

@@ -31,7 +31,7 @@ def mac(number: int) -> str:
     return f"fa:16:3e:00:{number >> 8:02x}:{number & 255:02x}"
 
 
-class Model:
+class FakeModel:
     """Resources by kind and id. A plan.model_view.ModelView."""
 
     def __init__(self, resources: Iterable[Resource] = ()) -> None:

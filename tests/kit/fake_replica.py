@@ -1,15 +1,15 @@
-"""A model that is followed: what a replica is to the converging loop."""
+"""A replica as the converging loop reads it."""
 
 import asyncio
 from collections.abc import Iterable
 
 from a9fe.model.resources import Resource
 from a9fe.wire.freshness import Freshness
-from tests.kit.fakes_model import Model
+from tests.kit.fake_model import FakeModel
 
 
-class FollowedModel(Model):
-    """`synced` False: nothing was ever known."""
+class FakeReplica(FakeModel):
+    """A replica. With `synced` False it never had a whole snapshot."""
 
     def __init__(self, resources: Iterable[Resource] = (), *, synced: bool = True) -> None:
         super().__init__(resources)
