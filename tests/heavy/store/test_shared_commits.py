@@ -22,7 +22,7 @@ Work = Callable[[Session], object]
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    made = Store(DATABASES.fresh(tmp_path), lambda: START)
+    made = Store(DATABASES.fresh(tmp_path), lambda: START, lambda: 0.0)  # no commit is long
     with made.write() as session:
         session.insert(NETWORK)
         session.insert(SUBNET)
