@@ -1,11 +1,12 @@
-"""The process: its role, and the privileges it keeps."""
+"""The DHCP agent's process: its role, and the privileges that it keeps."""
 
 import os
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 
 from a9fe.api_client.state_reports import Configurations, keep_reporting
 from a9fe.dhcp_agent.admission_log import AdmissionLog
-from a9fe.host_agent.process import Role, dhcp_confs, host_has_ipv6, serve
+from a9fe.host_agent.process import serve
+from a9fe.host_agent.role import Role, Tasks, dhcp_confs, host_has_ipv6
 from a9fe.linux.dhcp import leases
 from a9fe.linux.listeners.proxy_link import ProxyLink
 from a9fe.linux.processes import privileges
@@ -19,7 +20,7 @@ OWNER = "dhcp"
 
 
 def run(config: Config) -> None:
-    """Serve until SIGTERM or SIGINT. Needs root, and keeps of it what namespaces take."""
+    """Run until SIGTERM or SIGINT. Needs root; keeps the capabilities that namespaces need."""
     privileges.require_root("a9fe dhcp-agent")
     role = make_role(config)
     privileges.limit_capabilities()
@@ -27,7 +28,7 @@ def run(config: Config) -> None:
 
 
 def make_role(config: Config) -> Role:
-    """The DHCP agent of config.host."""
+    """Return the role of the DHCP agent on config.host."""
     settings = DhcpSettings(
         dhcp_confs=dhcp_confs(config),
         enable_isolated_metadata=config.enable_isolated_metadata,
@@ -50,13 +51,13 @@ def make_role(config: Config) -> Role:
         plan=lambda model: dhcp.plan(model, config.host, settings, in_use),
         ports=lambda model: dhcp.ports(model, config.host),
         configurations=lambda model: configurations(model, config),
-        look=AdmissionLog(config.host).look,
-        more=proxy_heartbeat,
+        after_pass=AdmissionLog(config.host).passed,
+        tasks=proxy_heartbeat,
     )
 
 
 def configurations(model: ModelView, config: Config) -> Configurations:
-    """What the agent says of itself, with Neutron's keys."""
+    """Return what the agent reports of itself, with Neutron's keys."""
     served = tuple(dhcp.networks(model, config.host))
     return {
         "dhcp_driver": "dnsmasq",
@@ -67,9 +68,9 @@ def configurations(model: ModelView, config: Config) -> Configurations:
     }
 
 
-def proxy_heartbeat(
-    config: Config, proxy: ProxyLink
-) -> Mapping[str, Callable[[], Awaitable[None]]]:
-    """Report the metadata proxy, which has no credential, while it is connected to us."""
-    who = ("Metadata proxy", "a9fe-metadata-proxy")
-    return {"proxy heartbeat": lambda: keep_reporting(config, *who, lives=lambda: proxy.connected)}
+def proxy_heartbeat(config: Config, proxy: ProxyLink) -> Tasks:
+    """Report the metadata proxy while it is connected: it has no API token of its own."""
+    kind = ("Metadata proxy", "a9fe-metadata-proxy")
+    return {
+        "proxy heartbeat": lambda: keep_reporting(config, *kind, lives=lambda: proxy.connected)
+    }

@@ -1,5 +1,5 @@
-"""Process: the router namespaces of a host, and in each the way to the metadata proxy.
+"""Process: the router namespaces of a host, and in each the listeners of the metadata proxy.
 
-It may not decide what a router looks like: that is plan.routers.namespaces. It obeys Neutron's
-names (plan.names) and iptables rules (plan.routers.rules), and leaves all in place when it ends.
+A role of host_agent. plan.routers decides what a namespace has, by Neutron's names (plan.names)
+and iptables rules (plan.routers.rules). Everything remains in place when the process ends.
 """

@@ -1,7 +1,8 @@
-"""The process: its role, and the privileges it keeps."""
+"""The L3 agent's process: its role, and the privileges that it keeps."""
 
 from a9fe.api_client.state_reports import Configurations
-from a9fe.host_agent.process import Role, host_has_ipv6, serve
+from a9fe.host_agent.process import serve
+from a9fe.host_agent.role import Role, host_has_ipv6
 from a9fe.linux.processes import privileges
 from a9fe.plan import model_view
 from a9fe.plan.model_view import ModelView
@@ -14,7 +15,7 @@ OWNER = "l3"
 
 
 def run(config: Config) -> None:
-    """Serve until SIGTERM or SIGINT. Needs root, and keeps of it what namespaces take."""
+    """Run until SIGTERM or SIGINT. Needs root; keeps the capabilities that namespaces need."""
     privileges.require_root("a9fe l3-agent")
     role = make_role(config)
     privileges.limit_capabilities()
@@ -22,7 +23,7 @@ def run(config: Config) -> None:
 
 
 def make_role(config: Config) -> Role:
-    """The L3 agent of config.host."""
+    """Return the role of the L3 agent on config.host."""
     settings = L3Settings(
         enable_metadata_proxy=config.enable_metadata_proxy,
         metadata_port=config.metadata_port,
@@ -40,7 +41,7 @@ def make_role(config: Config) -> Role:
 
 
 def configurations(model: ModelView, host: str) -> Configurations:
-    """What the agent says of itself, with Neutron's keys."""
+    """Return what the agent reports of itself, with Neutron's keys."""
     return {
         "agent_mode": "legacy",
         "routers": len(tuple(model_view.bound(model, OWNER, host))),

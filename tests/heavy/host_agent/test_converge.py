@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 import structlog
 from structlog.testing import capture_logs
 
-from a9fe.host_agent.converge import LASTS, Converger, Outcome, Work, converge
+from a9fe.host_agent.converge import Outcome, converge
+from a9fe.host_agent.convergence_log import LASTS
+from a9fe.host_agent.converger import Converger, Work
 from a9fe.model.resources import Resource
 from a9fe.plan import names
 from a9fe.plan.damage import damages
@@ -53,7 +55,7 @@ class Agent:
     outcomes: list[Outcome] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        work = Work(owner="dhcp", plan=self.plan, report=self.outcomes.append)
+        work = Work(owner="dhcp", plan=self.plan, after_pass=self.outcomes.append)
         self.loop = Converger(work, self.model, self.host, resync=self.resync)
 
     def plan(self) -> HostPlan:
@@ -229,7 +231,7 @@ def test_an_event_of_the_kernel_makes_a_pass_and_damage_is_said():
             await comes_true(agent.settled, "settled")
             with agent.host.lock:
                 agent.host.spaces[space(1)].dnsmasq = None
-            agent.loop.look()
+            agent.loop.kernel_changed()
             await comes_true(agent.as_planned, "repaired")
             await comes_true(agent.settled, "settled again")
 
@@ -264,7 +266,7 @@ def test_our_own_changes_are_looked_at_once_and_not_for_ever():
         host = TellingHost()
         agent = Agent(host, FakeReplica(one(1)))
         loop = asyncio.get_running_loop()
-        host.tell = lambda: loop.call_soon_threadsafe(agent.loop.look)
+        host.tell = lambda: loop.call_soon_threadsafe(agent.loop.kernel_changed)
         async with running(agent):
             await comes_true(agent.settled, "settled")
             seen = host.observations

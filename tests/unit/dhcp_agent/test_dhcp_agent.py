@@ -11,7 +11,7 @@ import structlog
 from a9fe.api_client.state_reports import AgentIdentity, StateReporter
 from a9fe.dhcp_agent.main import make_role
 from a9fe.host_agent.converge import Outcome
-from a9fe.host_agent.process import PortReports, states
+from a9fe.host_agent.port_reports import PortReports, port_states
 from a9fe.plan import names, port_status
 from a9fe.plan.filters import admission
 from a9fe.plan.host import Bridge, HostPlan
@@ -70,13 +70,13 @@ def test_after_a_pass_its_own_port_is_up_and_an_unplugged_vm_is_down(tmp_path: P
     role = make_role(config(tmp_path))
     outcome = Outcome(desired=role.plan(MODEL), observed=HostPlan())
     expected = port_status.PortStates(up=frozenset({OWN.id}), down=frozenset({VM.id}))
-    assert states(role, MODEL, outcome) == expected
+    assert port_states(role.ports(MODEL), outcome) == expected
 
 
 def test_after_a_failure_its_port_is_not_up(tmp_path: Path):
     role = make_role(config(tmp_path))
     failed = Outcome(desired=role.plan(MODEL), observed=HostPlan(), failures={SPACE: "no"})
-    assert states(role, MODEL, failed).up == frozenset()
+    assert port_states(role.ports(MODEL), failed).up == frozenset()
 
 
 class FakeServer(httpx.AsyncBaseTransport):
@@ -122,7 +122,7 @@ def test_a_refused_device_is_named_once_and_again_when_it_changes(tmp_path: Path
         bridge = Bridge(name=names.bridge(NET.id), mtu=1500, devices=frozenset(devices))
         observed = HostPlan(bridges=frozenset({bridge}))
         with structlog.testing.capture_logs() as lines:
-            role.look(MODEL, Outcome(desired=desired, observed=observed))
+            role.after_pass(MODEL, Outcome(desired=desired, observed=observed))
         return [f"{line['event']}: {line['device']}" for line in lines]
 
     assert said(names.outer_device(VM.id)) == []

@@ -1,0 +1,53 @@
+"""What differs between the L3 agent and the DHCP agent."""
+
+import os
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+from a9fe.api_client.state_reports import Configurations
+from a9fe.host_agent.converge import Outcome
+from a9fe.linux.listeners.proxy_link import ProxyLink
+from a9fe.model.resources import Port
+from a9fe.plan.host import HostPlan
+from a9fe.plan.model_view import ModelView
+from a9fe.runtime.config import Config
+
+DHCP_DIRECTORY = "dhcp"  # below state_path
+IPV6_SETTINGS = "/proc/sys/net/ipv6"
+Tasks = Mapping[str, Callable[[], Awaitable[None]]]
+"""Functions that run until cancelled, by name."""
+
+
+def no_tasks(config: Config, proxy: ProxyLink) -> Tasks:
+    """Return no additional tasks."""
+    return {}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Role:
+    """One agent.
+
+    `owner` ("l3", "dhcp") selects its feed, its replica and its kernel objects. `agent_type` and
+    `binary` are Neutron's. `plan` is the desired state of the host, `ports` the ports whose status
+    it reports, `configurations` its own part of `agent show`. `after_pass` is called after every
+    pass; `tasks` run beside the loop.
+    """
+
+    owner: str
+    agent_type: str
+    binary: str
+    plan: Callable[[ModelView], HostPlan]
+    ports: Callable[[ModelView], Iterable[Port]]
+    configurations: Callable[[ModelView], Configurations]
+    after_pass: Callable[[ModelView, Outcome], None] = lambda _model, _outcome: None
+    tasks: Callable[[Config, ProxyLink], Tasks] = no_tasks
+
+
+def dhcp_confs(config: Config) -> str:
+    """Return the directory in which each network's dnsmasq has a directory."""
+    return os.path.join(os.path.abspath(config.state_path), DHCP_DIRECTORY)
+
+
+def host_has_ipv6() -> bool:
+    """Return whether the kernel has IPv6, and so its sysctls."""
+    return os.path.isdir(IPV6_SETTINGS)
