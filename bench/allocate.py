@@ -13,7 +13,8 @@ from tests.kit.fake_clock import START
 from tests.kit.server_world import server_config
 
 from a9fe.model.policy import Caller
-from a9fe.operations.collections import COLLECTIONS, create
+from a9fe.operations.collections import COLLECTIONS
+from a9fe.operations.resources import create
 from a9fe.operations.transaction import Transaction
 from a9fe.store import Session, Store
 from bench import databases

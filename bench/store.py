@@ -23,7 +23,9 @@ from tests.lab.servers import running_server
 
 from a9fe.model.policy import Caller
 from a9fe.model.resources import Port
-from a9fe.operations.collections import COLLECTIONS, create, list_all, one_shown, require
+from a9fe.operations.answers import one_shown
+from a9fe.operations.collections import COLLECTIONS
+from a9fe.operations.resources import create, list_all, require
 from a9fe.operations.transaction import Transaction
 from a9fe.store import Session, Store
 from a9fe.store.schema.columns import BORN

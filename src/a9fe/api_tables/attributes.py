@@ -5,23 +5,14 @@ A table's rows are in the order of the answer. Values are keyed by the model's f
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from a9fe.api_tables.converters import Converter, boolean, only
+from a9fe.api_tables.typed_requests import UNSET
 from a9fe.model import codec
 from a9fe.model.errors import InvalidInput
 from a9fe.model.pages import Filter
 from a9fe.model.resources import Port
-
-Values = dict[str, Any]
-"""Converted values by model field: the checked form of a body."""
-
-
-class Computed:
-    """The default of an attribute that the server answers itself when it is not given."""
-
-
-COMPUTED = Computed()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +63,7 @@ class Attribute:
     update: Who = ""
     see: Who = "member"
     required: bool = False
-    default: object = COMPUTED
+    default: object = UNSET
     filter: FilterKind = ""
     conditions: Conditions | None = None
     sortable: bool = False
@@ -98,7 +89,7 @@ class AttributeTable:
 
 
 def stored(
-    name: str, convert: Converter, allow: str = "CU", *, default: object = COMPUTED, at: str = ""
+    name: str, convert: Converter, allow: str = "CU", *, default: object = UNSET, at: str = ""
 ) -> Attribute:
     """An attribute that is the model's field `at` (or of the same name).
 
@@ -161,7 +152,7 @@ def computed(name: str, show: Show, conditions: Conditions | None = None) -> Att
     return Attribute(name=name, show=show, conditions=conditions)
 
 
-def taken_only(name: str, convert: Converter, *, default: object = COMPUTED) -> Attribute:
+def taken_only(name: str, convert: Converter, *, default: object = UNSET) -> Attribute:
     """What a new resource may be made with, and no answer has."""
     return Attribute(
         name=name,
@@ -192,19 +183,20 @@ def constant(name: str, value: object) -> Attribute:
     )
 
 
-def read_create(table: AttributeTable, document: object) -> Values:
-    """The values of a new resource, defaults filled in. Raises InvalidInput."""
+N = TypeVar("N")
+
+
+def read_create(table: AttributeTable, request: type[N], document: object) -> N:
+    """Read the inner object of a body into a request such as NewPort. Raises InvalidInput.
+
+    Attributes that are not given have the defaults of the request's class.
+    """
     given = _object(table, document)
     _refuse_unknown(table, given, lambda a: bool(a.create))
-    values: Values = {}
     for attribute in table.attributes:
-        if attribute.name in given:
-            _put(values, attribute, given[attribute.name])
-        elif attribute.required:
+        if attribute.required and attribute.name not in given:
             raise InvalidInput(attribute.name, None, "a value, since it is required")
-        elif attribute.create and attribute.field and attribute.default is not COMPUTED:
-            values[attribute.field] = attribute.default
-    return values
+    return request(**_converted(table, given))
 
 
 def check_changeable(table: AttributeTable, document: object) -> None:
@@ -213,22 +205,22 @@ def check_changeable(table: AttributeTable, document: object) -> None:
         _refuse_unknown(table, _object(table, document), lambda a: bool(a.update))
 
 
-def read_update(table: AttributeTable, document: object) -> Values:
-    """The values to change. Raises InvalidInput."""
+def read_update(table: AttributeTable, change: type[N], document: object) -> N:
+    """Read the inner object of a body into a change such as PortChange. Raises InvalidInput."""
     given = _object(table, document)
     _refuse_unknown(table, given, lambda a: bool(a.update))
-    values: Values = {}
+    return change(**_converted(table, given))
+
+
+def _converted(table: AttributeTable, given: Mapping[str, object]) -> dict[str, Any]:
+    """The converted values by the names of the model's fields."""
+    values: dict[str, Any] = {}
     for attribute in table.attributes:
-        if attribute.name in given:
-            _put(values, attribute, given[attribute.name])
+        if attribute.name in given and attribute.convert is not None:
+            converted = attribute.convert(attribute.name, given[attribute.name])
+            if attribute.field:
+                values[attribute.field] = converted
     return values
-
-
-def _put(values: Values, attribute: Attribute, value: object) -> None:
-    assert attribute.convert is not None
-    converted = attribute.convert(attribute.name, value)
-    if attribute.field:
-        values[attribute.field] = converted
 
 
 def _object(table: AttributeTable, document: object) -> dict[str, object]:

@@ -8,15 +8,13 @@ import binascii
 import json
 import re
 import uuid
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from typing import Any
 
 from a9fe.api_tables import schemas
 from a9fe.model.errors import InvalidInput
-from a9fe.model.resources import AddressPair, AllocationPool, DhcpOption, HostRoute, Keypair
 from a9fe.model.rules import addresses as rules
 from a9fe.model.rules import text as rules_text
-from a9fe.plan.dhcp import dnsmasq_lines
 
 Converter = Callable[[str, object], Any]
 
@@ -162,12 +160,13 @@ def clearable(converter: Converter) -> Converter:
     return schemas.described(convert, schemas.nullable(schemas.taken_by(converter)))
 
 
-def _members(
-    field: str, value: object, members: Mapping[str, Converter], optional: frozenset[str]
-) -> dict[str, Any]:
-    """An object with these members and no others."""
-    given = only_members(field, value, members, optional)
-    return {name: members[name](f"{field}.{name}", given[name]) for name in given}
+def blankable(converter: Converter) -> Converter:
+    """Return a converter that also accepts null, for an empty text."""
+
+    def convert(field: str, value: object) -> object:
+        return "" if value is None else converter(field, value)
+
+    return schemas.described(convert, schemas.nullable(schemas.taken_by(converter)))
 
 
 def only_members(
@@ -185,60 +184,10 @@ def only_members(
     return value
 
 
-_ANY_CIDR: Converter = rules.cidr
-_ANY_ADDRESS: Converter = rules.address
-
-
-def allocation_pool(field: str, value: object) -> AllocationPool:
-    """{"start", "end"}."""
-    members = {"start": _ANY_ADDRESS, "end": _ANY_ADDRESS}
-    return AllocationPool(**_members(field, value, members, frozenset()))
-
-
-def host_route(field: str, value: object) -> HostRoute:
-    """{"destination", "nexthop"}."""
-    members = {"destination": _ANY_CIDR, "nexthop": _ANY_ADDRESS}
-    return HostRoute(**_members(field, value, members, frozenset()))
-
-
-def address_pair(field: str, value: object) -> AddressPair:
-    """{"ip_address", "mac_address"}; the address may be a CIDR."""
-    members = {"ip_address": address_or_cidr, "mac_address": rules.mac}
-    return AddressPair(**_members(field, value, members, frozenset({"mac_address"})))
-
-
 def address_or_cidr(field: str, value: object) -> str:
     """An address, or a CIDR."""
     is_cidr = isinstance(value, str) and "/" in value
     return rules.cidr(field, value) if is_cidr else rules.address(field, value)
-
-
-def dhcp_option(field: str, value: object) -> DhcpOption | str:
-    """{"opt_name", "opt_value", "ip_version"}; the name alone where the value is null."""
-    members = {
-        "opt_name": string(64, minimum=1),
-        "opt_value": nullable(string()),
-        "ip_version": integer(4, 6),
-    }
-    given = _members(field, value, members, frozenset({"ip_version"}))
-    forms = {
-        "opt_name": (dnsmasq_lines.NAME, dnsmasq_lines.NAME_EXPECTED),
-        "opt_value": (dnsmasq_lines.VALUE, dnsmasq_lines.VALUE_EXPECTED),
-    }
-    for name, (form, expected) in forms.items():  # they end in a file of dnsmasq
-        if not form.fullmatch(given[name] or "x"):
-            raise InvalidInput(f"{field}.{name}", given[name], expected)
-    return given["opt_name"] if given["opt_value"] is None else DhcpOption(**given)
-
-
-def keypair(field: str, value: object) -> Keypair:
-    """{"name", "public_key", "type"}."""
-    members = {
-        "name": one_line(minimum=1),
-        "public_key": string(PUBLIC_KEY_MAX, minimum=1),
-        "type": choice("ssh", "x509"),
-    }
-    return Keypair(**_members(field, value, members, frozenset({"type"})))
 
 
 def user_data(field: str, value: object) -> bytes:
@@ -345,33 +294,7 @@ schemas.described(identifier, {"type": "string", "format": "uuid"})
 schemas.described(rules.address, _ADDRESS)
 schemas.described(rules.cidr, _CIDR)
 schemas.described(rules.mac, _MAC)
-schemas.described(allocation_pool, schemas.members(start=_ADDRESS, end=_ADDRESS))
-schemas.described(host_route, schemas.members(destination=_CIDR, nexthop=_ADDRESS))
-schemas.described(
-    address_pair, schemas.members(optional=("mac_address",), ip_address=_CIDR, mac_address=_MAC)
-)
-schemas.described(
-    dhcp_option,
-    schemas.members(
-        optional=("ip_version",),
-        opt_name=schemas.text_of(64, pattern=f"^{dnsmasq_lines.NAME.pattern}$"),
-        opt_value={
-            "type": ["string", "null"],
-            "maxLength": NAME_MAX,
-            "pattern": f"^{dnsmasq_lines.VALUE.pattern}$",
-        },
-        ip_version={"type": "integer", "enum": [4, 6]},
-    ),
-)
-schemas.described(
-    keypair,
-    schemas.members(
-        optional=("type",),
-        name=_NAME_OF_ITEM,
-        public_key=schemas.text_of(PUBLIC_KEY_MAX),
-        type={"type": "string", "enum": ["ssh", "x509"]},
-    ),
-)
+schemas.described(address_or_cidr, _CIDR)
 schemas.described(user_data, {"type": "string", "format": "byte", "maxLength": USER_DATA_MAX})
 schemas.described(
     string_map,

@@ -2,12 +2,21 @@
 
 import base64
 import binascii
+from dataclasses import dataclass
 
 from a9fe.api_tables import converters as to
 from a9fe.api_tables import schemas
+from a9fe.api_tables.model_values import keypair
 from a9fe.model.errors import InvalidInput
-from a9fe.model.guest import GUEST_ATTRIBUTES, HTTP_TOKENS, InjectedFile, MetadataOptions
+from a9fe.model.guest import (
+    EVENT_CODES,
+    GUEST_ATTRIBUTES,
+    HTTP_TOKENS,
+    InjectedFile,
+    MetadataOptions,
+)
 from a9fe.model.resources import Keypair
+from a9fe.model.rules import guest as rules_guest
 
 HOP_LIMIT_MAX = 64  # EC2's
 REQUIRED_AFTER_MAX = 10 * 365 * 86400  # seconds
@@ -16,7 +25,39 @@ FILE_PATH_MAX = 255
 FILE_CONTENT_MAX = 10240
 KEYPAIRS_MAX = 20  # of one instance
 KEYPAIRS_BYTES_MAX = 64 * 1024  # of their keys: about what user data may have
-_KEYPAIRS = to.list_of(to.keypair, KEYPAIRS_MAX)
+_KEYPAIRS = to.list_of(keypair, KEYPAIRS_MAX)
+
+EVENT: dict[str, to.Converter] = {
+    "code": to.choice(*EVENT_CODES),
+    "description": to.string(),
+    "not_before": rules_guest.event_time,
+    "not_after": rules_guest.event_time,
+}
+"""Members of a new event; only the code is required."""
+EVENT_END = to.choice("completed", "canceled")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewEvent:
+    """A scheduled event to announce to a guest, as model.guest.ScheduledEvent has it."""
+
+    code: str
+    description: str = ""
+    not_before: str = ""
+    not_after: str = ""
+
+
+def new_event(field: str, value: object) -> NewEvent:
+    """Read an event to announce: an object with the members of EVENT."""
+    given = to.only_members(field, value, EVENT, optional=EVENT.keys() - {"code"})
+    return NewEvent(**{name: EVENT[name](name, given[name]) for name in given})
+
+
+def event_end(field: str, value: object) -> str:
+    """Read how an event ended: {"state": "completed"} or {"state": "canceled"}."""
+    state: str = EVENT_END("state", to.only_members(field, value, ("state",))["state"])
+    return state
+
 
 OPTIONS: dict[str, to.Converter] = {
     "http_tokens": to.choice("", *HTTP_TOKENS),
@@ -77,3 +118,6 @@ schemas.described(
     ),
 )
 schemas.described(keypairs, schemas.taken_by(_KEYPAIRS))
+schemas.described(
+    rules_guest.event_time, {"type": ["string", "null"], "examples": ["2026-11-22T15:00:00Z"]}
+)

@@ -24,6 +24,7 @@ from a9fe.api_tables.guest_requests import (
     metadata_options,
     shown_file,
 )
+from a9fe.api_tables.model_values import address_pair, allocation_pool, dhcp_option, host_route
 from a9fe.api_tables.requests import address_request, gateway_request, instance_network
 from a9fe.model import codec
 from a9fe.model import port_order as cards
@@ -34,7 +35,7 @@ from a9fe.model.rules import addresses as rules
 from a9fe.model.rules.scheduling import alive, timestamp
 from a9fe.plan import names
 
-PAIRS = to.clearable(to.list_of(to.address_pair, unique=True))
+PAIRS = to.clearable(to.list_of(address_pair, unique=True))
 MTU = to.integer(0, 65535)  # 0 means the default
 IPV6_MODES = to.nullable(to.choice("slaac", "dhcpv6-stateful", "dhcpv6-stateless"))
 
@@ -151,18 +152,18 @@ SUBNET = AttributeTable(
         *described(),
         stored("network_id", to.identifier, "CR"),
         filtered(stored("ip_version", to.ip_version, "CR"), "integer"),
-        stored("cidr", to.nullable(to.string()), "C", default=""),  # read once ip_version is known
+        stored("cidr", to.blankable(to.string()), "C", default=""),  # checked with ip_version
         filtered(stored("gateway_ip", to.nullable(rules.address)), "address"),
-        stored("allocation_pools", to.list_of(to.allocation_pool)),
+        stored("allocation_pools", to.list_of(allocation_pool)),
         stored(
             "dns_nameservers", to.clearable(to.list_of(rules.address, unique=True)), default=()
         ),
-        stored("host_routes", to.clearable(to.list_of(to.host_route, unique=True)), default=()),
+        stored("host_routes", to.clearable(to.list_of(host_route, unique=True)), default=()),
         stored("enable_dhcp", to.boolean, default=True),
         filtered(stored("ipv6_ra_mode", IPV6_MODES, "C", default=None), "exact"),
         filtered(stored("ipv6_address_mode", IPV6_MODES, "C", default=None), "exact"),
         stored("subnetpool_id", to.nullable(to.identifier), "C", default=None),
-        taken_only("prefixlen", to.nullable(to.integer(0, 128))),
+        taken_only("prefixlen", to.nullable(to.integer(0, 128)), default=None),
         taken_only("use_default_subnetpool", to.boolean, default=False),
         constant("segment_id", None),
         stored("service_types", SERVICE_TYPES, default=()),
@@ -208,7 +209,7 @@ def _vif_type(values: list[str], _: Extra) -> tuple[Filter, ...]:
 
 
 def _binding() -> tuple[Attribute, ...]:
-    host = stored("binding:host_id", to.nullable(to.header_text()), "cu", default="", at="host")
+    host = stored("binding:host_id", to.blankable(to.header_text()), "cu", default="", at="host")
     profile = stored("binding:profile", to.profile, "cu", default={}, at="profile")
     vnic = stored("binding:vnic_type", VNIC_TYPES, default="normal", at="vnic_type")
 
@@ -239,14 +240,18 @@ PORT = AttributeTable(
         stored("device_owner", to.one_line(), default=""),
         read_only("status", text=True),
         replace(
-            stored("security_groups", to.nullable(to.list_of(to.identifier, unique=True))),
+            stored(
+                "security_groups",
+                to.nullable(to.list_of(to.identifier, unique=True)),
+                default=None,
+            ),
             conditions=_in_groups,
         ),
         stored("port_security_enabled", to.boolean),
         stored("allowed_address_pairs", PAIRS, default=()),
         stored(
             "extra_dhcp_opts",
-            to.clearable(to.list_of(to.dhcp_option, DHCP_OPTIONS_MAX)),
+            to.clearable(to.list_of(dhcp_option, DHCP_OPTIONS_MAX)),
             default=(),
         ),
         *_binding(),
@@ -287,7 +292,7 @@ ROUTER = AttributeTable(
             create="member",
             update="member",
         ),
-        stored("routes", to.clearable(to.list_of(to.host_route)), "U", default=()),
+        stored("routes", to.clearable(to.list_of(host_route)), "U", default=()),
         *(
             for_admins(replace(constant(name, value=False), create="admin", update="admin"))
             for name in ("distributed", "ha")
@@ -326,7 +331,7 @@ AGENT = AttributeTable(
         read_only("host", text=True),
         read_only("availability_zone", text=True),
         stored("admin_state_up", to.boolean, "u"),
-        filtered(stored("description", to.nullable(to.string()), "u"), "nocase"),
+        filtered(stored("description", to.blankable(to.string()), "u"), "nocase"),
         computed("alive", _alive, _alive_since),
         read_only("configurations"),
         computed("resources_synced", lambda *_: None),
@@ -388,8 +393,8 @@ INSTANCE_REQUEST = AttributeTable(
     attributes=(
         *(a for a in INSTANCE.attributes if a.create),
         stored("host", to.header_text(minimum=1), "c"),
-        stored("network", to.string(minimum=1), "C"),
-        stored("port_id", to.identifier, "C"),
+        stored("network", to.string(minimum=1), "C", default=""),
+        stored("port_id", to.identifier, "C", default=""),
         stored("networks", to.list_of(instance_network, maximum=64), "C", default=()),
     ),
 )

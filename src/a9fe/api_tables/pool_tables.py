@@ -116,6 +116,10 @@ RBAC_POLICY = AttributeTable(
     ),
 )
 
+GROUP_ADDRESSES_MAX = 1000  # CIDRs of one address group
+ADDRESSES_TO_ADD = to.list_of(rules.cidr, GROUP_ADDRESSES_MAX, unique=True)
+ADDRESSES_TO_REMOVE = to.list_of(to.address_or_cidr, GROUP_ADDRESSES_MAX)
+
 ADDRESS_GROUP = AttributeTable(
     kind="address_group",
     plural="address_groups",

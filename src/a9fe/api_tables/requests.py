@@ -1,22 +1,23 @@
-"""Requests that are not the model's own values: an address wanted, a network card wanted."""
+"""Parts of requests that are not values of the model: addresses, network cards, gateways."""
 
 from dataclasses import dataclass
 
 from a9fe.api_tables import converters as to
+from a9fe.api_tables.typed_requests import UNSET, Unset
 from a9fe.model.errors import InvalidInput
 from a9fe.model.rules import addresses as rules
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AddressRequest:
-    """One of a port's fixed_ips as asked for: a subnet, an address, or both; "" is any."""
+    """One of the fixed_ips wanted for a port: a subnet id, an address, or both; "" is any."""
 
     subnet_id: str = ""
     ip_address: str = ""
 
 
 def address_request(field: str, value: object) -> AddressRequest:
-    """{"subnet_id", "ip_address"}, one at least."""
+    """Read {"subnet_id", "ip_address"}, of which one must be given."""
     expected = "an object with subnet_id, ip_address or both"
     if not isinstance(value, dict) or not value or value.keys() - {"subnet_id", "ip_address"}:
         raise InvalidInput(field, value, expected)
@@ -31,7 +32,7 @@ def address_request(field: str, value: object) -> AddressRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NetworkCard:
-    """One of an instance's networks as asked for: a network (id or name), or a port."""
+    """A network card wanted for an instance: on a network (id or name), or an existing port."""
 
     network: str = ""
     port_id: str = ""
@@ -43,7 +44,7 @@ TAG_MAX = 60  # characters of a device's tag (Nova)
 
 
 def instance_network(field: str, value: object) -> NetworkCard:
-    """{"uuid"} or {"port"}, with either perhaps "tag", with "uuid" perhaps "fixed_ip" (Nova)."""
+    """Read {"uuid", "fixed_ip", "tag"} or {"port", "tag"} (Nova); the last ones are optional."""
     expected = "an object with uuid (and fixed_ip), or port, and perhaps tag"
     if not isinstance(value, dict) or value.keys() - {"uuid", "fixed_ip", "port", "tag"}:
         raise InvalidInput(field, value, expected)
@@ -59,15 +60,15 @@ def instance_network(field: str, value: object) -> NetworkCard:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GatewayRequest:
-    """A router's external gateway as asked for; None: what the router has, or the default."""
+    """The external gateway wanted for a router. UNSET: as it is, or the default for a new one."""
 
     network_id: str
-    enable_snat: bool | None = None
-    addresses: tuple[AddressRequest, ...] | None = None
+    enable_snat: bool | Unset = UNSET
+    addresses: tuple[AddressRequest, ...] | Unset = UNSET
 
 
 def gateway_request(field: str, value: object) -> GatewayRequest | None:
-    """external_gateway_info; null and {} are none."""
+    """Read external_gateway_info; null and {} mean no gateway."""
     if value is None or value == {}:
         return None
     allowed = {"network_id", "enable_snat", "external_fixed_ips"}
@@ -78,6 +79,25 @@ def gateway_request(field: str, value: object) -> GatewayRequest | None:
     read = to.list_of(address_request)
     return GatewayRequest(
         network_id=to.identifier(f"{field}.network_id", value["network_id"]),
-        enable_snat=None if snat is None else to.boolean(f"{field}.enable_snat", snat),
-        addresses=None if addresses is None else read(f"{field}.external_fixed_ips", addresses),
+        enable_snat=UNSET if snat is None else to.boolean(f"{field}.enable_snat", snat),
+        addresses=UNSET if addresses is None else read(f"{field}.external_fixed_ips", addresses),
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InterfaceRequest:
+    """The subnet or the port of a router interface, by id; "" where it is not given."""
+
+    subnet_id: str = ""
+    port_id: str = ""
+
+
+def interface_request(document: object) -> InterfaceRequest:
+    """Read the body of add_router_interface and remove_router_interface. Raises InvalidInput."""
+    if not isinstance(document, dict):
+        raise InvalidInput("body", document, "an object with subnet_id or port_id")
+    for name in document:
+        if name not in {"subnet_id", "port_id"}:
+            raise InvalidInput(name, document[name], "no attribute but subnet_id and port_id")
+    ids = {name: to.identifier(name, id) for name, id in document.items() if id is not None}
+    return InterfaceRequest(**ids)

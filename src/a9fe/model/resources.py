@@ -5,7 +5,6 @@ canonical text form of `ipaddress`; times ISO 8601 UTC ("2026-11-22T15:00:00Z").
 """
 
 from dataclasses import dataclass, field
-from typing import Any
 
 from a9fe.model.compute import Flavor, Image, KeypairRecord
 from a9fe.model.guest import InjectedFile, MetadataOptions, ScheduledEvent
@@ -26,6 +25,12 @@ ROUTER_GATEWAY_OWNER = "network:router_gateway"
 FLOATING_IP_OWNER = "network:floatingip"
 COMPUTE_OWNER = "compute:nova"
 RESERVED_DHCP_DEVICE_ID = "reserved_dhcp_port"
+
+
+def is_network_owner(device_owner: str) -> bool:
+    """Whether a port with this owner belongs to the network itself: a router's, a DHCP agent's."""
+    return device_owner.startswith("network:")
+
 
 METADATA_IPV4 = "169.254.169.254"
 METADATA_IPV6 = "fe80::a9fe:a9fe"
@@ -156,7 +161,7 @@ class Port:
     extra_dhcp_opts: tuple[DhcpOption, ...] = ()
     host: str = ""
     vnic_type: str = "normal"
-    profile: dict[str, Any] = field(default_factory=dict, hash=False)
+    profile: dict[str, object] = field(default_factory=dict, hash=False)
     dns_name: str = ""
     revision_number: int = 0
     created_at: str = ""
@@ -337,4 +342,4 @@ KINDS: dict[str, type[Resource]] = {
     "rbac_policy": RbacPolicy,
     "address_group": AddressGroup,
 }
-KIND_OF: dict[type[Resource], str] = {cls: kind for kind, cls in KINDS.items()}
+KIND_OF: dict[type[object], str] = {cls: kind for kind, cls in KINDS.items()}

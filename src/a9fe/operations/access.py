@@ -1,9 +1,10 @@
-"""What of the store a caller sees and may change: model.policy, asked inside a call."""
+"""What the caller sees and may change: the decisions of model.policy over stored resources."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import TypeVar
 
+from a9fe.api_tables.typed_requests import Request, given_fields
 from a9fe.model import policy
 from a9fe.model.errors import Forbidden, NotFound
 from a9fe.model.rbac import ACCESS_AS_SHARED, RbacPolicy
@@ -11,7 +12,8 @@ from a9fe.model.resources import KIND_OF, KINDS, Network, Port, Resource, Router
 from a9fe.operations.admin_attributes import MARKS
 from a9fe.operations.transaction import Transaction
 
-Json = dict[str, Any]
+Json = dict[str, object]
+R = TypeVar("R", bound=Resource)
 
 REFERENCES = {
     "subnet_id": "subnet",
@@ -24,18 +26,18 @@ REFERENCES = {
     "subnetpool_id": "subnetpool",
     "address_scope_id": "address_scope",
 }
-"""Fields that name resources, which the caller must see. Networks have rules of their own."""
+"""Fields with ids of resources that the caller must see. Networks have their own rules."""
 
 
 def network_of(tx: Transaction, resource: Resource) -> Network | None:
-    """The network that a subnet or a port is on."""
+    """Return the network that a subnet or a port is on."""
     if not isinstance(resource, Subnet | Port):
         return None
     return tx.session.get(Network, resource.network_id)
 
 
 def seen(tx: Transaction, resource: Resource) -> bool:
-    """Whether it exists for the caller."""
+    """Whether the caller sees the resource; for others it does not exist (404)."""
     if tx.caller.is_admin or policy.owns(tx.caller, resource):
         return True
     return policy.sees(tx.caller, resource, network_of(tx, resource)) or _granted(tx, resource)
@@ -56,17 +58,20 @@ def _grants(tx: Transaction, network_id: str) -> frozenset[str]:
 
 
 def effective(tx: Transaction, network: Network) -> Network:
-    """The network as the caller's project has it: shared if an RBAC policy shares it with that.
+    """Return the network, with `shared` set if an RBAC policy shares it with the caller.
 
-    To decide by, not to store.
+    For decisions only; never store it.
     """
     if network.shared or tx.caller.is_admin or ACCESS_AS_SHARED not in _grants(tx, network.id):
         return network
     return replace(network, shared=True)
 
 
-def require(tx: Transaction, cls: type[Any], id: str, name: str = "") -> Any:  # noqa: ANN401 - its class
-    """The resource, if it exists for the caller. Raises NotFound, with the API's `name`."""
+def require(tx: Transaction, cls: type[R], id: str, name: str = "") -> R:
+    """Return the resource, if the caller sees it.
+
+    Raises NotFound, with the API's `name` of its kind.
+    """
     found = tx.session.get(cls, id)
     if found is None or not seen(tx, found):
         raise NotFound(name or KIND_OF[cls], id)
@@ -74,36 +79,37 @@ def require(tx: Transaction, cls: type[Any], id: str, name: str = "") -> Any:  #
 
 
 def require_admin(tx: Transaction, what: str) -> None:
-    """Raises Forbidden for all but admins."""
+    """Raise Forbidden unless the caller is an admin."""
     if not tx.caller.is_admin:
         raise Forbidden(f"{what}: for admins alone")
 
 
-def scope(tx: Transaction) -> dict[str, Any]:
-    """What a search must be limited by, to find what exists for the caller."""
+def scope(tx: Transaction) -> dict[str, str]:
+    """Return the condition that limits a search to what the caller sees."""
     return {} if tx.caller.is_admin else {"visible_to": tx.project_id}
 
 
 def check_create(tx: Transaction, kind: str, document: object) -> None:
-    """Raises Forbidden for attributes of a body that are not the caller's to set."""
+    """Raise Forbidden for attributes of a body that the caller may not set."""
     if isinstance(document, dict):
         policy.check_given(tx.caller, kind, MARKS[kind], document, create=True)
 
 
-def check_made(tx: Transaction, kind: str, values: Mapping[str, Any]) -> None:
-    """Raises NotFound or Forbidden for what a new resource would refer to."""
+def check_request(tx: Transaction, kind: str, request: Request) -> None:
+    """Raise NotFound or Forbidden unless the caller may create the resource that it asks for."""
     if tx.caller.is_admin:
         return
+    values = given_fields(request)
     network_id = values.get("network_id")
     if isinstance(network_id, str):
         network = effective(tx, require(tx, Network, network_id))
-        given = [name for name, value in values.items() if value != ()]
-        policy.check_on_network(tx.caller, kind, given, network, create=True)
+        chosen = [name for name, value in values.items() if value != ()]
+        policy.check_on_network(tx.caller, kind, chosen, network, create=True)
     _check_references(tx, values)
 
 
 def check_update(tx: Transaction, resource: Resource, document: object) -> None:
-    """Raises NotFound or Forbidden unless the caller may change this of the resource."""
+    """Raise NotFound or Forbidden unless the caller may change these attributes."""
     check_change(tx, resource)
     if tx.caller.is_admin or not isinstance(document, dict):
         return
@@ -117,18 +123,18 @@ def check_update(tx: Transaction, resource: Resource, document: object) -> None:
 
 
 def check_change(tx: Transaction, resource: Resource) -> None:
-    """Raises NotFound or Forbidden unless the caller may change or delete the resource."""
+    """Raise NotFound or Forbidden unless the caller may change or delete the resource."""
     if not tx.caller.is_admin:
         policy.check_change(tx.caller, resource, network_of(tx, resource))
 
 
-def check_values(tx: Transaction, values: Mapping[str, Any]) -> None:
-    """Raises NotFound for what an update refers to and does not exist for the caller."""
+def check_references(tx: Transaction, change: Request) -> None:
+    """Raise NotFound if the change refers to a resource that the caller does not see."""
     if not tx.caller.is_admin:
-        _check_references(tx, values)
+        _check_references(tx, given_fields(change))
 
 
-def _check_references(tx: Transaction, values: Mapping[str, Any]) -> None:
+def _check_references(tx: Transaction, values: Mapping[str, object]) -> None:
     for field, kind in REFERENCES.items():
         for id in _ids(values.get(field)):
             require(tx, KINDS[kind], id)
@@ -141,7 +147,7 @@ def _ids(value: object) -> Iterable[str]:
 
 
 def check_interface(tx: Transaction, router: Router, subnet_id: str, port_id: str) -> None:
-    """Raises unless the caller may change the router, and has the subnet or the port."""
+    """Raise NotFound or Forbidden unless the caller may change the router, subnet and port."""
     check_change(tx, router)
     if tx.caller.is_admin:
         return
@@ -151,12 +157,12 @@ def check_interface(tx: Transaction, router: Router, subnet_id: str, port_id: st
 
 
 def check_filters(tx: Transaction, kind: str, names: Iterable[str]) -> None:
-    """Raises Forbidden for a filter by what the caller may not see."""
+    """Raise Forbidden for a filter by an attribute that the caller may not see."""
     policy.check_filters(tx.caller, MARKS[kind], names)
 
 
 def without_hidden(tx: Transaction, kind: str, answers: list[Json]) -> list[Json]:
-    """The answers without what the caller may not see."""
+    """Return the answers without attributes that the caller may not see."""
     hidden = policy.hidden(tx.caller, MARKS[kind])
     if not hidden:
         return answers

@@ -2,11 +2,10 @@
 
 from collections.abc import Iterable, Mapping
 
-from a9fe.api_tables import group_tables, pool_tables
+from a9fe.api_tables import group_tables, pool_tables, record_tables
 from a9fe.api_tables import neutron_tables as tables
 from a9fe.api_tables.attributes import AttributeTable
 from a9fe.model.policy import Marks
-from a9fe.operations.instances import records
 
 TABLES: tuple[AttributeTable, ...] = (
     tables.NETWORK,
@@ -23,9 +22,9 @@ TABLES: tuple[AttributeTable, ...] = (
     pool_tables.FLOATINGIP,
     pool_tables.RBAC_POLICY,
     pool_tables.ADDRESS_GROUP,
-    records.FLAVOR,
-    records.IMAGE,
-    records.KEYPAIR,
+    record_tables.FLAVOR,
+    record_tables.IMAGE,
+    record_tables.KEYPAIR,
 )
 
 

@@ -1,10 +1,10 @@
-"""Agents: their reports, what they serve, and what an operator sets."""
+"""Agents: their reports, and what operators change."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
-from a9fe.api_tables import converters as to
-from a9fe.api_tables.attributes import Values
-from a9fe.model.errors import Forbidden, InvalidInput
+from a9fe.api_tables.agent_reports import AgentReport
+from a9fe.api_tables.typed_requests import UNSET, Unset, applied
+from a9fe.model.errors import Forbidden
 from a9fe.model.resources import (
     ROUTER_INTERFACE_OWNERS,
     Agent,
@@ -12,6 +12,7 @@ from a9fe.model.resources import (
     Network,
     Port,
     Router,
+    is_network_owner,
 )
 from a9fe.model.rules.scheduling import AGENT_TYPES, DHCP_AGENT, L3_AGENT, alive
 from a9fe.operations.agents.scheduling import (
@@ -25,21 +26,26 @@ from a9fe.operations.transaction import Transaction, new_id
 from a9fe.plan.names import dhcp_device_id
 
 DOWN = "DOWN"
-PORTS_MAX = 10_000  # of one report
 
 
-def update(tx: Transaction, old: Agent, values: Values) -> Agent:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentChange:
+    """What an operator may change of an agent."""
+
+    admin_state_up: bool | Unset = UNSET
+    description: str | Unset = UNSET
+
+
+def update(tx: Transaction, old: Agent, change: AgentChange) -> Agent:
     """Enable, disable or describe an agent."""
-    if values.get("description", "") is None:
-        values["description"] = ""
-    agent = tx.session.update(replace(old, **values))
+    agent = tx.session.update(applied(old, change))
     if agent.admin_state_up != old.admin_state_up:
         follow_admin_state(tx, agent)
     return agent
 
 
 def delete(tx: Transaction, agent: Agent) -> None:
-    """Forget an agent; what it served is free for others."""
+    """Delete an agent and its bindings."""
     for binding in tx.session.find(Binding, agent_id=agent.id):
         if binding.kind == DHCP:
             unbind_network(tx, tx.session.require(Network, binding.resource_id), agent)
@@ -48,54 +54,35 @@ def delete(tx: Transaction, agent: Agent) -> None:
     tx.session.delete(Agent, agent.id)
 
 
-def report(tx: Transaction, document: object) -> Agent:
-    """Keep an agent's heartbeat and the status of its ports.
+def report(tx: Transaction, received: AgentReport) -> Agent:
+    """Record an agent's heartbeat and the status of its ports.
 
-    An agent that starts, or that was thought dead, is given what nobody serves. Raises Forbidden,
-    and keeps nothing, for what a token bound to a host may not say.
+    An agent that starts, or was not alive, is bound to what has too few agents. Raises Forbidden
+    for what a token that is bound to a host may not report.
     """
-    if not isinstance(document, dict):
-        raise InvalidInput("body", document, "an object")
-    start = to.boolean("start", document.get("start", False))
-    reported = _read(tx, document, started=start)
-    _check_type(tx, reported)
-    found = tx.session.find(Agent, agent_type=reported.agent_type, host=reported.host)
-    agent = _keep(tx, found[0] if found else None, reported, started=start)
-    _set_status(tx, reported, document, "ports_up", "ACTIVE")
-    _set_status(tx, reported, document, "ports_down", DOWN)
-    if start or not found or not alive(found[0], tx.now, tx.config.agent_down_time):
+    _check_type(tx, received.agent_type)
+    found = tx.session.find(Agent, agent_type=received.agent_type, host=received.host)
+    old = found[0] if found else None
+    agent = _recorded(tx, old, received)
+    _set_status(tx, agent, "ports_up", received.ports_up, "ACTIVE")
+    _set_status(tx, agent, "ports_down", received.ports_down, DOWN)
+    if received.start or old is None or not alive(old, tx.now, tx.config.agent_down_time):
         schedule_unserved(tx, agent)
     return agent
 
 
-def _read(tx: Transaction, document: dict[str, object], *, started: bool) -> Agent:
-    name = to.header_text(minimum=1)
-    return Agent(
-        id=new_id(),
-        agent_type=name("agent_type", document.get("agent_type")),
-        binary=name("binary", document.get("binary")),
-        host=name("host", document.get("host")),
-        topic="N/A",
-        availability_zone=tx.config.default_availability_zone,
-        configurations=to.simple_map("configurations", document.get("configurations", {})),
-        created_at=tx.at,
-        started_at=tx.at,
-        heartbeat_timestamp=tx.at,
-    )
-
-
-def _check_type(tx: Transaction, agent: Agent) -> None:
-    """An admin may report agents of any type, as the tools of other systems do."""
-    if not tx.caller.is_admin and agent.agent_type not in AGENT_TYPES:
+def _check_type(tx: Transaction, agent_type: str) -> None:
+    """Let only admins report agents of other types, as the tools of other systems do."""
+    if not tx.caller.is_admin and agent_type not in AGENT_TYPES:
         known = ", ".join(sorted(AGENT_TYPES))
-        raise Forbidden(f"agent_type: {agent.agent_type[:64]!r} is not one of {known}")
+        raise Forbidden(f"agent_type: {agent_type[:64]!r} is not one of {known}")
 
 
 def wires(agent: Agent, port: Port) -> bool:
-    """Whether the agent wires the port, and so knows its status. Pure.
+    """Whether the agent connects the port to its network, and so may report its status. Pure.
 
-    The DHCP agent of a host has its own DHCP ports and the ports of VMs that are bound to the
-    host, the L3 agent the interfaces of the routers that are.
+    A DHCP agent connects its own DHCP ports and the ports of VMs on its host; an L3 agent
+    connects the router interfaces on its host.
     """
     if port.host != agent.host:
         return False
@@ -104,17 +91,17 @@ def wires(agent: Agent, port: Port) -> bool:
     if agent.agent_type != DHCP_AGENT:
         return False
     own = dhcp_device_id(agent.host, port.network_id)
-    return not port.device_owner.startswith("network:") or port.device_id == own
+    return not is_network_owner(port.device_owner) or port.device_id == own
 
 
-def _keep(tx: Transaction, old: Agent | None, reported: Agent, *, started: bool) -> Agent:
+def _recorded(tx: Transaction, old: Agent | None, received: AgentReport) -> Agent:
     if old is None:
-        return tx.session.insert(reported)
+        return tx.session.insert(_new(tx, received))
     agent = replace(
         old,
-        binary=reported.binary,
-        configurations=reported.configurations,
-        started_at=reported.started_at if started else old.started_at,
+        binary=received.binary,
+        configurations=received.configurations,
+        started_at=tx.at if received.start else old.started_at,
     )
     if agent != old:
         agent = tx.session.update(agent)
@@ -123,26 +110,40 @@ def _keep(tx: Transaction, old: Agent | None, reported: Agent, *, started: bool)
     return agent
 
 
+def _new(tx: Transaction, received: AgentReport) -> Agent:
+    return Agent(
+        id=new_id(),
+        agent_type=received.agent_type,
+        binary=received.binary,
+        host=received.host,
+        topic="N/A",
+        availability_zone=tx.config.default_availability_zone,
+        configurations=received.configurations,
+        created_at=tx.at,
+        started_at=tx.at,
+        heartbeat_timestamp=tx.at,
+    )
+
+
 def _set_status(
-    tx: Transaction, agent: Agent, document: dict[str, object], field: str, status: str
+    tx: Transaction, agent: Agent, field: str, ids: tuple[str, ...], status: str
 ) -> None:
-    ids = to.list_of(to.identifier, PORTS_MAX)(field, document.get(field) or [])
     if not ids:
         return
-    for port in tx.session.find(Port, id=ids):
+    for port in tx.session.find(Port, id=list(ids)):
         if not tx.caller.is_admin and not wires(agent, port):
             reason = f"port {port.id} is not wired by the {agent.agent_type} of this host"
             raise Forbidden(f"{field}: {reason}")
         if status == DOWN and _may_be_elsewhere(tx, agent, port):
             continue
-        wanted = status if port.admin_state_up else DOWN  # a switched off port carries nothing
+        wanted = status if port.admin_state_up else DOWN  # a port that is switched off stays DOWN
         if port.status != wanted:
             tx.session.update(replace(port, status=wanted))
 
 
 def _may_be_elsewhere(tx: Transaction, agent: Agent, port: Port) -> bool:
-    """Whether the VM of a port without a host may run on another host than the agent's."""
-    if port.host or port.device_owner.startswith("network:"):
+    """Whether the port has no host and its VM may run on a host other than the agent's."""
+    if port.host or is_network_owner(port.device_owner):
         return False
     parts, network_id = tx.session.locations, port.network_id
     hosts = parts.bound_hosts(DHCP, network_id) | parts.port_hosts(network_id)

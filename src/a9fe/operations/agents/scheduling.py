@@ -1,6 +1,7 @@
-"""Who serves what: bindings of networks to DHCP agents and of routers to L3 agents.
+"""Scheduling: bindings of networks to DHCP agents and of routers to L3 agents.
 
-A binding and what it needs (the DHCP port, the host of a router's ports) are one transaction.
+A binding changes in one transaction with what depends on it: the agent's DHCP port, or the host
+of the router's ports.
 """
 
 from collections import Counter
@@ -24,20 +25,24 @@ from a9fe.model.resources import (
 from a9fe.model.rules import addresses as rules
 from a9fe.model.rules import scheduling as rules_scheduling
 from a9fe.operations.networks import ports
-from a9fe.operations.transaction import Transaction, new_id
+from a9fe.operations.networks.ports import NewPort
+from a9fe.operations.transaction import Transaction
 from a9fe.plan.names import dhcp_device_id
 
 DHCP, L3 = "dhcp", "l3"
-NOWHERE = ""  # the host of a disabled agent's bindings
+DISABLED = ""  # the host of bindings of a disabled agent
 
 
 def bindings_of(tx: Transaction, kind: str, resource_id: str) -> list[Binding]:
-    """The bindings of a network ("dhcp") or a router ("l3")."""
+    """Return the bindings of a network (kind "dhcp") or of a router ("l3")."""
     return tx.session.find(Binding, kind=kind, resource_id=resource_id)
 
 
 def schedule_network(tx: Transaction, network_id: str) -> None:
-    """Bind a network that is up, has DHCP and too few agents; DHCP ports follow its subnets."""
+    """Bind a network that is up and has DHCP subnets to as many agents as configured.
+
+    Its DHCP ports then follow its subnets.
+    """
     network = tx.session.require(Network, network_id)
     if network.admin_state_up and _dhcp_subnets(tx, network_id):
         serving = {b.agent_id for b in bindings_of(tx, DHCP, network_id)}
@@ -48,7 +53,7 @@ def schedule_network(tx: Transaction, network_id: str) -> None:
 
 
 def schedule_router(tx: Transaction, router: Router) -> None:
-    """Bind a router that has no agent."""
+    """Bind a router without an agent to one."""
     if not bindings_of(tx, L3, router.id):
         for agent in _choose(tx, L3, 1):
             bind_router(tx, router, agent)
@@ -57,7 +62,7 @@ def schedule_router(tx: Transaction, router: Router) -> None:
 def _choose(
     tx: Transaction, kind: str, count: int, besides: Collection[str] = ()
 ) -> tuple[Agent, ...]:
-    """The agents with the least to do, without those of the ids `besides`."""
+    """Return the agents with the fewest bindings, without the agents of the ids `besides`."""
     if not count:
         return ()
     found = tx.session.find(Agent, agent_type=rules_scheduling.AGENT_TYPE[kind])
@@ -68,7 +73,7 @@ def _choose(
 
 
 def schedule_unserved(tx: Transaction, agent: Agent) -> None:
-    """An agent has come: serve all that nobody, or too few, serve."""
+    """After an agent has appeared, bind what has too few agents."""
     if agent.agent_type == rules_scheduling.DHCP_AGENT:
         serving = Counter(b.resource_id for b in tx.session.find(Binding, kind=DHCP))
         with_dhcp = {s.network_id for s in tx.session.find(Subnet, enable_dhcp=True)}
@@ -83,10 +88,11 @@ def schedule_unserved(tx: Transaction, agent: Agent) -> None:
 
 
 def follow_admin_state(tx: Transaction, agent: Agent) -> None:
-    """A disabled agent serves nothing and stays bound; enabled again, it serves all of that, and
-    what nobody does.
+    """Follow a change of admin_state_up: a disabled agent keeps its bindings and serves nothing.
+
+    An enabled agent serves its bindings again, and is bound to what has no agent.
     """
-    host = agent.host if agent.admin_state_up else NOWHERE
+    host = agent.host if agent.admin_state_up else DISABLED
     for binding in tx.session.find(Binding, agent_id=agent.id):
         tx.session.update(replace(binding, host=host))
         if binding.kind == DHCP:
@@ -96,7 +102,7 @@ def follow_admin_state(tx: Transaction, agent: Agent) -> None:
 
 
 def bind(tx: Transaction, kind: str, resource_id: str, agent: Agent) -> None:
-    """Add a binding."""
+    """Add a binding of a resource to an agent."""
     binding = Binding(
         id=f"{kind}:{agent.id}:{resource_id}",
         kind=kind,
@@ -108,7 +114,7 @@ def bind(tx: Transaction, kind: str, resource_id: str, agent: Agent) -> None:
 
 
 def bind_network(tx: Transaction, network: Network, agent: Agent) -> None:
-    """Let a DHCP agent serve a network. Raises Conflict (Neutron's types)."""
+    """Bind a network to a DHCP agent. Raises Conflict, of Neutron's error types."""
     _require_usable(agent, rules_scheduling.DHCP_AGENT, "InvalidDHCPAgent")
     if any(b.agent_id == agent.id for b in bindings_of(tx, DHCP, network.id)):
         message = f"Network {network.id} is already served by DHCP agent {agent.id}"
@@ -118,7 +124,7 @@ def bind_network(tx: Transaction, network: Network, agent: Agent) -> None:
 
 
 def unbind_network(tx: Transaction, network: Network, agent: Agent) -> None:
-    """A DHCP agent serves a network no longer; its port is kept in reserve, with its address."""
+    """Unbind a network from a DHCP agent; the DHCP port stays reserved, with its addresses."""
     binding = _binding(tx, DHCP, network.id, agent)
     if binding is None:
         message = f"Network {network.id} is not served by DHCP agent {agent.id}"
@@ -131,7 +137,7 @@ def unbind_network(tx: Transaction, network: Network, agent: Agent) -> None:
 
 
 def bind_router(tx: Transaction, router: Router, agent: Agent) -> None:
-    """Let an L3 agent serve a router. Raises Conflict (Neutron's types)."""
+    """Bind a router to an L3 agent. Raises Conflict, of Neutron's error types."""
     _require_usable(agent, rules_scheduling.L3_AGENT, "InvalidL3Agent")
     present = bindings_of(tx, L3, router.id)
     if present:
@@ -142,7 +148,7 @@ def bind_router(tx: Transaction, router: Router, agent: Agent) -> None:
 
 
 def unbind_router(tx: Transaction, router: Router, agent: Agent) -> None:
-    """An L3 agent serves a router no longer."""
+    """Unbind a router from an L3 agent; its ports lose their host."""
     binding = _binding(tx, L3, router.id, agent)
     if binding is None:
         message = f"Router {router.id} is not served by L3 agent {agent.id}"
@@ -168,13 +174,13 @@ def _move_router_ports(tx: Transaction, router: Router, host: str) -> None:
 
 
 def router_ports(tx: Transaction, router_id: str) -> list[Port]:
-    """The interfaces of a router."""
+    """Return the ports that are a router's interfaces."""
     owners = sorted(ROUTER_INTERFACE_OWNERS)
     return tx.session.find(Port, device_id=router_id, device_owner=owners)
 
 
 def router_host(tx: Transaction, router_id: str) -> str:
-    """The host of the router's agent, or ""."""
+    """Return the host of the router's agent, or ""."""
     bindings = bindings_of(tx, L3, router_id)
     return tx.session.require(Agent, bindings[0].agent_id).host if bindings else ""
 
@@ -188,9 +194,9 @@ def _dhcp_subnets(tx: Transaction, network_id: str) -> list[Subnet]:
 
 
 def follow_subnets(tx: Transaction, network: Network) -> None:
-    """Every agent of a network has a DHCP port with an address on each subnet with DHCP.
+    """Give each agent of a network a DHCP port with an address on each DHCP subnet.
 
-    Without such a subnet there are no DHCP ports. A subnet that has no address left gets none.
+    A network without DHCP subnets has no DHCP ports. A subnet without a free address is left out.
     """
     subnets = _dhcp_subnets(tx, network.id)
     present = _dhcp_ports(tx, network.id)
@@ -201,7 +207,7 @@ def follow_subnets(tx: Transaction, network: Network) -> None:
     for port in present:
         _readdress(tx, port, subnets)
     for binding in bindings_of(tx, DHCP, network.id):
-        if binding.host != NOWHERE:
+        if binding.host != DISABLED:
             _ensure_port(tx, network, binding.host, subnets)
 
 
@@ -229,22 +235,20 @@ def _ensure_port(tx: Transaction, network: Network, host: str, subnets: list[Sub
     if reserved is not None:
         ports.rebind(tx, reserved, replace(reserved, device_id=device_id, host=host))
         return
-    port = Port(
-        id=new_id(),
+    wanted = NewPort(
         network_id=network.id,
-        mac_address="",
         project_id=network.project_id,
         device_id=device_id,
         device_owner=DHCP_OWNER,
         host=host,
         port_security_enabled=False,
+        fixed_ips=tuple(AddressRequest(subnet_id=s.id) for s in subnets if _has_room(tx, s, None)),
     )
-    wanted = tuple(AddressRequest(subnet_id=s.id) for s in subnets if _has_room(tx, s, None))
-    ports.make(tx, port, wanted)
+    ports.make(tx, wanted)
 
 
 def delete_port(tx: Transaction, port: Port) -> None:
-    """Remove a port; a DHCP port of a network that is still served is made anew."""
+    """Delete a port; a DHCP port is made again while its network has an agent."""
     ports.delete(tx, port)
     if port.device_owner == DHCP_OWNER:
         follow_subnets(tx, tx.session.require(Network, port.network_id))

@@ -1,50 +1,39 @@
-"""What a guest writes and operators announce to it, inside one transaction.
+"""What guests write and operators announce: passwords, guest attributes, scheduled events.
 
-Every change is one of the instance, so that the feed carries it.
+Each is part of the instance, so that every change of it goes out on the feed.
 """
 
 import secrets
 from collections.abc import Collection
 from dataclasses import replace
-from typing import Any
 
-from a9fe.api_tables import converters as to
-from a9fe.api_tables import schemas
-from a9fe.model import codec
+from a9fe.api_tables.guest_requests import NewEvent
 from a9fe.model.errors import Conflict, Forbidden, NotFound
-from a9fe.model.guest import EVENT_CODES, ScheduledEvent
+from a9fe.model.guest import ScheduledEvent
 from a9fe.model.policy import ANY_HOST
 from a9fe.model.resources import Instance
 from a9fe.model.rules import guest as rules_guest
 from a9fe.operations import access
 from a9fe.operations.transaction import Transaction
 
-Json = dict[str, Any]
-EVENT: dict[str, to.Converter] = {
-    "code": to.choice(*EVENT_CODES),
-    "description": to.string(),
-    "not_before": rules_guest.event_time,
-    "not_after": rules_guest.event_time,
-}
-"""What is said of a new event."""
-ENDS = to.choice("completed", "canceled")
-
 
 def of_caller(tx: Transaction, id: str) -> Instance:
-    """The instance, of the caller's project or for an admin. Raises NotFound."""
-    found: Instance = access.require(tx, Instance, id)
-    return found
+    """Return the instance, if the caller may see it. Raises NotFound."""
+    return access.require(tx, Instance, id)
 
 
 def of_agent(tx: Transaction, id: str) -> Instance:
-    """The instance, for an agent of a host that answers its guest. Raises NotFound, Forbidden."""
-    found: Instance = tx.session.require(Instance, id)
+    """Return the instance, for a caller of the host that answers its guest.
+
+    Raises NotFound or Forbidden.
+    """
+    instance = tx.session.require(Instance, id)
     check_answers(tx, tx.caller.host, [id])
-    return found
+    return instance
 
 
 def check_answers(tx: Transaction, host: str, ids: Collection[str]) -> None:
-    """Raises Forbidden unless the host answers the guests of all these instances."""
+    """Raise Forbidden unless the host answers the guests of all these instances."""
     others = frozenset(ids) - tx.session.locations.answered(host, ids) if host != ANY_HOST else ()
     if others:
         raise Forbidden(
@@ -53,7 +42,7 @@ def check_answers(tx: Transaction, host: str, ids: Collection[str]) -> None:
 
 
 def _kept(tx: Transaction, old: Instance, new: Instance) -> int:
-    """Keep an instance as it is now; the feed's revision of it, 0 where nothing is new."""
+    """Store the instance and return its revision in the feed; 0 if nothing changed."""
     if new == old:
         return 0
     tx.session.update(new)
@@ -61,7 +50,7 @@ def _kept(tx: Transaction, old: Instance, new: Instance) -> int:
 
 
 def set_password(tx: Transaction, id: str, text: object) -> int:
-    """The guest's password, kept once. Raises Conflict where there is one."""
+    """Store the guest's encrypted password. Raises Conflict if there is one already."""
     kept = rules_guest.password("password", text)
     instance = of_agent(tx, id)
     if instance.password:
@@ -70,14 +59,14 @@ def set_password(tx: Transaction, id: str, text: object) -> int:
 
 
 def clear_password(tx: Transaction, id: str) -> int:
-    """Forget the password, so that the guest may post another."""
+    """Delete the password, so that the guest may post another one."""
     instance = of_caller(tx, id)
     access.check_change(tx, instance)
     return _kept(tx, instance, replace(instance, password=""))
 
 
-def attributes(instance: Instance) -> list[Json]:
-    """The guest's attributes, by namespace and key."""
+def attributes(instance: Instance) -> list[dict[str, str]]:
+    """Return the guest attributes in the order of namespace and key."""
     return [
         {"namespace": path.partition("/")[0], "key": path.partition("/")[2], "value": value}
         for path, value in sorted(instance.guest_attributes.items())
@@ -85,13 +74,13 @@ def attributes(instance: Instance) -> list[Json]:
 
 
 def path_of(namespace: str, key: str) -> str:
-    """The name of an attribute, both parts of it. Raises InvalidInput."""
+    """Return "<namespace>/<key>". Raises InvalidInput."""
     named = rules_guest.attribute_name
     return f"{named('namespace', namespace)}/{named('key', key)}"
 
 
 def set_attribute(tx: Transaction, id: str, path: str, value: object) -> int:
-    """Write an attribute. Raises Conflict for too many, and where they are off."""
+    """Write a guest attribute. Raises Conflict if there are too many, or they are off."""
     text = rules_guest.attribute_value("value", value)
     instance = of_agent(tx, id)
     if instance.metadata_options.guest_attributes == "off":
@@ -101,7 +90,7 @@ def set_attribute(tx: Transaction, id: str, path: str, value: object) -> int:
 
 
 def remove_attribute(tx: Transaction, id: str, path: str) -> int:
-    """Remove an attribute. Raises NotFound."""
+    """Delete a guest attribute. Raises NotFound."""
     instance = of_agent(tx, id)
     if path not in instance.guest_attributes:
         raise NotFound("guest_attribute", path)
@@ -109,38 +98,30 @@ def remove_attribute(tx: Transaction, id: str, path: str) -> int:
     return _kept(tx, instance, replace(instance, guest_attributes=left))
 
 
-def new_event(document: object) -> ScheduledEvent:
-    """An event as a body has it. Raises InvalidInput."""
-    given = to.only_members("event", document, EVENT, optional=EVENT.keys() - {"code"})
-    values: Json = {name: EVENT[name](name, value) for name, value in given.items()}
-    return ScheduledEvent(id=f"instance-event-{secrets.token_hex(9)[:17]}", **values)
-
-
-def announce(tx: Transaction, id: str, event: ScheduledEvent) -> Json:
-    """Let the guest know of an event; the answer's body."""
+def announce(tx: Transaction, id: str, new: NewEvent) -> tuple[ScheduledEvent, int]:
+    """Announce an event to the guest. Return it, with the feed's revision."""
     instance = tx.session.require(Instance, id)
+    event = ScheduledEvent(
+        id=f"instance-event-{secrets.token_hex(9)[:17]}",
+        code=new.code,
+        description=new.description,
+        not_before=new.not_before,
+        not_after=new.not_after,
+    )
     events = rules_guest.announced(instance.events, event)
-    revision = _kept(tx, instance, replace(instance, events=events))
-    return {"event": codec.encode(event), "revision": revision}
+    return event, _kept(tx, instance, replace(instance, events=events))
 
 
-def end_event(tx: Transaction, id: str, event_id: str, document: object) -> Json:
-    """Say that an event is over: {"state": "completed"} or "canceled"; the answer's body."""
-    state = ENDS("state", to.only_members("event", document, ("state",))["state"])
+def end_event(tx: Transaction, id: str, event_id: str, state: str) -> tuple[ScheduledEvent, int]:
+    """End an event: `state` is completed or canceled. Return it, with the feed's revision."""
     instance = tx.session.require(Instance, id)
     events = rules_guest.ended(instance.events, event_id, state)
     event = replace(rules_guest.event_of(instance.events, event_id), state=state)
-    revision = _kept(tx, instance, replace(instance, events=events))
-    return {"event": codec.encode(event), "revision": revision}
+    return event, _kept(tx, instance, replace(instance, events=events))
 
 
 def acknowledge(tx: Transaction, id: str, event_id: str) -> int:
-    """The guest says that it is ready for an event."""
+    """Record that the guest is ready for an event."""
     instance = of_agent(tx, id)
     events = rules_guest.acknowledged(instance.events, event_id, tx.at)
     return _kept(tx, instance, replace(instance, events=events))
-
-
-schemas.described(
-    rules_guest.event_time, {"type": ["string", "null"], "examples": ["2026-11-22T15:00:00Z"]}
-)

@@ -1,222 +1,162 @@
-"""Flavors, images and key pairs: their attribute tables for /a9fe/v1, and what may be done.
+"""Flavors, images and key pairs: records that instances name. Nothing is booted from them.
 
-The compute and image APIs (compute.py, image.py) are other views of the same records.
+a9fe's own API, Nova's (server.nova) and Glance's (server.glance) show the same records.
 """
 
-import base64
-import binascii
-import hashlib
-import re
-from dataclasses import replace
+from dataclasses import dataclass, field
 
-from a9fe.api_tables import converters as to
-from a9fe.api_tables import schemas
-from a9fe.api_tables.attributes import (
-    Attribute,
-    AttributeTable,
-    Values,
-    computed,
-    read_only,
-    stored,
-)
-from a9fe.api_tables.schemas import described
+from a9fe.api_tables.typed_requests import UNSET, Unset, applied, created, given
 from a9fe.model.compute import Flavor, Image, KeypairRecord
 from a9fe.model.errors import Conflict, InvalidInput
+from a9fe.model.rules.public_keys import is_certificate
 from a9fe.operations import quota_limits
 from a9fe.operations.transaction import Transaction, new_id
 
-FLAVOR_ID_MAX = 64
-SIZE_MAX = 2**31 - 1  # of Nova's integers
-_FLAVOR_ID = re.compile(r"[\w.\- ]+")
-_KEY_TYPES = ("ssh", "x509")
-VISIBILITIES = ("public", "private", "shared", "community")
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewFlavor:
+    """A flavor to record; a random UUID is its id if none is given."""
+
+    name: str
+    id: str | Unset = UNSET
+    vcpus: int = 1
+    ram: int = 512
+    disk: int = 0
+    ephemeral: int = 0
+    swap: int = 0
+    is_public: bool = True
+    description: str = ""
+    extra_specs: dict[str, str] = field(default_factory=dict)
 
 
-def flavor_id(field: str, value: object) -> str:
-    """Short text of Nova's flavor ids."""
-    text = str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
-    if not _FLAVOR_ID.fullmatch(text) or text != text.strip() or len(text) > FLAVOR_ID_MAX:
-        expected = f"1 to {FLAVOR_ID_MAX} letters, digits, blanks and .-_"
-        raise InvalidInput(field, value, expected)
-    return text
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlavorChange:
+    """What may change of a flavor; its size may not."""
+
+    description: str | Unset = UNSET
+    extra_specs: dict[str, str] | Unset = UNSET
 
 
-def visible_name(field: str, value: object) -> str:
-    """A name with something to see in it, blanks around it taken off (Nova)."""
-    text = value.strip() if isinstance(value, str) else ""
-    if not text or len(text) > to.NAME_MAX or not text.isprintable():
-        raise InvalidInput(field, value, f"printable text of 1 to {to.NAME_MAX} characters")
-    return text
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewImage:
+    """An image to record."""
+
+    id: str | Unset = UNSET
+    name: str = ""
+    project_id: str | Unset = UNSET
+    visibility: str = "shared"
+    disk_format: str = ""
+    container_format: str = ""
+    min_disk: int = 0
+    min_ram: int = 0
+    protected: bool = False
+    tags: tuple[str, ...] = ()
+    properties: dict[str, str] = field(default_factory=dict)
 
 
-def public_key(field: str, value: object) -> str:
-    """An OpenSSH public key on one line, or an X.509 certificate in PEM."""
-    text = value.strip() if isinstance(value, str) else ""
-    if not text or len(text) > to.PUBLIC_KEY_MAX or _key_bytes(text) is None:
-        expected = "an OpenSSH public key on one line, or a certificate in PEM"
-        raise InvalidInput(field, value, expected)
-    return text
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageChange:
+    """What may change of an image record. `project_id`: in Glance's API only, for admins."""
+
+    name: str | Unset = UNSET
+    project_id: str | Unset = UNSET
+    visibility: str | Unset = UNSET
+    disk_format: str | Unset = UNSET
+    container_format: str | Unset = UNSET
+    min_disk: int | Unset = UNSET
+    min_ram: int | Unset = UNSET
+    protected: bool | Unset = UNSET
+    tags: tuple[str, ...] | Unset = UNSET
+    properties: dict[str, str] | Unset = UNSET
 
 
-_PEM = re.compile(r"-----BEGIN CERTIFICATE-----([A-Za-z0-9+/=\s]+)-----END CERTIFICATE-----\s*")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewKeypair:
+    """A public key to record by a name; `type` is ssh or x509."""
+
+    name: str
+    public_key: str
+    project_id: str | Unset = UNSET
+    type: str = "ssh"
 
 
-def _key_bytes(text: str) -> bytes | None:
-    """The key itself: what a fingerprint is of."""
-    pem = _PEM.fullmatch(text)
-    words = text.split()
-    encoded = "".join(pem.group(1).split()) if pem else words[1] if len(words) > 1 else ""
-    try:
-        blob = base64.b64decode(encoded, validate=True)
-    except (binascii.Error, ValueError):
-        return None
-    if pem:
-        return blob or None
-    name = words[0].encode("utf-8", "replace")
-    framed = len(name).to_bytes(4, "big") + name  # RFC 4253 section 6.6: it begins with its type
-    return blob if "\n" not in text and blob.startswith(framed) else None
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeypairChange:
+    """Nothing of a key pair may change."""
 
 
-def fingerprint(keypair: KeypairRecord) -> str:
-    """As Nova: MD5 of an SSH key, SHA-1 of a certificate, in hex with colons."""
-    blob = _key_bytes(keypair.public_key) or b""
-    algorithm = "md5" if keypair.type == "ssh" else "sha1"
-    digest = hashlib.new(algorithm, blob, usedforsecurity=False).hexdigest()
-    return ":".join(digest[i : i + 2] for i in range(0, len(digest), 2))
+class ImageProtected(Conflict):
+    """An image is protected from deletion (409; 403 in Glance's API)."""
+
+    def __init__(self, id: str) -> None:
+        """`id` is the image's."""
+        message = f"Image {id} is protected; set protected to false before deleting it"
+        super().__init__("ImageProtected", message)
 
 
-described(flavor_id, schemas.text_of(FLAVOR_ID_MAX, pattern=r"^[A-Za-z0-9_.\-]+$"))
-described(visible_name, schemas.text_of(to.NAME_MAX))
-described(public_key, schemas.text_of(to.PUBLIC_KEY_MAX))
-
-
-def _stamps() -> tuple[Attribute, ...]:
-    return (read_only("revision_number"), read_only("created_at"), read_only("updated_at"))
-
-
-def _owner() -> tuple[Attribute, ...]:
-    return (
-        stored("project_id", to.header_text(minimum=1), "C"),
-        computed("tenant_id", lambda record, _: record.project_id),
-    )
-
-
-FLAVOR = AttributeTable(
-    kind="flavor",
-    plural="flavors",
-    attributes=(
-        stored("id", flavor_id, "C"),
-        stored("name", visible_name, "CR", default=""),
-        stored("vcpus", to.integer(1, SIZE_MAX), "C", default=1),
-        stored("ram", to.integer(1, SIZE_MAX), "C", default=512),
-        stored("disk", to.integer(0, SIZE_MAX), "C", default=0),
-        stored("ephemeral", to.integer(0, SIZE_MAX), "C", default=0),
-        stored("swap", to.integer(0, SIZE_MAX), "C", default=0),
-        stored("is_public", to.boolean, "C", default=True),
-        stored("description", to.string(), default=""),
-        stored("extra_specs", to.string_map, default={}),
-        *_stamps(),
-    ),
-)
-
-IMAGE = AttributeTable(
-    kind="image",
-    plural="images",
-    attributes=(
-        stored("id", to.identifier, "C"),
-        stored("name", to.one_line(), default=""),
-        *_owner(),
-        stored("visibility", to.choice(*VISIBILITIES), default="shared"),
-        stored("disk_format", to.string(16), default=""),
-        stored("container_format", to.string(16), default=""),
-        stored("min_disk", to.integer(0, SIZE_MAX), default=0),
-        stored("min_ram", to.integer(0, SIZE_MAX), default=0),
-        stored("protected", to.boolean, default=False),
-        stored("tags", to.list_of(to.string(minimum=1), 128), default=()),
-        stored("properties", to.string_map, default={}),
-        *_stamps(),
-    ),
-)
-
-KEYPAIR = AttributeTable(
-    kind="keypair",
-    plural="keypairs",
-    attributes=(
-        read_only("id", text=True),
-        stored("name", visible_name, "CR", default=""),
-        *_owner(),
-        stored("public_key", public_key, "CR"),
-        stored("type", to.choice(*_KEY_TYPES), "C", default="ssh"),
-        computed("fingerprint", lambda keypair, _: fingerprint(keypair)),
-        *_stamps(),
-    ),
-)
-
-
-def create_flavor(tx: Transaction, values: Values) -> Flavor:
-    """A new flavor; both its id and its name are nobody else's."""
-    values.setdefault("id", new_id())
-    for field in ("id", "name"):
-        if tx.session.find(Flavor, **{field: values[field]}):
-            message = f"Flavor with {field} {values[field]} exists already; choose another"
+def create_flavor(tx: Transaction, new: NewFlavor) -> Flavor:
+    """Record a flavor. Raises Conflict if its id or its name is in use."""
+    flavor = created(Flavor, new, id=given(new.id, new_id()))
+    for name, value in (("id", flavor.id), ("name", flavor.name)):
+        if tx.session.find(Flavor, **{name: value}):
+            message = f"Flavor with {name} {value} exists already; choose another"
             raise Conflict("FlavorExists", message)
-    return tx.session.insert(Flavor(**values))
+    return tx.session.insert(flavor)
 
 
-def update_flavor(tx: Transaction, old: Flavor, values: Values) -> Flavor:
-    """Change a flavor; its size stays as it is."""
-    return tx.session.update(replace(old, **values))
+def update_flavor(tx: Transaction, old: Flavor, change: FlavorChange) -> Flavor:
+    """Change a flavor's description or extra specs."""
+    return tx.session.update(applied(old, change))
 
 
 def delete_flavor(tx: Transaction, flavor: Flavor) -> None:
-    """Remove a flavor; instances keep its name."""
+    """Delete a flavor; instances keep its name."""
     tx.session.delete(Flavor, flavor.id)
 
 
-def create_image(tx: Transaction, values: Values) -> Image:
-    """A new image record."""
-    values.setdefault("id", new_id())
-    values.setdefault("project_id", tx.project_id)
-    if tx.session.get(Image, values["id"]):
-        raise Conflict("ImageExists", f"Image with id {values['id']} exists already")
-    quota_limits.check_record(tx, "image", values["project_id"])
-    return tx.session.insert(Image(**values))
+def create_image(tx: Transaction, new: NewImage) -> Image:
+    """Record an image. Raises Conflict if its id is in use or the quota is used up."""
+    image = created(
+        Image, new, id=given(new.id, new_id()), project_id=given(new.project_id, tx.project_id)
+    )
+    if tx.session.get(Image, image.id):
+        raise Conflict("ImageExists", f"Image with id {image.id} exists already")
+    quota_limits.check_record(tx, "image", image.project_id)
+    return tx.session.insert(image)
 
 
-def update_image(tx: Transaction, old: Image, values: Values) -> Image:
+def update_image(tx: Transaction, old: Image, change: ImageChange) -> Image:
     """Change an image record."""
-    return tx.session.update(replace(old, **values))
+    return tx.session.update(applied(old, change))
 
 
 def delete_image(tx: Transaction, image: Image) -> None:
-    """Remove an image record, unless it is protected."""
+    """Delete an image record. Raises ImageProtected."""
     if image.protected:
-        message = f"Image {image.id} is protected; set protected to false before deleting it"
-        raise Conflict("ImageProtected", message)
+        raise ImageProtected(image.id)
     tx.session.delete(Image, image.id)
 
 
-def create_keypair(tx: Transaction, values: Values) -> KeypairRecord:
-    """A new key pair; the name is the project's only once."""
-    values.setdefault("project_id", tx.project_id)
-    named = {"name": values["name"], "project_id": values["project_id"]}
-    if tx.session.find(KeypairRecord, **named):
-        message = f"Key pair '{values['name']}' exists already; choose another name"
+def create_keypair(tx: Transaction, new: NewKeypair) -> KeypairRecord:
+    """Record a key pair. Raises Conflict if the project has one of that name."""
+    keypair = created(
+        KeypairRecord, new, id=new_id(), project_id=given(new.project_id, tx.project_id)
+    )
+    if tx.session.find(KeypairRecord, name=keypair.name, project_id=keypair.project_id):
+        message = f"Key pair '{keypair.name}' exists already; choose another name"
         raise Conflict("KeyPairExists", message)
-    is_certificate = _PEM.fullmatch(values["public_key"]) is not None
-    if is_certificate != (values["type"] == "x509"):
+    if is_certificate(keypair.public_key) != (keypair.type == "x509"):
         expected = "ssh for an OpenSSH key, x509 for a certificate"
-        raise InvalidInput("type", values["type"], expected)
-    quota_limits.check_record(tx, "keypair", values["project_id"])
-    return tx.session.insert(KeypairRecord(id=new_id(), **values))
+        raise InvalidInput("type", keypair.type, expected)
+    quota_limits.check_record(tx, "keypair", keypair.project_id)
+    return tx.session.insert(keypair)
 
 
-def update_keypair(_call: Transaction, _old: KeypairRecord, values: Values) -> KeypairRecord:
-    """Nothing of a key pair can be changed; the table lets nothing through."""
-    assert not values
-    return _old
+def keep_keypair(_tx: Transaction, old: KeypairRecord, _change: KeypairChange) -> KeypairRecord:
+    """Return the key pair as it is: an update of it has no attribute that may change."""
+    return old
 
 
 def delete_keypair(tx: Transaction, keypair: KeypairRecord) -> None:
-    """Remove a key pair; instances keep their copy."""
+    """Delete a key pair; instances keep their copy of the public key."""
     tx.session.delete(KeypairRecord, keypair.id)

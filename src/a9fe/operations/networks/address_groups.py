@@ -1,19 +1,13 @@
-"""Address groups: recorded, as security groups are; a9fe filters nothing by them."""
+"""Address groups: recorded, as security groups are. a9fe filters no packets by them."""
 
-from dataclasses import replace
-from typing import Any
+from dataclasses import dataclass, replace
 
-from a9fe.api_tables import converters as to
-from a9fe.api_tables.attributes import Values
-from a9fe.api_tables.envelope import member
+from a9fe.api_tables.pool_tables import GROUP_ADDRESSES_MAX
+from a9fe.api_tables.typed_requests import UNSET, Unset, applied, created, given
 from a9fe.model.errors import A9feError, Conflict, InvalidInput
 from a9fe.model.resources import SecurityGroupRule
-from a9fe.model.rules import addresses as rules
 from a9fe.model.subnet_pools import AddressGroup
-from a9fe.operations import access
 from a9fe.operations.transaction import Transaction, new_id
-
-ADDRESSES_MAX = 1000
 
 
 class AddressesNotFound(A9feError):
@@ -23,19 +17,37 @@ class AddressesNotFound(A9feError):
     type = "AddressesNotFound"
 
 
-def create(tx: Transaction, values: Values) -> AddressGroup:
-    """A new group."""
-    values.setdefault("project_id", tx.project_id)
-    return tx.session.insert(AddressGroup(id=new_id(), **values))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewAddressGroup:
+    """An address group to create; `addresses` are CIDRs."""
+
+    name: str = ""
+    project_id: str | Unset = UNSET
+    description: str = ""
+    addresses: tuple[str, ...] = ()
 
 
-def update(tx: Transaction, old: AddressGroup, values: Values) -> AddressGroup:
-    """Name or describe a group."""
-    return tx.session.update(replace(old, **values))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddressGroupChange:
+    """What may change of an address group."""
+
+    name: str | Unset = UNSET
+    description: str | Unset = UNSET
+
+
+def create(tx: Transaction, new: NewAddressGroup) -> AddressGroup:
+    """Create a group."""
+    project_id = given(new.project_id, tx.project_id)
+    return tx.session.insert(created(AddressGroup, new, id=new_id(), project_id=project_id))
+
+
+def update(tx: Transaction, old: AddressGroup, change: AddressGroupChange) -> AddressGroup:
+    """Change a group's name or description."""
+    return tx.session.update(applied(old, change))
 
 
 def delete(tx: Transaction, group: AddressGroup) -> None:
-    """Remove a group that no rule names."""
+    """Delete a group. Raises Conflict while a security group rule names it."""
     users = tx.session.find(SecurityGroupRule, remote_address_group_id=group.id)
     if users:
         message = f"Address group {group.id} is in use on one or more security group rules"
@@ -43,35 +55,23 @@ def delete(tx: Transaction, group: AddressGroup) -> None:
     tx.session.delete(AddressGroup, group.id)
 
 
-def add(tx: Transaction, group: AddressGroup, document: Any) -> AddressGroup:  # noqa: ANN401 - a body
-    """Put addresses into a group."""
-    given = _addresses(tx, group, document, READ)
-    known = [address for address in given if address in group.addresses]
+def add(tx: Transaction, group: AddressGroup, addresses: tuple[str, ...]) -> AddressGroup:
+    """Add CIDRs to a group. Raises InvalidInput for one that it has."""
+    known = [address for address in addresses if address in group.addresses]
     if known:
         words = f"Addresses {known} already exist in the address group {group.id}"
         expected, kind = "addresses that are not in the group", "AddressesAlreadyExist"
         raise InvalidInput("addresses", known, expected, type=kind, words=words)
-    if len(group.addresses) + len(given) > ADDRESSES_MAX:
-        raise InvalidInput("addresses", f"{len(given)} more", f"at most {ADDRESSES_MAX} in all")
-    return tx.session.update(replace(group, addresses=(*group.addresses, *given)))
+    if len(group.addresses) + len(addresses) > GROUP_ADDRESSES_MAX:
+        more, expected = f"{len(addresses)} more", f"at most {GROUP_ADDRESSES_MAX} in all"
+        raise InvalidInput("addresses", more, expected)
+    return tx.session.update(replace(group, addresses=(*group.addresses, *addresses)))
 
 
-def remove(tx: Transaction, group: AddressGroup, document: Any) -> AddressGroup:  # noqa: ANN401 - a body
-    """Take addresses from a group."""
-    given = _addresses(tx, group, document, to.list_of(to.address_or_cidr, ADDRESSES_MAX))
-    missing = [address for address in given if address not in group.addresses]
+def remove(tx: Transaction, group: AddressGroup, addresses: tuple[str, ...]) -> AddressGroup:
+    """Remove CIDRs from a group. Raises AddressesNotFound."""
+    missing = [address for address in addresses if address not in group.addresses]
     if missing:
         raise AddressesNotFound(f"Addresses {missing} not found in the address group {group.id}")
-    left = tuple(address for address in group.addresses if address not in given)
+    left = tuple(address for address in group.addresses if address not in addresses)
     return tx.session.update(replace(group, addresses=left))
-
-
-READ = to.list_of(rules.cidr, ADDRESSES_MAX, unique=True)
-
-
-def _addresses(
-    tx: Transaction, group: AddressGroup, document: object, read: to.Converter
-) -> tuple[str, ...]:
-    access.check_change(tx, group)
-    found: tuple[str, ...] = read("addresses", member(document, "addresses"))
-    return found

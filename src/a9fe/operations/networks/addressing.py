@@ -4,6 +4,7 @@ from collections.abc import Iterable, Set
 from dataclasses import dataclass
 
 from a9fe.api_tables.requests import AddressRequest
+from a9fe.api_tables.typed_requests import UNSET, Unset
 from a9fe.model.errors import Conflict, InvalidInput
 from a9fe.model.resources import DHCP_OWNER, ROUTER_INTERFACE_OWNERS, FixedIp, Subnet
 from a9fe.model.rules import addresses as rules
@@ -22,11 +23,14 @@ class Holder:
 
 
 def assign(
-    tx: Transaction, holder: Holder, wanted: Iterable[AddressRequest] | None
+    tx: Transaction, holder: Holder, wanted: Iterable[AddressRequest] | Unset
 ) -> tuple[FixedIp, ...]:
-    """The fixed IPs that were asked for; None: one of each IP version. Raises a9fe errors."""
+    """Return the fixed IPs wanted; UNSET: one of each IP version.
+
+    Raises InvalidInput, or Conflict for an address in use and for a subnet without free ones.
+    """
     subnets = _serving(tx.session.find(Subnet, network_id=holder.network_id), holder)
-    if wanted is None:
+    if wanted is UNSET:
         return _default(tx, holder, subnets)
     given: list[FixedIp] = []
     for request in wanted:

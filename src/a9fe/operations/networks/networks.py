@@ -1,9 +1,8 @@
-"""Networks and subnets: made, changed, deleted with what is the network's own."""
+"""Create, change and delete networks."""
 
-from dataclasses import replace
-from typing import Any
+from dataclasses import dataclass, replace
 
-from a9fe.api_tables.attributes import Values
+from a9fe.api_tables.typed_requests import UNSET, Unset, applied, created, given
 from a9fe.model.errors import Conflict, InvalidInput
 from a9fe.model.resources import (
     FLOATING_IP_OWNER,
@@ -15,38 +14,79 @@ from a9fe.model.resources import (
 )
 from a9fe.model.rules import addresses as rules
 from a9fe.model.rules import ports as rules_ports
-from a9fe.operations.agents.scheduling import DHCP, bindings_of, follow_subnets, schedule_network
-from a9fe.operations.networks import sharing, subnet_pools
-from a9fe.operations.routers.floating_links import delete_unlinked
+from a9fe.operations.agents.scheduling import DHCP, bindings_of, schedule_network
+from a9fe.operations.networks import sharing
+from a9fe.operations.routers.floating_links import delete_dissociated
 from a9fe.operations.transaction import Transaction, new_id
 
 
-def create(tx: Transaction, values: Values) -> Network:
-    """A new network."""
-    values.setdefault("project_id", tx.project_id)
-    values["mtu"] = values.get("mtu") or _default_mtu(tx, values["network_type"])
-    _check_mtu(tx, values["mtu"], values["network_type"])
-    check_provider(values)
-    return sharing.follow(tx, tx.session.insert(Network(id=new_id(), **values)))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewNetwork:
+    """A network to create. `mtu` 0 or UNSET: the default of its type."""
+
+    name: str = ""
+    project_id: str | Unset = UNSET
+    description: str = ""
+    admin_state_up: bool = True
+    shared: bool = False
+    external: bool = False
+    mtu: int | Unset = UNSET
+    port_security_enabled: bool = True
+    network_type: str = "local"
+    physical_network: str | None = None
+    segmentation_id: int | None = None
+    availability_zone_hints: tuple[str, ...] = ()
+    dns_domain: str = ""
+    is_default: bool = False
 
 
-def update(tx: Transaction, old: Network, values: Values) -> Network:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NetworkChange:
+    """What may change of a network. `mtu` 0: the default of its type."""
+
+    name: str | Unset = UNSET
+    description: str | Unset = UNSET
+    admin_state_up: bool | Unset = UNSET
+    shared: bool | Unset = UNSET
+    external: bool | Unset = UNSET
+    mtu: int | Unset = UNSET
+    port_security_enabled: bool | Unset = UNSET
+    segmentation_id: int | Unset | None = UNSET
+    dns_domain: str | Unset = UNSET
+    is_default: bool | Unset = UNSET
+
+
+def create(tx: Transaction, new: NewNetwork) -> Network:
+    """Create a network."""
+    network = created(
+        Network,
+        new,
+        id=new_id(),
+        project_id=given(new.project_id, tx.project_id),
+        mtu=new.mtu or _default_mtu(tx, new.network_type),
+    )
+    _check_mtu(tx, network.mtu, network.network_type)
+    check_provider(network)
+    return sharing.follow(tx, tx.session.insert(network))
+
+
+def update(tx: Transaction, old: Network, change: NetworkChange) -> Network:
     """Change a network."""
-    if values.get("mtu") == 0:
-        values["mtu"] = _default_mtu(tx, old.network_type)
-    if "mtu" in values:
-        _check_mtu(tx, values["mtu"], old.network_type)
+    new = applied(old, change)
+    if change.mtu is not UNSET:
+        new = replace(new, mtu=change.mtu or _default_mtu(tx, old.network_type))
+        _check_mtu(tx, new.mtu, old.network_type)
         for subnet in tx.session.find(Subnet, network_id=old.id):
-            rules.check_mtu(values["mtu"], subnet.ip_version, old.id)
-    _check_external(tx, old, values)
-    network = sharing.follow(tx, tx.session.update(replace(old, **values)), old)
+            rules.check_mtu(new.mtu, subnet.ip_version, old.id)
+    _check_external(tx, old, new)
+    network = sharing.follow(tx, tx.session.update(new), old)
     if network.admin_state_up and not old.admin_state_up:
         schedule_network(tx, network.id)
     return network
 
 
-def _check_external(tx: Transaction, old: Network, values: Values) -> None:
-    if not old.external or values.get("external", True):
+def _check_external(tx: Transaction, old: Network, new: Network) -> None:
+    if not old.external or new.external:
         return
     owners = [ROUTER_GATEWAY_OWNER, FLOATING_IP_OWNER]
     if tx.session.find(Port, network_id=old.id, device_owner=owners):
@@ -56,7 +96,7 @@ def _check_external(tx: Transaction, old: Network, values: Values) -> None:
 
 
 OVERHEAD = {"vxlan": 50, "gre": 42, "geneve": 58}
-"""Bytes that a tunnel takes from the MTU of what carries it (Neutron's)."""
+"""Bytes of encapsulation that lower the MTU, by network type (Neutron)."""
 
 
 def _default_mtu(tx: Transaction, network_type: str) -> int:
@@ -74,10 +114,10 @@ SEGMENTS = {"vlan": (1, 4094), "vxlan": (1, 2**24 - 1), "gre": (1, 2**31 - 1)}
 SEGMENTS["geneve"] = SEGMENTS["vxlan"]
 
 
-def check_provider(values: Values) -> None:
-    """What provider:* attributes need each other. Raises InvalidInput."""
-    kind, place = values["network_type"], values["physical_network"]
-    number = values["segmentation_id"]
+def check_provider(network: Network) -> None:
+    """Check that the provider:* attributes suit each other. Raises InvalidInput."""
+    kind, place = network.network_type, network.physical_network
+    number = network.segmentation_id
     if place is None and kind in {"flat", "vlan"}:
         expected = f"a name, which a {kind} network needs"
         raise InvalidInput("provider:physical_network", place, expected)
@@ -91,8 +131,11 @@ def check_provider(values: Values) -> None:
 
 
 def delete(tx: Transaction, network: Network) -> None:
-    """Remove a network with its subnets, bindings and its own ports. Raises NetworkInUse."""
-    delete_unlinked(tx, network)
+    """Delete a network with its subnets, bindings and its own ports.
+
+    Raises Conflict (NetworkInUse) while other ports are on it.
+    """
+    delete_dissociated(tx, network)
     on_it = tx.session.find(Port, network_id=network.id)
     rules_ports.check_network_delete(network.id, on_it)
     for binding in bindings_of(tx, DHCP, network.id):
@@ -101,86 +144,5 @@ def delete(tx: Transaction, network: Network) -> None:
         tx.session.delete(Port, port.id)
     for subnet in tx.session.find(Subnet, network_id=network.id):
         tx.session.delete(Subnet, subnet.id)
-    sharing.forget(tx, network)
+    sharing.delete_all(tx, network)
     tx.session.delete(Network, network.id)
-
-
-def create_subnet(tx: Transaction, values: Values) -> Subnet:
-    """A new subnet; DHCP agents get an address on it."""
-    network = tx.session.require(Network, values["network_id"])
-    values.setdefault("project_id", network.project_id)
-    present = tx.session.find(Subnet, network_id=network.id)
-    subnet_pools.cut(tx, values, present)
-    version = values["ip_version"]
-    block = rules.subnet_cidr("cidr", values["cidr"], version)
-    values["cidr"] = block
-    values.setdefault("gateway_ip", rules.default_gateway(block))
-    values.setdefault("allocation_pools", rules.default_pools(block, values["gateway_ip"]))
-    subnet = Subnet(id=new_id(), **values)
-    _check(tx, subnet)
-    rules.check_dhcp(subnet)
-    rules.check_overlap(block, network.id, present)
-    rules.check_mtu(network.mtu, subnet.ip_version, network.id)
-    stored = tx.session.insert(subnet)
-    tx.session.revise(network)
-    schedule_network(tx, network.id)
-    return stored
-
-
-def update_subnet(tx: Transaction, old: Subnet, values: Values) -> Subnet:
-    """Change a subnet; DHCP ports follow enable_dhcp."""
-    subnet = replace(old, **values)
-    _check(tx, subnet)
-    if not old.enable_dhcp:
-        rules.check_dhcp(subnet)
-    if subnet.gateway_ip != old.gateway_ip:
-        _refuse_held_gateway(tx, old)
-    stored = tx.session.update(subnet)
-    if stored != old:
-        tx.session.revise(tx.session.require(Network, stored.network_id))
-    if stored.enable_dhcp != old.enable_dhcp:
-        schedule_network(tx, stored.network_id)
-    return stored
-
-
-def _refuse_held_gateway(tx: Transaction, subnet: Subnet) -> None:
-    """A router's interface there would no longer be the gateway that VMs were told."""
-    if subnet.gateway_ip is None:
-        return
-    held = tx.session.find(Port, subnet_id=subnet.id, ip_address=subnet.gateway_ip)
-    for port in held:
-        if port.device_owner in rules_ports.ROUTER_OWNERS:
-            message = f"Current gateway ip {subnet.gateway_ip} already in use by port {port.id}"
-            message = f"{message}. Unable to update."
-            raise Conflict("GatewayIpInUse", message)
-
-
-def _check(tx: Transaction, subnet: Subnet) -> None:
-    config = tx.config
-    _limit("dns_nameservers", subnet.dns_nameservers, config.max_dns_nameservers)
-    _limit("host_routes", subnet.host_routes, config.max_subnet_host_routes)
-    for name in subnet.dns_nameservers:
-        rules.address("dns_nameservers", name, subnet.ip_version)
-    for route in subnet.host_routes:
-        rules.cidr("host_routes.destination", route.destination, subnet.ip_version)
-        rules.next_hop("host_routes.nexthop", route.nexthop, subnet.ip_version)
-    rules.check_ipv6_modes(subnet)
-    rules.check_gateway(subnet.cidr, subnet.gateway_ip)
-    rules.check_pools(subnet.cidr, subnet.allocation_pools, subnet.gateway_ip)
-
-
-def _limit(field: str, items: tuple[Any, ...], maximum: int) -> None:
-    if len(items) > maximum:
-        raise InvalidInput(field, f"{len(items)} items", f"at most {maximum}")
-
-
-def delete_subnet(tx: Transaction, subnet: Subnet) -> None:
-    """Remove a subnet; ports that are the network's own lose their address on it."""
-    holders = tx.session.find(Port, subnet_id=subnet.id)
-    rules_ports.check_subnet_delete(subnet, holders)
-    for port in holders:
-        left = tuple(f for f in port.fixed_ips if f.subnet_id != subnet.id)
-        tx.session.update(replace(port, fixed_ips=left))
-    tx.session.delete(Subnet, subnet.id)
-    network = tx.session.revise(tx.session.require(Network, subnet.network_id))
-    follow_subnets(tx, network)

@@ -1,18 +1,18 @@
-"""Security groups and their rules: recorded, and named in metadata; a9fe filters nothing by them.
+"""Security groups and their rules: recorded, and named in metadata. a9fe filters no packets.
 
-Every project has a group `default`, made when it is first needed. Ports of VMs are in it unless
-they are given others.
+Every project has a group `default`, created when it is first needed. A port of a VM is in it
+unless the request names other groups.
 """
 
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from ipaddress import ip_network
 
-from a9fe.api_tables.attributes import Values
 from a9fe.api_tables.group_tables import ICMP, WITH_PORTS
+from a9fe.api_tables.typed_requests import UNSET, Unset, applied, created, given
 from a9fe.model.errors import Conflict, InvalidInput
 from a9fe.model.pages import Filter, Page
-from a9fe.model.resources import Port, SecurityGroup, SecurityGroupRule
+from a9fe.model.resources import Port, SecurityGroup, SecurityGroupRule, is_network_owner
 from a9fe.model.subnet_pools import AddressGroup
 from a9fe.operations import quota_limits
 from a9fe.operations.transaction import Transaction, new_id
@@ -25,8 +25,54 @@ IPV6_PROTOCOLS |= {f"ipv6-{name}" for name in ("encap", "frag", "icmp", "nonxt",
 ICMP_MAX = 255
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewSecurityGroup:
+    """A security group to create."""
+
+    name: str = ""
+    project_id: str | Unset = UNSET
+    description: str = ""
+    stateful: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SecurityGroupChange:
+    """What may change of a security group."""
+
+    name: str | Unset = UNSET
+    description: str | Unset = UNSET
+    stateful: bool | Unset = UNSET
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewSecurityGroupRule:
+    """A rule to add to a group. None: any. The group's project replaces `project_id`."""
+
+    security_group_id: str
+    direction: str
+    project_id: str | Unset = UNSET
+    description: str = ""
+    ethertype: str = "IPv4"
+    protocol: str | None = None
+    port_range_min: int | None = None
+    port_range_max: int | None = None
+    remote_ip_prefix: str | None = None
+    remote_group_id: str | None = None
+    remote_address_group_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SecurityGroupRuleChange:
+    """What may change of a rule."""
+
+    description: str | Unset = UNSET
+
+
 def ensure_default(tx: Transaction, project_id: str) -> SecurityGroup:
-    """The project's default group: out with all, in from its own members."""
+    """Return the project's default group, created if need be.
+
+    Its rules let members send to any address, and receive from each other.
+    """
     found = default_of(tx, project_id)
     if found is not None:
         return found
@@ -45,12 +91,12 @@ def ensure_default(tx: Transaction, project_id: str) -> SecurityGroup:
 
 
 def prepare(tx: Transaction) -> None:
-    """Let the caller's project have its default group."""
+    """Create the default group of the caller's project, if it does not exist."""
     ensure_default(tx, tx.project_id)
 
 
 def default_of(tx: Transaction, project_id: str) -> SecurityGroup | None:
-    """The project's default group if it has been made."""
+    """Return the project's default group, or None before it is created."""
     found = tx.session.find(SecurityGroup, project_id=project_id, is_default=True)
     return next(iter(found), None)
 
@@ -73,13 +119,15 @@ def _add_rule(
     tx.session.insert(rule)
 
 
-def create(tx: Transaction, values: Values) -> SecurityGroup:
-    """A new group, whose members may send to anywhere."""
-    values.setdefault("project_id", tx.project_id)
-    _refuse_default_name(values["name"])
-    ensure_default(tx, values["project_id"])
-    quota_limits.check(tx, "security_group_rule", values["project_id"], len(ETHERTYPES))
-    group = tx.session.insert(SecurityGroup(id=new_id(), **values))
+def create(tx: Transaction, new: NewSecurityGroup) -> SecurityGroup:
+    """Create a group with rules that let its members send to any address."""
+    group = created(
+        SecurityGroup, new, id=new_id(), project_id=given(new.project_id, tx.project_id)
+    )
+    _refuse_default_name(group.name)
+    ensure_default(tx, group.project_id)
+    quota_limits.check(tx, "security_group_rule", group.project_id, len(ETHERTYPES))
+    group = tx.session.insert(group)
     for ethertype in ETHERTYPES:
         _add_rule(tx, group, "egress", ethertype)
     return group
@@ -91,21 +139,21 @@ def _refuse_default_name(name: str) -> None:
         raise Conflict("SecurityGroupDefaultAlreadyExists", message)
 
 
-def update(tx: Transaction, old: SecurityGroup, values: Values) -> SecurityGroup:
-    """Change a group; the default one keeps its name."""
-    name = values.get("name", old.name)
-    if name != old.name:
+def update(tx: Transaction, old: SecurityGroup, change: SecurityGroupChange) -> SecurityGroup:
+    """Change a group. The default group keeps its name."""
+    new = applied(old, change)
+    if new.name != old.name:
         if old.is_default:
             message = "Updating default security group not allowed: it keeps its name"
             raise Conflict("SecurityGroupCannotUpdateDefault", message)
-        _refuse_default_name(name)
-    if values.get("stateful", old.stateful) != old.stateful:
+        _refuse_default_name(new.name)
+    if new.stateful != old.stateful:
         _refuse_used(tx, old)
-    return tx.session.update(replace(old, **values))
+    return tx.session.update(new)
 
 
 def delete(tx: Transaction, group: SecurityGroup) -> None:
-    """Remove a group that no port is in, with its rules and those that name it."""
+    """Delete a group that no port uses, with its rules and the rules that name it as remote."""
     if group.is_default and not tx.caller.is_admin:
         message = "Insufficient rights for removing default security group: only admins may"
         raise Conflict("SecurityGroupCannotRemoveDefault", message)
@@ -124,11 +172,10 @@ def _refuse_used(tx: Transaction, group: SecurityGroup) -> None:
         raise Conflict("SecurityGroupInUse", message)
 
 
-def create_rule(tx: Transaction, values: Values) -> SecurityGroupRule:
-    """A new rule of a group."""
-    group = tx.session.require(SecurityGroup, values["security_group_id"])
-    values["project_id"] = group.project_id
-    rule = SecurityGroupRule(id=new_id(), **values)
+def create_rule(tx: Transaction, new: NewSecurityGroupRule) -> SecurityGroupRule:
+    """Add a rule to a group; the rule belongs to the group's project."""
+    group = tx.session.require(SecurityGroup, new.security_group_id)
+    rule = created(SecurityGroupRule, new, id=new_id(), project_id=group.project_id)
     if rule.remote_group_id is not None:
         tx.session.require(SecurityGroup, rule.remote_group_id)
     if rule.remote_address_group_id is not None:
@@ -144,7 +191,7 @@ def create_rule(tx: Transaction, values: Values) -> SecurityGroupRule:
 
 
 def _meaning(rule: SecurityGroupRule) -> SecurityGroupRule:
-    """The rule without what does not matter to packets."""
+    """Return the rule with only the fields that select packets."""
     return replace(rule, id="", description="", revision_number=0, created_at="", updated_at="")
 
 
@@ -205,37 +252,37 @@ def _check_icmp(type: int | None, code: int | None) -> None:
             raise InvalidInput(field, value, expected, type=kind, words=words)
 
 
-def update_rule(tx: Transaction, old: SecurityGroupRule, values: Values) -> SecurityGroupRule:
-    """Describe a rule."""
-    changed = tx.session.update(replace(old, **values))
+def update_rule(
+    tx: Transaction, old: SecurityGroupRule, change: SecurityGroupRuleChange
+) -> SecurityGroupRule:
+    """Change a rule's description."""
+    changed = tx.session.update(applied(old, change))
     if changed != old:
         tx.session.revise(tx.session.require(SecurityGroup, old.security_group_id))
     return changed
 
 
 def delete_rule(tx: Transaction, rule: SecurityGroupRule) -> None:
-    """Remove a rule."""
+    """Delete a rule."""
     tx.session.delete(SecurityGroupRule, rule.id)
     tx.session.revise(tx.session.require(SecurityGroup, rule.security_group_id))
 
 
-def groups_for(
-    tx: Transaction, project_id: str, device_owner: str, wanted: Iterable[str] | None
-) -> tuple[str, ...]:
-    """The groups of a new port. None wanted: the default one, but for ports of the network's own.
+def default_groups(tx: Transaction, port: Port) -> tuple[str, ...]:
+    """Return the groups of a port that asks for none: its project's default group.
 
-    Raises NotFound.
+    Ports of the network itself have none.
     """
-    if wanted is not None:
-        return checked(tx, wanted)
-    if device_owner.startswith("network:"):
+    if is_network_owner(port.device_owner):
         return ()
-    return (ensure_default(tx, project_id).id,)
+    return (ensure_default(tx, port.project_id).id,)
 
 
 def checked(tx: Transaction, wanted: Iterable[str]) -> tuple[str, ...]:
-    """The groups, each once. Raises NotFound for one that does not exist, and Conflict for groups
-    of which some are stateful and some are not.
+    """Return the groups, each once.
+
+    Raises NotFound for a group that does not exist, and Conflict for stateful beside stateless
+    groups.
     """
     ids = tuple(dict.fromkeys(wanted))
     groups = [tx.session.require(SecurityGroup, id) for id in ids]

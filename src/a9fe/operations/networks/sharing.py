@@ -1,13 +1,13 @@
 """RBAC policies of networks.
 
-A network's `shared` and `external` follow its policies, and its policies for everyone follow
-those. What a policy allows is held while somebody uses it.
+A network's `shared` and `external` are derived from its policies; setting them on the network
+creates or deletes its policies for EVERYONE. A policy stays while another project relies on it.
 """
 
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
-from a9fe.api_tables.attributes import Values
+from a9fe.api_tables.typed_requests import UNSET, Unset, applied, created, given
 from a9fe.model.errors import Conflict, Forbidden, InvalidInput
 from a9fe.model.rbac import ACCESS_AS_EXTERNAL, ACCESS_AS_SHARED, EVERYONE, RbacPolicy
 from a9fe.model.resources import ROUTER_GATEWAY_OWNER, Network, Port, Router
@@ -16,16 +16,33 @@ from a9fe.operations import access
 from a9fe.operations.transaction import Transaction, new_id
 
 
-def create(tx: Transaction, values: Values) -> RbacPolicy:
-    """A new policy of a network of one's own."""
-    values.setdefault("project_id", tx.project_id)
-    network: Network = access.require(tx, Network, values["object_id"])
-    _check_target(tx, values)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewRbacPolicy:
+    """A policy to create: `action` for `target_project` (EVERYONE or an id) on a network."""
+
+    object_id: str
+    action: str
+    target_project: str
+    object_type: str
+    project_id: str | Unset = UNSET
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RbacPolicyChange:
+    """What may change of a policy."""
+
+    target_project: str | Unset = UNSET
+
+
+def create(tx: Transaction, new: NewRbacPolicy) -> RbacPolicy:
+    """Create a policy of one of the caller's own networks."""
+    network = access.require(tx, Network, new.object_id)
+    _check_target(tx, new.target_project)
     if not tx.caller.is_admin and network.project_id != tx.project_id:
         words = "Only admins can manipulate policies on networks they do not own"
         words = f"Invalid input for operation: {words}"
         raise InvalidInput("object_id", network.id, "a network of your own", words=words)
-    policy = RbacPolicy(id=new_id(), **values)
+    policy = created(RbacPolicy, new, id=new_id(), project_id=given(new.project_id, tx.project_id))
     present = policies_of(tx, network.id)
     if any(_key(other) == _key(policy) for other in present):
         raise Conflict("DuplicateRbacPolicy", "An RBAC policy already exists with those values.")
@@ -34,8 +51,8 @@ def create(tx: Transaction, values: Values) -> RbacPolicy:
     return made
 
 
-def _check_target(tx: Transaction, values: Values) -> None:
-    if values.get("target_project") == EVERYONE and not tx.caller.is_admin:
+def _check_target(tx: Transaction, project_id: str | Unset) -> None:
+    if project_id == EVERYONE and not tx.caller.is_admin:
         raise Forbidden("target_tenant: only admins may share with *")
 
 
@@ -44,14 +61,14 @@ def _key(policy: RbacPolicy) -> tuple[str, str]:
 
 
 def policies_of(tx: Transaction, network_id: str) -> list[RbacPolicy]:
-    """The policies of a network."""
+    """Return the policies of a network."""
     return tx.session.find(RbacPolicy, object_id=network_id)
 
 
-def update(tx: Transaction, old: RbacPolicy, values: Values) -> RbacPolicy:
-    """Give a policy to another project."""
-    _check_target(tx, values)
-    policy = replace(old, **values)
+def update(tx: Transaction, old: RbacPolicy, change: RbacPolicyChange) -> RbacPolicy:
+    """Change the project that a policy is for."""
+    _check_target(tx, change.target_project)
+    policy = applied(old, change)
     network = tx.session.require(Network, old.object_id)
     present = policies_of(tx, network.id)
     left = [other for other in present if other.id != old.id]
@@ -64,7 +81,7 @@ def update(tx: Transaction, old: RbacPolicy, values: Values) -> RbacPolicy:
 
 
 def delete(tx: Transaction, policy: RbacPolicy) -> None:
-    """Take a policy away, unless somebody needs it."""
+    """Delete a policy. Raises Conflict while another project uses the network through it."""
     network = tx.session.require(Network, policy.object_id)
     present = policies_of(tx, network.id)
     left = [other for other in present if other.id != policy.id]
@@ -76,7 +93,7 @@ def delete(tx: Transaction, policy: RbacPolicy) -> None:
 
 
 def _settle(tx: Transaction, network: Network, policies: Iterable[RbacPolicy]) -> None:
-    """Let a network be what its policies say; it has another revision in any case."""
+    """Derive the network's `shared` and `external` from its policies; raise its revision."""
     keys = {_key(policy) for policy in policies}
     external = any(action == ACCESS_AS_EXTERNAL for action, _ in keys)
     wanted = replace(
@@ -94,7 +111,7 @@ def _settle(tx: Transaction, network: Network, policies: Iterable[RbacPolicy]) -
 def _check_used(
     tx: Transaction, network: Network, before: list[RbacPolicy], after: list[RbacPolicy]
 ) -> None:
-    """Raises Conflict if a project that uses the network may no longer."""
+    """Raise Conflict if a project that uses the network would lose its permission."""
     for action, users in ((ACCESS_AS_SHARED, _port_owners), (ACCESS_AS_EXTERNAL, _outside_owners)):
         had, has = _targets(before, action), _targets(after, action)
         if had == has or EVERYONE in has:
@@ -126,9 +143,9 @@ def _in_use(network: Network, details: str) -> Conflict:
 
 
 def follow(tx: Transaction, network: Network, old: Network | None = None) -> Network:
-    """A network's own `shared` and `external` were given: let its policies say the same.
+    """Adapt the policies to the network's `shared` and `external`, which a request has set.
 
-    The network as stored.
+    `old` is the network before the change, None for a new one. Return the network as stored.
     """
     before = policies_of(tx, network.id) if old is not None else []
     after = before
@@ -137,7 +154,7 @@ def follow(tx: Transaction, network: Network, old: Network | None = None) -> Net
         (ACCESS_AS_EXTERNAL, network.external, old is not None and old.external),
     ):
         if wanted != had:
-            after = _given(after, network, action, wanted=wanted)
+            after = _with_or_without(after, network, action, wanted=wanted)
     if after is before:
         return network
     _check_used(tx, network, before, after)
@@ -148,10 +165,13 @@ def follow(tx: Transaction, network: Network, old: Network | None = None) -> Net
     return tx.session.update(replace(network, external_to_some=narrow))
 
 
-def _given(
+def _with_or_without(
     policies: list[RbacPolicy], network: Network, action: str, *, wanted: bool
 ) -> list[RbacPolicy]:
-    """The policies, with one for everyone or, not wanted, without (external: without any)."""
+    """Return the policies with one for EVERYONE, or (not wanted) without those that grant it.
+
+    Without `external`, the policies of other projects for it go as well.
+    """
     if wanted:
         return [*policies, _for_everyone(network, action)]
     ends = {EVERYONE} if action == ACCESS_AS_SHARED else {p.target_project for p in policies}
@@ -177,7 +197,7 @@ def _for_everyone(network: Network, action: str) -> RbacPolicy:
     )
 
 
-def forget(tx: Transaction, network: Network) -> None:
-    """A network goes, and its policies with it."""
+def delete_all(tx: Transaction, network: Network) -> None:
+    """Delete the policies of a network that is deleted."""
     for policy in policies_of(tx, network.id):
         tx.session.delete(RbacPolicy, policy.id)

@@ -1,10 +1,10 @@
-"""Floating IPs: recorded with Neutron's checks. Their status is DOWN, as no agent carries them."""
+"""Floating IPs: recorded with Neutron's checks. Their status is DOWN: no agent implements them."""
 
 from dataclasses import dataclass, replace
 from typing import NoReturn
 
-from a9fe.api_tables.attributes import Values
 from a9fe.api_tables.requests import AddressRequest
+from a9fe.api_tables.typed_requests import UNSET, Unset, applied, created, given, resolved
 from a9fe.model.errors import A9feError, Conflict, InvalidInput
 from a9fe.model.resources import (
     FLOATING_IP_OWNER,
@@ -13,12 +13,14 @@ from a9fe.model.resources import (
     Network,
     Port,
     Subnet,
+    is_network_owner,
 )
 from a9fe.model.rules import addresses as rules
 from a9fe.model.subnet_pools import FloatingIp
 from a9fe.operations import access
 from a9fe.operations.networks import ports
-from a9fe.operations.routers.floating_links import unlinked
+from a9fe.operations.networks.ports import NewPort
+from a9fe.operations.routers.floating_links import dissociated
 from a9fe.operations.transaction import Transaction, new_id
 
 
@@ -31,31 +33,60 @@ class ExternalGatewayNotFound(A9feError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Target:
-    """Where a floating IP leads."""
+    """The fixed IP of a port, and the router that reaches it."""
 
     port_id: str
     address: str
     router_id: str
 
 
-def create(tx: Transaction, values: Values) -> FloatingIp:
-    """A new floating IP, which leads to a port if one is named."""
-    values.setdefault("project_id", tx.project_id)
-    network = access.require(tx, Network, values["floating_network_id"])
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewFloatingIp:
+    """A floating IP to create on an external network, and the port to associate it with.
+
+    `subnet_id` and `floating_ip_address` narrow the choice of its address.
+    """
+
+    floating_network_id: str
+    project_id: str | Unset = UNSET
+    description: str = ""
+    floating_ip_address: str | Unset | None = resolved(UNSET)
+    subnet_id: str | None = None
+    port_id: str | Unset | None = resolved(UNSET)
+    fixed_ip_address: str | Unset | None = resolved(UNSET)
+    dns_name: str = ""
+    dns_domain: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FloatingIpChange:
+    """What may change of a floating IP. `port_id` None dissociates it."""
+
+    description: str | Unset = UNSET
+    port_id: str | Unset | None = resolved(UNSET)
+    fixed_ip_address: str | Unset | None = resolved(UNSET)
+
+
+def create(tx: Transaction, new: NewFloatingIp) -> FloatingIp:
+    """Create a floating IP, and associate it with the port that is named."""
+    network = access.require(tx, Network, new.floating_network_id)
     _check_external(tx, network)
-    wanted = values.pop("subnet_id"), values.pop("floating_ip_address", None)
-    port_id, fixed = values.pop("port_id", None), values.pop("fixed_ip_address", None)
     id = new_id()
-    outside = ports.make(tx, _outside(id, network), _requests(wanted))
+    outside = _make_outside(tx, id, network, new)
     address = next((f.ip_address for f in outside.fixed_ips if ":" not in f.ip_address), None)
     if address is None:
         words = f"Unable to find any IP address on external network {network.id}"
         raise Conflict("ExternalIpAddressExhausted", words)
-    floating = FloatingIp(
-        id=id, floating_ip_address=address, floating_port_id=outside.id, **values
+    floating = created(
+        FloatingIp,
+        new,
+        id=id,
+        project_id=given(new.project_id, tx.project_id),
+        floating_ip_address=address,
+        floating_port_id=outside.id,
     )
-    if port_id or fixed:
-        floating = _linked(tx, floating, port_id, fixed)
+    if new.port_id or new.fixed_ip_address:
+        floating = _associated(tx, floating, new.port_id or None, new.fixed_ip_address or None)
     return tx.session.insert(floating)
 
 
@@ -71,39 +102,37 @@ def _check_external(tx: Transaction, network: Network) -> None:
         raise InvalidInput(field, network.id, expected, type="BadRequest", words=words)
 
 
-def _requests(wanted: tuple[str | None, str | None]) -> tuple[AddressRequest, ...] | None:
-    subnet_id, address = wanted
-    if not subnet_id and not address:
-        return None
-    return (AddressRequest(subnet_id=subnet_id or "", ip_address=address or ""),)
-
-
-def _outside(id: str, network: Network) -> Port:
-    """The port that holds the address: of no project, and nowhere."""
-    return Port(
-        id=new_id(),
+def _make_outside(tx: Transaction, id: str, network: Network, new: NewFloatingIp) -> Port:
+    """Make the port that holds the address: it has no project and no host."""
+    subnet_id, address = new.subnet_id or "", new.floating_ip_address or ""
+    wanted = AddressRequest(subnet_id=subnet_id, ip_address=address)
+    port = NewPort(
         network_id=network.id,
-        mac_address="",
+        project_id="",
         device_id=id,
         device_owner=FLOATING_IP_OWNER,
-        status="N/A",
         port_security_enabled=False,
+        fixed_ips=(wanted,) if subnet_id or address else UNSET,
     )
+    return ports.make(tx, port, status="N/A")
 
 
-def update(tx: Transaction, old: FloatingIp, values: Values) -> FloatingIp:
-    """Describe a floating IP, or let it lead elsewhere or, also by an empty body, nowhere."""
-    if not values:
-        return tx.session.update(unlinked(old))
-    fixed = values.pop("fixed_ip_address", None)
-    if "port_id" not in values:
+def update(tx: Transaction, old: FloatingIp, change: FloatingIpChange) -> FloatingIp:
+    """Describe a floating IP, associate it with a port, or dissociate it.
+
+    An empty change dissociates it too, as in Neutron.
+    """
+    if change == FloatingIpChange():
+        return tx.session.update(dissociated(old))
+    floating = applied(old, change)
+    fixed = change.fixed_ip_address or None
+    if change.port_id is UNSET:
         if fixed:
             _refuse("fixed_ip_address", fixed, "fixed_ip_address cannot be specified without a")
-        return tx.session.update(replace(old, **values))
-    floating = replace(old, **{k: v for k, v in values.items() if k != "port_id"})
-    if values["port_id"] is None and not fixed:
-        return tx.session.update(unlinked(floating))
-    return tx.session.update(_linked(tx, floating, values["port_id"], fixed))
+        return tx.session.update(floating)
+    if change.port_id is None and not fixed:
+        return tx.session.update(dissociated(floating))
+    return tx.session.update(_associated(tx, floating, change.port_id, fixed))
 
 
 def _refuse(field: str, value: object, why: str) -> NoReturn:
@@ -111,10 +140,10 @@ def _refuse(field: str, value: object, why: str) -> NoReturn:
     raise InvalidInput(field, value, expected, type="BadRequest", words=words)
 
 
-def _linked(
+def _associated(
     tx: Transaction, floating: FloatingIp, port_id: str | None, fixed: str | None
 ) -> FloatingIp:
-    """The floating IP, leading to a port's fixed address."""
+    """Return the floating IP, associated with a fixed address of the port."""
     if port_id is None:
         _refuse("fixed_ip_address", fixed, "fixed_ip_address cannot be specified without a")
     port = access.require(tx, Port, port_id)
@@ -143,7 +172,7 @@ def _target(tx: Transaction, floating: FloatingIp, port: Port, fixed: str | None
     if port.project_id != floating.project_id and not tx.caller.is_admin:
         words = f"{words} Cannot process floating IP association with Port {port.id}, since that"
         _refuse_port(port, f"{words} port is owned by a different project", "a port of your own")
-    if port.device_owner.startswith("network:"):
+    if is_network_owner(port.device_owner):
         words = f"{words} Port {port.id} is unable to be assigned a floating IP"
         _refuse_port(port, words, "a port whose device_owner is not network:*")
     inside = [f for f in port.fixed_ips if ":" not in f.ip_address]
@@ -172,7 +201,10 @@ def _refuse_port(port: Port, words: str, expected: str) -> NoReturn:
 
 
 def _router(tx: Transaction, port: Port, subnet: Subnet, network_id: str) -> str:
-    """The router between a subnet and an external network; that of the gateway address first."""
+    """Return the router from a subnet to an external network.
+
+    The router with the subnet's gateway address comes first. Raises ExternalGatewayNotFound.
+    """
     inside = tx.session.find(
         Port, subnet_id=subnet.id, device_owner=sorted(ROUTER_INTERFACE_OWNERS)
     )
@@ -195,12 +227,12 @@ def _router(tx: Transaction, port: Port, subnet: Subnet, network_id: str) -> str
 
 
 def delete(tx: Transaction, floating: FloatingIp) -> None:
-    """Remove a floating IP, and the port that holds its address."""
+    """Delete a floating IP with the port that holds its address."""
     tx.session.delete(FloatingIp, floating.id)
     tx.session.delete(Port, floating.floating_port_id)
 
 
-SHOWN = (
+PORT_DETAILS = (
     "name",
     "network_id",
     "mac_address",
@@ -212,11 +244,11 @@ SHOWN = (
 
 
 def port_details(tx: Transaction, floating: list[FloatingIp]) -> dict[str, dict[str, object]]:
-    """What Neutron shows of the port that a floating IP leads to, by the floating IP's id."""
+    """Return Neutron's port_details of associated floating IPs, by floating IP id."""
     ids = sorted({f.port_id for f in floating if f.port_id})
     found = {port.id: port for port in tx.session.find(Port, id=ids)} if ids else {}
     return {
-        f.id: {name: getattr(found[f.port_id], name) for name in SHOWN}
+        f.id: {name: getattr(found[f.port_id], name) for name in PORT_DETAILS}
         for f in floating
         if f.port_id in found
     }

@@ -1,4 +1,4 @@
-"""What floating IPs need of ports and routers: their own address, interface and gateway."""
+"""What floating IPs forbid or change when their port, router or network changes."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -10,18 +10,18 @@ from a9fe.operations.transaction import Transaction
 
 
 def release(tx: Transaction, port: Port) -> None:
-    """A port goes: floating IPs that led to it lead nowhere."""
+    """Dissociate the floating IPs of a port that is deleted."""
     for floating in tx.session.find(FloatingIp, port_id=port.id):
-        tx.session.update(unlinked(floating))
+        tx.session.update(dissociated(floating))
 
 
-def unlinked(floating: FloatingIp) -> FloatingIp:
-    """The floating IP, leading nowhere."""
+def dissociated(floating: FloatingIp) -> FloatingIp:
+    """Return the floating IP without a port."""
     return replace(floating, port_id=None, fixed_ip_address=None, router_id=None)
 
 
 def check_readdressed(tx: Transaction, port: Port, fixed_ips: Iterable[FixedIp]) -> None:
-    """A port keeps the addresses that floating IPs lead to. Raises InvalidInput."""
+    """Raise InvalidInput if a port would lose an address that has a floating IP."""
     kept = {fixed.ip_address for fixed in fixed_ips}
     for floating in tx.session.find(FloatingIp, port_id=port.id):
         if floating.fixed_ip_address not in kept:
@@ -33,7 +33,7 @@ def check_readdressed(tx: Transaction, port: Port, fixed_ips: Iterable[FixedIp])
 
 
 def check_interface(tx: Transaction, router: Router, subnet_ids: Iterable[str]) -> None:
-    """A router stays on the subnets that floating IPs reach by it. Raises Conflict."""
+    """Raise Conflict if floating IPs need the router's interfaces on these subnets."""
     gone = set(subnet_ids)
     used = tx.session.find(FloatingIp, router_id=router.id)
     ports = tx.session.find(Port, id=sorted({f.port_id for f in used if f.port_id}))
@@ -47,7 +47,7 @@ def check_interface(tx: Transaction, router: Router, subnet_ids: Iterable[str]) 
 
 
 def check_gateway(tx: Transaction, router: Router, network_id: str) -> None:
-    """A router keeps the gateway that floating IPs are reached by. Raises Conflict."""
+    """Raise Conflict if floating IPs need the router's gateway to this network."""
     used = tx.session.find(FloatingIp, router_id=router.id, floating_network_id=network_id)
     if used:
         words = f"Gateway cannot be updated for router {router.id}, since a gateway to external"
@@ -55,8 +55,8 @@ def check_gateway(tx: Transaction, router: Router, network_id: str) -> None:
         raise Conflict("RouterExternalGatewayInUseByFloatingIp", f"{message}: {used[0].id}")
 
 
-def delete_unlinked(tx: Transaction, network: Network) -> None:
-    """An external network goes, and with it the floating IPs of it that lead nowhere."""
+def delete_dissociated(tx: Transaction, network: Network) -> None:
+    """Delete the floating IPs of an external network that have no port."""
     for floating in tx.session.find(FloatingIp, floating_network_id=network.id, port_id=None):
         tx.session.delete(FloatingIp, floating.id)
         tx.session.delete(Port, floating.floating_port_id)

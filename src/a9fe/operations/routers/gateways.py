@@ -1,7 +1,7 @@
-"""External gateways of routers, and extra routes: recorded; a9fe's agents forward nothing outside.
+"""External gateways and extra routes of routers: recorded, but no agent forwards through them.
 
-A gateway is a port of owner network:router_gateway on an external network; it belongs to no
-project, as in Neutron.
+A gateway is a port with the owner network:router_gateway on an external network. It belongs to
+no project, as in Neutron.
 """
 
 from collections.abc import Iterable
@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import NoReturn
 
 from a9fe.api_tables.requests import GatewayRequest
+from a9fe.api_tables.typed_requests import UNSET
 from a9fe.model.errors import Conflict, InvalidInput
 from a9fe.model.resources import ROUTER_GATEWAY_OWNER, HostRoute, Network, Port, Router, Subnet
 from a9fe.model.rules import addresses as rules
@@ -16,21 +17,22 @@ from a9fe.model.rules import ports as rules_ports
 from a9fe.operations import access
 from a9fe.operations.agents.scheduling import router_host
 from a9fe.operations.networks import ports
+from a9fe.operations.networks.ports import NewPort
 from a9fe.operations.routers.floating_links import check_gateway
-from a9fe.operations.transaction import Transaction, new_id
+from a9fe.operations.transaction import Transaction
 
 ROUTES_MAX = 30  # Neutron's max_routes
 
 
 def gateways(tx: Transaction, router_ids: Iterable[str]) -> dict[str, Port]:
-    """The gateway port of each router that has one."""
+    """Return the gateway ports of routers, by router id."""
     ids = list(router_ids)
     found = tx.session.find(Port, device_id=ids, device_owner=ROUTER_GATEWAY_OWNER)
     return {port.device_id: port for port in found}
 
 
 def set_gateway(tx: Transaction, router: Router, wanted: GatewayRequest | None) -> Router:
-    """Give a router this gateway, or none; the router with its enable_snat, not yet stored."""
+    """Set or clear a router's gateway. Return the router with its enable_snat, not stored yet."""
     present = gateways(tx, [router.id]).get(router.id)
     if wanted is None:
         clear(tx, router)
@@ -42,10 +44,10 @@ def set_gateway(tx: Transaction, router: Router, wanted: GatewayRequest | None) 
     if present is None or present.network_id != network.id:
         clear(tx, router)
         _make(tx, router, wanted)
-    elif wanted.addresses is not None:
+    elif wanted.addresses is not UNSET:
         fixed_ips = ports.readdress(tx, present, wanted.addresses)
         tx.session.update(replace(present, fixed_ips=fixed_ips))
-    if wanted.enable_snat is None:
+    if wanted.enable_snat is UNSET:
         return router
     return replace(router, enable_snat=wanted.enable_snat)
 
@@ -55,20 +57,20 @@ def _make(tx: Transaction, router: Router, wanted: GatewayRequest) -> None:
     for subnet in tx.session.find(Subnet, network_id=wanted.network_id):
         rules_ports.check_router_subnet(subnet, present)
         rules_ports.check_free_of_routes(subnet, router.routes)
-    port = Port(
-        id=new_id(),
+    port = NewPort(
         network_id=wanted.network_id,
-        mac_address="",
+        project_id="",
         device_id=router.id,
         device_owner=ROUTER_GATEWAY_OWNER,
         host=router_host(tx, router.id),
         port_security_enabled=False,
+        fixed_ips=wanted.addresses,
     )
-    ports.make(tx, port, wanted.addresses)
+    ports.make(tx, port)
 
 
 def clear(tx: Transaction, router: Router) -> None:
-    """Take the gateway from a router, if it has one."""
+    """Delete a router's gateway port, if it has one."""
     port = gateways(tx, [router.id]).get(router.id)
     if port is not None:
         check_gateway(tx, router, port.network_id)
@@ -82,15 +84,16 @@ def _router_ports(tx: Transaction, router: Router) -> list[Port]:
 
 
 def subnets_of(tx: Transaction, router: Router, without: Port | None = None) -> list[Subnet]:
-    """The subnets that a router is on."""
+    """Return the subnets that a router is on, without those of the port `without`."""
     found = [p for p in _router_ports(tx, router) if without is None or p.id != without.id]
     return tx.session.find(Subnet, id=sorted({f.subnet_id for p in found for f in p.fixed_ips}))
 
 
 def check_routes(tx: Transaction, router: Router, without: Port | None = None) -> None:
-    """The next hops of a router's extra routes are on subnets it has, also `without` a port.
+    """Check that the next hops of a router's extra routes are on its subnets.
 
-    Raises InvalidInput, or Conflict if it is the port that matters.
+    Raises InvalidInput; or Conflict, if a next hop is only on a subnet of the port `without`,
+    which is to be deleted.
     """
     if len(router.routes) > ROUTES_MAX:
         raise InvalidInput("routes", f"{len(router.routes)} items", f"at most {ROUTES_MAX}")
@@ -118,7 +121,7 @@ def _check_own(tx: Transaction, router: Router) -> None:
 
 
 def _refuse_next_hop(route: HostRoute, expected: str, why: str) -> NoReturn:
-    """Raises InvalidInput as Neutron's InvalidRoutes."""
+    """Raise InvalidInput with Neutron's type InvalidRoutes."""
     shown = {"destination": route.destination, "nexthop": route.nexthop}
     words = f"Invalid format for routes: [{shown}], the nexthop {why} router"
     field = "routes.nexthop"
@@ -126,7 +129,7 @@ def _refuse_next_hop(route: HostRoute, expected: str, why: str) -> NoReturn:
 
 
 def unique(routes: tuple[HostRoute, ...]) -> tuple[HostRoute, ...]:
-    """The routes, none of them twice. Raises InvalidInput."""
+    """Return the routes. Raises InvalidInput if two are equal."""
     if len(set(routes)) < len(routes):
         raise InvalidInput("routes", f"{len(routes)} items", "routes that differ from each other")
     return routes

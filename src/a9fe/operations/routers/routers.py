@@ -1,15 +1,14 @@
-"""Routers and their interfaces."""
+"""Create, change and delete routers; add and remove their interfaces."""
 
 from dataclasses import dataclass, replace
 
-from a9fe.api_tables import converters as to
-from a9fe.api_tables.attributes import Values
-from a9fe.api_tables.requests import AddressRequest
+from a9fe.api_tables.requests import AddressRequest, GatewayRequest, InterfaceRequest
+from a9fe.api_tables.typed_requests import UNSET, Unset, applied, created, given
 from a9fe.model.errors import A9feError, InvalidInput
 from a9fe.model.resources import (
     ROUTER_INTERFACE_OWNER,
     Binding,
-    Network,
+    HostRoute,
     Port,
     Router,
     Subnet,
@@ -24,6 +23,7 @@ from a9fe.operations.agents.scheduling import (
     schedule_router,
 )
 from a9fe.operations.networks import ports
+from a9fe.operations.networks.ports import NewPort
 from a9fe.operations.routers import gateways
 from a9fe.operations.routers.floating_links import check_interface
 from a9fe.operations.transaction import Transaction, new_id
@@ -44,14 +44,14 @@ class InterfaceNotFoundForSubnet(InterfaceNotFound):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Interface:
-    """What an interface action answers."""
+    """A router interface that was added or removed."""
 
     router: Router
     port: Port
     subnet_ids: tuple[str, ...]
 
     def shown(self) -> dict[str, object]:
-        """Neutron's body."""
+        """Return Neutron's answer."""
         return {
             "id": self.router.id,
             "tenant_id": self.router.project_id,
@@ -63,25 +63,45 @@ class Interface:
         }
 
 
-def create(tx: Transaction, values: Values) -> Router:
-    """A new router, served by an L3 agent if there is one."""
-    values.setdefault("project_id", tx.project_id)
-    wanted = values.pop("gateway", None)
-    router = tx.session.insert(Router(id=new_id(), **values))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewRouter:
+    """A router to create. `gateway` None or UNSET: no external gateway."""
+
+    name: str = ""
+    project_id: str | Unset = UNSET
+    description: str = ""
+    admin_state_up: bool = True
+    gateway: GatewayRequest | Unset | None = UNSET
+    availability_zone_hints: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RouterChange:
+    """What may change of a router. `gateway` None: remove it."""
+
+    name: str | Unset = UNSET
+    description: str | Unset = UNSET
+    admin_state_up: bool | Unset = UNSET
+    gateway: GatewayRequest | Unset | None = UNSET
+    routes: tuple[HostRoute, ...] | Unset = UNSET
+
+
+def create(tx: Transaction, new: NewRouter) -> Router:
+    """Create a router, and bind it to an L3 agent if there is one."""
+    project_id = given(new.project_id, tx.project_id)
+    router = tx.session.insert(created(Router, new, id=new_id(), project_id=project_id))
     schedule_router(tx, router)
-    if wanted is None:
+    if not new.gateway:
         return router
-    return tx.session.update(gateways.set_gateway(tx, router, wanted))
+    return tx.session.update(gateways.set_gateway(tx, router, new.gateway))
 
 
-def update(tx: Transaction, old: Router, values: Values) -> Router:
-    """Change a router."""
-    changes_gateway = "gateway" in values
-    wanted = values.pop("gateway", None)
-    router = replace(old, **values)
-    if changes_gateway:
-        router = gateways.set_gateway(tx, router, wanted)
-    if "routes" in values:
+def update(tx: Transaction, old: Router, change: RouterChange) -> Router:
+    """Change a router, its external gateway and its extra routes."""
+    router = applied(old, change)
+    if change.gateway is not UNSET:
+        router = gateways.set_gateway(tx, router, change.gateway)
+    if change.routes is not UNSET:
         gateways.unique(router.routes)
         gateways.check_routes(tx, router)
         rules_ports.check_extra_routes(router.routes, gateways.subnets_of(tx, router))
@@ -89,7 +109,7 @@ def update(tx: Transaction, old: Router, values: Values) -> Router:
 
 
 def delete(tx: Transaction, router: Router) -> None:
-    """Remove a router that has no interfaces. Raises RouterInUse."""
+    """Delete a router. Raises Conflict (RouterInUse) while it has interfaces."""
     rules_ports.check_router_delete(router.id, router_ports(tx, router.id))
     gateways.clear(tx, replace(router, routes=()))
     for binding in bindings_of(tx, L3, router.id):
@@ -97,37 +117,22 @@ def delete(tx: Transaction, router: Router) -> None:
     tx.session.delete(Router, router.id)
 
 
-def add_interface(tx: Transaction, router: Router, document: object) -> Interface:
-    """Put a router on a subnet, by its gateway address, or give it a port.
+def add_interface(tx: Transaction, router: Router, wanted: InterfaceRequest) -> Interface:
+    """Add an interface on a subnet, at its gateway address, or make a port an interface.
 
-    On a subnet without a gateway it takes a free address, which Neutron refuses.
+    On a subnet without a gateway the interface gets a free address; Neutron refuses that.
     """
-    subnet_id, port_id = _which(document)
-    if bool(subnet_id) == bool(port_id):
+    if bool(wanted.subnet_id) == bool(wanted.port_id):
         words = "Bad router request: Either subnet_id or port_id must be specified"
         expected = "either subnet_id or port_id"
-        given = subnet_id or None
-        raise InvalidInput("subnet_id", given, expected, type="BadRequest", words=words)
-    access.check_interface(tx, router, subnet_id, port_id)
+        value = wanted.subnet_id or None
+        raise InvalidInput("subnet_id", value, expected, type="BadRequest", words=words)
+    access.check_interface(tx, router, wanted.subnet_id, wanted.port_id)
     schedule_router(tx, router)
     tx.session.revise(router)
-    if subnet_id:
-        return _add_subnet(tx, router, tx.session.require(Subnet, subnet_id))
-    return _add_port(tx, router, tx.session.require(Port, port_id))
-
-
-def _which(document: object) -> tuple[str, str]:
-    if not isinstance(document, dict):
-        raise InvalidInput("body", document, "an object with subnet_id or port_id")
-    for name in document:
-        if name not in {"subnet_id", "port_id"}:
-            raise InvalidInput(name, document[name], "no attribute but subnet_id and port_id")
-    return _identifier(document, "subnet_id"), _identifier(document, "port_id")
-
-
-def _identifier(document: dict[str, object], name: str) -> str:
-    value = document.get(name)
-    return "" if value is None else to.identifier(name, value)
+    if wanted.subnet_id:
+        return _add_subnet(tx, router, tx.session.require(Subnet, wanted.subnet_id))
+    return _add_port(tx, router, tx.session.require(Port, wanted.port_id))
 
 
 def _add_subnet(tx: Transaction, router: Router, subnet: Subnet) -> Interface:
@@ -138,26 +143,24 @@ def _add_subnet(tx: Transaction, router: Router, subnet: Subnet) -> Interface:
     if shared is not None:
         port = _with_address(tx, shared, wanted)
     else:
-        port = ports.make(tx, _new_port(tx, router, subnet), (wanted,))
+        port = ports.make(tx, _new_port(tx, router, subnet, wanted))
     return Interface(router=router, port=port, subnet_ids=(subnet.id,))
 
 
-def _new_port(tx: Transaction, router: Router, subnet: Subnet) -> Port:
-    network = tx.session.require(Network, subnet.network_id)
-    return Port(
-        id=new_id(),
-        network_id=network.id,
-        mac_address="",
+def _new_port(tx: Transaction, router: Router, subnet: Subnet, address: AddressRequest) -> NewPort:
+    return NewPort(
+        network_id=subnet.network_id,
         project_id=router.project_id,
         device_id=router.id,
         device_owner=ROUTER_INTERFACE_OWNER,
         host=router_host(tx, router.id),
         port_security_enabled=False,
+        fixed_ips=(address,),
     )
 
 
 def _port_to_share(tx: Transaction, router: Router, subnet: Subnet) -> Port | None:
-    """IPv6 subnets of one network share a port of the router."""
+    """Return the router's port that IPv6 subnets of one network share, if there is one."""
     if subnet.ip_version != 6:
         return None
     return next(
@@ -200,9 +203,9 @@ def _add_port(tx: Transaction, router: Router, port: Port) -> Interface:
     return Interface(router=router, port=stored, subnet_ids=tuple(s.id for s in subnets))
 
 
-def remove_interface(tx: Transaction, router: Router, document: object) -> Interface:
-    """Take a router off a subnet or take a port from it; the port is deleted."""
-    subnet_id, port_id = _which(document)
+def remove_interface(tx: Transaction, router: Router, wanted: InterfaceRequest) -> Interface:
+    """Remove an interface, by its subnet or port; a port without subnets is deleted."""
+    subnet_id, port_id = wanted.subnet_id, wanted.port_id
     if not subnet_id and not port_id:
         raise InvalidInput("subnet_id", None, "subnet_id or port_id")
     access.check_change(tx, router)

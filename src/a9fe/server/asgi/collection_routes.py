@@ -9,8 +9,9 @@ from starlette.routing import Route
 from a9fe.api_tables.envelope import member
 from a9fe.api_tables.listing import fields_of
 from a9fe.model.errors import InvalidInput
-from a9fe.operations import collections as resources
-from a9fe.operations.collections import Collection, Json, shown
+from a9fe.operations import resources
+from a9fe.operations.answers import Json, shown
+from a9fe.operations.collections import Collection
 from a9fe.operations.transaction import Transaction
 from a9fe.server.asgi import body
 from a9fe.server.asgi.api import api_of, query_of

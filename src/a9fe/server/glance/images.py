@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from a9fe.api_tables import converters as to
-from a9fe.api_tables.attributes import Values
+from a9fe.api_tables import record_tables
 from a9fe.model.compute import Image
 from a9fe.model.errors import Conflict, Forbidden, InvalidInput, NotFound
 from a9fe.model.pages import NOTHING, Filter, Page, Slice
@@ -28,15 +28,17 @@ SCHEMA = "/v2/schemas/image"
 PATCH_TYPE = "application/openstack-images-v2.1-json-patch"
 PAGE_DEFAULT = 25  # images of one page (Glance's limit_param_default)
 Json = dict[str, Any]
+Values = dict[str, Any]
+"""Converted values by field of the model."""
 
 MEMBERS = {
     "id": to.identifier,
     "name": to.nullable(to.one_line()),
-    "visibility": to.choice(*records.VISIBILITIES),
+    "visibility": to.choice(*record_tables.VISIBILITIES),
     "disk_format": to.nullable(to.string(16)),
     "container_format": to.nullable(to.string(16)),
-    "min_disk": to.integer(0, records.SIZE_MAX),
-    "min_ram": to.integer(0, records.SIZE_MAX),
+    "min_disk": to.integer(0, record_tables.SIZE_MAX),
+    "min_ram": to.integer(0, record_tables.SIZE_MAX),
     "protected": to.boolean,
     "tags": to.list_of(to.string(minimum=1), 128),
     "owner": to.header_text(minimum=1),
@@ -122,7 +124,7 @@ async def create_image(request: Request) -> Response:
 
     def work(tx: Transaction) -> Json:
         _check_given(tx, values)
-        return shown(records.create_image(tx, dict(values)))
+        return shown(records.create_image(tx, records.NewImage(**values)))
 
     made = await api_of(request).write(request, work)
     headers = {"Location": f"{root_of(request)}{PATH}/{made['id']}"}
@@ -182,7 +184,7 @@ async def patch_image(request: Request) -> Response:
         access.check_change(tx, image)
         values = _patched(image, patch)
         _check_given(tx, values)
-        return shown(records.update_image(tx, image, values))
+        return shown(records.update_image(tx, image, records.ImageChange(**values)))
 
     return JSONResponse(await api_of(request).write(request, work))
 
@@ -221,9 +223,10 @@ async def delete_image(request: Request) -> Response:
     def work(tx: Transaction) -> None:
         image = _require(tx, request)
         access.check_change(tx, image)
-        if image.protected:
-            raise Forbidden(f"Image {image.id} is protected and cannot be deleted")
-        records.delete_image(tx, image)
+        try:
+            records.delete_image(tx, image)
+        except records.ImageProtected as error:  # Glance answers 403 where our own API has 409
+            raise Forbidden(f"Image {image.id} is protected and cannot be deleted") from error
 
     await api_of(request).write(request, work)
     return Response(status_code=204)

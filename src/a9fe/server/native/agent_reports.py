@@ -10,6 +10,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import Message, Receive, Scope, Send
 
+from a9fe.api_tables.agent_reports import read_report
 from a9fe.model.errors import InvalidInput
 from a9fe.model.policy import ANY_HOST, check_host, check_reports
 from a9fe.model.resources import KINDS
@@ -38,7 +39,8 @@ async def report(request: Request) -> Response:
     document = await body.read(request)
     if isinstance(document, dict):
         check_reports(caller_of(request), document.get("host"))
-    agent = await api_of(request).write(request, lambda tx: agents.report(tx, document))
+    received = read_report(document)
+    agent = await api_of(request).write(request, lambda tx: agents.report(tx, received))
     return JSONResponse({"agent_id": agent.id})
 
 

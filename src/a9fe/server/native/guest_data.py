@@ -11,7 +11,9 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from a9fe.api_tables.envelope import member
+from a9fe.api_tables.guest_requests import event_end, new_event
 from a9fe.model import codec
+from a9fe.model.guest import ScheduledEvent
 from a9fe.operations.instances import guests
 from a9fe.operations.transaction import Transaction
 from a9fe.server.asgi import body
@@ -34,6 +36,10 @@ async def _write(request: Request, work: Callable[[Transaction, str], Any]) -> A
 
 def _reached(revision: int) -> Response:
     return JSONResponse({"revision": revision})
+
+
+def _shown(event: ScheduledEvent, revision: int) -> dict[str, object]:
+    return {"event": codec.encode(event), "revision": revision}
 
 
 async def show_password(request: Request) -> Response:
@@ -85,18 +91,17 @@ async def list_events(request: Request) -> Response:
 
 async def create_event(request: Request) -> Response:
     """Announce an event to the guest."""
-    event = guests.new_event(member(await body.read(request), "event"))
-    made = await _write(request, lambda tx, id: guests.announce(tx, id, event))
-    return JSONResponse(made, status_code=201)
+    new = new_event("event", member(await body.read(request), "event"))
+    event = await _write(request, lambda tx, id: guests.announce(tx, id, new))
+    return JSONResponse(_shown(*event), status_code=201)
 
 
 async def end_event(request: Request) -> Response:
     """Say that an event is over: completed or canceled."""
-    given = member(await body.read(request), "event")
+    state = event_end("event", member(await body.read(request), "event"))
     event_id = request.path_params["event_id"]
-    return JSONResponse(
-        await _write(request, lambda tx, id: guests.end_event(tx, id, event_id, given))
-    )
+    event = await _write(request, lambda tx, id: guests.end_event(tx, id, event_id, state))
+    return JSONResponse(_shown(*event))
 
 
 async def acknowledge(request: Request) -> Response:

@@ -1,7 +1,6 @@
 """Handlers of Neutron's API: resources, router interfaces, schedulers, extensions, versions."""
 
 from collections.abc import Callable
-from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -9,16 +8,18 @@ from starlette.routing import Route
 
 from a9fe.api_tables import converters as to
 from a9fe.api_tables import pool_tables
+from a9fe.api_tables.converters import Converter
 from a9fe.api_tables.envelope import member
 from a9fe.api_tables.neutron_tables import AGENT, NETWORK, ROUTER
+from a9fe.api_tables.requests import InterfaceRequest, interface_request
 from a9fe.model.errors import NotFound
 from a9fe.model.resources import Agent, Binding, Network, Router
 from a9fe.model.rules.scheduling import DHCP_AGENT, L3_AGENT
 from a9fe.model.subnet_pools import AddressGroup
 from a9fe.operations import access
-from a9fe.operations import collections as resources
 from a9fe.operations.agents import scheduling
-from a9fe.operations.collections import ALL, COLLECTIONS, OURS, Json, shown
+from a9fe.operations.answers import ALL, Json, one_shown, shown
+from a9fe.operations.collections import COLLECTIONS, OURS
 from a9fe.operations.networks import address_groups
 from a9fe.operations.routers import routers
 from a9fe.operations.transaction import Transaction
@@ -54,20 +55,25 @@ async def resource_list(request: Request) -> Response:
 
 
 def _interface(
-    action: Callable[[Transaction, Router, object], routers.Interface], name: str
+    action: Callable[[Transaction, Router, InterfaceRequest], routers.Interface], name: str
 ) -> Route:
     async def handler(request: Request) -> Response:
         id, document = request.path_params["id"], await body.read(request)
 
         def work(tx: Transaction) -> dict[str, object]:
-            return action(tx, tx.session.require(Router, id), document).shown()
+            router = tx.session.require(Router, id)
+            return action(tx, router, interface_request(document)).shown()
 
         return JSONResponse(await api_of(request).write(request, work))
 
     return Route(f"{BASE}/routers/{{id}}/{name}", handler, methods=["PUT"])
 
 
-def _addresses(action: Callable[[Transaction, Any, object], Any], name: str) -> Route:
+def _addresses(
+    action: Callable[[Transaction, AddressGroup, tuple[str, ...]], AddressGroup],
+    read: Converter,
+    name: str,
+) -> Route:
     table = pool_tables.ADDRESS_GROUP
 
     async def handler(request: Request) -> Response:
@@ -75,7 +81,9 @@ def _addresses(action: Callable[[Transaction, Any, object], Any], name: str) -> 
 
         def work(tx: Transaction) -> Json:
             group = access.require(tx, AddressGroup, id)
-            return {table.kind: resources.one_shown(tx, action(tx, group, document), table)}
+            access.check_change(tx, group)
+            addresses = read("addresses", member(document, "addresses"))
+            return {table.kind: one_shown(tx, action(tx, group, addresses), table)}
 
         return JSONResponse(await api_of(request).write(request, work))
 
@@ -240,8 +248,8 @@ def routes() -> list[Route]:
         Route(f"{BASE}/routers/{{id}}/l3-agents", agents_of_router, methods=["GET"]),
         _interface(routers.add_interface, "add_router_interface"),
         _interface(routers.remove_interface, "remove_router_interface"),
-        _addresses(address_groups.add, "add_addresses"),
-        _addresses(address_groups.remove, "remove_addresses"),
+        _addresses(address_groups.add, pool_tables.ADDRESSES_TO_ADD, "add_addresses"),
+        _addresses(address_groups.remove, pool_tables.ADDRESSES_TO_REMOVE, "remove_addresses"),
     ]
     for name, collection in COLLECTIONS.items():
         if name not in OURS:

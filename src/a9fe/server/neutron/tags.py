@@ -10,7 +10,8 @@ from a9fe.api_tables import converters as to
 from a9fe.api_tables.envelope import member
 from a9fe.model.errors import InvalidInput
 from a9fe.operations import access
-from a9fe.operations.collections import Collection, require
+from a9fe.operations.collections import Collection
+from a9fe.operations.resources import require
 from a9fe.operations.tags import TagNotFound
 from a9fe.operations.transaction import Transaction
 from a9fe.server.asgi import body

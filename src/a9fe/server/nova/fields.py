@@ -12,8 +12,8 @@ from typing import Any, TypeVar
 from a9fe.metadata import identifiers
 from a9fe.model.compute import Flavor, KeypairRecord
 from a9fe.model.resources import Instance, Port
+from a9fe.model.rules.public_keys import fingerprint
 from a9fe.operations.instances.instances import host_of
-from a9fe.operations.instances.records import fingerprint
 from a9fe.server.nova.microversion import MOST
 
 Json = dict[str, Any]
@@ -325,7 +325,7 @@ FLAVOR_DETAIL = (
 
 def _fingerprint(view: RecordView) -> str:
     record: KeypairRecord = view.record
-    return fingerprint(record)
+    return fingerprint(record.public_key, record.type)
 
 
 KEYPAIR_SUMMARY = (

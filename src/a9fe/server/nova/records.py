@@ -7,6 +7,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from a9fe.api_tables import converters as to
+from a9fe.api_tables import record_tables
 from a9fe.api_tables.envelope import member
 from a9fe.model.compute import Flavor, KeypairRecord
 from a9fe.model.errors import Forbidden, InvalidInput, NotFound
@@ -34,13 +35,13 @@ from a9fe.server.nova.server_request import Reader
 from a9fe.server.nova.servers import Asker
 
 FLAVOR_MEMBERS: dict[str, tuple[str, Reader]] = {
-    "name": ("name", records.visible_name),
-    "id": ("id", to.nullable(records.flavor_id)),
-    "vcpus": ("vcpus", to.integer(1, records.SIZE_MAX)),
-    "ram": ("ram", to.integer(1, records.SIZE_MAX)),
-    "disk": ("disk", to.integer(0, records.SIZE_MAX)),
-    "swap": ("swap", to.integer(0, records.SIZE_MAX)),
-    "OS-FLV-EXT-DATA:ephemeral": ("ephemeral", to.integer(0, records.SIZE_MAX)),
+    "name": ("name", record_tables.visible_name),
+    "id": ("id", to.nullable(record_tables.flavor_id)),
+    "vcpus": ("vcpus", to.integer(1, record_tables.SIZE_MAX)),
+    "ram": ("ram", to.integer(1, record_tables.SIZE_MAX)),
+    "disk": ("disk", to.integer(0, record_tables.SIZE_MAX)),
+    "swap": ("swap", to.integer(0, record_tables.SIZE_MAX)),
+    "OS-FLV-EXT-DATA:ephemeral": ("ephemeral", to.integer(0, record_tables.SIZE_MAX)),
     "os-flavor-access:is_public": ("is_public", to.boolean),
     "description": ("description", to.nullable(to.string())),
     "rxtx_factor": ("", lambda _, value: value),
@@ -48,8 +49,8 @@ FLAVOR_MEMBERS: dict[str, tuple[str, Reader]] = {
 """Members of a flavor's body: the model's field ("" for none), and what reads it."""
 KEYPAIRS_LINKS = 35  # the microversion since which a list of key pairs links to its next page
 KEYPAIR_MEMBERS: dict[str, Reader] = {
-    "name": records.visible_name,
-    "public_key": records.public_key,
+    "name": record_tables.visible_name,
+    "public_key": record_tables.public_key,
     "type": to.choice("ssh", "x509"),
     "user_id": to.string(),
 }
@@ -116,10 +117,11 @@ async def create_flavor(request: Request, asker: Asker) -> Response:
     read = {n: FLAVOR_MEMBERS[n][1](n, value) for n, value in given.items()}
     values = {FLAVOR_MEMBERS[n][0]: value for n, value in read.items() if value is not None}
     values.pop("", None)
+    new = records.NewFlavor(**values)
 
     def work(tx: Transaction) -> Json:
         access.check_create(tx, "flavor", document)
-        made = records.create_flavor(tx, dict(values))
+        made = records.create_flavor(tx, new)
         return render(FLAVOR_DETAIL, _of(asker, made))
 
     return JSONResponse({"flavor": await api_of(request).write(request, work)})
@@ -194,13 +196,13 @@ async def create_keypair(request: Request, asker: Asker) -> Response:
     document = member(await body.read(request), "keypair")
     given = _members(document, KEYPAIR_MEMBERS, ("name", "public_key"))
     values = {name: KEYPAIR_MEMBERS[name](name, value) for name, value in given.items()}
-    values = {"type": "ssh", **values}
     values.pop("user_id", None)
+    new = records.NewKeypair(**values)
 
     def work(tx: Transaction) -> Json:
         if not tx.project_id:
             raise Forbidden("a key pair needs a project")
-        made = records.create_keypair(tx, dict(values))
+        made = records.create_keypair(tx, new)
         return _keypair_fields(asker, KEYPAIR_MADE, made)
 
     made = await api_of(request).write(request, work)

@@ -7,11 +7,11 @@ from typing import Any
 
 from a9fe.api_tables import converters as to
 from a9fe.api_tables import schemas
+from a9fe.api_tables.record_tables import visible_name
 from a9fe.api_tables.requests import NetworkCard
 from a9fe.api_tables.schemas import described
 from a9fe.model.errors import InvalidInput
 from a9fe.model.rules import addresses as rules
-from a9fe.operations.instances.records import visible_name
 
 COUNT_MAX = 100  # servers of one request
 CARDS_MAX = 64

@@ -4,14 +4,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from a9fe.api_tables import converters as to
-from a9fe.api_tables.attributes import Values
 from a9fe.api_tables.requests import NetworkCard
+from a9fe.api_tables.typed_requests import UNSET
 from a9fe.model.compute import Flavor, Image, KeypairRecord
 from a9fe.model.errors import Conflict, Forbidden, InvalidInput, NotFound
 from a9fe.model.pages import Filter, Page
 from a9fe.model.resources import Instance, Keypair, Network, Port, SecurityGroup
 from a9fe.operations import access
 from a9fe.operations.instances import instances
+from a9fe.operations.instances.instances import InstanceChange, NewInstance
 from a9fe.operations.transaction import Transaction
 from a9fe.server.nova import server_list
 from a9fe.server.nova.fields import DETAIL, SUMMARY, Json, ServerView, render
@@ -37,11 +38,10 @@ def require(tx: Transaction, id: str, *, change: bool = False) -> Instance:
 def create(tx: Transaction, request: ServerRequest) -> list[Instance]:
     """As many instances as asked for. Raises InvalidInput for a reference that leads nowhere."""
     try:
-        values = _values(tx, request)
-        names = _names_of(request)
+        new = _new_instance(tx, request)
         return [
-            instances.create(tx, {**values, "name": name, "launch_index": index})
-            for index, name in enumerate(names)
+            instances.create(tx, replace(new, name=name, launch_index=index))
+            for index, name in enumerate(_names_of(request))
         ]
     except NotFound as error:
         expected = "the id of one that exists"
@@ -55,26 +55,27 @@ def _names_of(request: ServerRequest) -> list[str]:
     return [f"{request.name}-{number}" for number in range(1, request.most + 1)]
 
 
-def _values(tx: Transaction, request: ServerRequest) -> Values:
+def _new_instance(tx: Transaction, request: ServerRequest) -> NewInstance:
     if request.host and not tx.caller.is_admin:
         raise Forbidden("host: is for admins to set")
     flavor = _flavor(tx, request.flavor)
     image = _image(tx, request.image)
-    given = {"availability_zone": request.availability_zone, "host": request.host}
-    return {
-        "flavor": flavor.name,
-        "flavor_id": flavor.id,
-        "image": image.name or image.id if image else "",
-        "image_id": image.id if image else "",
-        "user_data": request.user_data,
-        "metadata": request.metadata,
-        "description": request.description,
-        "keypairs": _keypairs(tx, request.key_name),
-        "networks": _cards(tx, request),
-        "security_groups": _groups(tx, request.groups),
-        "project_id": tx.project_id,
-        **{name: value for name, value in given.items() if value},
-    }
+    return NewInstance(
+        name=request.name,
+        project_id=tx.project_id,
+        flavor=flavor.name,
+        flavor_id=flavor.id,
+        image=image.name or image.id if image else "",
+        image_id=image.id if image else "",
+        user_data=request.user_data,
+        metadata=request.metadata,
+        description=request.description,
+        keypairs=_keypairs(tx, request.key_name),
+        networks=_cards(tx, request),
+        security_groups=_groups(tx, request.groups),
+        availability_zone=request.availability_zone or UNSET,
+        host=request.host or UNSET,
+    )
 
 
 def _flavor(tx: Transaction, id: str) -> Flavor:
@@ -147,14 +148,17 @@ def update(tx: Transaction, instance: Instance, document: object) -> Instance:
     for name in server:
         if name not in readers:
             raise InvalidInput(str(name), server[name], f"one of {', '.join(readers)}")
-    values: Values = {name: readers[name](name, value) or "" for name, value in server.items()}
-    return tx.session.update(replace(instance, **values))
+    read = {name: readers[name](name, value) or "" for name, value in server.items()}
+    change = InstanceChange(
+        name=read.get("name", UNSET), description=read.get("description", UNSET)
+    )
+    return instances.update(tx, instance, change)
 
 
 def set_metadata(tx: Transaction, instance: Instance, metadata: Mapping[str, str]) -> Instance:
     """Replace an instance's metadata."""
     checked = to.string_map("metadata", dict(metadata))
-    return tx.session.update(replace(instance, metadata=checked))
+    return instances.update(tx, instance, InstanceChange(metadata=checked))
 
 
 def views(tx: Transaction, found: list[Instance], asker: Asker) -> list[ServerView]:

@@ -1,16 +1,16 @@
 """What the calls about guests take and answer."""
 
 from a9fe.api_tables import schemas
+from a9fe.api_tables.guest_requests import EVENT, EVENT_END
 from a9fe.api_tables.schemas import Schema, members, taken_by
 from a9fe.model.guest import PASSWORD_MAX, ScheduledEvent
-from a9fe.operations.instances import guests
 
 ONE = "/a9fe/v1/instances/{id}"
 TEXT: Schema = {"type": "string"}
 _BYTES: Schema = {"type": "string", "format": "byte"}
 _REVISION: Schema = {"type": "integer", "minimum": 0}
 _EVENT = schemas.of_type(ScheduledEvent)
-_NEW = members(tuple(guests.EVENT)[1:], **{n: taken_by(r) for n, r in guests.EVENT.items()})
+_NEW = members(tuple(EVENT)[1:], **{n: taken_by(r) for n, r in EVENT.items()})
 _ATTRIBUTE = members(namespace=TEXT, key=TEXT, value=TEXT)
 _REACHED = members(revision=_REVISION)
 _ANNOUNCED = members(event=_EVENT, revision=_REVISION)
@@ -21,7 +21,7 @@ BODIES: dict[str, Schema] = {
     ),
     f"PUT {ONE}/guest-attributes/{{namespace}}/{{key}}": members(value=TEXT),
     f"POST {ONE}/events": members(event=_NEW),
-    f"PUT {ONE}/events/{{event_id}}": members(event=members(state=taken_by(guests.ENDS))),
+    f"PUT {ONE}/events/{{event_id}}": members(event=members(state=taken_by(EVENT_END))),
 }
 QUERIES: dict[str, dict[str, str]] = {
     f"{ONE}/config-drive": {"format": "openstack, which is the default, or nocloud"},

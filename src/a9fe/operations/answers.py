@@ -1,17 +1,30 @@
 """What answers need besides the resources themselves, read for a whole page at once."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any
 
+from a9fe.api_tables import neutron_tables as tables
 from a9fe.api_tables.attributes import AttributeTable, Extra, show
 from a9fe.api_tables.group_tables import SECURITY_GROUP_RULE
+from a9fe.model.port_order import in_order
 from a9fe.model.rbac import ACCESS_AS_SHARED, RbacPolicy
-from a9fe.model.resources import Agent, Binding, SecurityGroupRule, Subnet
+from a9fe.model.resources import (
+    Agent,
+    Binding,
+    Instance,
+    Port,
+    Resource,
+    SecurityGroupRule,
+    Subnet,
+)
 from a9fe.model.subnet_pools import FloatingIp
+from a9fe.operations import access
 from a9fe.operations.networks import subnet_pools
 from a9fe.operations.routers import floating_ips, gateways
 from a9fe.operations.transaction import Transaction
 
+Json = dict[str, object]
+ALL: frozenset[str] = frozenset()
+"""The choice of fields that shows every attribute."""
 BINDING_KINDS = {"network": "dhcp", "router": "l3"}
 IN_CHUNK = 500  # ids of one query
 
@@ -93,10 +106,37 @@ def _zones(tx: Transaction, kind: str, ids: Sequence[str]) -> dict[str, list[str
     return found
 
 
-def _rules(tx: Transaction, ids: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
-    found: dict[str, list[dict[str, Any]]] = {}
+def _rules(tx: Transaction, ids: Sequence[str]) -> dict[str, list[dict[str, object]]]:
+    found: dict[str, list[dict[str, object]]] = {}
     for chunk in _chunks(ids):
         for rule in tx.session.find(SecurityGroupRule, security_group_id=chunk):
             shown = show(SECURITY_GROUP_RULE, rule, Extra(), frozenset())
             found.setdefault(rule.security_group_id, []).append(shown)
     return found
+
+
+def shown(
+    tx: Transaction, found: Iterable[Resource], table: AttributeTable, fields: frozenset[str]
+) -> list[Json]:
+    """The answers for resources."""
+    items = list(found)
+    extra = extra_of(tx, table, [item.id for item in items])
+    answers = [show(table, item, extra, fields) for item in items]
+    if table.kind == "instance" and (not fields or "ports" in fields):
+        _add_ports(tx, [item for item in items if isinstance(item, Instance)], answers)
+    return access.without_hidden(tx, table.kind, answers)
+
+
+def _add_ports(tx: Transaction, found: list[Instance], answers: list[Json]) -> None:
+    of: dict[str, list[Port]] = {instance.id: [] for instance in found}
+    ours = tx.session.find(Port, device_id=list(of))
+    told = {answer["id"]: answer for answer in shown(tx, ours, tables.PORT, ALL)}
+    for port in ours:
+        of[port.device_id].append(port)
+    for instance, answer in zip(found, answers, strict=True):
+        answer["ports"] = [told[port.id] for port in in_order(instance, of[instance.id])]
+
+
+def one_shown(tx: Transaction, resource: Resource, table: AttributeTable) -> Json:
+    """The whole answer for a resource."""
+    return shown(tx, [resource], table, ALL)[0]
