@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from a9fe.metadata import document
+from a9fe.metadata import tree_page
 from a9fe.server.app import routes
 from a9fe.server.openapi import handlers as documents
 from a9fe.wire import statuses_page
@@ -18,7 +18,7 @@ def write(name: str, text: str) -> None:
         path.write_text(text)
 
 
-write("metadata-tree.md", document.markdown())
+write("metadata-tree.md", tree_page.markdown())
 write("contracts/statuses.md", statuses_page.markdown())
 shown = documents.document(routes())
 write("openapi.json", json.dumps(shown, indent=1, ensure_ascii=False) + "\n")
