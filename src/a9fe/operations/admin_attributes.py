@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
-from a9fe.api_tables import group_tables, pool_tables, record_tables
+from a9fe.api_tables import group_tables, instance_tables, pool_tables, record_tables
 from a9fe.api_tables import neutron_tables as tables
 from a9fe.api_tables.attributes import AttributeTable
 from a9fe.model.policy import Marks
@@ -13,8 +13,8 @@ TABLES: tuple[AttributeTable, ...] = (
     tables.PORT,
     tables.ROUTER,
     tables.AGENT,
-    tables.INSTANCE,
-    tables.INSTANCE_REQUEST,
+    instance_tables.INSTANCE,
+    instance_tables.INSTANCE_REQUEST,
     group_tables.SECURITY_GROUP,
     group_tables.SECURITY_GROUP_RULE,
     pool_tables.SUBNETPOOL,

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from a9fe.api_tables import group_tables, pool_tables, record_tables
+from a9fe.api_tables import group_tables, instance_tables, pool_tables, record_tables
 from a9fe.api_tables import neutron_tables as tables
 from a9fe.api_tables.attributes import (
     AttributeTable,
@@ -247,11 +247,15 @@ COLLECTIONS: dict[str, Collection] = {
         _collection(tables.AGENT, Agent, AgentChange, agents.update, agents.delete),
         _creatable(
             _collection(
-                tables.INSTANCE, Instance, InstanceChange, instances.update, instances.delete
+                instance_tables.INSTANCE,
+                Instance,
+                InstanceChange,
+                instances.update,
+                instances.delete,
             ),
             NewInstance,
             instances.create,
-            create_table=tables.INSTANCE_REQUEST,
+            create_table=instance_tables.INSTANCE_REQUEST,
         ),
         _creatable(
             _collection(

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from a9fe.api_tables import instance_tables
 from a9fe.api_tables import neutron_tables as tables
 from a9fe.api_tables.bad_request import BadRequest
 from a9fe.server.asgi import body
@@ -237,7 +238,9 @@ def test_any_bytes_are_a_document_or_refused(raw: bytes):
 def test_any_value_of_any_attribute_is_taken_or_refused(world: World, data: st.DataObject):
 
     table = data.draw(
-        st.sampled_from([tables.NETWORK, tables.SUBNET, tables.PORT, tables.INSTANCE_REQUEST])
+        st.sampled_from(
+            [tables.NETWORK, tables.SUBNET, tables.PORT, instance_tables.INSTANCE_REQUEST]
+        )
     )
     attribute = data.draw(st.sampled_from(table.attributes))
     networks = world.get("/v2.0/networks?name=n")["networks"] or [
