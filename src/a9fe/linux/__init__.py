@@ -1,7 +1,9 @@
-"""All kernel access: namespaces, links, iptables, dnsmasq, sockets, privileges, processes.
+"""All access to the kernel: namespaces, links, filters, dnsmasq, sockets, privileges, processes.
 
-Only here may netlink, ctypes and subprocesses be used. It decides nothing: it observes what is
-there, as the values of `plan.host`, and applies the operations of `plan.diff`. It obeys
-`plan.names` for what is ours, `ip netns` for where namespaces are kept, and
-`wire.message.Listener` for sockets.
+Only this package may use netlink, ctypes and subprocesses. It decides nothing: `host` observes our
+objects as values of plan.host and applies operations of plan.operations. Names are plan.names',
+marks plan.mark's, and namespaces are where `ip netns` keeps them.
+
+Add a kind of kernel object in four places: plan.host (its value), plan.operations (its changes),
+plan.diff (their order), and `observation` and `host` here.
 """

@@ -1,7 +1,7 @@
-"""Objects with our names but without our mark: lists them, and takes unmarked ones over.
+"""Objects with our names but without our mark: listing them, and adopting unmarked ones.
 
-They belong to another a9fe installation, to other software (a Neutron agent uses the same names),
-or to an a9fe from before marks. Only `adopt`, which an operator requests, changes them.
+They belong to another a9fe installation, to other software (Neutron's agents use the same names),
+or to an a9fe of before marks existed. Only `adopt`, which an operator requests, changes them.
 """
 
 import os
@@ -18,7 +18,7 @@ from a9fe.plan import names
 from a9fe.plan.mark import ALIAS_PREFIX, Mark, whose
 
 OUR_KINDS = ("veth", "tun")
-TABLE = "a9fe"  # of the table that an a9fe without marks made
+TABLE = "a9fe"  # name of the nftables table before marks existed
 TABLE_NAME = re.compile(rf"{TABLE}(_[0-9a-f]{{8}})?")
 NEUTRON_AGENT = re.compile(r"neutron-[a-z0-9-]*agent")
 
@@ -35,12 +35,12 @@ def other_links(mark: Mark) -> tuple[str, ...]:
 
 
 def has_table_without_mark() -> bool:
-    """Whether the nftables table of an a9fe from before marks exists."""
+    """Whether the nftables table of an a9fe without marks exists."""
     return TABLE in _tables()
 
 
 def neutron_agents() -> dict[int, str]:
-    """Neutron agents that run on this host: name by pid."""
+    """Return the Neutron agents that run on this host: names by pid."""
     found: dict[int, str] = {}
     for pid in process.all_pids():
         words = (os.path.basename(word) for word in process.command_line(pid)[:2])
@@ -74,7 +74,7 @@ def adopt(mark: Mark) -> Iterator[str]:
 
 
 def named_namespaces() -> list[str]:
-    """The namespaces with names like ours, whoever made them."""
+    """The namespaces with names like ours, with and without our mark."""
     owners = observation.OWNERS.values()
     agents = [space for owner in owners for space in observation.named_namespaces(owner)]
     guests = (name for name in namespace.handles() if name.startswith(names.GUEST_PREFIX))
@@ -99,7 +99,7 @@ def _tables() -> list[str]:
     try:
         return [table for table in nftables.tables() if TABLE_NAME.fullmatch(table)]
     except A9feError:
-        return []  # no nft here, or no bridge family in this kernel
+        return []  # no program nft, or no bridge family in this kernel
 
 
 def _inner_devices(space: str) -> list[str]:

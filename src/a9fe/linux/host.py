@@ -1,7 +1,7 @@
-"""The host of an agent: observe all that is ours, and apply one operation.
+"""The host of an agent: observe our objects, and apply one operation (plan.operations).
 
-Called in a thread, one call at a time; no caller's thread ever leaves its namespace. Each
-operation may be repeated. Values: plan.host and plan.operations.
+Call it in one thread at a time. The calling thread never leaves its namespace. Each operation may
+be repeated.
 """
 
 import os
@@ -27,18 +27,22 @@ log = structlog.get_logger("a9fe.linux")
 
 
 class Proxy(Protocol):
-    """Who serves listeners: handover.ProxyLink."""
+    """The connection to the metadata proxy, which serves the listeners: proxy_link.ProxyLink."""
 
     def open(self, listener: Listener, /) -> None:
-        """Serve it, or raise."""
+        """Let the proxy serve the listener. Raises A9feError or OSError."""
         ...
 
     def close(self, listener: Listener, /) -> None:
-        """Serve it no more."""
+        """Let the proxy close the listener."""
         ...
 
     def observed(self, cookies: Mapping[str, int], /) -> dict[str, frozenset[Listener]]:
-        """Those served now, by namespace; of the namespaces with these numbers only."""
+        """Return the listeners that the proxy serves, by namespace.
+
+        `cookies` maps names of namespaces to their numbers; listeners of former namespaces with
+        such a name are left out.
+        """
         ...
 
 
@@ -60,11 +64,11 @@ class Host:
         self._steps = self._table()
 
     def observe(self, owner: str) -> HostPlan:
-        """All of the agent's ("l3" or "dhcp"), and every bridge of ours."""
+        """Return the objects of an agent (`owner` is "l3" or "dhcp"), and all our bridges."""
         return namespace.in_thread(lambda: self._observe(observation.OWNERS[owner]))
 
     def apply(self, operation: op.Operation) -> None:
-        """Do it, or raise A9feError or OSError."""
+        """Apply one operation. Raises A9feError or OSError."""
         self._steps[type(operation)](operation)
 
     def _observe(self, owner: observation.Owner) -> HostPlan:
@@ -73,7 +77,7 @@ class Host:
             self._recovered = True
         home = observation.Home.read(self._mark)
         seen, foreign = self._look(owner, home)
-        self._tell(foreign)
+        self._log_foreign(foreign)
         listening = self._proxy.observed({space: found.cookie for space, found in seen.items()})
         plans = {
             space: observation.as_plan(
@@ -109,7 +113,7 @@ class Host:
                 continue
         return seen, foreign
 
-    def _tell(self, foreign: dict[str, str]) -> None:
+    def _log_foreign(self, foreign: dict[str, str]) -> None:
         """Log each foreign object once, until it disappears or its reason changes."""
         for what, reason in foreign.items():
             if self._foreign.get(what) != reason:
@@ -160,7 +164,7 @@ class Host:
         self._announcer.announce(space, link.inner)
 
     def _delete_namespace(self, space: str) -> None:
-        """Our processes in it first: they would keep it alive without a name."""
+        """End our processes in it first, because they would keep it alive without a name."""
         network_id = observation.DHCP.network_id(space)
         if network_id:
             dnsmasq.end_in(space, self._confs)
@@ -176,7 +180,7 @@ class Host:
             dnsmasq.stop(directory)
 
     def _delete_bridge(self, name: str) -> None:
-        """Fails if a device is attached: the other agent or a VM may have done so meanwhile."""
+        """Raise LinkError if a device is attached: another process may have attached one."""
         home = observation.Home.read(self._mark)
         if any(bridge.name == name and bridge.devices for bridge in home.bridges()):
             raise links.LinkError(f"bridge {name}: not deleted, devices are attached")

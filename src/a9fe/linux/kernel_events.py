@@ -1,9 +1,8 @@
-"""Kernel events about our objects, whoever changed them; each is a reason to observe again.
+"""Kernel events about our objects, caused by any process; each is a reason to observe again.
 
-One rtnetlink and one nfnetlink socket hear all namespaces that a pair joins to this one
-(NETLINK_LISTEN_ALL_NSID), an inotify descriptor hears that names of namespaces go, and a pidfd for
-each dnsmasq hears its end. So the number of descriptors grows by one for each network, and nothing
-is polled. An event does not say what is wrong; the next observation finds it.
+One rtnetlink and one nfnetlink socket receive the events of all namespaces that a pair connects to
+this one (NETLINK_LISTEN_ALL_NSID), an inotify descriptor reports removed names of namespaces, and
+a pidfd reports the end of each dnsmasq. So there is a descriptor for each network, and no polling.
 Sources: netlink(7), linux/rtnetlink.h, linux/netfilter/nfnetlink.h.
 """
 
@@ -26,7 +25,7 @@ log = structlog.get_logger("a9fe.linux")
 SOL_NETLINK = 270
 NETLINK_ADD_MEMBERSHIP = 1
 NETLINK_LISTEN_ALL_NSID = 8
-HOME = -1  # the number of the namespace that a socket is in
+HOME = -1  # number of the socket's own namespace
 LINKS, IPV4_ADDRESSES, IPV4_ROUTES, IPV6_ADDRESSES, IPV6_ROUTES, IPV4_SETTINGS = 1, 5, 7, 9, 11, 24
 ROUTE_GROUPS = (LINKS, IPV4_ADDRESSES, IPV4_ROUTES, IPV6_ADDRESSES, IPV6_ROUTES, IPV4_SETTINGS)
 NFNLGRP_NFTABLES = 7
@@ -72,7 +71,7 @@ def nft_event_concerns(owner: observation.Owner, kind: int, nsid: int, body: byt
     if kind & 0xFF == NFT_GENERATION:
         return False
     if nsid != HOME:
-        return owner is observation.L3  # rules of iptables stand in router namespaces only
+        return owner is observation.L3  # only router namespaces have iptables rules
     table = netlink.attributes(body[4:]).get(NFTA_TABLE, b"")
     return body[0] == BRIDGE_FAMILY or table.startswith(OUR_TABLES)
 
@@ -84,10 +83,10 @@ class KernelEvents:
     """Calls `changed` in the event loop when an object of the agent may have changed."""
 
     def __init__(self, owner: str, changed: Callable[[], None]) -> None:
-        """`owner` "l3" or "dhcp"."""
+        """`owner` is "l3" or "dhcp"."""
         self._owner = observation.OWNERS[owner]
         self._changed = changed
-        self._ends: dict[str, int] = {}  # a dnsmasq's directory -> its pidfd
+        self._ends: dict[str, int] = {}  # directory of a dnsmasq -> its pidfd
 
     async def run(self) -> None:
         """Listen for ever; cancel to end."""
@@ -96,11 +95,11 @@ class KernelEvents:
         loop = asyncio.get_running_loop()
         try:
             with route, rules:
-                loop.add_reader(route, self._hear, route, route_event_concerns)
-                loop.add_reader(rules, self._hear, rules, nft_event_concerns)
+                loop.add_reader(route, self._read, route, route_event_concerns)
+                loop.add_reader(rules, self._read, rules, nft_event_concerns)
                 removals = self._open_removals()
-                loop.add_reader(removals, self._hear_removals, removals)
-                self._changed()  # what happened before is seen now
+                loop.add_reader(removals, self._read_removals, removals)
+                self._changed()  # earlier changes had no listener
                 try:
                     await asyncio.Event().wait()
                 finally:
@@ -118,7 +117,7 @@ class KernelEvents:
         for directory in wanted - self._ends.keys():
             pid = dnsmasq.pid_of(directory)
             if pid is not None:
-                with suppress(ProcessLookupError):  # it ended meanwhile: the next pass sees it
+                with suppress(ProcessLookupError):  # it has just ended
                     fd = self._ends[directory] = os.pidfd_open(pid)
                     asyncio.get_running_loop().add_reader(fd, self._ended, directory)
 
@@ -131,13 +130,13 @@ class KernelEvents:
         asyncio.get_running_loop().remove_reader(fd)
         os.close(fd)
 
-    def _hear(self, sock: socket.socket, concerns: Concerns) -> None:
+    def _read(self, sock: socket.socket, concerns: Concerns) -> None:
         """Read one datagram. A lost or unreadable one counts as a change."""
         try:
             data, ancillary, _, _ = sock.recvmsg(netlink.RECEIVE_SIZE, 64)
         except BlockingIOError:
             return
-        except OSError:  # ENOBUFS: some were lost
+        except OSError:  # ENOBUFS: events were lost
             self._changed()
             return
         nsid = next((struct.unpack("=i", raw)[0] for _, _, raw in ancillary), HOME)
@@ -154,7 +153,7 @@ class KernelEvents:
         os.makedirs(namespace.DIRECTORY, mode=0o755, exist_ok=True)
         return inotify.open_removals(namespace.DIRECTORY)
 
-    def _hear_removals(self, fd: int) -> None:
+    def _read_removals(self, fd: int) -> None:
         if any(not name or self._owner.pattern.fullmatch(name) for name in inotify.read(fd)):
             self._changed()
 

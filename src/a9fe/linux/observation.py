@@ -18,20 +18,20 @@ from a9fe.plan.host import Address, Bridge, Dnsmasq, NamespacePlan, Route, Veth
 from a9fe.plan.mark import ALIAS_PREFIX, Mark
 from a9fe.wire.message import Listener
 
-WRONG_MTU = 0  # of a device that is not as we make it
-VM_KINDS = ("tun", "veth")  # what a VM or a guest has on its bridge
+WRONG_MTU = 0  # observed for a damaged device; equals no plan
+VM_KINDS = ("tun", "veth")  # kinds of devices of VMs and namespace guests
 
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """What belongs to an agent: its namespaces by pattern, its devices in them by prefix."""
+    """The names of an agent's objects: namespaces by pattern, devices in them by prefix."""
 
     name: str
     pattern: re.Pattern[str]
     prefix: str
 
     def network_id(self, space: str) -> str:
-        """The id in the name of a namespace."""
+        """The network's or router's id in the name of a namespace, "" if it has another form."""
         found = self.pattern.fullmatch(space)
         return found.group(1) if found else ""
 
@@ -182,7 +182,7 @@ def look_inside(space: str, owner: Owner, home: Home, iptables: Iptables) -> Ins
 def as_plan(
     space: str, seen: Inside, served: Dnsmasq | None, listening: frozenset[Listener]
 ) -> NamespacePlan:
-    """What was found, as the value that is compared."""
+    """Return the content of a namespace as the value to compare with its plan."""
     return NamespacePlan(
         name=space,
         links=seen.links,
@@ -196,7 +196,7 @@ def as_plan(
 
 
 def dnsmasq_of(space: str, owner: Owner, confs: str) -> Dnsmasq | None:
-    """What runs in a DHCP namespace."""
+    """The dnsmasq that runs in a DHCP namespace; None in other namespaces."""
     if owner is not DHCP:
         return None
     network_id = owner.network_id(space)

@@ -25,20 +25,20 @@ OUR_DIRECTORY = re.compile(r".*/dhcp/[0-9a-f-]{36}")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Swept:
-    """One line each: what was removed, and what looks like ours but was left, with the reason."""
+    """Lines for the operator: removed objects; objects with our names that were left, and why."""
 
     removed: tuple[str, ...]
     left: tuple[str, ...]
 
 
 def clean(state_path: str, mark: Mark) -> Swept:
-    """Remove all of ours. Whoever still runs would make it again: hold the state's lock."""
+    """Remove all our objects. Hold the state's lock: a running agent would make them again."""
     confs = os.path.join(os.path.abspath(state_path), "dhcp")
     removed: list[str] = []
     left: list[str] = []
     removed.extend(_guests(mark))
     removed.extend(_dnsmasqs(confs, mark))
-    left.extend(_strangers(mark))
+    left.extend(_foreign_processes(mark))
     removed.extend(_namespaces(mark))
     for device, reason in _devices(mark):
         (left if reason else removed).append(f"{device}{reason}")
@@ -54,7 +54,7 @@ def _guests(mark: Mark) -> Iterator[str]:
 
 
 def _dnsmasqs(confs: str, mark: Mark) -> Iterator[str]:
-    """Those below our state; and those of any state of ours that run in a namespace of ours."""
+    """End dnsmasqs with a directory below our state_path, or in a namespace with our mark."""
     ours = observation.our_namespaces(observation.DHCP, mark)
     spaces = {namespace.inode(space) for space in ours} - {0}
     for pid in process.all_pids():
@@ -72,8 +72,8 @@ def _spaces(mark: Mark) -> list[str]:
     return [space for owner in owners for space in observation.our_namespaces(owner, mark)]
 
 
-def _strangers(mark: Mark) -> Iterator[str]:
-    """Processes of others in our namespaces: they live on in one without a name."""
+def _foreign_processes(mark: Mark) -> Iterator[str]:
+    """Processes of others in our namespaces; they keep running in a namespace without a name."""
     spaces = {namespace.inode(space): space for space in _spaces(mark)}
     spaces.pop(0, None)
     if not spaces:
@@ -105,7 +105,7 @@ def _sorted(home: observation.Home) -> list[Link]:
 
 
 def _devices(mark: Mark) -> Iterator[tuple[str, str]]:
-    """Devices and bridges with "", or the reason why one was left."""
+    """Remove devices and bridges; yield each with "", or with the reason why it was left."""
     home = observation.Home.read(mark)
     for link in _sorted(home):
         if names.OUTER_DEVICE.fullmatch(link.name):
@@ -123,7 +123,7 @@ def _devices(mark: Mark) -> Iterator[tuple[str, str]]:
 
 
 def _foreign_device(link: Link, home: observation.Home) -> str:
-    """Ours are veths and taps, by their mark."""
+    """Return why a device is not ours, "" if it is: ours are veths and taps with our mark."""
     if link.kind not in OUR_KINDS:
         return f": left, it is a {link.kind or 'physical'} device, not a veth or tap"
     if not home.owns(link):
@@ -132,6 +132,7 @@ def _foreign_device(link: Link, home: observation.Home) -> str:
 
 
 def _foreign_bridge(link: Link, home: observation.Home) -> str:
+    """Return why a bridge is not removed, "" if it can be."""
     if link.kind != "bridge":
         return f": left, it is a {link.kind or 'physical'} device, not a bridge"
     if not home.owns(link):
@@ -149,4 +150,4 @@ def _filters(mark: Mark) -> Iterator[str]:
             filters.apply(None)
             yield "port security's nftables table"
     except (A9feError, OSError):
-        return  # no nftables in this kernel: then there is no table either
+        return  # without nftables in the kernel there is no table

@@ -1,4 +1,4 @@
-"""The bridges of a host: one for every network known, so that a VM can be plugged in anywhere."""
+"""The bridges of a host: one for each network of the model, so that any VM can be plugged in."""
 
 from a9fe.model.resources import Network, Port
 from a9fe.model.rules import addresses as rules
@@ -8,7 +8,7 @@ from a9fe.plan.model_view import ModelView
 
 
 def bridges(view: ModelView) -> frozenset[Bridge]:
-    """One for each network."""
+    """One bridge for each network. O(networks)."""
     networks = (n for n in view.all("network") if isinstance(n, Network))
     return frozenset(
         Bridge(name=names.bridge(n.id), mtu=rules.device_mtu(n.mtu)) for n in networks
@@ -16,7 +16,7 @@ def bridges(view: ModelView) -> frozenset[Bridge]:
 
 
 def link(network: Network, port: Port, inner: str) -> Veth:
-    """The pair that brings a port of ours into its namespace as `inner`."""
+    """The pair of a router or DHCP port, whose end in the namespace is `inner`."""
     return Veth(
         inner=inner,
         outer=names.outer_device(port.id),

@@ -1,7 +1,7 @@
 """The desired (and the observed) state of a host as one comparable value.
 
-A plan says all that should exist of ours; an observation is the same value read from the kernel.
-Applying a plan to a host that already looks so makes zero operations.
+A plan has all our objects that should exist; an observation is the same value read from the
+kernel. If both are equal, there are no operations.
 """
 
 from collections.abc import Mapping
@@ -28,7 +28,7 @@ class Bridge:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Veth:
-    """A pair: `outer` on `bridge` in the host's namespace, `inner` in ours with the MAC."""
+    """A veth pair: `outer` on `bridge` in the host's namespace, `inner` with `mac` in ours."""
 
     inner: str
     outer: str
@@ -95,7 +95,7 @@ ANY_FILTER = PortSecurity(marker="any")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NamespacePlan:
-    """One namespace of ours and all that is in it.
+    """A router or DHCP namespace with its contents.
 
     `sysctls` maps a path below /proc/sys ("net/ipv4/ip_forward") to its value; an observation
     may hold more paths than a plan. `iptables` is the IPv4 ruleset of the tables mangle, nat and
@@ -116,7 +116,7 @@ class NamespacePlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostPlan:
-    """All objects of one agent on a host. `namespaces` by name.
+    """All objects of one agent on a host. `namespaces` maps names to contents.
 
     `port_security` None: no nftables table of ours. The DHCP agent plans the elements; the L3
     agent only plans that a table exists (ANY_FILTER) before it puts a device on a bridge. `taps`

@@ -1,4 +1,4 @@
-"""What the planning room asks of a model: a replica gives it, and so do tests' plain tables."""
+"""The model as planning reads it: replicas implement it, and the tests' tables."""
 
 from collections.abc import Iterable, Iterator
 from typing import Protocol, TypeVar
@@ -29,20 +29,23 @@ class ModelView(Protocol):
 
 
 def get(view: ModelView, cls: type[R], kind: str, id: str) -> R | None:
-    """The resource as its class, None where it is unknown."""
+    """Return the resource if it exists and is of the class, else None."""
     found = view.get(kind, id)
     return found if isinstance(found, cls) else None
 
 
 def bound(view: ModelView, kind: str, host: str) -> Iterator[str]:
-    """Ids of the resources that bindings of `kind` (dhcp, l3) give to the agent of `host`."""
+    """Ids of the resources bound to the agent of `host`, sorted. `kind` is "dhcp" or "l3".
+
+    O(bindings): the replica of an agent has only its own.
+    """
     bindings = (b for b in view.all("binding") if isinstance(b, Binding))
     found = {b.resource_id for b in bindings if b.kind == kind and b.host == host}
     yield from sorted(found)
 
 
 def subnets_by_network(view: ModelView) -> dict[str, tuple[Subnet, ...]]:
-    """Every network's subnets, oldest first: "first subnet" must mean the same on every pass."""
+    """Return the subnets of each network, oldest first, so that "first subnet" never changes."""
     found: dict[str, list[Subnet]] = {}
     for subnet in view.all("subnet"):
         if isinstance(subnet, Subnet):
@@ -51,7 +54,7 @@ def subnets_by_network(view: ModelView) -> dict[str, tuple[Subnet, ...]]:
 
 
 def ports_of(view: ModelView, network: Network) -> tuple[Port, ...]:
-    """The ports of a network by id."""
+    """The ports of a network, sorted by id."""
     return tuple(sorted(view.ports_by_network(network.id), key=lambda port: port.id))
 
 

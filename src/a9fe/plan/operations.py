@@ -1,8 +1,8 @@
-"""The operations that bring a host from what is observed to what is planned.
+"""The operations that change a host from its observed to its planned state.
 
-Each is one small kernel effect as a frozen value. The adapter (a9fe.linux.host) may take each to
-be idempotent: adding what is there already, or deleting what is gone, is no error, so that an
-apply interrupted anywhere can be repeated. `namespace` is its name below /run/netns.
+Each is one small change of the kernel, as a frozen value. Each is idempotent in a9fe.linux.host:
+adding an existing object or deleting a missing one is no error, so that an interrupted pass can be
+repeated. `namespace` is a name below /run/netns.
 """
 
 from collections.abc import Container
@@ -52,7 +52,7 @@ class SetIsolation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeleteBridge:
-    """Remove a bridge that has no devices but ones this plan has removed already."""
+    """Remove a bridge that has no devices, or only devices that earlier operations removed."""
 
     name: str
 
@@ -82,7 +82,7 @@ class SetSysctl:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SetIptables:
-    """Replace the tables mangle, nat and filter by `rules` (text for iptables-restore), whole."""
+    """Replace the tables mangle, nat and filter by `rules`, a text for iptables-restore."""
 
     namespace: str
     rules: str
@@ -90,9 +90,9 @@ class SetIptables:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AddLink:
-    """Make the pair, MAC on the inner end, MTU on both, the outer end on its bridge, both up.
+    """Make the pair: MAC on the inner end, MTU on both, the outer end on its bridge, both up.
 
-    A left-over device with the outer's name that is in no namespace of ours is replaced.
+    A left-over device of ours with the outer end's name is replaced.
     """
 
     namespace: str
@@ -101,7 +101,7 @@ class AddLink:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChangeLink:
-    """The pair exists: set MAC, MTU and bridge in place, bring both ends up."""
+    """Set MAC, MTU and bridge of a pair that exists, and bring both ends up."""
 
     namespace: str
     link: Veth
@@ -117,7 +117,7 @@ class DeleteLink:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AddAddress:
-    """Add an address to a device. Without a broadcast address or with: the same to us."""
+    """Add an address to a device. Its broadcast address does not matter."""
 
     namespace: str
     address: Address
@@ -151,7 +151,7 @@ class DeleteRoute:
 class StartDnsmasq:
     """Write the files below `dnsmasq.directory` and start it in the namespace.
 
-    It daemonises itself; done when the started command has ended with 0.
+    dnsmasq daemonises itself; the operation is done when the started command exits with 0.
     """
 
     namespace: str
@@ -160,7 +160,7 @@ class StartDnsmasq:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RestartDnsmasq:
-    """Stop the one that runs for `dnsmasq.network_id`, then as StartDnsmasq."""
+    """Stop the dnsmasq of `dnsmasq.network_id`, then start it as StartDnsmasq does."""
 
     namespace: str
     dnsmasq: Dnsmasq
@@ -168,7 +168,7 @@ class RestartDnsmasq:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReloadDnsmasq:
-    """Write the files (each by rename), then SIGHUP."""
+    """Write the files, each by rename, then send SIGHUP."""
 
     namespace: str
     dnsmasq: Dnsmasq
@@ -176,7 +176,7 @@ class ReloadDnsmasq:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StopDnsmasq:
-    """Stop the one that runs for `dnsmasq.network_id` and remove its directory."""
+    """Stop the dnsmasq of `dnsmasq.network_id` and remove its directory."""
 
     namespace: str
     dnsmasq: Dnsmasq
@@ -184,9 +184,9 @@ class StopDnsmasq:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenListener:
-    """Bind and listen in the listener's namespace, and give the socket to the proxy.
+    """Bind and listen in the listener's namespace, and hand the socket to the proxy.
 
-    A socket held under the same key (of a namespace that was there before) is replaced.
+    It replaces a socket with the same key, of a former namespace of that name.
     """
 
     namespace: str
@@ -195,7 +195,7 @@ class OpenListener:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CloseListener:
-    """Have the proxy drop the socket, and drop our copy."""
+    """Let the proxy close the socket, and close our copy."""
 
     namespace: str
     listener: Listener
@@ -251,8 +251,9 @@ def scope(operation: Operation) -> str:
 
 
 def is_spoilt(operation: Operation, failed: Container[str]) -> bool:
-    """Whether scopes that failed before make the operation useless or unsafe: without filters no
-    bridge is made and no device put on one.
+    """Whether the operation must be skipped because an earlier one failed in its scope.
+
+    Without filters no bridge is made, and no device is put on a bridge.
     """
     if isinstance(operation, SetBridge | PlugTap) and FILTERS in failed:
         return True

@@ -1,4 +1,4 @@
-"""Which ports are up: their device is where it belongs. What an agent reports to the server."""
+"""Status of ports, which an agent reports: ACTIVE while the port's device is in place."""
 
 from collections.abc import Iterable, Set
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ ACTIVE = "ACTIVE"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PortStates:
-    """Ids of ports whose status in the model is not what the host shows."""
+    """Ids of ports that became ACTIVE (`up`) or DOWN (`down`), by what the host shows."""
 
     up: frozenset[str] = frozenset()
     down: frozenset[str] = frozenset()

@@ -1,4 +1,4 @@
-"""A plan as plain text, for golden files and for people: a line for each part, in fixed order."""
+"""A plan as plain text, for golden files: a line for each part, in a fixed order."""
 
 from collections.abc import Iterator
 
@@ -6,7 +6,7 @@ from a9fe.plan.host import Dnsmasq, HostPlan, NamespacePlan, Route, Veth
 
 
 def text(plan: HostPlan) -> str:
-    """The whole plan."""
+    """Return the plan as lines of text."""
     return "".join(f"{line}\n" for line in _host(plan))
 
 

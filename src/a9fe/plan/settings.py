@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class L3Settings:
-    """Of the L3 agent. `ipv6_on_host`: whether the kernel has IPv6 at all."""
+    """Options of the L3 agent. `ipv6_on_host`: whether the host's kernel has IPv6 at all."""
 
     enable_metadata_proxy: bool = True
     metadata_port: int = 9697
@@ -15,9 +15,9 @@ class L3Settings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DhcpSettings:
-    """Of the DHCP agent. `dhcp_lease_duration` in seconds, -1 for ever.
+    """Options of the DHCP agent. `dhcp_lease_duration` in seconds, -1 for infinite.
 
-    `dhcp_confs` is the directory below which each network's dnsmasq has its own.
+    `dhcp_confs` is the parent of the directories of the networks' dnsmasq.
     """
 
     dhcp_confs: str

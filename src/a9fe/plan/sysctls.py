@@ -5,10 +5,10 @@ that no link-local address of ours answers tenants.
 """
 
 _IPV4 = {
-    # An address is answered, and announced, only on the device and subnet it belongs to.
+    # Answer and announce an address only on its own device and subnet.
     "net/ipv4/conf/all/arp_announce": "2",
     "net/ipv4/conf/all/arp_ignore": "1",
-    # Else removing the first address of a subnet would take its others along.
+    # Keep a subnet's other addresses when its first address is removed.
     "net/ipv4/conf/all/promote_secondaries": "1",
 }
 _IPV6 = {
@@ -22,7 +22,7 @@ _ROUTER = {
     "net/ipv4/ip_forward": "1",
     "net/ipv4/ip_nonlocal_bind": "0",
 }
-# One device only, so nothing to filter by; the listener may bind before its address is there.
+# rp_filter is of no use with one device; a listener may bind before its address exists.
 _DHCP = {
     "net/ipv4/conf/all/rp_filter": "0",
     "net/ipv4/conf/default/rp_filter": "0",
@@ -33,12 +33,12 @@ PATHS = frozenset(_IPV4 | _IPV6 | _ROUTER)
 
 
 def router(*, ipv6_on_host: bool) -> dict[str, str]:
-    """Of a router's namespace."""
+    """Sysctls of a router namespace."""
     return _IPV4 | _ROUTER | (_IPV6 if ipv6_on_host else {})
 
 
 def dhcp(*, ipv6_on_host: bool) -> dict[str, str]:
-    """Of a DHCP namespace."""
+    """Sysctls of a DHCP namespace."""
     return _IPV4 | _DHCP | (_IPV6 if ipv6_on_host else {})
 
 

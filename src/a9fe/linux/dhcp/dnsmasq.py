@@ -1,12 +1,11 @@
-"""One dnsmasq a network: its files, starting, reloading and ending it, and knowing it again.
+"""The dnsmasq of a network: its files; starting, reloading, ending and recognising the process.
 
-It daemonises itself and belongs to nobody, so it outlives our processes. It is recognised without
-memory by its pid file, its command line (which names its directory) and its namespace. As it
-drops to user nobody, and reads its files again at SIGHUP, all directories above must be
-searchable by everybody.
+dnsmasq daemonises itself and outlives our processes. It is recognised by its pid file, its
+command line, which names its directory, and its namespace. It runs as user nobody and reads its
+files again at SIGHUP, so all directories above them must be searchable by all users.
 
-`loaded` in its directory says of which texts it was told last: written after the SIGHUP, so that
-an agent killed between writing a file and the signal is noticed.
+The file `loaded` has the digest of the files that dnsmasq read last. It is written after SIGHUP,
+so that an observation notices an agent that was killed between writing the files and the signal.
 """
 
 import hashlib
@@ -25,18 +24,21 @@ from a9fe.plan.host import Dnsmasq
 from a9fe.runtime import whole_files
 
 LOADED_FILE = "loaded"
-NOT_LOADED = "not loaded"  # never equal to a planned text, whose lines all end
+NOT_LOADED = "not loaded"  # equals no planned text, because those end with a newline
 INTERFACE = "--interface="
 
 
 class DnsmasqError(A9feError):
-    """dnsmasq cannot be started; says why."""
+    """dnsmasq cannot be started; the message says why."""
 
 
 def observe(space: str, network_id: str, directory: str) -> Dnsmasq | None:
-    """What runs for the network in the namespace, with the files it has loaded; None if not."""
+    """Return the network's dnsmasq in the namespace with its loaded files; None if none runs."""
     pid = pid_of(directory)
-    where = (namespace.inode(space), process.HIDDEN)  # hidden: its directory has to do
+    where = (
+        namespace.inode(space),
+        process.HIDDEN,
+    )  # a hidden process is recognised by its directory
     if pid is None or process.network_namespace(pid) not in where:
         return None
     arguments = process.command_line(pid)[1:]
@@ -55,7 +57,7 @@ def observe(space: str, network_id: str, directory: str) -> Dnsmasq | None:
 
 
 def start(space: str, wanted: Dnsmasq) -> None:
-    """Write its files and start it in the namespace, ending any that still has its directory."""
+    """Write its files and start it in the namespace; first end any other with its directory."""
     _make_directory(wanted.directory)
     stop(wanted.directory)
     files = _write(wanted)
@@ -65,7 +67,7 @@ def start(space: str, wanted: Dnsmasq) -> None:
 
 
 def reload(space: str, wanted: Dnsmasq) -> None:
-    """Write its files and have it read them; started if it is not there any more."""
+    """Write its files and let it read them again; start it if it does not run."""
     pid = pid_of(wanted.directory)
     if pid is None:
         start(space, wanted)
@@ -76,7 +78,7 @@ def reload(space: str, wanted: Dnsmasq) -> None:
 
 
 def stop(directory: str) -> list[int]:
-    """End every dnsmasq that has this directory; their pids."""
+    """End every dnsmasq with this directory; return their pids."""
     pid = pid_of(directory)
     candidates = [pid] if pid is not None else process.all_pids()
     ended = [p for p in candidates if is_ours(p, directory) and _end(p, directory)]
@@ -86,14 +88,14 @@ def stop(directory: str) -> list[int]:
 
 
 def remove(directory: str) -> None:
-    """End it and remove its directory, leases included."""
+    """End the dnsmasq with this directory, and remove the directory with the leases."""
     if os.path.isdir(directory):
         stop(directory)
         shutil.rmtree(directory, ignore_errors=True)
 
 
 def end_in(space: str, confs: str) -> list[int]:
-    """End every dnsmasq of ours (its directory is below `confs`) in a namespace; their pids."""
+    """End every dnsmasq with a directory below `confs` in a namespace; return their pids."""
     inode = namespace.inode(space)
     here = [pid for pid in process.all_pids() if process.network_namespace(pid) == inode]
     return [
@@ -104,7 +106,7 @@ def end_in(space: str, confs: str) -> list[int]:
 
 
 def directory_of(pid: int) -> str:
-    """The directory that a dnsmasq of ours was given; "" if the process is none."""
+    """The directory in the command line of our dnsmasq; "" for any other process."""
     argv = process.command_line(pid)
     if not argv or os.path.basename(argv[0]) != "dnsmasq":
         return ""
@@ -114,7 +116,7 @@ def directory_of(pid: int) -> str:
 
 
 def is_ours(pid: int, directory: str) -> bool:
-    """Is it a living dnsmasq that was given this directory?"""
+    """Whether the process is a running dnsmasq with this directory."""
     return directory_of(pid) == directory and process.alive(pid)
 
 

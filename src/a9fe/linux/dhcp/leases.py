@@ -1,10 +1,10 @@
 """Which VMs hold a lease whose route to metadata differs from the one that DHCP announces now.
 
-Option 121 tells a VM to reach metadata by the DHCP port or by the gateway (the way). It holds for
-the lease, a day by default; some clients keep the route even when a renewal announces another. So
-the file `ways` beside dnsmasq's own records, as JSON: `told`, the time (UNIX s) since which each
-way is announced; `given`, the lease holders (MAC, address) by way; and, as dnsmasq counts whole
-seconds, `before`, the leases that existed already in the second of the change.
+Option 121 announces a next hop to metadata (a way): the DHCP port or the gateway. A VM keeps it as
+long as its lease, a day by default, and some clients keep it even if a renewal announces another.
+So the JSON file `ways` beside dnsmasq's files has: `told`, the UNIX time in s since which each way
+is announced; `given`, the lease holders (MAC, address) of former ways; and `before`, the leases
+that already existed in the second of a change, because dnsmasq's times are whole seconds.
 """
 
 import json
@@ -31,7 +31,7 @@ class Lease:
 
 @dataclass(slots=True, kw_only=True)
 class Ways:
-    """The content of the file."""
+    """The content of the file `ways`."""
 
     told: dict[str, int] = field(default_factory=dict)
     given: dict[str, set[Holder]] = field(default_factory=dict)
@@ -55,7 +55,7 @@ def remember(directory: str, wanted: Iterable[str], duration: int) -> None:
 
 
 def in_use(directory: str, duration: int) -> Mapping[str, frozenset[str]]:
-    """The leased addresses by way."""
+    """Return the leased addresses by way. O(leases)."""
     ways = _read(directory)
     if not (ways.told or ways.given):
         return {}
@@ -68,7 +68,7 @@ def in_use(directory: str, duration: int) -> Mapping[str, frozenset[str]]:
 
 
 def live(directory: str, now: float) -> Iterator[Lease]:
-    """The IPv4 leases that have not expired."""
+    """The IPv4 leases in dnsmasq's file that have not expired."""
     try:
         text = Path(directory, LEASES_FILE).read_text()
     except FileNotFoundError:
@@ -83,7 +83,7 @@ def live(directory: str, now: float) -> Iterator[Lease]:
 
 
 def _given(ways: Ways, way: str, leases: Iterable[Lease], duration: int) -> Iterator[Holder]:
-    """Lease holders since the way is announced. An infinite lease has no start time: all count."""
+    """Holders of leases since the way is announced; infinite leases have no time: all count."""
     for lease in leases:
         unknown = lease.expires == 0 or duration == FOREVER
         since = lease.expires - duration >= ways.told[way] and lease not in ways.before

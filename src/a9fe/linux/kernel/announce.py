@@ -1,11 +1,10 @@
 """Announce an address at a new MAC: gratuitous ARP and unsolicited neighbour advertisements.
 
-A guest's neighbour cache keeps the MAC of a gateway for half a minute and more after the gateway
-moved. So whenever an agent brings an address up, the device's addresses are announced as
-Neutron's `arping -U` and `arping -A` do: an ARP request and an ARP reply, several times, as the
-first may be lost before the bridge port forwards. Sources: RFC 826, RFC 5227 section 3, RFC 4861
-sections 4.4 and 7.2.6. The frames are sent by a packet socket in the namespace; no process is
-started, and nothing stays open between two rounds.
+A guest's neighbour cache keeps a gateway's MAC for half a minute or more after the gateway moved.
+So if an agent adds an address, it announces the device's addresses as Neutron's `arping -U` and
+`arping -A` do: by an ARP request and an ARP reply, several times, because the first ones may be
+lost before the bridge port forwards. A packet socket in the namespace sends the frames. Sources:
+RFC 826, RFC 5227 section 3, RFC 4861 sections 4.4 and 7.2.6.
 """
 
 import heapq
@@ -36,7 +35,7 @@ TARGET_MAC = b"\x02\x01"  # option 2, 8 octets long
 
 
 def frames(mac: str, address: str, *, router: bool) -> tuple[bytes, ...]:
-    """The Ethernet frames that announce an IPv4 or IPv6 address at a MAC."""
+    """Return the Ethernet frames that announce an IPv4 or IPv6 address at a MAC."""
     own, raw = bytes.fromhex(mac.replace(":", "")), ip_interface(address).ip.packed
     if len(raw) == 4:
         return tuple(_arp(own, raw, operation) for operation in (ARP_REQUEST, ARP_REPLY))
@@ -44,7 +43,7 @@ def frames(mac: str, address: str, *, router: bool) -> tuple[bytes, ...]:
 
 
 def _arp(mac: bytes, address: bytes, operation: int) -> bytes:
-    target = BROADCAST if operation == ARP_REQUEST else mac  # as arping fills it in
+    target = BROADCAST if operation == ARP_REQUEST else mac  # as arping sets it
     body = ARP.pack(1, 0x0800, 6, 4, operation, mac, address, target, address)
     return BROADCAST + mac + struct.pack("!H", ETH_ARP) + body
 
@@ -70,9 +69,9 @@ def _checksum(data: bytes) -> int:
 
 
 class Announcer:
-    """Announces devices in several rounds from a thread of its own, which ends when idle.
+    """Announces devices in several rounds, in a thread that ends when nothing is due.
 
-    Each round announces the addresses that the device has then, so never a moved address.
+    Each round reads the device's addresses again, so that a moved address is not announced.
     """
 
     def __init__(self, rounds: tuple[float, ...] = ROUNDS) -> None:
@@ -98,11 +97,11 @@ class Announcer:
         while (entry := self._next()) is not None:
             try:
                 send(*entry)
-            except (A9feError, OSError) as error:  # gone meanwhile: nothing to announce
+            except (A9feError, OSError) as error:  # the device or namespace is gone
                 log.debug("not announced", namespace=entry[0], device=entry[1], reason=str(error))
 
     def _next(self) -> tuple[str, str] | None:
-        """Wait for the next due device. None if there is none: then the thread ends."""
+        """Wait for the next due device; None if nothing is due, which ends the thread."""
         with self._changed:
             while self._due:
                 wait = self._due[0][0] - time.monotonic()
@@ -115,7 +114,7 @@ class Announcer:
 
 
 def send(space: str, device: str) -> None:
-    """Announce all addresses that the device has now, once. Raises NoSuchNamespace, OSError."""
+    """Announce the device's current addresses once. Raises NoSuchNamespace or OSError."""
     with namespace.inside(space):
         link = next((found for found in netlink.links() if found.name == device), None)
         if link is None or not link.up:

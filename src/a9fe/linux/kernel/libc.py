@@ -1,4 +1,4 @@
-"""The few system calls that Python 3.11 does not have, with OSError for their failures."""
+"""System calls that Python 3.11 does not have. Each raises OSError if it fails."""
 
 import ctypes
 import os
@@ -41,7 +41,7 @@ def unshare(flags: int) -> None:
 
 
 def mount(source: str, target: str, flags: int) -> None:
-    """mount(2) without a filesystem type or data: binds and propagation."""
+    """mount(2) without filesystem type and data: for binds and propagation."""
     _call("mount", os.fsencode(source), os.fsencode(target), b"none", ctypes.c_ulong(flags), None)
 
 
@@ -67,7 +67,7 @@ def prctl(option: int, argument: int = 0) -> None:
 
 
 def capset(permitted: int) -> None:
-    """Effective and permitted := the bits of `permitted`; inheritable := none. Calling thread."""
+    """Set the calling thread's effective and permitted capabilities; clear the inheritable."""
     header = (ctypes.c_uint32 * 2)(CAPABILITY_VERSION_3, 0)
     low, high = permitted & 0xFFFFFFFF, permitted >> 32
     _call("capset", header, (ctypes.c_uint32 * 6)(low, low, 0, high, high, 0))

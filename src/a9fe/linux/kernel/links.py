@@ -1,11 +1,11 @@
 """Changing links, addresses and routes by pyroute2.
 
-Each function leaves the calling thread where it is: the work is done by a thread of its own (an
-IPRoute is bound to the thread and namespace in which it was opened, and cannot be used within a
-running event loop). Each may be repeated: existing or missing objects are no error.
+Each function works in its own thread, because an IPRoute belongs to the thread and the namespace
+in which it was opened, and cannot be used within a running event loop. The calling thread stays in
+its namespace. Each call may be repeated: existing or missing objects are no error.
 
-A new link has our group from creation; the next message sets its alias, which the kernel does not
-take at creation. Objects without our mark (plan.mark) are neither changed nor removed: NotOurs.
+A new link has our group from creation. The next message sets its alias, which the kernel does not
+accept at creation. Objects without our mark (plan.mark) are not changed or removed: NotOurs.
 """
 
 import errno
@@ -33,28 +33,29 @@ RT_SCOPE_LINK = 253
 
 
 class Netlink(Protocol):
-    """What we use of an IPRoute. Arguments are pyroute2's."""
+    """The part of IPRoute that we use. Arguments are pyroute2's."""
 
     def link(self, command: str, **arguments: object) -> object:
-        """Links."""
+        """Change links."""
 
     def brport(self, command: str, **arguments: object) -> object:
-        """Netlink attributes of bridge ports."""
+        """Change attributes of bridge ports."""
 
     def addr(self, command: str, **arguments: object) -> object:
-        """Addresses."""
+        """Change addresses."""
 
     def route(self, command: str, **arguments: object) -> object:
-        """Routes."""
+        """Change routes."""
 
 
 class LinkError(A9feError):
-    """The kernel refused a change; names the device and the reason."""
+    """The kernel refused a change; the message names the device and the reason."""
 
 
 def set_bridge(bridge: Bridge, mark: Mark) -> None:
-    """Make the bridge if missing, and set it: STP off, no forward delay, MTU, up. Sysctls keep the
-    host's stack off it even without filters: no IPv6, no ARP replies, rp_filter.
+    """Make the bridge if missing; set STP off, no forward delay, MTU and up.
+
+    Sysctls keep the host's stack off it even without filters: no IPv6, no ARP replies, rp_filter.
     """
 
     def change(ip: Netlink) -> None:
@@ -83,7 +84,7 @@ def delete_link(name: str, mark: Mark, inside: str | None = None) -> None:
 
 
 def add_veth(space: str, link: Veth, mark: Mark) -> None:
-    """Make the pair, inner end in `space`; a left-over outer end of ours is replaced."""
+    """Make the pair with the inner end in `space`. A left-over outer end of ours is replaced."""
 
     def make(ip: Netlink) -> None:
         _delete(ip, link.outer, mark)
@@ -102,7 +103,7 @@ def add_veth(space: str, link: Veth, mark: Mark) -> None:
 
 
 def change_veth(space: str, link: Veth, mark: Mark) -> None:
-    """Set MAC, MTU, bridge and mark of a pair that exists, and bring both ends up."""
+    """Set MAC, MTU, bridge and mark of an existing pair, and bring both ends up."""
 
     def outer(ip: Netlink) -> None:
         master = _ours(link.bridge, mark)
@@ -150,7 +151,7 @@ def _master(device: str) -> str:
 
 
 def add_address(space: str, address: Address) -> None:
-    """Add an address; an IPv6 one is not probed for duplicates, as MACs and addresses are ours."""
+    """Add an address. IPv6 addresses skip duplicate detection, because we allocate them."""
 
     def change(ip: Netlink) -> None:
         own, length = address.cidr.split("/")
@@ -205,9 +206,9 @@ def _route(route: Route) -> dict[str, object]:
 
 
 def adopt(name: str, mark: Mark, inside: str | None = None) -> None:
-    """Mark a device that has no mark of a9fe. Raises NotOurs if it has another's.
+    """Mark a device without a mark. Raises NotOurs if it has another installation's mark.
 
-    It gets the VM group, which the filters do not trust; agents set our own group on theirs.
+    It gets the VM group, which the filters do not trust; agents set the group of their devices.
     """
 
     def change(ip: Netlink) -> None:
@@ -260,7 +261,7 @@ def _index(name: str) -> int:
 
 
 def _set_if_there(key: str, value: str) -> None:
-    """IPv6 may be off in this kernel: then there is no such key, and nothing to switch off."""
+    """Set a sysctl if it exists: without IPv6 in the kernel its keys are missing."""
     with suppress(FileNotFoundError):
         namespace.write_sysctl(key, value)
 

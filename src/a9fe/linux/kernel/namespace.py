@@ -1,15 +1,14 @@
 """Named network namespaces, as `ip netns` keeps them: bind mounts in /run/netns.
 
-Ours are marked (plan.mark): the alias of a namespace's loopback lives as long as the namespace,
-and is there before the namespace has a name. The file on which it is mounted has the mark as its
-text, so that the broken handle that a kill leaves is recognised too.
+Ours are marked (plan.mark): the alias of the loopback exists as long as the namespace, and before
+the namespace has a name. The file on which it is mounted contains the mark, so that a broken
+handle, which a killed process leaves, is recognised too.
 
-setns(2) and unshare(2) act on the calling thread alone. Making one is done in a thread of its own
-that ends with it, so that no other thread can ever see or inherit the change.
+setns(2) and unshare(2) act on the calling thread only. A namespace is made in a thread that then
+ends, so that no other thread can see or inherit the change.
 
-Everything opened between `enter` and leave belongs to that namespace for its life. Beware of
-pyroute2: an IPRoute opens one socket for each thread that uses it, so use it where it was opened,
-within `inside`.
+A socket opened in a namespace belongs to it for its life. An IPRoute of pyroute2 opens a socket
+for each thread that uses it, so use it only in the thread and namespace in which it was opened.
 """
 
 import errno
@@ -33,33 +32,33 @@ SYSCTLS = "/proc/sys"
 HERE = "/proc/thread-self/ns/net"
 NS_GET_NSTYPE = 0xB703
 SO_NETNS_COOKIE = 71
-MARK_SIZE = 256  # bytes that are read of a broken handle: more than any mark has
+MARK_SIZE = 256  # bytes read of a broken handle, more than a mark has
 
 
 class NoSuchNamespace(A9feError):
-    """The name has no namespace, or only the broken handle that a crash left."""
+    """The namespace does not exist, or a crash left only a broken handle of it."""
 
 
 class NotOurs(A9feError):
-    """An object that is not of this installation has the name that we need."""
+    """An object of another installation or software has the name that we need."""
 
     def __init__(self, what: str, text: str) -> None:
-        """`what` is the object, `text` the mark that it has, "" for none."""
+        """`what` names the object, `text` is its mark, "" for none."""
         super().__init__(f"{what}: left alone, it is {whose(text)} (`a9fe clean` lists these)")
 
 
 def path(name: str) -> str:
-    """Where the namespace `name` is kept."""
+    """The path of the namespace `name`."""
     return f"{DIRECTORY}/{name}"
 
 
 def names() -> list[str]:
-    """The names of all namespaces that work, sorted. Broken handles are left out."""
+    """The names of all namespaces, sorted, without broken handles."""
     return [name for name in handles() if exists(name)]
 
 
 def handles() -> list[str]:
-    """All names in /run/netns, broken ones too, sorted."""
+    """All names in /run/netns, sorted, with broken handles."""
     try:
         return sorted(name for name in os.listdir(DIRECTORY) if not name.startswith("."))
     except FileNotFoundError:
@@ -67,7 +66,7 @@ def handles() -> list[str]:
 
 
 def exists(name: str) -> bool:
-    """Is there a namespace behind the name? False for a plain file without its mount."""
+    """Whether the namespace exists. False for a broken handle: a file without its mount."""
     try:
         fd = os.open(path(name), os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
@@ -94,15 +93,15 @@ def mark_of(name: str) -> str:
 
 
 def own_mark() -> str:
-    """The mark of the namespace in which the calling thread is; "" for none."""
+    """The mark of the calling thread's namespace; "" for none."""
     alias = netlink.loopback().alias
     return alias if alias.startswith(ALIAS_PREFIX) else ""
 
 
 def create(name: str, mark: Mark) -> bool:
-    """Make the namespace, marked, loopback up. False if it existed; a broken one is replaced.
+    """Make the namespace with its mark and loopback up; replace a broken handle.
 
-    Raises NotOurs if the name is another's.
+    Return False if it existed. Raises NotOurs if the existing one has another mark or none.
     """
     with _locked():
         if os.path.lexists(path(name)):
@@ -118,7 +117,7 @@ def create(name: str, mark: Mark) -> bool:
 def delete(name: str, mark: Mark) -> bool:
     """Remove the name. The kernel frees the namespace when nothing uses it any more.
 
-    False if there is none. Raises NotOurs if it is another's.
+    Return False if it does not exist. Raises NotOurs if it has another mark or none.
     """
     with _locked():
         if not os.path.lexists(path(name)):
@@ -128,14 +127,14 @@ def delete(name: str, mark: Mark) -> bool:
 
 
 def require_ours(name: str, mark: Mark) -> None:
-    """Raises NotOurs unless the namespace, or the broken handle, has the mark."""
+    """Raise NotOurs unless the namespace, or the broken handle, has the mark."""
     found = mark_of(name)
     if found != mark.text:
         raise NotOurs(f"namespace {name}", found)
 
 
 def adopt(name: str, mark: Mark) -> None:
-    """Mark a namespace, or a broken handle, that has no mark. Raises NotOurs if it has another."""
+    """Mark a namespace, or a broken handle, without a mark. Raises NotOurs for another mark."""
     if mark_of(name):
         require_ours(name, mark)
     elif exists(name):
@@ -147,7 +146,7 @@ def adopt(name: str, mark: Mark) -> None:
 
 
 def inode(name: str) -> int:
-    """The namespace's identity as in /proc/<pid>/ns/net; 0 if there is none."""
+    """The namespace's inode, as of /proc/<pid>/ns/net; 0 if it does not exist."""
     try:
         return os.stat(path(name)).st_ino if exists(name) else 0
     except FileNotFoundError:
@@ -156,7 +155,7 @@ def inode(name: str) -> int:
 
 @contextmanager
 def inside(name: str) -> Iterator[None]:
-    """The calling thread is in the namespace for the block. Never await in it."""
+    """Move the calling thread into the namespace for the block. Do not await in the block."""
     home = os.open(HERE, os.O_RDONLY | os.O_CLOEXEC)
     try:
         _enter(name)
@@ -169,7 +168,7 @@ def inside(name: str) -> Iterator[None]:
 
 
 def call_inside(name: str, function: Callable[[], T]) -> T:
-    """The result of `function`, run in the namespace by a thread of its own."""
+    """Run `function` in the namespace in a new thread; return its result."""
 
     def entered() -> T:
         _enter(name)
@@ -179,7 +178,7 @@ def call_inside(name: str, function: Callable[[], T]) -> T:
 
 
 def in_thread(function: Callable[[], T]) -> T:
-    """The result of `function`, run by a thread that ends with it."""
+    """Run `function` in a new thread; return its result or raise its error."""
     results: list[T] = []
     errors: list[BaseException] = []
 
@@ -198,24 +197,24 @@ def in_thread(function: Callable[[], T]) -> T:
 
 
 def cookie(name: str) -> int:
-    """The namespace's number, never given twice until the next boot (SO_NETNS_COOKIE)."""
+    """The namespace's number, unique until the next boot (SO_NETNS_COOKIE)."""
     return call_inside(name, own_cookie)
 
 
 def own_cookie() -> int:
-    """The number of the namespace in which the calling thread is."""
+    """The number of the calling thread's namespace."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         return socket_cookie(probe)
 
 
 def socket_cookie(sock: socket.socket) -> int:
-    """The number of the namespace that a socket belongs to, wherever we are."""
+    """The number of the socket's namespace, which need not be the calling thread's."""
     raw = sock.getsockopt(socket.SOL_SOCKET, SO_NETNS_COOKIE, 8)
     return int(struct.unpack("=Q", raw)[0])
 
 
 def read_sysctl(key: str) -> str | None:
-    """The value of a path below /proc/sys where we are; None if this kernel has no such key."""
+    """The value of a path below /proc/sys in this namespace; None if it does not exist."""
     try:
         fd = os.open(f"{SYSCTLS}/{key}", os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
@@ -227,7 +226,7 @@ def read_sysctl(key: str) -> str | None:
 
 
 def write_sysctl(key: str, value: str) -> None:
-    """Set a path below /proc/sys where we are."""
+    """Set a path below /proc/sys in this namespace."""
     with open(f"{SYSCTLS}/{key}", "w") as file:
         file.write(value)
 
@@ -249,7 +248,7 @@ def _go_home(home: int) -> None:
     try:
         libc.setns(home, libc.CLONE_NEWNET)
     except OSError:
-        os.abort()  # going on in a tenant's namespace would be worse than ending
+        os.abort()  # never continue in a tenant's namespace
 
 
 def _unshare_to(target: str, mark: Mark) -> None:
@@ -259,7 +258,7 @@ def _unshare_to(target: str, mark: Mark) -> None:
 
 
 def remove_draft(mark: Mark) -> None:
-    """Remove the draft file of a process that was killed while making a namespace."""
+    """Remove the draft that a process killed in `create` left."""
     with _locked(), suppress(FileNotFoundError):
         os.unlink(_draft(mark))
 
@@ -271,7 +270,7 @@ def _draft(mark: Mark) -> str:
 def _make_handle(name: str, mark: Mark) -> None:
     """Make the file to mount on, by rename, so that the name never exists without the mark.
 
-    One draft per installation, made under the lock: a kill leaves at most one.
+    The lock allows one draft per installation, so that killed processes leave at most one.
     """
     draft = _draft(mark)
     with open(draft, "w") as file:
@@ -309,7 +308,7 @@ def _remove_handle(name: str) -> bool:
 
 @contextmanager
 def _locked() -> Iterator[None]:
-    """Hold the directory's lock, as iproute2 does, so that two makers do not race."""
+    """Hold the directory's lock, as iproute2 does, against concurrent creation and deletion."""
     os.makedirs(DIRECTORY, mode=0o755, exist_ok=True)
     fd = os.open(DIRECTORY, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
@@ -321,9 +320,9 @@ def _locked() -> Iterator[None]:
 
 
 def _share_directory() -> None:
-    """Make /run/netns a shared mount, so that a removal reaches every other mount namespace.
+    """Make /run/netns a shared mount, as `ip netns` does.
 
-    As `ip netns` does it; else a guest's own mount namespace would keep removed ones alive.
+    Removals then reach all mount namespaces; else a guest's would keep removed namespaces alive.
     """
     try:
         libc.mount("", DIRECTORY, libc.MS_SHARED | libc.MS_REC)

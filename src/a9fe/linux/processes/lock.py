@@ -1,4 +1,4 @@
-"""One `a9fe up` for one state directory: a lock file with the pid of who holds it."""
+"""The lock of a state directory, which allows one `a9fe up`: a lock file with its pid."""
 
 import fcntl
 import os
@@ -9,10 +9,10 @@ from a9fe.model.errors import A9feError
 
 
 class AlreadyRunning(A9feError):
-    """Someone else holds the lock; `pid` says who ("" if they have not said yet)."""
+    """Another process holds the lock. `pid` is its id, "" if it has not written it yet."""
 
     def __init__(self, path: str, pid: str) -> None:
-        """Keep the pid for the message."""
+        """`path` is the lock file."""
         super().__init__(f"{path}: a9fe is already running here, as pid {pid or 'unknown'}")
         self.pid = pid
 
@@ -20,7 +20,7 @@ class AlreadyRunning(A9feError):
 class StateLock:
     """Held from `acquire` to `release` or the end of the process, however it ends.
 
-    The kernel drops the lock with its holder, so a file left by a killed process is no obstacle.
+    The kernel releases the lock when its holder ends, so a left-over file does not block.
     """
 
     def __init__(self, path: str) -> None:
@@ -29,9 +29,9 @@ class StateLock:
         self._fd: int | None = None
 
     def acquire(self) -> None:
-        """Take the lock and write our pid. Raises AlreadyRunning with the pid of the holder."""
+        """Take the lock and write our pid. Raises AlreadyRunning with the holder's pid."""
         while not self._acquired():
-            pass  # a former holder removed the file between our opening and locking it
+            pass  # a former holder removed the file before we locked it
 
     def _acquired(self) -> bool:
         fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
@@ -77,7 +77,7 @@ class StateLock:
 
 
 def _is_at(fd: int, path: str) -> bool:
-    """Whether the open file is still the one at the path."""
+    """Whether the path still names the open file."""
     try:
         return os.path.samestat(os.fstat(fd), os.stat(path))
     except FileNotFoundError:

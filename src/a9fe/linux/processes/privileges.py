@@ -1,6 +1,6 @@
-"""Who a process is and what it may do: users, capabilities, and dying with the parent.
+"""Users and capabilities of a process, and its end with its parent.
 
-Capabilities belong to threads: call these before any thread is started (it is checked).
+Capabilities belong to threads: call these functions before a thread is started (they check it).
 Sources: capabilities(7), prctl(2), PR_SET_PDEATHSIG(2const).
 """
 
@@ -19,7 +19,7 @@ from a9fe.runtime import preload
 
 log = structlog.get_logger("a9fe.linux")
 
-# Numbers of linux/capability.h, for the names that we use.
+# Numbers from linux/capability.h.
 CAPABILITIES = {
     "chown": 0,
     "dac_override": 1,
@@ -38,10 +38,10 @@ CAPABILITIES = {
 }
 LAST_CAPABILITY = "/proc/sys/kernel/cap_last_cap"
 
-# What the L3 and DHCP agents need: links, rules and namespaces (net_admin, sys_admin, net_raw), to
-# hear what happens in all namespaces (net_broadcast),
-# listeners on port 80, dnsmasq that becomes nobody (setuid, setgid, chown, dac_override), and to
-# recognise and end that dnsmasq (sys_ptrace for /proc/<pid>/ns/net, kill).
+# Of the L3 and DHCP agents: for links, rules and namespaces (net_admin, sys_admin, net_raw),
+# events of all namespaces (net_broadcast), listeners on port 80 (net_bind_service), a dnsmasq that
+# becomes user nobody (setuid, setgid, chown, dac_override), and to recognise and end that dnsmasq
+# (sys_ptrace for /proc/<pid>/ns/net, kill).
 AGENT_CAPABILITIES = (
     "net_admin",
     "sys_admin",
@@ -65,22 +65,21 @@ PARENT_PID = "A9FE_PARENT_PID"
 
 
 def is_root() -> bool:
-    """Is the effective user root?"""
+    """Whether the effective user is root."""
     return os.geteuid() == 0
 
 
 def require_root(what: str = "a9fe") -> None:
-    """Refuse with one line unless we are root."""
+    """Raise A9feError unless we are root."""
     if not is_root():
         raise A9feError(f"{what}: needs root, and runs as uid {os.geteuid()}; use sudo")
 
 
 def drop(user: str, *, keep: Iterable[str] = ()) -> None:
-    """Become `user` for good, with only the capabilities `keep` (names as in CAPABILITIES).
+    """Become `user` irrevocably, with only the capabilities `keep` (names of CAPABILITIES).
 
-    No new privileges by exec, empty bounding set, no groups but the user's own. Modules that
-    libraries import late are imported first, because the user may be unable to read them. If not
-    root, only logs, as there is nothing to drop.
+    Sets no_new_privs, reduces the bounding set to `keep`, and drops all groups but the user's own.
+    First imports the modules of runtime.preload. If not root, it only logs that.
     """
     if not is_root():
         log.info("privileges not dropped: not root", user=user, uid=os.geteuid())
@@ -100,7 +99,7 @@ def drop(user: str, *, keep: Iterable[str] = ()) -> None:
 
 
 def limit_capabilities(names: Iterable[str] = AGENT_CAPABILITIES) -> None:
-    """Stay root, but with only these capabilities, and so for every program we run.
+    """Stay root, but limit this process and all programs it runs to these capabilities.
 
     Root in a container may lack some; only those in INDISPENSABLE are required.
     """
@@ -115,7 +114,7 @@ def limit_capabilities(names: Iterable[str] = AGENT_CAPABILITIES) -> None:
 
 
 def _held(names: Iterable[str]) -> list[str]:
-    """The capabilities that we have. Raises A9feError if an INDISPENSABLE one is missing."""
+    """Return those of `names` that we have. Raises A9feError without an INDISPENSABLE one."""
     with open("/proc/self/status") as file:
         have = next(int(line.split()[1], 16) for line in file if line.startswith("CapPrm:"))
     lacking = [name for name in names if not have & _bits([name])]
@@ -131,10 +130,10 @@ def _held(names: Iterable[str]) -> list[str]:
 
 
 def die_with_parent() -> None:
-    """SIGTERM us when the parent dies, if A9FE_PARENT_DEATH=1 asks for it.
+    """Get SIGTERM when the parent dies, if A9FE_PARENT_DEATH=1.
 
-    The signal comes when the *thread* that started us ends, so spawn from the main thread. If the
-    parent (A9FE_PARENT_PID) has gone already we end at once.
+    The kernel sends it when the *thread* that started us ends, so start processes from the main
+    thread. If the parent (A9FE_PARENT_PID) has already ended, exit at once.
     """
     if os.environ.get(PARENT_DEATH) != "1":
         return
@@ -145,7 +144,7 @@ def die_with_parent() -> None:
 
 
 def find_user(name: str) -> pwd.struct_passwd:
-    """The user's entry; a clear error if there is none."""
+    """Return the user's entry. Raises A9feError if the user does not exist."""
     try:
         return pwd.getpwnam(name)
     except KeyError as error:
@@ -155,8 +154,9 @@ def find_user(name: str) -> pwd.struct_passwd:
 
 
 def owner_of(user: str) -> tuple[int, int] | None:
-    """Whom the user's sockets and directories shall belong to: uid and gid; None where we are not
-    root, and they are ours already.
+    """Return (uid, gid) for the owner of the user's sockets and directories.
+
+    None if we are not root: then they belong to the current user.
     """
     if not is_root():
         return None
@@ -165,7 +165,7 @@ def owner_of(user: str) -> tuple[int, int] | None:
 
 
 def ensure_user(name: str) -> pwd.struct_passwd:
-    """The user's entry, made as a system user without home and shell if it is not there."""
+    """Return the user's entry; make a system user without home and shell if it is missing."""
     try:
         return pwd.getpwnam(name)
     except KeyError:
@@ -204,7 +204,7 @@ def _set_capabilities(kept: int) -> None:
 
 
 def _rearm_parent_death() -> None:
-    """A change of user clears PR_SET_PDEATHSIG."""
+    """Set PR_SET_PDEATHSIG again, because a change of user clears it."""
     die_with_parent()
 
 

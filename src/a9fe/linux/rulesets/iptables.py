@@ -1,8 +1,8 @@
 """The IPv4 ruleset of a namespace, by iptables-restore and iptables-save.
 
-Running a program for each namespace at each observation would cost 5 ms each. With iptables-nft
-the kernel counts the changes of a namespace's ruleset, so what was read is good until the count
-moves; with iptables-legacy it is read every time.
+An iptables-save for each namespace at each observation costs 5 ms. With iptables-nft the kernel
+counts the changes of a namespace's rules, so a cached ruleset is valid until the count changes;
+with iptables-legacy the ruleset is read each time.
 """
 
 from a9fe.linux.kernel import namespace, netlink
@@ -17,15 +17,15 @@ _Version = tuple[int, int]  # cookie of the namespace, generation of its ruleset
 
 
 class Iptables:
-    """Reads and sets rulesets; remembers what it read."""
+    """Reads and sets rulesets; caches those it read."""
 
     def __init__(self) -> None:
-        """Nothing is remembered yet."""
+        """Start with an empty cache."""
         self._known: dict[str, tuple[_Version, str]] = {}
         self._counted: bool | None = None
 
     def observe(self, space: str) -> str:
-        """The ruleset of a namespace in canonical form. The calling thread must be inside it."""
+        """Return the ruleset in canonical form. The calling thread must be in the namespace."""
         version = self._version()
         known = self._known.get(space)
         if version is not None and known is not None and known[0] == version:
@@ -33,7 +33,7 @@ class Iptables:
         try:
             rules = canonical(programs.run(SAVE))
         except programs.MissingProgram:
-            return EMPTY  # setting rules will say so
+            return EMPTY  # `apply` will report it
         if version is not None:
             self._known[space] = (version, rules)
         return rules
@@ -44,11 +44,11 @@ class Iptables:
         namespace.call_inside(space, lambda: programs.run(RESTORE, text))
 
     def forget(self, space: str) -> None:
-        """The namespace is gone."""
+        """Drop the cached ruleset of a removed namespace."""
         self._known.pop(space, None)
 
     def _version(self) -> _Version | None:
-        """None where changes are not counted."""
+        """The namespace and the count of its changes; None if the kernel does not count them."""
         if self._counted is None:
             try:
                 self._counted = "nf_tables" in programs.run((*SAVE, "--version"))

@@ -1,4 +1,4 @@
-"""The filter tables in the host's own namespace, by `nft`; read again only when rules changed."""
+"""The nftables tables of the host's namespace, by `nft`; read only after a change of the rules."""
 
 import re
 from dataclasses import dataclass
@@ -12,13 +12,15 @@ from a9fe.plan.mark import Mark
 
 FAMILY = "bridge"
 OTHER = "other"
-NOTHING = port_security.of_ports(())  # the tables with no element: no tap is known
+NOTHING = port_security.of_ports(())  # tables without elements: no tap is known
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Loaded:
-    """The tables loaded under our name: whether any and whether all exist; the markers found, ""
-    for none; whether all are ours, and if not, the comment of one that is not.
+    """The loaded tables with our name.
+
+    `any`, `whole`: one exists, all exist. `rules`, `elements`: their markers, "" for none. `ours`:
+    all have our mark; if not, `comment` is that of another one.
     """
 
     any: bool = False
@@ -30,10 +32,10 @@ class _Loaded:
 
 
 class Nftables:
-    """Reads and sets the tables. Remembers the last state only to save work."""
+    """Reads and sets the tables. Caches the last state."""
 
     def __init__(self, mark: Mark) -> None:
-        """Nothing is remembered yet. The tables' name and comment are those of the mark."""
+        """The tables' name and comment are those of the mark."""
         self._mark = mark
         self._rules = bridge_filter.rules_marker(mark)
         self._generation: int | None = None
@@ -41,8 +43,9 @@ class Nftables:
         self._applied = NOTHING
 
     def observe(self) -> PortSecurity | None:
-        """The loaded rules by their marker: "" if a table is missing, OTHER if another version
-        loaded it.
+        """Return the loaded elements by their marker; None if no table of ours exists.
+
+        The marker is "" if a table is missing, OTHER if another version of a9fe loaded them.
         """
         known = self._look()
         if not known.any or not known.ours:
@@ -51,7 +54,10 @@ class Nftables:
         return PortSecurity(marker=marker if known.whole else "")
 
     def apply(self, wanted: PortSecurity | None) -> None:
-        """Load in one transaction; None removes. Raises NotOurs."""
+        """Load the tables in one transaction; None removes them. Raises NotOurs.
+
+        Costs the difference if this process loaded the elements, else O(elements).
+        """
         known = self._look()
         if not known.ours:
             raise NotOurs(f"nftables table {self._mark.table}", known.comment)
@@ -62,7 +68,7 @@ class Nftables:
             self._loaded(wanted, before)
 
     def _loaded(self, wanted: PortSecurity | None, before: int | None) -> None:
-        """Remember the tables as loaded, unless others changed nftables at the same time."""
+        """Cache the tables as loaded, unless another process also changed nftables."""
         now = netlink.ruleset_generation()
         if before is None or now != before + 1:
             return
@@ -72,7 +78,7 @@ class Nftables:
             self._known = _Loaded(any=True, whole=True, rules=self._rules, elements=marker)
 
     def _text(self, wanted: PortSecurity | None, known: _Loaded) -> str:
-        """The difference if this process knows what is loaded, else everything."""
+        """Return the text for `nft`: the difference if the loaded elements are known, else all."""
         applied, mark = self._applied, self._mark
         if wanted is None:
             return bridge_filter.removal(mark)
@@ -95,13 +101,14 @@ class Nftables:
         return self._known
 
     def _read(self) -> _Loaded:
-        """Reads only names of tables and chains, so the cost does not grow with ports. The marker
-        of our rules includes our mark.
+        """Read the names of tables and chains, which does not cost more with more ports.
+
+        The marker of our rules includes our mark.
         """
         try:
             shown = programs.run(("nft", "list", "tables")).splitlines()
         except programs.MissingProgram:
-            return _Loaded()  # setting it will say so
+            return _Loaded()  # `apply` will report it
         ours = [f for f in bridge_filter.FAMILIES if f"table {f} {self._mark.table}" in shown]
         chains = programs.run(("nft", "list", "chains", FAMILY)) if FAMILY in ours else ""
         rules, elements = bridge_filter.markers(chains, self._mark)
@@ -125,7 +132,7 @@ class Nftables:
 
 
 def tables() -> list[str]:
-    """The names of all tables of the bridge family here, whoever made them."""
+    """The names of all tables of the bridge family in this namespace."""
     shown = programs.run(("nft", "list", "tables", FAMILY))
     return [line.removeprefix(f"table {FAMILY} ") for line in shown.splitlines()]
 
@@ -136,13 +143,13 @@ def remove(table: str) -> None:
 
 
 def comment_of(table: str) -> str:
-    """The comment of a table of the bridge family; "" for none, or no such table."""
+    """The comment of a table of the bridge family; "" if there is no comment or no table."""
     if table not in tables():
         return ""
     return comment(programs.run(("nft", "list", "table", FAMILY, table)))
 
 
 def comment(shown: str) -> str:
-    """The comment of a table as `nft` printed it; "" for none."""
+    """Return the comment in the output of `nft list table`; "" for none."""
     found = re.search(r'\A\s*table [^{]*\{\s*comment "([^"]*)"', shown)
     return found.group(1) if found else ""

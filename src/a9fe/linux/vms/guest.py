@@ -1,10 +1,10 @@
-"""A stand-in VM: a network namespace on a port, with a real DHCP client and files of its own.
+"""Namespace guests: a network namespace in place of a VM, with a real DHCP client.
 
-Its first process holds a network, mount, UTS and PID namespace; whatever runs in the guest dies
-with it. /etc, /var and /run are private, so that DHCP clients may write there. The product name
-in that process's environment is what cloud-init takes for the VM's DMI in a container.
+The guest's first process holds a network, mount, UTS and PID namespace; all its processes end with
+it. /etc, /var and /run are private, so that DHCP clients can write there. cloud-init in a
+container reads the VM's product name (DMI) from that process's environment.
 
-Nothing is remembered in files: a guest is what /run/netns and the processes in it say.
+A guest has no state file: it is found by its namespace in /run/netns and the processes in it.
 """
 
 import os
@@ -28,14 +28,14 @@ from a9fe.plan.names import GUEST_PREFIX, guest_namespace
 
 DEVICE = "eth0"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
-BRIDGE_DEADLINE = 10.0  # s: the agents build a bridge within a second of the network
-END_DEADLINE = 10.0  # s from SIGKILL until the kernel has buried the guest's processes
+BRIDGE_DEADLINE = 10.0  # s; agents make a network's bridge within a second
+END_DEADLINE = 10.0  # s from SIGKILL until the guest's processes have ended
 POLL = 0.02  # s
 LOG = "/run/dhcp.log"  # in the guest
 
 LEASE_DEADLINE = 25  # s
 
-# Each takes a lease and stays to renew it.
+# Each takes a lease and keeps running to renew it.
 CLIENTS: dict[str, tuple[str, ...]] = {
     "dhclient": (
         *("dhclient", "-4", "-1", "-v"),
@@ -54,9 +54,9 @@ DEFAULT_CLIENT = "dhclient"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Guest:
-    """A guest to start: `mac` and `tap` are its port's, `client` is one of CLIENTS.
+    """A guest to start. `mac` and `tap` are its port's, `client` is a key of CLIENTS.
 
-    `wait` is how long it may take to get a lease, in s.
+    `wait` is the time limit for the lease, in s.
     """
 
     name: str
@@ -68,7 +68,7 @@ class Guest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Running:
-    """A guest that is there. `pid` 0: its first process is gone; `device` its outer end or ""."""
+    """An existing guest. `pid` is 0 if its first process ended; `device`: its outer end or ""."""
 
     name: str
     pid: int
@@ -77,7 +77,7 @@ class Running:
 
 
 def start(guest: Guest) -> Running:
-    """Make the guest and take its lease. Raises A9feError, and then nothing is left of it."""
+    """Make the guest and take its lease. Raises A9feError, and then removes the guest."""
     _check(guest)
     _await_bridge(guest.tap)
     mark = taps.claim(guest.tap)
@@ -108,7 +108,7 @@ def _check(guest: Guest) -> None:
 
 
 def require_programs(client: str) -> None:
-    """Refuse if a program that a guest with this client needs is not installed."""
+    """Raise MissingProgram if a program that this client needs is not installed."""
     for program in ("ip", "nsenter", "unshare", *CLIENTS[client][:1]):
         programs.find(program)
 
@@ -117,7 +117,7 @@ def _await_bridge(tap: taps.Tap) -> None:
     end = time.monotonic() + BRIDGE_DEADLINE
     while (bridge := netlink.find(tap.bridge)) is None or not bridge.alias:
         if time.monotonic() > end:
-            return  # what is wrong with it is said by who uses it
+            return  # taps.claim reports what is wrong
         time.sleep(POLL)
 
 
@@ -158,7 +158,7 @@ def _start_holder(name: str) -> None:
             )
         said += line
     holder.stdout.close()
-    holder.returncode = 0  # it outlives us on purpose: nobody waits for it
+    holder.returncode = 0  # it outlives us: do not wait for it
 
 
 def _environment() -> dict[str, str]:
@@ -182,7 +182,7 @@ def _lease(guest: Guest) -> None:
 
 
 def command(name: str, argv: Sequence[str]) -> list[str]:
-    """The command line that runs `argv` in the guest. Raises A9feError if there is no such."""
+    """Return the command line that runs `argv` in the guest. Raises A9feError if it is gone."""
     pid = find(name).pid
     if not pid:
         raise A9feError(f"guest {name}: its first process is gone; a9fe guest stop {name}")
@@ -192,15 +192,15 @@ def command(name: str, argv: Sequence[str]) -> list[str]:
 
 
 def execute(name: str, argv: Sequence[str]) -> NoReturn:
-    """Become `argv` in the guest, with our terminal."""
+    """Replace this process by `argv` in the guest, with our terminal."""
     full = command(name, argv)
     os.execv(full[0], full)  # noqa: S606 - argv is the user's own
 
 
 def names(of: Mark | None = None) -> list[str]:
-    """The names of all guests on this host, broken ones too; or those of one installation.
+    """The names of all guests on this host, or of one installation's, also broken ones.
 
-    A namespace with a guest's name and no mark of a9fe is no guest.
+    A namespace with a guest's name but without a mark of a9fe is no guest.
     """
     found = [name for name in namespace.handles() if name.startswith(GUEST_PREFIX)]
     marked = {name: marks.read(namespace.mark_of(name)) for name in found}
@@ -209,7 +209,7 @@ def names(of: Mark | None = None) -> list[str]:
 
 
 def find(name: str) -> Running:
-    """The guest as it is now. Raises A9feError if there is none."""
+    """Return the guest's current state. Raises A9feError if it does not exist."""
     if name not in names():
         raise A9feError(f"guest {name}: does not exist here; a9fe guest list shows those that do")
     space = guest_namespace(name)
@@ -224,7 +224,7 @@ def find(name: str) -> Running:
 
 
 def stop(name: str) -> bool:
-    """End all that runs in the guest and remove it. False if there was none."""
+    """End the guest's processes and remove it. Return False if it did not exist."""
     if name not in names():
         return False
     space = guest_namespace(name)
@@ -249,7 +249,7 @@ def _pids(space: str) -> list[int]:
 
 
 def _is_first(pid: int) -> bool:
-    """Is it process 1 of a PID namespace below ours?"""
+    """Whether it is process 1 of a PID namespace below ours."""
     try:
         with open(f"{process.PROC}/{pid}/status") as file:
             own = next(line.split()[1:] for line in file if line.startswith("NSpid:"))
@@ -268,7 +268,7 @@ def _card(space: str) -> taps.Link | None:
 
 
 def _outer(card: taps.Link | None) -> str:
-    """The name of the device's other end in our namespace, "" if there is none."""
+    """The name of the device's other end in the host's namespace, "" for none."""
     shown = programs.run(["ip", "-json", "address", "show", "type", "veth"])
     ends = [link.name for link in taps.parse(shown) if card and link.index == card.peer_index]
     return ends[0] if ends else ""

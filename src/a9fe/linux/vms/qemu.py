@@ -1,7 +1,7 @@
-"""Booting a VM with QEMU on a port: the tap on the network's bridge, and the command line.
+"""Booting a VM on a port with QEMU, on a tap on the network's bridge.
 
-The product name is what cloud-init looks for before it asks for OpenStack's metadata. The VM
-dies with the command that booted it, and its tap goes with it.
+cloud-init requests OpenStack's metadata only if the VM has this product name. The VM and its tap
+end with the command that booted it.
 """
 
 import os
@@ -23,7 +23,7 @@ PROGRAM = "qemu-system-x86_64"
 PRODUCT = "OpenStack Nova"
 MANUFACTURER = "OpenStack Foundation"
 TINY_MEMORY = 128  # MiB; the tiny VM uses about 60
-MEMORY = 512  # MiB, for a kernel or a disk of one's own
+MEMORY = 512  # MiB, for the operator's own kernel or disk
 QCOW2 = b"QFI\xfb"  # the first bytes of a qcow2 image
 READ = 65536
 END = 10.0  # s from SIGTERM until SIGKILL
@@ -31,10 +31,10 @@ END = 10.0  # s from SIGTERM until SIGKILL
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Machine:
-    """What to boot. `mac` and `tap` are the port's; `uuid` the instance's id.
+    """What to boot. `mac` and `tap` are the port's; `uuid` is the instance's id.
 
-    `kernel` None boots from `disk` by its own boot loader. `append` is added to the kernel's
-    command line. `memory` in MiB. `kvm` uses /dev/kvm, which can be there and not work.
+    Without a `kernel`, the boot loader on `disk` boots. `append` is added to the kernel's command
+    line. `memory` is in MiB. `kvm` uses /dev/kvm.
     """
 
     uuid: str
@@ -63,7 +63,7 @@ def tiny(machine: Machine, image: Image) -> Machine:
 
 
 def arguments(machine: Machine) -> tuple[str, ...]:
-    """QEMU's whole command line, to paste or to run."""
+    """Return QEMU's command line."""
     return (
         PROGRAM,
         *("-accel", "kvm" if machine.kvm else "tcg"),
@@ -80,12 +80,12 @@ def arguments(machine: Machine) -> tuple[str, ...]:
 
 
 def identity(uuid: str) -> str:
-    """The SMBIOS record by which cloud-init knows an OpenStack VM, and its instance's id."""
+    """The SMBIOS record of an OpenStack VM, with its instance's id, for cloud-init."""
     return f"type=1,product={PRODUCT},manufacturer={MANUFACTURER},uuid={uuid}"
 
 
 def _emulated_cpu(machine: Machine) -> str:
-    """The plain one boots fastest; a distribution of one's own may want a newer one."""
+    """The plain CPU boots fastest; a distribution on a disk may need a newer one."""
     return "max" if machine.disk else "qemu64"
 
 
@@ -106,7 +106,7 @@ def _disk_format(disk: Path) -> str:
 
 
 def check(machine: Machine) -> None:
-    """Refuse what cannot boot: a missing program, file or /dev/kvm. Changes nothing."""
+    """Raise A9feError if a program, a file or /dev/kvm is missing. Changes nothing."""
     for program in (PROGRAM, "setpriv"):
         programs.find(program)
     for field, path in (
@@ -136,9 +136,9 @@ def boot(
     wait_for: str = "",
     timeout: float | None = None,
 ) -> Outcome:
-    """Boot it on its tap, its console to `sink`, until `wait_for` is printed, or it ends.
+    """Boot the VM on its tap, pass its console to `sink`, until it prints `wait_for` or ends.
 
-    `timeout` in s from the start, None for none. The VM and its tap are gone when this returns.
+    `timeout` is in s from the start, None for none. Removes the VM and its tap before it returns.
     """
     check(machine)
     with taps.attached(link), _running(machine) as process:

@@ -24,11 +24,11 @@ IFF_NO_PI = 0x1000
 
 
 class DeviceBusy(A9feError):
-    """The port's device is there already and something uses it."""
+    """The port's device exists and is in use."""
 
 
 class NoBridge(A9feError):
-    """The network's bridge is not on this host."""
+    """The network's bridge does not exist on this host."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +42,7 @@ class Tap:
 
 @contextmanager
 def attached(tap: Tap) -> Iterator[None]:
-    """The tap exists, up on its bridge, for the block."""
+    """Make the tap, up and on its bridge, for the block."""
     mark = claim(tap)
     _make(tap.name, mark)
     try:
@@ -53,7 +53,7 @@ def attached(tap: Tap) -> Iterator[None]:
 
 
 def _make(name: str, mark: Mark) -> None:
-    """Make a tap. The mark is set before TUNSETPERSIST, so that a kill leaves no unmarked tap."""
+    """Make a tap, marked before TUNSETPERSIST, so that a killed process leaves no unmarked tap."""
     try:
         fd = os.open(TUN_DEVICE, os.O_RDWR | os.O_CLOEXEC)
         try:
@@ -69,8 +69,8 @@ def _make(name: str, mark: Mark) -> None:
 def claim(tap: Tap) -> Mark:
     """Check that the bridge exists and the name is free; remove an unused device of ours.
 
-    Returns the mark for the device: that of the bridge's installation. Raises NotOurs if the
-    bridge or the device is foreign.
+    Return the mark for the new device, which is the bridge's. Raises NoBridge, DeviceBusy, or
+    NotOurs if the bridge or the device is foreign.
     """
     mark = _mark_of_bridge(tap.bridge)
     old = link(tap.name)
@@ -98,10 +98,10 @@ def plug(tap: Tap, mark: Mark) -> None:
 
 
 def remove(name: str) -> bool:
-    """Remove the device; False if there is none. Raises NotOurs if it has no mark of a9fe.
+    """Remove the device; return False if there is none. Raises NotOurs if it is foreign.
 
-    A VM's tap of pasted lines or libvirt may have no mark: a device with a port's name on one of
-    our bridges is ours too.
+    A VM's tap made by libvirt or by hand has no mark: with a port's name and on one of our bridges
+    it is ours.
     """
     found = netlink.find(name)
     if found is None:
@@ -113,13 +113,13 @@ def remove(name: str) -> bool:
 
 
 def is_tap(name: str) -> bool:
-    """Whether a tap of that name exists in our namespace. (A guest has an end of a pair.)"""
+    """Whether a tap of that name exists; a namespace guest has a veth end instead."""
     found = netlink.find(name)
     return found is not None and found.kind == "tun"
 
 
 def remove_idle(name: str) -> bool:
-    """As `remove`, but raises DeviceBusy if a VM uses the device."""
+    """As `remove`, but raise DeviceBusy if a VM uses the device."""
     found = link(name)
     if found is not None and found.running:
         raise DeviceBusy(
@@ -136,7 +136,7 @@ def _is_on_bridge_of_ours(tap: netlink.Link) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Link:
-    """A device as iproute2 shows it. `peer_index` is a veth's other end, `running` its carrier."""
+    """A device as iproute2 shows it. `peer_index`: a veth's peer; `running`: it has a carrier."""
 
     name: str
     index: int
@@ -146,7 +146,7 @@ class Link:
 
 
 def link(name: str) -> Link | None:
-    """The device of that name where we are; None if there is none."""
+    """The device of that name in this namespace; None if there is none."""
     try:
         return parse(programs.run(["ip", "-json", "address", "show", "dev", name]))[0]
     except programs.ProgramFailed:
@@ -154,7 +154,7 @@ def link(name: str) -> Link | None:
 
 
 def parse(shown: str) -> list[Link]:
-    """What `ip -json address show` printed."""
+    """Parse the output of `ip -json address show`."""
     return [
         Link(
             name=entry["ifname"],

@@ -1,8 +1,8 @@
 """The tiny VM: Debian's cloud kernel and static busybox in an initramfs of 2 MB.
 
-Built from two packages that apt fetches, into a cache directory, once. It takes a lease with
-udhcpc, applies option 121, reads its metadata and prints what it got on the serial console, each
-line beginning with `MARK`.
+It is built once, from two packages that apt downloads, in a cache directory. The VM takes a lease
+with udhcpc, applies option 121, reads its metadata and prints it on the serial console, each line
+with the prefix `MARK`.
 """
 
 import gzip
@@ -19,10 +19,10 @@ from a9fe.linux.processes.programs import run, run_bytes
 from a9fe.model.errors import A9feError
 
 MARK = "a9fe-vm:"
-DONE = f"{MARK} done"  # the last thing it says by itself
+DONE = f"{MARK} done"  # its last line
 POWEROFF = "a9fe.poweroff"  # on the kernel command line: power off when done
 CONSOLE = "console=ttyS0 quiet panic=-1 rdinit=/init"
-# Slow under software emulation, and of no use in a VM that lives for seconds.
+# Skips what is slow under emulation and of no use in a VM that runs for seconds.
 FAST = "tsc=reliable no_timer_check mitigations=off sysrq_always_enabled random.trust_cpu=on"
 
 KERNEL_PACKAGE = "linux-image-cloud-amd64"  # names the newest kernel package in its Depends
@@ -39,7 +39,7 @@ MODULES = (  # in the order in which they must be loaded
 )
 DOWNLOAD_TIMEOUT = 600  # s
 PARTS = "tiny"  # the directory of kernel, busybox and modules
-CHECKOUT = Path(__file__).parents[4]  # where we were installed from, if it was with --editable
+CHECKOUT = Path(__file__).parents[4]  # our checkout, if we were installed with --editable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,9 +51,9 @@ class Image:
 
 
 def directory(state_path: Path, checkout: Path = CHECKOUT) -> Path:
-    """The directory of its image: below state_path, or where `./run setup` built it.
+    """Return the directory of the image: the checkout's if only `./run setup` built one.
 
-    If neither has it, below state_path, where it is then built.
+    Else it is below state_path, where `ensure` builds it if it is missing.
     """
     images, built = state_path / "images", checkout / ".cache" / "images"
     is_only_built = not (images / PARTS).exists() and (built / PARTS).exists()
@@ -61,7 +61,7 @@ def directory(state_path: Path, checkout: Path = CHECKOUT) -> Path:
 
 
 def ensure(directory: Path) -> Image:
-    """The image below `directory`, built now if it is not there. Raises A9feError."""
+    """Return the image below `directory`; build it if it is missing. Raises A9feError."""
     directory = directory.absolute()
     directory.mkdir(parents=True, exist_ok=True)
     parts = directory / PARTS
@@ -77,7 +77,7 @@ def ensure(directory: Path) -> Image:
 
 
 def _move(made: Path, place: Path) -> None:
-    """Put it in place whole; another builder may have been first."""
+    """Rename into place, unless another builder was first."""
     try:
         made.rename(place)
     except OSError:
@@ -94,7 +94,7 @@ def _scripts_hash() -> str:
 
 
 def _fetch_parts(work: Path) -> None:
-    """Kernel, busybox and modules out of Debian's packages, to work/parts."""
+    """Extract kernel, busybox and modules from Debian's packages to work/parts."""
     download = ["apt-get", "-q", "download", _kernel_package(), BUSYBOX_PACKAGE]
     run_bytes(download, directory=work, timeout=DOWNLOAD_TIMEOUT)
     tree, parts = work / "tree", work / "parts"
@@ -118,7 +118,7 @@ def _kernel_package() -> str:
 
 
 def _pack(parts: Path, work: Path) -> Path:
-    """The initramfs of these parts and our scripts, as a file in `work`."""
+    """Pack these parts and our scripts into an initramfs in `work`; return its path."""
     root, archive = work / "root", work / "initrd.cpio"
     for name in ("bin", "dev", "proc", "sys", "etc", "run", "tmp"):
         (root / name).mkdir(parents=True)
@@ -135,9 +135,9 @@ def _pack(parts: Path, work: Path) -> Path:
 
 
 def uncompressed(kernel: bytes) -> bytes:
-    """The ELF kernel inside a bzImage (x86 boot protocol 2.08: setup_sects, payload_offset).
+    """Return the ELF kernel in a bzImage (x86 boot protocol 2.08: setup_sects, payload_offset).
 
-    Booted directly it skips its own decompressor, which takes a second under emulation.
+    It boots without its decompressor, which takes a second under emulation.
     """
     start = ((kernel[0x1F1] or 4) + 1) * 512
     offset = int.from_bytes(kernel[0x248:0x24C], "little")

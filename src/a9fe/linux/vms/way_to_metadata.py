@@ -1,7 +1,7 @@
-"""Check a VM's path to its metadata on this host, by reading the kernel only.
+"""Check a VM's path to its metadata on this host. Changes nothing.
 
-Nothing is changed. In a DHCP namespace the last step connects to the listener. A router's listener
-hears only its interface, so there the check ends with address, redirect rule and socket.
+In a DHCP namespace the last step connects to the listener. A router's listener is bound to its
+interface, so for a router the check ends with address, redirect rule and socket.
 """
 
 import os
@@ -25,7 +25,7 @@ REQUEST = b"GET / HTTP/1.1\r\nHost: 169.254.169.254\r\nConnection: close\r\n\r\n
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Way:
-    """How a VM's port reaches metadata: by the interface `port_id` of a router or DHCP port.
+    """How a VM's port reaches metadata: via the router interface or DHCP port `port_id`.
 
     `space` is its namespace, `device` its device there with the address `gateway`; the listener
     is on port `listen`. `redirected`: an iptables rule redirects to it. `dhcp` is the directory of
@@ -46,7 +46,7 @@ class Way:
 
 
 def lacking(way: Way) -> str:
-    """The first missing part of the path; "" if it is complete."""
+    """Return the first missing part of the path, for the operator; "" if it is complete."""
     for step in (_wires, _dhcp, _filters, _inside):
         try:
             reason = next(step(way), "")
@@ -134,7 +134,7 @@ def _listens(port: int) -> bool:
 
 
 def _probe(way: Way) -> Iterator[str]:
-    """Connect in the namespace: the proxy must answer, with any status."""
+    """Connect to the listener in the namespace; the proxy must answer with any status."""
 
     def connected() -> socket.socket:
         return socket.create_connection((METADATA_IPV4, way.listen), TIMEOUT)

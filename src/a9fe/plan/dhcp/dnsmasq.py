@@ -1,8 +1,8 @@
-"""dnsmasq of one network: its arguments and its files, as dnsmasq 2.90 reads them.
+"""The dnsmasq of a network: its arguments and its files, for dnsmasq 2.90.
 
-Every port's address is a static lease, so dnsmasq hands out nothing of its own accord. It also
-answers DNS for the network's hosts (cloud-init waits 10-20 s on a dead resolver), and forwards
-only to `dnsmasq_dns_servers`; without any, foreign names are refused at once.
+Each address of a port is a static lease; dnsmasq allocates none itself. It answers DNS queries for
+the network's hosts, because cloud-init waits 10-20 s for a dead resolver. Other queries go to
+`dnsmasq_dns_servers`, or are refused at once if there are none. Cost: O(ports of the network).
 """
 
 from collections.abc import Iterator
@@ -41,7 +41,7 @@ def dnsmasq(network: DhcpNetwork, settings: DhcpSettings) -> Dnsmasq:
             *_ranges(network, settings),
         ),
         hosts=hosts,
-        names=Writer().text(_names(network, settings)),  # of the same addresses
+        names=Writer().text(_names(network, settings)),  # `writer` has what is left out
         options=lines,
         ways=ways(network, settings),
         lease=settings.dhcp_lease_duration,
@@ -51,7 +51,7 @@ def dnsmasq(network: DhcpNetwork, settings: DhcpSettings) -> Dnsmasq:
 
 def _files(directory: str) -> tuple[str, ...]:
     return (
-        "--conf-file=/dev/null",  # nothing of the host's own configuration
+        "--conf-file=/dev/null",  # ignore the host's own configuration
         "--no-hosts",
         "--no-resolv",
         f"--pid-file={directory}/{PID_FILE}",
@@ -65,7 +65,7 @@ def _files(directory: str) -> tuple[str, ...]:
 def _service(interface: str, settings: DhcpSettings) -> Iterator[str]:
     yield from ("--bind-dynamic", f"--interface={interface}", "--except-interface=lo")
     yield "--dhcp-authoritative"
-    # A client is its MAC, which port security binds: an identifier could be another's.
+    # Identify a client by its MAC, which port security enforces; a client id can be forged.
     yield "--dhcp-ignore-clid"
     if settings.dns_domain:
         yield f"--domain={settings.dns_domain}"
@@ -123,7 +123,7 @@ def _host_names(address: str, settings: DhcpSettings) -> str:
 
 
 def _name(address: str) -> str:
-    """Neutron's name of a host without one of its own."""
+    """Neutron's default host name of an address."""
     return f"host-{address.replace('.', '-')}"
 
 

@@ -30,7 +30,7 @@ _OPTIONS = range(1, 255)  # 0 is padding, 255 the end
 
 
 class Unsayable(A9feError, ValueError):
-    """A value that cannot be written into dnsmasq's files. The text names it."""
+    """A value that cannot be written into dnsmasq's files; the message names it."""
 
 
 class Writer:
@@ -41,7 +41,7 @@ class Writer:
         self.left_out: list[str] = []
 
     def text(self, lines: Iterable[tuple[str, Callable[[], str]]]) -> str:
-        """A whole file from (subject, function that makes the line) pairs."""
+        """Return the file of (subject, function that makes the line) pairs."""
         return "".join(
             f"{found}\n" for subject, make in lines for found in self._try(subject, make)
         )

@@ -1,8 +1,8 @@
-"""Which networks are served from their DHCP namespace, and under which identity.
+"""Which networks get metadata from their DHCP namespace.
 
-Neutron's should_enable_metadata, in its order. Two of its steps are not built: an OVN metadata
-port on the network (there is no OVN here), and enable_metadata_network (a subnet inside
-169.254.0.0/16, whose proxy stands for a router); so the identity is always the network's.
+Neutron's should_enable_metadata, in its order, without two steps: an OVN metadata port (there is
+no OVN here) and enable_metadata_network (a subnet in 169.254.0.0/16, whose listener serves a
+router). So a listener here always serves its network.
 """
 
 from collections.abc import Iterable, Sequence
@@ -32,12 +32,12 @@ class Serving(Enum):
 
     @property
     def serves(self) -> bool:
-        """Whether a listener belongs there."""
+        """Whether the namespace has a listener."""
         return self in {Serving.FORCED, Serving.ISOLATED}
 
 
 def serving(subnets: Sequence[Subnet], ports: Iterable[Port], settings: DhcpSettings) -> Serving:
-    """The decision for one network from its subnets and ports."""
+    """Decide for a network from its subnets and ports. O(subnets + ports)."""
     with_dhcp = [subnet for subnet in subnets if subnet.enable_dhcp]
     if not with_dhcp:
         return Serving.NO_DHCP_SUBNET
@@ -52,9 +52,9 @@ def serving(subnets: Sequence[Subnet], ports: Iterable[Port], settings: DhcpSett
 
 
 def routed_subnets(subnets: Iterable[Subnet], ports: Iterable[Port]) -> frozenset[str]:
-    """Ids of the subnets on whose gateway address a router's interface is.
+    """Ids of the subnets whose gateway address is a router interface's. O(subnets + ports).
 
-    All others are isolated: without a gateway, or with a router on another address only.
+    All others are isolated: they have no gateway, or a router only on another address.
     """
     gateways = {(subnet.id, subnet.gateway_ip) for subnet in subnets}
     return frozenset(
@@ -67,7 +67,7 @@ def routed_subnets(subnets: Iterable[Subnet], ports: Iterable[Port]) -> frozense
 
 
 def listener(network: Network) -> Listener:
-    """The listener of a network's DHCP namespace: it stands for the network's id."""
+    """The listener in a network's DHCP namespace, which serves the network."""
     return Listener(
         kind="network",
         id=network.id,

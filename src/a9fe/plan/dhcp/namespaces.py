@@ -1,4 +1,7 @@
-"""What the DHCP namespaces of a host should look like, and the filters of its ports. IPv4 only."""
+"""The DHCP namespaces of a host, and the filters of its VMs' ports. IPv4 only.
+
+Cost: O(all ports and subnets of the agent's part of the model), as each pass plans all networks.
+"""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from ipaddress import IPv4Address, IPv4Interface
@@ -51,7 +54,7 @@ def plan(
 
 
 def networks(model: ModelView, host: str) -> Iterator[DhcpNetwork]:
-    """The networks that the DHCP agent of `host` serves, by id."""
+    """The networks that the DHCP agent of `host` serves, sorted by id."""
     subnets = model_view.subnets_by_network(model)
     for network_id in model_view.bound(model, "dhcp", host):
         network = model_view.get(model, Network, "network", network_id)
@@ -79,7 +82,7 @@ def ports(model: ModelView, host: str) -> tuple[Port, ...]:
 
 
 def own_port(model: ModelView, host: str, network_id: str) -> Port | None:
-    """The DHCP port of a network on a host (made by the server); of several the first by id."""
+    """The DHCP port of a network on a host, which the server made; the first by id of several."""
     found = model.ports_by_device(names.dhcp_device_id(host, network_id))
     ours = (p for p in found if p.device_owner == DHCP_OWNER and p.network_id == network_id)
     return min(ours, key=lambda port: port.id, default=None)
@@ -106,10 +109,9 @@ def _namespace(
 def _lost_gateways(
     network: DhcpNetwork, settings: DhcpSettings, led_there: frozenset[str]
 ) -> frozenset[str]:
-    """Gateway addresses that no router has, but that VMs with older leases use for metadata.
+    """Gateway addresses that no router has any more, but to which older leases route metadata.
 
-    The DHCP port takes them until those leases end or a port has the address. It forwards
-    nothing.
+    The DHCP port takes them until those leases end or a port has the address. It does not forward.
     """
     if not (settings.force_metadata or settings.enable_isolated_metadata):
         return frozenset()
@@ -129,7 +131,7 @@ def _single(addresses: Iterable[str], device: str) -> Iterator[Address]:
 
 
 def _addresses(network: DhcpNetwork, device: str, settings: DhcpSettings) -> Iterator[Address]:
-    """The port's own, and the metadata address wherever metadata may be served from here."""
+    """The port's addresses, and the metadata address if the options allow metadata here."""
     blocks = {s.id: prefix(s) for s in network.subnets if s.ip_version == 4}
     for ip in network.port.fixed_ips:
         if ip.subnet_id in blocks:
@@ -140,7 +142,7 @@ def _addresses(network: DhcpNetwork, device: str, settings: DhcpSettings) -> Ite
 
 
 def _routes(network: DhcpNetwork, device: str) -> Iterator[Route]:
-    """The default route by the gateway of the first subnet with DHCP that has one."""
+    """The default route, via the gateway of the first subnet with DHCP and a gateway."""
     for subnet in network.served:
         gateway, own = subnet.gateway_ip, address_in(network.port, subnet)
         if gateway is not None and own is not None:
@@ -155,7 +157,7 @@ def _routes(network: DhcpNetwork, device: str) -> Iterator[Route]:
 def _listeners(
     network: DhcpNetwork, settings: DhcpSettings, *, led_here: bool
 ) -> Iterator[Listener]:
-    """Whether to serve metadata here: by Neutron's rules, or for VMs whose leases lead here."""
+    """The listener, if Neutron's rules want one or older leases route VMs to this namespace."""
     serving = isolation.serving(network.subnets, network.ports, settings)
     if serving.serves or (led_here and serving is isolation.Serving.ROUTED):
         yield isolation.listener(network.network)

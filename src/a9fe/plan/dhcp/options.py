@@ -18,20 +18,18 @@ from a9fe.plan.dhcp.isolation import routed_subnets
 from a9fe.plan.settings import DhcpSettings
 
 DEFAULT_ROUTE = "0.0.0.0/0"
-ON_LINK = "0.0.0.0"  # noqa: S104 - RFC 3442's next hop of a route without one, no bind address
+ON_LINK = "0.0.0.0"  # noqa: S104 - RFC 3442's next hop of an on-link route
 ANNOUNCE_NONE = ("0.0.0.0",)  # noqa: S104 - as dns_nameservers: announce no server at all
-MS_CLASSLESS_STATIC_ROUTE = "249"  # option 121 as Windows before Vista asked for it
+MS_CLASSLESS_STATIC_ROUTE = "249"  # option 121's number for Windows before Vista
+ROUTE_SIZE = 9  # maximum bytes of a route in option 121 (RFC 3442)
 CLIENT_ID = frozenset({"client-id", "61"})
-BY_DHCP_PORT, BY_GATEWAY = "dhcp", "router"  # the ways to metadata that options tell
-Maker = Callable[[], str]  # of a line; raises Unsayable
+BY_DHCP_PORT, BY_GATEWAY = "dhcp", "router"  # next hops to metadata that options announce
+Maker = Callable[[], str]  # makes a line, or raises Unsayable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DhcpNetwork:
-    """A network as its DHCP agent sees it: `subnets` and `ports` are all of the network's.
-
-    `port` is this agent's own DHCP port.
-    """
+    """A network with all its subnets and ports; `port` is this agent's own DHCP port."""
 
     network: Network
     subnets: tuple[Subnet, ...]
@@ -45,7 +43,7 @@ class DhcpNetwork:
 
 
 def options(network: DhcpNetwork, settings: DhcpSettings, writer: Writer) -> str:
-    """The whole options file."""
+    """Return the options file. Lines that cannot be written are added to `writer.left_out`."""
     return writer.text(_lines(network, settings))
 
 
@@ -86,7 +84,7 @@ def _subnet(network: DhcpNetwork, subnet: Subnet, settings: DhcpSettings) -> Ite
     if classless_routes(network, subnet, settings):
         yield said("option:classless-static-route", routes)
         yield said(MS_CLASSLESS_STATIC_ROUTE, routes)
-    # Without a value the option is not sent; without the line dnsmasq would offer itself.
+    # Without a value the option is not sent; without this line dnsmasq announces itself.
     yield said("option:router", lambda: [say.address(gateway)] if gateway else [])
 
 
@@ -118,24 +116,19 @@ def classless_routes(
     last = [(f"{METADATA_IPV4}/32", metadata)] if metadata else []
     if (routes or last) and gateway:
         last.append((DEFAULT_ROUTE, gateway))
-    return (*_fitting(routes, _size(last)), *last)
+    return (*_fitting(routes, ROUTE_SIZE * len(last)), *last)
 
 
 def _fitting(routes: list[tuple[str, str]], taken: int) -> list[tuple[str, str]]:
-    """The first routes that fit into the option; with more, dnsmasq would send none."""
-    fitting = list(routes)
-    while fitting and _size(fitting) + taken > say.OPTION_MAX:
-        fitting.pop()
-    return fitting
-
-
-def _size(routes: Iterable[tuple[str, str]]) -> int:
-    """Most bytes of the routes in option 121 (RFC 3442)."""
-    return 9 * len(tuple(routes))
+    """The first routes that fit into the option; dnsmasq does not send an option with more."""
+    return routes[: max(0, say.OPTION_MAX - taken) // ROUTE_SIZE]
 
 
 def ways(network: DhcpNetwork, settings: DhcpSettings) -> frozenset[str]:
-    """The ways to metadata that the options of the network's subnets announce."""
+    """The next hops to metadata that the options of the network's subnets announce.
+
+    A way is BY_DHCP_PORT or BY_GATEWAY.
+    """
     found = (_way(network, subnet, settings) for subnet in network.served)
     return frozenset(way for way in found if way)
 
@@ -161,7 +154,7 @@ def address_in(port: Port, subnet: Subnet) -> str | None:
 
 
 def _dns_servers(network: DhcpNetwork, subnet: Subnet) -> tuple[str, ...] | None:
-    """Announced servers; empty announces none; None leaves it to dnsmasq, which says itself."""
+    """The DNS servers to announce, () for none; None: dnsmasq announces itself."""
     if subnet.dns_nameservers == ANNOUNCE_NONE:
         return ()
     if subnet.dns_nameservers:

@@ -25,8 +25,8 @@ from a9fe.model.resources import METADATA_IPV4, METADATA_IPV6
 from a9fe.plan.mark import Mark
 
 FAMILIES = ("bridge", "inet", "arp")
-RULES_PREFIX = "rules-"  # a chain of this name tells which chains and sets are loaded
-ELEMENTS_PREFIX = "plan-"  # and one of this name which elements
+RULES_PREFIX = "rules-"  # the name of an empty chain: fingerprint of the loaded chains and sets
+ELEMENTS_PREFIX = "plan-"  # the name of another one: fingerprint of the loaded elements
 FINGERPRINT_LENGTH = 16
 
 Elements = Mapping[str, frozenset[str]]

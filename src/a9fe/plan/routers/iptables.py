@@ -1,8 +1,7 @@
 """iptables rulesets as comparable text.
 
-iptables-save prints tables in an order of its own, with counters and comments; `canonical` takes
-all that away, so that what was restored and what is read back are equal, and a plan is not
-written again and again.
+iptables-save prints tables in its own order, with counters and comments. `canonical` removes these
+differences, so that a loaded ruleset equals its plan and is not loaded again.
 """
 
 import re
@@ -22,10 +21,10 @@ def ruleset(rules: dict[str, tuple[str, ...]]) -> str:
 
 
 def canonical(saved: str) -> str:
-    """What iptables-save printed, in the form of `ruleset`; tables other than ours are left out.
+    """Convert the output of iptables-save to the form of `ruleset`. Other tables are left out.
 
-    Chains that are not built in stay visible, and so does a policy that is not ACCEPT: they are
-    differences from any plan.
+    Chains that are not built in, and policies other than ACCEPT, are kept: they differ from any
+    plan.
     """
     policies: dict[str, dict[str, str]] = {table: {} for table in BUILTIN_CHAINS}
     rules: dict[str, list[str]] = {table: [] for table in BUILTIN_CHAINS}

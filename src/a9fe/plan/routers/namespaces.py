@@ -1,6 +1,6 @@
-"""What the routers of a host should look like.
+"""The router namespaces of a host: internal interfaces, extra routes and metadata.
 
-Internal interfaces, extra routes and metadata; an external gateway is not built. IPv4 only.
+IPv4 only; external gateways are not built. Cost: O(networks + ports of the host's routers).
 """
 
 from collections.abc import Iterable, Iterator, Sequence, Set
@@ -20,7 +20,7 @@ ANY = "0.0.0.0"  # noqa: S104 - in the router's namespace; filter INPUT lets onl
 
 
 def plan(model: ModelView, host: str, settings: L3Settings) -> HostPlan:
-    """All of the L3 agent's on `host`: the routers bound to it whose admin state is up."""
+    """The L3 agent's plan for `host`: the routers bound to it with admin_state_up."""
     plans = (
         _namespace(model, found, settings)
         for router_id in model_view.bound(model, "l3", host)
@@ -34,14 +34,14 @@ def plan(model: ModelView, host: str, settings: L3Settings) -> HostPlan:
 
 
 def interfaces(model: ModelView, router_id: str) -> tuple[Port, ...]:
-    """The internal interfaces of a router whose admin state is up, by id."""
+    """The internal interfaces of a router that have admin_state_up, sorted by id."""
     found = model.ports_by_device(router_id)
     ours = (p for p in found if p.device_owner in ROUTER_INTERFACE_OWNERS and p.admin_state_up)
     return tuple(sorted(ours, key=lambda port: port.id))
 
 
 def ports(model: ModelView, host: str) -> tuple[Port, ...]:
-    """The interfaces of all routers bound to `host`: those whose status it reports."""
+    """The interfaces of all routers bound to `host`; its L3 agent reports their status."""
     return tuple(
         port
         for router_id in model_view.bound(model, "l3", host)
@@ -79,7 +79,7 @@ def _links(model: ModelView, port: Port) -> Iterator[Veth]:
 
 def _addresses(model: ModelView, port: Port) -> Iterator[Address]:
     if model.get("network", port.network_id) is None:
-        return  # no link to put them on
+        return  # there is no link without the network
     for ip in port.fixed_ips:
         subnet = model_view.get(model, Subnet, "subnet", ip.subnet_id)
         if subnet is not None and subnet.ip_version == 4:
@@ -88,7 +88,7 @@ def _addresses(model: ModelView, port: Port) -> Iterator[Address]:
 
 
 def _connected(model: ModelView, router_id: str) -> frozenset[str]:
-    """The CIDRs of all subnets on which a router has a port, up or down."""
+    """The CIDRs of all subnets with a port of the router, whatever its admin_state_up is."""
     ids = {ip.subnet_id for port in model.ports_by_device(router_id) for ip in port.fixed_ips}
     found = (model_view.get(model, Subnet, "subnet", id) for id in ids)
     return frozenset(subnet.cidr for subnet in found if subnet is not None)
@@ -97,9 +97,9 @@ def _connected(model: ModelView, router_id: str) -> frozenset[str]:
 def _routes(
     routes: Iterable[HostRoute], addresses: Sequence[Address], connected: Set[str]
 ) -> Iterator[Route]:
-    """Extra routes whose next hop is on one of the interfaces; one for each destination.
+    """Extra routes whose next hop is on an interface's subnet; one for each destination.
 
-    Routes into a connected subnet are left out, as they would divert its addresses (rules_ports).
+    Routes into a connected subnet are left out, because they would divert its traffic.
     """
     for destination, nexthop in {r.destination: r.nexthop for r in routes}.items():
         device = _device_towards(nexthop, addresses)
@@ -122,9 +122,9 @@ def _block(cidr: str) -> IPv4Network:
 
 
 def _listener(router_: Router, port: Port, namespace: str, metadata_port: int) -> Listener:
-    """The listener of one interface, bound to its device, with the network that it is wired to.
+    """The listener of an interface, bound to its device, with the interface's network.
 
-    A request on it belongs to that network, whatever a newer model says about the router.
+    Its requests belong to that network, even if a newer model says otherwise of the router.
     """
     return Listener(
         kind="router",
