@@ -235,6 +235,8 @@ class World:
         assert (self.state is State.CLOSED) == self.transport.aborted
         if self.state is State.REFUSED:
             assert self.transport.eof
+        if self.state in {State.SENDING, State.SENDING_REST}:
+            assert self.transport.unsent
         if self.state is State.IDLE:
             assert self.connection._reader.is_empty
         if self.transport.unsent and not self.transport.closing:
@@ -251,10 +253,10 @@ STEPS = [
     and callable(getattr(World, name))
     and not name.startswith("_")
 ]
-OFTEN = ["whole", "answer", "head_with_body", "body", "block", "unblock", "end_of_file"]
+OFTEN = ["whole", "answer", "head_with_body", "body", "block", "unblock"]  # which end nothing
 
 
-@given(st.lists(st.sampled_from(STEPS + 2 * OFTEN), max_size=25))
+@given(st.lists(st.sampled_from(STEPS + 5 * OFTEN), min_size=3, max_size=25))
 def test_any_order_of_events_keeps_to_the_table_and_ends(steps: list[str]):
     async def main():
         ours, theirs = socket.socketpair()
