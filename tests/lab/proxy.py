@@ -12,6 +12,7 @@ from a9fe.http.server.sockets import unix_listener
 from a9fe.linux.listeners.proxy_link import ProxyLink
 from a9fe.metadata_proxy.control import Control
 from a9fe.metadata_proxy.listeners import HeldListeners
+from a9fe.wire.handover import PROXY_SOCKET
 from a9fe.wire.message import Answer, Request
 from tests.kit.conditions import eventually
 
@@ -23,7 +24,7 @@ def _ok(_: Request) -> Answer:
 @contextmanager
 def proxy_link(directory: Path, owner: str = "l3_agent") -> Iterator[ProxyLink]:
     """Run both ends of the hand-over in one event loop, in a thread."""
-    path = str(directory / "proxy-control.sock")
+    path = str(directory / PROXY_SOCKET)
     link = ProxyLink(path, owner, backlog=64)
     stopped = threading.Event()
     loop = asyncio.new_event_loop()

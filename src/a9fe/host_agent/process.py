@@ -14,17 +14,16 @@ from a9fe.host_agent.role import Role, Tasks, dhcp_confs
 from a9fe.linux.host import Host
 from a9fe.linux.kernel_events import KernelEvents
 from a9fe.linux.listeners.holder_link import HolderLink
-from a9fe.linux.listeners.proxy_link import HOLDER_SOCKET, ProxyLink
+from a9fe.linux.listeners.proxy_link import ProxyLink
 from a9fe.plan import port_status
 from a9fe.plan.mark import Mark
 from a9fe.replica import connector, follow, open_for
 from a9fe.runtime import installation, tasks
 from a9fe.runtime.clock import SystemClock
 from a9fe.runtime.config import Config
+from a9fe.wire.handover import HOLDER_SOCKET, PROXY_SOCKET
 
 log = structlog.get_logger()
-
-CONTROL_SOCKET = "proxy-control.sock"  # the metadata proxy's, below run_path
 
 
 async def serve(config: Config, role: Role) -> None:
@@ -34,7 +33,7 @@ async def serve(config: Config, role: Role) -> None:
     replica = open_for(config, role.owner)
     reporter = StateReporter(config.server_url, _identity(config, role), token=config.auth_token)
     reports = PortReports(reporter, lambda: role.configurations(replica))
-    control = os.path.join(config.run_path, CONTROL_SOCKET)
+    control = os.path.join(config.run_path, PROXY_SOCKET)
 
     def proxy_changed() -> None:
         converger.wake()

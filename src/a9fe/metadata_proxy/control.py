@@ -5,41 +5,45 @@ proxy's own user are heard. What is held stays held when an agent's connection b
 """
 
 import asyncio
-import json
 import os
 import socket
-from collections.abc import Callable
-from contextlib import suppress
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import dataclass
 
 import structlog
 
 from a9fe.linux.listeners import peer_credentials
-from a9fe.metadata_proxy.listeners import HeldListeners, Refused, described
+from a9fe.linux.listeners.seqpacket import Broken, Channel, Ended, close_all, readable
+from a9fe.metadata_proxy.listeners import HandoverRefused, HeldListeners
 from a9fe.model.errors import A9feError
 from a9fe.runtime import tasks
-from a9fe.wire.message import Listener
+from a9fe.wire.handover import (
+    LISTENERS_PER_PACKET,
+    Clear,
+    Done,
+    Drop,
+    Give,
+    Held,
+    Hello,
+    Refused,
+    Reply,
+    decode_request,
+)
 
-MESSAGE_BYTES = 1 << 16  # of one packet
-LISTENERS_PER_MESSAGE = 200  # the kernel passes 253 descriptors at once (SCM_MAX_FD)
-TRUNCATED = socket.MSG_TRUNC | socket.MSG_CTRUNC
 ROOT = 0
-
-Message = dict[str, object]
 
 log = structlog.get_logger("a9fe.metadata_proxy")
 
 
 @dataclass(slots=True, kw_only=True)
 class _Agent:
-    """A connected agent. `owner` "" until it has said hello."""
+    """A connected agent. `owner` is "" before its hello."""
 
-    sock: socket.socket
+    channel: Channel
     owner: str = ""
 
 
 class Control:
-    """Listens to the agents."""
+    """The control socket: receives listeners from agents, and gives them back."""
 
     def __init__(
         self, sock: socket.socket, held: HeldListeners, allowed: frozenset[int] | None = None
@@ -50,14 +54,13 @@ class Control:
         self._held = held
         self._agents: dict[str, _Agent] = {}
         self._connections: set[asyncio.Task[None]] = set()
-        self._loop = asyncio.get_running_loop()
         self._allowed = frozenset({ROOT, os.geteuid()}) if allowed is None else allowed
 
     async def run(self) -> None:
-        """Hear agents for ever; cancel to end."""
+        """Serve agents until cancelled."""
         try:
             while True:
-                await self._ready(self._loop.add_reader, self._loop.remove_reader, self._sock)
+                await readable(self._sock)
                 self._accept()
         finally:
             self._sock.close()
@@ -76,157 +79,71 @@ class Control:
             log.warning("agent refused", reason=str(error))
             sock.close()
             return
-        sock.settimeout(0)
-        connection = tasks.spawn(self._serve(_Agent(sock=sock)), "agent connection")
+        agent = _Agent(channel=Channel(sock))
+        connection = tasks.spawn(self._serve(agent), "agent connection")
         self._connections.add(connection)
         connection.add_done_callback(self._connections.discard)
 
     async def _serve(self, agent: _Agent) -> None:
         try:
-            while await self._serve_message(agent):
-                pass
-        except (OSError, ValueError) as error:
+            while True:
+                await self._serve_packet(agent)
+        except Ended:
+            pass
+        except (OSError, ValueError, Broken) as error:
             log.warning("agent connection broken", owner=agent.owner, reason=str(error))
         finally:
-            agent.sock.close()
+            agent.channel.sock.close()
             if self._agents.get(agent.owner) is agent:
                 del self._agents[agent.owner]
                 log.info("agent gone", owner=agent.owner, held=len(self._held.of(agent.owner)))
 
-    async def _serve_message(self, agent: _Agent) -> bool:
-        """One message and its answer; False at the end."""
-        received = await self._receive(agent)
-        if received is None:
-            return False
-        message, socks = received
+    async def _serve_packet(self, agent: _Agent) -> None:
+        data, sockets = await agent.channel.receive()
+        reply: Reply = Done()
         try:
-            if message.get("op") == "hello":
-                await self._hello(agent, message)
-                return True
-            await self._obey(agent, message, socks)
-            answer: Message = {"op": "ok"}
+            request = decode_request(data)
+            if isinstance(request, Hello):
+                await self._hello(agent, request)
+                return
+            await self._obey(agent, request, sockets)
         except (A9feError, OSError) as error:
             log.warning("hand-over refused", owner=agent.owner, reason=str(error))
-            answer = {"op": "error", "message": str(error)}
+            reply = Refused(message=str(error))
         finally:
-            for sock in socks:
-                sock.close()
-        await self._send(agent.sock, answer)
-        return True
+            close_all(sockets)
+        await agent.channel.send(reply)
 
-    # -- what an agent may ask ---------------------------------------------------------------
-
-    async def _hello(self, agent: _Agent, message: Message) -> None:
-        owner = message.get("owner")
-        if not isinstance(owner, str) or not owner:
-            raise Refused("hello: expected the owner's name")
-        before = self._agents.get(owner)
+    async def _hello(self, agent: _Agent, hello: Hello) -> None:
+        before = self._agents.get(hello.owner)
         if before is not None and before is not agent:
-            with suppress(OSError):  # it has ended by itself
-                before.sock.shutdown(socket.SHUT_RDWR)  # its task sees the end and closes it
-        agent.owner = owner
-        self._agents[owner] = agent
-        held = self._held.of(owner)
-        log.info("agent connected", owner=owner, held=len(held))
-        for start in range(0, max(1, len(held)), LISTENERS_PER_MESSAGE):
-            part = held[start : start + LISTENERS_PER_MESSAGE]
-            answer: Message = {
-                "op": "held",
-                "listeners": [described(one) for one in part],
-                "last": start + LISTENERS_PER_MESSAGE >= len(held),
-            }
-            await self._send(agent.sock, answer, [one.sock for one in part])
+            before.channel.hang_up()
+        agent.owner = hello.owner
+        self._agents[hello.owner] = agent
+        held = self._held.of(hello.owner)
+        log.info("agent connected", owner=hello.owner, held=len(held))
+        for start in range(0, max(1, len(held)), LISTENERS_PER_PACKET):
+            part = held[start : start + LISTENERS_PER_PACKET]
+            packet = Held(
+                listeners=tuple(one.listener for one in part),
+                last=start + LISTENERS_PER_PACKET >= len(held),
+            )
+            await agent.channel.send(packet, [one.sock for one in part])
 
-    async def _obey(self, agent: _Agent, message: Message, socks: list[socket.socket]) -> None:
+    async def _obey(
+        self, agent: _Agent, request: Give | Drop | Clear, sockets: list[socket.socket]
+    ) -> None:
         if not agent.owner:
-            raise Refused("expected hello first")
-        if message.get("op") == "give":
-            if len(socks) != 1:
-                raise Refused(f"give: expected one socket, got {len(socks)}")
-            listener = parse_listener(message.get("listener"))
-            await self._held.give(agent.owner, listener, socks.pop())
-            log.info("listener taken", listener=listener.key, owner=agent.owner)
-        elif message.get("op") == "drop":
-            key = str(message.get("key"))
-            self._held.drop(agent.owner, key)
-            log.info("listener dropped", listener=key, owner=agent.owner)
-        elif message.get("op") == "clear":
+            raise HandoverRefused("expected hello first")
+        if isinstance(request, Give):
+            if len(sockets) != 1:
+                raise HandoverRefused(f"give: expected one socket, got {len(sockets)}")
+            await self._held.give(agent.owner, request.listener, sockets.pop())
+            log.info("listener taken", listener=request.listener.key, owner=agent.owner)
+        elif isinstance(request, Drop):
+            self._held.drop(agent.owner, request.key)
+            log.info("listener dropped", listener=request.key, owner=agent.owner)
+        else:
             for held in self._held.of(agent.owner):
                 self._held.drop(agent.owner, held.listener.key)
             log.info("listeners dropped", owner=agent.owner)
-        else:
-            raise Refused(f"op: {message.get('op')!r}, expected hello, give or drop")
-
-    # -- packets -----------------------------------------------------------------------------
-
-    async def _receive(self, agent: _Agent) -> tuple[Message, list[socket.socket]] | None:
-        add, remove = self._loop.add_reader, self._loop.remove_reader
-        while True:
-            try:
-                data, fds, flags, _ = socket.recv_fds(
-                    agent.sock, MESSAGE_BYTES, LISTENERS_PER_MESSAGE, socket.MSG_CMSG_CLOEXEC
-                )
-            except BlockingIOError:
-                await self._ready(add, remove, agent.sock)
-                continue
-            break
-        socks = [socket.socket(fileno=fd) for fd in fds]
-        if not data:
-            return None
-        try:
-            return parse_message(data, whole=not flags & TRUNCATED), socks
-        except ValueError:
-            for sock in socks:
-                sock.close()
-            raise
-
-    async def _send(
-        self, sock: socket.socket, message: Message, passed: list[socket.socket] | None = None
-    ) -> None:
-        data = json.dumps(message).encode()
-        fds = [one.fileno() for one in passed or []]
-        while True:
-            try:
-                socket.send_fds(sock, [data], fds) if fds else sock.send(data)
-            except BlockingIOError:
-                await self._ready(self._loop.add_writer, self._loop.remove_writer, sock)
-            else:
-                return
-
-    async def _ready(
-        self,
-        add: Callable[[socket.socket, Callable[[], object]], object],
-        remove: Callable[[socket.socket], object],
-        sock: socket.socket,
-    ) -> None:
-        ready = asyncio.Event()
-        add(sock, ready.set)
-        try:
-            await ready.wait()
-        finally:
-            remove(sock)
-
-
-def parse_message(data: bytes, *, whole: bool = True) -> Message:
-    """A packet's JSON object. Raises ValueError."""
-    if not whole:
-        raise ValueError("message too long, or more sockets than can be received")
-    message = json.loads(data)
-    if not isinstance(message, dict):
-        raise ValueError("the message is no JSON object")  # noqa: TRY004 - as json's own errors
-    return message
-
-
-def parse_listener(document: object) -> Listener:
-    """The listener in a message. Raises Refused.
-
-    Older agents leave out newer fields.
-    """
-    kinds = {field.name: field.type for field in fields(Listener)}
-    needed = {field.name for field in fields(Listener) if field.default is MISSING}
-    if not isinstance(document, dict) or not needed <= document.keys() <= kinds.keys():
-        raise Refused(f"listener: expected an object with {', '.join(kinds)}")
-    for name, value in document.items():
-        if type(value) is not kinds[name]:
-            raise Refused(f"listener.{name}: {value!r} is not valid, expected {kinds[name]}")
-    return Listener(**document)

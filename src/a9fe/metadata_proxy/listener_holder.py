@@ -14,12 +14,12 @@ from contextlib import suppress
 import structlog
 
 from a9fe.http.server.sockets import unix_listener
-from a9fe.linux.listeners.proxy_link import HOLDER_SOCKET
 from a9fe.linux.processes import privileges
 from a9fe.metadata_proxy.control import Control
 from a9fe.metadata_proxy.listeners import HeldListeners
 from a9fe.runtime import descriptors, tasks
 from a9fe.runtime.config import Config
+from a9fe.wire.handover import HOLDER_SOCKET
 
 CHECK = 30.0  # s between looks whether our socket is still where agents look for it
 

@@ -1,22 +1,22 @@
-"""The listeners that the proxy (or the holder) has, with owner and server."""
+"""The listeners that agents have handed to the proxy or to the listener holder, by owner."""
 
-import os
 import socket
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from a9fe.http.server.server import Listening, Server
+from a9fe.linux.listeners.identity import identity
 from a9fe.metadata_proxy.relay import ID_HEADER
 from a9fe.model.errors import A9feError, InvalidInput
 from a9fe.wire.message import Listener
 
 
-class Refused(A9feError):
-    """What an agent asked for is not done; the text goes back to it."""
+class HandoverRefused(A9feError):
+    """An agent's request is not done; it is sent the text."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Held:
-    """One listener. `sock` is our copy to give back; `listening` serves another copy of it, None
+class HeldListener:
+    """One listener. `sock` is our copy to give back. `listening` serves another copy of it; None
     if it is only kept.
     """
 
@@ -25,30 +25,28 @@ class Held:
     sock: socket.socket
     listening: Listening | None
 
-    @property
-    def socket_number(self) -> int:
-        """The kernel's number of the socket: copies have the same."""
-        return os.fstat(self.sock.fileno()).st_ino
-
 
 class HeldListeners:
-    """What is served, by key. An owner can touch only its own."""
+    """The listeners by key. An owner can replace and drop only its own."""
 
     def __init__(self, server: Server | None) -> None:
         """`server` serves the listeners; with None they are only kept."""
         self._server = server
-        self._held: dict[str, Held] = {}
+        self._held: dict[str, HeldListener] = {}
 
     def __len__(self) -> int:
-        """How many are served."""
+        """Return the number of listeners."""
         return len(self._held)
 
-    def of(self, owner: str) -> list[Held]:
-        """What this owner gave."""
+    def of(self, owner: str) -> list[HeldListener]:
+        """Return the listeners of an owner."""
         return [held for held in self._held.values() if held.owner == owner]
 
     async def give(self, owner: str, listener: Listener, sock: socket.socket) -> None:
-        """Serve `sock`, which is ours from now on, in the place of what had its key. Refused."""
+        """Serve `sock`, which becomes ours, in place of the socket that had this key.
+
+        Raises HandoverRefused, InvalidInput or OSError; the socket is closed then.
+        """
         try:
             check_listener(listener)
             check_socket(sock)
@@ -60,7 +58,7 @@ class HeldListeners:
         except BaseException:
             sock.close()
             raise
-        self._held[listener.key] = Held(
+        self._held[listener.key] = HeldListener(
             owner=owner, listener=listener, sock=sock, listening=listening
         )
         if before is not None:
@@ -70,16 +68,19 @@ class HeldListeners:
         return await self._server.listen(sock.dup(), listener) if self._server else None
 
     def drop(self, owner: str, key: str) -> None:
-        """Stop serving it; what is connected finishes. Unknown: nothing to do. Refused."""
+        """Stop serving a listener; its connections finish. An unknown key is no error.
+
+        Raises HandoverRefused for a listener of another owner.
+        """
         held = self._of_owner(owner, key)
         if held is not None:
             del self._held[key]
             self._end(held)
 
-    def _of_owner(self, owner: str, key: str) -> Held | None:
+    def _of_owner(self, owner: str, key: str) -> HeldListener | None:
         held = self._held.get(key)
         if held is not None and held.owner != owner:
-            raise Refused(f"listener {key}: belongs to {held.owner}")
+            raise HandoverRefused(f"listener {key}: belongs to {held.owner}")
         return held
 
     def close(self) -> None:
@@ -88,15 +89,10 @@ class HeldListeners:
             self._end(held)
         self._held.clear()
 
-    def _end(self, held: Held) -> None:
+    def _end(self, held: HeldListener) -> None:
         if self._server is not None and held.listening is not None:
             self._server.forget(held.listening)
         held.sock.close()
-
-
-def described(held: Held) -> dict[str, object]:
-    """A listener as it stands in a message."""
-    return asdict(held.listener)
 
 
 def check_listener(listener: Listener) -> None:
@@ -112,12 +108,11 @@ def check_listener(listener: Listener) -> None:
 
 
 def check_socket(sock: socket.socket) -> None:
-    """Whether it is a listening TCP socket. Raises Refused."""
+    """Whether it is a listening TCP socket. Raises HandoverRefused."""
     is_tcp = sock.family in (socket.AF_INET, socket.AF_INET6) and sock.type == socket.SOCK_STREAM
     if not (is_tcp and sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)):
-        raise Refused("the socket given is no listening TCP socket")
+        raise HandoverRefused("the socket given is no listening TCP socket")
 
 
-def _is_same(before: Held, listener: Listener, sock: socket.socket) -> bool:
-    number = os.fstat(sock.fileno()).st_ino
-    return before.listener == listener and before.socket_number == number
+def _is_same(before: HeldListener, listener: Listener, sock: socket.socket) -> bool:
+    return before.listener == listener and identity(before.sock) == identity(sock)

@@ -18,6 +18,7 @@ from a9fe.metadata_proxy.listeners import HeldListeners
 from a9fe.metadata_proxy.proxy import log_request
 from a9fe.runtime import descriptors, metrics, tasks
 from a9fe.runtime.config import Config
+from a9fe.wire.handover import PROXY_SOCKET
 from a9fe.wire.limits import LIMITS, Limits, fitting
 
 PROCESS = "metadata-proxy"
@@ -29,16 +30,12 @@ def run(config: Config) -> None:
     """Serve until SIGTERM or SIGINT. Opens what needs root, then becomes metadata_proxy_user."""
     limits = fitting(LIMITS, descriptors.raise_limit())
     owner = privileges.owner_of(config.metadata_proxy_user)
-    control = unix_listener(control_path(config), kind=socket.SOCK_SEQPACKET, owner=owner)
+    path = os.path.join(config.run_path, PROXY_SOCKET)
+    control = unix_listener(path, kind=socket.SOCK_SEQPACKET, owner=owner)
     exporter = unix_listener(metrics_path(config.run_path, PROCESS), owner=owner)
     privileges.drop(config.metadata_proxy_user)
     libc.give_memory_back()
     tasks.run(lambda: _serve(config, limits, control, exporter))
-
-
-def control_path(config: Config) -> str:
-    """Where the agents hand listeners over."""
-    return os.path.join(config.run_path, "proxy-control.sock")
 
 
 async def _serve(
@@ -56,7 +53,7 @@ async def _serve(
     held = HeldListeners(server)
     exposing = await serve_metrics(exporter)
     tune_gc()
-    log.info("ready", control=control_path(config), upstream=config.metadata_proxy_socket)
+    log.info("ready", control=control.getsockname(), upstream=config.metadata_proxy_socket)
     try:
         await Control(control, held).run()
     finally:

@@ -15,6 +15,7 @@ import httpx
 import pytest
 
 from a9fe.model.codec import encode
+from a9fe.wire.handover import PROXY_SOCKET
 from a9fe.wire.trusted import sign
 from tests.kit.conditions import eventually
 from tests.kit.fake_ports import SECRET, VM
@@ -94,14 +95,14 @@ def test_a_guest_is_answered_through_both_hops(flags, tmp_path):
         process("metadata-agent", flags),
         process("metadata-proxy", flags),
     ):
-        listener = hand_over(str(tmp_path / "proxy-control.sock"), sock)
+        listener = hand_over(str(tmp_path / PROXY_SOCKET), sock)
         url = f"http://127.0.0.1:{listener.port}/latest"
         lies = {"X-Instance-ID": "other", "X-Forwarded-For": "10.0.0.9"}
         found = httpx.get(url, headers=lies)
         while found.status_code == 503:  # until the feed is followed; the test has a time limit
             found = httpx.get(url, headers=lies)
         assert found.json() == ["vm-1", "project-1", sign(SECRET, "vm-1"), "127.0.0.1"]
-        for name in ("metadata_proxy", "proxy-control.sock", "metadata-agent.metrics.sock"):
+        for name in ("metadata_proxy", PROXY_SOCKET, "metadata-agent.metrics.sock"):
             assert os.stat(tmp_path / name).st_mode & 0o777 == 0o600
         text = metrics(tmp_path / "metadata-proxy.metrics.sock")
         assert 'a9fe_requests_total{process="metadata-proxy",status="200"} 1.0' in text
@@ -111,7 +112,7 @@ def test_a_guest_is_answered_through_both_hops(flags, tmp_path):
 
 def test_a_restarted_agent_is_not_noticed(flags, tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as sock, process("metadata-proxy", flags):
-        listener = hand_over(str(tmp_path / "proxy-control.sock"), sock)
+        listener = hand_over(str(tmp_path / PROXY_SOCKET), sock)
         url = f"http://127.0.0.1:{listener.port}/latest"
         with process("metadata-agent", flags) as first, httpx.Client() as guest:
             eventually(lambda: guest.get(url).status_code == 200, what="the feed is followed")

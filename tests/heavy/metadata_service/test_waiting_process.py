@@ -14,6 +14,7 @@ import pytest
 from a9fe.http.server.sockets import tcp_listener
 from a9fe.model.codec import encode
 from a9fe.model.resources import KIND_OF, FixedIp, Instance, Network, Port, Resource, Subnet
+from a9fe.wire.handover import PROXY_SOCKET
 from a9fe.wire.limits import MAX_UPSTREAM_CONNECTIONS, MAX_WAITERS_PER_INSTANCE
 from tests.kit.conditions import eventually
 from tests.kit.fake_ports import SECRET, VM
@@ -172,7 +173,7 @@ def hops(tmp_path: Path) -> Iterator[Hops]:
         for name in ("metadata-service", "metadata-agent", "metadata-proxy"):
             stack.enter_context(process(name, flags))
         sock = stack.enter_context(tcp_listener("127.0.0.1", free_port(), 4096))
-        hand_over(str(tmp_path / "proxy-control.sock"), sock)
+        hand_over(str(tmp_path / PROXY_SOCKET), sock)
         hops = Hops(sock.getsockname()[1], told, tmp_path, stack)
         eventually(lambda: hops.get(GUESTS - 1, "/latest")[0] == 200, what="an answer")
         yield hops

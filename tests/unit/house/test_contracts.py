@@ -4,9 +4,9 @@ import re
 from pathlib import Path
 
 from a9fe.api_client import feed
-from a9fe.linux.listeners.proxy_link import HOLDER_SOCKET
 from a9fe.plan import names
 from a9fe.wire import statuses_page, trusted
+from a9fe.wire.handover import HOLDER_SOCKET, PROXY_SOCKET
 
 PAGES = Path(__file__).parents[3] / "docs" / "contracts"
 ID = "0123456789abcdef0123456789abcdef0123"
@@ -69,4 +69,4 @@ def test_the_page_of_names_has_every_name():
 
 def test_the_page_of_the_hand_over_names_the_sockets():
     assert f"`{HOLDER_SOCKET}`" in page("listener-hand-over.md")
-    assert "`proxy-control.sock`" in page("listener-hand-over.md")
+    assert f"`{PROXY_SOCKET}`" in page("listener-hand-over.md")

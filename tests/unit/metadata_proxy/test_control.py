@@ -13,9 +13,10 @@ import pytest
 from a9fe.http.server.server import Server
 from a9fe.http.server.sockets import unix_listener
 from a9fe.linux.listeners.proxy_link import ProxyLink
-from a9fe.metadata_proxy.control import Control, parse_listener
+from a9fe.metadata_proxy.control import Control
 from a9fe.metadata_proxy.listeners import HeldListeners, check_listener
 from a9fe.model.errors import A9feError
+from a9fe.wire.handover import parse_listener
 from a9fe.wire.message import Answer, Listener
 from tests.kit.http_world import GET, LOOPS, Client, run, until
 

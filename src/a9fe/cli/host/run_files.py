@@ -6,9 +6,8 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 from a9fe.cli.processes.process_table import HOLDER, PROCESSES
-from a9fe.host_agent.process import CONTROL_SOCKET
-from a9fe.linux.listeners.proxy_link import HOLDER_SOCKET
 from a9fe.runtime.config import Config
+from a9fe.wire.handover import HOLDER_SOCKET, PROXY_SOCKET
 
 OF_A_PROCESS = ("pid", "notify", "metrics.sock")
 
@@ -31,7 +30,7 @@ def remove_directory(config: Config) -> None:
 def _names(config: Config) -> Iterator[str]:
     """Yield the names of files. With a process id appended, a name is a draft that a process
     left when it was killed while creating a socket."""
-    yield from (CONTROL_SOCKET, HOLDER_SOCKET)
+    yield from (PROXY_SOCKET, HOLDER_SOCKET)
     directory, name = os.path.split(config.metadata_proxy_socket)
     if directory == config.run_path.rstrip("/"):
         yield name

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from a9fe.runtime.config import Config
+from a9fe.wire.handover import HOLDER_SOCKET, PROXY_SOCKET
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +56,7 @@ PROCESSES: tuple[Process, ...] = (
         room="metadata_proxy",
         user=lambda config: config.metadata_proxy_user,
         directories=(),
-        listens=lambda config: f"namespaces; {config.run_path}/proxy-control.sock",
+        listens=lambda config: f"namespaces; {config.run_path}/{PROXY_SOCKET}",
     ),
     Process(
         name="metadata-agent",
@@ -82,7 +83,7 @@ HOLDER = Process(
     module="listener_holder",
     user=lambda config: config.metadata_proxy_user,
     directories=(),
-    listens=lambda config: f"{config.run_path}/listener-holder.sock",
+    listens=lambda config: f"{config.run_path}/{HOLDER_SOCKET}",
     survives=True,
 )
 BY_NAME = {process.name: process for process in (*PROCESSES, HOLDER)}

@@ -8,8 +8,9 @@ import asyncio
 
 import structlog
 
-from a9fe.linux.listeners.proxy_link import ProxyLink, hello
-from a9fe.linux.listeners.seqpacket import Broken, Channel
+from a9fe.linux.listeners.proxy_link import ProxyLink
+from a9fe.linux.listeners.seqpacket import Broken, Channel, Ended
+from a9fe.wire.handover import Clear, Drop, Give, Refused
 
 log = structlog.get_logger("a9fe.linux")
 
@@ -39,7 +40,7 @@ class HolderLink:
             await asyncio.sleep(PAUSE)
 
     async def _connected_once(self) -> None:
-        with Channel(self._path) as channel:
+        with Channel.connect(self._path) as channel:
             known = await self._recall(channel)
             self._proxy.recalled()
             while True:
@@ -50,21 +51,23 @@ class HolderLink:
     async def _recall(self, channel: Channel) -> dict[str, int]:
         """Take the holder's sockets back. Returns their identities by key.
 
-        Listeners that another version gave and we do not understand are dropped, because we could
-        not bind beside them.
+        If one that another version gave is not understood, the holder drops all and this raises
+        Broken: we could not bind beside them.
         """
         try:
-            found = await hello(channel, self._owner)
+            found = await channel.hello(self._owner)
+        except Ended:
+            raise
         except Broken as error:
             log.warning("dropped unknown sockets of the listener holder", reason=str(error))
-            await channel.ask({"op": "clear"})
-            return {}
+            await channel.ask(Clear())
+            raise
         return {listener.key: self._proxy.adopt(listener, sock) for listener, sock in found}
 
     async def _mirror(self, channel: Channel, known: dict[str, int]) -> None:
         kept = self._proxy.kept()
         for key in known.keys() - kept.keys():
-            await channel.ask({"op": "drop", "key": key})
+            await channel.ask(Drop(key=key))
             del known[key]
         for key, identity in kept.items():
             if known.get(key) == identity:
@@ -72,9 +75,9 @@ class HolderLink:
             give = self._proxy.copy_of(key)
             if give is None:
                 continue
-            message, copy = give
+            listener, copy = give
             with copy:
-                answer = await channel.ask(message, copy)
+                reply = await channel.ask(Give(listener=listener), [copy])
             known[key] = identity
-            if answer.get("op") != "ok":
-                log.warning("listener holder refused", key=key, reason=answer.get("message"))
+            if isinstance(reply, Refused):
+                log.warning("listener holder refused", key=key, reason=reply.message)

@@ -14,15 +14,16 @@ import socket
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass
-from typing import Any, cast
+from dataclasses import dataclass
 
 import structlog
 
 from a9fe.linux.kernel import namespace
 from a9fe.linux.listeners import sockets as listeners
-from a9fe.linux.listeners.seqpacket import Broken, Channel, Message
+from a9fe.linux.listeners.identity import identity
+from a9fe.linux.listeners.seqpacket import Broken, Channel
 from a9fe.model.errors import A9feError
+from a9fe.wire.handover import Drop, Give, Refused
 from a9fe.wire.message import Listener
 
 log = structlog.get_logger("a9fe.linux")
@@ -30,8 +31,6 @@ log = structlog.get_logger("a9fe.linux")
 FIRST_PAUSE = 0.05  # s before connecting again
 LAST_PAUSE = 1.0  # s
 OPEN_TIMEOUT = 3.0  # s that `open` waits to be acknowledged
-SO_COOKIE = 57
-HOLDER_SOCKET = "listener-holder.sock"  # below run_path
 
 
 class HandoverError(A9feError):
@@ -135,14 +134,14 @@ class ProxyLink:
 
     def adopt(self, listener: Listener, sock: socket.socket) -> int:
         """Keep a returned socket, unless its key has one. Returns the kept one's identity."""
-        identity = _identity(sock)
+        number = identity(sock)
         with self._state:
             if listener.key in self._held:
                 sock.close()
             else:
                 self._keep(listener, sock, acknowledged=False)
                 self._notify()
-        return identity
+        return number
 
     def recalled(self) -> None:
         """All returned sockets have been adopted."""
@@ -155,15 +154,15 @@ class ProxyLink:
     def kept(self) -> dict[str, int]:
         """The identities of all sockets that are kept, by key."""
         with self._state:
-            return {key: _identity(held.sock) for key, held in self._held.items()}
+            return {key: identity(held.sock) for key, held in self._held.items()}
 
-    def copy_of(self, key: str) -> tuple[Message, socket.socket] | None:
-        """The message that gives a socket, and a copy of it."""
+    def copy_of(self, key: str) -> tuple[Listener, socket.socket] | None:
+        """Return a listener and a copy of its socket; None if it is not kept."""
         with self._state:
             held = self._held.get(key)
             if held is None:
                 return None
-            return {"op": "give", "listener": asdict(held.listener)}, held.sock.dup()
+            return held.listener, held.sock.dup()
 
     @property
     def connected(self) -> bool:
@@ -192,7 +191,7 @@ class ProxyLink:
             self._loop = None
 
     async def _connected_once(self) -> None:
-        with Channel(self._path) as channel:
+        with Channel.connect(self._path) as channel:
             await self._hello(channel)
             log.info("metadata proxy connected", path=self._path, listeners=len(self._held))
             self._changed()
@@ -204,7 +203,7 @@ class ProxyLink:
 
     async def _hello(self, channel: Channel) -> None:
         """Learn what it holds, and take back what we lost."""
-        found = await hello(channel, self._owner)
+        found = await channel.hello(self._owner)
         with self._state:
             for listener, sock in found:
                 self._take_back(listener, sock)
@@ -216,7 +215,7 @@ class ProxyLink:
         with self._state:
             keys = sorted(self._dropped)
         for key in keys:
-            await channel.ask({"op": "drop", "key": key})
+            await channel.ask(Drop(key=key))
             with self._state:
                 self._dropped.discard(key)
                 self._state.notify_all()
@@ -238,13 +237,12 @@ class ProxyLink:
                 return
             copy = held.sock.dup()
         with copy:
-            give: Message = {"op": "give", "listener": asdict(held.listener)}
-            answer = await channel.ask(give, copy)
+            reply = await channel.ask(Give(listener=held.listener), [copy])
         with self._state:
-            if answer.get("op") == "ok":
-                held.acknowledged = True
+            if isinstance(reply, Refused):
+                self._refused[held.listener.key] = reply.message
             else:
-                self._refused[held.listener.key] = str(answer.get("message"))
+                held.acknowledged = True
             self._state.notify_all()
 
     # The state; all with the lock held.
@@ -252,7 +250,7 @@ class ProxyLink:
     def _take_back(self, listener: Listener, sock: socket.socket) -> None:
         ours = self._held.get(listener.key)
         if ours is not None:
-            ours.acknowledged = _identity(ours.sock) == _identity(sock)
+            ours.acknowledged = identity(ours.sock) == identity(sock)
             sock.close()
         else:
             self._keep(listener, sock, acknowledged=True)
@@ -337,29 +335,6 @@ class ProxyLink:
                     self._loop.call_soon_threadsafe(wake)
 
 
-async def hello(channel: Channel, owner: str) -> list[tuple[Listener, socket.socket]]:
-    """Send our name; returns the listeners held for us. Raises Broken for unknown ones."""
-    await channel.send({"op": "hello", "owner": owner})
-    described: list[object] = []
-    sockets: list[socket.socket] = []
-    last = False
-    while not last:
-        message, more = await channel.receive()
-        sockets += more
-        found = message.get("listeners")
-        if message.get("op") != "held" or not isinstance(found, list):
-            _close(sockets)
-            raise Broken(f"hello was answered by {message}")
-        described += found
-        last = bool(message.get("last"))
-    return _paired(described, sockets)
-
-
-def _close(sockets: list[socket.socket]) -> None:
-    for sock in sockets:
-        sock.close()
-
-
 def _is_for(held: _Held, listener: Listener, cookie: int) -> bool:
     """Whether what we keep is a listener's socket in the namespace of this number."""
     return (
@@ -367,20 +342,3 @@ def _is_for(held: _Held, listener: Listener, cookie: int) -> bool:
         and held.listener == listener
         and listeners.is_bound(held.sock, listener)
     )
-
-
-def _paired(
-    described: list[object], sockets: list[socket.socket]
-) -> list[tuple[Listener, socket.socket]]:
-    try:
-        pairs = zip(described, sockets, strict=True)
-        return [(Listener(**cast(dict[str, Any], fields)), sock) for fields, sock in pairs]
-    except (TypeError, ValueError) as error:
-        _close(sockets)
-        raise Broken(f"held: {error}") from error
-
-
-def _identity(sock: socket.socket) -> int:
-    """The kernel's number of a socket: copies have the same."""
-    raw = sock.getsockopt(socket.SOL_SOCKET, SO_COOKIE, 8)
-    return int.from_bytes(raw, "little")

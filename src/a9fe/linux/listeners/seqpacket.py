@@ -1,115 +1,187 @@
-"""A SEQPACKET Unix socket as a client has it: JSON messages, with sockets by SCM_RIGHTS."""
+"""Packets with sockets (SCM_RIGHTS) over a SEQPACKET Unix socket: both ends of the hand-over."""
 
 import asyncio
-import json
 import socket
 import struct
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 from a9fe.model.errors import A9feError
+from a9fe.wire.handover import (
+    PACKET_BYTES,
+    BadPacket,
+    Held,
+    Hello,
+    Reply,
+    Request,
+    decode_reply,
+    encode,
+)
+from a9fe.wire.message import Listener
 
-ANSWER_TIMEOUT = 5.0  # s: the other side answers within one turn of its event loop
-MESSAGE_SIZE = 1 << 16
-MESSAGE_SOCKETS = 253  # the kernel's limit (SCM_MAX_FD)
-
-Message = dict[str, object]
+ANSWER_TIMEOUT = 5.0  # s: the receiver answers within one turn of its event loop
+SOCKETS_PER_PACKET = 253  # the kernel's limit (SCM_MAX_FD)
+TRUNCATED = socket.MSG_TRUNC | socket.MSG_CTRUNC
 
 
 class Broken(A9feError):
-    """The connection is of no use any more."""
+    """The connection cannot be used any more."""
+
+
+class Ended(Broken):
+    """The other side has closed the connection."""
 
 
 class Channel:
-    """One connection: messages out and in, in order. Errors: OSError, TimeoutError, Broken."""
+    """One connection, used inside an event loop. Its methods raise OSError or Broken."""
 
-    def __init__(self, path: str) -> None:
-        """Connected by entering it."""
-        self._sock = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._sock.settimeout(0)
-        self._path = path
+    def __init__(self, sock: socket.socket) -> None:
+        """Take over a connected socket."""
+        sock.settimeout(0)
+        self.sock = sock
+
+    @classmethod
+    def connect(cls, path: str) -> "Channel":
+        """Connect to a control socket. Raises OSError."""
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        try:
+            sock.settimeout(0)
+            sock.connect(path)
+        except OSError:
+            sock.close()
+            raise
+        return cls(sock)
 
     def __enter__(self) -> "Channel":
-        """Connect."""
-        try:
-            self._sock.connect(self._path)
-        except OSError:
-            self._sock.close()
-            raise
+        """Return itself; the block's end closes it."""
         return self
 
     def __exit__(self, *_: object) -> None:
         """Close."""
-        self._sock.close()
+        self.sock.close()
 
-    async def send(self, message: Message, sock: socket.socket | None = None) -> None:
-        """Send a message, with a copy of a socket."""
-        fds = [] if sock is None else [sock.fileno()]
+    def hang_up(self) -> None:
+        """Have `receive` raise Ended, here and at the other side."""
+        with suppress(OSError):  # it has ended already
+            self.sock.shutdown(socket.SHUT_RDWR)
+
+    async def send(self, packet: Request | Reply, sockets: Sequence[socket.socket] = ()) -> None:
+        """Send a packet, with copies of the sockets."""
+        data = encode(packet)
+        fds = [each.fileno() for each in sockets]
         rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, struct.pack(f"{len(fds)}i", *fds))]
-        data = json.dumps(message).encode()
         while True:
             try:
-                self._sock.sendmsg([data], rights if fds else [])
+                self.sock.sendmsg([data], rights if fds else [])
             except BlockingIOError:
-                await self._ready(for_writing=True)
+                await writable(self.sock)
             else:
                 return
 
-    async def receive(self) -> tuple[Message, list[socket.socket]]:
-        """The next message and the sockets that came with it."""
-        async with asyncio.timeout(ANSWER_TIMEOUT):
-            while True:
-                try:
-                    data, fds, _, _ = socket.recv_fds(
-                        self._sock, MESSAGE_SIZE, MESSAGE_SOCKETS, socket.MSG_CMSG_CLOEXEC
-                    )
-                except BlockingIOError:
-                    await self._ready(for_writing=False)
-                    continue
-                sockets = [socket.socket(fileno=fd) for fd in fds]
-                return _decoded(data), sockets
+    async def receive(self) -> tuple[bytes, list[socket.socket]]:
+        """Return the next packet's bytes and sockets, which become the caller's."""
+        while True:
+            try:
+                data, fds, flags, _ = socket.recv_fds(
+                    self.sock, PACKET_BYTES, SOCKETS_PER_PACKET, socket.MSG_CMSG_CLOEXEC
+                )
+            except BlockingIOError:
+                await readable(self.sock)
+            else:
+                break
+        sockets = [socket.socket(fileno=fd) for fd in fds]
+        if data and not flags & TRUNCATED:
+            return data, sockets
+        close_all(sockets)
+        if data:
+            raise Broken("packet too long, or with more sockets than can be received")
+        raise Ended("the other side has closed the connection")
 
-    async def ask(self, message: Message, sock: socket.socket | None = None) -> Message:
-        """Send a message; its answer."""
-        await self.send(message, sock)
-        answer, _ = await self.receive()
-        return answer
+    async def ask(self, request: Request, sockets: Sequence[socket.socket] = ()) -> Reply:
+        """Send a request and return its answer. Raises TimeoutError too."""
+        await self.send(request, sockets)
+        reply, unexpected = await self._reply()
+        close_all(unexpected)
+        return reply
+
+    async def hello(self, owner: str) -> list[tuple[Listener, socket.socket]]:
+        """Send Hello and return the listeners that are held for the owner.
+
+        Raises Broken if one of them is not understood; TimeoutError too.
+        """
+        await self.send(Hello(owner=owner))
+        found: list[tuple[Listener, socket.socket]] = []
+        last = False
+        try:
+            while not last:
+                pairs, last = await self._held()
+                found += pairs
+        except BaseException:
+            close_all([sock for _, sock in found])
+            raise
+        return found
+
+    async def _held(self) -> tuple[list[tuple[Listener, socket.socket]], bool]:
+        reply, sockets = await self._reply()
+        if isinstance(reply, Held) and len(reply.listeners) == len(sockets):
+            return list(zip(reply.listeners, sockets, strict=True)), reply.last
+        close_all(sockets)
+        raise Broken(f"hello was answered by {reply} with {len(sockets)} sockets")
+
+    async def _reply(self) -> tuple[Reply, list[socket.socket]]:
+        async with asyncio.timeout(ANSWER_TIMEOUT):
+            data, sockets = await self.receive()
+        try:
+            return decode_reply(data), sockets
+        except (BadPacket, ValueError) as error:
+            close_all(sockets)
+            raise Broken(str(error)) from error
 
     async def idle(self, wake: asyncio.Event) -> None:
-        """Wait for `wake`. The other side says nothing by itself, so any news is its end."""
+        """Wait for `wake`. Raises Ended if the connection ends: nothing else is received here."""
         loop = asyncio.get_running_loop()
         ended = False
 
-        def readable() -> None:
+        def received() -> None:
             nonlocal ended
             ended = True
             wake.set()
 
-        loop.add_reader(self._sock, readable)
+        loop.add_reader(self.sock, received)
         try:
             await wake.wait()
         finally:
-            loop.remove_reader(self._sock)
+            loop.remove_reader(self.sock)
         if ended:
-            raise Broken("the other side has closed the connection")
-
-    async def _ready(self, *, for_writing: bool) -> None:
-        loop = asyncio.get_running_loop()
-        ready = asyncio.Event()
-        add, remove = (
-            (loop.add_writer, loop.remove_writer)
-            if for_writing
-            else (loop.add_reader, loop.remove_reader)
-        )
-        add(self._sock, ready.set)
-        try:
-            await ready.wait()
-        finally:
-            remove(self._sock)
+            raise Ended("the other side has closed the connection")
 
 
-def _decoded(data: bytes) -> Message:
-    if not data:
-        raise Broken("the other side has closed the connection")
-    message = json.loads(data)
-    if not isinstance(message, dict):
-        raise Broken("the message is not an object")
-    return message
+def close_all(sockets: Sequence[socket.socket]) -> None:
+    """Close all of them."""
+    for sock in sockets:
+        sock.close()
+
+
+async def readable(sock: socket.socket) -> None:
+    """Wait until a non-blocking socket can be read, or accepts a connection."""
+    loop = asyncio.get_running_loop()
+    await _ready(loop.add_reader, loop.remove_reader, sock)
+
+
+async def writable(sock: socket.socket) -> None:
+    """Wait until a non-blocking socket can be written."""
+    loop = asyncio.get_running_loop()
+    await _ready(loop.add_writer, loop.remove_writer, sock)
+
+
+async def _ready(
+    add: Callable[[socket.socket, Callable[[], object]], object],
+    remove: Callable[[socket.socket], object],
+    sock: socket.socket,
+) -> None:
+    ready = asyncio.Event()
+    add(sock, ready.set)
+    try:
+        await ready.wait()
+    finally:
+        remove(sock)

@@ -1,0 +1,164 @@
+"""The packets of docs/contracts/listener-hand-over.md as values, and their JSON. Pure.
+
+The transport (linux.listeners.seqpacket) passes the sockets beside each packet.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import MISSING, asdict, dataclass, fields
+from typing import TypeVar
+
+from a9fe.model.errors import A9feError
+from a9fe.wire.message import Listener
+
+PROXY_SOCKET = "proxy-control.sock"  # below run_path: the metadata proxy's
+HOLDER_SOCKET = "listener-holder.sock"  # below run_path: the listener holder's
+
+PACKET_BYTES = 1 << 16
+LISTENERS_PER_PACKET = 200  # the kernel passes 253 descriptors at once (SCM_MAX_FD)
+
+_Fields = dict[str, object]
+P = TypeVar("P")
+
+
+class BadPacket(A9feError):
+    """A packet is JSON, and is not understood."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hello:
+    """Begin: the name of the agent that gives and drops from now on. Answered by Held."""
+
+    owner: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Give:
+    """Hold the socket that comes with the packet."""
+
+    listener: Listener
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drop:
+    """Close the socket of the listener with this key; an unknown key is no error."""
+
+    key: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Clear:
+    """Drop all listeners of this owner."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """Listeners that are held for the owner; their sockets come with the packet, in order.
+
+    `last`: no further Held follows.
+    """
+
+    listeners: tuple[Listener, ...]
+    last: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Done:
+    """The request is done."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refused:
+    """The request is not done; `message` says why."""
+
+    message: str
+
+
+Request = Hello | Give | Drop | Clear
+Reply = Held | Done | Refused
+OPS = {
+    Hello: "hello",
+    Give: "give",
+    Drop: "drop",
+    Clear: "clear",
+    Held: "held",
+    Done: "ok",
+    Refused: "error",
+}
+
+
+def encode(packet: Request | Reply) -> bytes:
+    """Return the packet's JSON."""
+    return json.dumps({"op": OPS[type(packet)], **asdict(packet)}).encode()
+
+
+def decode_request(data: bytes) -> Request:
+    """Read an agent's packet. Raises BadPacket; ValueError if it is no JSON object."""
+    return _decode(data, _REQUESTS, "hello, give or drop")
+
+
+def decode_reply(data: bytes) -> Reply:
+    """Read an answer to an agent. Raises BadPacket; ValueError if it is no JSON object."""
+    return _decode(data, _REPLIES, "held, ok or error")
+
+
+def _decode(data: bytes, readers: dict[str, Callable[[_Fields], P]], expected: str) -> P:
+    found = json.loads(data)
+    if not isinstance(found, dict):
+        raise ValueError("the packet is no JSON object")  # noqa: TRY004 - as json's own errors
+    op = found.get("op")
+    if not isinstance(op, str) or op not in readers:
+        raise BadPacket(f"op: {op!r}, expected {expected}")
+    return readers[op](found)
+
+
+def parse_listener(document: object) -> Listener:
+    """Read a listener. Raises BadPacket. Older agents leave out newer fields."""
+    kinds = {field.name: field.type for field in fields(Listener)}
+    needed = {field.name for field in fields(Listener) if field.default is MISSING}
+    if not isinstance(document, dict) or not needed <= document.keys() <= kinds.keys():
+        raise BadPacket(f"listener: expected an object with {', '.join(kinds)}")
+    for name, value in document.items():
+        if type(value) is not kinds[name]:
+            raise BadPacket(f"listener.{name}: {value!r} is not valid, expected {kinds[name]}")
+    return Listener(**document)
+
+
+def _hello(found: _Fields) -> Request:
+    owner = found.get("owner")
+    if not isinstance(owner, str) or not owner:
+        raise BadPacket("hello: expected the owner's name")
+    return Hello(owner=owner)
+
+
+def _give(found: _Fields) -> Request:
+    return Give(listener=parse_listener(found.get("listener")))
+
+
+def _drop(found: _Fields) -> Request:
+    key = found.get("key")
+    if not isinstance(key, str):
+        raise BadPacket("drop: expected the listener's key")
+    return Drop(key=key)
+
+
+def _held(found: _Fields) -> Reply:
+    listeners = found.get("listeners")
+    if not isinstance(listeners, list):
+        raise BadPacket("held: expected listeners")
+    return Held(
+        listeners=tuple(parse_listener(one) for one in listeners), last=bool(found.get("last"))
+    )
+
+
+_REQUESTS: dict[str, Callable[[_Fields], Request]] = {
+    "hello": _hello,
+    "give": _give,
+    "drop": _drop,
+    "clear": lambda _: Clear(),
+}
+_REPLIES: dict[str, Callable[[_Fields], Reply]] = {
+    "held": _held,
+    "ok": lambda _: Done(),
+    "error": lambda found: Refused(message=str(found.get("message"))),
+}
