@@ -6,7 +6,7 @@ A client that boots VMs may create the port before the instance, and cloud-init 
 
 from collections.abc import Iterable
 
-from a9fe.model.resources import Port
+from a9fe.model.resources import Port, is_network_owner
 from a9fe.model.rules.scheduling import seconds
 
 EXPECTED_WITHIN = 300.0  # s from the port's last change to the creation of its instance
@@ -17,5 +17,5 @@ def is_expected(ports: Iterable[Port], tenant_id: str, now: float) -> bool:
     return any(
         now - seconds(port.updated_at) < EXPECTED_WITHIN
         for port in ports
-        if port.project_id == tenant_id and not port.device_owner.startswith("network:")
+        if port.project_id == tenant_id and not is_network_owner(port.device_owner)
     )

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from a9fe.model.errors import Forbidden, InvalidInput, NotFound
-from a9fe.model.resources import KIND_OF, Network, Port, Resource
+from a9fe.model.resources import KIND_OF, Network, Port, Resource, is_network_owner
 
 ADMIN, MEMBER, READER, AGENT = "admin", "member", "reader", "agent"
 ROLES = (ADMIN, MEMBER)
@@ -174,7 +174,7 @@ def _check_values(kind: str, given: Mapping[str, object]) -> None:
 
 def _check_owner(device_owner: object) -> None:
     """Ports of the network itself are made by the server: a router's, a DHCP agent's."""
-    if isinstance(device_owner, str) and device_owner.lower().startswith("network:"):
+    if isinstance(device_owner, str) and is_network_owner(device_owner.lower()):
         raise Forbidden(f"device_owner: {device_owner[:64]!r} is for admins to set")
 
 
@@ -196,7 +196,7 @@ def check_on_network(
 
 def check_port_update(port: Port, given: Iterable[str]) -> None:
     """Raises Forbidden where a member would change whose a port of the network itself is."""
-    if port.device_owner.startswith("network:"):
+    if is_network_owner(port.device_owner):
         for name in ("device_id", "device_owner"):
             if name in given:
                 raise Forbidden(f"{name}: of a {port.device_owner} port is for admins to set")

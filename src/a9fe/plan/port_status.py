@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Set
 from dataclasses import dataclass
 
-from a9fe.model.resources import Port
+from a9fe.model.resources import Port, is_network_owner
 from a9fe.plan import names
 from a9fe.plan.host import HostPlan
 
@@ -41,7 +41,7 @@ def ready(port: Port, devices: Set[str], failed: Set[str]) -> bool:
     """
     if names.outer_device(port.id) not in devices:
         return False
-    if port.device_owner.startswith("network:"):
+    if is_network_owner(port.device_owner):
         return True
     space = names.dhcp_namespace(port.network_id)
     return failed.isdisjoint({"port-security", space, f"{space} dnsmasq"})

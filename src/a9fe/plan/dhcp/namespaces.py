@@ -6,7 +6,7 @@ Cost: O(all ports and subnets of the agent's part of the model), as each pass pl
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from ipaddress import IPv4Address, IPv4Interface
 
-from a9fe.model.resources import DHCP_OWNER, METADATA_IPV4, Network, Port
+from a9fe.model.resources import DHCP_OWNER, METADATA_IPV4, Network, Port, is_network_owner
 from a9fe.plan import model_view, names, sysctls
 from a9fe.plan.bridges import bridges, link
 from a9fe.plan.dhcp import dnsmasq, isolation
@@ -76,7 +76,7 @@ def ports(model: ModelView, host: str) -> tuple[Port, ...]:
     return tuple(
         port
         for port in found
-        if not port.device_owner.startswith("network:")
+        if not is_network_owner(port.device_owner)
         or (port.host and port.device_id == names.dhcp_device_id(host, port.network_id))
     )
 
@@ -170,5 +170,5 @@ def taps(model: ModelView, host: str) -> dict[str, str]:
         for port in model.all("port")
         if isinstance(port, Port)
         and port.host in {"", host}
-        and not port.device_owner.startswith("network:")
+        and not is_network_owner(port.device_owner)
     }

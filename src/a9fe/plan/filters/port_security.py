@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from netaddr import EUI, AddrFormatError, mac_unix_expanded
 
-from a9fe.model.resources import Port, Subnet
+from a9fe.model.resources import Port, Subnet, is_network_owner
 from a9fe.plan import names
 from a9fe.plan.filters.bridge_filter import SETS, elements_marker
 from a9fe.plan.host import PortSecurity
@@ -38,7 +38,7 @@ class Reserved:
 
 def is_vm(port: Port) -> bool:
     """Whether the port is a VM's, not one of ours."""
-    return not port.device_owner.startswith("network:")
+    return not is_network_owner(port.device_owner)
 
 
 def of_host(model: ModelView, host: str) -> PortSecurity:

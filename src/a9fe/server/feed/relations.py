@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 
-from a9fe.model.resources import Port
+from a9fe.model.resources import Port, is_network_owner
 from a9fe.server.feed.roles import Follower, PortRelation, Service, followers_serving
 from a9fe.store import Session
 
@@ -14,7 +14,7 @@ def belongs_to_instance(port: Port) -> bool:
 
 def may_be_instance(device_owner: str) -> bool:
     """Return whether a port with that device_owner may be an instance's."""
-    return not device_owner.startswith("network:")
+    return not is_network_owner(device_owner)
 
 
 class Relations:
