@@ -1,5 +1,7 @@
-"""What the API does with the model: each operation runs within one transaction of the store.
+"""Operations: what the API does with resources, each in one transaction of the store.
 
-Takes values and returns values; knows nothing of HTTP. May import `store`, `api_tables` and the
-rooms below them; the sub-packages are one for each group of resources.
+An operation takes a Transaction and a typed request (NewPort, PortChange) and returns resources
+of the model; it raises the model's errors. It knows nothing of HTTP or JSON. May import `store`,
+`runtime`, `api_tables` and the rooms below them, and within operations only what .importlinter
+allows: resources and collections above the kinds, access and quotas below them.
 """

@@ -40,33 +40,26 @@ from a9fe.operations.instances.records import (
     NewImage,
     NewKeypair,
 )
-from a9fe.operations.networks import (
-    address_groups,
-    address_scopes,
-    networks,
-    ports,
-    security_groups,
-    sharing,
-    subnet_pools,
-    subnets,
-)
-from a9fe.operations.networks.address_groups import AddressGroupChange, NewAddressGroup
+from a9fe.operations.networks import address_scopes, networks, rbac_policies, subnet_pools, subnets
 from a9fe.operations.networks.address_scopes import AddressScopeChange, NewAddressScope
 from a9fe.operations.networks.networks import NetworkChange, NewNetwork
-from a9fe.operations.networks.ports import NewPort, PortChange
-from a9fe.operations.networks.security_groups import (
+from a9fe.operations.networks.rbac_policies import NewRbacPolicy, RbacPolicyChange
+from a9fe.operations.networks.subnet_allocation import NewSubnet
+from a9fe.operations.networks.subnet_pools import NewSubnetPool, SubnetPoolChange
+from a9fe.operations.networks.subnets import SubnetChange
+from a9fe.operations.ports import ports
+from a9fe.operations.ports.ports import NewPort, PortChange
+from a9fe.operations.routers import floating_ips, routers
+from a9fe.operations.routers.floating_ips import FloatingIpChange, NewFloatingIp
+from a9fe.operations.routers.routers import NewRouter, RouterChange
+from a9fe.operations.security_groups import address_groups, security_groups
+from a9fe.operations.security_groups.address_groups import AddressGroupChange, NewAddressGroup
+from a9fe.operations.security_groups.security_groups import (
     NewSecurityGroup,
     NewSecurityGroupRule,
     SecurityGroupChange,
     SecurityGroupRuleChange,
 )
-from a9fe.operations.networks.sharing import NewRbacPolicy, RbacPolicyChange
-from a9fe.operations.networks.subnet_allocation import NewSubnet
-from a9fe.operations.networks.subnet_pools import NewSubnetPool, SubnetPoolChange
-from a9fe.operations.networks.subnets import SubnetChange
-from a9fe.operations.routers import floating_ips, routers
-from a9fe.operations.routers.floating_ips import FloatingIpChange, NewFloatingIp
-from a9fe.operations.routers.routers import NewRouter, RouterChange
 from a9fe.operations.transaction import Transaction
 
 N = TypeVar("N", bound=Request)
@@ -227,11 +220,11 @@ COLLECTIONS: dict[str, Collection] = {
                 pool_tables.RBAC_POLICY,
                 RbacPolicy,
                 RbacPolicyChange,
-                sharing.update,
-                sharing.delete,
+                rbac_policies.update,
+                rbac_policies.delete,
             ),
             NewRbacPolicy,
-            sharing.create,
+            rbac_policies.create,
         ),
         _creatable(
             _collection(

@@ -8,7 +8,7 @@ from a9fe.api_tables.listing import links, read_query, scoped
 from a9fe.api_tables.typed_requests import UNSET, Request, Unset, given
 from a9fe.model.errors import A9feError
 from a9fe.model.resources import Resource
-from a9fe.operations import access, quota_limits
+from a9fe.operations import access, quotas
 from a9fe.operations.answers import Json, one_shown, shown
 from a9fe.operations.collections import Collection
 from a9fe.operations.transaction import Transaction
@@ -56,7 +56,7 @@ def create(tx: Transaction, collection: Collection, document: object) -> Json:
     access.check_create(tx, kind, document)
     new = read_create(table, collection.request, document)
     access.check_request(tx, kind, new)
-    quota_limits.check(tx, kind, _project(tx, new))
+    quotas.check(tx, kind, _project(tx, new))
     return one_shown(tx, collection.create(tx, new), collection.table)
 
 

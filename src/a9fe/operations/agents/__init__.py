@@ -1,1 +1,1 @@
-"""Agents: their reports, which networks and routers they serve, and failover."""
+"""Agents: their reports, the networks and routers they are bound to, and failover."""

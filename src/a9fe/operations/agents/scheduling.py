@@ -24,8 +24,8 @@ from a9fe.model.resources import (
 )
 from a9fe.model.rules import addresses as rules
 from a9fe.model.rules import scheduling as rules_scheduling
-from a9fe.operations.networks import ports
-from a9fe.operations.networks.ports import NewPort
+from a9fe.operations.ports import ports
+from a9fe.operations.ports.ports import NewPort
 from a9fe.operations.transaction import Transaction
 from a9fe.plan.names import dhcp_device_id
 

@@ -11,10 +11,10 @@ from a9fe.model.guest import InjectedFile, MetadataOptions
 from a9fe.model.port_order import in_order
 from a9fe.model.resources import Instance, Keypair, Network, Port
 from a9fe.model.rules import ports as rules_ports
-from a9fe.operations import access, quota_limits
-from a9fe.operations.networks import ports
-from a9fe.operations.networks.ports import NewPort
-from a9fe.operations.routers.floating_links import release
+from a9fe.operations import access, quotas
+from a9fe.operations.ports import ports
+from a9fe.operations.ports.floating_ip_links import release
+from a9fe.operations.ports.ports import NewPort
 from a9fe.operations.transaction import Transaction, new_id
 
 
@@ -67,7 +67,7 @@ def create(tx: Transaction, new: NewInstance) -> Instance:
     """Record an instance with a port for each of its network cards."""
     cards = _cards(new)
     project_id = given(new.project_id, tx.project_id)
-    quota_limits.check_record(tx, "instance", project_id)
+    quotas.check_record(tx, "instance", project_id)
     instance = created(
         Instance,
         new,
@@ -103,7 +103,7 @@ def _plug(tx: Transaction, instance: Instance, card: NetworkCard, new: NewInstan
         ports.rebind(tx, port, plugged)
         return port.id
     network = _network(tx, card)
-    quota_limits.check(tx, "port", instance.project_id)
+    quotas.check(tx, "port", instance.project_id)
     wanted = NewPort(
         network_id=network.id,
         project_id=instance.project_id,

@@ -9,7 +9,7 @@ from a9fe.api_tables.typed_requests import UNSET, Unset, applied, created, given
 from a9fe.model.compute import Flavor, Image, KeypairRecord
 from a9fe.model.errors import Conflict, InvalidInput
 from a9fe.model.rules.public_keys import is_certificate
-from a9fe.operations import quota_limits
+from a9fe.operations import quotas
 from a9fe.operations.transaction import Transaction, new_id
 
 
@@ -121,7 +121,7 @@ def create_image(tx: Transaction, new: NewImage) -> Image:
     )
     if tx.session.get(Image, image.id):
         raise Conflict("ImageExists", f"Image with id {image.id} exists already")
-    quota_limits.check_record(tx, "image", image.project_id)
+    quotas.check_record(tx, "image", image.project_id)
     return tx.session.insert(image)
 
 
@@ -148,7 +148,7 @@ def create_keypair(tx: Transaction, new: NewKeypair) -> KeypairRecord:
     if is_certificate(keypair.public_key) != (keypair.type == "x509"):
         expected = "ssh for an OpenSSH key, x509 for a certificate"
         raise InvalidInput("type", keypair.type, expected)
-    quota_limits.check_record(tx, "keypair", keypair.project_id)
+    quotas.check_record(tx, "keypair", keypair.project_id)
     return tx.session.insert(keypair)
 
 

@@ -1,1 +1,1 @@
-"""Networks and subnets, ports, subnet pools, sharing, security groups and address groups."""
+"""Networks, subnets, subnet pools, address scopes and RBAC policies."""

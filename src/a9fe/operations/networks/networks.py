@@ -15,8 +15,8 @@ from a9fe.model.resources import (
 from a9fe.model.rules import addresses as rules
 from a9fe.model.rules import ports as rules_ports
 from a9fe.operations.agents.scheduling import DHCP, bindings_of, schedule_network
-from a9fe.operations.networks import sharing
-from a9fe.operations.routers.floating_links import delete_dissociated
+from a9fe.operations.networks import rbac_policies
+from a9fe.operations.ports.floating_ip_links import delete_dissociated
 from a9fe.operations.transaction import Transaction, new_id
 
 
@@ -67,7 +67,7 @@ def create(tx: Transaction, new: NewNetwork) -> Network:
     )
     _check_mtu(tx, network.mtu, network.network_type)
     check_provider(network)
-    return sharing.follow(tx, tx.session.insert(network))
+    return rbac_policies.follow(tx, tx.session.insert(network))
 
 
 def update(tx: Transaction, old: Network, change: NetworkChange) -> Network:
@@ -79,7 +79,7 @@ def update(tx: Transaction, old: Network, change: NetworkChange) -> Network:
         for subnet in tx.session.find(Subnet, network_id=old.id):
             rules.check_mtu(new.mtu, subnet.ip_version, old.id)
     _check_external(tx, old, new)
-    network = sharing.follow(tx, tx.session.update(new), old)
+    network = rbac_policies.follow(tx, tx.session.update(new), old)
     if network.admin_state_up and not old.admin_state_up:
         schedule_network(tx, network.id)
     return network
@@ -144,5 +144,5 @@ def delete(tx: Transaction, network: Network) -> None:
         tx.session.delete(Port, port.id)
     for subnet in tx.session.find(Subnet, network_id=network.id):
         tx.session.delete(Subnet, subnet.id)
-    sharing.delete_all(tx, network)
+    rbac_policies.delete_all(tx, network)
     tx.session.delete(Network, network.id)

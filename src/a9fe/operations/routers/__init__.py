@@ -1,1 +1,1 @@
-"""Routers, their interfaces and gateways, and floating IPs."""
+"""Routers with their interfaces and gateways, and floating IPs."""

@@ -18,9 +18,9 @@ from a9fe.model.resources import (
 from a9fe.model.rules import addresses as rules
 from a9fe.model.subnet_pools import FloatingIp
 from a9fe.operations import access
-from a9fe.operations.networks import ports
-from a9fe.operations.networks.ports import NewPort
-from a9fe.operations.routers.floating_links import dissociated
+from a9fe.operations.ports import ports
+from a9fe.operations.ports.floating_ip_links import dissociated
+from a9fe.operations.ports.ports import NewPort
 from a9fe.operations.transaction import Transaction, new_id
 
 

@@ -16,9 +16,9 @@ from a9fe.model.rules import addresses as rules
 from a9fe.model.rules import ports as rules_ports
 from a9fe.operations import access
 from a9fe.operations.agents.scheduling import router_host
-from a9fe.operations.networks import ports
-from a9fe.operations.networks.ports import NewPort
-from a9fe.operations.routers.floating_links import check_gateway
+from a9fe.operations.ports import ports
+from a9fe.operations.ports.floating_ip_links import check_gateway
+from a9fe.operations.ports.ports import NewPort
 from a9fe.operations.transaction import Transaction
 
 ROUTES_MAX = 30  # Neutron's max_routes

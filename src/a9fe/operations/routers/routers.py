@@ -22,10 +22,10 @@ from a9fe.operations.agents.scheduling import (
     router_ports,
     schedule_router,
 )
-from a9fe.operations.networks import ports
-from a9fe.operations.networks.ports import NewPort
+from a9fe.operations.ports import ports
+from a9fe.operations.ports.floating_ip_links import check_interface
+from a9fe.operations.ports.ports import NewPort
 from a9fe.operations.routers import gateways
-from a9fe.operations.routers.floating_links import check_interface
 from a9fe.operations.transaction import Transaction, new_id
 
 

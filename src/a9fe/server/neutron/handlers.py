@@ -20,8 +20,8 @@ from a9fe.operations import access
 from a9fe.operations.agents import scheduling
 from a9fe.operations.answers import ALL, Json, one_shown, shown
 from a9fe.operations.collections import COLLECTIONS, OURS
-from a9fe.operations.networks import address_groups
 from a9fe.operations.routers import routers
+from a9fe.operations.security_groups import address_groups
 from a9fe.operations.transaction import Transaction
 from a9fe.server.asgi import body
 from a9fe.server.asgi.api import api_of

@@ -10,7 +10,7 @@ from a9fe.api_tables import converters as to
 from a9fe.api_tables.envelope import member
 from a9fe.model.errors import Conflict, InvalidInput, NotFound
 from a9fe.operations import access
-from a9fe.operations.quota_limits import ENFORCED, defaults, limits
+from a9fe.operations.quotas import ENFORCED, defaults, limits
 from a9fe.operations.transaction import Transaction
 from a9fe.server.asgi import body
 from a9fe.server.asgi.api import api_of

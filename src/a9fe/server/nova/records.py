@@ -13,7 +13,7 @@ from a9fe.model.compute import Flavor, KeypairRecord
 from a9fe.model.errors import Forbidden, InvalidInput, NotFound
 from a9fe.model.pages import Filter, Page, Slice
 from a9fe.model.resources import Agent
-from a9fe.operations import access, quota_limits
+from a9fe.operations import access, quotas
 from a9fe.operations.instances import records
 from a9fe.operations.slices import filter_by, read_slice, unknown_marker
 from a9fe.operations.transaction import Transaction
@@ -244,8 +244,8 @@ async def show_limits(request: Request, _asker: Asker) -> Response:
     def work(tx: Transaction) -> Json:
         return {
             **LIMITS,
-            "maxTotalInstances": quota_limits.record_limit(tx, "instance"),
-            "maxTotalKeypairs": quota_limits.record_limit(tx, "keypair"),
+            "maxTotalInstances": quotas.record_limit(tx, "instance"),
+            "maxTotalKeypairs": quotas.record_limit(tx, "keypair"),
             "totalInstancesUsed": tx.session.quotas.used("instance", tx.project_id),
         }
 

@@ -7,9 +7,9 @@ from a9fe.api_tables.typed_requests import UNSET, Unset, applied, created, given
 from a9fe.model.errors import Conflict, InvalidInput
 from a9fe.model.resources import AddressPair, DhcpOption, FixedIp, Network, Port
 from a9fe.model.rules import ports as rules_ports
-from a9fe.operations.networks.addressing import Holder, assign
-from a9fe.operations.networks.security_groups import checked, default_groups
-from a9fe.operations.routers.floating_links import check_readdressed, release
+from a9fe.operations.ports.addressing import Holder, assign
+from a9fe.operations.ports.floating_ip_links import check_readdressed, release
+from a9fe.operations.security_groups.security_groups import checked, default_groups
 from a9fe.operations.transaction import Transaction, new_id
 
 

@@ -14,7 +14,7 @@ from a9fe.model.errors import Conflict, InvalidInput
 from a9fe.model.pages import Filter, Page
 from a9fe.model.resources import Port, SecurityGroup, SecurityGroupRule, is_network_owner
 from a9fe.model.subnet_pools import AddressGroup
-from a9fe.operations import quota_limits
+from a9fe.operations import quotas
 from a9fe.operations.transaction import Transaction, new_id
 
 DEFAULT = "default"
@@ -126,7 +126,7 @@ def create(tx: Transaction, new: NewSecurityGroup) -> SecurityGroup:
     )
     _refuse_default_name(group.name)
     ensure_default(tx, group.project_id)
-    quota_limits.check(tx, "security_group_rule", group.project_id, len(ETHERTYPES))
+    quotas.check(tx, "security_group_rule", group.project_id, len(ETHERTYPES))
     group = tx.session.insert(group)
     for ethertype in ETHERTYPES:
         _add_rule(tx, group, "egress", ethertype)

@@ -1,0 +1,1 @@
+"""Ports: their addresses and MACs, and the floating IPs that depend on them."""
