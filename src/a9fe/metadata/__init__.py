@@ -1,6 +1,7 @@
-"""What a VM may read: the EC2 and OpenStack trees, from one table of paths.
+"""What a VM can read: the EC2 and OpenStack trees, from one table of paths.
 
-Pure: an instance with its ports in, bytes out; random bytes come as an argument, files never.
-It knows no HTTP beyond a content type, and no instance but the one in its view. Spec: Nova's
-metadata API (trees, versions, listings, content types); where Nova errs, the module says so.
+Pure: an instance with its ports in, bytes out. Random bytes come as an argument; files are never
+read. It has no HTTP except content types and entity tags, and no instance but that of the view.
+Contract: Nova's metadata API (trees, versions, listings, content types); a module says where it
+differs on purpose.
 """

@@ -1,8 +1,8 @@
-"""A config drive: what a VM would read over the network, as files of a disk.
+"""A config drive: the documents that a VM would read over the network, as files of a disk.
 
 Two layouts: "openstack" (Nova's config-2; cloud-init's ConfigDrive, cloudbase-init) and
-"nocloud" (cloud-init's cidata). What only makes sense over a network is on neither: the password,
-events, guest attributes, identity. Dynamic vendor data is not either: nobody is asked.
+"nocloud" (cloud-init's cidata). Neither has what only makes sense over a network: the password,
+events, guest attributes, identity. Dynamic vendor data is left out: no provider is called.
 """
 
 import ipaddress
@@ -19,27 +19,27 @@ from a9fe.metadata.recursive import recursive
 from a9fe.metadata.rendered import Json, document, text
 from a9fe.metadata.table import LATEST
 
-EC2_VERSIONS = ("2009-04-04", LATEST)  # alike, and no others (Nova's default)
+EC2_VERSIONS = ("2009-04-04", LATEST)  # same content in both; Nova's default too
 DOCUMENTS = frozenset(
     {"meta_data.json", "user_data", "vendor_data.json", "network_data.json", "vendor_data2.json"}
 )
 STATIC = {"ipv4": "static", "ipv6": "static6"}
 NOCLOUD_TYPES = {"ipv4_dhcp": "dhcp4", **STATIC}
-"""Types of network_data.json with another name in network-config version 1."""
+"""Types of network_data.json that network-config version 1 names differently."""
 
 Files = dict[str, bytes]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layout:
-    """A form of config drive: the label that its volume must have, and what is on it."""
+    """A layout of a config drive: the label of its volume, and its files."""
 
     label: str
     files: Callable[[InstanceView], Files]
 
 
 def openstack_files(view: InstanceView) -> Files:
-    """Nova's layout: path, without a slash at its beginning, to content."""
+    """Return Nova's layout: content by path, without a leading slash."""
     files: Files = {}
     for version in EC2_VERSIONS:
         _add(files, view, f"ec2/{version}/user-data")
@@ -67,7 +67,7 @@ def _listed(view: InstanceView, path: str) -> list[str]:
 
 
 def nocloud_files(view: InstanceView) -> Files:
-    """cloud-init's own layout. JSON is YAML too."""
+    """Return cloud-init's NoCloud layout. Its YAML files are written as JSON."""
     instance = view.instance
     meta_data: dict[str, Json] = {
         "instance-id": instance.id,
@@ -76,7 +76,7 @@ def nocloud_files(view: InstanceView) -> Files:
     }
     files = {
         "meta-data": document(meta_data),
-        "user-data": view.user_data if view.has_user_data else b"",
+        "user-data": view.user_data,
         "network-config": json.dumps(network_config(view)).encode("ascii"),
     }
     settings = view.settings
@@ -85,13 +85,13 @@ def nocloud_files(view: InstanceView) -> Files:
 
 
 def _vendor_text(vendordata: Json) -> str:
-    """What cloud-init takes from vendor_data.json: a text, or that of its key `cloud-init`."""
+    """Return what cloud-init reads from vendor_data.json: a text, or its key `cloud-init`."""
     found = vendordata.get("cloud-init") if isinstance(vendordata, Mapping) else vendordata
     return found if isinstance(found, str) else ""
 
 
 def network_config(view: InstanceView) -> dict[str, Any]:
-    """The network cards as cloud-init's network-config version 1; they are found by their MACs."""
+    """Return cloud-init's network-config version 1, which identifies network cards by MAC."""
     data: dict[str, Any] = network_data(view)
     links = [
         {

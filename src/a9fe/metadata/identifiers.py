@@ -1,4 +1,4 @@
-"""Names and numbers by which a guest knows itself: host name, EC2 ids."""
+"""The host name and EC2 ids that a guest reads."""
 
 import hashlib
 import re
@@ -7,7 +7,7 @@ from functools import lru_cache
 
 from a9fe.model.resources import Instance
 
-EC2_DIGITS = 17  # of AWS's longer ids
+EC2_DIGITS = 17  # of AWS's long ids
 LABELS_REMEMBERED = 1024
 LABEL_MAX = 63  # bytes of one DNS label (RFC 1035 section 2.3.4, kept by RFC 1123)
 
@@ -16,9 +16,9 @@ _FORBIDDEN = re.compile(r"[^a-z0-9-]+")
 
 
 def hostname(instance: Instance) -> str:
-    """The instance's name as one label of RFC 1123; server-<id> where nothing of it is left.
+    """Return the instance's name as one label of RFC 1123; server-<id> if nothing remains.
 
-    Accents are dropped; blanks, dots and underscores become hyphens, as Nova does.
+    Accents are dropped; blanks, dots and underscores become hyphens, as in Nova.
     """
     return _label(instance.name) or f"server-{instance.id}"
 
@@ -31,19 +31,19 @@ def _label(name: str) -> str:
 
 
 def full_hostname(instance: Instance, domain: str) -> str:
-    """The host name with Nova's dhcp_domain behind it, unless that is empty."""
+    """Return the host name followed by Nova's dhcp_domain, unless that is empty."""
     return f"{hostname(instance)}.{domain}" if domain else hostname(instance)
 
 
 def instance_id(instance: Instance) -> str:
-    """The EC2 id, e.g. "i-0000002a"."""
+    """Return the EC2 id, e.g. "i-0000002a"."""
     return f"i-{instance.number:08x}"
 
 
 def image_id(instance: Instance) -> str:
-    """The EC2 id of the image, the same on every host: from a digest of the image's name.
+    """Return the EC2 id of the image, from a hash of its name: the same on every host.
 
-    Nova counts images in a table of its database instead; guests see no difference.
+    Nova numbers images in a database table instead; guests see no difference.
     """
     if not instance.image:
         return "ami-00000000"
@@ -51,10 +51,10 @@ def image_id(instance: Instance) -> str:
 
 
 def reservation_id(instance: Instance) -> str:
-    """An id of the request that made the instance; here one instance is one request."""
+    """Return the id of the request that created the instance; here each has its own."""
     return f"r-{instance.id.replace('-', '')[:8]}"
 
 
 def ec2_id(kind: str, id: str) -> str:
-    """An id of EC2's form, e.g. "eni-3e7a1b520c4d4f1e9", from one of ours."""
+    """Return one of our ids in EC2's form, e.g. "eni-3e7a1b520c4d4f1e9"."""
     return f"{kind}-{id.replace('-', '')[:EC2_DIGITS]}"

@@ -1,8 +1,8 @@
-"""Tokens of IMDSv2: made and checked without state, by every service that has the shared secret.
+"""IMDSv2 tokens: issued and checked without state, by every service that has the shared secret.
 
 A token is base64url of version, key epoch, expiry and an HMAC-SHA256 over these, the instance and
-its port. Each epoch has a key of its own, derived from the secret; the present one's and the one
-before are believed, so keys rotate and nothing is kept. Pure.
+its port. Each epoch has its own key, derived from the secret. Tokens of the present and of the
+previous epoch are accepted, so keys rotate and nothing is stored. Pure.
 """
 
 import base64
@@ -19,29 +19,29 @@ from a9fe.model.resources import Instance
 from a9fe.model.rules.scheduling import seconds
 
 TTL_MIN, TTL_MAX = 1, 21600  # seconds (EC2's)
-EPOCH = TTL_MAX  # seconds of a key: a token outlives the one it was made with by one at most
+EPOCH = TTL_MAX  # seconds of a key: a token expires before the end of the next epoch
 VERSION = 1
 OFF, REQUIRED = "off", "required"
 
 _HEAD = struct.Struct(">BIQ")  # version, epoch, expiry in UNIX seconds
 _MAC_BYTES = 32
-_TEXT = re.compile(rb"[0-9A-Za-z_-]{60}")  # 45 bytes: no padding, so one text for each token
+_TEXT = re.compile(rb"[0-9A-Za-z_-]{60}")  # 45 bytes: no padding, one text per token
 _KEY_OF = b"a9fe imds key\0"
 _MAC_OF = b"a9fe imds token\0"
 
 
 class Flaw(Enum):
-    """Why a token is not believed."""
+    """Why a token is not accepted."""
 
-    MALFORMED = "it is no token of ours"
-    EPOCH = "its key is used no longer, or not yet"
-    FORGED = "it was altered, or made for another instance or port"
+    MALFORMED = "it is not one of our tokens"
+    EPOCH = "its key is no longer or not yet in use"
+    FORGED = "it was altered, or issued to another instance or port"
     EXPIRED = "it has expired"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Holder:
-    """Whom a token is for. `port_id` is "" where the hop before does not say which port asks."""
+    """The instance and port that a token is issued to; `port_id` is "" if the port is unknown."""
 
     instance_id: str
     port_id: str
@@ -49,23 +49,23 @@ class Holder:
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """Makes and checks tokens with `secret`, which must not be empty."""
+    """Issues and checks tokens with `secret`, which must not be empty."""
 
     secret: str = field(repr=False)
 
     def __post_init__(self) -> None:
-        """An empty secret would sign for anybody."""
+        """Refuse an empty secret, with which anybody could sign. Raises InvalidInput."""
         if not self.secret:
             raise InvalidInput("metadata_proxy_shared_secret", "", "a secret that is not empty")
 
     def issue(self, holder: Holder, ttl: int, now: float) -> bytes:
-        """A token that is good for `ttl` seconds (TTL_MIN to TTL_MAX) from `now`, UNIX seconds."""
+        """Return a token valid for `ttl` seconds (TTL_MIN to TTL_MAX) from `now`, UNIX seconds."""
         epoch = _epoch(now)
         head = _HEAD.pack(VERSION, epoch, int(now) + ttl)
         return base64.urlsafe_b64encode(head + self._mac(epoch, head, holder))
 
     def check(self, token: bytes, holder: Holder, now: float) -> Flaw | None:
-        """Why the token is not good for that holder at `now`; None: it is. Never raises."""
+        """Return why the token is not valid for that holder at `now`, None if it is."""
         if not _TEXT.fullmatch(token):
             return Flaw.MALFORMED
         raw = base64.urlsafe_b64decode(token)
@@ -80,10 +80,10 @@ class Tokens:
         return None if now < expiry else Flaw.EXPIRED
 
     def _mac(self, epoch: int, head: bytes, holder: Holder) -> bytes:
-        """The two ids are told apart by the length of the first."""
+        """Return the MAC. The length of the first id separates the two ids."""
         instance, port = holder.instance_id.encode(), holder.port_id.encode()
-        said = b"".join((_MAC_OF, head, len(instance).to_bytes(4), instance, port))
-        return _hmac(_hmac(self.secret.encode(), _KEY_OF + epoch.to_bytes(4)), said)
+        message = b"".join((_MAC_OF, head, len(instance).to_bytes(4), instance, port))
+        return _hmac(_hmac(self.secret.encode(), _KEY_OF + epoch.to_bytes(4)), message)
 
 
 def _epoch(now: float) -> int:
@@ -95,7 +95,7 @@ def _hmac(key: bytes, message: bytes) -> bytes:
 
 
 def ttl_of(value: bytes) -> int | None:
-    """The seconds that a header asks for; None: no whole number from TTL_MIN to TTL_MAX."""
+    """Return the header's seconds, None if not a whole number from TTL_MIN to TTL_MAX."""
     if not value.isdigit() or len(value) > len(str(TTL_MAX)):
         return None
     ttl = int(value)
@@ -103,10 +103,10 @@ def ttl_of(value: bytes) -> int | None:
 
 
 def mode_of(instance: Instance, cloud: MetadataOptions, now: float) -> str:
-    """The instance's HTTP_TOKENS at `now`: its own options over the cloud's.
+    """Return the instance's HTTP_TOKENS at `now`: its own options, else the cloud's.
 
-    The cloud's time after which tokens are demanded does not concern an instance with
-    http_tokens of its own.
+    The cloud's http_tokens_required_after does not apply to an instance with its own
+    http_tokens.
     """
     own = instance.metadata_options
     after = own.http_tokens_required_after
@@ -118,6 +118,6 @@ def mode_of(instance: Instance, cloud: MetadataOptions, now: float) -> str:
 
 
 def hop_limit_of(instance: Instance, cloud: MetadataOptions) -> int:
-    """IP hops that an answer with a token lives; 0: as the kernel has it."""
+    """Return the IP hop limit of an answer with a token; 0: the kernel's default."""
     own = instance.metadata_options.http_put_response_hop_limit
     return own or cloud.http_put_response_hop_limit

@@ -1,4 +1,4 @@
-"""What is served: bytes with a content type, made from text or from JSON values."""
+"""Documents as they are served: bytes with a content type, from text or JSON values."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -10,7 +10,7 @@ TEXT = b"text/plain; charset=UTF-8"
 HTML = b"text/html; charset=UTF-8"
 JSON = b"application/json"
 ETAG_BYTES = 8
-LARGE = 4096  # bytes: user data, of which the source keeps some too
+LARGE = 4096  # bytes; tags of larger content, such as user data, are cached
 TAGS_REMEMBERED = 64
 
 Json = None | bool | int | float | str | Sequence["Json"] | Mapping[str, "Json"]
@@ -18,7 +18,7 @@ Json = None | bool | int | float | str | Sequence["Json"] | Mapping[str, "Json"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rendered:
-    """A document or a listing, as the guest gets it. `etag` is a strong one, b"" for none."""
+    """A document or listing. `etag` is a strong entity tag, b"" for none."""
 
     content_type: bytes
     body: bytes
@@ -26,17 +26,17 @@ class Rendered:
 
 
 def text(value: object) -> bytes:
-    """The value as UTF-8, without a newline at its end (Nova). Lone surrogates become "?"."""
+    """Return the value as UTF-8 without a final newline (Nova). Lone surrogates become "?"."""
     return str(value).encode("utf-8", "replace")
 
 
 def document(value: Json) -> bytes:
-    """The value as JSON in ASCII, keys in the order given."""
+    """Return the value as JSON in ASCII, with keys in their order."""
     return json.dumps(value).encode("ascii")
 
 
 def etag_of(content: bytes) -> bytes:
-    """The entity tag of what is served, without what is random in it (RFC 9110 section 8.8.3)."""
+    """Return the entity tag of content without its random parts (RFC 9110 section 8.8.3)."""
     return _tag_of_large(content) if len(content) >= LARGE else _tag(content)
 
 

@@ -1,4 +1,4 @@
-"""The shape of the table: entries, and what their extractors are asked."""
+"""The shape of the table: entries, and the context that their functions get."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -10,11 +10,11 @@ LATEST = "latest"  # greater than every date as a string, so versions compare as
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
-    """A question to the table: whose, at which version, and the keys met on the way.
+class EntryContext:
+    """What an entry's functions get: the instance's view, the version, and the path's keys.
 
-    `version` is one that its family lists. `keys` are the actual names that stood where the
-    entry's path has a placeholder, in order.
+    `version` is one that the family lists. `keys` are the names in the requested path for the
+    placeholders of the entry's path, in order.
     """
 
     view: InstanceView
@@ -22,63 +22,63 @@ class Asked:
     keys: tuple[str, ...] = ()
 
 
-def always(_: Asked) -> bool:
-    """Every instance has it."""
+def always(_: EntryContext) -> bool:
+    """Return True: every instance has the entry."""
     return True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """One leaf of a tree: generates its route, its line in the listing and its documentation.
+    """One leaf of a tree, from which its route, its line in listings and its docs are generated.
 
-    `path` is below the version, e.g. "meta-data/public-keys/{index}/openssh-key". It is served
-    from version `since` on where `present` holds, and listed from `listed_since` (else `since`).
-    What is random in it `finish` adds to what `extract` gave: it is no part of the entity tag.
-    `structured`: it is JSON, whatever its content type. `needs` names what the shell must have
+    `path` is below the version, e.g. "meta-data/public-keys/{index}/openssh-key". The entry is
+    served from version `since` on if `present` holds, and listed from `listed_since` (else
+    `since`). `finish` adds random parts to the result of `extract`; they are not in the entity
+    tag. `structured`: the content is JSON, whatever its content type. `needs` names what must be
     fetched before `extract` is called, "" for nothing.
     """
 
     path: str
     since: str
     about: str
-    extract: Callable[[Asked], bytes]
-    present: Callable[[Asked], bool] = always
+    extract: Callable[[EntryContext], bytes]
+    present: Callable[[EntryContext], bool] = always
     content_type: bytes = TEXT
     listed_since: str = ""
-    finish: Callable[[Asked, bytes], bytes] | None = None
+    finish: Callable[[EntryContext, bytes], bytes] | None = None
     structured: bool = False
     needs: str = ""
 
     @property
     def is_json(self) -> bool:
-        """Whether its body is one JSON value."""
+        """Whether the content is one JSON value."""
         return self.structured or self.content_type == JSON
 
     @property
-    def is_certain(self) -> bool:
-        """Whether every instance has it, wherever it is in the table, and lists it."""
+    def is_always_listed(self) -> bool:
+        """Whether the entry is served and listed for every instance."""
         return self.present is always and not self.listed_since and "{" not in self.path
 
-    def is_listed(self, asked: Asked) -> bool:
-        """Whether the listing shows it; then it is served as well."""
-        return (self.listed_since or self.since) <= asked.version and self.present(asked)
+    def is_listed(self, context: EntryContext) -> bool:
+        """Return whether the listing has the entry; then it is also served."""
+        return (self.listed_since or self.since) <= context.version and self.present(context)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Placeholder:
-    """A path segment that stands for several names: `keys`, each listed as `line` says."""
+    """A path segment that stands for several names: `keys`. `line` is a key's line in listings."""
 
-    keys: Callable[[Asked], tuple[str, ...]]
-    line: Callable[[Asked, str], str]
+    keys: Callable[[EntryContext], tuple[str, ...]]
+    line: Callable[[EntryContext, str], str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Family:
     """A tree: its versions, oldest first, and its entries.
 
-    `canonical` gives the version of `versions` or LATEST that a requested one is served as, None
-    if it is not served. Listings are sorted where `sort` says so, else in the table's order.
-    `beside` are entries whose paths stand beside the versions and are listed nowhere.
+    `canonical` returns the version of `versions`, or LATEST, that a requested version is served
+    as, None if it is not served. `sort`: listings are sorted, else in the table's order.
+    `unversioned` are entries beside the versions; they are not listed.
     """
 
     name: str
@@ -87,4 +87,4 @@ class Family:
     canonical: Callable[[str], str | None]
     sort: bool
     placeholders: Mapping[str, Placeholder] = field(default_factory=dict)
-    beside: tuple[Entry, ...] = ()
+    unversioned: tuple[Entry, ...] = ()

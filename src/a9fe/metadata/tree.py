@@ -1,7 +1,7 @@
-"""The two trees, grown from the table: what is listed is served, by construction.
+"""The two trees, built from the table: every listed path is served, by construction.
 
 A path is split at its slashes before its escapes are decoded, and each part must equal a name of
-the table: so dots, doubled and encoded slashes, NULs and what lies below a leaf are no paths.
+the table. So dots, doubled or encoded slashes, NULs and anything below a leaf are not found.
 """
 
 from collections.abc import Iterable, Iterator
@@ -14,51 +14,51 @@ from a9fe.metadata.ec2.paths import EC2
 from a9fe.metadata.instance_view import InstanceView
 from a9fe.metadata.openstack.paths import OPENSTACK
 from a9fe.metadata.rendered import TEXT, Rendered, etag_of, text
-from a9fe.metadata.table import LATEST, Asked, Entry, Family, Placeholder
+from a9fe.metadata.table import LATEST, Entry, EntryContext, Family, Placeholder
 
 FAMILIES = {family.name: family for family in (EC2, OPENSTACK)}
 PATHS_REMEMBERED = 1024
-REMEMBERED_LENGTH = 128  # characters of a path: guests choose them
+REMEMBERED_LENGTH = 128  # characters of a cached path: guests choose paths
 
 
 @dataclass(slots=True)
 class Node:
-    """A leaf (`entry`), or a directory: named children, and those under a placeholder.
+    """A leaf (`entry`), or a directory: `named` children, and those of a placeholder.
 
-    `ordered` are the named in the order of a listing. `is_root`: it is a version's. `certain`: it
-    is listed for every instance. `needs` are those of all entries from here on down.
+    `ordered`: the named children in the order of a listing. `is_root`: the root of a version.
+    `always_listed`: listed for every instance. `needs`: those of all entries at and below.
     """
 
     entry: Entry | None = None
     named: dict[str, "Node"] = field(default_factory=dict)
-    various: tuple[Placeholder, "Node"] | None = None
+    placeholder: tuple[Placeholder, "Node"] | None = None
     ordered: tuple[tuple[str, "Node"], ...] = ()
     is_root: bool = False
-    certain: bool = False
+    always_listed: bool = False
     needs: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Child:
-    """What a directory lists: its name in a path, its line in the listing, and what it is."""
+    """A child of a directory: its name in paths, its line in the listing, and its node."""
 
     name: str
     line: str
     node: Node
-    asked: Asked
+    context: EntryContext
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """Where a path leads for one instance. `node` None: to the versions of the family."""
+    """What a path leads to for one instance. `node` None: the versions of the family."""
 
     family: Family
     node: Node | None
-    asked: Asked
+    context: EntryContext
 
 
 def render(view: InstanceView, path: str) -> Rendered | None:
-    """What is at `path`, a URL's path without its query; None: there is no such path.
+    """Return what is at `path`, a URL's path without its query; None if nothing is there.
 
     Never raises, whatever the path.
     """
@@ -67,7 +67,7 @@ def render(view: InstanceView, path: str) -> Rendered | None:
 
 
 def find(view: InstanceView, path: str) -> Place | None:
-    """Where `path` leads; None: there is no such path, or there is nothing now."""
+    """Return the place of `path`; None if nothing is there."""
     parts = parts_of(path)
     if parts is None:
         return None
@@ -77,38 +77,38 @@ def find(view: InstanceView, path: str) -> Place | None:
 
 
 def rendered(place: Place) -> Rendered:
-    """The document or the listing, as Nova prints it."""
+    """Return the document or the listing, in Nova's form."""
     if place.node is None:
         return listing(versions(place.family))
     entry = place.node.entry
     if entry is None:
-        lines = (child.line for child in children(place.node, place.asked))
+        lines = (child.line for child in children(place.node, place.context))
         return listing(text("\n".join(lines)))
-    content = entry.extract(place.asked)
+    content = entry.extract(place.context)
     return Rendered(
         content_type=entry.content_type,
-        body=entry.finish(place.asked, content) if entry.finish else content,
+        body=entry.finish(place.context, content) if entry.finish else content,
         etag=etag_of(content),
     )
 
 
 def listing(body: bytes) -> Rendered:
-    """A listing as an answer."""
+    """Return a listing as a document."""
     return Rendered(content_type=TEXT, body=body, etag=etag_of(body))
 
 
 def is_root(path: str) -> bool:
-    """Whether `path` is the list of EC2 versions, which Nova shows to anyone."""
+    """Return whether `path` is the list of EC2 versions, which needs no signature in Nova."""
     return parts_of(path) == ()
 
 
 def versions(family: Family) -> bytes:
-    """The listing of a family's versions."""
+    """Return the listing of a family's versions."""
     return text("\n".join((*family.versions, LATEST)))
 
 
 def parts_of(path: str) -> tuple[str, ...] | None:
-    """The names that a path consists of, decoded; None: it does not begin with a slash."""
+    """Return the decoded parts of a path; None if it does not begin with a slash."""
     return _short_parts(path) if len(path) <= REMEMBERED_LENGTH else _parts(path)
 
 
@@ -123,87 +123,93 @@ _short_parts = lru_cache(maxsize=PATHS_REMEMBERED)(_parts)
 
 def _in_family(family: Family, parts: tuple[str, ...], view: InstanceView) -> Place | None:
     if not parts:
-        return Place(family=family, node=None, asked=Asked(view=view, version=LATEST))
+        return Place(family=family, node=None, context=EntryContext(view=view, version=LATEST))
     version = family.canonical(parts[0])
     if version is not None:
-        asked = Asked(view=view, version=version)
-        return _walk(_ROOTS[family.name, version], parts[1:], asked, family)
-    beside = _walk(_BESIDE[family.name], parts, Asked(view=view, version=LATEST), family)
-    return beside if beside and beside.node and beside.node.entry else None
+        context = EntryContext(view=view, version=version)
+        return _walk(_ROOTS[family.name, version], parts[1:], context, family)
+    found = _walk(
+        _UNVERSIONED[family.name], parts, EntryContext(view=view, version=LATEST), family
+    )
+    return found if found and found.node and found.node.entry else None
 
 
-def _walk(node: Node, parts: tuple[str, ...], asked: Asked, family: Family) -> Place | None:
+def _walk(
+    node: Node, parts: tuple[str, ...], context: EntryContext, family: Family
+) -> Place | None:
     for part in parts:
-        step = _step(node, part, asked)
+        step = _step(node, part, context)
         if step is None:
             return None
-        node, asked = step
-    if not _is_there(node, asked):
+        node, context = step
+    if not _exists(node, context):
         return None
-    return Place(family=family, node=node, asked=asked)
+    return Place(family=family, node=node, context=context)
 
 
-def _is_there(node: Node, asked: Asked) -> bool:
-    """A directory without anything in it is not, save a version's root."""
+def _exists(node: Node, context: EntryContext) -> bool:
+    """Return whether the node exists; an empty directory does not, except a version's root."""
     if node.entry is not None:
-        return node.entry.present(asked)
-    return node.is_root or _is_listed(node, asked)
+        return node.entry.present(context)
+    return node.is_root or _is_listed(node, context)
 
 
-def _step(node: Node, part: str, asked: Asked) -> tuple[Node, Asked] | None:
+def _step(node: Node, part: str, context: EntryContext) -> tuple[Node, EntryContext] | None:
     if part in node.named:
-        return node.named[part], asked
-    if node.various is not None and part in node.various[0].keys(asked):
-        return node.various[1], _with_key(asked, part)
+        return node.named[part], context
+    if node.placeholder is not None and part in node.placeholder[0].keys(context):
+        return node.placeholder[1], _with_key(context, part)
     return None
 
 
-def _with_key(asked: Asked, key: str) -> Asked:
-    return Asked(view=asked.view, version=asked.version, keys=(*asked.keys, key))
+def _with_key(context: EntryContext, key: str) -> EntryContext:
+    return EntryContext(view=context.view, version=context.version, keys=(*context.keys, key))
 
 
-def children(node: Node, asked: Asked) -> Iterator[Child]:
-    """What a directory lists, in the listing's order."""
+def children(node: Node, context: EntryContext) -> Iterator[Child]:
+    """Yield the children of a directory, in the order of its listing."""
     for name, child in node.ordered:
-        if child.certain or _is_listed(child, asked):
+        if child.always_listed or _is_listed(child, context):
             yield Child(
-                name=name, line=name if child.entry else f"{name}/", node=child, asked=asked
+                name=name, line=name if child.entry else f"{name}/", node=child, context=context
             )
-    if node.various is not None:
-        placeholder, child = node.various
-        for key in placeholder.keys(asked):
-            below = _with_key(asked, key)
+    if node.placeholder is not None:
+        placeholder, child = node.placeholder
+        for key in placeholder.keys(context):
+            below = _with_key(context, key)
             if _is_listed(child, below):
-                yield Child(name=key, line=placeholder.line(asked, key), node=child, asked=below)
+                yield Child(
+                    name=key, line=placeholder.line(context, key), node=child, context=below
+                )
 
 
-def _is_listed(node: Node, asked: Asked) -> bool:
+def _is_listed(node: Node, context: EntryContext) -> bool:
     if node.entry is not None:
-        return node.entry.is_listed(asked)
-    if node.certain or any(_is_listed(child, asked) for child in node.named.values()):
+        return node.entry.is_listed(context)
+    if node.always_listed or any(_is_listed(child, context) for child in node.named.values()):
         return True
-    if node.various is None:
+    if node.placeholder is None:
         return False
-    placeholder, child = node.various
-    return any(_is_listed(child, _with_key(asked, key)) for key in placeholder.keys(asked))
+    placeholder, child = node.placeholder
+    return any(_is_listed(child, _with_key(context, key)) for key in placeholder.keys(context))
 
 
-def _grow(entries: Iterable[Entry], family: Family) -> Node:
+def _build(entries: Iterable[Entry], family: Family) -> Node:
     root = Node()
     for entry in entries:
         node = root
-        _note(node, entry)
+        _add_to(node, entry)
         for part in entry.path.split("/"):
             node = _child(node, part, family)
-            _note(node, entry)
+            _add_to(node, entry)
         node.entry = entry
     _put_in_order(root, family)
     return root
 
 
-def _note(node: Node, entry: Entry) -> None:
-    """What an entry means for a node on its way."""
-    node.certain |= entry.is_certain
+def _add_to(node: Node, entry: Entry) -> None:
+    """Add an entry's properties to a node on its path."""
+    node.always_listed |= entry.is_always_listed
     if entry.needs:
         node.needs |= {entry.needs}
 
@@ -211,7 +217,7 @@ def _note(node: Node, entry: Entry) -> None:
 def _put_in_order(node: Node, family: Family) -> None:
     named = node.named.items()
     node.ordered = tuple(sorted(named, key=itemgetter(0)) if family.sort else named)
-    below = [*node.named.values(), *([node.various[1]] if node.various else [])]
+    below = [*node.named.values(), *([node.placeholder[1]] if node.placeholder else [])]
     for child in below:
         _put_in_order(child, family)
 
@@ -219,20 +225,20 @@ def _put_in_order(node: Node, family: Family) -> None:
 def _child(node: Node, part: str, family: Family) -> Node:
     if part not in family.placeholders:
         return node.named.setdefault(part, Node())
-    if node.various is None:
-        node.various = family.placeholders[part], Node()
-    return node.various[1]
+    if node.placeholder is None:
+        node.placeholder = family.placeholders[part], Node()
+    return node.placeholder[1]
 
 
-def _grow_version(family: Family, version: str) -> Node:
-    root = _grow((entry for entry in family.entries if entry.since <= version), family)
+def _build_version(family: Family, version: str) -> Node:
+    root = _build((entry for entry in family.entries if entry.since <= version), family)
     root.is_root = True
     return root
 
 
 _ROOTS = {
-    (family.name, version): _grow_version(family, version)
+    (family.name, version): _build_version(family, version)
     for family in FAMILIES.values()
     for version in (*family.versions, LATEST)
 }
-_BESIDE = {family.name: _grow(family.beside, family) for family in FAMILIES.values()}
+_UNVERSIONED = {family.name: _build(family.unversioned, family) for family in FAMILIES.values()}

@@ -1,4 +1,4 @@
-"""docs/metadata-tree.md, written from the table."""
+"""Generates docs/metadata-tree.md from the table."""
 
 from collections.abc import Iterable
 
@@ -9,29 +9,31 @@ from a9fe.metadata.tree import FAMILIES
 HEAD = """\
 # What a VM can read
 
-Generated from the table in `src/a9fe/metadata` by `./run docs`: do not edit. A path that is
-listed is served; one slash at its end never matters; all else is 404. `/` lists the EC2 versions,
-`/openstack` the OpenStack versions, and a path that begins with neither `ec2` nor `openstack` is
-one of the EC2 tree. Documents are `text/plain; charset=UTF-8` unless the table says otherwise.
+`./run docs` generates this page from the table in `src/a9fe/metadata`: do not edit it. Every
+listed path is served, with or without one slash at its end; all other paths are 404. `/` lists the
+EC2 versions, `/openstack` the OpenStack versions. A path that begins with neither `ec2` nor
+`openstack` is in the EC2 tree. Documents are `text/plain; charset=UTF-8` unless the table says
+otherwise.
 
-What the EC2 table has since `latest` is AWS's, not Nova's: it is there at `latest` and at every
-date after 2009-04-04. What has no value is not listed, and not there.
+Rows of the EC2 table since `latest` are AWS's, not Nova's. They are served at `latest` and at
+every date after 2009-04-04. A path without a value is neither listed nor served.
 
-Every document and listing has an `ETag`, a hash of its content without what is random, and is 304
-for who sends it back in `If-None-Match`. Parameters of the query:
+Every document and listing has an `ETag`, a hash of its content without its random parts. A request
+that sends it in `If-None-Match` gets 304. Query parameters:
 
-| parameter | what |
+| parameter | meaning |
 |---|---|
-| `recursive=true` | all from here on down as one JSON value |
-| `wait_for_change=true` | the answer comes once the ETag is not `last_etag`, or time is over |
-| `last_etag=<ETag>` | with or without quotes; `0` or none: the answer comes at once |
-| `timeout_sec=<seconds>` | how long to wait; at most, and if not given, `metadata_wait_max` |
+| `recursive=true` | return everything below the path as one JSON value |
+| `wait_for_change=true` | answer when the ETag differs from `last_etag`, or at the timeout |
+| `last_etag=<ETag>` | with or without quotes; `0` or no value: answer at once |
+| `timeout_sec=<seconds>` | how long to wait; at most, and by default, `metadata_wait_max` |
 
-In a recursive answer directories are objects, documents strings, and JSON is itself. What is no
-UTF-8 is base64, and a key `<name>-encoding` beside it says so. Versions are a list of names.
+In a recursive answer directories are objects, documents are strings, and JSON documents are
+themselves. A document that is not UTF-8 is in base64, and a key `<name>-encoding` beside it says
+so. The versions are a list of names.
 
-A value that none of these can have is 400. One instance may wait 16 times at once; one more is
-503 with `Retry-After`, as is any when a hop has no place left.
+A parameter with an invalid value is 400. One instance can have 16 waiting requests; another one is
+503 with `Retry-After`, as is any request when a hop has no place left.
 """
 
 TITLES = {
@@ -41,7 +43,7 @@ TITLES = {
 
 
 def markdown() -> str:
-    """The whole page."""
+    """Return the page."""
     sections = [HEAD, *(_family(family) for family in FAMILIES.values()), _meta_data()]
     return "\n".join(sections)
 
@@ -50,7 +52,7 @@ def _family(family: Family) -> str:
     title, prefix, others = TITLES[family.name]
     versions = ", ".join((*family.versions, LATEST))
     rows = [(_path(prefix, entry), _since(entry), _about(entry)) for entry in family.entries]
-    rows += [(f"`/{family.name}/{e.path}`", "listed nowhere", _about(e)) for e in family.beside]
+    rows += [(f"`/{family.name}/{e.path}`", "not listed", _about(e)) for e in family.unversioned]
     return f"## {title}\n\nVersions: {versions}. {others}\n\n" + _table("path", rows)
 
 
@@ -73,5 +75,5 @@ def _meta_data() -> str:
 
 
 def _table(first: str, rows: Iterable[tuple[str, str, str]]) -> str:
-    head = [f"| {first} | since | what |", "|---|---|---|"]
+    head = [f"| {first} | since | content |", "|---|---|---|"]
     return "\n".join([*head, *(f"| {' | '.join(row)} |" for row in rows)]) + "\n"

@@ -58,7 +58,7 @@ def test_without_a_change_it_is_not_read_again(tmp_path: Path):
     [
         (b"", "Expecting value"),
         (b"{", "Expecting property name"),
-        (b'{"a": NaN}', "NaN is no JSON"),
+        (b'{"a": NaN}', "NaN is not JSON"),
         (b'"\xff"', "utf-8"),
         (b"[" * 100_000, "nested too deeply"),
         (b'"' + b"a" * SIZE_MAX + b'"', "more than 1048576 bytes"),

@@ -1,1 +1,1 @@
-"""The EC2 tree: the paths of Nova, and those that AWS has and Nova has not."""
+"""The EC2 tree: Nova's paths, and AWS's paths that Nova does not have."""

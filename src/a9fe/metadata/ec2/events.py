@@ -1,4 +1,4 @@
-"""Scheduled events as EC2's guests read them: JSON of meta-data/events/maintenance."""
+"""Scheduled events in EC2's form: the JSON of meta-data/events/maintenance."""
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -7,22 +7,22 @@ from a9fe.metadata.rendered import Json
 from a9fe.model.guest import ScheduledEvent
 
 OVER = {"completed": "[Completed] ", "canceled": "[Canceled] "}
-"""States that are history, and what EC2 then puts before the description."""
+"""States of past events, and the prefix of their descriptions (EC2)."""
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
 def scheduled(events: Iterable[ScheduledEvent]) -> Json:
-    """What is still to come, in the order it was announced."""
+    """Return the events to come, in the order they were announced."""
     return [shown(event) for event in events if event.state not in OVER]
 
 
 def history(events: Iterable[ScheduledEvent]) -> Json:
-    """What is over."""
+    """Return the events that were completed or canceled."""
     return [shown(event) for event in events if event.state in OVER]
 
 
 def shown(event: ScheduledEvent) -> Json:
-    """One event. Acknowledged is ours: EC2's guests cannot."""
+    """Return one event. `Acknowledged` is ours: on EC2 guests cannot acknowledge."""
     times = {
         "NotBefore": event.not_before,
         "NotAfter": event.not_after,
@@ -38,7 +38,7 @@ def shown(event: ScheduledEvent) -> Json:
 
 
 def ec2_time(time: str) -> str:
-    """ISO 8601 as EC2 writes it, "21 Jan 2019 09:00:43 GMT"; what is no time stays as it is."""
+    """Return an ISO 8601 time in EC2's form, "21 Jan 2019 09:00:43 GMT"; other text unchanged."""
     try:
         at = datetime.fromisoformat(time)
     except ValueError:

@@ -1,11 +1,11 @@
-"""What a guest reads of its own writing, and of the events that wait for its word: at `latest`.
+"""Guest attributes, and the events that the guest can acknowledge: at `latest`.
 
-Guest attributes are there only where they are on; what is over is not among the events.
+Attributes are served only where they are enabled; past events are left out.
 """
 
 from a9fe.metadata.instance_view import InstanceView
 from a9fe.metadata.rendered import JSON, Json, document, text
-from a9fe.metadata.table import LATEST, Asked, Entry, Placeholder
+from a9fe.metadata.table import LATEST, Entry, EntryContext, Placeholder
 from a9fe.model.rules import guest as rules_guest
 
 ATTRIBUTES, EVENTS = "guest-attributes", "events"
@@ -13,55 +13,55 @@ SHOWN = ("id", "code", "description", "not_before", "not_after", "acknowledged_a
 
 
 def attributes_on(view: InstanceView) -> bool:
-    """Whether this guest may write attributes."""
+    """Return whether this guest may write attributes."""
     options = view.instance.metadata_options
     return rules_guest.attributes_on(options, view.settings.guest_attributes)
 
 
 def events(view: InstanceView) -> dict[str, Json]:
-    """The active events, in the order they were announced."""
+    """Return the active events, in the order they were announced."""
     active = (event for event in view.instance.events if event.state == "active")
     return {"events": [{name: getattr(event, name) for name in SHOWN} for event in active]}
 
 
-def _counted(asked: Asked, events: bytes) -> bytes:
-    """With a number that grows whenever the instance changes: while it stays, so do the events."""
-    return b'{"incarnation": %d, %b' % (asked.view.instance.revision_number, events[1:])
+def _with_incarnation(context: EntryContext, events: bytes) -> bytes:
+    """Add a number that grows with each change of the instance: unchanged means same events."""
+    return b'{"incarnation": %d, %b' % (context.view.instance.revision_number, events[1:])
 
 
-def _names(asked: Asked) -> list[tuple[str, str]]:
-    if not attributes_on(asked.view):
+def _names(context: EntryContext) -> list[tuple[str, str]]:
+    if not attributes_on(context.view):
         return []
-    found = (path.partition("/") for path in sorted(asked.view.instance.guest_attributes))
+    found = (path.partition("/") for path in sorted(context.view.instance.guest_attributes))
     return [(namespace, key) for namespace, _, key in found]
 
 
-def _namespaces(asked: Asked) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(namespace for namespace, _ in _names(asked)))
+def _namespaces(context: EntryContext) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(namespace for namespace, _ in _names(context)))
 
 
-def _keys(asked: Asked) -> tuple[str, ...]:
-    return tuple(key for namespace, key in _names(asked) if namespace == asked.keys[0])
+def _keys(context: EntryContext) -> tuple[str, ...]:
+    return tuple(key for namespace, key in _names(context) if namespace == context.keys[0])
 
 
-def _attribute(asked: Asked) -> bytes:
-    return text(asked.view.instance.guest_attributes["/".join(asked.keys)])
+def _attribute(context: EntryContext) -> bytes:
+    return text(context.view.instance.guest_attributes["/".join(context.keys)])
 
 
 ENTRIES = (
     Entry(
         path=EVENTS,
         since=LATEST,
-        about="`incarnation`, no part of the ETag, and `events` announced and not over: id, code, "
+        about="`incarnation`, not in the ETag, and the active `events`: id, code, "
         "description, not_before, not_after, acknowledged_at",
-        extract=lambda asked: document(events(asked.view)),
-        finish=_counted,
+        extract=lambda context: document(events(context.view)),
+        finish=_with_incarnation,
         content_type=JSON,
     ),
     Entry(
         path=f"{ATTRIBUTES}/{{namespace}}/{{attribute}}",
         since=LATEST,
-        about="what the guest wrote there; 403 where guest attributes are off",
+        about="what the guest wrote; 403 if guest attributes are off",
         extract=_attribute,
     ),
 )

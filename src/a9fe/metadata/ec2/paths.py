@@ -1,8 +1,8 @@
-"""The EC2 tree, as Nova serves it: versions 1.0 to 2009-04-04. At `latest` there is more.
+"""The EC2 tree as Nova serves it, versions 1.0 to 2009-04-04, and AWS's paths at `latest`.
 
-Unlike Nova: local-ipv4 is empty where the instance has no IPv4 address, never that of whoever
-asked; each security group is named once; all key pairs are served, not only the first; and later
-versions of AWS's, which cloud-init probes for, are served as `latest`.
+Differences from Nova: local-ipv4 is empty if the instance has no IPv4 address, and never the
+client's address; each security group is named once; all key pairs are served, not only the first;
+later versions of AWS, which cloud-init probes, are served as `latest`.
 """
 
 import re
@@ -12,7 +12,7 @@ from a9fe.metadata import identifiers
 from a9fe.metadata.ec2 import aws_paths as ec2_later
 from a9fe.metadata.ec2 import identity_paths as ec2_identity
 from a9fe.metadata.rendered import text
-from a9fe.metadata.table import LATEST, Asked, Entry, Family, Placeholder
+from a9fe.metadata.table import LATEST, Entry, EntryContext, Family, Placeholder
 
 VERSIONS = (
     "1.0",
@@ -27,12 +27,12 @@ VERSIONS = (
 )
 DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
-# What Nova says of an instance whose root device has no name of its own.
+# Nova's answer for an instance whose root device has no name.
 BLOCK_DEVICES = {"ami": "sda1", "root": "/dev/sda1", "ephemeral0": "sda2", "swap": "sda3"}
 
 
 def canonical(version: str) -> str | None:
-    """A listed version is itself; a later date is `latest`; all else is None."""
+    """Return a listed version itself, `latest` for a later date, and None for anything else."""
     if version == LATEST or version in VERSIONS:
         return version
     return LATEST if version > VERSIONS[-1] and _is_date(version) else None
@@ -48,36 +48,36 @@ def _is_date(version: str) -> bool:
     return True
 
 
-def _hostname(asked: Asked) -> bytes:
-    return text(asked.view.hostname)
+def _hostname(context: EntryContext) -> bytes:
+    return text(context.view.hostname)
 
 
-def _local_ipv4(asked: Asked) -> bytes:
-    return text(next(asked.view.all_addresses(4), ""))
+def _local_ipv4(context: EntryContext) -> bytes:
+    return text(next(context.view.all_addresses(4), ""))
 
 
-def _security_groups(asked: Asked) -> bytes:
-    ids = [id for port in asked.view.ports for id in port.security_groups]
-    names = (asked.view.groups[id] for id in ids if id in asked.view.groups)
+def _security_groups(context: EntryContext) -> bytes:
+    ids = [id for port in context.view.ports for id in port.security_groups]
+    names = (context.view.groups[id] for id in ids if id in context.view.groups)
     return text("\n".join(dict.fromkeys(names)))
 
 
-def _public_key(asked: Asked) -> bytes:
-    return text(asked.view.instance.keypairs[int(asked.keys[0])].public_key)
+def _public_key(context: EntryContext) -> bytes:
+    return text(context.view.instance.keypairs[int(context.keys[0])].public_key)
 
 
-def _key_indexes(asked: Asked) -> tuple[str, ...]:
-    return tuple(str(index) for index in range(len(asked.view.instance.keypairs)))
+def _key_indexes(context: EntryContext) -> tuple[str, ...]:
+    return tuple(str(index) for index in range(len(context.view.instance.keypairs)))
 
 
-def _key_line(asked: Asked, index: str) -> str:
-    """`0=name`. What would end the line or make it a directory's has no place in the name."""
-    name = asked.view.instance.keypairs[int(index)].name
+def _key_line(context: EntryContext, index: str) -> str:
+    """Return `0=name`. Line breaks and slashes in the name are replaced by underscores."""
+    name = context.view.instance.keypairs[int(index)].name
     return f"{index}={''.join(c if c.isprintable() and c != '/' else '_' for c in name)}"
 
 
-def _device(asked: Asked) -> bytes:
-    return text(BLOCK_DEVICES[asked.keys[0]])
+def _device(context: EntryContext) -> bytes:
+    return text(BLOCK_DEVICES[context.keys[0]])
 
 
 ENTRIES = (
@@ -85,18 +85,18 @@ ENTRIES = (
         path="meta-data/ami-id",
         since="1.0",
         about="`ami-` and 8 hex digits, from the image's name",
-        extract=lambda asked: text(identifiers.image_id(asked.view.instance)),
+        extract=lambda context: text(identifiers.image_id(context.view.instance)),
     ),
     Entry(
         path="meta-data/ami-launch-index",
         since="1.0",
-        about="number within the request that made several instances",
-        extract=lambda asked: text(asked.view.instance.launch_index),
+        about="number within the request that created several instances",
+        extract=lambda context: text(context.view.instance.launch_index),
     ),
     Entry(
         path="meta-data/ami-manifest-path",
         since="1.0",
-        about="the word FIXME, as Nova",
+        about="the word FIXME, as in Nova",
         extract=lambda _: b"FIXME",
     ),
     Entry(
@@ -109,7 +109,7 @@ ENTRIES = (
         path="meta-data/instance-id",
         since="1.0",
         about="`i-` and the instance's number in 8 hex digits",
-        extract=lambda asked: text(identifiers.instance_id(asked.view.instance)),
+        extract=lambda context: text(identifiers.instance_id(context.view.instance)),
     ),
     Entry(
         path="meta-data/local-ipv4",
@@ -127,7 +127,7 @@ ENTRIES = (
         path="meta-data/reservation-id",
         since="1.0",
         about="`r-` and 8 hex digits",
-        extract=lambda asked: text(identifiers.reservation_id(asked.view.instance)),
+        extract=lambda context: text(identifiers.reservation_id(context.view.instance)),
     ),
     Entry(
         path="meta-data/security-groups",
@@ -150,14 +150,14 @@ ENTRIES = (
     Entry(
         path="meta-data/public-ipv4",
         since="2007-01-19",
-        about="floating IP: always empty, there are none",
+        about="floating IP: always empty",
         extract=lambda _: b"",
     ),
     Entry(
         path="meta-data/instance-type",
         since="2007-08-29",
         about="flavor",
-        extract=lambda asked: text(asked.view.instance.flavor),
+        extract=lambda context: text(context.view.instance.flavor),
     ),
     Entry(
         path="meta-data/block-device-mapping/{device}",
@@ -169,7 +169,7 @@ ENTRIES = (
         path="meta-data/placement/availability-zone",
         since="2008-02-01",
         about="availability zone",
-        extract=lambda asked: text(asked.view.instance.availability_zone),
+        extract=lambda context: text(context.view.instance.availability_zone),
     ),
     Entry(
         path="meta-data/instance-action",
@@ -180,9 +180,9 @@ ENTRIES = (
     Entry(
         path="user-data",
         since="1.0",
-        about="user data byte for byte; 404 if none was given",
-        extract=lambda asked: asked.view.user_data,
-        present=lambda asked: asked.view.has_user_data,
+        about="user data byte for byte; 404 without user data",
+        extract=lambda context: context.view.user_data,
+        present=lambda context: context.view.has_user_data,
     ),
     *ec2_later.ENTRIES,
     *ec2_identity.ENTRIES,

@@ -1,1 +1,1 @@
-"""Identity documents and tokens of instances, and the life of the keys that sign them."""
+"""Identity documents and tokens of instances, and the schedule of the keys that sign them."""

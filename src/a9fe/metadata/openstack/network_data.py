@@ -2,9 +2,9 @@
 
 Valid against Nova's published schema (network_data.json, draft 7), except for the types of the
 DHCPv6 modes, which Nova writes and cloud-init reads but the schema lacks. As in Nova, each port
-has at most one IPv4 and one IPv6 network, of its first address of each version. Unlike Nova, which
-violates its schema there, an instance without ports has empty lists. The MTU is always given, also
-with DHCP.
+has at most one IPv4 and one IPv6 network, of its first address of each version. An instance
+without ports has empty lists; there Nova violates its schema. The MTU is always given, even with
+DHCP.
 """
 
 import ipaddress
@@ -21,7 +21,7 @@ EVERYWHERE = {4: "0.0.0.0/0", 6: "::/0"}
 
 
 def network_data(view: InstanceView) -> dict[str, Json]:
-    """The document: links (one a port), networks, services (every DNS server once)."""
+    """Return the document: links (one per port), networks, services (each DNS server once)."""
     chosen = [
         (port, *found)
         for port in view.ports
@@ -39,7 +39,7 @@ def network_data(view: InstanceView) -> dict[str, Json]:
 
 
 def link_id(port: Port) -> str:
-    """The name of the port's device on its host, as Nova gives it."""
+    """Return the name of the port's device on its host, as Nova names it."""
     return TAP_PREFIX + port.id[:TAP_ID_LENGTH]
 
 
@@ -66,7 +66,7 @@ def _network(port: Port, address: str, subnet: Subnet) -> dict[str, Json]:
 
 
 def _type(subnet: Subnet) -> str:
-    """The network type in Nova's terms: ipv6_ and the address mode of an IPv6 subnet.
+    """Return the network type in Nova's terms, for IPv6 subnets with their address mode.
 
     An IPv6 subnet without an address mode has no DHCP or SLAAC of ours.
     """
@@ -111,7 +111,7 @@ def _services(view: InstanceView) -> list[Json]:
 
 
 def _dns(servers: Iterable[str]) -> list[Json]:
-    """Each server once. Neutron's 0.0.0.0 and :: say "none at all" and are no servers."""
+    """Return each server once, without Neutron's 0.0.0.0 and ::, which mean "no server"."""
     return [
         {"type": "dns", "address": server}
         for server in dict.fromkeys(servers)

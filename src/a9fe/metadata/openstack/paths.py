@@ -1,19 +1,19 @@
-"""The OpenStack tree, as Nova serves it: versions 2012-08-10 to 2025-04-04.
+"""The OpenStack tree as Nova serves it: versions 2012-08-10 to 2025-04-04.
 
-Unlike Nova: all key pairs are served, not only the first; a version is never hidden because the
-host's clock is behind its date.
+Differences from Nova: all key pairs are served, not only the first; no version is hidden because
+the host's clock is behind its date.
 """
 
 import base64
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from a9fe.metadata.ec2 import guest_leaves as written
+from a9fe.metadata.ec2 import guest_leaves
 from a9fe.metadata.instance_view import InstanceView
 from a9fe.metadata.openstack import vendordata
 from a9fe.metadata.openstack.network_data import network_data
 from a9fe.metadata.rendered import HTML, JSON, Json, document, text
-from a9fe.metadata.table import LATEST, Asked, Entry, Family, Placeholder, always
+from a9fe.metadata.table import LATEST, Entry, EntryContext, Family, Placeholder, always
 from a9fe.model import port_order as cards
 from a9fe.model.resources import Port
 
@@ -30,38 +30,38 @@ VERSIONS = (
     "2025-04-04",
 )
 
-CONTENT = "content"  # where injected files are, beside the versions
+CONTENT = "content"  # directory of injected files, beside the versions
 VF_TRUSTED_SINCE = "2018-08-27"
-RANDOM_SEED_BYTES = 512  # as Nova: one pool of the kernel's generator, fresh at each request
+RANDOM_SEED_BYTES = 512  # as in Nova; new bytes for each request
 
 
 def canonical(version: str) -> str | None:
-    """The versions listed, and no others."""
+    """Return a listed version itself, None for anything else."""
     return version if version == LATEST or version in VERSIONS else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Key:
-    """A key of meta_data.json: there from version `since` on, where `present` holds."""
+class MetaDataKey:
+    """A key of meta_data.json, from version `since` on, if `present`."""
 
     name: str
     since: str
     about: str
-    extract: Callable[[Asked], Json]
-    present: Callable[[Asked], bool] = always
+    extract: Callable[[EntryContext], Json]
+    present: Callable[[EntryContext], bool] = always
 
 
-def _has_keypair(asked: Asked) -> bool:
-    return bool(asked.view.instance.keypairs)
+def _has_keypair(context: EntryContext) -> bool:
+    return bool(context.view.instance.keypairs)
 
 
-def _keys(asked: Asked) -> Json:
-    keypairs = asked.view.instance.keypairs
+def _keys(context: EntryContext) -> Json:
+    keypairs = context.view.instance.keypairs
     return [{"name": k.name, "type": k.type, "data": k.public_key} for k in keypairs]
 
 
-def _files(asked: Asked) -> Json:
-    files = asked.view.instance.files
+def _files(context: EntryContext) -> Json:
+    files = context.view.instance.files
     return [
         {"content_path": content_path(number), "path": file.path}
         for number, file in enumerate(files)
@@ -69,17 +69,17 @@ def _files(asked: Asked) -> Json:
 
 
 def content_path(number: int) -> str:
-    """Where the content of an injected file is, below the tree's name (Nova)."""
+    """Return the path of an injected file's content, below /openstack (Nova)."""
     return f"/{CONTENT}/{number:04d}"
 
 
-def _devices(asked: Asked) -> Json:
-    """Network cards that have a tag. Nova's buses and addresses are the hypervisor's to know."""
-    tags = cards.tags(asked.view.instance)
-    return [_card(port, tags[port.id], asked) for port in asked.view.ports if port.id in tags]
+def _devices(context: EntryContext) -> Json:
+    """Return the network cards with a tag. Only a hypervisor has their buses and addresses."""
+    tags = cards.tags(context.view.instance)
+    return [_card(port, tags[port.id], context) for port in context.view.ports if port.id in tags]
 
 
-def _card(port: Port, tag: str, asked: Asked) -> Json:
+def _card(port: Port, tag: str, context: EntryContext) -> Json:
     card: dict[str, Json] = {
         "type": "nic",
         "bus": "none",
@@ -87,81 +87,81 @@ def _card(port: Port, tag: str, asked: Asked) -> Json:
         "mac": port.mac_address,
         "tags": [tag],
     }
-    return card | {"vf_trusted": False} if asked.version >= VF_TRUSTED_SINCE else card
+    return card | {"vf_trusted": False} if context.version >= VF_TRUSTED_SINCE else card
 
 
 META_DATA = (
-    Key(
+    MetaDataKey(
         name="uuid",
         since="2012-08-10",
         about="the instance's id",
-        extract=lambda asked: asked.view.instance.id,
+        extract=lambda context: context.view.instance.id,
     ),
-    Key(
+    MetaDataKey(
         name="name",
         since="2012-08-10",
-        about="the name it was given",
-        extract=lambda asked: asked.view.instance.name,
+        about="the instance's name",
+        extract=lambda context: context.view.instance.name,
     ),
-    Key(
+    MetaDataKey(
         name="hostname",
         since="2012-08-10",
         about="host name with dhcp_domain",
-        extract=lambda asked: asked.view.hostname,
+        extract=lambda context: context.view.hostname,
     ),
-    Key(
+    MetaDataKey(
         name="launch_index",
         since="2012-08-10",
-        about="number within the request that made several instances",
-        extract=lambda asked: asked.view.instance.launch_index,
+        about="number within the request that created several instances",
+        extract=lambda context: context.view.instance.launch_index,
     ),
-    Key(
+    MetaDataKey(
         name="availability_zone",
         since="2012-08-10",
         about="availability zone",
-        extract=lambda asked: asked.view.instance.availability_zone,
+        extract=lambda context: context.view.instance.availability_zone,
     ),
-    Key(
+    MetaDataKey(
         name="meta",
         since="2012-08-10",
-        about="what the owner set; absent if nothing",
-        extract=lambda asked: asked.view.instance.metadata,
-        present=lambda asked: bool(asked.view.instance.metadata),
+        about="the owner's metadata; absent without any",
+        extract=lambda context: context.view.instance.metadata,
+        present=lambda context: bool(context.view.instance.metadata),
     ),
-    Key(
+    MetaDataKey(
         name="files",
         since="2012-08-10",
-        about="list of path, content_path of injected files; absent without",
+        about="list of path, content_path of injected files; absent without any",
         extract=_files,
-        present=lambda asked: bool(asked.view.instance.files),
+        present=lambda context: bool(context.view.instance.files),
     ),
-    Key(
+    MetaDataKey(
         name="public_keys",
         since="2012-08-10",
         about="name to public key; absent without keys",
-        extract=lambda asked: {k.name: k.public_key for k in asked.view.instance.keypairs},
+        extract=lambda context: {k.name: k.public_key for k in context.view.instance.keypairs},
         present=_has_keypair,
     ),
-    Key(
+    MetaDataKey(
         name="keys",
         since="2012-08-10",
         about="list of name, type, data; absent without keys",
         extract=_keys,
         present=_has_keypair,
     ),
-    Key(
+    MetaDataKey(
         name="project_id",
         since="2015-10-15",
         about="the instance's project",
-        extract=lambda asked: asked.view.instance.project_id,
+        extract=lambda context: context.view.instance.project_id,
     ),
-    Key(
+    MetaDataKey(
         name="devices",
         since="2016-06-30",
         about="network cards that have a tag; vf_trusted from 2018-08-27 on",
         extract=_devices,
     ),
-    Key(
+    MetaDataKey(
         name="dedicated_cpus",
         since="2020-10-14",
         about="pinned CPUs: an empty list",
@@ -170,11 +170,11 @@ META_DATA = (
 )
 
 
-SEED = Key(
+SEED = MetaDataKey(
     name="random_seed",
     since="2013-04-04",
-    about="512 random bytes in base64, others at each request; no part of the ETag",
-    extract=lambda asked: _random_seed(asked.view),
+    about="512 random bytes in base64, new for each request; not in the ETag",
+    extract=lambda context: _random_seed(context.view),
 )
 
 
@@ -183,30 +183,30 @@ def _random_seed(view: InstanceView) -> str:
 
 
 def meta_data(view: InstanceView, version: str) -> dict[str, Json]:
-    """meta_data.json at `version`."""
-    asked = Asked(view=view, version=version)
-    seed = {SEED.name: SEED.extract(asked)} if SEED.since <= version else {}
-    return {**_unseeded(asked), **seed}
+    """Return meta_data.json at `version`."""
+    context = EntryContext(view=view, version=version)
+    seed = {SEED.name: SEED.extract(context)} if SEED.since <= version else {}
+    return {**_unseeded(context), **seed}
 
 
-def _unseeded(asked: Asked) -> dict[str, Json]:
+def _unseeded(context: EntryContext) -> dict[str, Json]:
     return {
-        key.name: key.extract(asked)
+        key.name: key.extract(context)
         for key in META_DATA
-        if key.since <= asked.version and key.present(asked)
+        if key.since <= context.version and key.present(context)
     }
 
 
-def _seeded(asked: Asked, unseeded: bytes) -> bytes:
-    """The document with the seed as its last key."""
-    if SEED.since > asked.version:
+def _seeded(context: EntryContext, unseeded: bytes) -> bytes:
+    """Return the document with the seed as its last key."""
+    if SEED.since > context.version:
         return unseeded
-    seed = _random_seed(asked.view).encode("ascii")
+    seed = _random_seed(context.view).encode("ascii")
     return b'%b, "random_seed": "%b"}' % (unseeded[:-1], seed)
 
 
-def _file_numbers(asked: Asked) -> tuple[str, ...]:
-    return tuple(f"{number:04d}" for number in range(len(asked.view.instance.files)))
+def _file_numbers(context: EntryContext) -> tuple[str, ...]:
+    return tuple(f"{number:04d}" for number in range(len(context.view.instance.files)))
 
 
 def _vendor_data2(view: InstanceView) -> dict[str, Json]:
@@ -220,30 +220,30 @@ ENTRIES = (
         path="meta_data.json",
         since="2012-08-10",
         about="the instance: see the table of its keys",
-        extract=lambda asked: document(_unseeded(asked)),
+        extract=lambda context: document(_unseeded(context)),
         finish=_seeded,
         content_type=JSON,
     ),
     Entry(
         path="user_data",
         since="2012-08-10",
-        about="user data byte for byte; 404 if none was given",
-        extract=lambda asked: asked.view.user_data,
-        present=lambda asked: asked.view.has_user_data,
+        about="user data byte for byte; 404 without user data",
+        extract=lambda context: context.view.user_data,
+        present=lambda context: context.view.has_user_data,
     ),
     Entry(
         path="password",
         since="2013-04-04",
-        about="password that the guest has posted, encrypted by it; empty before",
-        extract=lambda asked: text(asked.view.instance.password),
+        about="password that the guest has posted, encrypted; empty before",
+        extract=lambda context: text(context.view.instance.password),
         content_type=HTML,
     ),
     Entry(
         path="vendor_data.json",
         since="2013-10-17",
         about="content of vendordata_jsonfile_path, `{}` without",
-        extract=lambda asked: document(asked.view.settings.vendordata),
-        present=lambda asked: asked.view.settings.static_vendordata,
+        extract=lambda context: document(context.view.settings.vendordata),
+        present=lambda context: context.view.settings.static_vendordata,
         content_type=JSON,
     ),
     Entry(
@@ -251,18 +251,18 @@ ENTRIES = (
         since="2012-08-10",
         listed_since="2015-10-15",
         about="links, networks and DNS servers of the ports",
-        extract=lambda asked: document(network_data(asked.view)),
+        extract=lambda context: document(network_data(context.view)),
         structured=True,
     ),
     Entry(
         path="vendor_data2.json",
         since="2016-10-06",
         about="the same content under the key `static`, and each provider's answer under its name",
-        extract=lambda asked: document(_vendor_data2(asked.view)),
+        extract=lambda context: document(_vendor_data2(context.view)),
         content_type=JSON,
         needs=vendordata.NEED,
     ),
-    *written.ENTRIES,
+    *guest_leaves.ENTRIES,
 )
 
 OPENSTACK = Family(
@@ -272,15 +272,15 @@ OPENSTACK = Family(
     canonical=canonical,
     sort=False,
     placeholders={
-        **written.PLACEHOLDERS,
+        **guest_leaves.PLACEHOLDERS,
         "{file}": Placeholder(keys=_file_numbers, line=lambda _, number: number),
     },
-    beside=(
+    unversioned=(
         Entry(
             path=f"{CONTENT}/{{file}}",
             since="2012-08-10",
             about="an injected file byte for byte, by the content_path of meta_data.json",
-            extract=lambda asked: asked.view.instance.files[int(asked.keys[0])].content,
+            extract=lambda context: context.view.instance.files[int(context.keys[0])].content,
         ),
     ),
 )

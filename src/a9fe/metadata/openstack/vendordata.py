@@ -1,8 +1,6 @@
-"""Vendor data as JSON; of the dynamic sort (Nova's DynamicJSON), what a provider is asked, and
-what its answer means.
+"""Vendor data, and the requests and answers of dynamic vendor data (Nova's DynamicJSON). Pure.
 
-Pure. Facts of the contract: Nova's vendordata REST API. A provider that fails costs its own key
-only: its value is `{}`.
+Contract: Nova's vendordata REST API. If a provider fails, only its own key has the value `{}`.
 """
 
 import base64
@@ -15,27 +13,27 @@ from urllib.parse import urlsplit
 from a9fe.metadata.instance_view import InstanceView
 from a9fe.metadata.rendered import Json
 
-NEED = "vendordata"  # of entries that the providers are asked for
+NEED = "vendordata"  # Entry.needs of documents with the providers' answers
 STATIC = "static"
 STATIC_JSON, DYNAMIC_JSON = "StaticJSON", "DynamicJSON"
 PROVIDERS = (STATIC_JSON, DYNAMIC_JSON)
 ACCEPTED = frozenset({200, 201, 202, 204})
-"""Statuses of an answer that counts (Nova)."""
+"""Statuses of a valid answer (Nova)."""
 EMPTY: Mapping[str, Json] = {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """A provider: the key of its answer in vendor_data2.json, and where it is asked."""
+    """A provider: the key of its answer in vendor_data2.json, and its URL."""
 
     name: str
     url: str
 
 
 def parse_targets(texts: Iterable[str]) -> tuple[Target, ...]:
-    """Targets of Nova's form name@url. Raises ValueError that says what is wrong.
+    """Parse targets in Nova's form name@url. Raises ValueError, which says what is wrong.
 
-    Of several with one name the first counts, and "static" is the file's.
+    The first of several with the same name counts. The name "static" is that of the file.
     """
     found: dict[str, Target] = {}
     for text in texts:
@@ -66,14 +64,14 @@ def request_body(view: InstanceView) -> bytes:
 
 
 def answer_of(status: int, body: bytes) -> Json:
-    """What an answer says. Raises ValueError with the reason why it does not count."""
+    """Return the JSON of an answer. Raises ValueError, which says why it is not valid."""
     if status not in ACCEPTED:
         raise ValueError(f"status {status}")
     return parse(body) if body else {}
 
 
 def parse(content: bytes) -> Json:
-    """A JSON document, of any type as Nova takes it. Raises ValueError."""
+    """Parse a JSON document of any type, as Nova does. Raises ValueError."""
     try:
         found: Json = json.loads(content, parse_constant=_refuse_constant)
     except RecursionError:
@@ -82,4 +80,4 @@ def parse(content: bytes) -> Json:
 
 
 def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no JSON")
+    raise ValueError(f"{name} is not JSON")
