@@ -28,7 +28,7 @@ POLICY = Policy(lifetime=7 * DAY, token_lifetime=HOUR)
 
 
 class Network(httpx.AsyncBaseTransport):
-    """The way from a host to the server, which can be cut."""
+    """The network between a host and the server, which can be cut."""
 
     def __init__(self, world: World) -> None:
         self._app = httpx.ASGITransport(world.app)
@@ -43,7 +43,7 @@ class Network(httpx.AsyncBaseTransport):
 
 
 class Host:
-    """A metadata service with its keys; `restart` makes another one over the same files."""
+    """A metadata service with its keys; `restart` makes a new one over the same files."""
 
     def __init__(self, world: World, path: Path, name: str = "node1") -> None:
         path.mkdir(mode=0o700, exist_ok=True)
@@ -59,11 +59,11 @@ class Host:
         self.actions = token_actions(self.keys, HOUR)
 
     def step(self) -> str:
-        """What the service does in the background; why a key is not published."""
+        """Run one background step; return why a key is not published."""
         return self.world.run(self.keys.step())
 
     def ask(self, path: str, method: bytes = b"GET") -> Answer:
-        """What the guest reads."""
+        """Return what the guest gets."""
         signer = self.keys.document_signer("x86_64")
         service = Service(
             confirm=always_certain,
@@ -82,7 +82,7 @@ class Host:
         return answer
 
     def read(self, name: str) -> bytes:
-        """A leaf of the identity tree."""
+        """Return a leaf of the identity tree."""
         answer = self.ask(f"/latest/dynamic/instance-identity/{name}")
         assert answer.status == 200
         return answer.body
@@ -102,18 +102,18 @@ class Cloud:
     url: str
 
     def get(self, path: str) -> httpx.Response:
-        """As a relying party does: over HTTP."""
+        """Send GET over HTTP, as a relying party does."""
         url = path if "://" in path else self.url + path
         return httpx.get(url, trust_env=False, verify=False)
 
     def keys(self) -> list[str]:
-        """The key ids that are published."""
+        """Return the published key ids."""
         return [key["kid"] for key in self.get("/a9fe/v1/identity/jwks").json()["keys"]]
 
 
 @contextmanager
 def front_door(world: World) -> Iterator[str]:
-    """The world's server on a socket, one request after the other."""
+    """Serve the world's server on a socket, one request after the other."""
 
     class Door(BaseHTTPRequestHandler):
         def _pass_on(self) -> None:
@@ -148,7 +148,7 @@ def front_door(world: World) -> Iterator[str]:
 
 @contextmanager
 def cloud(path: Path) -> Iterator[Cloud]:
-    """A server without keys yet, and a host."""
+    """A server without keys, and a host."""
     world = World(path, server_config(identity_issuer=ISSUER))
     try:
         with front_door(world) as url:

@@ -40,7 +40,7 @@ SYNCED = Freshness(ever_synced=True, synced_now=True, lost_for=0.0)
 
 @dataclass
 class FakeSource:
-    """Knows what it is given, and is as fresh as it is told."""
+    """A source with the given resources and freshness."""
 
     resources: tuple[Resource, ...]
     fresh: Freshness
@@ -62,7 +62,7 @@ class FakeSource:
 
 
 def replica(resources: tuple[Resource, ...], fresh: Freshness) -> Replica:
-    """The real one, brought into that state by events."""
+    """Return a real replica in that state, reached by events."""
     made = Replica()
     if not fresh.ever_synced:
         return made
@@ -88,7 +88,7 @@ MakeSource = Callable[[tuple[Resource, ...], Freshness], Source]
 
 @dataclass
 class Asking:
-    """A service over a source, and the refusals it has said."""
+    """A service over a source, and its refusals."""
 
     make_source: MakeSource
     resources: tuple[Resource, ...] = RESOURCES
@@ -132,7 +132,7 @@ def signed(
     tenant_id: str = PROJECT,
     extra: tuple[tuple[bytes, bytes], ...] = (),
 ) -> Request:
-    """What Neutron's agent sends: four headers."""
+    """Return a request with the four headers of Neutron's agent."""
     return Request(
         method=method,
         target=target,

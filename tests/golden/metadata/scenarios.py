@@ -1,4 +1,4 @@
-"""Instances whose whole trees are kept as text, and the crawl that writes them.
+"""Instances whose whole trees are committed as text, and the crawl that writes them.
 
 Renew with `A9FE_UPDATE_GOLDEN=1 .venv/bin/pytest tests/unit/metadata/test_tree_golden.py`.
 """
@@ -142,13 +142,13 @@ def several_cards() -> InstanceView:
 
 
 def bare() -> InstanceView:
-    """Nothing but a name, and that one has no letter a host name may have; empty user data."""
+    """Only a name, without any letter that a host name may have, and empty user data."""
     instance = Instance(id=INSTANCE_ID, name="日本", user_data=b"")
     return view(instance, settings=Settings(dhcp_domain=""))
 
 
 def announced() -> InstanceView:
-    """All that an instance can have besides: files, tags, events, a password, IPv6 alone."""
+    """What else an instance can have: files, tags, events, a password, IPv6 only."""
     lan = network(4)
     v6 = subnet(6, lan, "2001:db8:4::/64", ip_version=6, ipv6_address_mode="slaac")
     second = subnet(7, lan, "2001:db8:5::/64", ip_version=6)
@@ -195,7 +195,7 @@ Fetch = Callable[[str], Rendered | None]
 
 
 def crawl(fetch: Fetch, path: str) -> Iterator[tuple[str, Rendered]]:
-    """The directory `path` and all below it, as a client finds it: by the lines of listings."""
+    """Yield `path` and everything below it, found by the lines of listings."""
     yield path, found(fetch, path)
     for line in listed(fetch, path):
         for name in children(line):
@@ -226,7 +226,7 @@ PREFIXES = {"ec2": "/", "openstack": "/openstack/"}
 
 
 def golden(of: InstanceView) -> str:
-    """The whole tree as text: each leaf and each version's root once for a run of versions."""
+    """Return the whole tree as text; equal leaves of successive versions appear once."""
 
     def fetch(path: str) -> Rendered | None:
         return tree.render(of, path)

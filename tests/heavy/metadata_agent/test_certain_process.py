@@ -1,4 +1,4 @@
-"""Made and asked at once, through real processes: an instance's first request is never a 404."""
+"""The first request of a new instance, through real processes, is never a 404."""
 
 from collections import Counter
 from contextlib import ExitStack
@@ -13,7 +13,7 @@ TIMES = 150  # and 1,000 by hand
 
 
 def made_and_asked(server: RunningServer, here: hops.Hops, network: str, times: int) -> Counter:
-    """What the first answers of new instances were: right, or another status."""
+    """Return the first answers of new instances: right, or another status."""
     first: Counter[str] = Counter()
     for _ in range(times):
         id, address = hops.instance(server, network)
@@ -23,7 +23,7 @@ def made_and_asked(server: RunningServer, here: hops.Hops, network: str, times: 
     return first
 
 
-def test_made_and_asked_at_once_it_is_answered():
+def test_the_first_request_of_a_new_instance_is_answered():
     with open_directory("a9fe-certain-") as place, running_server(place, "") as server:
         network = hops.isolated(server, "10.1.0.0/16")
         here = hops.beside(server, place, place / "agents")
@@ -37,7 +37,7 @@ def test_made_and_asked_at_once_it_is_answered():
                 assert stranger.get().status_code == 503
 
 
-def test_made_at_another_server_too(tmp_path: Path):
+def test_the_same_with_an_instance_created_at_another_server(tmp_path: Path):
     with running_postgres() as cluster, ExitStack() as stack:
         database = cluster.fresh()
         one, other = (stack.enter_context(running_server(tmp_path, database)) for _ in "12")

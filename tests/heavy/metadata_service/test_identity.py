@@ -1,5 +1,5 @@
 """Signed identities from end to end, without processes: a host signs, the server publishes, and
-openssl and a JWT library that share nothing with us verify.
+openssl and a JWT library that share no code with us verify.
 """
 
 import json
@@ -28,21 +28,21 @@ LEAVES = ["document", "signature", "pkcs7", "rsa2048"]
 
 @pytest.fixture
 def lab(tmp_path: Path) -> Iterator[Cloud]:
-    """Nothing is published yet."""
+    """A cloud without published keys."""
     with cloud(tmp_path) as made:
         yield made
 
 
 @pytest.fixture
 def signing(lab: Cloud) -> Cloud:
-    """One key is published."""
+    """A cloud with one published key."""
     assert lab.host.step() == ""
     return lab
 
 
 @pytest.fixture(scope="module")
 def steady(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
-    """The same, for all tests that change nothing: making a key takes some tenths of a second."""
+    """The same for tests that change nothing, as making a key takes some tenths of a second."""
     with cloud(tmp_path_factory.mktemp("steady")) as made:
         made.host.step()
         yield made
@@ -60,7 +60,7 @@ def armoured(body: bytes) -> bytes:
 
 
 def certificate(lab: Cloud, path: Path) -> Path:
-    """The published certificate, in a file."""
+    """Write the published certificate to a file."""
     answer = lab.get("/a9fe/v1/identity/certificates")
     assert answer.headers["content-type"] == "application/x-pem-file"
     (path / "certificate.pem").write_bytes(answer.content)
@@ -96,8 +96,8 @@ def test_openssl_verifies_pkcs7(steady: Cloud, tmp_path: Path, leaf: str, progra
     assert openssl(*verify, "-certfile", pem, "-noverify").returncode != 0
 
 
-def test_what_is_signed_says_nothing_of_when(steady: Cloud, tmp_path: Path):
-    """Else it would differ from one service to the next, and its ETag with it."""
+def test_signed_data_has_no_time(steady: Cloud, tmp_path: Path):
+    """A time would make documents and ETags of two services differ."""
     (tmp_path / "message").write_bytes(armoured(steady.host.read("pkcs7")))
     parts = openssl("asn1parse", "-in", tmp_path / "message").stdout
     assert b"pkcs7-signedData" in parts
@@ -105,7 +105,7 @@ def test_what_is_signed_says_nothing_of_when(steady: Cloud, tmp_path: Path):
 
 
 def altered(body: bytes) -> bytes:
-    """The signature's last byte is another one: the message's end is its signature."""
+    """Change the last byte, which is part of the signature."""
     lines = body.split(b"\n")
     middle = len(lines[-2]) // 2
     other = b"A" if lines[-2][middle : middle + 1] != b"A" else b"B"
@@ -138,7 +138,7 @@ def test_the_certificate_is_for_signing_and_names_no_host(steady: Cloud, tmp_pat
 
 
 def published(lab: Cloud) -> tuple[str, KeySet]:
-    """The issuer and its keys, from nothing but the discovery document."""
+    """Return the issuer and its keys from the discovery document."""
     discovery = lab.get("/.well-known/openid-configuration").json()
     assert discovery["jwks_uri"] == f"{ISSUER}/a9fe/v1/identity/jwks"
     found = lab.get(discovery["jwks_uri"].replace(ISSUER, lab.url))
@@ -147,7 +147,7 @@ def published(lab: Cloud) -> tuple[str, KeySet]:
 
 
 def verified(lab: Cloud, token: str, audience: str = "vault") -> jwt.Claims:
-    """The claims, if the library believes them."""
+    """Return the claims if the library accepts the token."""
     issuer, keys = published(lab)
     found = jwt.decode(token, keys, algorithms=["RS256"])
     now = int(lab.world.clock.now())
@@ -167,7 +167,7 @@ def test_a_jwt_library_verifies_the_token(steady: Cloud):
     assert claims["a9fe"]["instance"]["project_id"] == PROJECT
 
 
-def test_a_token_for_another_audience_is_not_ones_own(steady: Cloud):
+def test_a_token_for_another_audience_is_refused(steady: Cloud):
     with pytest.raises(errors.InvalidClaimError, match="aud"):
         verified(steady, steady.host.token("audience=other"))
 
@@ -189,7 +189,7 @@ def test_an_altered_token_is_refused(steady: Cloud, part: int):
         verified(steady, ".".join(parts))
 
 
-# -- How a guest asks ----------------------------------------------------------------------
+# -- Requests ----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -223,13 +223,13 @@ def test_a_bad_parameter_is_400_and_named(steady: Cloud, query: str, named: byte
         ("audience=a&format=full", None),
     ],
 )
-def test_what_may_be_asked(steady: Cloud, query: str, nonce: str | None):
+def test_valid_parameters_are_accepted(steady: Cloud, query: str, nonce: str | None):
     _, keys = published(steady)
     found = jwt.decode(steady.host.token(query), keys, algorithms=["RS256"])
     assert found.claims.get("nonce") == nonce
 
 
-def test_a_token_is_of_its_type_and_kept_by_nobody(steady: Cloud):
+def test_a_token_has_its_content_type_and_is_not_cached(steady: Cloud):
     target = "/openstack/latest/identity?audience=a"
     answer = steady.host.ask(target)
     assert dict(answer.headers) == {
@@ -242,7 +242,7 @@ def test_a_token_is_of_its_type_and_kept_by_nobody(steady: Cloud):
     assert steady.host.ask("/openstack/2018-08-27/identity?audience=a").status == 404
 
 
-def test_an_instance_that_asks_without_end_is_told_to_wait(signing: Cloud):
+def test_tokens_of_one_instance_are_rate_limited(signing: Cloud):
     target = "/openstack/latest/identity?audience=a"
     statuses = [signing.host.ask(target).status for _ in range(RATE.limit + 1)]
     assert statuses == [200] * RATE.limit + [429]
@@ -251,7 +251,7 @@ def test_an_instance_that_asks_without_end_is_told_to_wait(signing: Cloud):
     assert signing.host.ask(target).status == 200
 
 
-def test_documents_are_signed_once_and_anew_when_they_change(signing: Cloud):
+def test_documents_are_signed_again_only_when_they_change(signing: Cloud):
     first = [signing.host.read(leaf) for leaf in LEAVES]
     assert [signing.host.read(leaf) for leaf in LEAVES] == first
     signing.host.restart()
@@ -276,7 +276,7 @@ SIGNED_PATHS = [
 ]
 
 
-def test_with_the_server_away_at_the_start_it_is_503_and_then_works(lab: Cloud):
+def test_without_the_server_at_the_start_it_is_503_and_then_works(lab: Cloud):
     lab.host.network.is_cut = True
     assert "no way there" in lab.host.step()
     for path in SIGNED_PATHS:
@@ -287,7 +287,7 @@ def test_with_the_server_away_at_the_start_it_is_503_and_then_works(lab: Cloud):
     assert [lab.host.ask(path).status for path in SIGNED_PATHS] == [200] * len(SIGNED_PATHS)
 
 
-def test_all_else_is_served_meanwhile(lab: Cloud):
+def test_other_paths_are_served_meanwhile(lab: Cloud):
     lab.host.network.is_cut = True
     lab.host.step()
     assert lab.host.ask("/latest/meta-data/instance-id").status == 200
@@ -311,10 +311,10 @@ def test_which_paths_are_signed(path: str, *, signed: bool):
     assert is_signed_path(path) is signed
 
 
-# -- The life of keys ----------------------------------------------------------------------
+# -- Keys --------------------------------------------------------------------------------
 
 
-def test_what_is_signed_is_counted(lab: Cloud):
+def test_signed_tokens_are_counted(lab: Cloud):
     def value(name: str) -> float:
         return metrics.REGISTRY.get_sample_value(name) or 0.0
 
@@ -339,7 +339,7 @@ def test_a_restart_keeps_the_key_also_without_the_server(signing: Cloud):
     assert signing.keys() == before
 
 
-def test_keys_are_files_of_the_service_alone(signing: Cloud):
+def test_only_the_service_can_read_the_keys_files(signing: Cloud):
     [file] = signing.host.path.iterdir()
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert signing.keys() == [file.stem]
@@ -348,7 +348,7 @@ def test_keys_are_files_of_the_service_alone(signing: Cloud):
     assert signing.get("/a9fe/v1/identity/jwks").json()["keys"][0].keys().isdisjoint({"d", "p"})
 
 
-def test_a_damaged_file_costs_its_key_only(signing: Cloud):
+def test_a_damaged_file_loses_only_its_key(signing: Cloud):
     [file] = signing.host.path.iterdir()
     for content in ("", "{}", '{"host": "node1"}', "[]", "\0"):
         file.write_text(content)
@@ -395,7 +395,7 @@ def key_of(lab: Cloud) -> str:
     return key.id
 
 
-def test_keys_are_said_again_each_hour_and_not_more_often(signing: Cloud):
+def test_keys_are_published_again_each_hour_and_not_more_often(signing: Cloud):
     signing.host.step()
     assert signing.host.network.sent == 1
     signing.world.clock.at += HOUR
@@ -403,7 +403,7 @@ def test_keys_are_said_again_each_hour_and_not_more_often(signing: Cloud):
     assert signing.host.network.sent == 2
 
 
-def test_a_lost_database_learns_the_key_again(signing: Cloud):
+def test_an_empty_database_gets_the_key_again(signing: Cloud):
     before = signing.keys()
     with signing.world.store.write() as session:
         session.identity_keys._connection.execute(delete(identity_keys))

@@ -1,4 +1,4 @@
-"""The process as a whole: `main.run` with a feed to follow, asked over HTTP."""
+"""The whole process: `main.run` with a change feed, and requests over HTTP."""
 
 import json
 import os
@@ -36,7 +36,7 @@ main.run(config.load(json.loads(sys.argv[1]), path=sys.argv[2]))
 
 
 class Feed(BaseHTTPRequestHandler):
-    """A server's change feed that says all at once, and then is silent."""
+    """A change feed that sends a snapshot, and then nothing."""
 
     ended: threading.Event
 
@@ -130,7 +130,7 @@ def service(tmp_path: Path, server_url: str, **options: str) -> Iterator[Service
         process.communicate()
 
 
-def test_it_serves_what_the_feed_says_and_stops_at_sigterm(tmp_path: Path):
+def test_it_serves_the_feeds_resources_and_stops_at_sigterm(tmp_path: Path):
     (tmp_path / "vendor.json").write_text("{")
     with (
         feed() as server_url,
@@ -156,7 +156,7 @@ def test_it_serves_what_the_feed_says_and_stops_at_sigterm(tmp_path: Path):
     assert SECRET not in log
 
 
-def test_restarted_without_the_server_it_serves_what_it_knew(tmp_path: Path):
+def test_restarted_without_the_server_it_serves_from_its_replica(tmp_path: Path):
     with feed() as server_url, service(tmp_path, server_url) as running:
         eventually(lambda: running.get("/latest/meta-data/").status_code == 200, what="synced")
         running.stop()
@@ -174,7 +174,7 @@ def test_restarted_without_the_server_it_serves_what_it_knew(tmp_path: Path):
         ({"metadata_listen": "192.0.2.1"}, "192.0.2.1"),
     ],
 )
-def test_it_does_not_start_with_what_it_cannot_use(
+def test_it_does_not_start_with_unusable_options(
     tmp_path: Path, options: dict[str, str], reason: str
 ):
     with service(tmp_path, "http://127.0.0.1:1", **options) as running:

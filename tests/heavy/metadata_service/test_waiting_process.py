@@ -1,4 +1,4 @@
-"""Guests that wait, through all three processes: nobody else is delayed, and only theirs wakes."""
+"""Waiting guests through all three processes: no delay for others, no needless wake-up."""
 
 import http.client
 import json
@@ -56,7 +56,7 @@ def upsert(revision: int, resource: Resource) -> dict[str, object]:
 
 @dataclass
 class Told:
-    """What the server's feed says, to all who follow it, as it comes."""
+    """The events of the server's feed, for all followers."""
 
     events: list[dict[str, object]] = field(default_factory=list)
     news: threading.Condition = field(default_factory=threading.Condition)
@@ -82,7 +82,7 @@ class Told:
 
 
 class Feed(BaseHTTPRequestHandler):
-    """The server, as far as the feed goes."""
+    """A server that has only the change feed."""
 
     told: Told
 
@@ -112,7 +112,7 @@ def feed(told: Told) -> Iterator[str]:
 
 
 class Guest(http.client.HTTPConnection):
-    """One connection of a guest: the address it comes from says who it is."""
+    """One connection of a guest, identified by its address."""
 
     def __init__(self, port: int, number: int) -> None:
         super().__init__(
@@ -140,7 +140,7 @@ class Hops:
             return answer.status, answer.read().decode(), answer.headers.get("ETag", "")
 
     def waiter(self, number: int, path: str = "/latest/meta-data/hostname") -> Guest:
-        """A guest that has asked, and waits."""
+        """Return a guest that has sent a waiting request."""
         tag = self.get(number, path)[2].strip('"')
         guest = self.guest(number)
         guest.request("GET", f"{path}?wait_for_change=true&timeout_sec={WAIT}&last_etag={tag}")
@@ -179,7 +179,7 @@ def hops(tmp_path: Path) -> Iterator[Hops]:
         yield hops
 
 
-def test_many_wait_nobody_else_is_delayed_and_a_change_wakes_whom_it_concerns(hops: Hops):
+def test_many_waiters_delay_no_others_and_a_change_wakes_its_own(hops: Hops):
     waiters = [(n, hops.waiter(n)) for n in range(GUESTS) for _ in range(EACH)]
     assert len(waiters) > MAX_UPSTREAM_CONNECTIONS
     eventually(lambda: hops.waiting() == len(waiters), what="all to wait")
@@ -198,7 +198,7 @@ def test_many_wait_nobody_else_is_delayed_and_a_change_wakes_whom_it_concerns(ho
     eventually(lambda: hops.waiting() == 0, what="those who hang up to be forgotten")
 
 
-def test_one_guest_takes_its_own_places_only(hops: Hops):
+def test_one_guest_takes_only_its_own_places(hops: Hops):
     mine = [hops.waiter(0) for _ in range(MAX_WAITERS_PER_INSTANCE)]
     eventually(lambda: hops.waiting() == len(mine), what="all to wait")
     refused = hops.waiter(0).getresponse()

@@ -1,4 +1,4 @@
-"""What the trees have beyond a bare instance: cards, tags, events, files, a password."""
+"""Paths of an instance with cards, tags, events, files and a password."""
 
 import json
 from dataclasses import replace
@@ -38,7 +38,7 @@ def test_every_card_is_listed_by_its_mac():
     assert "network/" not in lines(bare(), "/latest/meta-data")
 
 
-def test_a_card_says_what_it_has_and_no_more():
+def test_a_card_lists_only_what_it_has():
     found = {
         name: lines(several_cards(), f"{FIRST}/{name}") for name in lines(several_cards(), FIRST)
     }
@@ -73,7 +73,7 @@ def test_two_cards_with_one_mac_are_listed_once_as_the_first():
     assert body(announced(), f"{MACS}/fa:16:3e:00:00:04/device-number") == "0"
 
 
-def test_the_first_card_is_known_at_the_top_too():
+def test_the_first_card_is_at_the_top_too():
     of = announced()
     assert body(of, "/latest/meta-data/mac") == "fa:16:3e:00:00:04"
     assert body(of, "/latest/meta-data/ipv6") == "2001:db8:4::7"
@@ -89,7 +89,7 @@ def test_the_region_is_the_operators():
 
 @pytest.mark.parametrize("version", EC2.versions)
 @pytest.mark.parametrize("name", LATER)
-def test_what_nova_has_not_is_not_at_its_versions(version: str, name: str):
+def test_paths_that_nova_lacks_are_not_at_novas_versions(version: str, name: str):
     assert tree.render(announced(), f"/{version}/meta-data/{name}") is None
     assert tree.render(announced(), f"/2009-04-05/meta-data/{name}") is not None
 
@@ -97,7 +97,7 @@ def test_what_nova_has_not_is_not_at_its_versions(version: str, name: str):
 # -- Tags ----------------------------------------------------------------------------------
 
 
-def test_tags_are_the_metadata_that_can_be_a_path():
+def test_tags_are_the_metadata_whose_keys_can_be_paths():
     prefix = "/latest/meta-data/tags/instance"
     assert {key: body(announced(), f"{prefix}/{key}") for key in lines(announced(), prefix)} == {
         "Name:1": "",
@@ -147,7 +147,7 @@ def test_events_are_ec2s_json():
     assert body(bare(), f"{prefix}/scheduled") == body(bare(), f"{prefix}/history") == "[]"
 
 
-def test_a_time_that_is_none_stays_as_it_is():
+def test_text_that_is_not_a_time_is_unchanged():
     assert ec2_time("soon") == "soon"
     assert ec2_time("2026-02-03") == "03 Feb 2026 00:00:00 GMT"
 
@@ -194,7 +194,7 @@ def test_tagged_cards_are_devices(version: str):
     assert found.get("devices") == (devices if version >= "2016-06-30" else None)
 
 
-def test_a_tag_of_a_card_that_is_gone_is_no_device():
+def test_a_tag_of_a_removed_card_is_not_a_device():
     of = announced()
     without = replace(of, ports=tuple(p for p in of.ports if p.id not in of.instance.nic_tags))
     assert json.loads(body(without, "/openstack/latest/meta_data.json"))["devices"] == []
@@ -223,6 +223,6 @@ def test_user_data_is_read_only_when_it_is_requested():
     assert (found.body if found else None, asked) == (b"\xff", ["read"])
 
 
-def test_a_card_without_an_address_has_its_place():
+def test_a_card_without_an_address_keeps_its_number():
     nameless: Port = announced().ports[1]
     assert body(announced(), f"{MACS}/{nameless.mac_address}/device-number") == "1"

@@ -31,7 +31,7 @@ def view(request: pytest.FixtureRequest) -> InstanceView:
     return found
 
 
-def test_each_version_has_what_nova_puts_there(view: InstanceView):
+def test_each_version_has_novas_files(view: InstanceView):
     paths = {
         f"openstack/{version}/{name}"
         for version in (*VERSIONS, "latest")
@@ -45,7 +45,7 @@ def test_each_version_has_what_nova_puts_there(view: InstanceView):
     assert openstack_files(view).keys() == paths
 
 
-def test_documents_are_what_the_network_says(view: InstanceView):
+def test_documents_are_the_same_as_over_the_network(view: InstanceView):
     files = openstack_files(view)
     for path, content in files.items():
         if not path.endswith("meta-data.json"):
@@ -55,7 +55,7 @@ def test_documents_are_what_the_network_says(view: InstanceView):
     assert any(len(content) for content in files.values())
 
 
-def test_files_that_meta_data_names_are_there():
+def test_files_that_meta_data_names_exist():
     files = openstack_files(announced())
     named = json.loads(files["openstack/latest/meta_data.json"])["files"]
     assert named
@@ -63,7 +63,7 @@ def test_files_that_meta_data_names_are_there():
     assert contents == [file.content for file in announced().instance.files]
 
 
-def test_nothing_of_a_drive_is_what_only_a_network_serves():
+def test_paths_that_need_a_network_are_not_on_the_drive():
     instance = replace(
         announced().instance,
         password="c2VjcmV0",
@@ -108,7 +108,9 @@ def test_nocloud_has_what_cloud_init_requires(view: InstanceView):
         ({"cloud-init": {"not": "text"}}, None),
     ],
 )
-def test_nocloud_has_vendor_data_that_cloud_init_takes(vendordata: Any, expected: bytes | None):
+def test_nocloud_has_the_vendor_data_that_cloud_init_reads(
+    vendordata: Any, expected: bytes | None
+):
     settings = replace(one_card().settings, vendordata=vendordata)
     files = nocloud_files(replace(one_card(), settings=settings))
     assert files.get("vendor-data") == expected
@@ -136,7 +138,7 @@ def test_cards_of_network_config():
     assert physical["subnets"][0]["routes"][0]["gateway"] == "10.1.0.1"
 
 
-def test_every_card_of_network_config_is_there(view: InstanceView):
+def test_network_config_has_every_card(view: InstanceView):
     physical = [c for c in network_config(view)["config"] if c["type"] == "physical"]
     assert [c["mac_address"] for c in physical] == [port.mac_address for port in view.ports]
     networks = network_data(view)["networks"]

@@ -1,4 +1,4 @@
-"""What a guest reads of its own writing, and of events."""
+"""Guest attributes and events, as the guest reads them."""
 
 import json
 from dataclasses import replace
@@ -52,7 +52,7 @@ def test_attributes_are_read_at_latest(path: str, expected: str | None):
     ("by_default", "own", "on"),
     [(True, "", True), (True, "off", False), (False, "", False), (False, "on", True)],
 )
-def test_they_are_listed_only_where_they_are_on(*, by_default: bool, own: str, on: bool):
+def test_attributes_are_listed_only_where_they_are_on(*, by_default: bool, own: str, on: bool):
     of = view(by_default=by_default, own=own)
     listed = (body(of, "/openstack/latest") or "").split("\n")
     assert ("guest-attributes/" in listed) is on
@@ -69,7 +69,7 @@ ACTIVE = ScheduledEvent(id="e1", code="system-reboot", not_before="2026-11-29T02
 OVER = ScheduledEvent(id="e2", code="system-reboot", state="completed")
 
 
-def test_events_that_are_not_over():
+def test_active_events_are_served():
     document = json.loads(body(view(events=(ACTIVE, OVER), revision_number=7), EVENTS) or "")
     assert document == {
         "incarnation": 7,
@@ -93,7 +93,7 @@ def seen(of: InstanceView) -> tuple[bytes, bytes]:
     return rendered.etag, rendered.body
 
 
-def test_only_events_wake_those_who_wait_for_events():
+def test_only_a_change_of_events_changes_their_tag():
     first, body = seen(view(events=(ACTIVE,), revision_number=7))
     same, other_body = seen(view(events=(ACTIVE,), revision_number=8))
     acknowledged = replace(ACTIVE, acknowledged_at="2026-11-28T02:00:00Z")

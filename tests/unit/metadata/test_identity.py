@@ -1,4 +1,4 @@
-"""What is signed for an instance, and when which key signs: pure."""
+"""Identity documents, tokens, and the schedule of the keys: pure."""
 
 import json
 from dataclasses import replace
@@ -33,7 +33,7 @@ GRANT = Grant(
 
 
 def shouted(data: bytes) -> bytes:
-    """A signature that anyone can make."""
+    """Return a fake signature."""
     return data.upper()
 
 
@@ -108,7 +108,7 @@ def test_the_tree_lists_and_serves_it_at_later_dates(version: str):
 
 
 @pytest.mark.parametrize("version", ["2009-04-04", "1.0", "2008-02-01"])
-def test_novas_versions_are_as_novas(version: str):
+def test_novas_versions_do_not_have_it(version: str):
     assert read(signing(one_card()), f"/{version}/dynamic/instance-identity/document") is None
     assert b"dynamic" not in (read(signing(one_card()), f"/{version}/") or b"")
 
@@ -123,7 +123,7 @@ def test_without_a_key_it_is_not_listed(view: InstanceView):
 # -- The token -----------------------------------------------------------------------------
 
 
-def test_claims_say_who_for_whom_and_how_long():
+def test_claims_have_instance_audience_and_validity():
     view = several_cards()
     instance = view.instance
     found = claims(view, replace(GRANT, nonce="n-1"))
@@ -154,7 +154,7 @@ def test_claims_say_who_for_whom_and_how_long():
     assert "nonce" not in claims(view, GRANT)
 
 
-def test_a_token_is_read_back_as_it_was_made():
+def test_parse_returns_what_issue_was_given():
     made = claims(one_card(), GRANT)
     token = parse(issue(made, "k1", shouted).decode())
     assert (token.kid, token.claims, token.signature) == ("k1", made, shouted(token.signed))
@@ -181,7 +181,7 @@ HEADER = jwk.encoded(b'{"alg":"RS256","kid":"k1"}')
         f"{HEADER}.{'e' * jwt.TOKEN_MAX}.AA",
     ],
 )
-def test_what_is_no_token_of_ours_is_refused(text: str):
+def test_text_that_is_not_one_of_our_tokens_is_refused(text: str):
     with pytest.raises(InvalidToken):
         parse(text)
 
@@ -201,7 +201,9 @@ def test_what_is_no_token_of_ours_is_refused(text: str):
         ({"nbf": None}, NOW, "no validity period"),
     ],
 )
-def test_claims_hold_for_their_audience_and_time(changes: dict[str, object], now: float, why: str):
+def test_claims_are_valid_for_their_audience_and_time(
+    changes: dict[str, object], now: float, why: str
+):
     content = {**claims(one_card(), GRANT), **changes}
     if why:
         with pytest.raises(InvalidToken, match=why):
@@ -237,13 +239,13 @@ def test_a_key_is_named_by_its_thumbprint():
         {"e": "Aw"},
     ],
 )
-def test_another_key_than_the_name_says_is_refused(changes: dict[str, object]):
+def test_a_key_that_does_not_match_its_name_is_refused(changes: dict[str, object]):
     made = jwk.of_numbers(int.from_bytes(jwk.decoded(RFC_MODULUS)), 65537)
     with pytest.raises(ValueError, match=r"^no"):
         jwk.numbers_of({**made, **changes})
 
 
-# -- When which key signs ------------------------------------------------------------------
+# -- Schedule of keys --------------------------------------------------------------------
 
 
 def key(id: str, begin: float, published: float | None = 0.0) -> KeyTimes:
@@ -313,14 +315,14 @@ def test_a_key_is_published_an_hour_or_a_tenth_before():
     assert Policy(lifetime=HOUR, token_lifetime=60).lead == HOUR
 
 
-def test_a_key_is_forgotten_when_its_last_token_has_expired():
+def test_a_key_is_expired_when_its_last_token_has_expired():
     assert key_schedule.expired((FIRST, SECOND), FIRST.expires_at - 1) == []
     assert key_schedule.expired((FIRST, SECOND), FIRST.expires_at) == [FIRST]
 
 
 @pytest.mark.parametrize("policy", [WEEK, Policy(lifetime=HOUR, token_lifetime=HOUR)])
 def test_for_a_year_every_token_can_be_verified(policy: Policy):
-    """Step by step as the service does: no moment without a key, none that is not published."""
+    """At each of the service's steps there is a key to sign with, and it is published."""
     keys: list[KeyTimes] = []
     now, step = 0.0, policy.lead / 7
     used: set[str] = set()

@@ -1,4 +1,4 @@
-"""Tokens: what is issued is good for its holder and its time, and nothing else is."""
+"""IMDSv2 tokens: only an issued token is valid, for its holder and its time."""
 
 import re
 from dataclasses import replace
@@ -33,7 +33,7 @@ times = st.floats(0, 4_000_000_000)
 
 
 @given(holders, ttls, times, st.floats(0, 1, exclude_max=True))
-def test_a_token_is_good_for_its_holder_until_its_time_is_over(
+def test_a_token_is_valid_for_its_holder_until_it_expires(
     holder: Holder, ttl: int, now: float, part: float
 ):
     token = TOKENS.issue(holder, ttl, now)
@@ -47,7 +47,7 @@ def test_an_expired_token_is_refused(ttl: int, later: float):
     assert TOKENS.check(token, HOLDER, NOW + ttl + later) in {Flaw.EXPIRED, Flaw.EPOCH}
 
 
-def test_it_is_over_at_the_second_that_was_said():
+def test_a_token_expires_at_its_second():
     token = TOKENS.issue(HOLDER, 60, NOW)
     assert TOKENS.check(token, HOLDER, NOW + 59.9) is None
     assert TOKENS.check(token, HOLDER, NOW + 60) is Flaw.EXPIRED
@@ -61,7 +61,7 @@ def test_any_altered_bit_is_refused(bit: int):
 
 
 @given(holders, holders)
-def test_anothers_token_is_refused(mine: Holder, other: Holder):
+def test_a_token_of_another_holder_is_refused(mine: Holder, other: Holder):
     token = TOKENS.issue(mine, 60, NOW)
     assert TOKENS.check(token, other, NOW) is (None if mine == other else Flaw.FORGED)
 
@@ -89,11 +89,11 @@ def test_keys_of_other_epochs_than_this_and_the_last_are_refused(now: float, epo
 
 
 @given(st.binary(max_size=300))
-def test_anything_else_is_no_token(text: bytes):
+def test_other_text_is_not_a_token(text: bytes):
     assert TOKENS.check(text, HOLDER, NOW) is not None
 
 
-def test_another_secret_makes_no_good_token():
+def test_a_token_of_another_secret_is_refused():
     foreign = Tokens("another secret").issue(HOLDER, 60, NOW)
     assert TOKENS.check(foreign, HOLDER, NOW) is Flaw.FORGED
 

@@ -57,7 +57,7 @@ def test_json_documents_are_themselves():
     assert found["vendor_data2.json"]["static"] == found["vendor_data.json"]
 
 
-def test_what_is_no_text_is_base64_and_says_so():
+def test_content_that_is_not_text_is_base64_and_says_so():
     data = several_cards().instance.user_data or b""
     found = value(several_cards(), "/latest")
     assert base64.b64decode(found["user-data"]) == data
@@ -85,7 +85,7 @@ def test_versions_are_a_list_of_names(path: str, first: str):
 
 @given(views, roots)
 @settings(max_examples=100, deadline=None)
-def test_it_holds_every_leaf_that_a_crawl_finds(of: InstanceView, root: str):
+def test_it_has_every_leaf_that_a_crawl_finds(of: InstanceView, root: str):
     found = value(of, root)
     for path, rendered in crawl(lambda asked: tree.render(of, asked), root):
         parts = path.removeprefix(root).strip("/").split("/") if path != root else []
@@ -114,7 +114,7 @@ def test_the_tag_is_the_same_until_something_changes(name: str, root: str):
         assert whole(fresh(of, 7), path).etag == whole(of, path).etag
 
 
-def test_the_seed_is_fresh_and_last():
+def test_the_random_seed_is_new_and_last():
     path = "/openstack/latest/meta_data.json"
     bodies = [tree.render(fresh(one_card(), byte), path) for byte in (1, 2)]
     seeds = [json.loads(found.body)["random_seed"] for found in bodies if found]
@@ -124,7 +124,7 @@ def test_the_seed_is_fresh_and_last():
     assert base64.b64decode(inside)[:1] == b"\3"
 
 
-def test_a_change_is_another_tag():
+def test_a_change_changes_the_tag():
     before = bare()
     after = replace(before, instance=replace(before.instance, name="other"))
     for path in ("/latest/meta-data/hostname", "/openstack/latest/meta_data.json"):

@@ -1,4 +1,4 @@
-"""The trees, path by path: what Nova's own tests hold it to, and where ours is to be kinder."""
+"""The trees, path by path: as Nova's own tests require, and our differences."""
 
 import base64
 import itertools
@@ -127,7 +127,7 @@ def test_a_later_date_is_served_as_the_latest_ec2_version(version: str):
     ["2009-04-03", "1999-01-01", "9999-99-99", "2021-02-30", "20210323", "2021-3-23", "2.0", "1",
      "Latest", "²021-03-23", "2021-W12-2"],
 )  # fmt: skip
-def test_what_is_no_version_is_no_path(version: str):
+def test_an_unknown_version_is_not_served(version: str):
     assert tree.render(bare(), f"/{version}") is None
     assert tree.render(bare(), f"/{version}/meta-data/") is None
     assert tree.render(bare(), f"/openstack/{version}/meta_data.json") is None
@@ -168,7 +168,7 @@ def test_the_ec2_tree_is_also_below_its_name():
         "/openstack/latest/user_data/x",
     ],
 )
-def test_below_a_leaf_is_no_path(path: str):
+def test_nothing_is_below_a_leaf(path: str):
     assert tree.render(one_card(), path) is None
 
 
@@ -220,7 +220,7 @@ def test_below_a_leaf_is_no_path(path: str):
         "/latest" + "/meta-data" * 1000,
     ],
 )
-def test_what_the_table_has_not_is_no_path(path: str):
+def test_paths_outside_the_table_are_not_served(path: str):
     assert tree.render(one_card(), path) is None
 
 
@@ -231,7 +231,7 @@ def test_an_escaped_letter_is_that_letter():
 # -- Listings ------------------------------------------------------------------------------
 
 
-def test_a_version_root_lists_user_data_only_where_there_is_some():
+def test_a_version_root_lists_user_data_only_if_there_is_some():
     without = view(replace(bare().instance, user_data=None))
     assert body(one_card(), "/2009-04-04") == "meta-data/\nuser-data"
     assert body(without, "/2009-04-04") == "meta-data/"
@@ -272,7 +272,7 @@ SINCE_EC2 = {
 
 
 @pytest.mark.parametrize("version", EC2_VERSIONS)
-def test_each_ec2_version_has_what_came_up_to_it(version: str):
+def test_each_ec2_version_has_the_paths_up_to_it(version: str):
     expected = {name for since, names in SINCE_EC2.items() if since <= version for name in names}
     assert set(lines(one_card(), f"/{version}/meta-data")) == expected
     for name in set().union(*SINCE_EC2.values()) - expected:
@@ -304,7 +304,7 @@ def test_each_openstack_version_lists_its_documents_in_novas_order(version: str,
 
 
 @pytest.mark.parametrize("version", ["2012-08-10", "2013-04-04"])
-def test_vendor_data_is_not_served_before_it_came(version: str):
+def test_vendor_data_is_not_served_before_its_version(version: str):
     assert tree.render(one_card(), f"/openstack/{version}/vendor_data.json") is None
     assert tree.render(one_card(), f"/openstack/{version}/vendor_data2.json") is None
 
@@ -321,7 +321,7 @@ def test_network_data_is_served_at_every_version_as_nova_does():
     + [f"/ec2/{v}" for v in EC2_VERSIONS]
     + [f"/openstack/{v}" for v in OPENSTACK_VERSIONS],
 )
-def test_all_that_is_listed_is_served(name: str, root: str):
+def test_every_listed_path_is_served(name: str, root: str):
     of = SCENARIOS[name]()
     assert len(list(crawl(lambda path: tree.render(of, path), root))) > 1
 
@@ -351,7 +351,7 @@ def test_a_key_name_never_breaks_its_listing(name: str, line: str):
     assert lines(view(instance), "/latest/meta-data/public-keys") == [line]
 
 
-def test_local_ipv4_is_the_first_and_never_that_of_another():
+def test_local_ipv4_is_the_instances_first_address():
     assert body(several_cards(), "/latest/meta-data/local-ipv4") == "10.0.0.5"
     v6 = replace(several_cards(), ports=several_cards().ports[2:])
     assert body(v6, "/latest/meta-data/local-ipv4") == ""
@@ -436,7 +436,7 @@ def test_meta_data_has_exactly_the_keys_of_its_version(version: str):
     assert json.loads(body(bare(), path)).keys() == ALWAYS | later
 
 
-def test_meta_data_says_who_the_instance_is():
+def test_meta_data_describes_the_instance():
     of = one_card()
     found = json.loads(body(of, "/openstack/latest/meta_data.json"))
     del found["random_seed"]
@@ -465,7 +465,7 @@ def test_no_top_level_key_has_a_hyphen():
     assert [key for key in found if "-" in key] == []
 
 
-def test_the_random_seed_is_512_bytes_and_others_each_time():
+def test_the_random_seed_is_512_new_bytes_each_time():
     count = itertools.count()
     of = replace(one_card(), random_bytes=lambda size: bytes([next(count)]) * size)
     seeds = [
@@ -487,12 +487,12 @@ def test_user_data_is_served_byte_for_byte(path: str, data: bytes):
 
 
 @pytest.mark.parametrize("path", ["/latest/user-data", "/openstack/latest/user_data"])
-def test_without_user_data_there_is_no_such_path(path: str):
+def test_without_user_data_the_path_is_not_served(path: str):
     assert tree.render(view(replace(bare().instance, user_data=None)), path) is None
 
 
 @pytest.mark.parametrize("vendordata", [{}, {"a": 1}, ["a"], "#!/bin/sh\n", None])
-def test_vendor_data_is_what_the_operator_wrote(vendordata: object):
+def test_vendor_data_is_the_operators_file(vendordata: object):
     of = replace(bare(), settings=Settings(vendordata=vendordata))
     assert json.loads(body(of, "/openstack/latest/vendor_data.json")) == vendordata
     assert json.loads(body(of, "/openstack/latest/vendor_data2.json")) == {"static": vendordata}

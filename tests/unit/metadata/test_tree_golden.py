@@ -1,4 +1,4 @@
-"""The whole tree of each scenario, and the page, are as the committed text says.
+"""The whole tree of each scenario, and the page, equal the committed text.
 
 `A9FE_UPDATE_GOLDEN=1` writes the files instead.
 """
@@ -22,11 +22,11 @@ def check(path: Path, text: str) -> None:
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
-def test_the_tree_is_as_its_golden_file(name: str):
+def test_the_tree_equals_its_golden_file(name: str):
     check(ROOT / "tests" / "golden" / "metadata" / f"{name}.txt", golden(SCENARIOS[name]()))
 
 
-def test_the_page_is_as_the_table_says():
+def test_the_page_is_generated_from_the_table():
     check(ROOT / "docs" / "metadata-tree.md", tree_page.markdown())
 
 

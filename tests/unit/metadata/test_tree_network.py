@@ -1,4 +1,4 @@
-"""network_data.json: for a guest to configure each of its cards, and valid by the schema."""
+"""network_data.json: complete for each network card, and valid against the schema."""
 
 import json
 from collections.abc import Mapping
@@ -41,11 +41,11 @@ def document(of: InstanceView) -> dict[str, Any]:
 
 
 NOVAS_OWN = {"ipv6_dhcpv6-stateful": "ipv6_dhcp", "ipv6_dhcpv6-stateless": "ipv6_slaac"}
-"""Types that Nova writes and its published schema lacks; for each one that the schema has."""
+"""Types that Nova writes but its published schema lacks, and a substitute from the schema."""
 
 
 def as_published(found: dict[str, Any]) -> dict[str, Any]:
-    """The document as the schema knows it: the only deviation is the type of a network."""
+    """Return the document with the network types of the schema, its only difference."""
     networks = [
         {**entry, "type": NOVAS_OWN.get(entry["type"], entry["type"])}
         for entry in found["networks"]
@@ -63,12 +63,12 @@ def test_every_scenario_is_valid(name: str):
     document(SCENARIOS[name]())
 
 
-def test_the_schema_refuses_what_nova_gives_without_ports():
+def test_the_schema_refuses_novas_document_without_ports():
     assert not VALIDATOR.is_valid({})
     assert document(bare()) == {"links": [], "networks": [], "services": []}
 
 
-def test_the_schema_knows_no_dhcpv6_modes():
+def test_the_schema_lacks_the_dhcpv6_modes():
     found = document(several_cards())
     found["networks"][4]["type"] = "ipv6_dhcpv6-stateful"
     assert not VALIDATOR.is_valid(found)
@@ -96,14 +96,14 @@ def test_every_card_has_a_link_in_order_and_every_network_one_of_them():
     assert [entry["id"] for entry in found["networks"]] == [f"network{n}" for n in range(5)]
 
 
-def test_a_dhcp_network_says_no_more_than_that():
+def test_a_dhcp_network_has_no_addresses():
     found = document(one_card())
     assert [entry.keys() for entry in found["networks"]] == [{"id", "type", "link", "network_id"}]
     assert found["networks"][0]["type"] == "ipv4_dhcp"
     assert [service["address"] for service in found["services"]] == ["9.9.9.9", "10.1.0.2"]
 
 
-def test_a_static_network_says_all():
+def test_a_static_network_has_everything():
     of = on(
         subnet(
             1,
@@ -166,7 +166,7 @@ def test_only_the_first_address_of_each_family_has_a_network():
     assert len(document(of)["networks"]) == 1
 
 
-def test_a_dns_server_is_named_once_and_none_is_none():
+def test_each_dns_server_is_named_once_and_unspecified_ones_never():
     one = subnet(1, LAN, "10.0.0.0/24", dns_nameservers=("1.1.1.1", "8.8.8.8"))
     two = subnet(2, LAN, "10.9.0.0/24", dns_nameservers=("1.1.1.1", "0.0.0.0"))
     card = port(1, LAN, (one, "10.0.0.5"), (two, "10.9.0.5"))
@@ -175,7 +175,7 @@ def test_a_dns_server_is_named_once_and_none_is_none():
     assert addresses == ["1.1.1.1", "8.8.8.8"]
 
 
-def test_a_card_without_address_is_a_link_alone():
+def test_a_card_without_address_has_only_a_link():
     of = view(bare().instance, (port(1, LAN),), (LAN,), ())
     found = document(of)
     assert (len(found["links"]), found["networks"]) == (1, [])

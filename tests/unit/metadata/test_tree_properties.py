@@ -1,4 +1,4 @@
-"""For any instance and any path: no exception, and what is listed is served."""
+"""For any instance and any path: no exception, and every listed path is served."""
 
 import json
 
@@ -30,14 +30,14 @@ paths = st.lists(st.sampled_from(KNOWN) | st.text(max_size=5), max_size=8).map(
 
 @given(paths)
 @settings(max_examples=200, deadline=None)
-def test_any_path_is_served_or_is_not_there(path: str):
+def test_any_path_is_served_or_missing(path: str):
     rendered = tree.render(OF, path)
     assert rendered is None or isinstance(rendered, Rendered)
 
 
 @given(views, roots)
 @settings(max_examples=150, deadline=None)
-def test_all_that_is_listed_is_served_for_any_instance(of: InstanceView, root: str):
+def test_every_listed_path_is_served_for_any_instance(of: InstanceView, root: str):
     for path, rendered in crawl(lambda asked: tree.render(of, asked), root):
         if path.endswith(".json"):
             json.loads(rendered.body)

@@ -1,5 +1,5 @@
-"""Router interfaces move at random, the host follows late or half, the agent knows another model:
-nobody is ever taken for a VM of another network than the wire by which the request came in.
+"""Router interfaces move at random, the host converges late or partly, the agent's model differs:
+no guest is ever identified as a VM of another network than that of the request's interface.
 """
 
 from dataclasses import replace
@@ -40,7 +40,7 @@ CONSTANT: list[Resource] = [
 def models(draw: st.DrawFn) -> FakeModel:
     """Interfaces 1 to 4: each on a router or none, on a network, on one of two addresses.
 
-    Overlaps that the server refuses are drawn as well.
+    This includes overlaps that the server would refuse.
     """
     found = FakeModel(CONSTANT)
     for number in draw(st.sets(st.integers(1, 4))):
@@ -52,7 +52,7 @@ def models(draw: st.DrawFn) -> FakeModel:
 
 
 def key(listener: Listener, host: FakeHost, namespace: str) -> LookupKey:
-    """What the proxy asks for a VM behind this listener."""
+    """Return the lookup key that the proxy sends for a VM behind this listener."""
     local = [
         address.cidr.partition("/")[0]
         for address in host.spaces[namespace].addresses
@@ -87,7 +87,9 @@ def check(host: FakeHost, known: FakeModel) -> None:
         max_size=4,
     )
 )
-def test_no_answer_is_crossed(steps: list[tuple[FakeModel, int, FakeModel]]) -> None:
+def test_no_guest_gets_the_identity_of_another_networks_vm(
+    steps: list[tuple[FakeModel, int, FakeModel]],
+) -> None:
     host = FakeHost()
     for planned, cut_off, known in steps:
         desired = l3.plan(planned, HOST, L3Settings())
@@ -100,8 +102,8 @@ def test_no_answer_is_crossed(steps: list[tuple[FakeModel, int, FakeModel]]) -> 
         check(host, known)
 
 
-def test_the_property_sees_what_is_crossed() -> None:
-    """With the router's id alone, as before, an exchange is crossed."""
+def test_the_property_fails_without_the_interface() -> None:
+    """With only the router's id, a guest is identified as another network's VM."""
     host = FakeHost()
     before, after = FakeModel(CONSTANT), FakeModel(CONSTANT)
     for n, on in enumerate(ROUTERS):

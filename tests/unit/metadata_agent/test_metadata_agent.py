@@ -64,7 +64,7 @@ def agent(source: Source, upstream, tally: Tally, **options) -> MetadataAgent:
 
 
 def answered(request: bytes, *, source: Source | None = None, upstream=None, **options):
-    """What the proxy gets, what the service got, and what was counted."""
+    """Return the answer, the requests that the service got, and the refusals."""
     seen, tally = [], Tally()
 
     def service(got: Request) -> Answer:
@@ -82,7 +82,7 @@ def answered(request: bytes, *, source: Source | None = None, upstream=None, **o
 
 
 @pytest.mark.parametrize("debug", [False, True])
-def test_found_is_signed_and_forwarded_unchanged(debug):
+def test_a_request_of_a_known_port_is_signed_and_forwarded_unchanged(debug):
     got, (request,), refusals = answered(ASK, debug=debug)
     assert (got.status, got.body, got.headers["x-nova"]) == (200, b"\x1f\x8b\0", "1")
     assert refusals == []
@@ -99,8 +99,8 @@ def test_found_is_signed_and_forwarded_unchanged(debug):
     )
 
 
-def test_what_a_lesser_proxy_lets_through_does_not_reach_the_service():
-    """haproxy removes no X-Instance-ID of the guest."""
+def test_trusted_headers_that_haproxy_passes_on_do_not_reach_the_service():
+    """haproxy does not remove the guest's X-Instance-ID."""
     lies = b"X-Instance-ID: other\r\nx_tenant_id: other\r\nX-Instance-ID-Signature: 00\r\n"
     _, (request,), _ = answered(ASK.replace(b"Accept: */*\r\n", lies))
     assert request.values(b"x-instance-id") == [b"vm-1"]
@@ -116,8 +116,8 @@ def test_what_a_lesser_proxy_lets_through_does_not_reach_the_service():
         (b"X-Forwarded-For: 127.0.0.1\r\nX-A9fe-Guest-Forwarded: 1\r\n", [b"1"]),
     ],
 )
-def test_that_a_guest_had_it_forwarded_goes_on(forwarded: bytes, said: list[bytes]):
-    """haproxy sends the guest's own beside its own, or before it."""
+def test_the_service_learns_of_the_guests_x_forwarded_for(forwarded: bytes, said: list[bytes]):
+    """haproxy sends the guest's values with its own, in one header or in two."""
     _, (request,), _ = answered(ASK.replace(b"X-Forwarded-For: 127.0.0.1\r\n", forwarded))
     assert request.values(b"x-forwarded-for") == [b"127.0.0.1"]
     assert request.values(b"x-a9fe-guest-forwarded") == said
@@ -128,24 +128,24 @@ FROM_OURS = ASK.replace(b"Accept: */*\r\n", OURS)
 
 
 def hopping(got: Request) -> Answer:
-    """A service that says to hops what it would, asked or not."""
+    """A service that always sends X-A9fe headers."""
     said = ((b"X-A9fe-Hop-Limit", b"1"), (b"x-a9fe-port", b"a-lie"), (b"X-Nova", b"1"))
     return Answer(status=200, headers=said, body=b"token")
 
 
-def test_our_proxy_is_told_whose_answer_it_is_and_what_the_service_says():
+def test_our_proxy_gets_the_owner_and_the_services_hop_headers():
     got, _, _ = answered(FROM_OURS, upstream=hopping)
     assert (got.headers["x-a9fe-port"], got.headers["x-a9fe-hop-limit"]) == ("port-1/vm-1", "1")
 
 
-def test_another_proxy_would_show_it_to_the_guest_and_is_told_nothing():
+def test_another_proxy_gets_no_hop_headers():
     got, _, _ = answered(ASK, upstream=hopping)
     assert (got.body, got.headers["x-nova"]) == (b"token", "1")
     assert [name for name in got.headers if name.startswith("x-a9fe")] == []
 
 
 @pytest.mark.parametrize(("ask", "said"), [(ASK, []), (FROM_OURS, [b"1"])])
-def test_the_service_is_told_that_our_proxy_asks(ask: bytes, said: list[bytes]):
+def test_the_service_learns_whether_our_proxy_sent_the_request(ask: bytes, said: list[bytes]):
     _, (request,), _ = answered(ask)
     assert request.values(b"x-a9fe-hop") == said
 
@@ -182,15 +182,15 @@ def test_an_answer_is_withheld_when_the_address_changed_hands_meanwhile(after, r
     assert ("x-a9fe-close" in got.headers) == (refusal is not Refusal.UNCONFIRMED)
 
 
-def test_what_cannot_become_right_on_this_connection_ends_it():
+def test_a_connection_with_a_wrong_mac_is_closed():
     mac = OURS + b"X-A9fe-Mac: fa:16:3e:00:00:99\r\n"
     got, _, refusals = answered(ASK.replace(b"Accept: */*\r\n", mac))
     assert (got.status, got.headers["x-a9fe-close"]) == (503, "1")
     assert refusals == [Refusal.WRONG_MAC]
 
 
-def test_what_the_server_knows_better_is_answered():
-    """The port is made while the request is under way."""
+def test_a_port_that_the_server_has_already_is_served():
+    """The port is created while the request is in flight."""
     source = Source()
 
     async def confirm() -> bool:
@@ -202,7 +202,7 @@ def test_what_the_server_knows_better_is_answered():
 
 
 @pytest.mark.parametrize("ports", [(), (VM, replace(VM, id="twin")), (replace(VM, device_id=""),)])
-def test_without_the_servers_word_there_is_no_404(ports):
+def test_without_confirmation_there_is_no_404(ports):
     async def confirm() -> bool:
         return False
 
@@ -213,20 +213,20 @@ def test_without_the_servers_word_there_is_no_404(ports):
 
 
 @pytest.mark.parametrize(("hop", "status"), [(b"X-A9fe-Hop: 1\r\n", 503), (b"", 404)])
-def test_of_a_network_that_left_this_host_nothing_is_certain(hop, status):
+def test_a_miss_on_a_network_that_left_this_host_is_uncertain(hop, status):
     ask = ASK.replace(b"net-1", b"net-2").replace(b"Accept: */*\r\n", hop)
     assert answered(ask)[0].status == status
     assert answered(ASK.replace(b"127.0.0.1", b"10.0.0.9"))[0].status == 404
 
 
-def test_a_hit_asks_nobody():
+def test_a_hit_confirms_nothing():
     async def confirm() -> bool:
         raise AssertionError
 
     assert answered(ASK, confirm=confirm)[0].status == 200
 
 
-def test_without_a_request_id_one_is_made():
+def test_a_request_without_an_id_gets_one():
     _, (request,), _ = answered(ASK.replace(b"X-A9fe-Request-ID: abc123\r\n", b""))
     assert len(request.values(b"x-a9fe-request-id")[0]) == 12
 
@@ -249,27 +249,27 @@ def test_refusals_have_their_status_reason_and_request_id(request_, refusal):
     assert got.headers["x-a9fe-request-id"] == "abc123"
 
 
-def test_unsure_is_503_and_may_be_tried_again():
+def test_an_uncertain_miss_is_503_with_retry_after():
     source = Source(freshness=fresh(ever_synced=False, synced_now=False))
     got, _, refusals = answered(ASK, source=source)
     assert (got.status, refusals) == (503, [Refusal.NOT_SYNCED])
     assert int(got.headers["retry-after"]) > 0
 
 
-def test_found_is_served_while_the_server_is_away():
+def test_a_known_port_is_served_while_the_server_is_unreachable():
     source = Source(VM, freshness=fresh(synced_now=False, lost_for=1e6))
     assert answered(ASK, source=source)[0].status == 200
 
 
 @pytest.mark.parametrize("field", ["device_id", "project_id"])
 @pytest.mark.parametrize("debug", [False, True])
-def test_what_a_tenant_wrote_into_a_port_makes_no_header(field, debug):
+def test_text_of_a_tenant_in_a_port_adds_no_header(field, debug):
     evil = replace(VM, **{field: "x\r\nX-Instance-ID: other"})
     got, seen, refusals = answered(ASK, source=Source(evil), debug=debug)
     assert (got.status, seen, refusals) == (404, [], [Refusal.UNUSABLE_ID])
 
 
-def test_body_and_method_go_on():
+def test_body_and_method_are_forwarded():
     request = Request(method=b"POST", target=b"/p", headers=(), body=b"\0\xff")
     sent = upstream_request(request, VM, "10.0.0.5", b"sig", b"id")
     assert (sent.method, sent.target, sent.body) == (b"POST", b"/p", b"\0\xff")
@@ -281,7 +281,7 @@ def test_an_empty_secret_is_refused():
 
 
 def through_two_hops(tmp_path, service) -> tuple[int, list[Refusal], list[Refusal]]:
-    """What a guest gets of a service that fails, and what each hop counted."""
+    """Return the status that a guest gets from a failing service, and each hop's refusals."""
     agent_tally, path = Tally(), str(tmp_path / "agent")
 
     async def main():
@@ -318,11 +318,11 @@ async def breaking(client) -> None:
         (silent, 504, Refusal.UPSTREAM_TIMEOUT),
     ],
 )
-def test_failures_of_the_service_are_the_agents_to_say(service, status, refusal, tmp_path):
+def test_the_agent_reports_failures_of_the_service(service, status, refusal, tmp_path):
     assert through_two_hops(tmp_path, service) == (status, [refusal], [])
 
 
-def test_when_the_guest_goes_all_hops_let_go(tmp_path):
+def test_a_guests_disconnect_cancels_the_request_at_all_hops(tmp_path):
     seen, path, nova_path = [], str(tmp_path / "agent"), str(tmp_path / "nova")
 
     async def main():
@@ -347,7 +347,7 @@ def of_instance(request: Request) -> Answer:
 
 
 def on_one_connection(tmp_path, source: Source, script, service=of_instance):
-    """What `script` sees as a guest of proxy and agent, and what the proxy refused."""
+    """Return the result of `script`, a guest of proxy and agent, and the proxy's refusals."""
     path = str(tmp_path / "agent")
 
     async def main():
@@ -365,7 +365,7 @@ NEXT = replace(VM, id="port-2", device_id="vm-2")  # the next owner of the addre
 
 
 def passed_on(source: Source, *, to: Port = NEXT, seen: bool = False) -> None:
-    """The address changes hands; `seen`: the agent's replica says since when."""
+    """Give the address to another port; `seen`: the replica has the time of the change."""
     source.ports = (to,)
     source.since = {to.id: time.monotonic()} if seen else {}
 
@@ -387,7 +387,7 @@ def test_a_connection_that_outlives_its_port_is_closed_before_the_next_owners_an
     assert on_one_connection(tmp_path, source, guest) == (b"vm-2", [Refusal.OTHER_OWNER])
 
 
-def test_a_connection_from_before_its_first_request_is_no_way_to_the_next_owner(tmp_path):
+def test_an_unused_connection_does_not_reach_the_next_owner(tmp_path):
     source = Source(VM)
 
     async def guest(world):
@@ -404,7 +404,7 @@ def test_a_connection_from_before_its_first_request_is_no_way_to_the_next_owner(
     assert on_one_connection(tmp_path, source, guest) == (b"vm-2", [])
 
 
-def test_an_answer_that_was_waited_for_is_not_given_when_the_address_changed_hands(tmp_path):
+def test_a_waited_for_answer_is_withheld_when_the_address_changed_hands(tmp_path):
     source, asked, changed = Source(VM), asyncio.Event(), asyncio.Event()
 
     async def waits(request: Request) -> Answer:
@@ -433,7 +433,7 @@ def test_only_these_users_may_connect(uid, admitted):
         assert admit_only({os.geteuid() + uid})(ours) is admitted
 
 
-def test_a_service_that_refuses_our_signature_is_told_now_and_then(capsys):
+def test_a_refused_signature_is_logged_once_an_interval(capsys):
     now = 0.0
     hints = SignatureHints(lambda: now)
     of_signature = refuse(Refusal.BAD_SIGNATURE)
@@ -452,7 +452,7 @@ def test_the_agent_shows_the_hints_each_403_and_passes_it_on():
     assert seen == [refused]
 
 
-def test_a_guest_that_gets_no_token_raises_no_alarm(capsys):
+def test_a_403_about_tokens_logs_no_hint(capsys):
     hints = SignatureHints(lambda: 0.0)
     for refusal in (Refusal.FORWARDED, Refusal.TOKENS_OFF, Refusal.TOKEN_DATED):
         assert refuse(refusal).status == 403
@@ -460,7 +460,7 @@ def test_a_guest_that_gets_no_token_raises_no_alarm(capsys):
     assert "signature" not in capsys.readouterr().out
 
 
-def test_a_protocol_we_do_not_speak_is_refused_at_the_start(tmp_path):
+def test_an_unsupported_protocol_is_refused_at_the_start(tmp_path):
     config = load({"nova_metadata_protocol": "https", "run_path": str(tmp_path)})
     with pytest.raises(InvalidInput, match="nova_metadata_protocol: 'https'"):
         run_process(config)

@@ -1,4 +1,4 @@
-"""Who asks: the table of design 4.2, over a view of ports."""
+"""Port look-up: the table of port_lookup.py, over a view of ports."""
 
 from dataclasses import replace
 
@@ -107,7 +107,7 @@ def test_look_up_when_certain(key, expected):
 
 @pytest.mark.parametrize(("freshness", "doubt"), UNSURE)
 @pytest.mark.parametrize(("key", "expected"), TABLE.values(), ids=TABLE.keys())
-def test_unsure_a_port_is_served_and_nothing_is_404(key, expected, freshness, doubt):
+def test_when_uncertain_ports_are_served_and_misses_are_503(key, expected, freshness, doubt):
     said = identify(VIEW, key, freshness, LOST_AFTER)
     assert said == (expected if isinstance(expected, Port) else doubt)
 
@@ -140,13 +140,13 @@ WIRES = {
 
 @pytest.mark.parametrize("freshness", [*CERTAIN, *[fresh for fresh, _ in UNSURE]])
 @pytest.mark.parametrize(("router", "wire", "expected"), WIRES.values(), ids=WIRES.keys())
-def test_a_request_is_of_the_network_of_its_wire_or_of_none(router, wire, expected, freshness):
+def test_a_request_belongs_to_its_interfaces_network_or_none(router, wire, expected, freshness):
     key = LookupKey(guest_address="10.0.0.5", router_id=router, interface=wire)
     expected = expected or Refusal.WIRE_DIFFERS
     assert identify(VIEW, key, freshness, LOST_AFTER) == expected
 
 
-def test_an_address_of_the_routers_other_network_is_not_there():
+def test_an_address_of_the_routers_other_network_is_not_found():
     key = LookupKey(guest_address="10.0.0.6", router_id="r-ab", interface=AB_B)
     assert identify(VIEW, key, fresh(), LOST_AFTER) == Refusal.NO_PORT
 
@@ -174,7 +174,7 @@ def test_a_connection_of_another_mac_is_not_the_ports(mac, expected):
         (0.0, Refusal.CONNECTION_TOO_OLD),
     ],
 )
-def test_a_connection_from_before_the_port_was_known_is_not_the_ports(connected_at, expected):
+def test_a_connection_older_than_the_port_is_not_the_ports(connected_at, expected):
     view = FakePorts(VM_A, since={VM_A.id: 100.0})
     key = LookupKey(guest_address="10.0.0.5", network_id="net-a", connected_at=connected_at)
     assert identify(view, key, fresh(), LOST_AFTER) == expected
@@ -189,7 +189,7 @@ def test_a_connection_from_before_the_port_was_known_is_not_the_ports(connected_
         ("2001:db8::f816:3eff:fe00:1", "net-b", Refusal.NO_PORT),
     ],
 )
-def test_a_link_local_address_is_that_of_the_mac_it_was_made_of(address, network, expected):
+def test_a_link_local_address_identifies_the_port_by_its_mac(address, network, expected):
     view = FakePorts(VM_A, VM_B, port("rb", "net-b", "10.0.0.1", device="r-b", owner=INTERFACE))
     view.ports = (VM_A, VM_B, replace(view.ports[2], mac_address="fa:16:3e:00:00:99"))
     for where in ({"network_id": network}, {"router_id": "r-b"}):
@@ -284,5 +284,5 @@ HEADERS = {
 
 
 @pytest.mark.parametrize(("headers", "expected"), HEADERS.values(), ids=HEADERS.keys())
-def test_what_the_proxys_headers_ask(headers, expected):
+def test_the_lookup_key_of_the_proxys_headers(headers, expected):
     assert parse_lookup_key(Request(method=b"GET", target=b"/", headers=headers)) == expected

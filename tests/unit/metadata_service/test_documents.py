@@ -1,4 +1,4 @@
-"""Conditions and forms of documents: entity tags, If-None-Match, recursive, bad parameters."""
+"""Reads of documents: entity tags, If-None-Match, recursive, invalid parameters."""
 
 import json
 
@@ -31,9 +31,7 @@ def conditional(target: bytes, *values: bytes, method: bytes = b"GET") -> Reques
 
 @pytest.mark.parametrize("method", [b"GET", b"HEAD"])
 @pytest.mark.parametrize("target", [*PATHS, b"/latest?recursive=true"])
-def test_every_answer_has_a_tag_and_is_not_sent_to_who_has_it(
-    ask: Asking, target: bytes, method: bytes
-):
+def test_every_document_has_a_tag_and_is_304_with_it(ask: Asking, target: bytes, method: bytes):
     tag = etag(ask(signed(target)))
     assert tag.startswith(b'"')
     assert tag.endswith(b'"')
@@ -69,7 +67,7 @@ def test_if_none_match_is_a_list_and_its_comparison_weak(
     assert ask(request).status == status
 
 
-def test_the_root_is_conditional_for_strangers_too(ask: Asking):
+def test_the_root_is_conditional_without_signature_too(ask: Asking):
     stranger = Request(method=b"GET", target=b"/", headers=())
     tag = etag(ask(stranger))
     again = Request(method=b"GET", target=b"/", headers=((b"if-none-match", tag),))
@@ -82,18 +80,18 @@ def test_a_refusal_has_no_tag(ask: Asking):
     assert b"etag" not in dict(answer.headers)
 
 
-def test_another_method_is_405_whatever_the_client_has(ask: Asking):
+def test_another_method_is_405_with_any_tag(ask: Asking):
     assert ask(conditional(META_DATA, b"*", method=b"POST")).status == 405
 
 
-# -- Forms ---------------------------------------------------------------------------------
+# -- Recursive ---------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("target", PATHS)
 @pytest.mark.parametrize(
     "query", [b"?recursive=true", b"?recursive=TRUE&alt=json", b"?x&recursive=True"]
 )
-def test_recursive_is_one_json(ask: Asking, target: bytes, query: bytes):
+def test_recursive_is_one_json_value(ask: Asking, target: bytes, query: bytes):
     answer = ask(signed(target + query))
     assert answer.status == 200
     assert dict(answer.headers)[b"content-type"] == b"application/json"
@@ -101,7 +99,7 @@ def test_recursive_is_one_json(ask: Asking, target: bytes, query: bytes):
 
 
 @pytest.mark.parametrize("query", [b"?recursive=false", b"?", b"?recursiv=true", b"?alt=json"])
-def test_else_it_is_as_ever(ask: Asking, query: bytes):
+def test_without_recursive_nothing_changes(ask: Asking, query: bytes):
     target = b"/latest/meta-data/"
     assert ask(signed(target + query)) == ask(signed(target))
 
@@ -122,13 +120,13 @@ def test_else_it_is_as_ever(ask: Asking, query: bytes):
         (b'last_etag="a"b', b"last_etag"),
     ],
 )
-def test_a_parameter_that_cannot_be_meant_is_named(ask: Asking, query: bytes, parameter: bytes):
+def test_an_invalid_parameter_is_named(ask: Asking, query: bytes, parameter: bytes):
     answer = ask(signed(META_DATA + b"?" + query))
     assert (answer.status, ask.refused) == (400, [Refusal.BAD_PARAMETER])
     assert b"\n" + parameter + b": expected " in answer.body
 
 
-def test_what_is_not_there_is_404_whatever_is_asked_of_it(ask: Asking):
+def test_a_missing_path_is_404_with_any_parameters(ask: Asking):
     assert ask(signed(b"/nothing?recursive=1")).status == 404
 
 
@@ -143,7 +141,7 @@ def test_what_is_not_there_is_404_whatever_is_asked_of_it(ask: Asking):
         (b"W/%22abc%22", b'"abc"'),
     ],
 )
-def test_last_etag_is_taken_with_and_without_quotes(said: bytes, tag: bytes):
+def test_last_etag_is_accepted_with_and_without_quotes(said: bytes, tag: bytes):
     target = b"/latest?last_etag=" + said
     wish = read_options(query_of(target), target)
     assert getattr(wish, "last_etag", None) == tag

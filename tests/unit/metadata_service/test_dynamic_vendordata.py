@@ -1,4 +1,4 @@
-"""Providers of dynamic vendor data that behave, and those that do not, on a real socket."""
+"""Good and bad providers of dynamic vendor data, on a real socket."""
 
 import asyncio
 import base64
@@ -44,7 +44,7 @@ def another(number: int) -> InstanceView:
 
 @dataclass
 class Provider:
-    """Answers as it is told to, and remembers what it was asked."""
+    """A provider with given answers, which records its requests."""
 
     answering: Answering
     url: str = ""
@@ -85,7 +85,7 @@ async def never(_: Request) -> Answer:
     raise AssertionError
 
 
-def test_a_provider_is_asked_as_nova_asks():
+def test_a_provider_gets_novas_request():
     async def story() -> Provider:
         async with (
             provider(saying({"a": 1})) as one,
@@ -123,7 +123,7 @@ BAD: dict[str, Answering] = {
 
 
 @pytest.mark.parametrize("bad", BAD.values(), ids=BAD)
-def test_a_provider_that_fails_costs_its_own_key(bad: Answering):
+def test_a_failing_provider_loses_only_its_own_key(bad: Answering):
     async def story() -> None:
         async with provider(saying([1])) as good, provider(bad) as worse:
             targets = (worse.named("worse"), good.named("good"))
@@ -133,7 +133,7 @@ def test_a_provider_that_fails_costs_its_own_key(bad: Answering):
     run(story)
 
 
-def test_nobody_there_is_a_failure_too():
+def test_an_unreachable_provider_fails_too():
     async def story() -> None:
         gone = Target(name="gone", url="http://127.0.0.1:1/")
         async with asking(gone, clock=FakeClock(), limits=SOON) as dynamic:
@@ -145,7 +145,7 @@ def test_nobody_there_is_a_failure_too():
     run(story)
 
 
-def test_answers_are_kept_for_one_state_of_an_instance():
+def test_answers_are_cached_for_one_state_of_an_instance():
     async def story() -> None:
         clock = FakeClock()
         async with (
@@ -165,7 +165,7 @@ def test_answers_are_kept_for_one_state_of_an_instance():
     run(story)
 
 
-def test_a_failure_is_asked_again_soon():
+def test_a_failed_provider_is_asked_again_soon():
     async def story() -> None:
         clock = FakeClock()
         answers = [Answer(status=500), Answer(status=200, body=b"2")]
@@ -182,7 +182,7 @@ def test_a_failure_is_asked_again_soon():
     run(story)
 
 
-def test_many_who_ask_are_one_question_and_who_leaves_takes_it_from_nobody():
+def test_concurrent_reads_share_one_request_and_survive_a_disconnect():
     async def story() -> None:
         go = asyncio.Event()
 
@@ -205,7 +205,7 @@ def test_many_who_ask_are_one_question_and_who_leaves_takes_it_from_nobody():
     run(story)
 
 
-def test_providers_that_hang_delay_nobody_else():
+def test_hanging_providers_delay_no_others():
     async def story() -> None:
         async with provider(never) as hanging, provider(saying(1)) as quick:
             clock = FakeClock()
@@ -231,7 +231,7 @@ def call_of(path: str, query: dict[str, tuple[str, ...]], view: InstanceView) ->
 
 @pytest.mark.parametrize("static", [True, False])
 @pytest.mark.parametrize("recursive", [True, False])
-def test_vendor_data2_has_what_providers_say(*, static: bool, recursive: bool):
+def test_vendor_data2_has_the_providers_answers(*, static: bool, recursive: bool):
     view = replace(VIEW, settings=replace(VIEW.settings, static_vendordata=static))
     document = "/openstack/latest/vendor_data2.json"
     path, query = (document, {})
@@ -259,7 +259,7 @@ def test_vendor_data2_has_what_providers_say(*, static: bool, recursive: bool):
         assert ("vendor_data.json" in found) == static  # type: ignore[operator]  # JSON
 
 
-def test_a_failure_may_matter():
+def test_a_failure_may_be_fatal():
     async def story() -> object:
         gone = Target(name="gone", url="http://127.0.0.1:1/")
         async with asking(gone, clock=FakeClock(), limits=SOON, fatal=True) as dynamic:
@@ -268,7 +268,7 @@ def test_a_failure_may_matter():
     assert run(story) is Refusal.VENDORDATA_FAILED
 
 
-def test_targets_are_read_as_nova_writes_them():
+def test_targets_are_parsed_as_in_nova():
     texts = ["site@http://a/", "two@https://b:1/x?y=1", "site@http://c/"]
     read = parse_targets(texts)
     assert [(t.name, t.url) for t in read] == [
@@ -278,18 +278,18 @@ def test_targets_are_read_as_nova_writes_them():
 
 
 @pytest.mark.parametrize("text", ["", "site", "@http://a/", "site@ftp://a/", "static@http://a/"])
-def test_what_is_no_target_is_refused(text: str):
+def test_an_invalid_target_is_refused(text: str):
     with pytest.raises(ValueError, match="name"):
         parse_targets([text])
 
 
 @pytest.mark.parametrize("body", [b"{", b"\xff", b"[" * 100_000, b"[NaN]"])
-def test_what_is_no_json_does_not_count(body: bytes):
+def test_an_answer_that_is_not_json_is_invalid(body: bytes):
     with pytest.raises(ValueError, match=r"."):
         answer_of(200, body)
 
 
-def test_the_question_is_the_same_for_the_same_state():
+def test_the_request_is_the_same_for_the_same_state():
     assert request_body(VIEW) == request_body(
         replace(VIEW, random_bytes=lambda count: b"x" * count)
     )

@@ -78,7 +78,7 @@ class Cutting(httpx.AsyncBaseTransport):
 
 @dataclass
 class Guest:
-    """A guest of an instance that the server has, before a service."""
+    """A guest of an instance at the server, and a service in front of it."""
 
     world: World
     on: bool = True
@@ -112,7 +112,7 @@ class Guest:
         )
 
     def ask(self, method: bytes, target: bytes, body: bytes = b"") -> Answer:
-        """One request, an hour of quiet after the one before."""
+        """Send one request, an hour after the one before."""
         self.at += 3600
         return self.ask_at_once(method, target, body)
 
@@ -183,13 +183,13 @@ def test_a_password_is_posted_once_and_read(guest: Guest, version: bytes):
 
 
 @pytest.mark.parametrize("body", [b"", b"x" * 1021, b"\xff\xfe", b"a\0b", b"x" * 1024 * 1024])
-def test_what_is_no_password_never_reaches_the_server(guest: Guest, body: bytes):
+def test_an_invalid_password_never_reaches_the_server(guest: Guest, body: bytes):
     answer = guest.ask(b"POST", PASSWORD, body)
     assert refused(guest, answer) == (400, Refusal.BAD_PASSWORD)
     assert guest.cutting.asked == 0
 
 
-def test_the_longest_password(guest: Guest):
+def test_the_longest_password_is_accepted(guest: Guest):
     assert guest.ask(b"POST", PASSWORD, b"x" * 1020).status == 200
     assert guest.instance().password == "x" * 1020
 
@@ -212,7 +212,7 @@ def test_where_a_password_is_posted(guest: Guest, method: bytes, path: bytes, st
     assert guest.ask(method, path, b"x").status == status
 
 
-def test_what_else_may_be_done_is_said(guest: Guest):
+def test_405_lists_the_allowed_methods(guest: Guest):
     answer = guest.ask(b"PUT", PASSWORD)
     assert dict(answer.headers)[b"allow"] == b"GET, HEAD, POST"
     answer = guest.ask(b"GET", EVENTS + b"/e1/acknowledge")
@@ -239,7 +239,7 @@ def test_attributes_are_written_read_and_removed(guest: Guest):
 @pytest.mark.parametrize("own", ["", "off"])
 @pytest.mark.parametrize("method", [b"GET", b"HEAD", b"PUT", b"DELETE", b"POST"])
 @pytest.mark.parametrize("path", [AT, AT + b"/a/b", b"/openstack/latest/guest%2Dattributes/a/b"])
-def test_where_they_are_off_all_about_them_is_403(
+def test_where_attributes_are_off_all_their_paths_are_403(
     guest: Guest, own: str, method: bytes, path: bytes
 ):
     guest.change(guest_attributes={"a/b": "1"}, metadata_options=_options(own))
@@ -250,7 +250,7 @@ def test_where_they_are_off_all_about_them_is_403(
     assert guest.instance().guest_attributes == {"a/b": "1"}
 
 
-def test_an_instance_may_have_them_where_others_have_not(guest: Guest):
+def test_an_instance_can_have_attributes_where_the_default_is_off(guest: Guest):
     guest.on = False
     guest.change(metadata_options=_options("on"))
     assert guest.ask(b"PUT", AT + b"/a/b", b"1").status == 200
@@ -275,20 +275,20 @@ def _options(own: str) -> MetadataOptions:
         (b"/a/b", b"x" * 1024 * 1024),
     ],
 )
-def test_what_is_no_attribute_never_reaches_the_server(guest: Guest, path: bytes, body: bytes):
+def test_an_invalid_attribute_never_reaches_the_server(guest: Guest, path: bytes, body: bytes):
     answer = guest.ask(b"PUT", AT + path, body)
     assert refused(guest, answer) == (400, Refusal.BAD_ATTRIBUTE)
     assert guest.cutting.asked == 0
 
 
-def test_too_many_are_refused(guest: Guest):
+def test_too_many_attributes_are_refused(guest: Guest):
     guest.change(guest_attributes={f"n/{number}": "" for number in range(64)})
     answer = guest.ask(b"PUT", AT + b"/n/more", b"")
     assert refused(guest, answer) == (409, Refusal.TOO_MANY_ATTRIBUTES)
 
 
 @pytest.mark.parametrize("path", [AT, AT + b"/a", AT + b"/a/b/c"])
-def test_only_a_namespace_and_a_key_are_written(guest: Guest, path: bytes):
+def test_only_paths_of_namespace_and_key_are_written(guest: Guest, path: bytes):
     guest.change(guest_attributes={"a/b": "1"})
     assert guest.ask(b"PUT", path, b"x").status in (404, 405)
     assert guest.cutting.asked == 0
@@ -309,7 +309,7 @@ def test_an_event_is_read_and_acknowledged(guest: Guest):
     assert guest.reached[-1] == 0
 
 
-def test_what_is_no_event_of_the_guest_s(guest: Guest):
+def test_an_event_that_is_not_the_guests_is_404(guest: Guest):
     over = ScheduledEvent(id="e2", code=EVENT_CODES[0], state="canceled")
     guest.change(events=(over,))
     unknown = guest.ask(b"POST", EVENTS + b"/e1/acknowledge")
@@ -321,11 +321,11 @@ def test_what_is_no_event_of_the_guest_s(guest: Guest):
     assert guest.cutting.asked == 2
 
 
-# -- The server, and who burdens it --------------------------------------------------------
+# -- The server --------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("error", [httpx.ConnectError("refused"), httpx.ReadTimeout("late")])
-def test_a_server_that_is_away_is_503(guest: Guest, error: Exception):
+def test_an_unreachable_server_is_503(guest: Guest, error: Exception):
     guest.cutting.error = error
     answer = guest.ask(b"POST", PASSWORD, b"x")
     assert refused(guest, answer) == (503, Refusal.SERVER_AWAY)
@@ -334,7 +334,7 @@ def test_a_server_that_is_away_is_503(guest: Guest, error: Exception):
     assert guest.ask(b"POST", PASSWORD, b"x").status == 200
 
 
-def test_an_instance_that_is_gone_at_the_server_is_unsure_until_the_replica_says_so(guest: Guest):
+def test_an_instance_that_only_the_replica_has_is_uncertain(guest: Guest):
     class Kept(OverStore):
         def get(self, kind: str, id: str) -> Resource | None:
             return replace(one_card().instance, project_id=PROJECT) if kind == "instance" else None
@@ -345,7 +345,7 @@ def test_an_instance_that_is_gone_at_the_server_is_unsure_until_the_replica_says
     assert refused(guest, answer) == (503, Refusal.UNCONFIRMED)
 
 
-def test_writes_are_bounded_in_time_and_reads_are_not(guest: Guest):
+def test_writes_are_rate_limited_and_reads_are_not(guest: Guest):
     guest.at += 3600
     one = AT + b"/a/b"
     kept = [guest.ask_at_once(b"PUT", one, b"%d" % n).status for n in range(RATE.limit)]
@@ -393,7 +393,7 @@ def test_an_answer_waits_for_the_replica():
     assert found.password == "yes"
 
 
-def test_it_does_not_wait_for_ever():
+def test_the_wait_for_the_replica_is_bounded():
     replica = Replica()
     asyncio.run(wait_for_revision(replica, 7, within=0.01))
     assert replica.revision < 7

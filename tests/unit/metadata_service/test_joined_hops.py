@@ -1,4 +1,4 @@
-"""All three hops in one process, each calling the next: no socket between them."""
+"""All three hops in one process, joined by calls instead of sockets."""
 
 import asyncio
 from contextlib import AsyncExitStack
@@ -30,7 +30,7 @@ SYNCED = 7
 
 
 def config_of(tmp_path: Path) -> Config:
-    """One configuration for the three hops, whose replicas have been filled before."""
+    """Return a configuration for the three hops; their replicas are filled."""
     config = load(
         {
             "state_path": str(tmp_path / "state"),
@@ -47,7 +47,7 @@ def config_of(tmp_path: Path) -> Config:
 
 
 async def joined(config: Config, tally: Tally, closers: AsyncExitStack) -> list[Hop]:
-    """The proxy, the agent and the service, each the upstream of the one before."""
+    """Return proxy, agent and service, each the upstream of the one before."""
     service = await service_hop.build_hop(config, Report("metadata-service", tally))
     closers.push_async_callback(service.close)
     report = Report("metadata-agent", tally)
@@ -60,7 +60,7 @@ async def joined(config: Config, tally: Tally, closers: AsyncExitStack) -> list[
 
 
 async def ask(proxy: Hop, target: bytes, peer: str = PORT.fixed_ips[0].ip_address) -> Answer:
-    """What a guest gets."""
+    """Return what a guest gets."""
     request = Request(
         method=b"GET", target=target, headers=(), client_address=peer, listener=LISTENER
     )
@@ -70,7 +70,7 @@ async def ask(proxy: Hop, target: bytes, peer: str = PORT.fixed_ips[0].ip_addres
 
 
 def asked(tmp_path: Path, target: bytes, **of: str) -> tuple[Answer, list[Refusal]]:
-    """What a guest gets, and what the hops refused."""
+    """Return what a guest gets, and the refusals of all hops."""
     tally = Tally()
 
     async def main() -> Answer:

@@ -1,6 +1,6 @@
-"""Hop 3, request by request: whom it believes, in which order it checks, and what it then says.
+"""Hop 3, request by request: trust, the order of the checks, and the answers.
 
-Every test runs over a source of a few lines and over the real replica.
+Each test runs over a fake source and over the real replica.
 """
 
 from dataclasses import replace
@@ -96,7 +96,7 @@ def with_value(request: Request, name: bytes, value: bytes) -> Request:
     )
 
 
-# -- Whom it believes ----------------------------------------------------------------------
+# -- Trust -------------------------------------------------------------------------------
 
 
 def test_four_headers_of_a_neutron_agent_are_enough(ask: Asking):
@@ -106,7 +106,7 @@ def test_four_headers_of_a_neutron_agent_are_enough(ask: Asking):
     assert INSTANCE_ID.encode() in answer.body
 
 
-def test_it_needs_no_forwarded_for(ask: Asking):
+def test_x_forwarded_for_is_not_needed(ask: Asking):
     assert ask(without(signed(), b"x-forwarded-for")).status == 200
 
 
@@ -157,7 +157,7 @@ def test_the_signature_is_checked_before_instance_and_project(ask: Asking):
     ("name", "status"),
     [(b"x-instance-id", 403), (b"x-instance-id-signature", 403), (b"x-tenant-id", 404)],
 )
-def test_a_doubled_header_is_one_with_commas(ask: Asking, name: bytes, status: int):
+def test_a_repeated_header_is_one_with_commas(ask: Asking, name: bytes, status: int):
     request = signed()
     again = replace(request, headers=(*request.headers, (name, request.values(name)[0])))
     assert ask(again).status == status
@@ -197,7 +197,7 @@ def _service() -> Service:
     )
 
 
-# -- How sure it is ------------------------------------------------------------------------
+# -- Certainty ---------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -219,7 +219,7 @@ def test_an_unknown_instance_is_404_only_when_certain(
     assert (b"retry-after" in dict(answer.headers)) == (answer.status == 503)
 
 
-def test_without_the_servers_word_there_is_no_404(ask: Asking):
+def test_without_confirmation_there_is_no_404(ask: Asking):
     ask.certain = False
     for request in (signed(instance_id=OTHER_ID), with_value(signed(), b"x-tenant-id", b"other")):
         answer = ask(request)
@@ -227,13 +227,13 @@ def test_without_the_servers_word_there_is_no_404(ask: Asking):
         assert b"retry-after" in dict(answer.headers)
 
 
-def test_what_the_server_knows_better_is_answered(ask: Asking):
+def test_an_instance_that_the_server_has_already_is_served(ask: Asking):
     found = ask.make_source(ask.resources, SYNCED)
     late = ask.make_source(ask.resources[1:], SYNCED)
     assert isinstance(ask.resources[0], Instance)
 
     class Late:
-        """It has no instance until it is asked for again."""
+        """A source that has the instance only at the second look-up."""
 
         source = late
 
@@ -267,19 +267,19 @@ def test_an_instance_that_a_new_port_names_is_expected(
 
 
 @pytest.mark.parametrize("fresh", [lost(1), lost(1e9)])
-def test_what_is_known_is_served_without_the_server(ask: Asking, fresh: Freshness):
+def test_a_known_instance_is_served_without_the_server(ask: Asking, fresh: Freshness):
     ask.fresh = fresh
     assert ask(signed()).status == 200
 
 
 @pytest.mark.parametrize("missing", [*VIEW.networks.values(), *VIEW.subnets.values()])
-def test_half_an_instance_is_503(ask: Asking, missing: Resource):
+def test_an_instance_without_its_network_or_subnet_is_503(ask: Asking, missing: Resource):
     ask.resources = tuple(r for r in RESOURCES if r is not missing)
     assert ask(signed()).status == 503
     assert ask.refused == [Refusal.NOT_SYNCED]
 
 
-def test_a_source_that_cannot_be_read_is_503():
+def test_an_unreadable_source_is_503():
     class Broken(FakeSource):
         def get(self, kind: str, id: str) -> Resource | None:
             raise ReplicaUnreadable("disk I/O error")
@@ -289,11 +289,11 @@ def test_a_source_that_cannot_be_read_is_503():
     assert ask.refused == [Refusal.SOURCE_UNREADABLE]
 
 
-# -- What it serves ------------------------------------------------------------------------
+# -- Documents ---------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("target", [b"/", b"/?x=1", b"http://169.254.169.254", b"http://h/"])
-def test_the_root_is_open_to_anyone(ask: Asking, target: bytes):
+def test_the_root_needs_no_signature(ask: Asking, target: bytes):
     answer = ask(Request(method=b"GET", target=target, headers=()))
     assert answer.status == 200
     assert answer.body.startswith(b"1.0\n2007-01-19\n")
@@ -302,11 +302,11 @@ def test_the_root_is_open_to_anyone(ask: Asking, target: bytes):
 @pytest.mark.parametrize(
     "target", [b"/latest", b"/openstack", b"/ec2", b"//x", b"/foo/../", b"", b"*", b"/%2e"]
 )
-def test_nothing_else_is(ask: Asking, target: bytes):
+def test_every_other_path_needs_a_signature(ask: Asking, target: bytes):
     assert ask(Request(method=b"GET", target=target, headers=())).status == 400
 
 
-def test_the_query_means_nothing(ask: Asking):
+def test_unknown_query_parameters_are_ignored(ask: Asking):
     assert ask(signed(META_DATA + b"?alt=json&x=/y")) == ask(signed())
 
 
@@ -329,7 +329,7 @@ def test_an_absolute_target_is_its_path(ask: Asking):
         b"/" + b"x" * 8192,
     ],
 )
-def test_what_is_not_there_is_404(ask: Asking, target: bytes):
+def test_a_missing_path_is_404(ask: Asking, target: bytes):
     assert ask(signed(target)).status == 404
     assert ask.refused == [Refusal.NO_SUCH_PATH]
 
@@ -350,7 +350,7 @@ def test_other_methods_are_405_with_allow(ask: Asking, method: bytes, target: by
     assert ask.refused == [Refusal.METHOD_NOT_ALLOWED]
 
 
-def test_another_method_tells_a_stranger_nothing(ask: Asking):
+def test_another_method_without_signature_reveals_nothing(ask: Asking):
     assert ask(Request(method=b"POST", target=META_DATA, headers=())).status == 400
     assert ask(signed(b"/latest/api/token", method=b"PUT")).status == 404
 
@@ -371,7 +371,7 @@ def test_a_port_of_another_project_is_not_the_instances(ask: Asking):
     assert VIEW.ports[0].id.encode() in answer.body
 
 
-def test_cards_come_in_the_order_in_which_they_were_made(ask: Asking):
+def test_cards_are_in_the_order_of_their_creation(ask: Asking):
     of = several_cards()
     first, second, third = of.ports
     made = (
@@ -385,7 +385,7 @@ def test_cards_come_in_the_order_in_which_they_were_made(ask: Asking):
     assert positions == sorted(positions)
 
 
-def test_an_address_that_another_port_has_too_is_nobodys_business(ask: Asking):
+def test_an_address_of_two_ports_changes_nothing(ask: Asking):
     lan = network(9)
     v4 = subnet(9, lan, "10.1.0.0/24")
     twin = port(9, lan, (v4, "10.1.0.7"), device_id=OTHER_ID)
@@ -394,7 +394,7 @@ def test_an_address_that_another_port_has_too_is_nobodys_business(ask: Asking):
     assert twin.id.encode() not in ask(signed(b"/openstack/latest/network_data.json")).body
 
 
-# -- Small parts ---------------------------------------------------------------------------
+# -- Helpers -----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""IMDSv2 at the service: who gets a token, whom it lets in, and what is said to all others."""
+"""IMDSv2 at the service: issuing tokens, checking them, and the refusals."""
 
 from collections import Counter
 from dataclasses import dataclass, field, replace
@@ -41,7 +41,7 @@ OTHER_MODES = ("optional", "observe", "required")
 
 @dataclass
 class World:
-    """A service with tokens, the time, and what it has counted and refused."""
+    """A service with tokens, a clock, and its counts and refusals."""
 
     options: MetadataOptions = field(
         default_factory=lambda: MetadataOptions(http_tokens="required")
@@ -76,7 +76,7 @@ class World:
         self.counted[version] += 1
 
     def of_instance(self, **own: object) -> "World":
-        """With these metadata options of the instance's own."""
+        """Return a world whose instance has these metadata options."""
         of = replace(RESOURCES[0], metadata_options=MetadataOptions(**own))  # type: ignore[arg-type] - each its own
         return replace(self, resources=(of, *self.resources[1:]))
 
@@ -104,7 +104,7 @@ def with_token(
     return signed(target, extra=tuple((header, token) for token in tokens), **more)
 
 
-# -- Getting one ---------------------------------------------------------------------------
+# -- Issuing -----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("mode", OTHER_MODES)
@@ -117,7 +117,7 @@ def test_a_token_is_text_with_its_time_to_live(mode: str, ttl: bytes):
 
 
 @pytest.mark.parametrize("ttls", [(), (b"0",), (b"21601",), (b"",), (b"six",), (b"60", b"60")])
-def test_without_a_usable_time_to_live_it_is_400_that_names_the_header(
+def test_without_a_valid_time_to_live_it_is_400_and_names_the_header(
     world: World, ttls: tuple[bytes, ...]
 ):
     answer = world(put(*ttls))
@@ -126,7 +126,7 @@ def test_without_a_usable_time_to_live_it_is_400_that_names_the_header(
 
 
 @pytest.mark.parametrize(("ttl", "token"), list(product(TTL, TOKEN)))
-def test_both_families_of_names_are_taken(world: World, ttl: bytes, token: bytes):
+def test_both_families_of_header_names_are_accepted(world: World, ttl: bytes, token: bytes):
     given = world(put(b"60", header=ttl))
     assert dict(given.headers)[ttl] == b"60"
     assert world(with_token(given.body, header=token)).status == 200
@@ -138,7 +138,7 @@ def forwarded(request: Request, *values: bytes) -> Request:
     return replace(bare, headers=(*bare.headers, *more))
 
 
-def test_a_request_that_the_guest_had_forwarded_gets_no_token(world: World):
+def test_a_forwarded_request_gets_no_token(world: World):
     asked = put(b"60")
     for request in (
         replace(asked, headers=(*asked.headers, (b"x-a9fe-guest-forwarded", b"1"))),
@@ -150,7 +150,7 @@ def test_a_request_that_the_guest_had_forwarded_gets_no_token(world: World):
     assert world(forwarded(asked, b"10.1.0.7")).status == 200
 
 
-def test_where_they_are_off_there_are_none(world: World):
+def test_where_tokens_are_off_none_is_issued(world: World):
     off = world.of_instance(http_tokens="off")
     assert off(put(b"60")).status == 403
     assert off.refused == [Refusal.TOKENS_OFF]
@@ -158,7 +158,7 @@ def test_where_they_are_off_there_are_none(world: World):
 
 
 @pytest.mark.parametrize("version", [b"1.0", b"2009-04-04", b"2021-03-23"])
-def test_a_dated_version_has_no_tokens(world: World, version: bytes):
+def test_a_dated_version_issues_no_tokens(world: World, version: bytes):
     assert world(put(b"60", target=b"/" + version + b"/api/token")).status == 403
     assert world.refused == [Refusal.TOKEN_DATED]
 
@@ -166,7 +166,7 @@ def test_a_dated_version_has_no_tokens(world: World, version: bytes):
 @pytest.mark.parametrize(
     "target", [b"/nonsense/api/token", b"/latest/api", b"/latest/api/token/x"]
 )
-def test_beside_it_there_is_nothing(world: World, target: bytes):
+def test_other_paths_near_the_tokens_are_404(world: World, target: bytes):
     token = world.token()
     extra = ((TOKEN[0], token), (TTL[0], b"60"))
     assert world(signed(target, method=b"PUT", extra=extra)).status == 404
@@ -178,12 +178,12 @@ def test_a_trailing_slash_does_not_matter(world: World):
 
 @pytest.mark.parametrize("method", [b"GET", b"HEAD", b"POST", b"DELETE", b"OPTIONS"])
 @pytest.mark.parametrize("mode", HTTP_TOKENS)
-def test_other_methods_are_405_that_allow_put(mode: str, method: bytes):
+def test_other_methods_are_405_and_allow_put(mode: str, method: bytes):
     answer = World(options=MetadataOptions(http_tokens=mode))(signed(API, method=method))
     assert (answer.status, dict(answer.headers)[b"allow"]) == (405, b"PUT")
 
 
-def test_a_stranger_gets_none(world: World):
+def test_without_signature_there_is_no_token(world: World):
     request = without(put(b"60"), b"x-instance-id-signature")
     assert world(request).status == 400
     forged = replace(request, headers=(*request.headers, (b"x-instance-id-signature", b"0")))
@@ -191,7 +191,7 @@ def test_a_stranger_gets_none(world: World):
 
 
 @pytest.mark.parametrize(("cloud", "own", "said"), [(0, 0, None), (2, 0, b"2"), (2, 1, b"1")])
-def test_how_far_it_may_go_is_said_to_the_proxy(
+def test_the_hop_limit_is_sent_to_our_proxy_only(
     world: World, cloud: int, own: int, said: bytes | None
 ):
     world.options = replace(world.options, http_put_response_hop_limit=cloud)
@@ -203,11 +203,11 @@ def test_how_far_it_may_go_is_said_to_the_proxy(
     assert HOP_LIMIT not in dict(asked(with_token(asked.token())).headers)
 
 
-# -- Using it ------------------------------------------------------------------------------
+# -- Checking ----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("path", PATHS[:-1])
-def test_required_is_every_path(world: World, path: bytes):
+def test_required_applies_to_every_path(world: World, path: bytes):
     for method in (b"GET", b"HEAD", b"POST"):
         assert world(signed(path, method=method)).status == 401
     assert set(world.refused) == {Refusal.NO_TOKEN}
@@ -216,13 +216,13 @@ def test_required_is_every_path(world: World, path: bytes):
 
 @pytest.mark.parametrize("mode", ["optional", "observe"])
 @pytest.mark.parametrize("path", PATHS[:-1])
-def test_elsewhere_it_may_be_left_out(mode: str, path: bytes):
+def test_in_other_modes_a_token_is_optional(mode: str, path: bytes):
     world = World(options=MetadataOptions(http_tokens=mode))
     assert world(signed(path)).status == 200
 
 
 @pytest.mark.parametrize("mode", OTHER_MODES)
-def test_one_that_is_shown_must_be_good(mode: str):
+def test_a_token_that_is_sent_must_be_valid(mode: str):
     world = World(options=MetadataOptions(http_tokens=mode))
     token = world.token(b"60")
     other = replace(RESOURCES[0], id=OTHER_ID)
@@ -249,7 +249,7 @@ def card(resources: tuple[object, ...], number: int) -> tuple[bytes, bytes]:
     return (b"x-a9fe-port-id", ports[number].id.encode())
 
 
-def test_it_is_good_at_its_own_card_only(world: World):
+def test_a_token_is_valid_at_its_own_port_only(world: World):
     view = several_cards()
     world.resources = (
         view.instance,
@@ -280,18 +280,18 @@ def test_required_begins_at_its_time(world: World):
     assert world(with_token(world.token())).status == 200
 
 
-def test_the_cloud_says_what_the_instance_does_not(world: World):
+def test_the_clouds_options_apply_where_the_instance_has_none(world: World):
     assert world(signed()).status == 401
     assert world.of_instance(http_tokens="optional")(signed()).status == 200
     assert world.of_instance(http_put_response_hop_limit=2)(signed()).status == 401
 
 
-def test_the_root_stays_open_to_whom_nobody_vouches_for(world: World):
+def test_the_root_needs_no_token_without_signature(world: World):
     assert world(Request(method=b"GET", target=b"/", headers=())).status == 200
     assert world(signed(b"/")).status == 401
 
 
-def test_a_forged_instance_has_no_gate_of_its_own(world: World):
+def test_a_forged_instance_id_does_not_choose_the_mode(world: World):
     assert world(signed(b"/", instance_id=OTHER_ID)).status == 200
     headers = (
         (b"x-instance-id", INSTANCE_ID.encode()),
@@ -338,7 +338,7 @@ def test_the_options_of_the_cloud(given: dict[str, str], options: MetadataOption
     assert token_gate_of(config, UsageTally()).options == options
 
 
-def test_what_is_counted_is_told_of_the_instance():
+def test_counts_are_those_of_the_instance():
     tally = UsageTally()
     imds = token_gate_of(load({}, {"A9FE_METADATA_PROXY_SHARED_SECRET": SECRET}), tally)
     view = one_card()

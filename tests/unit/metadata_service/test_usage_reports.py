@@ -1,4 +1,4 @@
-"""Who asks without a token: nothing that was counted is lost while the server is away."""
+"""Usage reports: no counts are lost while the server is unreachable."""
 
 import asyncio
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ QUICK = 0.001  # s
 
 
 class Server:
-    """Adds up what it is told; away, it refuses."""
+    """A server that adds up reports; while `away`, it refuses them."""
 
     def __init__(self) -> None:
         self.away = False
@@ -47,7 +47,7 @@ class Server:
 
 
 class Reporting:
-    """Reports of a tally to a server that tests send away."""
+    """Reports of a tally to a server that tests can make unreachable."""
 
     def __init__(self, tally: UsageTally, server: Server) -> None:
         self._reports = UsageReports(tally, server, interval=QUICK)
@@ -84,7 +84,7 @@ def test_requests_of_both_versions_with_their_times():
     assert server.messages == [2]
 
 
-def test_nothing_is_lost_while_the_server_is_away():
+def test_nothing_is_lost_while_the_server_is_unreachable():
     tally, server = UsageTally(), Server()
     server.away = True
 
@@ -103,7 +103,7 @@ def test_nothing_is_lost_while_the_server_is_away():
     assert tally.waiting == 0
 
 
-def test_what_is_left_is_told_at_the_end():
+def test_remaining_counts_are_reported_at_the_end():
     tally, server = UsageTally(), Server()
 
     async def main():
@@ -117,7 +117,7 @@ def test_what_is_left_is_told_at_the_end():
     assert server.known["a"].v1_requests == 1
 
 
-def test_many_instances_are_told_in_several_messages():
+def test_many_instances_are_reported_in_several_batches():
     tally, server = UsageTally(), Server()
     for number in range(2 * BATCH + 1):
         tally.count(str(number), 1, NOW)
@@ -130,7 +130,7 @@ def test_many_instances_are_told_in_several_messages():
     assert server.messages == [BATCH, BATCH, 1]
 
 
-def test_only_so_many_instances_are_remembered():
+def test_the_number_of_instances_is_bounded():
     lost: list[int] = []
     tally = UsageTally(lost.append, limit=2)
     for id in ("a", "b", "c", "a"):
@@ -147,7 +147,7 @@ asked = st.tuples(st.sampled_from("abc"), st.integers(1, 2), st.integers(0, 100)
 
 
 @given(st.lists(st.one_of(asked, st.just("take"), st.just("give back"))))
-def test_counts_add_up_whatever_comes_back(steps):
+def test_counts_add_up_after_any_failures(steps):
     tally, taken, expected = UsageTally(), {}, {}
     for step in steps:
         if step == "take":
@@ -176,7 +176,7 @@ def calls(answer, url="http://down,http://a,http://b") -> AgentClient:
     return AgentClient(url, "node1", httpx.MockTransport(answer), token="secret")
 
 
-def test_the_first_server_that_can_be_connected_to_hears_it():
+def test_the_first_reachable_server_gets_the_report():
     heard = []
 
     def answer(request: httpx.Request) -> httpx.Response:
@@ -199,7 +199,7 @@ def test_the_first_server_that_can_be_connected_to_hears_it():
 
 
 @pytest.mark.parametrize("how", ["broken", "error", "refused"])
-def test_what_may_have_been_heard_is_not_said_again_at_once(how: str):
+def test_a_report_that_may_have_arrived_is_not_repeated_at_once(how: str):
     heard = []
 
     def answer(request: httpx.Request) -> httpx.Response:
@@ -220,7 +220,7 @@ def test_what_may_have_been_heard_is_not_said_again_at_once(how: str):
     assert (heard[0] == heard[1]) == (how == "refused")
 
 
-def test_a_stranger_is_one_clear_error():
+def test_a_server_of_another_kind_is_one_clear_error():
     async def main():
         made = calls(lambda _: httpx.Response(200, text="<html>"), "http://a")
         with pytest.raises(ApiError, match="not as the API server"):
@@ -239,7 +239,7 @@ def _refuse(request: httpx.Request) -> httpx.Response:
 
 
 @pytest.mark.parametrize("count", [1, 2, 7])
-def test_an_instance_that_moved_away_costs_its_own_usage_only(count: int):
+def test_an_instance_that_moved_away_loses_only_its_own_usage(count: int):
     lost: list[int] = []
     tally, server = UsageTally(lost.append), Server()
     names = {str(number) for number in range(count)}

@@ -1,4 +1,4 @@
-"""The vendordata file: read again when it changes, and never in the way of anything else."""
+"""The vendordata file: read again when it changes; a bad one breaks nothing else."""
 
 import json
 import os
@@ -14,14 +14,14 @@ class Told(list[tuple[str, str]]):
         self.append((path, reason))
 
 
-def test_without_a_path_there_is_none():
+def test_without_a_path_there_is_no_vendor_data():
     told = Told()
     assert VendordataFile("", told)() == {}
     assert told == []
 
 
 @pytest.mark.parametrize("value", [{"a": [1, None]}, [], "text", 3, None])
-def test_any_json_is_taken(tmp_path: Path, value: object):
+def test_any_json_is_accepted(tmp_path: Path, value: object):
     path = tmp_path / "vendor.json"
     path.write_text(json.dumps(value))
     told = Told()
@@ -64,7 +64,7 @@ def test_without_a_change_it_is_not_read_again(tmp_path: Path):
         (b'"' + b"a" * SIZE_MAX + b'"', "more than 1048576 bytes"),
     ],
 )
-def test_a_bad_file_is_said_once_and_served_as_nothing(
+def test_a_bad_file_is_reported_once_and_served_as_empty(
     tmp_path: Path, content: bytes, reason: str
 ):
     path = tmp_path / "vendor.json"
@@ -86,7 +86,7 @@ def test_a_mended_file_is_served(tmp_path: Path):
     assert vendordata() == {"a": 1}
 
 
-def test_what_is_no_file_is_said(tmp_path: Path):
+def test_a_path_that_is_not_a_file_is_reported(tmp_path: Path):
     os.mkfifo(tmp_path / "fifo")
     told = Told()
     for name in ("fifo", "missing", "."):
@@ -98,7 +98,7 @@ def test_what_is_no_file_is_said(tmp_path: Path):
     ]
 
 
-def test_the_largest_file_is_taken_and_one_byte_more_is_not(tmp_path: Path):
+def test_the_largest_file_is_accepted_and_one_byte_more_is_not(tmp_path: Path):
     path, told = tmp_path / "vendor.json", Told()
     file = VendordataFile(str(path), told)
     largest = b'"' + b"a" * (SIZE_MAX - 2) + b'"'

@@ -1,4 +1,4 @@
-"""wait_for_change: who is answered when, who is woken, and what it costs."""
+"""wait_for_change: when waiters are answered, which are woken, and the bounds."""
 
 import asyncio
 import json
@@ -26,7 +26,7 @@ LONG = 3600.0
 
 
 class World:
-    """A service over a replica that is fed by hand."""
+    """A service over a replica that gets events from the test."""
 
     def __init__(self, *, wait_max: float = LONG, **bounds: int) -> None:
         self.replica = Replica()
@@ -81,7 +81,7 @@ class World:
     async def wait(
         self, path: bytes = NAME, instance_id: str = INSTANCE_ID, **query: str
     ) -> asyncio.Task[Answer]:
-        """A waiter that waits."""
+        """Return the task of a waiting request."""
         if "last_etag" not in query:
             asked = await self.ask(signed(path, instance_id=instance_id))
             query["last_etag"] = dict(asked.headers)[b"etag"].decode()
@@ -102,7 +102,7 @@ async def answered(task: Awaitable[Answer]) -> Answer:
 
 
 async def turn() -> None:
-    """Let the event loop go round once."""
+    """Run one iteration of the event loop."""
     loop = asyncio.get_running_loop()
     done = loop.create_future()
     loop.call_soon(done.set_result, None)
@@ -110,7 +110,7 @@ async def turn() -> None:
 
 
 async def settle() -> None:
-    """Let all that is ready run."""
+    """Run everything that is ready."""
     for _ in range(10):
         await turn()
 
@@ -119,7 +119,7 @@ def renamed(name: str, instance: Instance = VIEW.instance) -> Instance:
     return replace(instance, name=name)
 
 
-# -- When it is answered -------------------------------------------------------------------
+# -- Answers -----------------------------------------------------------------------------
 
 
 def test_a_waiter_gets_the_change():
@@ -138,7 +138,7 @@ def test_a_waiter_gets_the_change():
 
 
 @pytest.mark.parametrize("last", ["0", "NONE", "", "abc", "%22abc%22"])
-def test_who_has_another_tag_or_none_is_answered_at_once(last: str):
+def test_with_another_tag_or_none_the_answer_comes_at_once(last: str):
     async def main() -> None:
         world = World()
         answer = await answered(await world.wait(last_etag=last))
@@ -148,7 +148,7 @@ def test_who_has_another_tag_or_none_is_answered_at_once(last: str):
 
 
 @pytest.mark.parametrize(("wait_max", "timeout"), [(LONG, "0"), (0.0, "900"), (0.01, "900")])
-def test_after_the_time_it_is_the_current_content(wait_max: float, timeout: str):
+def test_at_the_timeout_the_answer_is_the_current_content(wait_max: float, timeout: str):
     async def main() -> None:
         world = World(wait_max=wait_max)
         answer = await answered(await world.wait(timeout_sec=timeout))
@@ -157,7 +157,7 @@ def test_after_the_time_it_is_the_current_content(wait_max: float, timeout: str)
     run(main)
 
 
-def test_without_a_time_it_is_the_operators():
+def test_the_default_timeout_is_the_operators():
     async def main() -> None:
         world = World(wait_max=0.01)
         assert (await answered(await world.wait())).status == 200
@@ -165,7 +165,7 @@ def test_without_a_time_it_is_the_operators():
     run(main)
 
 
-def test_a_change_of_another_document_lets_it_wait_on():
+def test_a_change_of_another_document_does_not_end_the_wait():
     async def main() -> None:
         world = World()
         task = await world.wait()
@@ -178,7 +178,7 @@ def test_a_change_of_another_document_lets_it_wait_on():
     run(main)
 
 
-def test_a_whole_tree_is_waited_for_by_its_tag():
+def test_a_wait_for_a_whole_tree_uses_its_tag():
     async def main() -> None:
         world = World()
         target = b"/latest?recursive=true&wait_for_change=true&last_etag=0"
@@ -193,7 +193,7 @@ def test_a_whole_tree_is_waited_for_by_its_tag():
     run(main)
 
 
-def test_meta_data_is_waited_for_in_spite_of_its_seed():
+def test_a_wait_for_meta_data_ignores_its_random_seed():
     async def main() -> None:
         world = World()
         path = b"/openstack/latest/meta_data.json"
@@ -219,7 +219,7 @@ def test_a_deleted_instance_is_404():
     run(main)
 
 
-def test_a_document_that_goes_is_404_and_one_that_never_was_too():
+def test_a_document_that_disappears_or_never_existed_is_404():
     async def main() -> None:
         world = World()
         task = await world.wait(b"/latest/user-data")
@@ -230,7 +230,7 @@ def test_a_document_that_goes_is_404_and_one_that_never_was_too():
     run(main)
 
 
-def test_if_none_match_still_counts_when_the_time_is_over():
+def test_if_none_match_applies_at_the_timeout():
     async def main() -> None:
         world = World(wait_max=0.0)
         tag = await world.tag()
@@ -241,7 +241,7 @@ def test_if_none_match_still_counts_when_the_time_is_over():
     run(main)
 
 
-# -- Who is woken --------------------------------------------------------------------------
+# -- Wake-ups ----------------------------------------------------------------------------
 
 Change = Callable[[World, InstanceView], None]
 CHANGES: dict[str, Change] = {
@@ -272,7 +272,7 @@ def test_each_resource_of_an_instance_wakes_its_waiters(name: str):
     run(main)
 
 
-def test_a_new_card_is_watched_from_then_on():
+def test_a_new_port_is_watched_from_then_on():
     async def main() -> None:
         world = World()
         task = await world.wait(b"/latest/meta-data/mac")
@@ -286,7 +286,7 @@ def test_a_new_card_is_watched_from_then_on():
     run(main)
 
 
-def test_nobody_else_is_woken():
+def test_other_instances_are_not_woken():
     async def main() -> None:
         world = World()
         renders: list[str] = []
@@ -330,7 +330,7 @@ def test_thousands_are_woken_a_few_at_a_time():
 # -- Bounds --------------------------------------------------------------------------------
 
 
-def test_an_instance_has_so_many_waiters_and_no_more():
+def test_the_waiters_of_one_instance_are_bounded():
     async def main() -> None:
         world = World(most_of_one=2)
         first, second = await world.wait(), await world.wait()
@@ -347,7 +347,7 @@ def test_an_instance_has_so_many_waiters_and_no_more():
     run(main)
 
 
-def test_all_together_have_so_many_places():
+def test_all_waiters_together_are_bounded():
     async def main() -> None:
         world = World(most=1)
         other = renamed("b", replace(VIEW.instance, id="11111111-2222-4333-8444-555555555555"))
@@ -360,7 +360,7 @@ def test_all_together_have_so_many_places():
     run(main)
 
 
-def test_who_hangs_up_is_forgotten():
+def test_a_disconnected_waiter_is_forgotten():
     async def main() -> None:
         world = World()
         task = await world.wait()
@@ -372,7 +372,7 @@ def test_who_hangs_up_is_forgotten():
     run(main)
 
 
-def test_at_the_end_all_get_what_there_is_and_nobody_waits():
+def test_close_answers_all_waiters_and_ends_waiting():
     async def main() -> None:
         world = World()
         tasks = [await world.wait() for _ in range(3)]
