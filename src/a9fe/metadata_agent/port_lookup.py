@@ -22,12 +22,10 @@ from ipaddress import IPv6Address
 from typing import Protocol
 
 from a9fe.metadata_agent.lookup_key import LookupKey, RouterInterface
-from a9fe.model.resources import ROUTER_INTERFACE_OWNERS, Port
+from a9fe.model.resources import ROUTER_INTERFACE_OWNERS, Port, is_network_owner
 from a9fe.model.rules.text import fits_header
 from a9fe.wire.freshness import Freshness, uncertainty
 from a9fe.wire.refusals import Refusal
-
-NETWORK_OWNED = "network:"  # device_owner of ports that Neutron itself uses
 
 
 class PortView(Protocol):
@@ -139,7 +137,7 @@ def _look_up(view: PortView, key: LookupKey) -> Port | Refusal:
     if len(ports) > 1:
         return Refusal.SEVERAL_PORTS
     port = ports[0]
-    if not port.device_id or port.device_owner.startswith(NETWORK_OWNED):
+    if not port.device_id or is_network_owner(port.device_owner):
         return Refusal.NO_INSTANCE_ON_PORT
     if not (fits_header(port.device_id) and fits_header(port.project_id)):
         return Refusal.UNUSABLE_ID
