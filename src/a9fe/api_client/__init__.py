@@ -1,7 +1,8 @@
-"""The client of our own API: calls for the command line, reports and the change feed for agents.
+"""The clients of our own API: for the command line, for agents, and of the change feed.
 
-It speaks Neutron's API v2.0 under /v2.0 and our own calls under /a9fe/v1; it decides nothing and
-keeps nothing. Documents of the API are plain JSON objects here; the feed's are resources.
+Paths are Neutron's below /v2.0, and our own below /a9fe/v1. Resources of the API are plain JSON
+objects here; those of the feed are model resources. transport builds every HTTP client, servers
+fails over.
 """
 
 from a9fe.api_client.client import ApiClient as ApiClient

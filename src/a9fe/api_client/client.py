@@ -1,4 +1,4 @@
-"""Calls of the Neutron API v2.0 and of our own, synchronous, for the command line."""
+"""The API client of the command line: Neutron's API v2.0 and our own, synchronous."""
 
 from types import TracebackType
 from typing import Any
@@ -12,13 +12,13 @@ from a9fe.api_client.transport import Sender, json_of, not_our_server
 Document = dict[str, Any]
 Documents = list[Document]
 
-TIMEOUT = 30.0  # s: the slowest call, deleting a large network, takes a few
-# Collections that are ours are not below /v2.0.
+TIMEOUT = 30.0  # s: the slowest operation, deleting a large network, takes a few
+# Our own collections are not below /v2.0.
 OWN = frozenset({"instances", "flavors", "images", "keypairs"})
 
 
 def path_of(collection: str) -> str:
-    """The path of a collection by its plural name, e.g. "networks"."""
+    """Return the path of a collection by its plural name, e.g. "networks"."""
     return f"/a9fe/v1/{collection}" if collection in OWN else f"/v2.0/{collection}"
 
 
@@ -27,12 +27,12 @@ def _one(collection: str, id: str) -> str:
 
 
 def singular(collection: str) -> str:
-    """The key of one resource in a body, e.g. "network"."""
+    """Return the key of one resource in a body, e.g. "network"."""
     return collection.removesuffix("s").replace("-", "_")
 
 
 def _after(links: object, page: Documents, filters: dict[str, str]) -> dict[str, str] | None:
-    """What to ask for the next page, if the answer says that there is one."""
+    """Return the query of the next page, None if the answer links to no next page."""
     relations = [link.get("rel") for link in links] if isinstance(links, list) else []
     if "next" not in relations or not page:
         return None
@@ -40,18 +40,21 @@ def _after(links: object, page: Documents, filters: dict[str, str]) -> dict[str,
 
 
 class ApiClient:
-    """One server. `collection` is a plural name: networks, subnets, ports, routers, agents,
-    instances, flavors, images, keypairs. Every call raises ApiError or ServerUnreachable.
+    """Sends requests to the servers of the option server_url.
+
+    `collection` is a plural name: networks, subnets, ports, routers, agents, instances, flavors,
+    images, keypairs. Every request raises ApiError if the server refuses it, ServerUnreachable if
+    none answers.
     """
 
     def __init__(
         self, url: str, transport: httpx.BaseTransport | None = None, *, token: str = ""
     ) -> None:
-        """`url` as in the option server_url; `transport` for a server that is no socket."""
+        """`url` as in the option server_url; `transport` replaces the network in tests."""
         self._sender = Sender(url, transport, token=token, timeout=TIMEOUT)
 
     def __enter__(self) -> "ApiClient":
-        """Itself."""
+        """Return the client."""
         return self
 
     def __exit__(
@@ -64,7 +67,7 @@ class ApiClient:
         self._sender.close()
 
     def list(self, collection: str, **filters: str) -> Documents:
-        """All that the filters leave, page by page; a filter is an attribute's name and value."""
+        """Return all resources whose attributes have the values of `filters`, from all pages."""
         key, found = collection.rpartition("/")[2].replace("-", "_"), []
         params: dict[str, str] | None = filters
         while params is not None:
@@ -75,30 +78,30 @@ class ApiClient:
         return found
 
     def show(self, collection: str, id: str) -> Document:
-        """One by its id."""
+        """Return a resource by its id."""
         answer = self.call("GET", _one(collection, id))
         return self._object(answer.get(singular(collection)))
 
     def create(self, collection: str, attributes: Document) -> Document:
-        """Make one; the answer has all its attributes."""
+        """Create a resource; return it with all its attributes."""
         key = singular(collection)
         return self._object(self.call("POST", path_of(collection), {key: attributes}).get(key))
 
     def update(self, collection: str, id: str, attributes: Document) -> Document:
-        """Change some attributes."""
+        """Change attributes of a resource; return it."""
         key, path = singular(collection), _one(collection, id)
         return self._object(self.call("PUT", path, {key: attributes}).get(key))
 
     def delete(self, collection: str, id: str) -> None:
-        """Remove one."""
+        """Delete a resource."""
         self.call("DELETE", _one(collection, id))
 
     def action(self, collection: str, id: str, action: str, body: Document) -> Document:
-        """E.g. routers, id, "add_router_interface", {"subnet_id": ...}."""
+        """Do an action, e.g. routers, id, "add_router_interface", {"subnet_id": ...}."""
         return self.call("PUT", f"{_one(collection, id)}/{action}", body)
 
     def find(self, collection: str, name_or_id: str) -> Document:
-        """One by its id or, if only one has it, its name."""
+        """Return a resource by id or name. Raises AmbiguousName if several have the name."""
         try:
             if name_or_id and "/" not in name_or_id:
                 return self.show(collection, name_or_id)
@@ -120,7 +123,7 @@ class ApiClient:
         body: Document | None = None,
         params: dict[str, str] | None = None,
     ) -> Document:
-        """Any call; the body of the answer, {} where it has none or is Neutron's null."""
+        """Send a request; return the answer's body, {} if it has none or is Neutron's null."""
         answer = json_of(self._sender.send(method, path, body, params))
         return {} if answer is None else self._object(answer)
 

@@ -1,4 +1,4 @@
-"""What can go wrong with a call, and one place where answers become errors."""
+"""Errors of the API clients, and the mapping of answers to errors."""
 
 import httpx
 
@@ -6,16 +6,17 @@ from a9fe.model.errors import A9feError
 
 UNAUTHORIZED = 401
 UNKNOWN_CALLER = (
-    ": set A9FE_AUTH_TOKEN, or auth_token in the configuration, to one that `a9fe token create` or"
-    " Keystone gave; root on the server's machine needs none where auth_strategy is token"
+    ": set A9FE_AUTH_TOKEN, or auth_token in the configuration, to a token from"
+    " `a9fe token create` or Keystone; root on the server's host needs none if auth_strategy"
+    " is token"
 )
 
 
 class ApiError(A9feError):
-    """The server refused: `status` of HTTP, `type` and `message` of its NeutronError."""
+    """The server refused the request: HTTP `status`, `type` and `message` of its NeutronError."""
 
     def __init__(self, status: int, type: str, message: str) -> None:
-        """The text is the server's own message; of a 401, with what to do about it."""
+        """The text is the server's message; for 401, also what to do."""
         super().__init__(f"{message}{UNKNOWN_CALLER if status == UNAUTHORIZED else ''}")
         self.status = status
         self.type = type
@@ -23,10 +24,10 @@ class ApiError(A9feError):
 
 
 class ServerUnreachable(A9feError):
-    """Nobody answers at the URL."""
+    """No server answers at the URL."""
 
     def __init__(self, url: str, reason: object) -> None:
-        """Say what to do about it."""
+        """The text also says what to do."""
         super().__init__(
             f"no API server answers at {url} ({reason}): start it with `sudo a9fe up`,"
             " or name another with --server-url or A9FE_SERVER_URL"
@@ -35,21 +36,21 @@ class ServerUnreachable(A9feError):
 
 
 class FeedLost(A9feError):
-    """The change feed broke, or said what we cannot read. Connecting again is right."""
+    """The change feed broke, or sent an unreadable line. Connect again."""
 
 
 class AmbiguousName(A9feError):
     """Several resources have this name."""
 
     def __init__(self, what: str, name: str, ids: list[str]) -> None:
-        """Name the ids, of which one is meant."""
+        """The text lists the ids to choose from."""
         super().__init__(
             f"{what}: {len(ids)} are named {name!r}, expected one of their ids: {', '.join(ids)}"
         )
 
 
 def reason_of(error: httpx.HTTPError) -> str:
-    """A short reason for a transport error."""
+    """Return a short reason for a transport error."""
     if isinstance(error, httpx.TimeoutException):
         return "no answer in time"
     return str(error) or type(error).__name__

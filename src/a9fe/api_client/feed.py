@@ -1,7 +1,7 @@
 """The change feed as a client: one HTTP stream of JSON lines (docs/contracts/change-feed.md).
 
-{"event":"hello","revision":R,"store":S,"accepts":[...]}   which database it is, first
-{"event":"snapshot","revision":R}      forget what is not sent again before synced
+{"event":"hello","revision":R,"store":S,"accepts":[...]}   the first line: which database it is
+{"event":"snapshot","revision":R}      forget resources that are not sent again before synced
 {"event":"upsert","revision":R,"kind":K,"object":{...}}
 {"event":"delete","revision":R,"kind":K,"id":I}
 {"event":"synced","revision":R}        complete up to R
@@ -22,14 +22,16 @@ from a9fe.model.codec import CodecError, decode_kind
 from a9fe.model.resources import KINDS, Resource
 
 CONNECT_TIMEOUT = 5.0  # s
-SILENCE = 30.0  # s without a line, three heartbeats, after which the stream counts as lost
+SILENCE = 30.0  # s without a line (three heartbeats) after which the stream is lost
 EVENTS = frozenset({"hello", "snapshot", "upsert", "delete", "synced", "heartbeat"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FeedEvent:
-    """A line of the feed. Events about a resource have `kind`, `id` and `object`. hello has the
-    database's id (`store`) and the ids of former databases whose followers accept it.
+    """A line of the feed.
+
+    upsert and delete have `kind` and `id`, upsert also `object`. hello has the database's id
+    (`store`) and the ids of the databases that it replaces (`accepts`).
     """
 
     event: str
@@ -42,7 +44,7 @@ class FeedEvent:
 
 
 def parse(line: str) -> FeedEvent | None:
-    """The event of a line; None for what a newer server may say. Raises FeedLost."""
+    """Return the event of a line, None for one that only newer versions have. Raises FeedLost."""
     try:
         document = json.loads(line)
         return _event(document)
@@ -72,7 +74,7 @@ def _event(document: dict[str, Any]) -> FeedEvent | None:
 
 
 def query_of(host: str, agent: str, from_revision: int | None, *, once: bool = False) -> str:
-    """The query of the feed. With `once` the answer ends after `synced`."""
+    """Return the query of a feed request. With `once` the answer ends after `synced`."""
     query = {"host": host, "agent": agent}
     if from_revision is not None:
         query["from"] = str(from_revision)
@@ -90,9 +92,9 @@ async def stream(
     *,
     token: str = "",
 ) -> AsyncGenerator[FeedEvent, None]:
-    """The events for an agent (l3, dhcp, metadata, service) of `host`, until the stream breaks.
+    """Yield the events for an agent (l3, dhcp, metadata, service) of `host`.
 
-    `from_revision` resumes after it, None asks for a snapshot. Ends only with FeedLost.
+    `from_revision` resumes after it, None requests a snapshot. Raises FeedLost when it ends.
     """
     timeout = httpx.Timeout(SILENCE, connect=CONNECT_TIMEOUT)
     address = f"{url.rstrip('/')}/a9fe/v1/feed?{query_of(host, agent, from_revision)}"

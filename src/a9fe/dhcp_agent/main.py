@@ -72,5 +72,5 @@ def proxy_heartbeat(config: Config, proxy: ProxyLink) -> Tasks:
     """Report the metadata proxy while it is connected: it has no API token of its own."""
     kind = ("Metadata proxy", "a9fe-metadata-proxy")
     return {
-        "proxy heartbeat": lambda: keep_reporting(config, *kind, lives=lambda: proxy.connected)
+        "proxy heartbeat": lambda: keep_reporting(config, *kind, is_alive=lambda: proxy.connected)
     }

@@ -1,14 +1,14 @@
-"""What a host knows: its part of the model, following the change feed, kept on disk.
+"""A process's copy of its part of the model: it follows the change feed and is kept on disk.
 
-    replica = open_for(config, "l3")                           # what was known at the last stop
-    await follow(replica, connector(config, "l3"), clock)      # for ever
+    replica = open_for(config, "l3")                           # as it was at the last stop
+    await follow(replica, connector(config, "l3"), clock)      # until cancelled
     replica.get("port", id), .all("port"), .ports_by_address(network_id, ip), .freshness(now)
     async with confirmer_of(config, "l3", replica, clock) as confirmer:
         await confirmer.certain()                              # before a 404
 
-It only stores what is known and how fresh it is; it neither plans a host nor identifies guests.
-Lost, doubled or reordered events end in the same state; a snapshot replaces everything at once.
-Only the event loop's thread uses it.
+It stores resources and how up to date they are; it neither plans a host nor identifies guests.
+Lost, repeated or reordered events end in the same state; a snapshot replaces everything at once.
+Only the event loop's thread may use it. May not import `linux`.
 """
 
 from a9fe.replica.confirmer import confirmer_of as confirmer_of

@@ -1,12 +1,12 @@
-"""Confirms a 404: asks the server for changes that the replica may not have received yet.
+"""Confirms a miss before it becomes a 404, by fetching what the replica may not have yet.
 
-The feed is some milliseconds behind the server. So a miss asks any server for the changes since
-the replica's revision, read from the database after the request arrived, applies them, and looks
-up again. Hits cost nothing.
+The feed is some milliseconds behind the server. So after a miss, any server is asked for the
+changes since the replica's revision, which it reads from the database after the request arrived.
+They are applied, and the caller looks up again. Hits cost nothing.
 
-One call runs at a time, and all misses that arrive meanwhile share the next one. Calls without
-news back off, so that a flood of unknown addresses costs the server at most 1 / PAUSE.ceiling
-calls a second per process.
+One fetch runs at a time, and all misses that arrive meanwhile share the next one. Fetches that
+bring no changes back off, so that a flood of unknown addresses costs the server at most
+1 / PAUSE.ceiling fetches a second for each process.
 """
 
 import asyncio
@@ -27,13 +27,13 @@ from a9fe.runtime.tasks import Backoff, spawn
 
 log = structlog.get_logger()
 
-PATIENCE = 3.0  # s that a miss waits; then it is unsure
-CALL_TIMEOUT = 2.0  # s of one call
-PAUSE = Backoff(first=0.005, ceiling=0.25)  # s between calls, by how many brought no news
-WAITING_MAX = 4096  # misses that wait at once; more are unsure
+PATIENCE = 3.0  # s that a miss waits; then it is uncertain
+CALL_TIMEOUT = 2.0  # s of one fetch
+PAUSE = Backoff(first=0.005, ceiling=0.25)  # s between fetches, by how many brought no change
+WAITING_MAX = 4096  # misses that wait at once; more are uncertain
 
 Fetch = Callable[[int], Awaitable[Sequence[FeedEvent]]]
-"""The changes after a revision, then `synced`; no `synced` if there are too many."""
+"""Fetches the changes after a revision, then `synced`; without `synced` if they are too many."""
 
 
 class Confirmer:
@@ -50,11 +50,11 @@ class Confirmer:
         self._next: asyncio.Future[bool] | None = None
         self._busy = False
         self._waiting = 0
-        self._fruitless = 0
+        self._without_change = 0
         self._began = float("-inf")
 
     async def certain(self) -> bool:
-        """Update the replica. Returns whether it has everything committed before this call."""
+        """Update the replica. Return whether it has all that was committed before this call."""
         if self._waiting >= WAITING_MAX or not self._is_synced:
             return False
         if self._next is None:
@@ -73,7 +73,7 @@ class Confirmer:
             self._waiting -= 1
 
     async def _rounds(self) -> None:
-        """Make one call after another while misses wait."""
+        """Fetch again and again while misses wait."""
         try:
             while self._next is not None:
                 await self._pause()
@@ -84,13 +84,13 @@ class Confirmer:
                     coming.set_result(certain)
         finally:
             self._busy = False
-            if self._next is not None:  # cancelled, or a defect
+            if self._next is not None:  # cancelled, or failed by a defect
                 self._next.cancel()
                 self._next = None
 
     async def _pause(self) -> None:
         loop = asyncio.get_running_loop()
-        pause = PAUSE.delay(max(self._fruitless, 1), 1.0)
+        pause = PAUSE.delay(max(self._without_change, 1), 1.0)
         await asyncio.sleep(max(0.0, self._began + pause - loop.time()))
         self._began = loop.time()
 
@@ -104,14 +104,14 @@ class Confirmer:
                 self._replica.check_store(events[0])
         except A9feError as error:
             log.debug("not confirmed", reason=str(error))
-            self._fruitless += 1
+            self._without_change += 1
             return False
         whole = bool(events) and events[-1].event == "synced"
         if not whole or self._replica.epoch != epoch or not self._is_synced:
-            self._fruitless += 1
+            self._without_change += 1
             return False
         news = self._replica.catch_up(events, self._clock.now())
-        self._fruitless = 0 if news else self._fruitless + 1
+        self._without_change = 0 if news else self._without_change + 1
         return True
 
     @property
@@ -123,18 +123,18 @@ class Confirmer:
 async def confirmer_of(
     config: Config, agent: str, replica: Replica, clock: Clock
 ) -> AsyncGenerator[Confirmer, None]:
-    """The confirmer of an agent's replica, until the block ends."""
+    """Yield the confirmer of an agent's replica; its connections close when the block ends."""
     host = host_of(config, agent)
-    calls = AgentClient(
+    client = AgentClient(
         config.server_url, config.host, token=config.auth_token, timeout=CALL_TIMEOUT
     )
 
     async def fetch(since: int) -> Sequence[FeedEvent]:
         query = query_of(host, agent, since, once=True)
-        lines = await calls.lines(f"/a9fe/v1/feed?{query}")
+        lines = await client.lines(f"/a9fe/v1/feed?{query}")
         return [event for line in lines if (event := parse(line)) is not None]
 
     try:
         yield Confirmer(replica, fetch, clock)
     finally:
-        await calls.close()
+        await client.close()

@@ -1,10 +1,10 @@
-"""The replica's file: SQLite, one table of documents. It can always be built anew.
+"""The replica's file: SQLite, one table of documents. A snapshot can always fill a new one.
 
 Rows belong to a generation. A snapshot is written as the next generation, and becomes the current
-one in the transaction that ends it, so that a kill at any moment leaves a whole state. Every row
-has checksums, and `meta` has the sum of the current generation's rows: a row that is altered or
-missing is found when it is read. A file that is damaged, or of another model (by the names of its
-fields), is thrown away.
+one in the transaction that ends it, so that a kill at any moment leaves a complete state. Every
+row has checksums, and `meta` has the sum of the current generation's rows, so that altered and
+missing rows are found when the file is read. A file that is damaged, or was written for other
+fields of the model, is discarded.
 """
 
 import errno
@@ -28,7 +28,7 @@ from a9fe.runtime.errors import StartError
 
 log = structlog.get_logger()
 
-# user_data come last: SQLite reads all of a row that is before the column asked for.
+# user_data comes last: to read a column, SQLite reads all columns before it.
 SCHEMA = """
 CREATE TABLE objects (
     kind TEXT, id TEXT, generation INTEGER, revision INTEGER, json_sum INTEGER, json TEXT,
@@ -51,11 +51,11 @@ Row = tuple[str, int, Resource]  # kind, revision, resource
 
 
 class _Discard(A9feError):
-    """The file is of no use; the text says why."""
+    """The file cannot be used; the text is the reason."""
 
 
 class Damaged(A9feError, sqlite3.DatabaseError):
-    """What was read is not what was written."""
+    """A checksum differs: what was read is not what was written."""
 
 
 UNREADABLE = (sqlite3.Error, CodecError, ValueError, TypeError)
@@ -63,9 +63,11 @@ UNREADABLE = (sqlite3.Error, CodecError, ValueError, TypeError)
 
 @dataclass(frozen=True, slots=True)
 class Meta:
-    """Of the state on disk: the revision to resume from (None: never complete), when the server
-    was last heard (UNIX seconds), which server's which feed it is, and the id of the database
-    behind that feed ("": not known).
+    """What the file says of its state.
+
+    `revision` to resume from, None if it was never complete. `heard_at`: the last contact with the
+    server (UNIX seconds). `source`: server, host and agent of the feed. `store`: the id of the
+    database behind the feed, "" if not known.
     """
 
     generation: int = 0
@@ -76,13 +78,13 @@ class Meta:
 
 
 class Disk:
-    """The open file. Methods raise sqlite3.Error when the disk fails, Damaged among them.
+    """The open file. Methods raise sqlite3.Error, such as Damaged, if the disk fails.
 
-    `reason`: why the file cannot be used, so that this one is in memory; "" where it can.
+    `reason`: why the file cannot be used, and this database is in memory; "" if it can be used.
     """
 
     def __init__(self, path: str) -> None:
-        """Open `path`, or make it, or make it anew."""
+        """Open the file at `path`; create it if there is none or it cannot be used."""
         self.path = path
         self._db, self.reason = _open(path)
         self._in_memory = path == IN_MEMORY or bool(self.reason)
@@ -90,7 +92,7 @@ class Disk:
 
     @property
     def in_memory(self) -> bool:
-        """Whether there is no file."""
+        """Return whether there is no file."""
         return self._in_memory
 
     def close(self) -> None:
@@ -98,7 +100,7 @@ class Disk:
         self._db.close()
 
     def meta(self) -> Meta:
-        """What is on disk."""
+        """Return the meta row. Raises Damaged."""
         rows = self._db.execute("SELECT * FROM meta").fetchall()
         if len(rows) != 1 or rows[0][-1] != _sum(*rows[0][:-1]):
             raise Damaged("the meta row is damaged")
@@ -127,7 +129,7 @@ class Disk:
             raise Damaged("rows are missing or were added")
 
     def user_data(self, generation: int, id: str, revision: int) -> bytes | None:
-        """An instance's user data as of exactly that revision; None: they are not there."""
+        """Return an instance's user data of exactly that revision, None if the file has none."""
         row = self._db.execute(
             "SELECT user_data, data_sum FROM objects"
             " WHERE kind = 'instance' AND id = ? AND revision = ? AND generation = ?",
@@ -140,7 +142,7 @@ class Disk:
         return row[0]
 
     def write(self, generation: int, rows: Iterable[Row], meta: Meta | None = None) -> None:
-        """Put resources into a generation, with `meta` in the same transaction."""
+        """Write resources into a generation, and `meta`, in one transaction."""
         with self._db:
             for kind, revision, resource in rows:
                 text, data = _parts(resource)
@@ -155,7 +157,7 @@ class Disk:
             self._set_meta(meta)
 
     def delete(self, generation: int, kind: str, id: str, meta: Meta | None = None) -> None:
-        """Take a resource out of a generation, with `meta` in the same transaction."""
+        """Delete a resource from a generation, and write `meta`, in one transaction."""
         with self._db:
             self._forget(generation, kind, id)
             self._db.execute(
@@ -165,24 +167,24 @@ class Disk:
             self._set_meta(meta)
 
     def complete(self, meta: Meta) -> None:
-        """Make `meta.generation` the current one, and the only one."""
+        """Make `meta.generation` the current generation, and delete all others."""
         with self._db:
             self._db.execute("DELETE FROM objects WHERE generation <> ?", (meta.generation,))
             self._set_meta(meta)
 
     def clear(self, generation: int) -> None:
-        """Empty a generation, as a snapshot that broke off left it."""
+        """Empty a generation, which an interrupted snapshot may have begun."""
         with self._db:
             self._db.execute("DELETE FROM objects WHERE generation = ?", (generation,))
         self._content[generation] = 0
 
     def keep(self, meta: Meta) -> None:
-        """Write `meta` alone."""
+        """Write only `meta`."""
         with self._db:
             self._set_meta(meta)
 
     def _forget(self, generation: int, kind: str, id: str, and_add: int = 0) -> None:
-        """Take a row's checksum, where there is such a row, out of the generation's sum."""
+        """Subtract a row's checksum, if the row exists, from the generation's sum; add another."""
         found = self._db.execute(
             "SELECT json_sum FROM objects WHERE kind = ? AND id = ? AND generation = ?",
             (kind, id, generation),
@@ -203,14 +205,14 @@ class Disk:
 
 
 def remove(path: str) -> None:
-    """Remove the file, so that no restart finds it. Raises OSError."""
+    """Remove the file, so that no restart loads it. Raises OSError."""
     if path != IN_MEMORY:
         for suffix in SUFFIXES:
             Path(path + suffix).unlink(missing_ok=True)
 
 
 def knows_something(path: str) -> bool:
-    """Whether there was ever a whole state in the file. One in use is taken to have one."""
+    """Return whether the file was ever complete. A file in use counts as complete."""
     if not os.path.exists(path):
         return False
     try:
@@ -225,13 +227,13 @@ def knows_something(path: str) -> bool:
 
 
 def size_of(path: str) -> int:
-    """Bytes that the file takes; 0 where there is none."""
+    """Return the size of the file in bytes; 0 if there is none."""
     found = (path + suffix for suffix in SUFFIXES)
     return sum(os.stat(name).st_size for name in found if os.path.exists(name))
 
 
 def make_room(path: str, size: int) -> None:
-    """Raises OSError unless `size` bytes can be written beside `path`."""
+    """Check that `size` bytes can be written beside `path`. Raises OSError."""
     probe = f"{path}.probe"
     try:
         descriptor = os.open(probe, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -249,7 +251,7 @@ def _values(meta: Meta) -> tuple[int, int | None, float | None, str, str]:
 
 
 def _sum(*values: object) -> int:
-    """A checksum of values: whatever page or bit is damaged, it is another one."""
+    """Return a checksum of values."""
     digest = blake2b(digest_size=8)
     for value in values:
         data = value if isinstance(value, bytes) else repr(value).encode("utf-8", "replace")
@@ -259,14 +261,14 @@ def _sum(*values: object) -> int:
 
 
 def _parts(resource: Resource) -> tuple[str, bytes | None]:
-    """A resource as JSON, and its user data apart: they are read by themselves, as they are."""
+    """Return a resource as JSON, without user data, and the user data, None if it has none."""
     if not isinstance(resource, Instance) or resource.user_data is None:
         return json.dumps(encode(resource)), None
     return json.dumps(encode(replace(resource, user_data=None))), resource.user_data
 
 
 def _open(path: str) -> tuple[sqlite3.Connection, str]:
-    """The database; in memory, with the reason, where the file cannot be used."""
+    """Return the database, and why it is in memory; "" if it is the file."""
     if path == IN_MEMORY:
         return _connect(path), ""
     try:
@@ -301,10 +303,8 @@ def _connect(path: str) -> sqlite3.Connection:
         db.execute("PRAGMA synchronous=NORMAL")
         _set_up(db)
         with db:
-            db.execute(
-                "BEGIN IMMEDIATE"
-            )  # takes the lock, and writes nothing: the disk may be full
-        with suppress(sqlite3.OperationalError), db:  # what a broken-off snapshot left
+            db.execute("BEGIN IMMEDIATE")  # locks without writing: the disk may be full
+        with suppress(sqlite3.OperationalError), db:  # left by an interrupted snapshot
             db.execute("DELETE FROM objects WHERE generation <> (SELECT generation FROM meta)")
     except BaseException:
         db.close()
@@ -328,9 +328,9 @@ def _set_up(db: sqlite3.Connection) -> None:
 
 
 def _make_private(path: str) -> None:
-    """User data may hold passwords: the file is its owner's alone, from its first moment.
+    """Create the file so that only its owner can read it: user data may contain passwords.
 
-    Raises OSError where the disk cannot be written, StartError where the path is wrong.
+    Raises OSError if the disk cannot be written, StartError if the path is wrong.
     """
     try:
         Path(path).parent.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Following the feed: connect, apply, and after a break connect again where we were.
+"""Follows the feed: connect, apply events, and after a break connect again and resume.
 
 replica = open_for(config, "l3")
 await follow(replica, connector(config, "l3"), SystemClock())
@@ -27,38 +27,37 @@ log = structlog.get_logger()
 
 BACKOFF = Backoff(first=0.2, ceiling=5.0)
 SERVICE = "service"  # the metadata service, among agents
-SAY_AGAIN = 60.0  # s between lines about a database that is not followed
-UNUSUAL = 4  # failures in a row, some 2 s: more than starting beside the server explains
+LOG_INTERVAL = 60.0  # s between log lines about a database that is not followed
+UNUSUAL = 4  # failures in a row, about 2 s: longer than the server takes to start
 
 
 class Feed(Protocol):
-    """A feed: the events after a revision, or with None a snapshot; breaks with FeedLost."""
+    """A feed. Its iterator ends, or raises FeedLost, when the stream breaks."""
 
     def __call__(self, from_revision: int | None) -> AsyncGenerator[FeedEvent, None]:
-        """Connect."""
+        """Return the events after a revision; None requests a snapshot."""
         ...
 
 
 def path_of(config: Config, agent: str) -> str:
-    """The file of an agent's replica (l3, dhcp, metadata, service), in a directory of its own."""
+    """Return the path of the replica of an agent (l3, dhcp, metadata, service)."""
     return os.path.join(config.state_path, f"replica-{agent}", "replica.db")
 
 
 def open_for(config: Config, agent: str) -> Replica:
-    """The replica of an agent as it was left. Call it as the user that will write it."""
+    """Open an agent's replica as it was left. Call it as the user that will write it."""
     source = f"{config.server_url} {host_of(config, agent)} {agent}"
     return Replica.open(path_of(config, agent), source)
 
 
 def host_of(config: Config, agent: str) -> str:
-    """The host whose part an agent follows: this one, or all, for a metadata service of all."""
+    """Return the host that an agent follows: this host, or "*" for a service of all hosts."""
     is_central = agent == SERVICE and config.metadata_service_hosts == ANY_HOST
     return ANY_HOST if is_central else config.host
 
 
 def connector(config: Config, agent: str) -> Feed:
-    """The feed of an agent of this host, from the servers configured: one that breaks off, or
-    does not answer, is followed by the next."""
+    """Return the feed of an agent of this host. Each connection uses the next server."""
     servers, host = Rotation(config.server_url, f"{config.host} {agent}"), host_of(config, agent)
 
     async def connect(from_revision: int | None) -> AsyncGenerator[FeedEvent, None]:
@@ -80,10 +79,10 @@ async def follow(
     backoff: Backoff = BACKOFF,
     mending: Backoff = RETRY,
 ) -> None:
-    """Follow for ever; cancel it to stop. A broken stream is logged and connected again.
+    """Follow until cancelled. A broken stream is logged and connected again.
 
     If the replica's file fails, it is recreated from a snapshot as soon as the disk allows;
-    `mending` is the backoff between tries.
+    `mending` is the backoff between attempts.
     """
     follower = _Follower(replica, connect, clock)
     mender = spawn(follower.mend(mending), "replica on disk")
@@ -96,30 +95,30 @@ async def follow(
             except FeedLost as error:
                 reason = str(error)
                 if isinstance(error, StoreRefused):
-                    refusal.say(error, clock.monotonic())
+                    refusal.log(error, clock.monotonic())
             finally:
                 was_synced = replica.freshness(clock.now()).synced_now
                 replica.lost(clock.now())
             failures = 1 if was_synced else failures + 1
             delay = jittered(backoff, failures)
-            say = log.warning if was_synced or failures == UNUSUAL else log.debug
-            say("change feed lost", reason=reason, again_in=round(delay, 2))
+            write = log.warning if was_synced or failures == UNUSUAL else log.debug
+            write("change feed lost", reason=reason, again_in=round(delay, 2))
             await asyncio.sleep(delay)
     finally:
         mender.cancel()
 
 
 class _Refusal:
-    """Log once a minute why a server is not followed, and what to do."""
+    """Logs once a minute why a server is not followed, and what to do."""
 
     def __init__(self) -> None:
-        self._said_at = float("-inf")
+        self._logged_at = float("-inf")
 
-    def say(self, error: StoreRefused, now: float) -> None:
+    def log(self, error: StoreRefused, now: float) -> None:
         metrics.STORE_REFUSED.set(1)
-        if now < self._said_at + SAY_AGAIN:
+        if now < self._logged_at + LOG_INTERVAL:
             return
-        self._said_at = now
+        self._logged_at = now
         log.error(
             "server not followed: its database has another id or a lower revision",
             reason=str(error),
@@ -129,7 +128,7 @@ class _Refusal:
 
 
 class _Follower:
-    """Makes the connections, and ends one early when the file needs a snapshot."""
+    """Makes the connections, and ends one early if the file needs a snapshot."""
 
     def __init__(self, replica: Replica, connect: Feed, clock: Clock) -> None:
         self._replica = replica
@@ -162,12 +161,12 @@ class _Follower:
             self._until = None
 
     async def mend(self, backoff: Backoff) -> None:
-        """Recreate the file after it failed, and request a snapshot to fill it; for ever."""
+        """Recreate the file each time it fails, and request a snapshot to fill it."""
         persistence = self._replica.persistence
         while True:
             await self._failed.wait()
             self._failed.clear()
-            while persistence.behind and not persistence.filling and not persistence.is_anothers:
+            while persistence.behind and not persistence.filling and not persistence.is_in_use:
                 if persistence.failures > 1 or not persistence.is_damaged:
                     await asyncio.sleep(jittered(backoff, persistence.failures))
                 if persistence.begin_anew() and self._until is not None:

@@ -1,4 +1,4 @@
-"""Reading the replica: resources by kind and id, ports by what a request tells of them."""
+"""Look-ups in the replica: resources by kind and id, ports by address, MAC, device, network."""
 
 from collections import OrderedDict
 from collections.abc import Callable
@@ -21,23 +21,23 @@ from a9fe.model.user_data import KnownInstance
 from a9fe.replica.disk import UNREADABLE
 from a9fe.replica.state import State
 
-KEPT_INSTANCES = 64  # whose user data is kept, each at most 48 KiB
+KEPT_INSTANCES = 64  # instances whose user data is cached, each at most 48 KiB
 
 
 class ReplicaUnreadable(A9feError):
-    """The disk failed while a document was read; trying again later is right."""
+    """The disk failed while user data were read. Try again later."""
 
 
 class UserDataCache:
-    """User data of instances, from disk; what was asked for last is kept."""
+    """User data of instances, from disk; the most recently used are kept in memory."""
 
     def __init__(self, read: Callable[[str, int], bytes | None]) -> None:
-        """`read` an instance's user data as of a revision; None: they are not there."""
+        """`read(id, revision)` returns the user data of that revision, None if it has none."""
         self._read_stored = read
         self._kept: OrderedDict[tuple[str, int], bytes] = OrderedDict()
 
     def user_data(self, id: str, revision: int) -> bytes:
-        """Exactly what that revision said. Raises ReplicaUnreadable."""
+        """Return the user data of exactly that revision. Raises ReplicaUnreadable."""
         key = (id, revision)
         if key not in self._kept:
             self._kept[key] = self._read(id, revision)
@@ -47,7 +47,7 @@ class UserDataCache:
         return self._kept[key]
 
     def clear(self) -> None:
-        """Keep none: revisions begin to mean something else."""
+        """Empty the cache: after a snapshot, revisions may have another meaning."""
         self._kept.clear()
 
     def _read(self, id: str, revision: int) -> bytes:
@@ -61,10 +61,10 @@ class UserDataCache:
 
 
 class Lookups:
-    """What is known. Reads never wait, and never see half a change."""
+    """Look-ups. They never wait, and never see half a change."""
 
     def __init__(self, documents: UserDataCache) -> None:
-        """Nothing is known yet."""
+        """Start empty."""
         self._state = State()
         self._user_data = documents
 
@@ -85,7 +85,7 @@ class Lookups:
     @overload
     def get(self, kind: str, id: str) -> Resource | None: ...
     def get(self, kind: str, id: str) -> Resource | None:
-        """One resource, whole: an instance has its user data. Raises ReplicaUnreadable."""
+        """Return a resource; an instance with its user data. Raises ReplicaUnreadable."""
         entry = self._state.entry(kind, id)
         if entry is None:
             return None
@@ -110,11 +110,11 @@ class Lookups:
     @overload
     def all(self, kind: str) -> tuple[Resource, ...]: ...
     def all(self, kind: str) -> tuple[Resource, ...]:
-        """Every resource of a kind; instances without their user data (see `get`)."""
+        """Return all resources of a kind; instances without their user data (see `get`)."""
         return tuple(entry.resource for entry in self._state.entries[kind].values())
 
     def instance(self, id: str) -> KnownInstance | None:
-        """An instance without reading its user data."""
+        """Return an instance without reading its user data."""
         entry = self._state.entry("instance", id)
         if entry is None or not isinstance(entry.resource, Instance):
             return None
@@ -125,25 +125,25 @@ class Lookups:
         )
 
     def ports_by_address(self, network_id: str, ip: str) -> tuple[Port, ...]:
-        """The ports of that network with that fixed IP (canonical text)."""
+        """Return the ports of a network with a fixed IP (canonical text)."""
         return self._state.by_address.find((network_id, ip))
 
     def ports_by_device(self, device_id: str) -> tuple[Port, ...]:
-        """The ports of an instance, a router or a DHCP agent; none for ""."""
+        """Return the ports of an instance, a router or a DHCP agent; none for ""."""
         return self._state.by_device.find(device_id)
 
     def ports_by_mac(self, network_id: str, mac: str) -> tuple[Port, ...]:
-        """The ports of that network with that MAC (lower case)."""
+        """Return the ports of a network with a MAC (lower case)."""
         return self._state.by_mac.find((network_id, mac))
 
     def port(self, id: str) -> Port | None:
-        """The port with that id."""
+        """Return the port with that id."""
         return self.get("port", id)
 
     def has_network(self, id: str) -> bool:
-        """Whether the network is known."""
+        """Return whether the replica has the network."""
         return self.get("network", id) is not None
 
     def ports_by_network(self, network_id: str) -> tuple[Port, ...]:
-        """The ports of a network."""
+        """Return the ports of a network."""
         return self._state.by_network.find(network_id)

@@ -1,4 +1,4 @@
-"""Keeps the replica on disk. Memory comes first: if the disk fails, memory continues.
+"""Keeps the replica on disk. If the disk fails, the replica continues in memory.
 
 | the file             | on disk                              | user data are read from          |
 |----------------------|--------------------------------------|----------------------------------|
@@ -7,9 +7,9 @@
 | read-only, damaged)  | older state                          | and memory, for later changes    |
 | is being recreated   | empty until a snapshot is complete   | the same                         |
 
-The order is safe against a kill at any moment: before the replica shows a change that is not on
-disk, the file has been removed. Only where it cannot be removed either (a disk that has become
-read-only) it stays; a restart then finds a disk that it cannot write, and does not load the file.
+The order is safe against a kill at any moment: the file is removed before the replica shows a
+change that is not on disk. Only on a disk that became read-only the file remains; a restart cannot
+write that disk, and does not load the file.
 """
 
 import sqlite3
@@ -27,18 +27,19 @@ from a9fe.runtime.tasks import Backoff
 
 log = structlog.get_logger()
 
-RETRY = Backoff(first=1.0, ceiling=30.0)  # s until the file is made anew
-ROOM = 1 << 20  # bytes free beyond the file's size, before it is made anew
+RETRY = Backoff(first=1.0, ceiling=30.0)  # s until the file is recreated
+ROOM = 1 << 20  # bytes that must be free beyond the file's size to recreate it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bounds:
-    """While the file cannot be written: bytes of user data in memory, and seconds between lines
-    that say so.
+    """Bounds while the file cannot be written.
+
+    `pinned_max`: bytes of user data in memory. `log_interval`: seconds between log lines.
     """
 
     pinned_max: int = 64 << 20
-    say_again: float = 60.0
+    log_interval: float = 60.0
 
 
 BOUNDS = Bounds()
@@ -59,16 +60,16 @@ class Persistence:
         bounds: Bounds = BOUNDS,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`monotonic` in seconds, for what is said again and again."""
+        """`monotonic` in seconds, for the interval of log lines."""
         self._disk = disk
         self._bounds = bounds
         self._path = disk.path
-        self._former: Disk | None = None  # read while the next file is made
+        self._former: Disk | None = None  # read while the next file is filled
         self._size = 0
         self._monotonic = monotonic
         self._pins: dict[tuple[int, str], _Pin] = {}
         self._pinned = 0
-        self._said_at = 0.0
+        self._logged_at = 0.0
         self.reason = ""
         self.failures = 0
         self.is_damaged = False
@@ -79,48 +80,48 @@ class Persistence:
 
     @property
     def behind(self) -> bool:
-        """Whether the file cannot be written, or is not complete yet."""
+        """Return whether the file cannot be written, or is not complete yet."""
         return bool(self.reason)
 
     @property
-    def is_anothers(self) -> bool:
-        """Whether another process uses the file, which is then left alone."""
+    def is_in_use(self) -> bool:
+        """Return whether another process uses the file, which is then not touched."""
         return self.reason == IN_USE
 
     @property
     def filling(self) -> bool:
-        """Whether the file was recreated and needs a snapshot."""
+        """Return whether the file was recreated and needs a snapshot."""
         return self._former is not None
 
     @property
     def writing(self) -> bool:
-        """Whether writes go to a file now, complete or not."""
+        """Return whether writes go to a file, complete or not."""
         return not self.behind or self.filling
 
     def close(self) -> None:
-        """Close the file. One that is not whole is removed."""
+        """Close the file. Remove it if it is not complete."""
         if self.filling:
             self._remove()
         self._disk.close()
         if self._former is not None:
             self._former.close()
 
-    # What is written
+    # Writes
 
     def write(self, generation: int, rows: Iterable[Row], meta: Meta | None = None) -> None:
-        """Put resources into a generation, and keep `meta`."""
+        """Write resources into a generation, and `meta`."""
         rows = list(rows)
-        self._try(lambda disk: disk.write(generation, rows, self._known(meta)))
+        self._try(lambda disk: disk.write(generation, rows, self._meta_of_complete(meta)))
         if self.behind:
             self._pin(generation, rows)
 
     def delete(self, generation: int, kind: str, id: str, meta: Meta | None = None) -> None:
-        """Take a resource out of a generation, and keep `meta`."""
-        self._try(lambda disk: disk.delete(generation, kind, id, self._known(meta)))
+        """Delete a resource from a generation, and write `meta`."""
+        self._try(lambda disk: disk.delete(generation, kind, id, self._meta_of_complete(meta)))
         self._unpin(generation, id)
 
     def keep(self, meta: Meta) -> None:
-        """Keep `meta` alone."""
+        """Write only `meta`."""
         self._try(lambda disk: None if self.behind else disk.keep(meta))
 
     def clear(self, generation: int) -> None:
@@ -128,16 +129,16 @@ class Persistence:
         self._try(lambda disk: disk.clear(generation))
 
     def complete(self, meta: Meta) -> None:
-        """Make `meta.generation` the current one. A file that was made anew is whole then."""
+        """Make `meta.generation` the current one; this completes a recreated file."""
         self._try(lambda disk: disk.complete(meta))
         for generation, id in list(self._pins):
             if generation != meta.generation:
                 self._unpin(generation, id)
         if self._former is not None:
-            self._whole()
+            self._completed()
 
-    def _known(self, meta: Meta | None) -> Meta | None:
-        """`meta`, unless the file is not whole yet: it must not look as if it were."""
+    def _meta_of_complete(self, meta: Meta | None) -> Meta | None:
+        """Return `meta`; None if the file is not complete yet, because meta would say it is."""
         return None if self.behind else meta
 
     def _try(self, work: Callable[[Disk], None]) -> None:
@@ -145,14 +146,15 @@ class Persistence:
             return
         try:
             work(self._disk)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the file is behind from now on
+        except Exception as error:  # noqa: BLE001 - after any failure the file is behind
             self._fail(error)
 
-    # What is read
+    # Reads
 
     def user_data(self, generation: int, id: str, revision: int) -> bytes | None:
-        """User data as of exactly that revision; None: they are not there. Raises sqlite3.Error;
-        what is damaged or missing is fetched again.
+        """Return user data of exactly that revision, None if there are none.
+
+        Raises sqlite3.Error. If they are damaged or missing, the file is recreated.
         """
         pin = self._pins.get((generation, id))
         if pin is not None and pin.revision == revision:
@@ -168,7 +170,7 @@ class Persistence:
             self._fail(Damaged(f"user data of instance {id} is missing"))
         return found
 
-    # A file that failed
+    # Failures
 
     def _fail(self, error: Exception) -> None:
         """Stop using the file, and log it once."""
@@ -177,14 +179,14 @@ class Persistence:
         self.reason = str(error) or type(error).__name__
         self.is_damaged = not isinstance(error, sqlite3.OperationalError | OSError)
         self.failures += 1
-        if self._former is not None:  # the one that was being made
+        if self._former is not None:  # the recreated file failed
             self._disk.close()
             self._disk, self._former = self._former, None
-        if self._path != IN_MEMORY and not self.is_anothers:
+        if self._path != IN_MEMORY and not self.is_in_use:
             self._size = max(self._size, files.size_of(self._path))
             self._remove()
         metrics.ON_DISK.set(0)
-        self._say("replica cannot be kept on disk, continuing in memory")
+        self._log("replica cannot be kept on disk, continuing in memory")
         self.on_failure()
 
     def _remove(self) -> None:
@@ -193,14 +195,14 @@ class Persistence:
         except OSError as error:
             log.error("cannot remove the replica's file", path=self._path, reason=str(error))  # noqa: TRY400
 
-    def _say(self, what: str) -> None:
-        self._said_at = self._monotonic()
-        again = "" if self.is_anothers else "the file is recreated as soon as the disk allows"
+    def _log(self, what: str) -> None:
+        self._logged_at = self._monotonic()
+        again = "" if self.is_in_use else "the file is recreated as soon as the disk allows"
         log.error(what, path=self._path, reason=self.reason, next=again)
 
     def begin_anew(self) -> bool:
-        """Recreate the file, empty. Returns whether that succeeded; a snapshot then fills it."""
-        if not self.behind or self.is_anothers:
+        """Recreate the file, empty. Return whether that succeeded; a snapshot then fills it."""
+        if not self.behind or self.is_in_use:
             return False
         try:
             if self._path != IN_MEMORY:
@@ -216,12 +218,12 @@ class Persistence:
             self.reason = disk.reason
             disk.close()
         self.failures += 1
-        if self._monotonic() >= self._said_at + self._bounds.say_again:
-            self._say("replica still cannot be kept on disk")
+        if self._monotonic() >= self._logged_at + self._bounds.log_interval:
+            self._log("replica still cannot be kept on disk")
         return False
 
-    def _whole(self) -> None:
-        """The file is as current as memory again."""
+    def _completed(self) -> None:
+        """Use the recreated file, which is as current as memory."""
         if self._former is not None:
             self._former.close()
         self._former, self.reason, self.failures, self._size = None, "", 0, 0
@@ -231,7 +233,7 @@ class Persistence:
         log.info("replica is kept on disk again", path=self._path)
 
     def _pin(self, generation: int, rows: Iterable[Row]) -> None:
-        """Keep user data in memory up to the bound; the rest is unreadable meanwhile."""
+        """Keep user data in memory up to the bound; further user data are unreadable meanwhile."""
         for kind, revision, resource in rows:
             if kind != "instance" or not isinstance(resource, Instance):
                 continue

@@ -1,7 +1,6 @@
 """Since when each port has its current network, MAC, addresses and device. No I/O.
 
-A connection that was made before a port's claim became known may belong to the previous owner of
-the address.
+A connection that was made before that may be of the previous owner of the address.
 """
 
 from collections.abc import Iterable, Mapping
@@ -11,28 +10,28 @@ from a9fe.model.resources import Port, Resource
 
 LONG_AGO = 0.0
 
-Claim = tuple[str, str, str, frozenset[str]]
+Fields = tuple[str, str, str, frozenset[str]]
 
 
-def watched_fields(port: Port) -> Claim:
-    """The fields that must not change while a connection belongs to the port."""
+def watched_fields(port: Port) -> Fields:
+    """Return the fields that must not change while a connection belongs to the port."""
     addresses = frozenset(ip.ip_address for ip in port.fixed_ips)
     return (port.network_id, port.mac_address, port.device_id, addresses)
 
 
 class PortTimes:
-    """Times in seconds of CLOCK_MONOTONIC, only for ports that changed since the start."""
+    """Times in seconds of CLOCK_MONOTONIC, of the ports that changed since the start."""
 
     def __init__(self) -> None:
-        """No port has changed."""
+        """Start without changes."""
         self._since: dict[str, float] = {}
 
     def __len__(self) -> int:
-        """Number of recorded times."""
+        """Return the number of recorded times."""
         return len(self._since)
 
     def since(self, port_id: str) -> float:
-        """When the port's claim became known; LONG_AGO if before the start."""
+        """Return when the replica got the port's current fields; LONG_AGO if before the start."""
         return self._since.get(port_id, LONG_AGO)
 
     def loaded(self, ports: Iterable[Port], now: float, wall: float) -> None:
@@ -47,7 +46,7 @@ class PortTimes:
                 self._since[port.id] = min(changed, now)
 
     def changed(self, before: Resource | None, after: Resource | None, now: float) -> None:
-        """A resource was created, changed or deleted."""
+        """Record that a resource was created, changed or deleted."""
         if isinstance(after, Port):
             if not isinstance(before, Port) or watched_fields(before) != watched_fields(after):
                 self._since[after.id] = now
@@ -55,7 +54,7 @@ class PortTimes:
             self._since.pop(before.id, None)
 
     def replaced(self, before: Mapping[str, Port], after: Mapping[str, Port], now: float) -> None:
-        """All ports may have changed. By id; O(ports)."""
+        """Record a snapshot: all ports by id, before and after. O(ports)."""
         for id in [id for id in self._since if id not in after]:
             del self._since[id]
         for id, port in after.items():
@@ -63,7 +62,7 @@ class PortTimes:
 
 
 def _unix(text: str) -> float:
-    """A time of the model in UNIX seconds; 0.0 if not set."""
+    """Return a time of the model in UNIX seconds; 0.0 if it is not set."""
     try:
         return datetime.fromisoformat(text).timestamp()
     except ValueError:

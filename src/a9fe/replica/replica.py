@@ -28,15 +28,15 @@ from a9fe.wire.freshness import Freshness
 log = structlog.get_logger()
 
 NOTHING = -1  # the revision of a replica that was never complete
-BATCH = 500  # rows of a snapshot written at once: some ms of the event loop's time
+BATCH = 500  # rows of a snapshot written at once: blocks the event loop for some ms
 KEPT_DELETIONS = 65536  # far more than a server sends twice
 
 
 class StoreRefused(FeedLost):
-    """The server's database is not the one that was followed, or is older than it was."""
+    """The server's database has another id than the followed one, or a lower revision."""
 
     def __init__(self, known: str, reached: int, hello: FeedEvent) -> None:
-        """`known` and `reached`: the id of the followed one, and its revision."""
+        """`known` and `reached`: id and revision of the followed database."""
         super().__init__(
             f"the server's database is {hello.store or '(no id)'} at revision {hello.revision},"
             f" expected {known} at revision {reached} or later"
@@ -45,8 +45,9 @@ class StoreRefused(FeedLost):
 
 
 class _Snapshot:
-    """A snapshot being received, not visible before it is complete. `to_disk`: it only fills a
-    recreated file.
+    """A snapshot that is being received, invisible until it is complete.
+
+    `to_disk`: it was requested only to fill a recreated file.
     """
 
     def __init__(self, generation: int, *, to_disk: bool) -> None:
@@ -57,19 +58,19 @@ class _Snapshot:
 
 
 class Replica(Lookups):
-    """Resources by kind ("port", ...) and id. Reads never wait and never see half a snapshot."""
+    """Resources by kind ("port", ...) and id. Look-ups never see half a snapshot."""
 
     def __init__(
         self, disk: Disk | None = None, source: str = "", bounds: Bounds = BOUNDS
     ) -> None:
-        """Without `disk` it is kept in memory only. `source` names the feed it is a copy of."""
+        """Without `disk` it is in memory only. `source` names the feed that it copies."""
         disk = disk or Disk(IN_MEMORY)
         super().__init__(UserDataCache(self._read_user_data))
         self._source = source
         self._meta = Meta()
-        self._generation = 0  # the highest that was begun
+        self._generation = 0  # the highest that a snapshot began
         self.epoch = 0
-        """Changes when revisions may begin to mean something else."""
+        """A number that changes when revisions may begin to have another meaning."""
         self._store, self._greeted, self._taken_over = "", False, False
         self._snapshot: _Snapshot | None = None
         self._synced = False
@@ -82,23 +83,23 @@ class Replica(Lookups):
 
     @classmethod
     def open(cls, path: str, source: str = "") -> "Replica":
-        """The replica kept at `path`, as it was when it was last changed."""
+        """Open the replica at `path`, as it was when it last changed."""
         return cls(Disk(path), source)
 
     def close(self) -> None:
         """Close the file."""
         self.persistence.close()
 
-    # What is known
+    # State
 
     @property
     def revision(self) -> int:
-        """The feed's revision of the last visible change; -1 before there was a whole state."""
+        """Return the revision of the last visible change; -1 if it was never complete."""
         return self._revision
 
     @property
     def resume_from(self) -> int | None:
-        """All up to this revision has been seen; None: a snapshot is needed."""
+        """Return the revision to resume from, None if a snapshot is needed."""
         return None if self.persistence.filling or self._taken_over else self._known_revision
 
     @property
@@ -116,18 +117,18 @@ class Replica(Lookups):
         )
 
     async def wait_change(self, after_revision: int) -> int:
-        """Wait until the revision is another than `after_revision`; the revision then.
+        """Wait until the revision differs from `after_revision`, and return it.
 
-        It also returns when the feed is complete again, or lost.
+        It also returns when the replica becomes complete, or loses the feed.
         """
         if self._revision == after_revision:
             await self._changed.wait()
         return self._revision
 
     def watch(self, keys: Collection[Key], wake: Wake) -> Callable[[], None]:
-        """Call `wake` as soon as a resource of `keys` is another; the result ends that.
+        """Call `wake` at each change of a resource of `keys`; the returned function ends that.
 
-        ("instance", id) stands for an instance's ports as well.
+        The key ("instance", id) stands for an instance and all its ports.
         """
         return self._watchers.add(keys, wake)
 
@@ -137,13 +138,13 @@ class Replica(Lookups):
 
     @property
     def watched(self) -> int:
-        """How many keys are watched."""
+        """Return the number of keys that are watched."""
         return len(self._watchers)
 
-    # What the feed says
+    # Events
 
     def apply(self, event: FeedEvent, now: float) -> None:
-        """Take in an event at `now`. Raises FeedLost, StoreRefused among them."""
+        """Apply an event received at `now`. Raises FeedLost, or StoreRefused, which is one."""
         if event.event == "hello":
             self._greet(event)
             return
@@ -154,12 +155,12 @@ class Replica(Lookups):
         elif self._snapshot is not None:
             self._gather(self._snapshot, event, now)
         elif self.resume_from is None:
-            raise FeedLost(f"change feed: {event.event} where a snapshot was asked for")
+            raise FeedLost(f"change feed: expected a snapshot, got {event.event}")
         else:
             self._change(event, now)
 
     def _greet(self, hello: FeedEvent) -> None:
-        """Follow that database from now on. Raises StoreRefused."""
+        """Accept the server's database. Raises StoreRefused, or FeedLost to get a snapshot."""
         self.check_store(hello)
         before, self._greeted = self._meta.store, True
         if before and before != hello.store and self.resume_from is not None:
@@ -170,7 +171,7 @@ class Replica(Lookups):
             self._meta = replace(self._meta, store=hello.store)
 
     def check_store(self, hello: FeedEvent) -> None:
-        """Raises StoreRefused for a database with another id or a lower revision than seen."""
+        """Check the database of a server. Raises StoreRefused."""
         known, reached = self._meta.store, self._meta.revision
         if reached is None or not known or known in hello.accepts:
             return
@@ -178,7 +179,8 @@ class Replica(Lookups):
             raise StoreRefused(known, reached, hello)
 
     def catch_up(self, events: Iterable[FeedEvent], now: float) -> bool:
-        """Apply changes fetched beside the feed, up to `synced`. Returns whether they were news.
+        """Apply changes that were fetched beside the feed. Return whether they changed anything.
+
         Call it only while the feed is followed and `epoch` is unchanged since the request.
         """
         before = self._revision
@@ -188,7 +190,7 @@ class Replica(Lookups):
         return self._revision != before
 
     def lost(self, now: float) -> None:
-        """The feed broke: what is known stays, but is not sure any more."""
+        """The feed broke: keep all resources, but misses become uncertain."""
         self._snapshot = None
         self._greeted = False
         self.epoch += 1
@@ -199,7 +201,7 @@ class Replica(Lookups):
             self._notify()
 
     def _load(self, disk: Disk) -> Disk:
-        """Load the file. Returns the disk, recreated if it was damaged."""
+        """Load the file. Return the disk, recreated if it was damaged."""
         state = State()
         try:
             meta = disk.meta()
@@ -224,7 +226,7 @@ class Replica(Lookups):
         return self.persistence.user_data(self._meta.generation, id, revision)
 
     def _begin(self) -> None:
-        self._generation += 1  # never one that another snapshot may have left something of
+        self._generation += 1  # an interrupted snapshot may have left rows of the former one
         self.persistence.clear(self._generation)
         to_disk = self.persistence.filling and self._known_revision is not None
         self._snapshot = _Snapshot(self._generation, to_disk=to_disk)
@@ -264,7 +266,7 @@ class Replica(Lookups):
         self._watchers.replaced(before, self._state)
 
     def _change(self, event: FeedEvent, now: float) -> None:
-        """An event outside of a snapshot."""
+        """Apply an event that is not part of a snapshot."""
         whole = event.event in ("synced", "heartbeat")
         if event.event == "heartbeat" and not self._synced:
             return
@@ -281,8 +283,9 @@ class Replica(Lookups):
             self._set_synced()
 
     def _advanced(self, revision: int, *, whole: bool, now: float) -> Meta:
-        """Meta after an event of `revision`. More of that revision may follow, unless `whole`:
-        so what is sure to be complete is only what was seen before.
+        """Return meta after an event of `revision`. `whole`: no more events of it follow.
+
+        Otherwise more may follow, so only the revision seen before is complete.
         """
         complete = revision if whole else min(self._seen, revision)
         return replace(
@@ -292,7 +295,7 @@ class Replica(Lookups):
         )
 
     def _is_news(self, event: FeedEvent) -> bool:
-        """Whether the event is newer than all that is known of its resource."""
+        """Return whether the event is newer than what the replica has of its resource."""
         if event.revision <= self._floor:
             return False
         entry = self._state.entry(event.kind, event.id)
@@ -300,7 +303,7 @@ class Replica(Lookups):
         return event.revision > known
 
     def _write(self, event: FeedEvent, meta: Meta) -> None:
-        """Change memory, then disk."""
+        """Change memory, then the file."""
         key = (event.kind, event.id)
         before = self._state.entry(*key)
         if event.object is not None:

@@ -1,7 +1,6 @@
-"""The known resources in memory, and the indexes over ports. No I/O.
+"""The replica's resources in memory, and the indexes over its ports. No I/O.
 
-The indexes are never wrong about a port that moved: an old value is taken out by the value that
-was put in, not by what the new one says.
+A port that changed is removed from the indexes by its old values, then added by its new ones.
 """
 
 from collections.abc import Callable, Hashable, Iterable
@@ -34,20 +33,20 @@ def entry_of(revision: int, resource: Resource) -> Entry:
 
 
 class Index(Generic[K]):
-    """Ports by something that each has none, one or several of."""
+    """Ports by a key, of which a port has none, one or several."""
 
     def __init__(self, keys: Callable[[Port], Iterable[K]]) -> None:
-        """`keys` of a port; the same port always gives the same ones."""
+        """`keys(port)` must always return the same keys for the same port."""
         self._keys = keys
         self._ports: dict[K, dict[str, Port]] = {}
 
     def add(self, port: Port) -> None:
-        """Find `port` from now on."""
+        """Add a port."""
         for key in self._keys(port):
             self._ports.setdefault(key, {})[port.id] = port
 
     def remove(self, port: Port) -> None:
-        """Find `port`, which was added before, no more."""
+        """Remove a port that was added before."""
         for key in set(self._keys(port)):
             ports = self._ports[key]
             del ports[port.id]
@@ -55,11 +54,11 @@ class Index(Generic[K]):
                 del self._ports[key]
 
     def find(self, key: K) -> tuple[Port, ...]:
-        """All ports with `key`."""
+        """Return the ports with a key."""
         return tuple(self._ports.get(key, {}).values())
 
     def __len__(self) -> int:
-        """How many keys lead to a port."""
+        """Return the number of keys."""
         return len(self._ports)
 
 
@@ -81,7 +80,7 @@ def _networks(port: Port) -> Iterable[str]:
 
 @dataclass(slots=True)
 class State:
-    """Resources by kind and id; ports by address, device, network and MAC as well."""
+    """Resources by kind and id, and ports by address, device, network and MAC."""
 
     entries: dict[str, dict[str, Entry]] = field(
         default_factory=lambda: {kind: {} for kind in KINDS}
@@ -92,11 +91,11 @@ class State:
     by_mac: Index[tuple[str, str]] = field(default_factory=lambda: Index(_macs))
 
     def entry(self, kind: str, id: str) -> Entry | None:
-        """What is known under this id."""
+        """Return the entry with this id."""
         return self.entries[kind].get(id)
 
     def put(self, kind: str, entry: Entry) -> None:
-        """Know this resource, instead of what had its id before."""
+        """Add an entry, or replace the one with its id."""
         self.remove(kind, entry.resource.id)
         self.entries[kind][entry.resource.id] = entry
         if isinstance(entry.resource, Port):
@@ -104,7 +103,7 @@ class State:
                 index.add(entry.resource)
 
     def remove(self, kind: str, id: str) -> None:
-        """Know this resource no more; it need not have been known."""
+        """Remove the entry with this id, if there is one."""
         entry = self.entries[kind].pop(id, None)
         if entry is not None and isinstance(entry.resource, Port):
             for index in self._indexes:
@@ -112,7 +111,7 @@ class State:
 
     @property
     def ports(self) -> dict[str, Port]:
-        """All ports by id."""
+        """Return all ports by id."""
         found = {id: entry.resource for id, entry in self.entries["port"].items()}
         return {id: port for id, port in found.items() if isinstance(port, Port)}
 

@@ -1,7 +1,6 @@
-"""Who waits for which resources: a change costs look-ups, and wakes nobody else.
+"""Watchers of resources: a change wakes only those that watch the resource.
 
-A key is a kind and an id. A port counts as its device too: ("instance", id) stands for an
-instance and all its ports.
+A key is a kind and an id. The key ("instance", id) stands for an instance and all its ports.
 """
 
 from collections.abc import Callable, Collection, Iterator
@@ -16,14 +15,14 @@ PORT, DEVICE = "port", "instance"
 
 
 class Watchers:
-    """Callables by what they wait for. They are called in the event loop's thread, at once."""
+    """Callables by the keys that they watch; called at once, in the event loop's thread."""
 
     def __init__(self) -> None:
-        """Nobody waits."""
+        """Start without watchers."""
         self._by_key: dict[Key, set[Wake]] = {}
 
     def add(self, keys: Collection[Key], wake: Wake) -> Callable[[], None]:
-        """Call `wake` at each change of one of `keys`, until what is returned is called."""
+        """Call `wake` at each change of one of `keys`, until the returned function is called."""
         for key in keys:
             self._by_key.setdefault(key, set()).add(wake)
 
@@ -38,11 +37,11 @@ class Watchers:
         return forget
 
     def __len__(self) -> int:
-        """How many keys are waited for."""
+        """Return the number of keys that are watched."""
         return len(self._by_key)
 
     def changed(self, key: Key, before: Resource | None, after: Resource | None) -> None:
-        """A resource was made, changed or deleted."""
+        """Wake the watchers of a resource that was created, changed or deleted."""
         if not self._by_key:
             return
         self._wake(key)
@@ -51,7 +50,7 @@ class Watchers:
             self._wake((DEVICE, device))
 
     def replaced(self, before: State, after: State) -> None:
-        """All may be other: wakes those whose resources are."""
+        """After a snapshot, wake the watchers whose resources differ."""
         for key in [key for key in self._by_key if _differ(key, before, after)]:
             self._wake(key)
 

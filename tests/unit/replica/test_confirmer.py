@@ -154,11 +154,11 @@ def test_a_flood_without_news_is_slowed_down_and_bounded():
     async def story() -> None:
         for _ in range(8):
             assert await world.confirmer.certain()
-        assert world.confirmer._fruitless >= 7
-        assert PAUSE.delay(world.confirmer._fruitless, 1.0) == PAUSE.ceiling
+        assert world.confirmer._without_change >= 7
+        assert PAUSE.delay(world.confirmer._without_change, 1.0) == PAUSE.ceiling
         world.server.put("a", "10.0.0.1")
         assert await world.confirmer.certain()
-        assert world.confirmer._fruitless == 0
+        assert world.confirmer._without_change == 0
         world.server.held = asyncio.Semaphore(0)
         flood = [asyncio.ensure_future(world.confirmer.certain()) for _ in range(WAITING_MAX + 9)]
         await comes_true(lambda: sum(one.done() for one in flood) == 9, "those over the bound")

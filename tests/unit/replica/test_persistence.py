@@ -123,7 +123,7 @@ class World:
     """A server that has what the test says, and a replica that follows it."""
 
     def __init__(self, path: str, *resources: Resource) -> None:
-        self.replica = Replica(Disk(path), bounds=Bounds(say_again=0))
+        self.replica = Replica(Disk(path), bounds=Bounds(log_interval=0))
         self.asked: list[int | None] = []
         self.resources = list(resources)
         self.revision = 1
