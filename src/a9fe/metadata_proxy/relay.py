@@ -1,7 +1,6 @@
-"""How a guest's request becomes the agent's, and the agent's answer the guest's. Pure."""
+"""Build the agent's request from the guest's, and the guest's answer from the agent's. Pure."""
 
 import re
-from functools import lru_cache
 
 from a9fe.wire.message import Answer, Headers, Listener, Request, without_mapping
 from a9fe.wire.trusted import (
@@ -13,7 +12,6 @@ from a9fe.wire.trusted import (
     HOP_LIMIT,
     INTERFACE_PORT,
     LOCAL_ADDRESS,
-    NAMES_REMEMBERED,
     NETWORK_ID,
     OUR_HOP,
     OWNER,
@@ -22,14 +20,15 @@ from a9fe.wire.trusted import (
     WIRED_NETWORK,
     guests_own,
     is_for_hops,
+    is_forwarded_for,
 )
 
 ID_HEADER = {"network": NETWORK_ID, "router": ROUTER_ID}
-HOPS = re.compile(rb"[1-9][0-9]?")  # 64 at most, and no harm in more
+HOPS = re.compile(rb"[1-9][0-9]?")  # 64 at most; more does no harm
 
 
 def onward(request: Request, listener: Listener, request_id: bytes) -> Request:
-    """The request for the agent: the guest's own trusted headers removed, then ours set."""
+    """Return the request for the agent: the guest's trusted headers are removed, ours added."""
     return Request(
         method=request.method,
         target=request.target,
@@ -39,29 +38,28 @@ def onward(request: Request, listener: Listener, request_id: bytes) -> Request:
 
 
 def homeward(answer: Answer) -> Answer:
-    """The answer for the guest without the hops' headers, and the content of those headers."""
-    said = [pair for pair in answer.headers if is_for_hops(pair[0])]
-    if not said:
+    """Return the answer for the guest: the hops' headers become the answer's fields."""
+    found = dict([pair for pair in answer.headers if is_for_hops(pair[0])])
+    if not found:
         return answer
-    told = dict(said)
     return Answer(
         status=answer.status,
         headers=tuple([pair for pair in answer.headers if not is_for_hops(pair[0])]),
         body=answer.body,
         reason=answer.reason,
-        hop_limit=_hops(told[HOP_LIMIT]) if HOP_LIMIT in told else 0,
-        owner=told.get(OWNER, b""),
-        close=CLOSE in told,
+        hop_limit=_hops(found[HOP_LIMIT]) if HOP_LIMIT in found else 0,
+        owner=found.get(OWNER, b""),
+        close=CLOSE in found,
     )
 
 
 def _hops(value: bytes) -> int:
-    """What cannot be read is the strictest limit."""
+    """Return the hop limit; a value that cannot be read is the strictest limit."""
     return int(value) if HOPS.fullmatch(value) else 1
 
 
 def added(request: Request, listener: Listener, request_id: bytes) -> Headers:
-    """The headers that the proxy sets: address, wire, and request id."""
+    """Return the headers that the proxy adds."""
     guest_address = without_mapping(request.client_address).encode("ascii")
     ours = [
         (FORWARDED_FOR, guest_address),
@@ -80,11 +78,6 @@ def added(request: Request, listener: Listener, request_id: bytes) -> Headers:
         ours.append((GUEST_MAC, request.client_mac.encode("ascii")))
     if request.connected_at:
         ours.append((CONNECTED_AT, b"%d" % (request.connected_at * 1000)))
-    if any([_is_forwarded_for(name) for name, _ in request.headers]):
+    if any([is_forwarded_for(name) for name, _ in request.headers]):
         ours.append((GUEST_FORWARDED, b"1"))
     return tuple(ours)
-
-
-@lru_cache(maxsize=NAMES_REMEMBERED)
-def _is_forwarded_for(name: bytes) -> bool:
-    return name == FORWARDED_FOR or name.replace(b"_", b"-") == FORWARDED_FOR

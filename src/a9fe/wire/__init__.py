@@ -1,4 +1,4 @@
-"""What crosses between hops: messages, trusted headers, the signature, refusals, HTTP limits.
+"""What hops share: messages, trusted headers, refusals, limits, queueing, the hand-over. Pure.
 
-Pure. The contracts are Neutron's and Nova's (SPECIFICATION.md names them); ours are X-A9fe-*.
+The contracts are Neutron's and Nova's (docs/contracts); headers of our own are X-A9fe-*.
 """

@@ -1,7 +1,7 @@
 """The limits of HTTP on the metadata path, each with its reason. Pure values.
 
-A guest is not trusted: whatever it sends has an end in bytes, in number and in time. A limit is
-inclusive: exactly at it is served, one past it is refused.
+A guest is not trusted: what it sends is bounded in bytes, in number and in time. A limit is
+inclusive: a value at the limit is served, one above it is refused.
 """
 
 from dataclasses import dataclass, replace
@@ -13,40 +13,40 @@ MIB = 1024 * KIB
 
 MAX_HEAD_BYTES = 16 * KIB  # twice nginx's and Apache's 8 KiB a line; real clients send < 1 KiB
 MAX_HEADERS = 100  # as Apache; cloud-init sends 5
-MAX_BODY_BYTES = 8 * KIB  # a guest's password has 1020 bytes at most, an attribute's value 1024
-MAX_CHUNK_LINES = 128  # sizes and trailers of one body; clients send it in one piece or a few
-MAX_CHUNK_LINE_BYTES = 256  # a chunk's size is 8 digits at most; the rest is for extensions
-MAX_PIPELINED_BYTES = 16 * KIB  # read ahead while an answer is awaited; then the kernel waits
-MAX_CONNECTIONS = 8192  # of one process; with as many upstream well below 20,000 descriptors
+MAX_BODY_BYTES = 8 * KIB  # a guest's password has at most 1020 bytes, an attribute's value 1024
+MAX_CHUNK_LINES = 128  # size lines and trailers of one body; clients send few chunks
+MAX_CHUNK_LINE_BYTES = 256  # a chunk's size has at most 8 digits; the rest is for extensions
+MAX_PIPELINED_BYTES = 16 * KIB  # read ahead while an answer is awaited; then the kernel buffers
+MAX_CONNECTIONS = 8192  # of one process; as many again upstream are below 20,000 descriptors
 MAX_CONNECTIONS_PER_LISTENER = 4096  # one network or router cannot take all of them
 MAX_CONNECTIONS_PER_CLIENT = 1024  # nor can one guest; benchmarks open 600
-MAX_ARRIVING_PER_CLIENT = 64  # requests of one guest that have begun to arrive, and are not whole
-MAX_HELD_BYTES = 64 * MIB  # requests and unread answers in the buffers of one process
+MAX_ARRIVING_PER_CLIENT = 64  # incomplete requests of one guest that are read at a time
+MAX_HELD_BYTES = 64 * MIB  # requests and unsent answers in the buffers of one process
 MAX_HELD_BYTES_PER_LISTENER = 32 * MIB
-MAX_HELD_BYTES_PER_CLIENT = 8 * MIB  # ten of the largest documents, unread
-SEND_BUFFER_BYTES = 128 * KIB  # the kernel's, of one connection: what it holds nobody counts
-HARD_CONNECTIONS = 2  # times the limits: from there on not even a 503 is said
+MAX_HELD_BYTES_PER_CLIENT = 8 * MIB  # ten of the largest documents, unsent
+SEND_BUFFER_BYTES = 128 * KIB  # of one connection, in the kernel, which we do not count
+HARD_CONNECTIONS = 2  # times the limits: further connections are closed without a 503
 HEAD_TIMEOUT = 30.0  # seconds from first byte to end of head (haproxy's timeout http-request)
 BODY_TIMEOUT = 30.0  # seconds from end of head to end of body
-IDLE_TIMEOUT = 30.0  # seconds a silent keep-alive connection stays (haproxy's, in Neutron)
-WRITE_TIMEOUT = 30.0  # seconds a guest may leave an answer unread
-HALF_CLOSED_TIMEOUT = 2.0  # seconds: `nc` half-closes and still reads, a dead client never does
-LINGER_TIMEOUT = 2.0  # seconds to read on after a refusal, so that a reset does not eat it
-DRAIN_TIMEOUT = 10.0  # seconds that requests in flight have at SIGTERM
+IDLE_TIMEOUT = 30.0  # seconds that an idle connection stays open (haproxy's, in Neutron)
+WRITE_TIMEOUT = 30.0  # seconds in which a guest must read its answer
+HALF_CLOSED_TIMEOUT = 2.0  # seconds: `nc` half-closes and reads on; a dead client looks alike
+LINGER_TIMEOUT = 2.0  # seconds to read on after a refusal, which a reset could overtake
+DRAIN_TIMEOUT = 10.0  # seconds in which requests in flight must finish at SIGTERM
 
-MAX_WAITERS = 10_240  # guests of one service that wait for a change; some 10 KiB each
-MAX_WAITERS_PER_INSTANCE = 16  # a guest's few daemons; it cannot take the places of others
-MAX_WAITING_UPSTREAM = 4096  # at once from one hop to the next, beside all that do not wait
-MAX_UPSTREAM_CONNECTIONS = 256  # to one upstream, idle ones included; more requests wait in line
-MAX_UPSTREAM_QUEUE = 4096  # requests; one more is refused
+MAX_WAITERS = 10_240  # requests of one service that wait for a change; some 10 KiB each
+MAX_WAITERS_PER_INSTANCE = 16  # a guest runs few daemons that wait
+MAX_WAITING_UPSTREAM = 4096  # waiting requests from one hop to the next, counted apart from others
+MAX_UPSTREAM_CONNECTIONS = 256  # to one upstream, idle ones included; further requests are queued
+MAX_UPSTREAM_QUEUE = 4096  # queued requests; one more is refused
 MAX_ANSWER_BYTES = 16 * MIB  # of one body from upstream; metadata is far below 1 MiB
-MAX_ANSWERS_BYTES = 64 * MIB  # of all bodies that are being received from one upstream
+MAX_ANSWERS_BYTES = 64 * MIB  # of all bodies being received from one upstream
 LISTEN_BACKLOG = 4096  # connections the kernel queues (metadata_backlog's default)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What a server grants its clients. Sizes in bytes, times in seconds."""
+    """The limits of one server. Sizes in bytes, times in seconds."""
 
     head_bytes: int = MAX_HEAD_BYTES
     headers: int = MAX_HEADERS
@@ -72,7 +72,7 @@ LIMITS = Limits()
 
 
 def for_hops(connections: int) -> Limits:
-    """The limits of a server whose clients are hops: each may hold all, as it asks for many."""
+    """Return the limits of a server whose clients are hops: each may use all connections."""
     return Limits(
         connections=connections,
         connections_per_listener=connections,
@@ -88,9 +88,9 @@ SERVICE_LIMITS = for_hops(MAX_CONNECTIONS + MAX_WAITERS)  # below 20,000 descrip
 
 
 def fitting(limits: Limits, descriptors: int) -> Limits:
-    """The limits with no more connections than half of so many file descriptors allow.
+    """Return the limits with at most half as many connections as file descriptors.
 
-    The other half is for connections to the next hop and listeners.
+    The other half is for connections to the next hop and for listeners.
     """
     most = max(1, descriptors // 2)
     return replace(
@@ -101,13 +101,13 @@ def fitting(limits: Limits, descriptors: int) -> Limits:
     )
 
 
-# How many requests are under way at once, and wait for their turn.
-AT_ONCE_PER_CLIENT = 4  # of one guest: fills three hops; its others wait in line
-BYTE_RATE = 4 * MIB  # of answers to one guest, a second; more wait their turn
-BURST_BYTES = 1 * MIB  # the largest document at once
-QUEUE_WAIT = 10.0  # seconds in line until a request is refused
-FULL_PAUSE = 1.0  # seconds until a request is refused that has no room in line
-REFUSED_PAUSE = 0.02  # seconds that the place of a request that the proxy refused stays taken
+# How many requests are answered at once, and how many are queued.
+AT_ONCE_PER_CLIENT = 4  # keeps three hops busy; the client's other requests are queued
+BYTE_RATE = 4 * MIB  # of answers to one client, a second; above it requests are queued
+BURST_BYTES = 1 * MIB  # the largest document
+QUEUE_WAIT = 10.0  # seconds in the queue until a request is refused
+FULL_PAUSE = 1.0  # seconds until a request is refused for which the queue is full
+REFUSED_PAUSE = 0.02  # seconds for which a refused request keeps its place
 
 AT_ONCE = QueueLimits(
     at_once=MAX_UPSTREAM_CONNECTIONS,
@@ -125,5 +125,5 @@ WAITING = replace(
     queue=0,
     queue_per_client=0,
 )
-SERVICE_AT_ONCE = replace(AT_ONCE, at_once=MAX_CONNECTIONS)  # of agents on many hosts
+SERVICE_AT_ONCE = replace(AT_ONCE, at_once=MAX_CONNECTIONS)  # agents of many hosts ask
 SERVICE_WAITING = replace(WAITING, at_once=MAX_WAITERS)

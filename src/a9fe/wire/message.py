@@ -1,7 +1,7 @@
-"""The one interface that joins hops: a handler takes a Request and gives an Answer.
+"""The interface between hops: a handler takes a Request and returns an Answer.
 
-Our own hops are handlers, and so is an HTTP upstream, so that what lies between two hops, a
-socket or a call, is a choice of deployment.
+Our hops are handlers, and so is an HTTP upstream: two hops are joined by a socket or by a call, as
+the deployment chooses.
 """
 
 from collections.abc import Awaitable, Callable
@@ -14,12 +14,12 @@ Headers = tuple[tuple[bytes, bytes], ...]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listener:
-    """What an accepted connection stands for: a network's or a router's namespace.
+    """A listening socket in a namespace, with the network or router that it serves.
 
     `kind` is "network" or "router", `id` that network's or router's id. `namespace`, `address`,
     `port` and `device` say where the socket is bound; together they are the listener's key.
-    `device` "" is any device of the namespace; else `port_id` is the port whose device it is, and
-    `network_id` the network that the device is wired to.
+    `device` is "" for any device of the namespace; else `port_id` is the port of that router
+    interface, and `network_id` the network that it is wired to.
     """
 
     kind: str
@@ -33,8 +33,8 @@ class Listener:
 
     @property
     def key(self) -> str:
-        """Unique on a host, e.g. "qdhcp-<id>/169.254.169.254:80", "qrouter-<id>/0.0.0.0:9697%qr-1"
-        for a socket of one device.
+        """Return the key, unique on a host: "qdhcp-<id>/169.254.169.254:80", or, for a socket of
+        one device, "qrouter-<id>/0.0.0.0:9697%qr-1".
         """
         zone = f"%{self.device}" if self.device else ""
         return f"{self.namespace}/{self.address}:{self.port}{zone}"
@@ -62,18 +62,18 @@ class Request:
     connected_at: float = 0.0
 
     def values(self, name: bytes) -> list[bytes]:
-        """Every value of the header `name` (given in lower case), in order."""
+        """Return every value of the header `name` (lower case), in order."""
         return [value for key, value in self.headers if key == name]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """A whole answer. `headers` are end-to-end only: framing belongs to the shell.
+    """A whole answer. `headers` are end-to-end only; the server adds the framing.
 
-    `reason` is the reason phrase, "" for the standard one. `hop_limit`: the IP hops (1-255) that
-    its packets may live on the way to the client, 0 for as many as any others. `owner`: the port
-    whose answer it is, b"" where that is not said; a connection is answered for one owner only.
-    `close`: the connection ends with it.
+    `reason` is the reason phrase, "" for the standard one. `hop_limit`: the IP TTL of its packets
+    to the client (1-255), 0 for the kernel's default. `owner`: the port that the answer belongs
+    to, b"" if not said; a connection is answered for one owner only. `close`: close the connection
+    after this answer.
     """
 
     status: int
@@ -89,5 +89,5 @@ Handler = Callable[[Request], Answer | Awaitable[Answer]]
 
 
 def without_mapping(address: str) -> str:
-    """An IPv4-mapped IPv6 address as the IPv4 address that it stands for; others unchanged."""
+    """Return the IPv4 address of an IPv4-mapped IPv6 address; others unchanged."""
     return address.removeprefix(_MAPPED)

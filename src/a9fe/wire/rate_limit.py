@@ -1,17 +1,17 @@
-"""Whether one more request of a guest is within the rate limit. Pure: takes the time.
+"""The rate limit of requests, per client. Pure: the time is an argument.
 
 Options are Neutron's: at most `base_query_rate_limit` requests in `base_window_duration` seconds,
 and at most `burst_query_rate_limit` in `burst_window_duration`. Each is a bucket of as many tokens
 that fills evenly over its window (the generic cell rate algorithm, ITU-T I.371). A denied request
-takes no token, so that a guest that polls recovers; Neutron's haproxy counts denied ones too.
+takes no token, so that a client that polls recovers; Neutron's haproxy counts denied ones too.
 """
 
 import math
 from dataclasses import dataclass
 
-MAX_GUESTS = 10_240  # entries kept, as Neutron's stick table; ~200 bytes each
+from a9fe.wire.shares import Client
 
-Key = tuple[str, str]  # a client as in wire.shares
+MAX_CLIENTS = 10_240  # entries kept, as Neutron's stick table; ~200 bytes each
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,58 +22,58 @@ class Window:
     duration: float
 
     def __post_init__(self) -> None:
-        """A window that admits nothing is a mistake of configuration."""
+        """Raise ValueError for a window that admits nothing."""
         if self.limit <= 0 or self.duration <= 0:
             raise ValueError(f"rate limit window must be above zero: {self}")
 
     @property
     def interval(self) -> float:
-        """Seconds that one request costs."""
+        """Return the seconds in which one token fills up."""
         return self.duration / self.limit
 
 
-# A guest's state: for each window, the time at which its bucket is full again.
+# A client's state: for each window, the time at which its bucket is full again.
 _Full = tuple[float, ...]
 
 
 class RateLimiter:
-    """Decides for every guest by its own buckets; remembers at most `capacity` guests.
+    """Buckets of at most `capacity` clients.
 
-    A full table forgets the guest that asked longest ago: that errs on the side of serving.
+    A full table forgets the client that asked longest ago, and so admits rather than denies.
     """
 
     __slots__ = ("_capacity", "_full", "_windows")
 
-    def __init__(self, windows: tuple[Window, ...], capacity: int = MAX_GUESTS) -> None:
-        """`windows` all have to agree to a request."""
+    def __init__(self, windows: tuple[Window, ...], capacity: int = MAX_CLIENTS) -> None:
+        """A request must be within each of the `windows`."""
         self._windows = windows
         self._capacity = capacity
-        self._full: dict[Key, _Full] = {}
+        self._full: dict[Client, _Full] = {}
 
     def __len__(self) -> int:
-        """Guests remembered."""
+        """Return the number of clients remembered."""
         return len(self._full)
 
-    def wait(self, key: Key, now: float) -> int:
-        """0 where a request at `now` is admitted (and counted), else whole seconds to wait.
+    def wait(self, client: Client, now: float) -> int:
+        """Admit and count a request (0), or return the whole seconds to wait.
 
         `now` is monotonic, in seconds.
         """
-        before = self._full.pop(key, None)
+        before = self._full.pop(client, None)
         full = tuple(max(t, now) for t in before) if before else (now,) * len(self._windows)
         wait = max(
             t + window.interval - window.duration - now
             for t, window in zip(full, self._windows, strict=True)
         )
-        if wait <= 1e-9:  # rounding of floats must not cost the last token
+        if wait <= 1e-9:  # rounding must not deny the last token
             full = tuple(
                 t + window.interval for t, window in zip(full, self._windows, strict=True)
             )
             wait = 0.0
-        self._remember(key, full)
+        self._remember(client, full)
         return math.ceil(wait)
 
-    def _remember(self, key: Key, full: _Full) -> None:
+    def _remember(self, client: Client, full: _Full) -> None:
         if len(self._full) >= self._capacity:
             del self._full[next(iter(self._full))]
-        self._full[key] = full
+        self._full[client] = full

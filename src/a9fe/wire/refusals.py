@@ -1,7 +1,7 @@
-"""Every refusal of the metadata path, once: its reason, status, and whether to try again.
+"""The refusals of the metadata path: reason, status, texts, and when to try again.
 
 Counters (`a9fe_refusals_total{reason=}`), log lines and answers come from this table. cloud-init
-takes 404 as final and retries 503, so 404 is said only when certain.
+takes 404 as final and retries 503, so a 404 must be certain.
 """
 
 from dataclasses import dataclass
@@ -12,9 +12,9 @@ from a9fe.wire.message import Answer
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """How a refusal is said: `text` to the guest (plain ASCII), `why` to the operator.
+    """A refusal's status, its `text` for the guest (plain ASCII), and `why` for the operator.
 
-    `retry_after` in seconds, None where trying again is of no use.
+    `retry_after` in seconds, None if trying again does not help.
     """
 
     status: int
@@ -24,72 +24,88 @@ class Rule:
 
 
 class Refusal(Enum):
-    """Why a request got no metadata. The name is the counter's label, in lower case."""
+    """The reasons. The name in lower case is the counter's label."""
 
     NO_PORT = Rule(
-        404, "No instance has this address on this network.", "no port has this address there"
+        404,
+        "No instance has this address on this network.",
+        "no port on this network or router has this address",
     )
     SEVERAL_PORTS = Rule(
-        404, "This address is ambiguous here.", "more than one port has this address there"
+        404,
+        "This address is ambiguous here.",
+        "several ports on this network or router have this address",
     )
     NO_INSTANCE_ON_PORT = Rule(
         404,
         "The port with this address belongs to no instance.",
-        "the port with this address has no device_id of an instance",
+        "the device_id of the port with this address is no instance",
     )
     UNUSABLE_ID = Rule(
         404,
         "The port with this address belongs to no instance.",
         "the port's device_id or project_id is not printable ASCII and cannot be sent in a"
-        " header: change it",
+        " header: change them",
     )
-    NOT_SYNCED = Rule(503, "Not ready yet, try again.", "the replica is still catching up", 2)
-    UNCONFIRMED = Rule(503, "Not ready yet, try again.", "the server could not confirm a 404", 2)
+    NOT_SYNCED = Rule(503, "Not ready yet, try again.", "the replica is not up to date yet", 2)
+    UNCONFIRMED = Rule(
+        503,
+        "Not ready yet, try again.",
+        "the server did not confirm that nothing has this address",
+        2,
+    )
     SOURCE_LOST = Rule(
-        503, "Not ready, try again.", "the server is out of reach for too long to be certain", 5
+        503, "Not ready, try again.", "no contact with the server for over source_lost_after", 5
     )
     WIRE_DIFFERS = Rule(
         503,
         "Not ready yet, try again.",
-        "the model has another port, network or address for the router interface of this request",
+        "in the model, the router interface of this request has another port, network or address",
         2,
     )
     WRONG_MAC = Rule(
         503,
         "Not ready yet, try again.",
-        "the MAC of the connection is not the MAC of the port with this address",
+        "the guest MAC is not the MAC of the port with this address",
         2,
     )
     CONNECTION_TOO_OLD = Rule(
         503,
-        "The address changed hands, connect again.",
-        "the connection was made before this port had this address",
+        "The address has a new owner, connect again.",
+        "the connection is older than the port's address",
         1,
     )
     OTHER_OWNER = Rule(
         503,
-        "The address changed hands, connect again.",
-        "the connection has answers of another port",
+        "The address has a new owner, connect again.",
+        "an earlier answer on this connection was for another port",
         1,
     )
     SOURCE_UNREADABLE = Rule(
-        503, "Not ready, try again.", "the replica on disk cannot be read: see the log", 5
+        503, "Not ready, try again.", "the replica on disk cannot be read, see the log", 5
     )
     UPSTREAM_UNREACHABLE = Rule(
         503, "The metadata service is not reachable, try again.", "cannot connect upstream", 2
     )
     UPSTREAM_BROKEN = Rule(
-        503, "The metadata service broke off, try again.", "upstream closed or spoke no HTTP", 2
+        503,
+        "The metadata service failed, try again.",
+        "upstream closed, or its answer is not HTTP",
+        2,
     )
-    UPSTREAM_TIMEOUT = Rule(504, "The metadata service is too slow.", "upstream did not answer")
+    UPSTREAM_TIMEOUT = Rule(
+        504, "The metadata service did not answer in time.", "upstream did not answer"
+    )
     BOTH_IDS = Rule(
-        400, "Both a network id and a router id were given.", "both id headers on the socket"
+        400, "Both a network id and a router id were given.", "both id headers are present"
     )
     NO_ID = Rule(
-        400, "Neither a network id nor a router id was given.", "no id header on the socket"
+        400, "Neither a network id nor a router id was given.", "both id headers are missing"
     )
     BAD_ADDRESS = Rule(
-        400, "X-Forwarded-For is missing or no single address.", "X-Forwarded-For is unusable"
+        400,
+        "X-Forwarded-For must be one address.",
+        "X-Forwarded-For is missing or not one address",
     )
     NO_INSTANCE_ID = Rule(
         400, "X-Instance-ID header is missing from request.", "no X-Instance-ID header"
@@ -101,11 +117,13 @@ class Refusal(Enum):
         400, "X-Instance-ID-Signature header is missing from request.", "no signature header"
     )
     BAD_SIGNATURE = Rule(
-        403, "Invalid proxy request signature.", "signature is wrong: shared secrets differ?"
+        403,
+        "Invalid proxy request signature.",
+        "wrong signature: is metadata_proxy_shared_secret the same everywhere?",
     )
     UNKNOWN_INSTANCE = Rule(404, "No such instance.", "no instance has this id")
     INSTANCE_EXPECTED = Rule(
-        503, "Not ready yet, try again.", "a new port names an instance that has no record yet", 2
+        503, "Not ready yet, try again.", "the instance of a new port has no record yet", 2
     )
     WRONG_TENANT = Rule(404, "No such instance.", "the port's project is not the instance's")
     VENDORDATA_FAILED = Rule(
@@ -116,17 +134,19 @@ class Refusal(Enum):
     )
     NO_SUCH_PATH = Rule(404, "No such path.", "the metadata tree has no such path")
     PASSWORD_IS_SET = Rule(
-        409, "A password has been set already.", "a second password: its owner may clear the first"
+        409,
+        "A password is already set.",
+        "a second password; the instance's owner may clear the first",
     )
     BAD_PASSWORD = Rule(
         400,
         "A password is 1 to 1020 bytes of UTF-8 text.",
-        "a password too long, empty or no text",
+        "a password that is too long, empty or not text",
     )
     GUEST_ATTRIBUTES_OFF = Rule(
         403,
-        "Guest attributes are off for this instance.",
-        "see enable_guest_attributes, and the instance's metadata_options",
+        "Guest attributes are disabled for this instance.",
+        "see enable_guest_attributes and the instance's metadata_options",
     )
     BAD_ATTRIBUTE = Rule(
         400,
@@ -137,78 +157,92 @@ class Refusal(Enum):
     TOO_MANY_ATTRIBUTES = Rule(
         409,
         "An instance has at most 64 guest attributes of 16384 bytes together.",
-        "a guest attribute over the instance's bounds",
+        "a guest attribute above the instance's limits",
     )
-    EVENT_IS_OVER = Rule(409, "The event is over.", "an event acknowledged that is not active")
+    EVENT_IS_OVER = Rule(409, "The event is not active.", "an acknowledged event is not active")
     TOO_MANY_WRITES = Rule(
-        429, "Too many writes, try again later.", "an instance over the rate of writes", 2
+        429,
+        "Too many writes, try again later.",
+        "the instance is over the rate limit of writes",
+        2,
     )
     SERVER_AWAY = Rule(
-        503, "Cannot be kept now, try again.", "the server does not take a guest's write", 5
+        503, "Cannot be stored now, try again.", "the server did not store a guest's write", 5
     )
     BAD_AUDIENCE = Rule(
         400,
-        "audience: is needed once, 1 to 255 characters of printable ASCII.",
-        "a token asked for without an audience, or with a bad one",
+        "audience: required once, 1 to 255 characters of printable ASCII.",
+        "an identity token was requested without a valid audience",
     )
     BAD_NONCE = Rule(
         400,
-        "nonce: may be given once, at most 255 characters of printable ASCII.",
-        "a token asked for with a bad nonce",
+        "nonce: allowed once, at most 255 characters of printable ASCII.",
+        "an identity token was requested with an invalid nonce",
     )
     IDENTITY_NOT_READY = Rule(
-        503, "Nothing can be signed yet, try again.", "no server has this host's identity key", 5
+        503, "Cannot sign yet, try again.", "the server does not know this host's identity key", 5
     )
-    METHOD_NOT_ALLOWED = Rule(405, "Method not allowed.", "the path does not take this method")
-    NO_TOKEN = Rule(401, "A token is needed.", "a token is demanded, and none was shown")
-    BAD_TOKEN = Rule(401, "The token is not valid.", "the token is altered, expired or another's")
+    METHOD_NOT_ALLOWED = Rule(405, "Method not allowed.", "the path does not allow this method")
+    NO_TOKEN = Rule(
+        401, "A token is required.", "an IMDSv2 token is required, and the request has none"
+    )
+    BAD_TOKEN = Rule(
+        401,
+        "The token is not valid.",
+        "the IMDSv2 token is forged, expired or of another instance",
+    )
     TOKEN_TTL = Rule(
         400,
         "X-aws-ec2-metadata-token-ttl-seconds must be a whole number from 1 to 21600.",
-        "a token was asked for without a usable time to live",
+        "an IMDSv2 token was requested without a valid time to live",
     )
-    TOKENS_OFF = Rule(403, "No tokens are given here.", "http_tokens is off for the instance")
+    TOKENS_OFF = Rule(403, "Tokens are disabled.", "http_tokens is off for the instance")
     TOKEN_DATED = Rule(
-        403, "Tokens are had at /latest/api/token.", "a token was asked for at a dated version"
+        403, "Request tokens at /latest/api/token.", "a token was requested at a dated version"
     )
     FORWARDED = Rule(
         403,
-        "Tokens are not given to requests with X-Forwarded-For.",
-        "the guest had sent an X-Forwarded-For with its request for a token",
+        "A request for a token must not have X-Forwarded-For.",
+        "the guest requested a token with an X-Forwarded-For header",
     )
-    BAD_PARAMETER = Rule(400, "Bad parameter.", "a parameter of the query is unusable")
+    BAD_PARAMETER = Rule(400, "Bad parameter.", "a parameter of the query is invalid")
     TOO_MANY_WAITERS = Rule(
-        503, "Too many requests wait for a change, try again.", "over the limit of waiters", 5
+        503,
+        "Too many requests wait for a change, try again.",
+        "over the limit of waiting requests",
+        5,
     )
     RATE_LIMITED = Rule(429, "Too many requests, try again later.", "over the rate limit", 10)
     MALFORMED = Rule(400, "Malformed or ambiguous HTTP.", "malformed or ambiguous HTTP")
-    HEAD_TOO_LARGE = Rule(431, "Request head too large.", "request head over the limit")
-    BODY_TOO_LARGE = Rule(413, "Request body too large.", "request body over the limit")
-    HEAD_TIMEOUT = Rule(408, "The request did not arrive in time.", "request came too slowly")
+    HEAD_TOO_LARGE = Rule(431, "Request head too large.", "the request head is over the limit")
+    BODY_TOO_LARGE = Rule(413, "Request body too large.", "the request body is over the limit")
+    HEAD_TIMEOUT = Rule(
+        408, "The request did not arrive in time.", "the request arrived too slowly"
+    )
     TOO_MANY_CONNECTIONS = Rule(
         503, "Too many connections, try again.", "over the connection limit", 1
     )
     TOO_MANY_AT_ONCE = Rule(
-        503, "Too many requests at once, try again.", "over the limit of waiting requests", 1
+        503, "Too many requests at once, try again.", "over the limit of queued requests", 1
     )
     GAVE_WAY = Rule(
         503,
         "Too many connections or too much memory in use, try again.",
-        "closed a connection of the guest that held most connections or memory",
+        "closed a connection of the client with most connections or memory",
         1,
     )
-    INTERNAL = Rule(500, "Internal error.", "a defect of ours: see the traceback in the log")
+    INTERNAL = Rule(500, "Internal error.", "a defect of a9fe, see the traceback in the log")
 
     @property
     def label(self) -> str:
-        """The counter's label."""
+        """Return the counter's label."""
         return self.name.lower()
 
 
 def refuse(refusal: Refusal, request_id: str = "", *, retry_after: int | None = None) -> Answer:
-    """The answer a guest gets. `request_id` joins its console log to the operator's.
+    """Return the guest's answer. `request_id` joins the guest's log to the operator's.
 
-    `retry_after` in seconds, where better known than in the table.
+    `retry_after` in seconds replaces the table's.
     """
     rule = refusal.value
     seconds = rule.retry_after if retry_after is None else retry_after

@@ -1,4 +1,4 @@
-"""How much of a scarce resource each guest holds, and which guest must release some. Pure.
+"""How much of a bounded resource each client holds, and which client must release some. Pure.
 
 The resource is a number of connections, or of bytes in buffers. It has three bounds: per client,
 per listener (a network or a router), and in all.
@@ -11,9 +11,8 @@ from enum import Enum
 from a9fe.wire.message import Listener
 
 Client = tuple[str, str]
-"""One guest: the key of its listener, and its MAC address, or its IP address if that is unknown.
-Equal addresses on two networks are two clients; a VM with many IP addresses
-is one."""
+"""The key of the listener, and the client's MAC address, or its IP address if that is unknown.
+Equal addresses on two networks are two clients; a VM with many IP addresses is one."""
 
 
 class Over(Enum):
@@ -26,7 +25,7 @@ class Over(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bounds:
-    """The bounds; exactly the bound is allowed."""
+    """The largest shares that are allowed: of a client, of a listener's clients, of all."""
 
     client: int
     listener: int
@@ -39,23 +38,23 @@ class Shares:
     __slots__ = ("_bounds", "_of", "_of_listener", "total")
 
     def __init__(self, bounds: Bounds) -> None:
-        """Nobody holds anything."""
+        """Start with no client."""
         self._bounds = bounds
         self._of: defaultdict[str, dict[Client, int]] = defaultdict(dict)
         self._of_listener: dict[str, int] = {}
         self.total = 0
 
     def of(self, client: Client) -> int:
-        """What it holds."""
+        """Return the share of a client."""
         found = self._of.get(client[0])
         return found.get(client, 0) if found else 0
 
     def of_listener(self, key: str) -> int:
-        """What all clients of a listener hold."""
+        """Return the sum of the shares of a listener's clients."""
         return self._of_listener.get(key, 0)
 
     def change(self, client: Client, amount: int) -> None:
-        """Add to a client's count; a negative `amount` subtracts."""
+        """Add to a client's share; a negative `amount` subtracts."""
         key = client[0]
         clients = self._of[key]
         clients[client] = clients.get(client, 0) + amount
@@ -67,7 +66,7 @@ class Shares:
                 del self._of[key], self._of_listener[key]
 
     def exceeds(self, client: Client, over: Over) -> bool:
-        """Whether the bound is exceeded for `client`."""
+        """Return whether the client, its listener or the total is over this bound."""
         if over is Over.CLIENT:
             return self.of(client) > self._bounds.client
         if over is Over.LISTENER:
@@ -75,11 +74,11 @@ class Shares:
         return self.total > self._bounds.total
 
     def over(self, client: Client) -> Over | None:
-        """The narrowest bound that is exceeded for `client`; None if none is."""
+        """Return the narrowest bound that is exceeded for `client`; None if none is."""
         return next((over for over in Over if self.exceeds(client, over)), None)
 
     def largest(self, client: Client, over: Over) -> Client:
-        """The client that must release some when `client` exceeded the bound.
+        """Return the client that must release some when `client` exceeded the bound.
 
         For the total: the largest client of the largest listener. For a listener: its largest
         client. O(listeners + clients of one listener).
@@ -94,5 +93,5 @@ class Shares:
 
 
 def client_of(listener: Listener | None, mac: str, address: str) -> Client:
-    """The client behind a connection: `mac` and `address` of its other side, "" where unknown."""
+    """Return the client of a connection. `mac` and `address` are "" if unknown."""
     return (listener.key if listener is not None else "", mac or address)

@@ -1,8 +1,8 @@
-"""Which requests may be answered long after they came: hops keep them apart. Pure."""
+"""Requests that wait for a change of their document. Hops queue and pool them apart. Pure."""
 
-PARAMETER = b"wait_for_change"  # of the query, as GCE names it
+PARAMETER = b"wait_for_change"  # a query parameter, named as in GCE
 
 
 def may_wait(target: bytes) -> bool:
-    """Whether a request target may ask to wait. One that does not have it as it is, may not."""
+    """Return whether a request may wait. The parameter's name must appear unescaped."""
     return PARAMETER in target
