@@ -1,4 +1,4 @@
-"""A neighbour that knows an address at an old MAC learns the new one from us."""
+"""Announcements update the MAC of an address in its neighbours' caches."""
 
 import json
 import subprocess
@@ -18,7 +18,7 @@ OLD_MAC = "fa:16:3e:00:00:aa"
 
 
 class NoProxy:
-    """No listeners here."""
+    """A proxy without listeners."""
 
     def observed(self, cookies):
         return {}
@@ -48,7 +48,7 @@ def host(tmp_path):
 
 @pytest.fixture
 def guest(host):
-    """A namespace on the bridge whose neighbour cache never forgets by itself."""
+    """A namespace on the bridge, whose neighbour cache entries do not expire."""
     converge(host, "l3", HostPlan(bridges=frozenset({BRIDGE})))
     run("ip", "netns", "add", "neighbour")
     run("ip", "link", "add", "tapn", "type", "veth", "peer", "name", "eth0", "netns", "neighbour")

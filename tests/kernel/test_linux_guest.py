@@ -1,4 +1,4 @@
-"""Stand-in VMs and the tiny VM on a network made by hand: real clients, none of our servers."""
+"""Namespace guests and the tiny VM, with real DHCP clients, on a network made by hand."""
 
 import subprocess
 import sys
@@ -47,7 +47,7 @@ def test_each_client_takes_option_121_and_reaches_metadata(number: int, client: 
     assert state.name not in guest.names()
 
 
-def test_a_guests_files_are_its_own() -> None:
+def test_a_guest_has_private_files() -> None:
     before = Path("/etc/hostname").read_text()
     guest.start(stand_in(4))
     try:
@@ -65,7 +65,7 @@ def test_a_guests_files_are_its_own() -> None:
     assert not Path("/run/own").exists()
 
 
-def test_stop_removes_all_that_ran_in_it_and_says_whether_it_was_there() -> None:
+def test_stop_ends_all_processes_and_returns_whether_the_guest_existed() -> None:
     guest.start(stand_in(4))
     run("g4", "sh", "-c", "setsid sleep 1000 >/dev/null 2>&1 &")
     inode = namespace.inode("a9fe-guest-g4")
@@ -85,7 +85,7 @@ def test_a_guest_whose_first_process_was_killed_is_listed_stopped_and_started_ag
 
 
 @pytest.mark.parametrize("client", ["dhclient", "udhcpc", "dhcpcd"])
-def test_no_lease_leaves_nothing(client: str) -> None:
+def test_a_guest_without_a_lease_is_removed(client: str) -> None:
     unknown = guest.Guest(name="lost", mac="fa:16:3e:ff:ff:ff", tap=tap(9), client=client, wait=1)
     with pytest.raises(A9feError, match=f"lost: {client} got no lease in 1 s"):
         guest.start(unknown)
@@ -93,7 +93,7 @@ def test_no_lease_leaves_nothing(client: str) -> None:
     assert taps.link(tap(9).name) is None
 
 
-def test_a_guest_is_refused_twice_and_on_a_port_in_use() -> None:
+def test_a_second_guest_of_a_name_or_port_is_refused() -> None:
     guest.start(stand_in(4))
     try:
         with pytest.raises(A9feError, match="running already"):
@@ -123,7 +123,7 @@ print(clean("/nonexistent", MARK).removed)
 """
 
 
-def test_root_that_may_not_look_at_every_process_has_guests_and_cleans() -> None:
+def test_root_without_cap_sys_ptrace_starts_guests_and_cleans() -> None:
     unseeing = ["setpriv", "--bounding-set=-sys_ptrace", sys.executable, "-c", UNSEEING]
     done = subprocess.run(unseeing, check=False, capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stderr) == (0, "")
@@ -160,7 +160,7 @@ def test_the_tiny_vm_boots_takes_its_lease_and_reads_metadata() -> None:
     assert taps.link(tap(6).name) is None
 
 
-def test_a_machine_without_its_files_is_refused_before_anything_is_made() -> None:
+def test_a_vm_without_its_files_is_refused_before_anything_is_made() -> None:
     machine = qemu.Machine(
         uuid="x", mac=LEASES[5].mac, tap=tap(6).name, kernel=Path("/nonexistent")
     )

@@ -1,4 +1,4 @@
-"""A host is brought to a plan, from nothing or from any mess, and stays there."""
+"""A host is changed to a plan from any state, and then needs no further operation."""
 
 import os
 import pickle
@@ -52,7 +52,7 @@ from tests.lab.places import MARK
 
 @pytest.fixture
 def confs():
-    """A directory that dnsmasq's user can search, unlike pytest's own."""
+    """A directory that dnsmasq's user can search, unlike pytest's."""
     base = tempfile.mkdtemp()
     os.chmod(base, 0o755)
     yield f"{base}/dhcp"
@@ -68,7 +68,7 @@ def host(confs):
 
 
 def settles(host, owner, desired):
-    """Applies without failure, and the second time there is nothing to do."""
+    """Apply the plan without a failure, and check that a second pass has no operation."""
     first = converge(host, owner, desired)
     assert first.failures == {}
     second = converge(host, owner, desired)
@@ -167,7 +167,7 @@ def test_an_end_that_is_down_or_of_another_mtu_is_repaired(host, confs, command)
     assert isinstance(applied[0], ChangeLink)
 
 
-def test_a_bridge_that_somebody_has_just_joined_is_not_deleted(host, confs):
+def test_a_bridge_with_a_new_device_is_not_deleted(host, confs):
     settles(host, "dhcp", dhcp_plan(confs))
     with pytest.raises(links.LinkError, match=f"{BRIDGE.name}: not deleted, devices are attached"):
         host.apply(DeleteBridge(name=BRIDGE.name))
@@ -226,7 +226,7 @@ def test_dnsmasq_that_died_is_started_again(host, confs):
 
 
 def test_a_file_written_but_not_loaded_is_loaded(host, confs):
-    """The agent was killed between the rename and the SIGHUP."""
+    """An agent was killed between the rename and the SIGHUP."""
     desired = dhcp_plan(confs)
     settles(host, "dhcp", desired)
     new = served(confs, hosts="fa:16:3e:00:00:07,h7,10.1.0.7\n")
@@ -235,7 +235,7 @@ def test_a_file_written_but_not_loaded_is_loaded(host, confs):
     assert [type(operation) for operation in applied] == [ReloadDnsmasq]
 
 
-def test_a_lost_pid_file_does_not_make_two(host, confs):
+def test_a_lost_pid_file_does_not_start_a_second_dnsmasq(host, confs):
     desired = dhcp_plan(confs)
     settles(host, "dhcp", desired)
     first = dnsmasq_pid(confs)
@@ -245,7 +245,7 @@ def test_a_lost_pid_file_does_not_make_two(host, confs):
     assert our_dnsmasqs(confs) == [dnsmasq_pid(confs)]
 
 
-def test_files_out_of_dnsmasqs_reach_are_refused_by_name(host, confs):
+def test_a_directory_that_dnsmasq_cannot_search_is_named(host, confs):
     os.chmod(os.path.dirname(confs), 0o700)
     outcome = converge(host, "dhcp", dhcp_plan(confs))
     assert list(outcome.failures) == [f"{QDHCP} dnsmasq"]
@@ -292,7 +292,7 @@ def test_a_broken_handle_is_replaced_or_removed(host, confs):
     assert QROUTER not in namespace.handles()
 
 
-def test_one_that_fails_leaves_the_others(host, confs):
+def test_a_failed_namespace_does_not_stop_the_others(host, confs):
     bad = replace(
         router_plan().namespaces[QROUTER],
         routes=frozenset({Route(destination="10.7.0.0/16", via="172.31.0.1", device="qr-none")}),
@@ -320,8 +320,8 @@ def test_port_security_is_set_recognised_and_removed(host):
     assert run("nft", "list", "tables") == ""
 
 
-def test_an_apply_cut_off_after_any_operation_is_completed_by_the_next(host, confs):
-    """As after a kill: the next agent has no memory."""
+def test_the_next_pass_completes_one_interrupted_after_any_operation(host, confs):
+    """The next agent has no memory, as after a kill."""
     desired = dhcp_plan(confs)
     many = operations(desired, HostPlan())
     for cut in range(len(many)):
@@ -351,7 +351,7 @@ sys.stdin.read()
 
 
 @pytest.mark.parametrize("after", [0.0, 0.02, 0.04, 0.08, 0.16])
-def test_an_agent_killed_at_any_moment_leaves_nothing_in_the_way(host, confs, after):
+def test_an_agent_killed_at_any_moment_leaves_nothing_that_blocks_the_next(host, confs, after):
     desired = dhcp_plan(confs)
     child = subprocess.Popen(
         [sys.executable, "-c", KILLED], stdin=subprocess.PIPE, stdout=subprocess.PIPE
@@ -403,7 +403,7 @@ for owner, plan in (*steps, ("dhcp", HostPlan()), ("l3", HostPlan())):
 
 @pytest.mark.parametrize("lacking", ["", "--bounding-set=-sys_ptrace"])
 def test_the_capabilities_of_an_agent_are_enough(confs, lacking):
-    """Also those of a root that has not all of them, as in a container."""
+    """Also for a root that lacks some capabilities, as in a container."""
     reloaded = dhcp_plan(confs, dnsmasq=served(confs, options=""))
     with_less = ["setpriv", lacking] if lacking else []
     done = subprocess.run(
@@ -421,15 +421,15 @@ def test_the_capabilities_of_an_agent_are_enough(confs, lacking):
     assert our_dnsmasqs(confs) == []
 
 
-def test_what_a_reboot_left_of_a_network_is_removed(host, confs):
-    """Its namespace has gone with the kernel, its files have not."""
+def test_files_that_outlived_their_namespace_are_removed(host, confs):
+    """A reboot removes the namespace, but not the files."""
     os.makedirs(f"{confs}/{NETWORK}")
     os.makedirs(f"{confs}/kept")
     host.observe("dhcp")
     assert os.listdir(confs) == ["kept"]
 
 
-def test_the_callers_thread_stays_at_home(host, confs):
+def test_the_calling_thread_stays_in_its_namespace(host, confs):
     home = namespace.own_cookie()
     settles(host, "dhcp", dhcp_plan(confs))
     assert namespace.own_cookie() == home

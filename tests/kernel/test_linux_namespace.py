@@ -1,4 +1,4 @@
-"""Named namespaces as `ip netns` has them; nothing of ours moves the main thread."""
+"""Named namespaces, compatible with `ip netns`; the main thread never changes its namespace."""
 
 import os
 import signal
@@ -43,7 +43,7 @@ def test_created_and_deleted_as_ip_netns_sees_it(name):
 
 
 @pytest.mark.parametrize("alias", ["", OTHER.text])
-def test_one_of_others_is_neither_taken_nor_removed(name, alias):
+def test_a_foreign_namespace_is_neither_used_nor_removed(name, alias):
     subprocess.run(["ip", "netns", "add", name], check=True)
     subprocess.run(["ip", "-n", name, "link", "set", "lo", "alias", alias], check=True)
     before = namespace.inode(name)
@@ -55,7 +55,7 @@ def test_one_of_others_is_neither_taken_nor_removed(name, alias):
 
 
 @pytest.mark.parametrize("text", ["", OTHER.text])
-def test_a_file_of_others_is_neither_replaced_nor_removed(name, text):
+def test_a_foreign_file_is_neither_replaced_nor_removed(name, text):
     Path(namespace.path(name)).write_text(text)
     for act in (namespace.create, namespace.delete):
         with pytest.raises(namespace.NotOurs):
@@ -77,7 +77,7 @@ namespace.create("t-space", MARK)
 @pytest.mark.parametrize(
     "step", ["namespace _make_handle", "libc unshare", "netlink set_loopback", "libc mount"]
 )
-def test_one_whose_maker_was_killed_is_known_as_ours(name, step):
+def test_a_namespace_whose_maker_was_killed_is_ours(name, step):
     namespace.create(name, MARK)  # makes the directory a shared mount, which uses mount too
     namespace.delete(name, MARK)
     argv = [sys.executable, "-c", KILLED_IN_CREATE, *step.split()]
@@ -115,7 +115,7 @@ def test_inside_returns_home_after_an_error(name):
     assert os.stat("/proc/thread-self/ns/net").st_ino == home
 
 
-def test_inside_a_missing_one_names_it():
+def test_entering_a_missing_namespace_names_it():
     with pytest.raises(namespace.NoSuchNamespace, match="namespace t-none: does not exist"):
         namespace.call_inside("t-none", lambda: None)
 

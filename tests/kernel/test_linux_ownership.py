@@ -1,4 +1,4 @@
-"""Only what has the mark of our installation is changed or removed, whatever its name."""
+"""Only objects with our installation's mark are changed or removed, whatever their names are."""
 
 import os
 import shutil
@@ -40,7 +40,7 @@ def run(*argv):
 
 
 def everything():
-    """All that is here: namespaces by inode, links with index and mark, tables."""
+    """All kernel objects: namespaces by inode, links with index and mark, tables."""
     spaces = {name: namespace.inode(name) for name in namespace.handles()}
     links = set(namespace.in_thread(netlink.links))
     return spaces, links, run("nft", "list", "tables")
@@ -56,7 +56,7 @@ def state():
 
 
 def one_network(network, port, confs):
-    """Another network's namespace, bridge, pair and filters."""
+    """The namespace, bridge, pair and filters of another network."""
     space = f"qdhcp-{network}"
     bridge = Bridge(name=f"brq{network[:11]}", mtu=1450)
     link = Veth(
@@ -92,7 +92,7 @@ def test_two_installations_leave_each_other_alone(state):
 
 @pytest.fixture(params=["", OTHER.text], ids=["unmarked", "another's"])
 def planted(request):
-    """What a Neutron, or another a9fe, has under names that we need, and under others."""
+    """Objects of a Neutron or another a9fe, with names that we need and with other names."""
     spaces = [QDHCP, QROUTER, f"qdhcp-{NETWORK[:-1]}9", "a9fe-guest-theirs"]
     for space in spaces:
         run("ip", "netns", "add", space)
@@ -137,7 +137,7 @@ def test_objects_of_others_survive_and_are_named(state, planted):
     assert f" {MARK.table}: left, it is " in left
 
 
-def test_others_are_served_beside_a_name_that_is_taken(state):
+def test_a_taken_name_does_not_stop_other_networks(state):
     run("ip", "netns", "add", QROUTER)
     free = f"qrouter-{NETWORK}"
     desired = HostPlan(namespaces={n: NamespacePlan(name=n) for n in (QROUTER, free)})
@@ -150,8 +150,8 @@ def test_others_are_served_beside_a_name_that_is_taken(state):
         run("ip", "netns", "del", QROUTER)
 
 
-def test_what_an_older_one_left_is_adopted_and_then_ours(state):
-    """Built as before there were marks: the marks of what is built are taken away."""
+def test_objects_of_an_older_a9fe_are_adopted(state):
+    """Removes the marks of new objects, so that they look as made before marks existed."""
     host = Host(FakeProxy(), f"{state}/dhcp", MARK)
     desired = dhcp_plan(f"{state}/dhcp")
     assert converge(host, "dhcp", desired).failures == {}

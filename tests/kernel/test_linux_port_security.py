@@ -1,4 +1,4 @@
-"""What guests send reaches others only if the filter of our bridges lets it: raw frames."""
+"""The bridges' filters, tested with raw frames of guests."""
 
 import itertools
 import json
@@ -59,7 +59,7 @@ def counter(name: str) -> int:
 
 
 def card(space: str, device: str) -> socket.socket:
-    """A raw socket on a device of a namespace, which takes all that arrives there."""
+    """A raw socket on a device of a namespace, which receives all its frames."""
 
     def opened() -> socket.socket:
         raw = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
@@ -73,21 +73,21 @@ def card(space: str, device: str) -> socket.socket:
 
 @dataclass
 class Guest:
-    """A namespace whose `eth0` is the other end of a device on a bridge."""
+    """A namespace whose `eth0` is the peer of a device on a bridge."""
 
     space: str
     device: str
     raw: socket.socket
 
     def sends(self, frame: bytes) -> bytes:
-        """Send it with a token of its own in or behind it, which is returned."""
+        """Send the frame with a unique token in or after it; return the token."""
         token = b"tok%05d" % next(_token)
         marked = frame.replace(frames.MARK, token) if frames.MARK in frame else frame + token
         self.raw.send(marked)
         return token
 
     def sees(self, token: bytes) -> bool:
-        """Has it arrived, among what has arrived since the last look?"""
+        """Whether it is among the frames that arrived since the last call."""
         end = time.monotonic() + 0.05
         while time.monotonic() < end:
             try:
@@ -98,7 +98,7 @@ class Guest:
         return False
 
     def hears(self, wanted: Callable[[bytes], bool], until: bytes = b"") -> bool:
-        """Does a frame like this come, before one with `until`, or else within a moment?"""
+        """Whether such a frame arrives before one with `until`, or within a moment."""
         end = time.monotonic() + (10 if until else 0.3)
         while time.monotonic() < end:
             with suppress(TimeoutError):
@@ -112,7 +112,7 @@ class Guest:
 
 
 class World:
-    """One bridge with a service of ours on it, and guests plugged by device name."""
+    """A bridge with our service port, and guests plugged in by device name."""
 
     def __init__(self) -> None:
         self.host = Host(NoListeners(), "/nonexistent", MARK)
@@ -188,7 +188,7 @@ class World:
 
 
 class NoListeners:
-    """A proxy that has none."""
+    """A proxy without listeners."""
 
     def open(self, listener: object) -> None: ...
 
@@ -218,9 +218,9 @@ def test_what_a_guest_may_not_send(world: World) -> None:
 
 
 def test_metadata_answers_reach_only_the_tap_that_asked(world: World) -> None:
-    """Neither the bridge's flooding nor a stolen MAC shows a VM its neighbours' answers.
+    """A VM sees no answer to a neighbour, neither by flooding nor with a stolen MAC.
 
-    The bridge learns MACs: who sends from a neighbour's is sent what is for the neighbour.
+    The bridge learns MACs, so a VM that sends from a neighbour's MAC gets its frames.
     """
     victim, thief, other = world.vm(VICTIM), world.vm(OPEN), world.vm(GUARDED)
     answer = frames.ipv4(METADATA_IPV4, "10.1.0.6", UDP, frames.udp(80, 5000))
@@ -241,7 +241,7 @@ def test_metadata_answers_reach_only_the_tap_that_asked(world: World) -> None:
 
 
 def test_a_device_that_is_not_known_is_dropped_without_any_agent(world: World) -> None:
-    """Plugged in while no agent looks: another name, and a port of another host."""
+    """Plugged in while no agent runs: a device of another name, and a port of another host."""
     guarded = world.vm(GUARDED)
     strangers = world.plug("vnet0"), world.vm(ELSEWHERE)
     run("ip", "link", "set", strangers[1].device, "group", str(MARK.vm_group))
@@ -294,8 +294,8 @@ def test_a_bridge_of_somebody_else_is_left_alone(world: World) -> None:
 
 
 @pytest.mark.parametrize("of", [GUARDED, OPEN, ELSEWHERE], ids=["guarded", "open", "unknown"])
-def test_the_hosts_own_stack_is_not_there(world: World, of: Port) -> None:
-    """Its address on another device answers no ARP and takes no packet; nothing is forwarded."""
+def test_the_hosts_own_stack_is_unreachable(world: World, of: Port) -> None:
+    """The host's address on another device gets no ARP reply and no packet; none is forwarded."""
     guest = world.vm(of)
     lan = world.plug("lan0", "")
     run("ip", "address", "add", "10.98.0.1/24", "dev", "lan0")

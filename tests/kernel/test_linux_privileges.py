@@ -1,4 +1,4 @@
-"""What is left after dropping privileges, seen by the kernel in a child of ours."""
+"""Privileges of a child process after dropping them, as the kernel reports them."""
 
 import json
 import os
@@ -33,7 +33,7 @@ def report(call):
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def test_drop_leaves_nothing():
+def test_drop_leaves_no_privileges():
     uids, gids, status = report("privileges.drop('nobody')")
     assert uids == [65534] * 3
     assert gids == [65534] * 3
@@ -48,7 +48,7 @@ def test_drop_leaves_nothing():
     }
 
 
-def test_drop_keeps_what_it_is_told():
+def test_drop_keeps_the_named_capabilities():
     uids, _, status = report("privileges.drop('nobody', keep=('net_bind_service',))")
     assert uids == [65534] * 3
     assert int(status["CapEff"], 16) == int(status["CapBnd"], 16) == 1 << 10
@@ -72,7 +72,7 @@ print(subprocess.run(['grep', 'CapEff', '/proc/self/status'], capture_output=Tru
     assert f"{1 << 12:016x}" in done.stdout.splitlines()[0]
 
 
-def test_an_agent_without_what_namespaces_take_says_so():
+def test_an_agent_without_indispensable_capabilities_is_refused():
     code = "from a9fe.linux.processes import privileges; privileges.limit_capabilities()"
     argv = ["setpriv", "--bounding-set=-sys_admin", sys.executable, "-c", code]
     done = subprocess.run(argv, capture_output=True, text=True, check=False)
@@ -138,7 +138,7 @@ def alive(pid):
         return False
 
 
-def test_a_child_started_by_one_who_has_gone_ends_at_once():
+def test_a_child_of_an_ended_parent_ends_at_once():
     calls = "privileges.die_with_parent(); print('still here')"
     code = f"from a9fe.linux.processes import privileges; {calls}"
     env = {**os.environ, "A9FE_PARENT_DEATH": "1", "A9FE_PARENT_PID": "999999"}

@@ -1,4 +1,4 @@
-"""`a9fe clean` removes what is ours, all of it, and nothing else."""
+"""`a9fe clean` removes all our objects and no others."""
 
 import os
 import shutil
@@ -43,7 +43,7 @@ def state():
 
 @pytest.fixture
 def foreign():
-    """Objects of others, some with names like ours."""
+    """Foreign objects, some with names like ours."""
     names = [
         "tapaaaaaaaa-aa",
         "brqaaaaaaaa-aa",
@@ -93,7 +93,7 @@ def build(state):
     return int(Path(confs, NETWORK, "pid").read_text())
 
 
-def test_all_of_ours_goes_and_nothing_else(state, foreign):
+def test_clean_removes_all_our_objects_and_no_others(state, foreign):
     before = home_links()
     pid = build(state)
     run("ip", "tuntap", "add", "dev", "tap0000000f-11", "mode", "tap")
@@ -124,7 +124,7 @@ def test_all_of_ours_goes_and_nothing_else(state, foreign):
     ]
 
 
-def test_a_second_time_there_is_nothing(state):
+def test_a_second_clean_removes_nothing(state):
     build(state)
     assert clean(state, MARK).removed
     assert clean(state, MARK).removed == ()
@@ -143,7 +143,7 @@ def test_a_dnsmasq_of_others_in_our_namespace_is_left(state):
     assert left == (f"process {pid} (dnsmasq) in {QROUTER}: left, it is not ours",)
 
 
-def test_guests_go_too(state):
+def test_clean_removes_guests(state):
     namespace.create("a9fe-guest-t1", MARK)
     holder = subprocess.Popen(["nsenter", "--net=/run/netns/a9fe-guest-t1", "sleep", "600"])
     assert "guest t1" in clean(state, MARK).removed

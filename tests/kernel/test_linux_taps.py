@@ -1,4 +1,4 @@
-"""Taps of VMs: made with a mark, by pasted lines or by us, and removed when nothing uses them."""
+"""Taps of VMs, made by us or by pasted lines; they have a mark, and unused ones are removed."""
 
 import fcntl
 import signal
@@ -29,7 +29,7 @@ def bridge() -> Iterator[None]:
 
 
 def pasted(alias: str) -> None:
-    """The lines but QEMU's."""
+    """The pasted lines without QEMU's."""
     lines = [line for line in qemu_lines("i", [CARD], alias) if line.startswith("ip ")]
     sh("\n".join(lines))
 

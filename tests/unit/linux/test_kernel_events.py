@@ -1,4 +1,4 @@
-"""Which messages of the kernel are worth a look."""
+"""Which kernel messages cause an observation."""
 
 import struct
 

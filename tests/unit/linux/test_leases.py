@@ -1,4 +1,4 @@
-"""Whose lease leads to metadata by a way that is not told any more."""
+"""Leases whose route to metadata is not announced any more."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ MACS = {"10.1.0.5": "fa:16:3e:00:00:05", "10.1.0.6": "fa:16:3e:00:00:06"}
 
 
 def hold(directory: Path, **ages: int) -> None:
-    """Leases by the last part of their addresses, `a5=3`: given 3 s ago."""
+    """Write leases by the last part of their addresses; `a5=3` was granted 3 s ago."""
     now = int(SystemClock().now())
     addresses = {name: f"10.1.0.{name.removeprefix('a')}" for name in ages}
     lines = [
@@ -29,13 +29,13 @@ def in_use(directory: Path) -> dict[str, set[str]]:
     return {way: set(found) for way, found in leases.in_use(str(directory), LEASE).items()}
 
 
-def test_nothing_is_in_use_where_nothing_was_told(tmp_path: Path) -> None:
+def test_without_announced_ways_none_is_in_use(tmp_path: Path) -> None:
     assert in_use(tmp_path) == {}
     hold(tmp_path, a5=0)
     assert in_use(tmp_path) == {}
 
 
-def test_a_lease_keeps_the_way_that_was_told_when_it_was_given(tmp_path: Path) -> None:
+def test_a_lease_keeps_the_way_announced_when_it_was_granted(tmp_path: Path) -> None:
     tell(tmp_path, "dhcp")
     hold(tmp_path, a5=0)
     assert in_use(tmp_path) == {"dhcp": {"10.1.0.5"}}
@@ -57,7 +57,7 @@ def test_a_lease_that_has_ended_uses_nothing(tmp_path: Path, left: dict[str, int
 
 
 def test_a_renewed_lease_counts_for_both_ways(tmp_path: Path) -> None:
-    """Clients may keep the old route, or take the new one."""
+    """A client may keep the old route or take the new one."""
     tell(tmp_path, "dhcp")
     hold(tmp_path, a5=0)
     tell(tmp_path, "router")
@@ -65,14 +65,14 @@ def test_a_renewed_lease_counts_for_both_ways(tmp_path: Path) -> None:
     assert in_use(tmp_path) == {"dhcp": {"10.1.0.5"}, "router": {"10.1.0.5"}}
 
 
-def test_a_way_told_between_two_leases_is_in_nobodys_use(tmp_path: Path) -> None:
+def test_a_way_announced_between_two_leases_is_not_in_use(tmp_path: Path) -> None:
     hold(tmp_path, a5=900)
     tell(tmp_path, "dhcp")
     tell(tmp_path, "router")
     assert in_use(tmp_path) == {}
 
 
-def test_when_a_lease_without_end_was_given_is_not_known(tmp_path: Path) -> None:
+def test_an_infinite_lease_counts_for_all_ways(tmp_path: Path) -> None:
     (tmp_path / "leases").write_text(f"0 {MACS['10.1.0.5']} 10.1.0.5 h *\n")
     leases.remember(str(tmp_path), ["dhcp"], -1)
     leases.remember(str(tmp_path), ["router"], -1)
@@ -80,6 +80,6 @@ def test_when_a_lease_without_end_was_given_is_not_known(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"told": 1, "given": {}}', '{"told": {}}'])
-def test_a_file_that_cannot_be_read_says_nothing(tmp_path: Path, text: str) -> None:
+def test_an_unreadable_file_counts_as_empty(tmp_path: Path, text: str) -> None:
     (tmp_path / "ways").write_text(text)
     assert in_use(tmp_path) == {}

@@ -1,4 +1,4 @@
-"""One holder of a state directory at a time, and no holder after its death."""
+"""The lock has one holder at a time, and none after its holder's death."""
 
 import fcntl
 import os
@@ -30,8 +30,8 @@ def test_a_second_holder_is_refused_with_the_pid_of_the_first(tmp_path):
         pass
 
 
-def test_who_waited_with_a_removed_file_holds_nothing(tmp_path):
-    """A holder removes its file while another one, which has opened it, waits for the lock."""
+def test_a_waiter_on_a_removed_file_does_not_hold_the_lock(tmp_path):
+    """A holder removes its file while another process, which has opened it, waits for the lock."""
     path = str(tmp_path / "lock")
     with StateLock(path) as first:
         waiting = os.open(path, os.O_RDWR)

@@ -1,4 +1,4 @@
-"""Children are started, stopped and restarted by pid."""
+"""Starting, stopping and ending processes."""
 
 import asyncio
 import os
@@ -45,7 +45,7 @@ def test_a_child_has_its_environment_and_session(tmp_path):
     assert out.read_text() == f"True 1 {os.getpid()}"
 
 
-def test_one_that_ignores_sigterm_is_killed(tmp_path):
+def test_a_process_that_ignores_sigterm_is_killed(tmp_path):
     code = STUBBORN.replace('print("ready", flush=True)', f"open({str(tmp_path / 'up')!r}, 'w')")
 
     async def run():
@@ -65,7 +65,7 @@ def test_end_terminates_and_then_kills():
     assert not process.end(patient.pid)
 
 
-def test_end_leaves_one_that_is_not_who_we_mean():
+def test_end_does_not_signal_another_process_with_the_pid():
     child = popen(PATIENT)
     assert not process.end(child.pid, lambda pid: "dnsmasq" in process.command_line(pid))
     assert process.alive(child.pid)
@@ -78,7 +78,7 @@ def test_end_leaves_one_that_is_not_who_we_mean():
     assert process.network_namespace(child.pid) == 0
 
 
-def test_a_failed_program_says_what_it_said():
+def test_a_failed_programs_stderr_is_in_the_error():
     with pytest.raises(programs.ProgramFailed, match="sh: exit status 3: no luck"):
         programs.run(["sh", "-c", "echo no luck >&2; exit 3"])
     assert programs.run(["cat"], text="in") == "in"

@@ -1,4 +1,4 @@
-"""The programs that we run: each is known with its Debian package, and its absence is said so."""
+"""Each program that we run has its Debian package, which the error names if it is missing."""
 
 import ast
 from collections.abc import Iterator
@@ -28,7 +28,7 @@ def test_every_program_that_is_started_is_known_and_no_other():
 
 
 class Module:
-    """The names with which the command lines of a module begin."""
+    """The programs in the command lines of a module."""
 
     def __init__(self, path: Path) -> None:
         self._tree = ast.parse(path.read_text())

@@ -1,4 +1,4 @@
-"""Where the tiny VM's image is looked for."""
+"""The directory of the tiny VM's image."""
 
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from a9fe.linux.vms import tiny_vm
         (("checkout/.cache/images",), "state/images"),
     ],
 )
-def test_what_setup_built_is_not_built_again(
+def test_an_image_that_setup_built_is_used(
     tmp_path: Path, there: tuple[str, ...], expected: str
 ) -> None:
     for path in there:
@@ -26,7 +26,7 @@ def test_what_setup_built_is_not_built_again(
     assert found == tmp_path / expected
 
 
-def test_setup_builds_it_where_it_is_looked_for() -> None:
+def test_setup_builds_the_image_where_it_is_used() -> None:
     root = Path(__file__).parents[3]
     assert root == tiny_vm.CHECKOUT
     assert '-m a9fe.linux.vms.tiny_vm "$CACHE/images"' in (root / "run").read_text()

@@ -1,4 +1,4 @@
-"""Options 121 and 249, 3 and 6, as tables."""
+"""DHCP options 121, 249, 3 and 6 of subnets, as tables."""
 
 from dataclasses import replace
 
@@ -94,7 +94,7 @@ def lines(network_: DhcpNetwork, settings: DhcpSettings = ON) -> list[str]:
     return options(network_, settings, Writer()).splitlines()
 
 
-def test_249_says_what_121_says():
+def test_option_249_equals_option_121():
     tag = f"tag:subnet-{PLAIN.id}"
     routes = "169.254.169.254/32,10.1.0.2,0.0.0.0/0,10.1.0.1"
     assert lines(of((PLAIN,))) == [

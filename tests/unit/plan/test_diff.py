@@ -1,4 +1,4 @@
-"""The difference between plan and host: each kind of change, and its place in the order."""
+"""Operations from plan and observation: each kind of change, and its place in the order."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -46,7 +46,7 @@ def l3_plan(*resources: Resource, settings: L3Settings | None = None) -> HostPla
 
 
 def settle(host: FakeHost, owner: str, desired: HostPlan) -> list[Operation]:
-    """Apply; what was done. The host is then as planned."""
+    """Apply the plan; return the operations. Afterwards the host is as planned."""
     done = operations(desired, host.observe(owner))
     for operation in done:
         host.apply(operation)
@@ -136,7 +136,7 @@ CHANGES: dict[str, tuple[list[Resource], list[str]]] = {
 
 
 @pytest.mark.parametrize("case", CHANGES)
-def test_a_change_of_a_network_does_only_what_it_must(case: str):
+def test_a_change_of_a_network_makes_only_the_needed_operations(case: str):
     host = FakeHost()
     settle(host, "dhcp", dhcp_plan(*ISOLATED))
     resources, expected = CHANGES[case]
@@ -171,7 +171,7 @@ ROUTER_CHANGES: dict[str, tuple[list[Resource], list[str]]] = {
 
 
 @pytest.mark.parametrize("case", ROUTER_CHANGES)
-def test_a_change_of_a_router_does_only_what_it_must(case: str):
+def test_a_change_of_a_router_makes_only_the_needed_operations(case: str):
     host = FakeHost()
     settle(host, "l3", l3_plan(*ROUTED))
     resources, expected = ROUTER_CHANGES[case]
@@ -215,7 +215,7 @@ def test_a_device_of_another_pair_is_replaced_with_all_that_was_on_it():
     assert operations(dhcp_plan(*ISOLATED), host.observe("dhcp")) == ()
 
 
-def test_what_died_is_made_again():
+def test_lost_objects_are_made_again():
     host = FakeHost()
     settle(host, "dhcp", dhcp_plan(*ISOLATED))
     space = host.spaces[names.dhcp_namespace(NET.id)]
@@ -226,7 +226,7 @@ def test_what_died_is_made_again():
     assert kinds(done) == ["AddAddress", "StartDnsmasq", "OpenListener"]
 
 
-def test_a_bridge_stays_under_a_vm():
+def test_a_bridge_with_a_vms_tap_stays():
     host = FakeHost()
     settle(host, "dhcp", dhcp_plan(*ISOLATED))
     host.plug(names.outer_device(VM.id), names.bridge(NET.id))
@@ -268,7 +268,7 @@ ON_GATEWAY = port(4, NET, (SUBNET, "10.1.0.1"))
         ([VM, ON_GATEWAY], {"router": {"10.1.0.5"}}, True, False),  # somebody has it
     ],
 )
-def test_what_older_leases_were_told_stays_true(
+def test_ways_of_older_leases_are_still_served(
     ports: list[Resource], in_use: dict[str, set[str]], *, listens: bool, answers_for_gateway: bool
 ):
     leases = {way: frozenset(addresses) for way, addresses in in_use.items()}
@@ -280,7 +280,7 @@ def test_what_older_leases_were_told_stays_true(
     assert any(r.via == "10.1.0.1" for r in planned.routes) == (not answers_for_gateway)
 
 
-def test_a_bridge_goes_with_the_last_agents_link():
+def test_the_agent_of_the_last_link_deletes_the_bridge():
     host = FakeHost()
     settle(host, "dhcp", dhcp_plan(*ISOLATED))
     settle(host, "l3", l3_plan(*ROUTED))

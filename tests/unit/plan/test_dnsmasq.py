@@ -1,4 +1,4 @@
-"""The arguments and files of one network's dnsmasq."""
+"""The arguments and files of a network's dnsmasq."""
 
 import re
 from dataclasses import replace
@@ -38,7 +38,7 @@ def test_each_subnet_with_dhcp_has_a_static_range():
     ]
 
 
-def test_leases_for_ever():
+def test_infinite_leases():
     settings = replace(SETTINGS, dhcp_lease_duration=-1)
     ranges = [a for a in arguments(settings) if a.startswith("--dhcp-range")]
     assert all(a.endswith(",infinite") for a in ranges)
@@ -59,20 +59,20 @@ def test_mtu(net: Network, expected: list[str]):
     assert [a for a in arguments(net=net) if "mtu" in a] == expected
 
 
-def test_it_serves_its_own_device_only_and_reads_nothing_of_the_host():
+def test_dnsmasq_serves_its_own_device_only_and_ignores_the_hosts_files():
     found = set(arguments())
     assert {"--bind-dynamic", f"--interface=ns-{OWN.id[:11]}", "--except-interface=lo"} <= found
     assert {"--conf-file=/dev/null", "--no-hosts", "--no-resolv"} <= found
     assert not any(a.startswith("--server") for a in found)
 
 
-def test_dns_is_forwarded_only_where_an_operator_says():
+def test_dns_is_forwarded_only_to_configured_servers():
     settings = replace(SETTINGS, dnsmasq_dns_servers=("9.9.9.9", "1.1.1.1"))
     found = [a for a in arguments(settings) if a.startswith("--server")]
     assert found == ["--server=9.9.9.9", "--server=1.1.1.1"]
 
 
-def test_files_lie_in_the_networks_own_directory():
+def test_files_are_in_the_networks_own_directory():
     found = dnsmasq(of(), SETTINGS)
     assert found.directory == f"/var/lib/a9fe/dhcp/{NET.id}"
     paths = [a.partition("=")[2] for a in found.arguments if f"={found.directory}/" in a]
@@ -100,7 +100,7 @@ def test_every_ipv4_address_on_a_subnet_with_dhcp_is_a_lease():
     assert "10.1.0.5 host-10-1-0-5.openstacklocal host-10-1-0-5" in found.names.splitlines()
 
 
-def test_extra_options_tag_the_lease_and_a_client_id_is_not_looked_at():
+def test_extra_options_tag_the_lease_and_a_client_id_is_ignored():
     extra = (
         DhcpOption(opt_name="client-id", opt_value="01:02:03"),
         DhcpOption(opt_name="ntp-server", opt_value="10.1.0.4"),
@@ -129,7 +129,7 @@ LINE = {  # an independent reading of both files: a regular expression for each 
 
 @given(st.data())
 def test_no_text_of_the_api_makes_another_field_or_line(data: st.DataObject):
-    """Each file has one line for each thing that was said, with exactly its fields."""
+    """Each file has one line for each entry, with exactly its fields."""
     draw = data.draw
     option = st.builds(DhcpOption, opt_name=TEXT, opt_value=TEXT)
     good = st.builds(DhcpOption, opt_name=st.sampled_from(["67", "client-id"]), opt_value=TEXT)
@@ -169,7 +169,7 @@ def test_no_text_of_the_api_makes_another_field_or_line(data: st.DataObject):
     assert len(others) <= len(vm.extra_dhcp_opts)
 
 
-def test_what_cannot_be_said_safely_is_left_out_with_its_reason():
+def test_values_that_cannot_be_written_safely_are_left_out_with_a_reason():
     bad = DhcpOption(opt_name="67", opt_value="x\ntag:subnet-1,3,10.0.0.9")
     vm = port(2, NET, (FIRST, "10.1.0.5"), extra_dhcp_opts=(bad,))
     found = dnsmasq(of(vm), SETTINGS)
@@ -178,7 +178,7 @@ def test_what_cannot_be_said_safely_is_left_out_with_its_reason():
     assert vm.id in found.left_out[0]
 
 
-def test_more_routes_than_an_option_takes_do_not_cost_the_way_to_metadata():
+def test_too_many_routes_do_not_displace_the_metadata_route():
     many = tuple(HostRoute(destination=f"10.{n}.0.0/16", nexthop="10.1.0.9") for n in range(60))
     subnet_ = replace(FIRST, host_routes=many)
     whole = DhcpNetwork(network=NET, subnets=(subnet_,), ports=(OWN,), port=OWN)

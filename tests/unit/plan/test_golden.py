@@ -1,4 +1,4 @@
-"""Whole hosts as text: tests/golden/plan. `A9FE_UPDATE_GOLDEN=1` writes the files instead."""
+"""Plans of whole hosts as text, in tests/golden/plan. `A9FE_UPDATE_GOLDEN=1` writes the files."""
 
 import os
 from collections.abc import Callable

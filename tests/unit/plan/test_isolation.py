@@ -1,4 +1,4 @@
-"""Neutron's table of which networks are served from their DHCP namespace."""
+"""Neutron's rules on which networks get metadata from their DHCP namespace, as a table."""
 
 from dataclasses import replace
 
@@ -68,6 +68,6 @@ def test_the_same_address_on_another_subnet_does_not_route():
     assert routed_subnets((V4, twin), (ON_GATEWAY,)) == {V4.id}
 
 
-def test_the_listener_stands_for_the_network():
+def test_the_listener_serves_the_network():
     assert listener(NET).key == f"qdhcp-{NET.id}/169.254.169.254:80"
     assert (listener(NET).kind, listener(NET).id) == ("network", NET.id)

@@ -1,4 +1,4 @@
-"""Which ports an agent reports as up and as down."""
+"""Ports that an agent reports as ACTIVE or DOWN."""
 
 from dataclasses import replace
 
@@ -38,11 +38,11 @@ def observed(*devices: str) -> HostPlan:
     return HostPlan(bridges=frozenset({on}))
 
 
-def test_our_own_pairs_and_whatever_is_plugged_in_are_wired():
+def test_our_pairs_and_plugged_devices_are_in_place():
     assert port_status.wired(PLAN, observed(TAP), set()) == {OUTER, TAP}
 
 
-def test_a_pair_in_a_namespace_that_failed_is_not():
+def test_a_pair_in_a_failed_namespace_is_not_in_place():
     failed = {names.dhcp_namespace(NET.id)}
     assert port_status.wired(PLAN, observed(TAP, OUTER), failed) == {TAP}
 

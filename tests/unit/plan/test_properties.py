@@ -1,4 +1,4 @@
-"""Any host becomes any other, in an order that the kernel takes, whatever came before."""
+"""Operations change any host into any other, in an order that the kernel accepts."""
 
 from dataclasses import dataclass, field, replace
 
@@ -56,7 +56,7 @@ class Draft:
 
 @st.composite
 def models(draw: st.DrawFn) -> FakeModel:
-    """Up to three networks with up to two subnets, two routers, ports that come and go."""
+    """Up to three networks with up to two subnets, two routers, and changing ports."""
     draft = Draft()
     routers = [router(n, admin_state_up=draw(st.booleans())) for n in (1, 2)]
     for number in draw(st.sets(st.sampled_from([1, 2, 3]))):
@@ -105,7 +105,7 @@ def draw_dhcp(draw: st.DrawFn, net: Network, subnets: list[Subnet], number: int)
 def draw_interfaces(
     draw: st.DrawFn, net: Network, subnets: list[Subnet], routers: list[Router], number: int
 ) -> list[Port]:
-    """The same port ids on either router, so that ports move."""
+    """Use the same port ids on both routers, so that ports move."""
     return [
         interface(number * 10 + 5 + index, draw(st.sampled_from(routers)), net, ip)
         for index, ip in enumerate(draw_ips(draw, subnets))
@@ -153,8 +153,8 @@ def test_any_router_host_becomes_any_other(
     assert operations(desired, host.observe("l3")) == ()
 
 
-def test_a_plan_names_every_kernel_setting_that_is_observed():
-    """Else the two above would compare less than they say."""
+def test_a_plan_has_every_sysctl_that_is_observed():
+    """Otherwise the two tests above would compare less."""
     assert sysctls.router(ipv6_on_host=True).keys() == sysctls.PATHS
     assert sysctls.dhcp(ipv6_on_host=True).keys() == sysctls.PATHS
 
@@ -164,7 +164,7 @@ def test_a_plan_names_every_kernel_setting_that_is_observed():
 def test_any_order_of_changes_ends_in_the_same_host(
     final: FakeModel, before: FakeModel, data: st.DataObject
 ):
-    """Both agents follow every change, in any order and at any pace, from another model."""
+    """Both agents follow changes of any order and speed, starting from another model."""
     host, model = FakeHost(), FakeModel(before.resources.values())
     changes = [("put", r) for r in final.resources.values()]
     gone = before.resources.keys() - final.resources.keys()
@@ -195,7 +195,7 @@ def assert_as_new(host: FakeHost, model: FakeModel) -> None:
 
 @CHEAP
 @given(a=models(), b=models(), stop=st.integers(min_value=0, max_value=60))
-def test_a_pass_cut_anywhere_is_made_good_by_the_next(a: FakeModel, b: FakeModel, stop: int):
+def test_the_next_pass_completes_an_interrupted_one(a: FakeModel, b: FakeModel, stop: int):
     host = FakeHost()
     follow(host, "dhcp", a)
     desired = dhcp.plan(b, HOST, DhcpSettings(dhcp_confs="/d"))
