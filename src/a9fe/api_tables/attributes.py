@@ -1,6 +1,7 @@
-"""Attribute tables: one row an attribute generates validation, defaults, filters and answers.
+"""Attribute tables: one row for each attribute generates its validation, filter and answer.
 
-A table's rows are in the order of the answer. Values are keyed by the model's field names.
+Rows are in the order of the answer. Reading a document gives a typed request, whose fields are
+named as the model's.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -16,12 +17,13 @@ from a9fe.model.resources import Port
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Extra:
-    """What answers need besides the resource, by its id: the time, settings, what belongs to it.
+class AnswerContext:
+    """What answers need besides the resources: the time, options, and related resources by id.
 
-    `gateways` are routers' external ports; `zones` are those of a network's or router's agents;
-    `scopes` are the address scopes of networks, by network and IP version; `port_details` are of
-    floating IPs' ports; `granted` are the networks that RBAC policies share with the caller.
+    `gateways` has the gateway port of each router; `zones` the availability zones of the agents
+    of a network or router; `scopes` the address scope by network and IP version; `port_details`
+    the port of each floating IP; `granted` the networks that RBAC policies share with the caller.
+    `now` is UNIX seconds, `agent_down_time` seconds.
     """
 
     subnet_ids: Mapping[str, list[str]] = field(default_factory=dict)
@@ -37,31 +39,32 @@ class Extra:
     dns_domain: str = "openstacklocal"
 
 
-Show = Callable[[Any, Extra], Any]
+Show = Callable[[Any, AnswerContext], Any]
 
 
-Who = Literal["", "member", "admin"]
-"""Who may: nobody, everybody in the resource's project, or admins alone."""
+Permission = Literal["", "member", "admin"]
+"""Who may write or see an attribute: nobody (""), the resource's project, or only admins."""
 FilterKind = Literal["", "exact", "nocase", "boolean", "integer", "address", "mac", "constant"]
-Conditions = Callable[[list[str], Extra], tuple[Filter, ...]]
+Conditions = Callable[[list[str], AnswerContext], tuple[Filter, ...]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attribute:
     """One attribute of a resource.
 
-    `field` is the model's ("" if it has none), `convert` None for a read-only one. `create`,
-    `update` and `see`: who may give it, change it, read it. `filter` says how a list's filter
-    compares it ("": there is no such filter), `conditions` where that needs more than the field.
+    `field`: the model's field, "" if there is none. `convert`: None for a read-only attribute.
+    `create`, `update`, `see`: who may set, change and see it. `default` UNSET: the operation
+    computes it. `filter`: how a list compares the field, "" if lists have no such filter;
+    `conditions`: builds the filter where one field is not enough.
     """
 
     name: str
     show: Show
     field: str = ""
     convert: Converter | None = None
-    create: Who = ""
-    update: Who = ""
-    see: Who = "member"
+    create: Permission = ""
+    update: Permission = ""
+    see: Permission = "member"
     required: bool = False
     default: object = UNSET
     filter: FilterKind = ""
@@ -71,7 +74,10 @@ class Attribute:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttributeTable:
-    """All attributes of a kind, and its names: "network", "networks". `tagged`: it has tags."""
+    """The attributes of a kind, in the order of answers. `kind` "network", `plural` "networks".
+
+    `tagged`: resources of the kind have tags.
+    """
 
     kind: str
     plural: str
@@ -80,21 +86,21 @@ class AttributeTable:
 
     @property
     def path(self) -> str:
-        """The plural as it stands in URLs: "security-groups"."""
+        """The plural in URLs: "security-groups"."""
         return self.plural.replace("_", "-")
 
     def find(self, name: str) -> Attribute | None:
-        """The attribute of that API name."""
+        """Return the attribute with this name in the API, or None."""
         return next((a for a in self.attributes if a.name == name), None)
 
 
 def stored(
     name: str, convert: Converter, allow: str = "CU", *, default: object = UNSET, at: str = ""
 ) -> Attribute:
-    """An attribute that is the model's field `at` (or of the same name).
+    """Return an attribute that is stored in the model's field `at` (by default of its name).
 
-    `allow` has C if it may be given on create, U on update, R if create needs it; c and u if
-    only admins may.
+    `allow`: C if create accepts it, U if update does, R if create requires it; c and u for
+    attributes that only admins may give.
     """
     at = at or name
     return Attribute(
@@ -102,8 +108,8 @@ def stored(
         show=lambda resource, _: codec.encode(getattr(resource, at)),
         field=at,
         convert=convert,
-        create=_who(allow, "C"),
-        update=_who(allow, "U"),
+        create=_permission(allow, "C"),
+        update=_permission(allow, "U"),
         required="R" in allow,
         default=default,
         filter=_filter_kind(name, convert, default),
@@ -111,14 +117,14 @@ def stored(
     )
 
 
-def _who(allow: str, letter: str) -> Who:
+def _permission(allow: str, letter: str) -> Permission:
     if letter in allow:
         return "member"
     return "admin" if letter.lower() in allow else ""
 
 
 def _filter_kind(name: str, convert: Converter, default: object) -> FilterKind:
-    """How the attribute is compared where nothing else is said (see `filtered`)."""
+    """Return how lists compare the attribute, unless `filtered` overrides it."""
     if convert is boolean:
         return "boolean"
     if name == "id" or name.endswith("_id"):
@@ -127,20 +133,20 @@ def _filter_kind(name: str, convert: Converter, default: object) -> FilterKind:
 
 
 def filtered(attribute: Attribute, kind: FilterKind, *, sortable: bool = True) -> Attribute:
-    """The attribute, with a filter."""
+    """Return the attribute with this kind of filter."""
     return replace(attribute, filter=kind, sortable=sortable)
 
 
 def for_admins(attribute: Attribute) -> Attribute:
-    """The attribute, which others do not see."""
+    """Return the attribute, visible only to admins."""
     return replace(attribute, see="admin")
 
 
 def read_only(name: str, *, at: str = "", text: bool = False) -> Attribute:
-    """A field of the model that only the server sets; `text`: lists can be filtered by it."""
+    """Return an attribute that only the server sets; `text`: lists filter and sort by it."""
     at = at or name
 
-    def show(resource: object, _: Extra) -> object:
+    def show(resource: object, _: AnswerContext) -> object:
         return codec.encode(getattr(resource, at))
 
     kind: FilterKind = "" if not text else "exact" if name == "id" else "nocase"
@@ -148,12 +154,12 @@ def read_only(name: str, *, at: str = "", text: bool = False) -> Attribute:
 
 
 def computed(name: str, show: Show, conditions: Conditions | None = None) -> Attribute:
-    """An attribute made for the answer."""
+    """Return an attribute that is computed for the answer."""
     return Attribute(name=name, show=show, conditions=conditions)
 
 
-def taken_only(name: str, convert: Converter, *, default: object = UNSET) -> Attribute:
-    """What a new resource may be made with, and no answer has."""
+def write_only(name: str, convert: Converter, *, default: object = UNSET) -> Attribute:
+    """Return an attribute that create accepts and no answer shows."""
     return Attribute(
         name=name,
         show=lambda *_: None,
@@ -166,12 +172,12 @@ def taken_only(name: str, convert: Converter, *, default: object = UNSET) -> Att
 
 
 def filter_only(name: str, conditions: Conditions) -> Attribute:
-    """What lists can be filtered by, and no answer has."""
+    """Return a filter of lists that is no attribute of answers."""
     return Attribute(name=name, show=lambda *_: None, see="", conditions=conditions)
 
 
 def constant(name: str, value: object) -> Attribute:
-    """An attribute of which only one value is supported; it may be given, and is not kept."""
+    """Return an attribute that has only this value: clients may give it, and it is not stored."""
     return Attribute(
         name=name,
         show=lambda *_: value,
@@ -200,7 +206,7 @@ def read_create(table: AttributeTable, request: type[N], document: object) -> N:
 
 
 def check_changeable(table: AttributeTable, document: object) -> None:
-    """Raises InvalidInput for an attribute of a body that no update may have."""
+    """Raise InvalidInput for an attribute in the body that no update may give."""
     if isinstance(document, dict):
         _refuse_unknown(table, _object(table, document), lambda a: bool(a.update))
 
@@ -213,7 +219,7 @@ def read_update(table: AttributeTable, change: type[N], document: object) -> N:
 
 
 def _converted(table: AttributeTable, given: Mapping[str, object]) -> dict[str, Any]:
-    """The converted values by the names of the model's fields."""
+    """Return the converted values by field of the model."""
     values: dict[str, Any] = {}
     for attribute in table.attributes:
         if attribute.name in given and attribute.convert is not None:
@@ -224,7 +230,7 @@ def _converted(table: AttributeTable, given: Mapping[str, object]) -> dict[str, 
 
 
 def _object(table: AttributeTable, document: object) -> dict[str, object]:
-    """The inner object of a body, tenant_id read as project_id."""
+    """Return the inner object of a body, with tenant_id as project_id."""
     if not isinstance(document, dict):
         raise InvalidInput(table.kind, document, "an object")
     given = dict(document)
@@ -249,16 +255,16 @@ def _refuse_unknown(
 
 
 def given_value(given: Iterable[str], name: str) -> object:
-    """The value to show in an error."""
+    """Return the value to name in an error."""
     return given[name] if isinstance(given, dict) else name
 
 
 def show(
-    table: AttributeTable, resource: object, extra: Extra, fields: frozenset[str]
+    table: AttributeTable, resource: object, context: AnswerContext, fields: frozenset[str]
 ) -> dict[str, Any]:
-    """The answer for a resource: all attributes, or those of `fields` that exist."""
+    """Return the answer for a resource: all attributes, or those named in `fields`."""
     return {
-        attribute.name: attribute.show(resource, extra)
+        attribute.name: attribute.show(resource, context)
         for attribute in table.attributes
         if attribute.see and (not fields or attribute.name in fields)
     }

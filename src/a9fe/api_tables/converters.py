@@ -1,6 +1,6 @@
-"""What a client sent, to values: each converter takes (field, value) and raises InvalidInput.
+"""Converters from a client's JSON values: each takes (field, value) and raises InvalidInput.
 
-Clients send strings where values are typed ("True", "22"), as Neutron's do; those are accepted.
+Strings are accepted for booleans and numbers ("True", "22"), as Neutron accepts them.
 """
 
 import base64
@@ -29,7 +29,7 @@ _FALSE = frozenset({"false", "0", "off", "no", "f", "n"})
 
 
 def string(maximum: int = NAME_MAX, minimum: int = 0) -> Converter:
-    """Text of so many characters."""
+    """Return a converter of text with `minimum` to `maximum` characters."""
     expected = f"text of {minimum} to {maximum} characters"
 
     def convert(field: str, value: object) -> str:
@@ -42,7 +42,7 @@ def string(maximum: int = NAME_MAX, minimum: int = 0) -> Converter:
 
 
 def one_line(maximum: int = NAME_MAX, minimum: int = 0) -> Converter:
-    """Text of so many characters without a line break or another control character."""
+    """Return a converter of text without line breaks and other control characters."""
     expected = f"{minimum} to {maximum} characters on one line, none of them a control character"
     text = string(maximum, minimum)
 
@@ -57,7 +57,7 @@ def one_line(maximum: int = NAME_MAX, minimum: int = 0) -> Converter:
 
 
 def header_text(maximum: int = NAME_MAX, minimum: int = 0) -> Converter:
-    """Text that goes into a header of HTTP, such as the id of an instance."""
+    """Return a converter of text that is valid in an HTTP header, such as an instance id."""
     text = string(maximum, minimum)
 
     def convert(field: str, value: object) -> str:
@@ -73,7 +73,7 @@ def header_text(maximum: int = NAME_MAX, minimum: int = 0) -> Converter:
 
 
 def boolean(field: str, value: object) -> bool:
-    """true or false, also as text or 1 and 0."""
+    """Read true or false, also as text, 1 or 0."""
     text = str(value).lower() if isinstance(value, str | bool | int) else ""
     if text in _TRUE or text in _FALSE:
         return text in _TRUE
@@ -81,7 +81,7 @@ def boolean(field: str, value: object) -> bool:
 
 
 def integer(low: int, high: int) -> Converter:
-    """A whole number in a range, also as text."""
+    """Return a converter of a whole number from `low` to `high`, also as text."""
     expected = f"a whole number from {low} to {high}"
 
     def convert(field: str, value: object) -> int:
@@ -97,7 +97,7 @@ def integer(low: int, high: int) -> Converter:
 
 
 def choice(*values: str) -> Converter:
-    """One of a few words."""
+    """Return a converter of one of these words."""
 
     def convert(field: str, value: object) -> str:
         if not isinstance(value, str) or value not in values:
@@ -108,7 +108,7 @@ def choice(*values: str) -> Converter:
 
 
 def only(allowed: object) -> Converter:
-    """The one value that is supported here."""
+    """Return a converter of the only value that is supported."""
 
     def convert(field: str, value: object) -> object:
         if value != allowed or isinstance(value, bool) != isinstance(allowed, bool):
@@ -119,7 +119,7 @@ def only(allowed: object) -> Converter:
 
 
 def nullable(converter: Converter) -> Converter:
-    """Null, or what `converter` takes."""
+    """Return a converter that also accepts null, as None."""
 
     def convert(field: str, value: object) -> object:
         return None if value is None else converter(field, value)
@@ -128,7 +128,7 @@ def nullable(converter: Converter) -> Converter:
 
 
 def identifier(field: str, value: object) -> str:
-    """A UUID, in its canonical form."""
+    """Read a UUID; return its canonical form."""
     try:
         return str(uuid.UUID(value if isinstance(value, str) else ""))
     except ValueError as error:
@@ -136,7 +136,10 @@ def identifier(field: str, value: object) -> str:
 
 
 def list_of(converter: Converter, maximum: int = LIST_MAX, *, unique: bool = False) -> Converter:
-    """A list of at most `maximum` items, as a tuple; `unique`: no two are equal."""
+    """Return a converter of a list of at most `maximum` items into a tuple.
+
+    `unique`: two equal items are an error.
+    """
 
     def convert(field: str, value: object) -> tuple[Any, ...]:
         if not isinstance(value, list) or len(value) > maximum:
@@ -152,7 +155,7 @@ def list_of(converter: Converter, maximum: int = LIST_MAX, *, unique: bool = Fal
 
 
 def clearable(converter: Converter) -> Converter:
-    """A list, or null for an empty one (as Neutron's clients clear a list)."""
+    """Return a converter that also accepts null, for an empty list (Neutron's clients send it)."""
 
     def convert(field: str, value: object) -> object:
         return () if value is None else converter(field, value)
@@ -161,7 +164,7 @@ def clearable(converter: Converter) -> Converter:
 
 
 def blankable(converter: Converter) -> Converter:
-    """Return a converter that also accepts null, for an empty text."""
+    """Return a converter that also accepts null, as ""."""
 
     def convert(field: str, value: object) -> object:
         return "" if value is None else converter(field, value)
@@ -172,7 +175,10 @@ def blankable(converter: Converter) -> Converter:
 def only_members(
     field: str, value: object, members: Collection[str], optional: Collection[str] = ()
 ) -> dict[str, Any]:
-    """`value`, an object with these members and no others; what is foreign in it is named."""
+    """Return `value`, an object with these members and no others.
+
+    The error names the first unknown member.
+    """
     expected = "an object with " + ", ".join(
         f"{name} (optional)" if name in optional else name for name in members
     )
@@ -185,13 +191,13 @@ def only_members(
 
 
 def address_or_cidr(field: str, value: object) -> str:
-    """An address, or a CIDR."""
+    """Read an IP address or a CIDR."""
     is_cidr = isinstance(value, str) and "/" in value
     return rules.cidr(field, value) if is_cidr else rules.address(field, value)
 
 
 def user_data(field: str, value: object) -> bytes:
-    """Base64 of at most 65535 bytes (Nova)."""
+    """Read base64 of at most USER_DATA_MAX characters (Nova)."""
     expected = f"base64 of at most {USER_DATA_MAX} bytes"
     if not isinstance(value, str):
         raise InvalidInput(field, value, expected)
@@ -205,7 +211,7 @@ def user_data(field: str, value: object) -> bytes:
 
 
 def string_map(field: str, value: object) -> dict[str, str]:
-    """An object of text to text (instance metadata)."""
+    """Read an object whose values are text, such as instance metadata."""
     if not isinstance(value, dict) or len(value) > METADATA_MAX:
         raise InvalidInput(field, value, f"an object of at most {METADATA_MAX} texts")
     text, key = string(), string(minimum=1)
@@ -213,8 +219,10 @@ def string_map(field: str, value: object) -> dict[str, str]:
 
 
 def simple_map(field: str, value: object) -> dict[str, str | int | bool]:
-    """An object whose values are text, whole numbers or booleans (agents' configurations),
-    of at most SIMPLE_MAX bytes as JSON."""
+    """Read an object whose values are text, whole numbers or booleans (agents' configurations).
+
+    It may have SIMPLE_MAX bytes as JSON.
+    """
     if not isinstance(value, dict) or len(value) > METADATA_MAX:
         raise InvalidInput(field, value, "an object")
     for name, item in value.items():
@@ -230,7 +238,7 @@ _DOMAIN_MAX = 253
 
 
 def dns_name(field: str, value: object) -> str:
-    """A host name: labels of letters, digits and hyphens; "" for none."""
+    """Read a host name: labels of letters, digits and hyphens; "" for none."""
     text = "" if value is None else value
     expected = "a host name such as web1, or an empty text"
     if not isinstance(text, str) or len(text) > _DOMAIN_MAX:
@@ -241,7 +249,7 @@ def dns_name(field: str, value: object) -> str:
 
 
 def dns_domain(field: str, value: object) -> str:
-    """A domain, which ends with a dot; "" for none."""
+    """Read a domain that ends with a dot; "" for none."""
     name = dns_name(field, value)
     if name and not name.endswith("."):
         raise InvalidInput(field, value, "a domain with a dot at its end, such as example.org.")
@@ -249,7 +257,7 @@ def dns_domain(field: str, value: object) -> str:
 
 
 def ip_version(field: str, value: object) -> int:
-    """4 or 6, also as text."""
+    """Read 4 or 6, also as text."""
     return int(choice("4", "6")(field, "" if isinstance(value, bool) else str(value)))
 
 
@@ -258,7 +266,7 @@ SERVICE_TYPE_MAX = 255
 
 
 def service_type(field: str, value: object) -> str:
-    """A device owner such as network:floatingip or compute:nova."""
+    """Read a device owner such as network:floatingip or compute:nova."""
     if (
         not isinstance(value, str)
         or len(value) > SERVICE_TYPE_MAX
@@ -274,7 +282,7 @@ PROFILE_MAX = 4096  # bytes of JSON (Neutron)
 
 
 def profile(field: str, value: object) -> dict[str, Any]:
-    """Any object: what else was told of a port's place. Null is an empty one."""
+    """Read binding:profile: any object; null is an empty one."""
     if value is None:
         return {}
     if not isinstance(value, dict) or len(json.dumps(value)) > PROFILE_MAX:
@@ -282,7 +290,7 @@ def profile(field: str, value: object) -> dict[str, Any]:
     return value
 
 
-# ---- what the plain ones take, for the API's document
+# ---- the JSON Schemas of converters that are plain functions
 
 _ADDRESS: schemas.Schema = {"type": "string", "examples": ["10.1.0.5"]}
 _CIDR: schemas.Schema = {"type": "string", "examples": ["10.1.0.0/24"]}

@@ -1,4 +1,4 @@
-"""The envelope of a body: the object with one member, such as {"network": ...}. Pure."""
+"""The envelope of a body: an object with one member, such as {"network": ...}."""
 
 from a9fe.api_tables.bad_request import BadRequest
 
@@ -6,13 +6,13 @@ NAME_SHOWN_MAX = 100  # characters of a member's name in a message
 
 
 def shown_name(name: str) -> str:
-    """A name that a client gave, on one line and not too long."""
+    """Return a client's name of a member, on one line and shortened."""
     text = repr(name).strip("'\"")
     return text if len(text) <= NAME_SHOWN_MAX else text[:NAME_SHOWN_MAX] + "..."
 
 
 def member(document: object, name: str) -> object:
-    """The one member of {"network": ...}. Raises BadRequest."""
+    """Return the only member of {"network": ...}. Raises BadRequest."""
     expected = f'{{"{name}": ...}}'
     if not isinstance(document, dict) or name not in document:
         raise BadRequest(400, f"The body should be {expected}")

@@ -1,9 +1,14 @@
 """The attribute tables of security groups and their rules."""
 
 from a9fe.api_tables import converters as to
-from a9fe.api_tables.attributes import AttributeTable, Extra, computed, filtered, stored
-from a9fe.api_tables.neutron_tables import described, server_set, stamps, standard
-from a9fe.api_tables.schemas import described as described_schema
+from a9fe.api_tables.attributes import AnswerContext, AttributeTable, computed, filtered, stored
+from a9fe.api_tables.neutron_tables import (
+    fixed,
+    leading_attributes,
+    revision_attributes,
+    trailing_attributes,
+)
+from a9fe.api_tables.schemas import described
 from a9fe.model.errors import InvalidInput
 from a9fe.model.resources import SecurityGroup
 from a9fe.model.rules import addresses as rules
@@ -16,7 +21,7 @@ PROTOCOL_MAX = 255
 
 
 def protocol(field: str, value: object) -> str | None:
-    """A name, or a number from 0 to 255; None for any."""
+    """Read a protocol's name, or its number from 0 to 255; None is any."""
     text = str(value).lower() if isinstance(value, str | int) else ""
     if value is None or text in {"any", "none"}:
         return None
@@ -27,7 +32,7 @@ def protocol(field: str, value: object) -> str | None:
 
 
 def ethertype(field: str, value: object) -> str:
-    """IPv4 or IPv6, in any case."""
+    """Read IPv4 or IPv6, in upper or lower case."""
     names = {"ipv4": "IPv4", "ipv6": "IPv6"}
     found = names.get(value.lower()) if isinstance(value, str) else None
     if found is None:
@@ -36,7 +41,7 @@ def ethertype(field: str, value: object) -> str:
 
 
 def prefix(field: str, value: object) -> str | None:
-    """A CIDR, or an address, which is one of its own; None for any."""
+    """Read a CIDR, or an address as a CIDR of one address; None is any."""
     if value is None or value == "":
         return None
     if isinstance(value, str) and "/" not in value:
@@ -44,19 +49,19 @@ def prefix(field: str, value: object) -> str | None:
     return rules.cidr(field, value)
 
 
-def _rules(group: SecurityGroup, extra: Extra) -> list[dict[str, object]]:
-    return extra.rules.get(group.id, [])
+def _rules(group: SecurityGroup, context: AnswerContext) -> list[dict[str, object]]:
+    return context.rules.get(group.id, [])
 
 
 SECURITY_GROUP = AttributeTable(
     kind="security_group",
     plural="security_groups",
     attributes=(
-        *described(),
+        *leading_attributes(),
         stored("stateful", to.boolean, default=True),
-        server_set("shared", False),  # noqa: FBT003 - the value
+        fixed("shared", False),  # noqa: FBT003 - the value
         computed("security_group_rules", _rules),
-        *standard(),
+        *trailing_attributes(),
     ),
     tagged=True,
 )
@@ -65,7 +70,7 @@ PORT_MAX = 65535
 
 
 def port_number(field: str, value: object) -> int | None:
-    """A port, or an ICMP type or code; None for any."""
+    """Read a port number, or an ICMP type or code; None is any."""
     if value is None:
         return None
     try:
@@ -76,13 +81,13 @@ def port_number(field: str, value: object) -> int | None:
     return found
 
 
-described_schema(port_number, {"type": ["integer", "null"], "minimum": 0, "maximum": PORT_MAX})
+described(port_number, {"type": ["integer", "null"], "minimum": 0, "maximum": PORT_MAX})
 
 SECURITY_GROUP_RULE = AttributeTable(
     kind="security_group_rule",
     plural="security_group_rules",
     attributes=(
-        *(a for a in described() if a.name != "name"),
+        *(a for a in leading_attributes() if a.name != "name"),
         stored("security_group_id", to.identifier, "CR"),
         filtered(stored("direction", to.choice("ingress", "egress"), "CR"), "nocase"),
         filtered(stored("ethertype", ethertype, "C", default="IPv4"), "nocase"),
@@ -92,7 +97,7 @@ SECURITY_GROUP_RULE = AttributeTable(
         filtered(stored("remote_ip_prefix", prefix, "C", default=None), "exact"),
         stored("remote_group_id", to.nullable(to.string(minimum=1)), "C", default=None),
         stored("remote_address_group_id", to.nullable(to.identifier), "C", default=None),
-        server_set("normalized_cidr", None),
-        *stamps(),
+        fixed("normalized_cidr", None),
+        *revision_attributes(),
     ),
 )

@@ -1,4 +1,4 @@
-"""What is said of an instance's guest in bodies: how it may ask, and the files it shall have."""
+"""Requests about an instance's guest: metadata options, files, key pairs and events."""
 
 import base64
 import binascii
@@ -24,7 +24,7 @@ FILES_MAX = 5  # Nova's default quotas: files, bytes of a path, bytes of a file
 FILE_PATH_MAX = 255
 FILE_CONTENT_MAX = 10240
 KEYPAIRS_MAX = 20  # of one instance
-KEYPAIRS_BYTES_MAX = 64 * 1024  # of their keys: about what user data may have
+KEYPAIRS_BYTES_MAX = 64 * 1024  # bytes of their public keys, about the bound of user data
 _KEYPAIRS = to.list_of(keypair, KEYPAIRS_MAX)
 
 EVENT: dict[str, to.Converter] = {
@@ -68,13 +68,13 @@ OPTIONS: dict[str, to.Converter] = {
 
 
 def metadata_options(field: str, value: object) -> MetadataOptions:
-    """Any of OPTIONS; what is not given is as the cloud's options say."""
+    """Read any of OPTIONS; an option that is not given follows the server's configuration."""
     given = to.only_members(field, value, OPTIONS, optional=OPTIONS)
     return MetadataOptions(**{n: OPTIONS[n](f"{field}.{n}", given[n]) for n in given})
 
 
 def injected_file(field: str, value: object) -> InjectedFile:
-    """{"path", "contents"}: an absolute path, and base64 (Nova's personality)."""
+    """Read {"path", "contents"}: an absolute path, and base64 (Nova's personality)."""
     given = to.only_members(field, value, ("path", "contents"))
     path = to.string(FILE_PATH_MAX, minimum=2)(f"{field}.path", given["path"])
     if not path.startswith("/") or not path.isprintable():
@@ -90,7 +90,7 @@ def injected_file(field: str, value: object) -> InjectedFile:
 
 
 def keypairs(field: str, value: object) -> tuple[Keypair, ...]:
-    """The key pairs of an instance, which all of its documents repeat."""
+    """Read the key pairs of an instance; their total size is bounded, as documents repeat them."""
     found: tuple[Keypair, ...] = _KEYPAIRS(field, value)
     size = sum(len(one.public_key.encode()) for one in found)
     if size > KEYPAIRS_BYTES_MAX:
@@ -100,7 +100,7 @@ def keypairs(field: str, value: object) -> tuple[Keypair, ...]:
 
 
 def shown_file(file: InjectedFile) -> dict[str, str]:
-    """The file as a body has it."""
+    """Return the file as answers show it."""
     return {"path": file.path, "contents": base64.b64encode(file.content).decode("ascii")}
 
 

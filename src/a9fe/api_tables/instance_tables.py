@@ -5,9 +5,9 @@ from dataclasses import replace
 
 from a9fe.api_tables import converters as to
 from a9fe.api_tables.attributes import (
+    AnswerContext,
     Attribute,
     AttributeTable,
-    Extra,
     computed,
     filtered,
     read_only,
@@ -26,7 +26,7 @@ from a9fe.model.guest import MetadataOptions
 from a9fe.model.resources import Instance
 
 
-def _user_data(instance: Instance, _: Extra) -> str | None:
+def _user_data(instance: Instance, _: AnswerContext) -> str | None:
     if instance.user_data is None:
         return None
     return base64.b64encode(instance.user_data).decode("ascii")

@@ -1,4 +1,4 @@
-"""Lists: filters, order, page and the choice of fields, from the query of a request."""
+"""Lists: read filters, sort order, page and fields from a request's query; link the pages."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -6,13 +6,13 @@ from typing import Any
 from urllib.parse import urlencode
 
 from a9fe.api_tables import converters as to
-from a9fe.api_tables.attributes import Attribute, AttributeTable, Extra
+from a9fe.api_tables.attributes import AnswerContext, Attribute, AttributeTable
 from a9fe.model.errors import InvalidInput
 from a9fe.model.pages import NOTHING, Filter, How, Page, Value
 from a9fe.model.rules import addresses as rules
 
 PAGING = frozenset({"fields", "limit", "marker", "page_reverse", "sort_key", "sort_dir"})
-ASKING = frozenset({"limit", "marker", "page_reverse"})
+PAGE_QUERY = frozenset({"limit", "marker", "page_reverse"})
 TAG_FILTERS: dict[str, How] = {
     "tags": "all",
     "tags-any": "any",
@@ -24,17 +24,17 @@ FIXED_IP_KEYS: dict[str, tuple[str, How]] = {
     "ip_address_substr": ("ip_address", "contains"),
     "subnet_id": ("subnet_id", "exact"),
 }
-INTEGER_MAX = 2**31 - 1  # of the integers that the API has
+INTEGER_MAX = 2**31 - 1  # the largest integer in the API
 LIMIT_DIGITS = 18
 SORT_KEYS_MAX = 8
-ONE_BY_ONE = frozenset({*TAG_FILTERS.values(), "contains", "unequal", "since", "before"})
-ONE_BY_ONE_MAX = 50
-"""Values of a filter that is an expression for each: databases bound how deep these are."""
+EXPRESSION_FILTERS = frozenset({*TAG_FILTERS.values(), "contains", "unequal", "since", "before"})
+EXPRESSIONS_MAX = 50
+"""Most values of such a filter: each is an expression, and databases bound their depth."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Query:
-    """A list's query; `limited`: the client or the server asked for pages."""
+    """The query of a list. `limited`: the client or the server limits the page."""
 
     page: Page
     fields: frozenset[str]
@@ -44,14 +44,19 @@ class Query:
 Given = Mapping[str, list[str]]
 
 
-def read_query(table: AttributeTable, given: Given, extra: Extra, limit_max: int) -> Query:
-    """The query of a list, at most `limit_max` on a page (0: any). Raises InvalidInput."""
+def read_query(
+    table: AttributeTable, given: Given, context: AnswerContext, limit_max: int
+) -> Query:
+    """Read the query of a list; a page has at most `limit_max` items (0: any).
+
+    Raises InvalidInput.
+    """
     limit = _limit(given, limit_max)
     filters = [
         _bounded(name, f)
         for name in given
         if name not in PAGING
-        for f in _filters(table, name, given, extra)
+        for f in _filters(table, name, given, context)
     ]
     page = Page(
         filters=tuple(filters),
@@ -64,7 +69,7 @@ def read_query(table: AttributeTable, given: Given, extra: Extra, limit_max: int
 
 
 def fields_of(given: Given) -> frozenset[str]:
-    """fields=a&fields=b, and fields=a,b as some clients write it."""
+    """Return the fields asked for: fields=a&fields=b, or fields=a,b as some clients write it."""
     return frozenset(n for text in given.get("fields", []) for n in text.split(",") if n)
 
 
@@ -103,8 +108,10 @@ def _real(name: str) -> str:
     return "project_id" if name == "tenant_id" else name
 
 
-def _filters(table: AttributeTable, name: str, given: Given, extra: Extra) -> tuple[Filter, ...]:
-    # Nothing has a NUL, and PostgreSQL refuses it: U+FFFD finds nothing either.
+def _filters(
+    table: AttributeTable, name: str, given: Given, context: AnswerContext
+) -> tuple[Filter, ...]:
+    # No stored text has a NUL, and PostgreSQL refuses it; U+FFFD finds nothing either.
     values = [value.replace("\0", "\ufffd") for value in given[name]]
     if table.tagged and name in TAG_FILTERS:
         wanted = tuple(dict.fromkeys(tag for text in values for tag in text.split(",")))
@@ -113,16 +120,16 @@ def _filters(table: AttributeTable, name: str, given: Given, extra: Extra) -> tu
         return _fixed_ips(values)
     attribute = table.find(_real(name))
     if attribute is not None and attribute.conditions is not None:
-        return attribute.conditions(values, extra)
+        return attribute.conditions(values, context)
     if attribute is None or not attribute.filter:
         raise InvalidInput(name, given[name][0], f"a filter by an attribute of a {table.kind}")
     return _conditions(attribute, values)
 
 
 def _bounded(name: str, wanted: Filter) -> Filter:
-    if wanted.how in ONE_BY_ONE and len(wanted.values) > ONE_BY_ONE_MAX:
+    if wanted.how in EXPRESSION_FILTERS and len(wanted.values) > EXPRESSIONS_MAX:
         given = f"{len(wanted.values)} values"
-        raise InvalidInput(name, given, f"at most {ONE_BY_ONE_MAX} distinct values")
+        raise InvalidInput(name, given, f"at most {EXPRESSIONS_MAX} distinct values")
     return wanted
 
 
@@ -154,7 +161,7 @@ def _is_constant(constant: object, values: list[str]) -> bool:
 
 
 def _integer(name: str, text: str) -> int | None:
-    """None: more than anything that is stored."""
+    """Return the number; None if it is larger than any that is stored."""
     digits = text.removeprefix("-")
     if not digits.isascii() or not digits.isdigit():
         raise InvalidInput(name, text, "a whole number")
@@ -162,7 +169,10 @@ def _integer(name: str, text: str) -> int | None:
 
 
 def _canonical(read: Any, text: str) -> Value:  # noqa: ANN401 - of model.rules.addresses
-    """As stored; None, like an absent value, for "" and "None"; a text that is none as it is."""
+    """Return the value in the form that is stored.
+
+    "" and "None" are None, an absent value; text that `read` refuses stays as it is.
+    """
     if text in {"", "None"}:
         return None
     try:
@@ -191,18 +201,18 @@ def _fixed_ip(key: str, wanted: list[str]) -> Filter:
 
 
 def links(query: Query, given: Given, url: str, ids: list[str]) -> list[dict[str, str]]:
-    """The pages before and behind, as Neutron gives them for a list that has a limit.
+    """Return the links to the next and the previous page, as Neutron does for a limited list.
 
-    A page that is not full is the last one in its direction. An empty page has no marker to give:
-    its link leads to the other end of the list. Who did not ask for pages, and is given one since
-    the server limits them, needs the next one alone.
+    A page that is not full is the last one in its direction. An empty page has no marker: its
+    link leads to the other end of the list. A client that did not ask for pages, and got one
+    because the server limits them, gets only the link to the next one.
     """
     full = len(ids) >= query.page.limit
     backwards = query.page.backwards
     found = []
     if full or backwards:
         found.append({"rel": "next", "href": _link(given, url, ids[-1:], reverse=False)})
-    if (full or not backwards) and not ASKING.isdisjoint(given):
+    if (full or not backwards) and not PAGE_QUERY.isdisjoint(given):
         found.append({"rel": "previous", "href": _link(given, url, ids[:1], reverse=True)})
     return found
 
@@ -219,6 +229,6 @@ def _link(given: Given, url: str, marker: list[str], *, reverse: bool) -> str:
 
 
 def scoped(query: Query, scope: Mapping[str, str]) -> Query:
-    """The query, limited by what exists for the caller (access.scope)."""
+    """Return the query, limited to what the caller sees (access.scope)."""
     more = tuple(Filter(field=field, values=(value,)) for field, value in scope.items())
     return replace(query, page=replace(query.page, filters=(*query.page.filters, *more)))

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 from a9fe.api_tables import converters as to
 from a9fe.api_tables.attributes import (
+    AnswerContext,
     Attribute,
     AttributeTable,
-    Extra,
     computed,
     constant,
     filter_only,
@@ -14,7 +14,7 @@ from a9fe.api_tables.attributes import (
     for_admins,
     read_only,
     stored,
-    taken_only,
+    write_only,
 )
 from a9fe.api_tables.model_values import address_pair, allocation_pool, dhcp_option, host_route
 from a9fe.api_tables.requests import address_request, gateway_request
@@ -30,8 +30,8 @@ MTU = to.integer(0, 65535)  # 0 means the default
 IPV6_MODES = to.nullable(to.choice("slaac", "dhcpv6-stateful", "dhcpv6-stateless"))
 
 
-def described() -> tuple[Attribute, ...]:
-    """What most resources begin with."""
+def leading_attributes() -> tuple[Attribute, ...]:
+    """Return the attributes that most resources begin with."""
     return (
         read_only("id", text=True),
         stored("name", to.one_line(), default=""),
@@ -41,34 +41,34 @@ def described() -> tuple[Attribute, ...]:
     )
 
 
-def standard() -> tuple[Attribute, ...]:
-    """What resources that have tags end with."""
+def trailing_attributes() -> tuple[Attribute, ...]:
+    """Return the attributes that resources with tags end with."""
     return (
-        computed("tags", lambda resource, extra: list(extra.tags.get(resource.id, ()))),
-        *stamps(),
+        computed("tags", lambda resource, context: list(context.tags.get(resource.id, ()))),
+        *revision_attributes(),
     )
 
 
-def stamps() -> tuple[Attribute, ...]:
-    """What every revision has."""
+def revision_attributes() -> tuple[Attribute, ...]:
+    """Return the revision number and the times of a resource."""
     times = (read_only("created_at", text=True), read_only("updated_at", text=True))
     return (filtered(read_only("revision_number"), "integer"), *times)
 
 
-def zones(resource: Network | Router, extra: Extra) -> list[str]:
-    """The zones of the agents that serve it."""
-    return extra.zones.get(resource.id, [])
+def zones(resource: Network | Router, context: AnswerContext) -> list[str]:
+    """Return the availability zones of the agents that serve it."""
+    return context.zones.get(resource.id, [])
 
 
-def _subnets(network: Network, extra: Extra) -> list[str]:
-    return extra.subnet_ids.get(network.id, [])
+def _subnets(network: Network, context: AnswerContext) -> list[str]:
+    return context.subnet_ids.get(network.id, [])
 
 
 NETWORK_TYPES = to.choice("local", "flat", "vlan", "vxlan", "gre", "geneve")
 
 
 def _provider() -> tuple[Attribute, ...]:
-    """Recorded: a9fe's networks are bridges of their own whatever these say."""
+    """Return the provider:* attributes: recorded only, since each network is a bridge."""
     kind = stored("provider:network_type", NETWORK_TYPES, "c", default="local", at="network_type")
     place = stored(
         "provider:physical_network",
@@ -91,12 +91,12 @@ def _provider() -> tuple[Attribute, ...]:
     )
 
 
-def _is_shared(network: Network, extra: Extra) -> bool:
-    return network.shared or network.id in extra.granted
+def _is_shared(network: Network, context: AnswerContext) -> bool:
+    return network.shared or network.id in context.granted
 
 
-def server_set(name: str, value: object) -> Attribute:
-    """An attribute that always has the same value."""
+def fixed(name: str, value: object) -> Attribute:
+    """Return a read-only attribute that always has this value."""
     return replace(constant(name, value), convert=None, create="", update="")
 
 
@@ -104,9 +104,9 @@ NETWORK = AttributeTable(
     kind="network",
     plural="networks",
     attributes=(
-        *described(),
+        *leading_attributes(),
         stored("admin_state_up", to.boolean, default=True),
-        server_set("status", "ACTIVE"),
+        fixed("status", "ACTIVE"),
         computed("subnets", _subnets),
         replace(stored("shared", to.boolean, "cu", default=False), show=_is_shared),
         stored("router:external", to.boolean, "cu", default=False, at="external"),
@@ -115,13 +115,13 @@ NETWORK = AttributeTable(
         *_provider(),
         stored("availability_zone_hints", to.list_of(to.one_line(minimum=1)), "C", default=()),
         computed("availability_zones", zones),
-        computed("ipv4_address_scope", lambda n, extra: extra.scopes.get((n.id, 4))),
-        computed("ipv6_address_scope", lambda n, extra: extra.scopes.get((n.id, 6))),
+        computed("ipv4_address_scope", lambda n, context: context.scopes.get((n.id, 4))),
+        computed("ipv6_address_scope", lambda n, context: context.scopes.get((n.id, 6))),
         stored("dns_domain", to.dns_domain, default=""),
         stored("is_default", to.boolean, "cu", default=False),
         constant("vlan_transparent", None),
         constant("qos_policy_id", None),
-        *standard(),
+        *trailing_attributes(),
     ),
     tagged=True,
 )
@@ -130,7 +130,7 @@ NETWORK = AttributeTable(
 SERVICE_TYPES = to.clearable(to.list_of(to.service_type, unique=True))
 
 
-def _on_shared_network(values: list[str], _: Extra) -> tuple[Filter, ...]:
+def _on_shared_network(values: list[str], _: AnswerContext) -> tuple[Filter, ...]:
     wanted = tuple(to.boolean("shared", value) for value in values)
     return (Filter(field="network_shared", values=wanted),)
 
@@ -139,7 +139,7 @@ SUBNET = AttributeTable(
     kind="subnet",
     plural="subnets",
     attributes=(
-        *described(),
+        *leading_attributes(),
         stored("network_id", to.identifier, "CR"),
         filtered(stored("ip_version", to.ip_version, "CR"), "integer"),
         stored("cidr", to.blankable(to.string()), "C", default=""),  # checked with ip_version
@@ -153,26 +153,26 @@ SUBNET = AttributeTable(
         filtered(stored("ipv6_ra_mode", IPV6_MODES, "C", default=None), "exact"),
         filtered(stored("ipv6_address_mode", IPV6_MODES, "C", default=None), "exact"),
         stored("subnetpool_id", to.nullable(to.identifier), "C", default=None),
-        taken_only("prefixlen", to.nullable(to.integer(0, 128)), default=None),
-        taken_only("use_default_subnetpool", to.boolean, default=False),
+        write_only("prefixlen", to.nullable(to.integer(0, 128)), default=None),
+        write_only("use_default_subnetpool", to.boolean, default=False),
         constant("segment_id", None),
         stored("service_types", SERVICE_TYPES, default=()),
         constant("dns_publish_fixed_ip", False),  # noqa: FBT003 - the value
         filter_only("shared", _on_shared_network),
-        *standard(),
+        *trailing_attributes(),
     ),
     tagged=True,
 )
 
 
-def _vif_details(port: Port, _: Extra) -> dict[str, str | bool]:
+def _vif_details(port: Port, _: AnswerContext) -> dict[str, str | bool]:
     if not port.host:
         return {}
     return {"port_filter": True, "bridge_name": names.bridge(port.network_id)}
 
 
-def _dns_assignment(port: Port, extra: Extra) -> list[dict[str, str]]:
-    return [_dns_name(port, fixed, extra.dns_domain) for fixed in port.fixed_ips]
+def _dns_assignment(port: Port, context: AnswerContext) -> list[dict[str, str]]:
+    return [_dns_name(port, fixed, context.dns_domain) for fixed in port.fixed_ips]
 
 
 def _dns_name(port: Port, fixed: FixedIp, domain: str) -> dict[str, str]:
@@ -186,11 +186,11 @@ VNIC_TYPES = to.choice(
 )
 
 
-def _in_groups(values: list[str], _: Extra) -> tuple[Filter, ...]:
+def _in_groups(values: list[str], _: AnswerContext) -> tuple[Filter, ...]:
     return (Filter(field="security_group_id", values=tuple(values)),)
 
 
-def _vif_type(values: list[str], _: Extra) -> tuple[Filter, ...]:
+def _vif_type(values: list[str], _: AnswerContext) -> tuple[Filter, ...]:
     wanted = {value.lower() for value in values} & {"bridge", "unbound"}
     if len(wanted) == 1:
         how: How = "exact" if wanted == {"unbound"} else "unequal"
@@ -203,7 +203,7 @@ def _binding() -> tuple[Attribute, ...]:
     profile = stored("binding:profile", to.profile, "cu", default={}, at="profile")
     vnic = stored("binding:vnic_type", VNIC_TYPES, default="normal", at="vnic_type")
 
-    def vif_type(port: Port, _: Extra) -> str:
+    def vif_type(port: Port, _: AnswerContext) -> str:
         return "bridge" if port.host else "unbound"
 
     return (
@@ -215,13 +215,13 @@ def _binding() -> tuple[Attribute, ...]:
     )
 
 
-DHCP_OPTIONS_MAX = 64  # of a port: DHCPv4 has 254, of which a client reads few
+DHCP_OPTIONS_MAX = 64  # options of one port
 
 PORT = AttributeTable(
     kind="port",
     plural="ports",
     attributes=(
-        *described(),
+        *leading_attributes(),
         stored("network_id", to.identifier, "CR"),
         stored("admin_state_up", to.boolean, default=True),
         filtered(replace(stored("mac_address", rules.mac), update="admin"), "mac"),
@@ -250,14 +250,14 @@ PORT = AttributeTable(
         computed("dns_assignment", _dns_assignment),
         computed("ip_allocation", lambda port, _: "immediate" if port.fixed_ips else "none"),
         constant("qos_policy_id", None),
-        *standard(),
+        *trailing_attributes(),
     ),
     tagged=True,
 )
 
 
-def _gateway(router: Router, extra: Extra) -> dict[str, object] | None:
-    port = extra.gateways.get(router.id)
+def _gateway(router: Router, context: AnswerContext) -> dict[str, object] | None:
+    port = context.gateways.get(router.id)
     if port is None:
         return None
     return {
@@ -271,7 +271,7 @@ ROUTER = AttributeTable(
     kind="router",
     plural="routers",
     attributes=(
-        *described(),
+        *leading_attributes(),
         stored("admin_state_up", to.boolean, default=True),
         read_only("status", text=True),
         Attribute(
@@ -291,18 +291,18 @@ ROUTER = AttributeTable(
         computed("availability_zones", zones),
         constant("flavor_id", None),
         constant("service_type_id", None),
-        *standard(),
+        *trailing_attributes(),
     ),
     tagged=True,
 )
 
 
-def _alive(agent: Agent, extra: Extra) -> bool:
-    return alive(agent, extra.now, extra.agent_down_time)
+def _alive(agent: Agent, context: AnswerContext) -> bool:
+    return alive(agent, context.now, context.agent_down_time)
 
 
-def _alive_since(values: list[str], extra: Extra) -> tuple[Filter, ...]:
-    since = (timestamp(extra.now - extra.agent_down_time),)
+def _alive_since(values: list[str], context: AnswerContext) -> tuple[Filter, ...]:
+    since = (timestamp(context.now - context.agent_down_time),)
     wanted = {to.boolean("alive", value) for value in values}
     hows: tuple[How, ...] = tuple("since" if value else "before" for value in wanted)
     if len(hows) != 1:

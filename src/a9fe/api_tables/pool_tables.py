@@ -5,17 +5,21 @@ from typing import Any
 
 from a9fe.api_tables import converters as to
 from a9fe.api_tables.attributes import (
+    AnswerContext,
     Attribute,
     AttributeTable,
-    Extra,
     computed,
     constant,
     filtered,
     read_only,
     stored,
-    taken_only,
+    write_only,
 )
-from a9fe.api_tables.neutron_tables import described, stamps, standard
+from a9fe.api_tables.neutron_tables import (
+    leading_attributes,
+    revision_attributes,
+    trailing_attributes,
+)
 from a9fe.model.rbac import ACCESS_AS_EXTERNAL, ACCESS_AS_SHARED
 from a9fe.model.rules import addresses as rules
 
@@ -24,15 +28,15 @@ QUOTA = to.nullable(to.integer(0, 2**31 - 1))
 
 
 def _length(name: str) -> Attribute:
-    """A prefix length, which Neutron answers as text."""
+    """Return an attribute for a prefix length, which Neutron shows as text."""
     attribute = filtered(stored(name, PREFIXLEN), "integer")
     return as_text(attribute)
 
 
 def as_text(attribute: Attribute) -> Attribute:
-    """The attribute, whose number is answered as text."""
+    """Return the attribute, with its number shown as text."""
 
-    def show(resource: Any, _: Extra) -> str:  # noqa: ANN401 - any resource
+    def show(resource: Any, _: AnswerContext) -> str:  # noqa: ANN401 - any resource
         return str(getattr(resource, attribute.field))
 
     return Attribute(
@@ -51,7 +55,7 @@ SUBNETPOOL = AttributeTable(
     kind="subnetpool",
     plural="subnetpools",
     attributes=(
-        *(a for a in described() if a.name != "name"),
+        *(a for a in leading_attributes() if a.name != "name"),
         stored("name", to.string(minimum=1), "CUR", default=""),
         stored("prefixes", to.list_of(rules.cidr, unique=True), "CUR"),
         filtered(read_only("ip_version"), "integer"),
@@ -62,7 +66,7 @@ SUBNETPOOL = AttributeTable(
         stored("is_default", to.boolean, "cu", default=False),
         stored("shared", to.boolean, "c", default=False),
         stored("address_scope_id", to.nullable(to.identifier), default=None),
-        *standard(),
+        *trailing_attributes(),
     ),
     tagged=True,
 )
@@ -71,10 +75,10 @@ ADDRESS_SCOPE = AttributeTable(
     kind="address_scope",
     plural="address_scopes",
     attributes=(
-        *(a for a in described() if a.name != "description"),
+        *(a for a in leading_attributes() if a.name != "description"),
         filtered(stored("ip_version", to.ip_version, "CR"), "integer"),
         stored("shared", to.boolean, "cu", default=False),
-        *stamps(),
+        *revision_attributes(),
     ),
 )
 
@@ -82,10 +86,10 @@ FLOATINGIP = AttributeTable(
     kind="floatingip",
     plural="floatingips",
     attributes=(
-        *(a for a in described() if a.name != "name"),
+        *(a for a in leading_attributes() if a.name != "name"),
         stored("floating_network_id", to.identifier, "CR"),
         filtered(stored("floating_ip_address", to.nullable(rules.address), "c"), "address"),
-        taken_only("subnet_id", to.nullable(to.identifier), default=None),
+        write_only("subnet_id", to.nullable(to.identifier), default=None),
         stored("port_id", to.nullable(to.identifier)),
         filtered(stored("fixed_ip_address", to.nullable(rules.address)), "address"),
         filtered(read_only("router_id", text=True), "exact"),
@@ -93,9 +97,9 @@ FLOATINGIP = AttributeTable(
         stored("dns_name", to.dns_name, "C", default=""),
         stored("dns_domain", to.dns_domain, "C", default=""),
         constant("qos_policy_id", None),
-        computed("port_details", lambda floating, extra: extra.port_details.get(floating.id)),
+        computed("port_details", lambda floating, context: context.port_details.get(floating.id)),
         computed("port_forwardings", lambda *_: []),
-        *standard(),
+        *trailing_attributes(),
     ),
     tagged=True,
 )
@@ -124,8 +128,8 @@ ADDRESS_GROUP = AttributeTable(
     kind="address_group",
     plural="address_groups",
     attributes=(
-        *described(),
+        *leading_attributes(),
         stored("addresses", to.clearable(to.list_of(rules.cidr, unique=True)), "C", default=()),
-        *stamps(),
+        *revision_attributes(),
     ),
 )

@@ -1,4 +1,4 @@
-"""JSON Schemas (2020-12) of what converters take and of what the model's fields are shown as."""
+"""JSON Schemas (2020-12) of the values that converters accept and of the model's fields."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
@@ -11,7 +11,7 @@ C = TypeVar("C", bound=Callable[..., Any])
 
 ANY: Schema = {}
 _of_converters: WeakKeyDictionary[Callable[..., Any], Schema] = WeakKeyDictionary()
-"""Weak, as some converters live for one call."""
+"""Weak references, because some converters exist for one request only."""
 _PLAIN: dict[object, Schema] = {
     str: {"type": "string"},
     bytes: {"type": "string", "format": "byte"},
@@ -23,18 +23,18 @@ _PLAIN: dict[object, Schema] = {
 
 
 def described(converter: C, schema: Schema) -> C:
-    """The converter, of which it is known now what it takes."""
+    """Register the schema of the values that a converter accepts; return the converter."""
     _of_converters[converter] = schema
     return converter
 
 
 def taken_by(converter: Callable[..., Any]) -> Schema:
-    """What a converter takes; ANY where nobody said."""
+    """Return the schema of the values that a converter accepts; ANY if none is registered."""
     return _of_converters.get(converter, ANY)
 
 
 def nullable(schema: Schema) -> Schema:
-    """null, or what the schema allows."""
+    """Return the schema that also allows null."""
     kind = schema.get("type")
     if kind is None or "enum" in schema:
         return {"anyOf": [schema, {"type": "null"}]} if schema else ANY
@@ -43,7 +43,7 @@ def nullable(schema: Schema) -> Schema:
 
 
 def of_type(hint: Any) -> Schema:  # noqa: ANN401 - a type hint has no better type
-    """What a value of a type is shown as."""
+    """Return the schema of a type's values in answers."""
     origin, args = get_origin(hint), get_args(hint)
     if hint in _PLAIN:
         return _PLAIN[hint]
@@ -66,13 +66,13 @@ def _of_dataclass(cls: type[Any]) -> Schema:
 
 
 def of_fields(cls: type[Any]) -> dict[str, Schema]:
-    """The schema of each field of a dataclass."""
+    """Return the schema of each field of a dataclass, by name."""
     hints = get_type_hints(cls)
     return {field.name: of_type(hints[field.name]) for field in fields(cls)}
 
 
 def members(optional: tuple[str, ...] = (), **properties: Schema) -> Schema:
-    """An object with these members and no others."""
+    """Return the schema of an object with these members and no others."""
     return {
         "type": "object",
         "properties": properties,
@@ -82,5 +82,5 @@ def members(optional: tuple[str, ...] = (), **properties: Schema) -> Schema:
 
 
 def text_of(maximum: int, **more: object) -> Schema:
-    """Text of 1 to so many characters."""
+    """Return the schema of text with 1 to `maximum` characters."""
     return {"type": "string", "minLength": 1, "maxLength": maximum, **more}

@@ -1,4 +1,4 @@
-"""What of each kind is for admins, read from the attribute tables."""
+"""The attributes of each kind that only admins may set, change or see, from the tables."""
 
 from collections.abc import Iterable, Mapping
 
@@ -29,7 +29,7 @@ TABLES: tuple[AttributeTable, ...] = (
 
 
 def marks_of(tables: Iterable[AttributeTable]) -> Marks:
-    """The marks in a kind's tables."""
+    """Return the admins' attributes in the tables of one kind."""
     attributes = [attribute for table in tables for attribute in table.attributes]
     sets = frozenset(a.name for a in attributes if a.create == "admin")
     return Marks(
@@ -43,4 +43,4 @@ MARKS: Mapping[str, Marks] = {
     kind: marks_of(table for table in TABLES if table.kind == kind)
     for kind in {table.kind for table in TABLES}
 }
-"""By kind."""
+"""The admins' attributes, by kind."""

@@ -1,9 +1,9 @@
-"""What answers need besides the resources themselves, read for a whole page at once."""
+"""Answers for resources. What they need of other resources is read for a whole page at once."""
 
 from collections.abc import Iterable, Sequence
 
 from a9fe.api_tables import neutron_tables as tables
-from a9fe.api_tables.attributes import AttributeTable, Extra, show
+from a9fe.api_tables.attributes import AnswerContext, AttributeTable, show
 from a9fe.api_tables.group_tables import SECURITY_GROUP_RULE
 from a9fe.model.port_order import in_order
 from a9fe.model.rbac import ACCESS_AS_SHARED, RbacPolicy
@@ -29,10 +29,10 @@ BINDING_KINDS = {"network": "dhcp", "router": "l3"}
 IN_CHUNK = 500  # ids of one query
 
 
-def extra_of(tx: Transaction, table: AttributeTable, ids: Sequence[str]) -> Extra:
-    """Of the resources with these ids."""
+def context_of(tx: Transaction, table: AttributeTable, ids: Sequence[str]) -> AnswerContext:
+    """Return what the answers for these resources need of other resources."""
     is_router, is_group = table.kind == "router", table.kind == "security_group"
-    return Extra(
+    return AnswerContext(
         subnet_ids=_subnet_ids(tx, ids) if table.kind == "network" else {},
         zones=_zones(tx, BINDING_KINDS[table.kind], ids) if table.kind in BINDING_KINDS else {},
         gateways=gateways.gateways(tx, ids) if is_router else {},
@@ -60,7 +60,7 @@ def _subnet_ids(tx: Transaction, ids: Sequence[str]) -> dict[str, list[str]]:
 
 
 def _scopes(tx: Transaction, ids: Sequence[str]) -> dict[tuple[str, int], str]:
-    """The address scopes of networks, by network and IP version."""
+    """Return the address scopes of networks, by network id and IP version."""
     pooled = [
         subnet
         for chunk in _chunks(ids)
@@ -76,7 +76,7 @@ def _scopes(tx: Transaction, ids: Sequence[str]) -> dict[tuple[str, int], str]:
 
 
 def _granted(tx: Transaction, ids: Sequence[str]) -> frozenset[str]:
-    """Those of the networks that RBAC policies share with the caller's project."""
+    """Return the networks among these that RBAC policies share with the caller's project."""
     if not tx.project_id:
         return frozenset()
     named = {"target_project": tx.project_id, "action": ACCESS_AS_SHARED}
@@ -110,7 +110,7 @@ def _rules(tx: Transaction, ids: Sequence[str]) -> dict[str, list[dict[str, obje
     found: dict[str, list[dict[str, object]]] = {}
     for chunk in _chunks(ids):
         for rule in tx.session.find(SecurityGroupRule, security_group_id=chunk):
-            shown = show(SECURITY_GROUP_RULE, rule, Extra(), frozenset())
+            shown = show(SECURITY_GROUP_RULE, rule, AnswerContext(), frozenset())
             found.setdefault(rule.security_group_id, []).append(shown)
     return found
 
@@ -118,25 +118,27 @@ def _rules(tx: Transaction, ids: Sequence[str]) -> dict[str, list[dict[str, obje
 def shown(
     tx: Transaction, found: Iterable[Resource], table: AttributeTable, fields: frozenset[str]
 ) -> list[Json]:
-    """The answers for resources."""
+    """Return the answers for resources, with only `fields` if there are any."""
     items = list(found)
-    extra = extra_of(tx, table, [item.id for item in items])
-    answers = [show(table, item, extra, fields) for item in items]
+    context = context_of(tx, table, [item.id for item in items])
+    answers = [show(table, item, context, fields) for item in items]
     if table.kind == "instance" and (not fields or "ports" in fields):
         _add_ports(tx, [item for item in items if isinstance(item, Instance)], answers)
     return access.without_hidden(tx, table.kind, answers)
 
 
 def _add_ports(tx: Transaction, found: list[Instance], answers: list[Json]) -> None:
-    of: dict[str, list[Port]] = {instance.id: [] for instance in found}
-    ours = tx.session.find(Port, device_id=list(of))
-    told = {answer["id"]: answer for answer in shown(tx, ours, tables.PORT, ALL)}
-    for port in ours:
-        of[port.device_id].append(port)
+    by_instance: dict[str, list[Port]] = {instance.id: [] for instance in found}
+    ports = tx.session.find(Port, device_id=list(by_instance))
+    shown_ports = {answer["id"]: answer for answer in shown(tx, ports, tables.PORT, ALL)}
+    for port in ports:
+        by_instance[port.device_id].append(port)
     for instance, answer in zip(found, answers, strict=True):
-        answer["ports"] = [told[port.id] for port in in_order(instance, of[instance.id])]
+        answer["ports"] = [
+            shown_ports[port.id] for port in in_order(instance, by_instance[instance.id])
+        ]
 
 
 def one_shown(tx: Transaction, resource: Resource, table: AttributeTable) -> Json:
-    """The whole answer for a resource."""
+    """Return the answer for a resource with all attributes."""
     return shown(tx, [resource], table, ALL)[0]

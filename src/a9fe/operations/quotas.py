@@ -1,4 +1,4 @@
-"""Quotas: how many of each kind a project may make. Defaults are options (Neutron's quota_*)."""
+"""Quotas: how many resources of each kind a project may have. Defaults are quota_* options."""
 
 from a9fe.model.errors import OVER_QUOTA, Conflict
 from a9fe.operations.transaction import Transaction
@@ -18,33 +18,33 @@ ENFORCED = (
 
 
 RECORDS = {"instance": "instances", "keypair": "key_pairs", "image": "image_count_total"}
-"""Kinds of Nova's and Glance's, each with its quota as these call it. Neutron's API shows none."""
+"""Nova's and Glance's kinds, with the names of their quotas. Neutron's API does not show them."""
 
 
 def defaults(config: Config) -> dict[str, int]:
-    """The limits of a project that has none of its own; -1: none."""
+    """Return the limits of a project without its own, by kind; -1 is no limit."""
     return {kind: getattr(config, f"quota_{kind}") for kind in ENFORCED}
 
 
 def limits(tx: Transaction, project_id: str) -> dict[str, int]:
-    """The limits of a project."""
+    """Return the limits of a project, by kind; -1 is no limit."""
     return {**defaults(tx.config), **tx.session.quotas.of(project_id)}
 
 
 def check(tx: Transaction, kind: str, project_id: str, more: int = 1) -> None:
-    """Room for so many more. Raises OverQuota."""
+    """Raise Conflict (OverQuota) unless the project may create `more` resources of the kind."""
     if kind not in ENFORCED:
         return
     _check(tx, kind, kind, project_id, limits(tx, project_id)[kind], more)
 
 
 def check_record(tx: Transaction, kind: str, project_id: str) -> None:
-    """Room for one more of RECORDS. Raises OverQuota."""
+    """Raise Conflict (OverQuota) unless the project may create another of RECORDS."""
     _check(tx, kind, RECORDS[kind], project_id, record_limit(tx, kind), 1)
 
 
 def record_limit(tx: Transaction, kind: str) -> int:
-    """How many of RECORDS a project may have; -1: any number."""
+    """Return how many of RECORDS a project may have; -1 is no limit."""
     return int(getattr(tx.config, f"quota_{RECORDS[kind]}"))
 
 

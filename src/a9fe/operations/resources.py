@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from a9fe.api_tables.attributes import Extra, check_changeable, read_create, read_update
+from a9fe.api_tables.attributes import AnswerContext, check_changeable, read_create, read_update
 from a9fe.api_tables.listing import links, read_query, scoped
 from a9fe.api_tables.typed_requests import UNSET, Request, Unset, given
 from a9fe.model.errors import A9feError
@@ -23,7 +23,7 @@ class RevisionMismatch(A9feError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listed:
-    """A page of a list; `links` None: it has no pages."""
+    """A page of a list. `links`: to the pages beside it; None if the list has no pages."""
 
     items: list[Json]
     links: list[dict[str, str]] | None
@@ -32,11 +32,11 @@ class Listed:
 def list_all(
     tx: Transaction, collection: Collection, given: Mapping[str, list[str]], url: str = ""
 ) -> Listed:
-    """What a list answers; `url` is its own, for the links."""
+    """List the resources that the caller sees; `given` is the query, `url` the URL for links."""
     table = collection.table
     access.check_filters(tx, table.kind, given)
-    extra = Extra(now=tx.now, agent_down_time=tx.config.agent_down_time)
-    query = read_query(table, given, extra, tx.config.pagination_max_limit)
+    context = AnswerContext(now=tx.now, agent_down_time=tx.config.agent_down_time)
+    query = read_query(table, given, context, tx.config.pagination_max_limit)
     query = scoped(query, access.scope(tx))
     found = tx.session.page(collection.cls, query.page)
     more = links(query, given, url, [item.id for item in found]) if query.limited else None
@@ -95,7 +95,7 @@ def _check_revision(found: Resource, constraint: int | None) -> None:
 def delete(
     tx: Transaction, collection: Collection, id: str, constraint: int | None = None
 ) -> None:
-    """Remove one."""
+    """Delete a resource; `constraint` is the revision that it must still have."""
     found = require(tx, collection, id)
     access.check_change(tx, found)
     _check_revision(found, constraint)

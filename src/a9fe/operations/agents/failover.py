@@ -1,7 +1,7 @@
-"""Networks and routers of agents that are dead go to living ones (Neutron's rule and times).
+"""Failover: move networks and routers from dead agents to live ones (Neutron's rule and times).
 
-An agent is given up after twice agent_down_time without a heartbeat; nothing is taken from it as
-long as nobody else could serve. Servers may do this side by side: each move is one transaction.
+An agent is dead after twice agent_down_time without a heartbeat. A binding stays with it while no
+live agent can take it. Several servers may run this at once: each pass is one transaction.
 """
 
 import asyncio
@@ -29,12 +29,12 @@ log = structlog.get_logger()
 
 
 def dead(agents: Iterable[Agent], now: float, agent_down_time: float) -> list[Agent]:
-    """Those that are given up: silent for twice agent_down_time. Pure."""
+    """Return the agents without a heartbeat for twice agent_down_time. Pure."""
     return [a for a in agents if not rules_scheduling.alive(a, now, 2 * agent_down_time)]
 
 
 def move_from_dead(tx: Transaction) -> int:
-    """Let the living serve what the dead did; how many moved."""
+    """Move the bindings of dead agents to live ones; return how many moved."""
     moved = 0
     for kind in (DHCP, L3):
         agents = tx.session.find(Agent, agent_type=rules_scheduling.AGENT_TYPE[kind])
@@ -74,33 +74,33 @@ def _move(tx: Transaction, binding: Binding, agent: Agent, agents: list[Agent]) 
     return True
 
 
-def anything_to_move(session: Session, config: Config, now: float) -> bool:
-    """Whether a dead agent still serves something, so that most passes write nothing."""
-    silent = {a.id for a in dead(session.find(Agent), now, config.agent_down_time)}
-    return bool(silent) and bool(session.find(Binding, agent_id=sorted(silent)))
+def has_bindings_to_move(session: Session, config: Config, now: float) -> bool:
+    """Whether a dead agent has bindings. Most passes need no write transaction."""
+    dead_ids = {a.id for a in dead(session.find(Agent), now, config.agent_down_time)}
+    return bool(dead_ids) and bool(session.find(Binding, agent_id=sorted(dead_ids)))
 
 
 class Failover:
-    """Looks for dead agents, for ever; every half of agent_down_time, as Neutron does."""
+    """Move bindings from dead agents at every half of agent_down_time, as Neutron does."""
 
     def __init__(self, store: Store, config: Config, clock: Clock) -> None:
-        """Nothing runs before `run`."""
+        """Start nothing; `run` does."""
         self._store, self._config, self._clock = store, config, clock
 
     def once(self) -> int:
-        """One pass; how many moved."""
+        """Run one pass; return how many bindings moved."""
         with self._store.read() as session:
-            if not anything_to_move(session, self._config, self._clock.now()):
+            if not has_bindings_to_move(session, self._config, self._clock.now()):
                 return 0
-        return self._store.transact(lambda session: move_from_dead(self._call(session)))
+        return self._store.transact(lambda session: move_from_dead(self._transaction(session)))
 
-    def _call(self, session: Session) -> Transaction:
+    def _transaction(self, session: Session) -> Transaction:
         caller = trusted(DEFAULT_PROJECT)
         now = self._clock.now()
         return Transaction(session=session, config=self._config, now=now, caller=caller)
 
     async def run(self) -> None:
-        """After a server's start, agents first get the time to report."""
+        """Run passes until cancelled; the first waits until agents had time to report."""
         down_time = self._config.agent_down_time
         await asyncio.sleep(down_time)
         while True:

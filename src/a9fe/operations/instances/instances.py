@@ -1,4 +1,4 @@
-"""Instances: records of VMs that something else boots, and the ports made with them."""
+"""Instances: records of VMs, which something else boots, and their ports."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace

@@ -1,4 +1,4 @@
-"""Addresses for a port, from the subnets of its network, inside the call's transaction."""
+"""Fixed IPs for a port, from the subnets of its network."""
 
 from collections.abc import Iterable, Set
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from a9fe.operations.transaction import Transaction
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Holder:
-    """The port that addresses are for; `held` are those it has already."""
+    """The port that needs addresses; `held` are the addresses that it has."""
 
     network_id: str
     mac_address: str
@@ -39,10 +39,10 @@ def assign(
 
 
 def _serving(subnets: list[Subnet], holder: Holder) -> list[Subnet]:
-    """The subnets that a port of the holder may get addresses of, those for its owner first.
+    """Return the subnets that may give the port addresses; those for its device owner first.
 
-    A subnet with service types is for ports of these device owners (Neutron), and for DHCP ports
-    and router interfaces, without which it would be of no use.
+    A subnet with service types is for ports with these device owners (Neutron), and always for
+    DHCP ports and router interfaces, which make the subnet usable.
     """
     owner = holder.device_owner
     everywhere = owner == DHCP_OWNER or owner in ROUTER_INTERFACE_OWNERS
@@ -106,7 +106,7 @@ def _one(
 
 
 def _kept(subnet: Subnet, holder: Holder, taken: Set[str]) -> str | None:
-    """The address that the port holds there already: asking for the subnet alone keeps it."""
+    """Return the address that the port has on the subnet: a request for the subnet keeps it."""
     held = (a for a in sorted(holder.held) if rules.contains(subnet.cidr, a))
     return next((a for a in held if a not in taken), None)
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from a9fe.api_tables import schemas
-from a9fe.api_tables.attributes import Attribute, AttributeTable, Who
+from a9fe.api_tables.attributes import Attribute, AttributeTable, Permission
 from a9fe.api_tables.schemas import ANY
 from a9fe.operations.collections import COLLECTIONS, Collection
 from a9fe.server.nova import fields as nova
@@ -115,7 +115,7 @@ def _taken(attributes: Iterable[Attribute], *, create: bool) -> Json:
     return {**found, "required": required} if required else found
 
 
-def _given(attribute: Attribute, who: Who) -> Json:
+def _given(attribute: Attribute, who: Permission) -> Json:
     assert attribute.convert is not None
     schema = dict(schemas.taken_by(attribute.convert) or GIVEN.get(attribute.name, ANY))
     if who == "admin":
