@@ -12,12 +12,10 @@ from contextlib import contextmanager
 from typing import Protocol
 
 from a9fe.metadata.instance_view import InstanceView
+from a9fe.model.resources import ResourceKey
 from a9fe.wire.limits import MAX_WAITERS, MAX_WAITERS_PER_INSTANCE
 
 WOKEN_AT_ONCE = 32  # each renders its document: some ms in all
-
-ResourceKey = tuple[str, str]
-"""Kind and id of a resource."""
 
 
 class ChangeSource(Protocol):

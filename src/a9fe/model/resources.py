@@ -323,6 +323,9 @@ Resource = (
     | AddressGroup
 )
 
+ResourceKey = tuple[str, str]
+"""Kind and id of a resource."""
+
 KINDS: dict[str, type[Resource]] = {
     "network": Network,
     "subnet": Subnet,

@@ -15,12 +15,13 @@ import structlog
 
 from a9fe.api_client.errors import FeedLost
 from a9fe.api_client.feed import FeedEvent
+from a9fe.model.resources import ResourceKey
 from a9fe.replica.disk import IN_MEMORY, UNREADABLE, Disk, Meta, Row, remove
 from a9fe.replica.lookups import Lookups, UserDataCache
 from a9fe.replica.persistence import BOUNDS, Bounds, Persistence
 from a9fe.replica.port_times import PortTimes
 from a9fe.replica.state import State, entry_of
-from a9fe.replica.watchers import Key, Wake, Watchers
+from a9fe.replica.watchers import Wake, Watchers
 from a9fe.runtime import metrics
 from a9fe.runtime.clock import SystemClock
 from a9fe.wire.freshness import Freshness
@@ -125,7 +126,7 @@ class Replica(Lookups):
             await self._changed.wait()
         return self._revision
 
-    def watch(self, keys: Collection[Key], wake: Wake) -> Callable[[], None]:
+    def watch(self, keys: Collection[ResourceKey], wake: Wake) -> Callable[[], None]:
         """Call `wake` at each change of a resource of `keys`; the returned function ends that.
 
         The key ("instance", id) stands for an instance and all its ports.

@@ -5,10 +5,9 @@ A key is a kind and an id. The key ("instance", id) stands for an instance and a
 
 from collections.abc import Callable, Collection, Iterator
 
-from a9fe.model.resources import Port, Resource
+from a9fe.model.resources import Port, Resource, ResourceKey
 from a9fe.replica.state import State
 
-Key = tuple[str, str]
 Wake = Callable[[], None]
 
 PORT, DEVICE = "port", "instance"
@@ -19,9 +18,9 @@ class Watchers:
 
     def __init__(self) -> None:
         """Start without watchers."""
-        self._by_key: dict[Key, set[Wake]] = {}
+        self._by_key: dict[ResourceKey, set[Wake]] = {}
 
-    def add(self, keys: Collection[Key], wake: Wake) -> Callable[[], None]:
+    def add(self, keys: Collection[ResourceKey], wake: Wake) -> Callable[[], None]:
         """Call `wake` at each change of one of `keys`, until the returned function is called."""
         for key in keys:
             self._by_key.setdefault(key, set()).add(wake)
@@ -40,7 +39,7 @@ class Watchers:
         """Return the number of keys that are watched."""
         return len(self._by_key)
 
-    def changed(self, key: Key, before: Resource | None, after: Resource | None) -> None:
+    def changed(self, key: ResourceKey, before: Resource | None, after: Resource | None) -> None:
         """Wake the watchers of a resource that was created, changed or deleted."""
         if not self._by_key:
             return
@@ -54,16 +53,16 @@ class Watchers:
         for key in [key for key in self._by_key if _differ(key, before, after)]:
             self._wake(key)
 
-    def _wake(self, key: Key) -> None:
+    def _wake(self, key: ResourceKey) -> None:
         for wake in tuple(self._by_key.get(key, ())):
             wake()
 
 
-def _differ(key: Key, before: State, after: State) -> bool:
+def _differ(key: ResourceKey, before: State, after: State) -> bool:
     return list(_known(key, before)) != list(_known(key, after))
 
 
-def _known(key: Key, state: State) -> Iterator[object]:
+def _known(key: ResourceKey, state: State) -> Iterator[object]:
     kind, id = key
     entry = state.entry(kind, id)
     yield entry and (entry.resource, entry.has_user_data)
