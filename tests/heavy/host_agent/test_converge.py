@@ -1,4 +1,4 @@
-"""The loop of both agents over a host that behaves, and misbehaves, like the kernel's."""
+"""The loop of both agents over a fake host that behaves, and fails, like the kernel."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -167,8 +167,8 @@ def test_a_failure_is_logged_once_and_so_is_its_end():
     assert said == [("cannot converge", space(1)), ("converges again", space(1))]
 
 
-def test_what_passes_by_itself_is_no_error():
-    """As a proxy that is being started again, which takes a second."""
+def test_a_failure_that_does_not_last_is_no_error():
+    """For example a proxy that restarts, which takes a second."""
     host = FakeHost()
     host.failing = failing_in(space(1))
 
@@ -201,7 +201,7 @@ def test_without_a_proxy_dhcp_still_works():
     assert host.spaces[space(1)].dnsmasq is not None
 
 
-def test_what_others_break_is_repaired_at_the_next_resync():
+def test_damage_is_repaired_at_the_next_resync():
     async def main() -> None:
         agent = Agent(FakeHost(), FakeReplica(one(1)), resync=SOON)
         async with running(agent):
@@ -225,7 +225,7 @@ def test_waking_makes_a_pass_without_a_change_of_the_model():
     asyncio.run(main())
 
 
-def test_an_event_of_the_kernel_makes_a_pass_and_damage_is_said():
+def test_a_kernel_event_makes_a_pass_and_damage_is_logged():
     async def main() -> None:
         async with running(Agent(FakeHost(), FakeReplica(one(1)))) as agent:
             await comes_true(agent.settled, "settled")
@@ -244,13 +244,13 @@ def test_an_event_of_the_kernel_makes_a_pass_and_damage_is_said():
     assert said["done"] == "started"
 
 
-def test_a_bridge_that_goes_with_its_last_device_is_no_damage():
+def test_a_bridge_deleted_with_its_last_device_is_no_damage():
     operations = [DeleteBridge(name="brq1"), PlugTap(tap="tap1", bridge="brq2")]
     assert [one.wrong for one in damages(operations)] == ["tap1 was on no bridge"]
 
 
 class TellingHost(FakeHost):
-    """As the kernel: tells of every change, ours too."""
+    """Sends an event for every change, as the kernel does, also for our own."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -261,7 +261,7 @@ class TellingHost(FakeHost):
         self.tell()
 
 
-def test_our_own_changes_are_looked_at_once_and_not_for_ever():
+def test_events_of_our_own_changes_cause_few_passes():
     async def main() -> None:
         host = TellingHost()
         agent = Agent(host, FakeReplica(one(1)))
@@ -278,7 +278,7 @@ def test_our_own_changes_are_looked_at_once_and_not_for_ever():
 
 
 class BlindHost(FakeHost):
-    """Cannot observe at first."""
+    """The first observation fails."""
 
     blind = True
 
@@ -289,7 +289,7 @@ class BlindHost(FakeHost):
         return super().observe(owner)
 
 
-def test_a_host_that_cannot_be_observed_is_tried_again():
+def test_a_failed_observation_is_tried_again():
     async def main() -> None:
         async with running(Agent(BlindHost(), FakeReplica(one(1)))) as agent:
             await comes_true(agent.settled, "settled")

@@ -1,4 +1,4 @@
-"""The change feed, over a real uvicorn and through the hub itself."""
+"""The change feed, through a real uvicorn and through the hub."""
 
 import asyncio
 import base64
@@ -83,7 +83,7 @@ def test_resumed_it_gets_changes_only_and_a_snapshot_if_too_old(tmp_path: Path):
     in_loop(tmp_path, story)
 
 
-def test_asked_once_it_says_what_was_committed_and_ends(tmp_path: Path):
+def test_with_once_the_answer_has_the_committed_changes_and_ends(tmp_path: Path):
     async def story(world: Running) -> None:
         await world.port("a")
 
@@ -178,7 +178,7 @@ def test_nothing_is_missed_between_snapshot_and_changes(tmp_path: Path):
     in_loop(tmp_path, story)
 
 
-def test_one_agent_has_so_many_streams_and_its_newest_go_on(tmp_path: Path):
+def test_an_agent_with_too_many_streams_loses_the_oldest(tmp_path: Path):
     async def story(world: Running) -> None:
         async with contextlib.AsyncExitStack() as stack:
             readers = []
@@ -267,7 +267,7 @@ def test_the_server_ends_while_streams_are_open(tmp_path: Path):
     asyncio.run(told())
 
 
-def test_raw_rubbish_is_refused_and_the_server_lives(tmp_path: Path):
+def test_raw_garbage_is_refused_and_the_server_continues(tmp_path: Path):
     async def story(world: Running) -> None:
         for rubbish in (b"\0\r\n\r\n", b"GET /\xff HTTP/1.1\r\nHost: x\r\n\r\n", b"GET\r\n\r\n"):
             reader, writer = await asyncio.open_connection("127.0.0.1", world.port_number)
@@ -302,7 +302,7 @@ def test_a_slow_reader_is_cut_off_and_costs_a_bounded_queue():
     asyncio.run(told())
 
 
-def test_heartbeats_say_how_far_the_stream_is(tmp_path: Path):
+def test_heartbeats_have_the_streams_revision(tmp_path: Path):
     async def told() -> None:
         store = Store(DATABASES.fresh(tmp_path), FakeClock().now)
         hub = Hub(store, heartbeat=0.01)
@@ -324,7 +324,7 @@ def test_heartbeats_say_how_far_the_stream_is(tmp_path: Path):
     asyncio.run(told())
 
 
-def test_a_taken_port_is_one_clear_line():
+def test_a_port_in_use_is_one_clear_error():
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(main.A9feError, match=rf"cannot listen on 127.0.0.1 port {port}: Addr"):

@@ -1,4 +1,4 @@
-"""A host's part of the model: what changes tell is what a snapshot says, whatever happens."""
+"""A follower's part: after any changes, the changes and a snapshot give the same part."""
 
 import random
 from collections.abc import Callable, Iterable, Iterator
@@ -44,7 +44,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 
 class Parts:
-    """What followers have, from snapshots and changes."""
+    """The parts of all followers, from snapshots and changes."""
 
     def __init__(self, store: Store) -> None:
         self.store = store
@@ -93,7 +93,7 @@ def apply(part: Part, changes: Iterable[Change]) -> None:
 
 
 class Life:
-    """Random but repeatable things that happen to the model, as the server does them."""
+    """Random but repeatable changes of the model, as the server makes them."""
 
     def __init__(self, seed: int) -> None:
         self.dice = random.Random(seed)
@@ -248,19 +248,19 @@ class Life:
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_changes_tell_what_a_snapshot_says(store: Store, seed: int):
+def test_changes_and_snapshots_agree(store: Store, seed: int):
     life, parts = Life(seed), Parts(store)
     late = Parts(store)
     for step in range(40):
         life.happen(store)
         parts.catch_up()
         parts.check()
-        if step % 13 == 12:  # who was away for a while resumes to the same
+        if step % 13 == 12:  # a follower that was away resumes to the same part
             late.catch_up()
             late.check()
 
 
-def test_a_host_gets_nothing_of_others(store: Store):
+def test_a_host_is_sent_nothing_of_other_hosts(store: Store):
     with store.write() as session:
         for name in ("here", "there"):
             session.insert(Network(id=name))
@@ -285,7 +285,7 @@ def test_a_host_gets_nothing_of_others(store: Store):
     assert ids["metadata"] == {"here", "p-here"}
 
 
-def test_a_port_that_moves_is_deleted_here_and_made_there(store: Store):
+def test_a_port_that_moves_is_deleted_on_one_host_and_upserted_on_the_other(store: Store):
     with store.write() as session:
         session.insert(Network(id="n"))
         session.insert(Subnet(id="s", network_id="n", cidr="10.1.0.0/24"))

@@ -1,4 +1,4 @@
-"""Calls, reports and the feed, as they look on the wire."""
+"""Requests, reports and the feed, as they are on the wire."""
 
 import asyncio
 import json
@@ -58,7 +58,7 @@ def test_a_name_never_changes_the_path(api: FakeApi, name: str):
         client.find("networks", name)
 
 
-def test_the_servers_words_are_the_error(api: FakeApi):
+def test_the_servers_message_is_the_error(api: FakeApi):
     network = api.add("networks", name="lab")
     api.add("ports", network_id=network["id"])
     with ApiClient(api.url) as client, pytest.raises(ApiError) as caught:
@@ -67,7 +67,7 @@ def test_the_servers_words_are_the_error(api: FakeApi):
     assert str(caught.value).startswith("Unable to complete operation")
 
 
-def test_nobody_there_says_what_to_do():
+def test_an_unreachable_server_is_an_error_that_says_what_to_do():
     with ApiClient("http://127.0.0.1:9") as client, pytest.raises(ServerUnreachable) as caught:
         client.list("networks")
     assert "http://127.0.0.1:9" in str(caught.value)
@@ -83,7 +83,7 @@ def test_nobody_there_says_what_to_do():
         httpx.Response(200, json={"networks": {}}),
     ],
 )
-def test_a_stranger_on_the_port_is_said(response: httpx.Response):
+def test_an_answer_of_another_server_is_an_error(response: httpx.Response):
     transport = httpx.MockTransport(lambda _: response)
     with ApiClient(URL, transport) as client, pytest.raises(ApiError, match=URL):
         client.list("networks")
@@ -130,7 +130,7 @@ def test_lines_become_events():
         '{"event":"delete","revision":1,"kind":"tap","id":"x"}',
     ],
 )
-def test_what_a_newer_server_says_is_passed_over(line: str):
+def test_events_of_newer_servers_are_ignored(line: str):
     assert parse(line) is None
 
 
@@ -147,7 +147,7 @@ def test_what_a_newer_server_says_is_passed_over(line: str):
         '{"event":"delete","revision":1,"kind":"port"}',
     ],
 )
-def test_a_line_that_cannot_be_read_breaks_the_feed(line: str):
+def test_an_unreadable_line_breaks_the_feed(line: str):
     with pytest.raises(FeedLost):
         parse(line)
 
@@ -166,7 +166,7 @@ class Lines(httpx.AsyncByteStream):
 def followed(
     answer: Callable[[httpx.Request], httpx.Response], from_revision: int | None = None
 ) -> tuple[list[FeedEvent], str]:
-    """The events until the feed was lost, and why."""
+    """Return the events until the feed was lost, and the reason."""
     events: list[FeedEvent] = []
 
     async def follow() -> str:
@@ -218,7 +218,7 @@ def test_a_refusal_is_a_lost_feed():
 # ---- reports
 
 
-def test_the_first_report_that_gets_through_is_the_start():
+def test_the_first_accepted_report_is_the_start():
     bodies: list[dict[str, object]] = []
 
     def answer(request: httpx.Request) -> httpx.Response:

@@ -1,9 +1,7 @@
-"""Several servers: one that does not answer is followed by the next; tokens go along."""
+"""Failover between several servers, and the API token in requests."""
 
 import asyncio
-import stat
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -12,10 +10,7 @@ import pytest
 from a9fe.api_client import ApiClient, ApiError, ServerUnreachable
 from a9fe.api_client.servers import Rotation, servers
 from a9fe.api_client.state_reports import AgentIdentity, StateReporter
-from a9fe.model import api_tokens as tokens
 from a9fe.replica import connector
-from a9fe.replica.feed_follower import host_of
-from a9fe.runtime import local_tokens
 from a9fe.runtime.config import Config, load
 from tests.kit.running_server import running
 
@@ -28,7 +23,7 @@ def test_a_list_of_servers():
     assert config.server_url == "http://a:1,http://b:2"
 
 
-def test_clients_share_the_servers_and_keep_to_theirs():
+def test_clients_share_the_servers_and_each_keeps_its_own():
     urls = ",".join(f"http://s{n}" for n in range(4))
     first = [Rotation(urls, f"h{n} dhcp").current for n in range(100)]
     assert set(first) == set(servers(urls))
@@ -78,7 +73,7 @@ def test_a_call_goes_to_a_server_that_answers():
         client.list("networks")
 
 
-def test_what_was_sent_is_not_sent_to_another_server():
+def test_a_request_that_was_sent_is_not_sent_to_another_server():
     asked = []
 
     def answer(request: httpx.Request) -> httpx.Response:
@@ -134,66 +129,8 @@ def test_a_feed_is_taken_from_the_next_server(tmp_path: Path):
     asyncio.run(told())
 
 
-def test_the_tokens_of_a_machine_are_roots_alone_and_stay(tmp_path: Path):
-    config = config_of(tmp_path, auth_strategy="token")
-    local_tokens.ensure(config)
-    admin, agent = (local_tokens.read(str(tmp_path), role) for role in local_tokens.ROLES)
-    for file in tmp_path.iterdir():
-        assert stat.S_IMODE(file.stat().st_mode) == 0o600
-    local_tokens.ensure(config)
-    assert local_tokens.for_command(config) == admin
-    assert local_tokens.for_agent(config) == agent
-    kept = local_tokens.records(str(tmp_path), "h1")
-    assert [
-        (t.role, t.host, tokens.matches(t, text))
-        for t, text in zip(kept, (admin, agent), strict=True)
-    ] == [
-        ("admin", "", True),
-        ("agent", "h1", True),
-    ]
-
-
-def test_roots_token_is_told_to_no_other_machine(tmp_path: Path):
-    config = config_of(tmp_path, auth_strategy="token")
-    local_tokens.ensure(config)
-    for url in ("http://192.0.2.1:9696", "http://127.0.0.1:9696,http://node2:9696"):
-        assert local_tokens.for_command(replace(config, server_url=url)) == ""
-    given = replace(config, server_url="http://node2:9696", auth_token="mine")
-    assert local_tokens.for_command(given) == "mine"
-
-
-def test_with_keystone_only_agents_have_a_token_of_ours(tmp_path: Path):
-    (tmp_path / "admin-token").write_text("of another time")
-    config = config_of(tmp_path, auth_strategy="keystone")
-    local_tokens.ensure(config)
-    assert local_tokens.for_agent(config).startswith("a9fe_")
-    assert local_tokens.for_command(config) == ""
-
-
-def test_a_service_of_all_hosts_has_a_token_of_all_hosts(tmp_path: Path):
-    config = config_of(tmp_path, auth_strategy="token", metadata_service_hosts="*")
-    local_tokens.ensure(config)
-    service = local_tokens.for_agent(config, is_service=True)
-    assert local_tokens.for_agent(config) != service
-    kept = {t.host: t for t in local_tokens.records(str(tmp_path), "h1")}
-    assert kept.keys() == {"", "h1", "*"}
-    assert tokens.matches(kept["*"], service)
-    assert (kept["*"].role, kept["*"].caller.is_admin) == ("agent", False)
-    assert [host_of(config, agent) for agent in ("service", "metadata")] == ["*", config.host]
-    own = replace(config, metadata_service_hosts="own")
-    assert local_tokens.for_agent(own, is_service=True) == local_tokens.for_agent(own)
-    assert host_of(own, "service") == config.host
-
-
-def test_who_is_not_known_is_told_what_to_set():
+def test_401_says_which_token_to_set():
     assert str(ApiError(403, "x", "no")) == "no"
     unknown = ApiError(401, "Unauthorized", "no")
     assert str(unknown).startswith("no: set A9FE_AUTH_TOKEN")
     assert unknown.message == "no"
-
-
-def test_without_tokens_none_are_made(tmp_path: Path):
-    config = config_of(tmp_path)
-    local_tokens.ensure(config)
-    assert list(tmp_path.iterdir()) == []
-    assert (local_tokens.for_command(config), local_tokens.for_agent(config)) == ("", "")

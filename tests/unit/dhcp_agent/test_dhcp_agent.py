@@ -1,4 +1,4 @@
-"""The DHCP agent's role: options reach the plan; what it says of itself and of ports."""
+"""The DHCP agent's role: options reach the plan, reports of the agent and its ports."""
 
 import asyncio
 from dataclasses import replace
@@ -51,7 +51,7 @@ def test_options_reach_dnsmasq(tmp_path: Path, flag: str, value: str, argument: 
     ("isolated", "force", "listens"),
     [("true", "false", 1), ("false", "false", 0), ("false", "true", 1)],
 )
-def test_options_say_where_metadata_is_served(
+def test_options_select_where_metadata_is_served(
     tmp_path: Path, isolated: str, force: str, listens: int
 ):
     flags = {"enable_isolated_metadata": isolated, "force_metadata": force}
@@ -59,7 +59,7 @@ def test_options_say_where_metadata_is_served(
     assert len(plan.namespaces[SPACE].listeners) == listens
 
 
-def test_what_it_says_of_itself(tmp_path: Path):
+def test_configurations_in_the_agents_report(tmp_path: Path):
     role = make_role(config(tmp_path))
     assert (role.agent_type, role.binary) == ("DHCP agent", "neutron-dhcp-agent")
     said = role.configurations(MODEL)
@@ -80,7 +80,7 @@ def test_after_a_failure_its_port_is_not_up(tmp_path: Path):
 
 
 class FakeServer(httpx.AsyncBaseTransport):
-    """Takes reports; the first finds it busy."""
+    """Accepts reports; answers 503 while `busy`."""
 
     def __init__(self) -> None:
         self.busy = True
@@ -114,7 +114,7 @@ def test_ports_are_reported_also_after_the_server_failed():
     asyncio.run(main())
 
 
-def test_a_refused_device_is_named_once_and_again_when_it_changes(tmp_path: Path):
+def test_a_refused_device_is_logged_once_and_again_when_it_changes(tmp_path: Path):
     role = make_role(config(tmp_path))
     desired = role.plan(MODEL)
 

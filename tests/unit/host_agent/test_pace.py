@@ -44,7 +44,7 @@ def test_the_plan_that_the_host_was_as_is_kept_while_it_is_damaged():
     assert after(settled(), changed(OTHER)).settled == PLAN
 
 
-def test_a_host_that_does_not_stay_is_said_once_and_not_for_failures():
+def test_a_host_that_does_not_stay_as_planned_is_logged_once():
     paces = [after(*[changed()] * n) for n in range(UNSETTLED + 3)]
     assert [pace.does_not_stay for pace in paces].count(True) == 1
     assert paces[UNSETTLED].does_not_stay

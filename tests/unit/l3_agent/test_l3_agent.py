@@ -1,4 +1,4 @@
-"""The L3 agent's role: options reach the plan, what it says of itself."""
+"""The L3 agent's role: options reach the plan, the agent's report."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -46,7 +46,7 @@ def test_without_proxy_nothing_listens(tmp_path: Path):
     assert "REDIRECT" not in plan.namespaces[SPACE].iptables
 
 
-def test_a_listener_stands_for_the_router_and_how_its_interface_is_wired(tmp_path: Path):
+def test_a_listener_names_the_router_and_its_interface(tmp_path: Path):
     (listener,) = make_role(config(tmp_path)).plan(MODEL).namespaces[SPACE].listeners
     assert (listener.kind, listener.id) == ("router", ROUTER.id)
     assert listener.key == f"{SPACE}/0.0.0.0:9697%{listener.device}"
@@ -58,7 +58,7 @@ def test_a_listener_stands_for_the_router_and_how_its_interface_is_wired(tmp_pat
 
 
 def test_a_route_into_a_connected_subnet_is_not_built(tmp_path: Path):
-    """One that an older server took, or that came first."""
+    """Such a route is from an older server, or was added before the subnet."""
     routes = tuple(
         HostRoute(destination=d, nexthop="10.1.0.9")
         for d in ("10.1.0.5/32", "10.1.0.0/24", "10.0.0.0/8", "10.9.0.0/24")
@@ -68,7 +68,7 @@ def test_a_route_into_a_connected_subnet_is_not_built(tmp_path: Path):
     assert {route.destination for route in built} == {"10.0.0.0/8", "10.9.0.0/24"}
 
 
-def test_what_it_says_of_itself(tmp_path: Path):
+def test_configurations_in_the_agents_report(tmp_path: Path):
     role = make_role(config(tmp_path))
     assert (role.agent_type, role.binary) == ("L3 agent", "neutron-l3-agent")
     said = role.configurations(MODEL)

@@ -1,4 +1,4 @@
-"""Before a 404: misses share calls to the server, and each is answered by one made after it."""
+"""Confirming misses: they share fetches, and each is answered by a fetch made after it."""
 
 import asyncio
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from tests.kit.feed_events import NOW, delete, feed, plain, port, snapshot, upse
 
 
 class Server:
-    """What was committed, and who asked for it. `held`: each call waits for a release."""
+    """A server: what was committed, and the fetches. `held`: each fetch waits for a release."""
 
     def __init__(self) -> None:
         self.log: list[FeedEvent] = []
@@ -61,7 +61,7 @@ class World:
         self.replica.close()
 
 
-def test_what_was_committed_before_is_known_after():
+def test_changes_committed_before_the_call_are_in_the_replica_after():
     world = World()
 
     async def story() -> None:
@@ -77,7 +77,7 @@ def test_what_was_committed_before_is_known_after():
     assert world.server.asked == list(range(1, 41))
 
 
-def test_misses_share_one_call_and_later_ones_the_next():
+def test_misses_share_one_fetch_and_later_ones_the_next():
     world = World()
 
     async def story() -> None:
@@ -98,7 +98,7 @@ def test_misses_share_one_call_and_later_ones_the_next():
     assert len(world.server.asked) == 2
 
 
-def test_who_hangs_up_costs_the_others_nothing():
+def test_a_cancelled_miss_does_not_disturb_the_others():
     world = World()
 
     async def story() -> None:
@@ -113,7 +113,7 @@ def test_who_hangs_up_costs_the_others_nothing():
     world.run(story)
 
 
-def test_it_is_unsure_without_the_server_or_its_whole_word():
+def test_a_miss_is_uncertain_without_the_server_or_a_complete_answer():
     world = World()
 
     async def story() -> None:
@@ -131,7 +131,7 @@ def test_it_is_unsure_without_the_server_or_its_whole_word():
     world.run(story)
 
 
-def test_what_was_said_before_a_new_snapshot_is_not_taken():
+def test_an_answer_from_before_a_new_snapshot_is_not_applied():
     world = World()
 
     async def story() -> None:
@@ -148,7 +148,7 @@ def test_what_was_said_before_a_new_snapshot_is_not_taken():
     world.run(story)
 
 
-def test_a_flood_without_news_is_slowed_down_and_bounded():
+def test_a_flood_without_changes_is_slowed_down_and_bounded():
     world = World(patience=60)  # no miss of the flood shall give up, however slow the machine is
 
     async def story() -> None:
@@ -171,7 +171,7 @@ def test_a_flood_without_news_is_slowed_down_and_bounded():
     world.run(story)
 
 
-def test_changes_by_the_feed_and_beside_it_end_in_the_same_state():
+def test_changes_from_the_feed_and_from_fetches_end_in_the_same_state():
     world = World()
 
     async def story() -> None:

@@ -1,4 +1,4 @@
-"""The replica and a disk that fails: memory goes on, and no file serves the past or damage."""
+"""The replica and a failing disk: memory continues, no file serves old or damaged data."""
 
 import asyncio
 import os
@@ -31,7 +31,7 @@ def path(tmp_path: Path) -> str:
 
 
 def fill(replica: Replica) -> None:
-    """The disk is full from now on, as SQLite says it."""
+    """Make the disk full, as SQLite reports it."""
     db = replica.persistence._disk._db
     db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     pages = db.execute("PRAGMA page_count").fetchone()[0]
@@ -59,7 +59,7 @@ def files(path: str) -> list[str]:
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_memory_goes_on_and_no_restart_finds_the_past(path: str, fault, capsys):
+def test_memory_continues_and_no_restart_loads_an_older_state(path: str, fault, capsys):
     replica = Replica.open(path)
     first = [port("a", "10.0.0.1", device="old"), vm("old", b"1"), vm("new", LARGE)]
     feed(replica, *snapshot(1, *first))
@@ -68,7 +68,7 @@ def test_memory_goes_on_and_no_restart_finds_the_past(path: str, fault, capsys):
     assert [p.device_id for p in replica.ports_by_address("n", "10.0.0.1")] == ["new"]
     assert replica.revision == 3
     assert replica.get("instance", "old") == vm("old", LARGE * 20)
-    assert replica.get("instance", "new") == vm("new", LARGE)  # from the file, which is removed
+    assert replica.get("instance", "new") == vm("new", LARGE)  # from the removed file
     assert files(path) == []
     assert capsys.readouterr().out.count("replica cannot be kept on disk") == 1
     feed(replica, delete(4, "instance", "old"))
@@ -80,7 +80,7 @@ def test_memory_goes_on_and_no_restart_finds_the_past(path: str, fault, capsys):
     again.close()
 
 
-def test_user_data_over_the_budget_are_unreadable_and_never_the_former(path: str):
+def test_user_data_over_the_bound_are_unreadable_and_never_the_old_ones(path: str):
     replica = Replica(Disk(path), bounds=Bounds(pinned_max=10))
     feed(replica, *snapshot(1, vm("a", b"one"), vm("b", b"one")))
     fail("disk I/O error")(replica)
@@ -95,7 +95,7 @@ def test_user_data_over_the_budget_are_unreadable_and_never_the_former(path: str
     replica.close()
 
 
-def test_a_snapshot_goes_on_in_memory(path: str):
+def test_a_snapshot_continues_in_memory_when_the_disk_is_full(path: str):
     replica = Replica.open(path)
     feed(replica, *snapshot(1, vm("a", b"one"), vm("gone", b"one")))
     fill(replica)
@@ -106,7 +106,7 @@ def test_a_snapshot_goes_on_in_memory(path: str):
     replica.close()
 
 
-def test_a_disk_that_is_full_at_the_start_is_read(path: str):
+def test_a_file_on_a_full_disk_is_read_at_the_start(path: str):
     replica = Replica.open(path)
     feed(replica, *snapshot(1, port("a")))
     replica.close()
@@ -120,7 +120,7 @@ def test_a_disk_that_is_full_at_the_start_is_read(path: str):
 
 
 class World:
-    """A server that has what the test says, and a replica that follows it."""
+    """A server with the test's resources, and a replica that follows it."""
 
     def __init__(self, path: str, *resources: Resource) -> None:
         self.replica = Replica(Disk(path), bounds=Bounds(log_interval=0))
@@ -167,7 +167,7 @@ class World:
         )
 
 
-def test_a_full_disk_that_has_room_again_is_filled_by_a_snapshot(path: str, capsys):
+def test_when_a_full_disk_has_room_again_a_snapshot_fills_the_file(path: str, capsys):
     world = World(path, vm("a", b"one"), vm("b", LARGE))
     in_the_way = f"{path}.probe"
 
@@ -196,7 +196,7 @@ def test_a_full_disk_that_has_room_again_is_filled_by_a_snapshot(path: str, caps
     again.close()
 
 
-def test_a_kill_before_the_new_file_is_whole_leaves_nothing_to_load(path: str):
+def test_a_kill_before_the_new_file_is_complete_leaves_nothing_to_load(path: str):
     replica = Replica.open(path)
     feed(replica, *snapshot(1, vm("a", b"one")))
     fill(replica)
@@ -226,7 +226,7 @@ def test_a_kill_before_the_new_file_is_whole_leaves_nothing_to_load(path: str):
     replica.close()
 
 
-def test_a_disk_that_fails_again_while_it_is_filled_costs_nothing(path: str):
+def test_a_disk_that_fails_again_during_the_snapshot_loses_nothing(path: str):
     replica = Replica.open(path)
     feed(replica, *snapshot(1, vm("a", LARGE)))
     fail("disk I/O error")(replica)
@@ -329,7 +329,7 @@ def test_a_row_that_is_altered_or_missing_is_found_at_the_start(path: str, chang
     "change",
     ["data_sum = (SELECT data_sum", "user_data = (SELECT user_data", "user_data = (SELECT NULL"],
 )
-def test_user_data_of_another_row_are_not_its_own(path: str, change: str):
+def test_user_data_moved_to_another_row_are_not_served(path: str, change: str):
     kept_and_opened(path, vm("a", b"one"), vm("b", b"two"))
     db = sqlite3.connect(path)
     db.execute(f"UPDATE objects SET {change} FROM objects WHERE id = 'b')")
@@ -356,7 +356,7 @@ changes = st.lists(
 
 
 class Kept:
-    """A replica, and what it should know."""
+    """A replica, and the resources that it should have."""
 
     def __init__(self, path: str) -> None:
         self.path, self.revision = path, 0
@@ -402,7 +402,7 @@ class Kept:
         return {r.id: self.replica.get(k, r.id) for k in kinds for r in self.replica.all(k)}
 
     def kill(self) -> None:
-        """Start another on the file as it is: what the first one holds is not let go of."""
+        """Start another replica on a copy of the file as it is, without closing the first."""
         before = self.known()
         copy = f"{self.path}.{len(self.killed)}"
         for suffix in ("", "-wal"):
@@ -419,7 +419,7 @@ class Kept:
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(steps=changes)
-def test_whatever_fails_what_is_known_is_right_and_a_restart_knows_it_or_nothing(
+def test_after_any_faults_the_replica_is_right_and_a_restart_loads_it_or_nothing(
     tmp_path: Path, steps: list[Resource | str]
 ):
     for left in tmp_path.iterdir():

@@ -1,4 +1,4 @@
-"""Since when a port is known as it is, through changes, snapshots and restarts."""
+"""Since when a port has its current fields, through changes, snapshots and restarts."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -31,7 +31,7 @@ def at(unix: float) -> str:
 
 
 @pytest.mark.parametrize("other", OTHERS.values(), ids=OTHERS)
-def test_what_makes_it_another(other: Port):
+def test_changes_that_make_a_new_time(other: Port):
     times = PortTimes()
     times.changed(None, PORT, 10.0)
     times.changed(PORT, replace(PORT, status="ACTIVE", name="x"), 20.0)
@@ -57,7 +57,7 @@ def test_a_deleted_port_is_forgotten():
         ("", LONG_AGO),
     ],
 )
-def test_what_is_on_disk_at_the_start_is_as_old_as_the_server_says(updated_at: str, since: float):
+def test_ports_on_disk_at_the_start_have_the_servers_time(updated_at: str, since: float):
     times = PortTimes()
     times.loaded([replace(PORT, updated_at=updated_at)], 100.0, WALL)
     assert times.since("p") == pytest.approx(since)
@@ -69,7 +69,7 @@ PORTS = st.dictionaries(
 
 
 @given(st.lists(PORTS, min_size=1))
-def test_a_snapshot_makes_young_what_it_changes_alone(snapshots: list[dict[str, Port]]):
+def test_a_snapshot_gives_new_times_only_to_changed_ports(snapshots: list[dict[str, Port]]):
     times, expected, before = PortTimes(), {}, {}
     for now, after in enumerate(snapshots, 1):
         times.replaced(before, after, float(now))

@@ -1,4 +1,4 @@
-"""The replica: any order of events ends in the same state, and nothing half is ever seen."""
+"""The replica: any order of events ends in the same state, and no look-up sees half of it."""
 
 import asyncio
 import os
@@ -44,7 +44,7 @@ def ids(ports: tuple[Port, ...]) -> list[str]:
     return sorted(found.id for found in ports)
 
 
-def test_a_port_that_moves_leaves_nothing_behind(replica: Replica):
+def test_a_port_that_moves_is_not_found_at_its_old_address(replica: Replica):
     feed(replica, *snapshot(1, port("a", "10.0.0.1", "10.0.0.2", device="vm1")))
     feed(replica, upsert(2, port("a", "10.0.0.3", network="m", device="vm2")))
     for ip in ("10.0.0.1", "10.0.0.2", "10.0.0.3"):
@@ -56,13 +56,13 @@ def test_a_port_that_moves_leaves_nothing_behind(replica: Replica):
     assert ids(replica.ports_by_network("m")) == ["a"]
 
 
-def test_an_address_that_is_used_again_finds_its_new_owner_only(replica: Replica):
+def test_a_reused_address_finds_only_its_new_owner(replica: Replica):
     feed(replica, *snapshot(1, port("a", "10.0.0.1")))
     feed(replica, delete(2, "port", "a"), upsert(3, port("b", "10.0.0.1")))
     assert ids(replica.ports_by_address("n", "10.0.0.1")) == ["b"]
 
 
-def test_since_when_a_port_is_known_lasts_over_snapshots_and_restarts(path: str):
+def test_the_time_of_a_port_survives_snapshots_and_restarts(path: str):
     replica = Replica.open(path)
     feed(replica, *snapshot(1, port("a", "10.0.0.5"), port("b", "10.0.0.6")))
     first = replica.unchanged_since("a")
@@ -89,7 +89,7 @@ def test_a_port_is_found_by_its_mac_on_its_network(replica: Replica):
     assert ids(replica.ports_by_mac("n", "fa:16:3e:99:00:01")) == ["a"]
 
 
-def test_the_same_address_on_other_networks_is_another(replica: Replica):
+def test_the_same_address_on_another_network_is_another_port(replica: Replica):
     feed(replica, *snapshot(1, port("a", "10.0.0.1"), port("b", "10.0.0.1", network="m")))
     assert ids(replica.ports_by_address("n", "10.0.0.1")) == ["a"]
 
@@ -99,7 +99,7 @@ def test_ports_without_a_device_are_found_by_none(replica: Replica):
     assert replica.ports_by_device("") == ()
 
 
-def test_an_address_held_twice_by_one_port_goes_with_it(replica: Replica):
+def test_an_address_that_a_port_has_twice_is_removed_with_the_port(replica: Replica):
     feed(replica, *snapshot(1, port("a", "10.0.0.1", "10.0.0.1")), delete(2, "port", "a"))
     assert replica.ports_by_address("n", "10.0.0.1") == ()
 
@@ -107,7 +107,7 @@ def test_an_address_held_twice_by_one_port_goes_with_it(replica: Replica):
 # ---- snapshots
 
 
-def test_a_snapshot_is_seen_whole_or_not_at_all(replica: Replica):
+def test_a_snapshot_becomes_visible_only_when_complete(replica: Replica):
     feed(replica, *snapshot(1, port("a", "10.0.0.1"), Network(id="n")))
     feed(replica, plain("snapshot", 5), upsert(5, port("b", "10.0.0.1")))
     assert ids(replica.all("port")) == ["a"]
@@ -119,7 +119,7 @@ def test_a_snapshot_is_seen_whole_or_not_at_all(replica: Replica):
     assert replica.revision == 5
 
 
-def test_a_snapshot_that_broke_off_is_forgotten(path: str):
+def test_an_interrupted_snapshot_is_forgotten(path: str):
     replica = Replica.open(path)
     feed(replica, *snapshot(1, port("a")), plain("snapshot", 5), upsert(5, port("b")))
     replica.lost(NOW)
@@ -131,7 +131,7 @@ def test_a_snapshot_that_broke_off_is_forgotten(path: str):
     again.close()
 
 
-def test_a_snapshot_may_go_back(replica: Replica):
+def test_a_snapshot_may_have_a_lower_revision(replica: Replica):
     feed(replica, *snapshot(9, port("a")), *snapshot(3, port("b")), upsert(4, port("c")))
     assert ids(replica.all("port")) == ["b", "c"]
     assert replica.resume_from == 3
@@ -143,14 +143,14 @@ def test_a_deletion_within_a_snapshot(replica: Replica):
     assert ids(replica.all("port")) == ["b"]
 
 
-def test_what_a_snapshot_left_out_does_not_come_back(replica: Replica):
+def test_a_resource_that_a_snapshot_left_out_does_not_return(replica: Replica):
     feed(
         replica, *snapshot(5, port("a")), upsert(4, port("gone")), upsert(3, port("a", "10.0.0.9"))
     )
     assert replica.all("port") == (port("a"),)
 
 
-def test_what_was_deleted_does_not_come_back(replica: Replica):
+def test_a_deleted_resource_does_not_return(replica: Replica):
     feed(replica, *snapshot(1), upsert(2, port("a")), delete(3, "port", "a"), upsert(2, port("a")))
     assert replica.all("port") == ()
     feed(replica, upsert(4, port("a")))
@@ -189,7 +189,7 @@ def test_freshness_from_nothing_to_synced_to_lost(replica: Replica):
     assert (lost.ever_synced, lost.synced_now, lost.lost_for) == (True, False, 2)
 
 
-def test_catching_up_is_not_synced(replica: Replica):
+def test_changes_before_synced_do_not_make_it_synced(replica: Replica):
     feed(replica, *snapshot(1))
     replica.lost(NOW)
     feed(replica, upsert(2, port("a")), plain("heartbeat", 2), now=NOW + 5)
@@ -199,7 +199,7 @@ def test_catching_up_is_not_synced(replica: Replica):
     assert replica.freshness(NOW + 6).synced_now
 
 
-def test_after_a_restart_it_counts_from_when_the_server_was_last_heard(path: str):
+def test_after_a_restart_lost_for_counts_from_the_last_contact(path: str):
     replica = Replica.open(path)
     feed(replica, *snapshot(1, port("a")))
     feed(replica, plain("heartbeat", 4), now=NOW + 10)
@@ -212,7 +212,7 @@ def test_after_a_restart_it_counts_from_when_the_server_was_last_heard(path: str
     again.close()
 
 
-def test_a_revision_whose_rest_may_be_missing_is_asked_for_again(replica: Replica):
+def test_a_revision_that_may_be_incomplete_is_requested_again(replica: Replica):
     """A transaction may change several resources at one revision."""
     feed(replica, *snapshot(1), upsert(5, port("a")))
     assert replica.resume_from == 1
@@ -220,7 +220,7 @@ def test_a_revision_whose_rest_may_be_missing_is_asked_for_again(replica: Replic
     assert replica.resume_from == 5
 
 
-def test_another_server_is_asked_for_a_snapshot_and_the_old_state_served(path: str):
+def test_a_new_server_sends_a_snapshot_while_the_old_state_is_served(path: str):
     replica = Replica.open(path, "http://a")
     feed(replica, *snapshot(7, port("a")))
     replica.close()
@@ -262,7 +262,7 @@ def known_from(path: str, store: str = ONE, revision: int = 9) -> Replica:
     ],
 )
 @pytest.mark.parametrize("restarted", [False, True])
-def test_a_database_that_is_another_or_lost_its_past_is_not_followed(
+def test_another_or_an_older_database_is_not_followed(
     path: str, greeting: FeedEvent, *, followed: bool, restarted: bool
 ):
     replica = known_from(path)
@@ -278,7 +278,7 @@ def test_a_database_that_is_another_or_lost_its_past_is_not_followed(
     replica.close()
 
 
-def test_a_database_that_takes_over_is_taken_whole(path: str):
+def test_a_database_that_takes_over_sends_a_snapshot(path: str):
     replica = known_from(path)
     with pytest.raises(
         FeedLost, match="takes over"
@@ -302,7 +302,7 @@ def test_a_new_replica_follows_any_database(path: str):
     replica.close()
 
 
-def test_what_was_followed_before_ids_were_said_learns_its_own(path: str):
+def test_a_replica_from_before_ids_adopts_its_databases_id(path: str):
     replica = Replica.open(path)
     feed(replica, *snapshot(1, port("a")))
     replica.lost(NOW)
@@ -314,7 +314,7 @@ def test_what_was_followed_before_ids_were_said_learns_its_own(path: str):
     again.close()
 
 
-def test_who_waits_is_woken(replica: Replica):
+def test_waiters_for_a_change_are_woken(replica: Replica):
     async def woken(*events: FeedEvent) -> int:
         waiting = asyncio.ensure_future(replica.wait_change(replica.revision))
         await asyncio.wait([waiting], timeout=0)
@@ -333,7 +333,7 @@ def test_who_waits_is_woken(replica: Replica):
 # ---- user data
 
 
-def test_user_data_is_not_in_memory_but_whole_when_asked_for(path: str):
+def test_user_data_is_read_from_disk_when_asked_for(path: str):
     replica = Replica.open(path)
     feed(replica, *snapshot(1, vm("a", b"\xff\x00"), vm("b", b""), vm("c", None)))
     assert [i.user_data for i in replica.all("instance")] == [None, None, None]
@@ -343,7 +343,7 @@ def test_user_data_is_not_in_memory_but_whole_when_asked_for(path: str):
     replica.close()
 
 
-def test_user_data_that_changed_is_never_the_old_one(path: str):
+def test_changed_user_data_is_never_the_old_one(path: str):
     replica = Replica.open(path)
     feed(replica, *snapshot(1, vm("a", b"one")))
     assert replica.get("instance", "a") == vm("a", b"one")
@@ -356,14 +356,14 @@ def test_user_data_that_changed_is_never_the_old_one(path: str):
     replica.close()
 
 
-def test_more_instances_than_are_kept(replica: Replica):
+def test_user_data_of_more_instances_than_are_cached(replica: Replica):
     many = [vm(f"i{n}", bytes([n])) for n in range(KEPT_INSTANCES + 2)]
     feed(replica, *snapshot(1, *many))
     for _ in range(2):
         assert [replica.get("instance", i.id) for i in many] == many
 
 
-def test_a_disk_that_fails_is_said_and_not_taken_for_no_user_data(path: str):
+def test_a_failing_disk_is_an_error_and_not_missing_user_data(path: str):
     disk = Disk(path)
     replica = Replica(disk)
     feed(replica, *snapshot(1, vm("a", b"x")))
@@ -372,7 +372,7 @@ def test_a_disk_that_fails_is_said_and_not_taken_for_no_user_data(path: str):
         replica.get("instance", "a")
 
 
-def test_who_does_not_ask_for_user_data_needs_no_disk(path: str):
+def test_an_instance_is_found_without_reading_the_disk(path: str):
     disk = Disk(path)
     replica = Replica(disk)
     feed(replica, *snapshot(1, vm("a", b"x"), vm("b", None)))
@@ -392,7 +392,7 @@ def test_who_does_not_ask_for_user_data_needs_no_disk(path: str):
     assert bare.instance == vm("b", None)
 
 
-def test_user_data_of_a_revision_that_has_gone_is_said(replica: Replica):
+def test_user_data_of_a_removed_revision_is_an_error(replica: Replica):
     feed(replica, *snapshot(1, vm("a", b"x")))
     known = replica.instance("a")
     feed(replica, upsert(2, vm("a", b"y")))
@@ -416,7 +416,7 @@ class Watch:
         self.woken += 1
 
 
-def test_a_change_wakes_who_watches_it_and_nobody_else(replica: Replica):
+def test_a_change_wakes_only_the_watchers_of_its_resource(replica: Replica):
     feed(replica, *snapshot(1, vm("a", b"x"), vm("b", b"x"), port("p", device="a")))
     mine, other = (
         Watch(replica, ("instance", "a"), ("network", "n")),
@@ -435,7 +435,7 @@ def test_a_change_wakes_who_watches_it_and_nobody_else(replica: Replica):
     assert replica.watched == 0
 
 
-def test_a_port_is_its_instances_before_and_after(replica: Replica):
+def test_a_port_wakes_watchers_of_its_old_and_new_instance(replica: Replica):
     feed(replica, *snapshot(1, port("p", device="a")))
     a, b, c = (Watch(replica, ("instance", id)) for id in "abc")
     feed(replica, upsert(2, port("p", device="b")))
@@ -444,7 +444,7 @@ def test_a_port_is_its_instances_before_and_after(replica: Replica):
     assert (a.woken, b.woken, c.woken) == (1, 2, 0)
 
 
-def test_a_snapshot_wakes_those_whose_resources_are_others(replica: Replica):
+def test_a_snapshot_wakes_the_watchers_of_resources_that_differ(replica: Replica):
     feed(replica, *snapshot(1, vm("a", None), vm("b", None), port("p", device="c"), vm("d", b"x")))
     a, b, c, d, e = (Watch(replica, ("instance", id)) for id in "abcde")
     feed(replica, *snapshot(2, vm("a", None), port("p", "1.2.3.4", device="c"), vm("d", None)))
@@ -457,7 +457,7 @@ def test_a_snapshot_wakes_those_whose_resources_are_others(replica: Replica):
 # ---- the file
 
 
-def test_the_file_is_its_owners_alone(path: str):
+def test_only_the_owner_can_read_the_file(path: str):
     replica = Replica.open(path)
     feed(replica, *snapshot(1, vm("a", b"password")))
     modes = {os.stat(path + s).st_mode & 0o777 for s in ("", "-wal") if os.path.exists(path + s)}
@@ -507,7 +507,7 @@ def test_a_damaged_page_is_discarded(path: str, capsys: pytest.CaptureFixture[st
         "UPDATE objects SET json = x'ff' WHERE kind = 'port'",
     ],
 )
-def test_another_version_or_shape_is_discarded(
+def test_a_file_of_another_version_or_model_is_discarded(
     path: str, change: str, capsys: pytest.CaptureFixture[str]
 ):
     prepared(path)
@@ -518,7 +518,9 @@ def test_another_version_or_shape_is_discarded(
     assert discarded(path, capsys)
 
 
-def test_a_second_process_keeps_its_own_in_memory(path: str, capsys: pytest.CaptureFixture[str]):
+def test_a_second_process_keeps_its_replica_in_memory(
+    path: str, capsys: pytest.CaptureFixture[str]
+):
     first = Replica.open(path)
     feed(first, *snapshot(1, vm("a", b"first")))
     second = Replica.open(path)
@@ -534,10 +536,10 @@ def test_a_second_process_keeps_its_own_in_memory(path: str, capsys: pytest.Capt
 
 
 class Broken(Exception):
-    """The test's feed has no more to say."""
+    """The test's feed has no more events."""
 
 
-def test_following_resumes_where_it_was():
+def test_following_resumes_from_its_revision():
     replica, asked = Replica(), []
     streams = iter(
         [
@@ -624,7 +626,7 @@ def assert_indexes_tell_the_same(replica: Replica) -> None:
 
 
 def connected(data: st.DataObject, replica: Replica, history: list[FeedEvent]) -> list[FeedEvent]:
-    """What one connection delivers: perhaps a snapshot, then changes, some of them again."""
+    """Return the events of one connection: perhaps a snapshot, then changes, some repeated."""
     start = replica.resume_from
     events: list[FeedEvent] = []
     if start is None or data.draw(st.booleans(), "snapshot"):
@@ -647,7 +649,7 @@ def connected(data: st.DataObject, replica: Replica, history: list[FeedEvent]) -
 def test_any_sequence_ends_in_the_same_state(
     tmp_path: Path, changes: list[Resource | tuple[str, str]], data: st.DataObject
 ):
-    """Doubled, delivered again in any order across breaks, with restarts in between."""
+    """Events repeated in any order across breaks, with restarts in between."""
     history = [event_of(n, change) for n, change in enumerate(changes, 1)]
     path = str(tmp_path / "replica.db")
     for suffix in ("", "-wal"):

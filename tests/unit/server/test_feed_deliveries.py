@@ -22,7 +22,7 @@ def test_each_role_is_sent_only_its_kinds():
     assert sent == {follower: set(ROLES[follower.agent].kinds) for follower in FOLLOWERS}
 
 
-def test_nobody_beside_the_batch_is_sent_anything():
+def test_only_followers_of_the_batch_are_sent_anything():
     out = Deliveries([Follower("h1", "dhcp")])
     out.send(FOLLOWERS, 1, "port", PORT)
     assert list(out.sorted()) == [Follower("h1", "dhcp")]
@@ -54,7 +54,7 @@ def test_followers_on_a_host_by_relation(relation: PortRelation | None, agents: 
         )
     )
 )
-def test_what_is_sent_last_wins_with_the_highest_revision(sent):
+def test_the_last_content_is_sent_with_the_highest_revision(sent):
     out, expected = Deliveries(FOLLOWERS), {}
     for follower, revision, kind, id, is_deleted in sent:
         resource = None if is_deleted else KINDS[kind](**{**_FIELDS[kind], "id": id})
