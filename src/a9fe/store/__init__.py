@@ -1,9 +1,10 @@
-"""Where the model lives: the SQL schema, its migrations, and the change log.
+"""The database: SQL schema, migrations, transactions, and the change log.
 
-Values in and out are the model's frozen dataclasses. A write and its rows in the change log are
-one transaction, so that a follower of the log misses nothing and sees nothing that was undone.
-It may not decide: which address, which agent, what may be deleted is the server's and the
-model's business. SQL is SQLAlchemy Core, on SQLite and PostgreSQL; engine.py has what differs.
+Callers read and write the model's frozen dataclasses. A write and its rows in the change log are
+one transaction, so that a follower of the log misses no change and sees none that was rolled
+back. This room decides nothing: operations and the model choose addresses and agents and say
+what may be deleted. SQL is SQLAlchemy Core on SQLite and PostgreSQL; engine.py has the
+differences.
 """
 
 from a9fe.store.engine import BUSY_TIMEOUT, StoreError, StoreFull

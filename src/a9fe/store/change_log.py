@@ -1,8 +1,8 @@
-"""The change log inside one transaction: revisions are given, and seen, without gap or disorder.
+"""The change log inside one transaction. Revisions have no gaps and commit in their order.
 
-A writing transaction first locks the row of the counter and keeps it until its commit. So the
-next revision is given only when all before it can be seen, and a reader that sees one has
-missed none, however many servers write.
+A writing transaction locks the counter's row first and holds it until its commit. So the next
+revision is assigned only when all earlier ones are visible: a reader that sees a revision has
+missed none before it, however many servers write.
 """
 
 from dataclasses import asdict, dataclass
@@ -13,10 +13,10 @@ from sqlalchemy import Connection, bindparam, delete, func, insert, select, text
 from a9fe.store.schema.tables import change_log, counters
 
 CHANNEL = "a9fe_changes"
-"""PostgreSQL's channel on which a commit says the revision it reached."""
+"""PostgreSQL's channel on which each commit notifies the revision that it reached."""
 KEPT_CHANGES = 100_000
-"""Rows of the change log that are kept: an agent further behind gets a snapshot. At a hundred
-writes a second, a quarter of an hour; a row is about 100 bytes."""
+"""Rows of the change log that are kept; a follower that is further behind gets a snapshot. At 100
+writes a second this is a quarter of an hour; a row takes about 100 bytes."""
 TRIM_EVERY = 1_000
 _REVISION = select(counters.c.value).where(counters.c.name == "revision")
 _LOCK = _REVISION.with_for_update()
@@ -33,9 +33,9 @@ _NOTIFY = text("SELECT pg_notify(:channel, :revision)")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Before:
-    """Where a port or a binding was before it moved or went; all "" for a new one.
+    """The location of a port or binding before it moved or was deleted; all "" for a new one.
 
-    Of a binding, `network_id` is what it bound, and `device_owner` its kind.
+    For a binding, `network_id` is the resource that it bound, and `device_owner` its kind.
     """
 
     network_id: str = ""
@@ -46,7 +46,7 @@ class Before:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """One row of the log; of several of one resource the newest, with `before` of all."""
+    """The newest row of the log for a resource, with `before` of all its rows in the range."""
 
     revision: int
     kind: str
@@ -56,26 +56,26 @@ class Entry:
 
 
 class ChangeLog:
-    """Reads, or the pending entries of a write, which `flush` writes at once."""
+    """Read the log, or collect the entries of a write, which `flush` inserts together."""
 
     def __init__(self, connection: Connection) -> None:
-        """Nothing is read before it is asked for."""
+        """Use the transaction of `connection`."""
         self._connection = connection
         self._reached: int | None = None
         self._pending: list[dict[str, object]] = []
 
     def lock(self) -> None:
-        """Begin to write: wait until no other transaction does."""
+        """Wait until no other transaction writes, and lock the log."""
         self._reached = self._connection.execute(_LOCK).scalar_one()
 
     def revision(self) -> int:
-        """The revision of the newest change."""
+        """Return the revision of the newest change."""
         if self._reached is not None:
             return self._reached
         return int(self._connection.execute(_REVISION).scalar_one())
 
     def append(self, kind: str, id: str, *, deleted: bool, before: Before | None = None) -> int:
-        """Log a change; its revision. `before`: see Before; None where it did not move."""
+        """Log a change and return its revision. `before` is None if nothing moved."""
         assert self._reached is not None, "the transaction does not write"
         self._reached += 1
         row = {"revision": self._reached, "kind": kind, "object_id": id, "deleted": deleted}
@@ -83,17 +83,17 @@ class ChangeLog:
         return self._reached
 
     def mark(self) -> int:
-        """How far the pending entries are, for `rewind`."""
+        """Return the position in the pending entries, for `rewind`."""
         return len(self._pending)
 
     def rewind(self, mark: int) -> None:
-        """Forget the entries since a mark: what they tell of was undone."""
+        """Remove the pending entries since a mark, as their writes were rolled back."""
         if self._reached is not None:
             self._reached -= len(self._pending) - mark
         del self._pending[mark:]
 
     def flush(self) -> None:
-        """Write what is pending, as the last step before the commit."""
+        """Insert the pending entries; call it as the last step before the commit."""
         if not self._pending or self._reached is None:
             return
         self._connection.execute(_APPEND, self._pending)
@@ -107,8 +107,11 @@ class ChangeLog:
         self._pending.clear()
 
     def since(self, revision: int) -> list[Entry] | None:
-        """The newest entry of each resource written after `revision`, in order; None: the log
-        does not reach back that far, or has never been there (another database)."""
+        """Return the newest entry of each resource that changed after `revision`, in order.
+
+        Return None if the log does not reach back that far, or never had that revision (it is
+        another database's).
+        """
         if not self._reaches(revision):
             return None
         if revision == self.revision():

@@ -1,8 +1,8 @@
-"""What differs between SQLite and PostgreSQL: opening, transactions, errors. Nothing else may.
+"""The differences between SQLite and PostgreSQL: opening, transactions, errors.
 
-On both, one transaction writes at a time, and a reader sees one moment. SQLite's BEGIN IMMEDIATE
-and PostgreSQL's row lock on the counter of revisions (log.py) make the first, so that no rule
-that reads before it writes can lose a race; a snapshot makes the second.
+On both, one transaction writes at a time and a reader sees a consistent snapshot. For writes,
+SQLite has BEGIN IMMEDIATE; on PostgreSQL a write locks the counter of revisions (change_log.py).
+So an operation that reads before it writes cannot lose a race.
 """
 
 import json
@@ -16,14 +16,14 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError
 from a9fe.model.errors import A9feError
 
 BUSY_TIMEOUT = 15.0
-"""Seconds to wait for another process's write, and as long before for our own: together a
-client's usual 30."""
+"""Seconds to wait for other threads' writes, and then for other processes' writes. Together they
+are 30, the usual timeout of clients."""
 CONNECT_TIMEOUT = 5
 STUCK_TIMEOUT = 10
-"""Seconds after which PostgreSQL ends a transaction whose server says nothing more: before those
-lose patience who wait for it."""
+"""Seconds of idleness after which PostgreSQL ends a transaction: before the writers that wait for
+it time out."""
 CASEFOLD = "a9fe_casefold"
-"""The SQL function str.casefold on SQLite, whose own lower() knows ASCII alone."""
+"""The name of str.casefold as an SQL function of SQLite, whose lower() folds only ASCII."""
 EXPECTED = "a URL such as sqlite:////var/lib/a9fe/a9fe.db or postgresql://a9fe@db1/a9fe"
 
 _SESSION = {
@@ -34,7 +34,7 @@ POSTGRESQL: dict[str, Any] = {
     "pool_size": 4,
     "max_overflow": 12,
     "pool_timeout": BUSY_TIMEOUT,
-    "pool_pre_ping": True,  # after a restart of the database no call meets a dead connection
+    "pool_pre_ping": True,  # so that a restart of the database breaks no later request
 }
 LINK: dict[str, Any] = {
     "connect_timeout": CONNECT_TIMEOUT,
@@ -45,14 +45,14 @@ LINK: dict[str, Any] = {
 }
 SQLITE = {"pool_size": 16, "max_overflow": 48}
 
-_CREDENTIALS = re.compile(r"//[^/]*@")  # with the user, of any URL, also one that is none
+_CREDENTIALS = re.compile(r"//[^/]*@")  # user and password, also in malformed URLs
 _PASSWORD = re.compile(r"(password=)[^&]*")
 _RACES = frozenset({"40001", "40P01"})  # serialization failure, deadlock
 _FULL = frozenset({"53100", "SQLITE_FULL"})
 
 
 class StoreError(A9feError):
-    """The database cannot be opened, read or written: one line that says which and why.
+    """The database cannot be opened, read or written; the text has the database and the reason.
 
     `advice` is the message for clients, which does not name the database.
     """
@@ -63,23 +63,24 @@ class StoreError(A9feError):
 
     @property
     def public(self) -> str:
-        """Not the text, which names the database."""
+        """Return `advice`, as the text names the database."""
         return self.advice
 
 
 class StoreFull(StoreError):
-    """The database has no room left; nothing of the transaction was kept."""
+    """The database's disk is full; the transaction was rolled back."""
 
     advice = "The database is full, so nothing was changed; try again when it has room"
 
 
 def shown(url: str) -> str:
-    """A URL without its credentials."""
+    """Return a URL without its credentials."""
     return _PASSWORD.sub(r"\1***", _CREDENTIALS.sub("//***@", url))
 
 
 def open_engine(url: str) -> Engine:
-    """An engine, nothing opened yet. Raises StoreError for a URL that is none of ours."""
+    """Return an engine without opening a connection. Raises StoreError for a URL that is not
+    SQLite's or PostgreSQL's."""
     try:
         parsed = make_url(url)
         if parsed.get_backend_name() == "sqlite":
@@ -99,7 +100,7 @@ def _postgresql(url: URL) -> Engine:
 
 
 def read_json(text: str | bytes) -> Any:  # noqa: ANN401 - a JSON value has no better type
-    """The value of a JSON column; most are empty."""
+    """Parse a JSON column. Most values are empty, so these have a short cut."""
     if text in {"[]", b"[]"}:
         return []
     return {} if text in {"{}", b"{}"} else json.loads(text)
@@ -113,47 +114,49 @@ def _sqlite(url: URL) -> Engine:
 
 
 def reading(engine: Engine) -> Engine:
-    """The engine for reads: each transaction sees one moment."""
+    """Return the engine for reads, whose transactions see a consistent snapshot."""
     if is_sqlite(engine):
         return engine
     return engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
 
 
 def writing(engine: Engine) -> Engine:
-    """The engine for writes."""
+    """Return the engine for writes."""
     return engine.execution_options(begin="BEGIN IMMEDIATE") if is_sqlite(engine) else engine
 
 
 def is_sqlite(engine: Engine) -> bool:
-    """Whether the database is a file of ours."""
+    """Return whether the database is SQLite."""
     return engine.dialect.name == "sqlite"
 
 
-def be_patient(connection: Connection) -> None:
-    """Let this transaction say nothing for as long as whoever reads or feeds it needs."""
+def allow_idling(connection: Connection) -> None:
+    """Let this transaction be idle without limit, as the reader of an export may be slow."""
     if connection.dialect.name == "postgresql":
         connection.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
 
 
 def is_race(error: DBAPIError) -> bool:
-    """Whether the transaction lost a race, and may win if it is done again."""
+    """Return whether the transaction lost a race and may succeed if it is repeated."""
     return isinstance(error, IntegrityError) or getattr(error.orig, "sqlstate", "") in _RACES
 
 
 def is_full(error: DBAPIError) -> bool:
-    """Whether the disk is full."""
+    """Return whether the disk is full."""
     original = error.orig
     code = getattr(original, "sqlstate", None) or getattr(original, "sqlite_errorname", None)
     return code in _FULL
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:  # noqa: ANN401 - a DBAPI connection
-    connection.isolation_level = None  # BEGIN is ours to say
+    connection.isolation_level = None  # _begin_sqlite sends BEGIN
     connection.create_function(CASEFOLD, 1, str.casefold, deterministic=True)
     cursor = connection.cursor()
     cursor.execute(f"PRAGMA busy_timeout = {int(BUSY_TIMEOUT * 1000)}")
     cursor.execute("PRAGMA journal_mode = WAL")
-    cursor.execute("PRAGMA synchronous = FULL")  # an agent must not know more than the disk does
+    cursor.execute(
+        "PRAGMA synchronous = FULL"
+    )  # an agent must not get a change that a power cut can undo
     cursor.execute("PRAGMA foreign_keys = ON")
     cursor.close()
 

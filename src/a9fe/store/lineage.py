@@ -19,20 +19,23 @@ DIGITS = 16
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lineage:
-    """`store` is 16 hexadecimal digits, "" for a database that was never migrated since."""
+    """The id `store`, 16 hexadecimal digits, and the ids of databases that it replaces.
+
+    `store` is "" before a migration has given the database its id.
+    """
 
     store: str
     accepts: tuple[str, ...]
 
 
 def ensure(connection: Connection) -> None:
-    """Give a database its id, unless it has one."""
+    """Give a database an id, unless it has one."""
     if not lineage(connection).store:
         connection.execute(insert(counters).values(name=STORE, value=secrets.randbits(BITS)))
 
 
 def lineage(connection: Connection) -> Lineage:
-    """What the database says of itself."""
+    """Read the database's id and the ids that it accepts."""
     names = counters.c.name
     here = (names == STORE) | names.startswith(ACCEPTS, autoescape=True)
     rows = connection.execute(select(names, counters.c.value).where(here)).all()
@@ -42,9 +45,9 @@ def lineage(connection: Connection) -> Lineage:
 
 
 def accept(connection: Connection, former: str) -> Lineage:
-    """Take over from the database `former`, which may be this one's own id: what it was is past.
+    """Accept the followers of the database with the id `former`, which may be this one's own id.
 
-    The database gets a new id, so that every follower takes all of it anew.
+    The database gets a new id, so that every follower loads a snapshot.
     """
     ensure(connection)
     known = lineage(connection)

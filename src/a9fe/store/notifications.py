@@ -1,4 +1,4 @@
-"""What other servers on the same PostgreSQL commit: LISTEN, and every revision that it says."""
+"""Notifications of commits by other servers on the same PostgreSQL (LISTEN)."""
 
 from collections.abc import Callable
 
@@ -12,8 +12,10 @@ _REVISION = "SELECT value FROM counters WHERE name = 'revision'"
 
 
 async def listen(engine: Engine, tell: Callable[[int], None]) -> None:
-    """Tell of each commit, and first of how far the log is now. Raises StoreError when the
-    connection is lost, or there is none."""
+    """Call `tell` with the present revision, then with the revision of each commit.
+
+    Raises StoreError if the connection fails or is lost.
+    """
     _, link = engine.dialect.create_connect_args(engine.url)
     where = shown(engine.url.render_as_string())
     try:

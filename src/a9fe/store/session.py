@@ -1,7 +1,7 @@
-"""One transaction: reads and writes of resources, and the change log.
+"""One database transaction: reads and writes of resources, and the change log.
 
-Every write is logged with the next revision of the log; revision_number, created_at and
-updated_at of the resource are kept here, not by the callers.
+Every write is logged with the log's next revision. The session sets the resource's
+revision_number, created_at and updated_at.
 """
 
 from collections import defaultdict
@@ -38,8 +38,8 @@ R = TypeVar("R", bound=Resource)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """That a resource was written. `resource` is as it is now; None: deleted. `before`: where a
-    port or binding was, each time that it moved.
+    """A change of a resource. `resource` is its present state, None if deleted. `before` has the
+    locations of a port or binding before each of its moves.
     """
 
     revision: int
@@ -50,16 +50,16 @@ class Change:
 
 
 class Session:
-    """Reads and writes inside one transaction; made by Store.read and Store.write."""
+    """Reads and writes inside one transaction. Store.read and Store.write create it."""
 
     def __init__(self, connection: Connection, now: str) -> None:
-        """`now` is the time of this transaction, ISO 8601 UTC."""
+        """`now` is the time of the transaction, ISO 8601 UTC."""
         self._connection = connection
         self._now = now
         self._log = ChangeLog(connection)
         self._free = FreeAddresses(connection)
         self._seen: dict[tuple[type[Any], str], Any] | None = None
-        """What a writer has read and written: nobody else changes it meanwhile."""
+        """A writer's cache: no other transaction can change what it has read and written."""
         self.changed = False
 
     @property
@@ -93,7 +93,7 @@ class Session:
         return Quotas(self._connection)
 
     def get(self, cls: type[R], id: str) -> R | None:
-        """The resource with this id, or None."""
+        """Return the resource with this id, or None."""
         if self._seen is None:
             return next(iter(self.find(cls, id=id)), None)
         if (cls, id) not in self._seen:
@@ -102,29 +102,30 @@ class Session:
         return seen
 
     def require(self, cls: type[R], id: str) -> R:
-        """The resource with this id. Raises NotFound."""
+        """Return the resource with this id. Raises NotFound."""
         found = self.get(cls, id)
         if found is None:
             raise NotFound(kind_of(cls), id)
         return found
 
     def find(self, cls: type[R], **where: Where) -> list[R]:
-        """Resources whose fields equal `where`, oldest first; a collection means any of them.
+        """Return the resources whose fields equal `where`, oldest first.
 
-        Ports can also be found by `ip_address` and `subnet_id` of their fixed IPs.
+        A collection matches any of its values. Ports can also be found by `ip_address` and
+        `subnet_id` of their fixed IPs.
         """
         shape, values = queries.shaped(where)
         rows = self._connection.execute(queries.found(kind_of(cls), shape), values)
         return self._resources(cls, rows.all())
 
     def page(self, cls: type[R], wanted: Page) -> list[R]:
-        """A page of a list, in its order. Raises NotFound for a marker that is not there."""
+        """Return a page of a list. Raises NotFound for a marker that does not exist."""
         rows = self._connection.execute(select_page(self._connection, cls, wanted))
         found = self._resources(cls, rows.all())
         return found[::-1] if wanted.backwards else found
 
     def slice(self, cls: type[R], wanted: Page, choose: Choose[R] = every_row) -> Slice[R]:
-        """One page and whether more rows follow; see slices.read_slice. Raises NotFound."""
+        """Return a page and whether more rows follow; see slices.read_slice. Raises NotFound."""
         return read_slice(lambda page: self.page(cls, page), kind_of(cls), wanted, choose)
 
     def _resources(self, cls: type[R], rows: Sequence[Row[Any]]) -> list[R]:
@@ -146,7 +147,7 @@ class Session:
         return found
 
     def begin_write(self) -> None:
-        """Wait until no other transaction writes. Store.write has done it."""
+        """Wait until no other transaction writes. Store.write calls it."""
         self._log.lock()
         self._seen = {}
 
@@ -163,26 +164,26 @@ class Session:
             raise
 
     def end_write(self) -> int:
-        """Write the log, right before the commit; the revision reached, 0 if nothing changed."""
+        """Write the log, right before the commit. Return the new revision, 0 if none changed."""
         self._log.flush()
         return self.revision() if self.changed else 0
 
     def free_address(self, subnet_id: str, besides: Collection[str] = ()) -> str | None:
-        """The lowest free address of a subnet's pools that is not among `besides`, or None."""
+        """Return the lowest free address of a subnet's pools, except `besides`, or None."""
         return self._free.lowest(subnet_id, besides)
 
     def holder(self, subnet_id: str, ip_address: str) -> str | None:
-        """The id of the port that has an address on a subnet, or None."""
+        """Return the id of the port that has an address on a subnet, or None."""
         columns = ip_allocations.c
         here = (columns.subnet_id == subnet_id) & (columns.ip_address == ip_address)
         return self._connection.execute(select(columns.port_id).where(here)).scalar()
 
     def count(self, kind: str) -> int:
-        """How many resources of a kind there are."""
+        """Return the number of resources of a kind."""
         return self._scalar(select(func.count()).select_from(TABLES[kind]))
 
     def load(self, kind: str) -> dict[str, int]:
-        """The number of bindings of a kind ("dhcp", "l3") by agent id."""
+        """Return the number of bindings of a kind ("dhcp", "l3") by agent id."""
         columns = TABLES["binding"].c
         query = (
             select(columns.agent_id, func.count())
@@ -192,7 +193,7 @@ class Session:
         return {row[0]: row[1] for row in self._connection.execute(query)}
 
     def insert(self, resource: R) -> R:
-        """Add a resource; as stored."""
+        """Insert a resource, and return it as stored."""
         stored = _stamped(resource, created_at=self._now, updated_at=self._now, revision_number=1)
         new = Before() if isinstance(stored, Port | Binding) else None
         row = {**to_row(stored), BORN: self._changed(stored, new)}
@@ -206,7 +207,10 @@ class Session:
         return stored
 
     def update(self, resource: R) -> R:
-        """Replace the resource with the same id; as stored. Writes nothing if nothing differs."""
+        """Replace the resource with the same id, and return it as stored.
+
+        Write nothing if nothing differs. Raises NotFound.
+        """
         old = self.require(type(resource), resource.id)
         if old == resource:
             return old
@@ -221,12 +225,12 @@ class Session:
         return stored
 
     def retag(self, resource: R, tags: Iterable[str]) -> R:
-        """Let a resource have these tags, which is a change of it; as stored."""
+        """Replace a resource's tags and increment its revision; return it as stored."""
         self.tags.replace(resource.id, tags)
         return self.revise(resource)
 
     def revise(self, resource: R) -> R:
-        """Give a resource its next revision, as what belongs to it has changed; as stored."""
+        """Increment a resource's revision, as a child of it changed; return it as stored."""
         number = getattr(resource, "revision_number", 0) + 1
         stored = _stamped(resource, updated_at=self._now, revision_number=number)
         self._replace(stored, resource)
@@ -234,7 +238,7 @@ class Session:
         return stored
 
     def _readdress(self, old: Resource, new: Resource) -> None:
-        """Keep the addresses of a port and the pools of a subnet as they are now."""
+        """Store the new fixed IPs of a port, or the new pools of a subnet."""
         if isinstance(old, Port) and isinstance(new, Port) and new.fixed_ips != old.fixed_ips:
             self._connection.execute(queries.DEALLOCATE, {OF: new.id})
             self._free.release(old.fixed_ips)
@@ -246,11 +250,11 @@ class Session:
             self._free.define(new)
 
     def touch(self, agent: Agent) -> None:
-        """Keep an agent's heartbeat: no change of state, so nothing for the change log."""
+        """Store an agent's heartbeat, which is not logged: it changes no follower's state."""
         self._replace(agent)
 
     def _replace(self, resource: Resource, old: Resource | None = None) -> None:
-        """Write the columns that differ from `old`: an index of the others stays as it is."""
+        """Write the columns that differ from `old`, so that indexes of others are not touched."""
         if row := to_row(resource, old):
             query = queries.replaced(kind_of(type(resource)))
             self._connection.execute(query, {OF: resource.id, **row})
@@ -261,7 +265,7 @@ class Session:
             self._seen[type(resource), resource.id] = resource
 
     def delete(self, cls: type[Resource], id: str) -> None:
-        """Remove a resource. Raises NotFound."""
+        """Delete a resource. Raises NotFound."""
         old = self.get(cls, id) if cls in (Port, Binding) else None
         held = old.fixed_ips if isinstance(old, Port) else ()
         result = self._connection.execute(queries.removed(kind_of(cls)), {OF: id})
@@ -290,18 +294,18 @@ class Session:
             self._free.take(fixed.subnet_id, fixed.ip_address)
 
     def made_with(self, instance_id: str) -> frozenset[str]:
-        """Ids of the ports that were made with an instance."""
+        """Return the ids of the ports that were created with an instance."""
         query = select(instance_ports.c.port_id).where(instance_ports.c.instance_id == instance_id)
         return frozenset(self._connection.execute(query).scalars())
 
     def mark_made(self, instance_id: str, port_ids: Iterable[str]) -> None:
-        """Remember that these ports were made with an instance."""
+        """Record that these ports were created with an instance."""
         rows = [{"port_id": port_id, "instance_id": instance_id} for port_id in port_ids]
         if rows:
             self._connection.execute(insert(instance_ports), rows)
 
     def next_number(self, counter: str) -> int:
-        """The next value of a counter; never given twice, its row is locked until the commit."""
+        """Return the next value of a counter, whose row is locked until the commit."""
         query = (
             update(counters)
             .where(counters.c.name == counter)
@@ -311,17 +315,17 @@ class Session:
         return self._scalar(query)
 
     def revision(self) -> int:
-        """The revision of the newest change."""
+        """Return the revision of the newest change."""
         return self._log.revision()
 
     def lineage(self) -> Lineage:
-        """Which database this is."""
+        """Return the database's id and the ids that it accepts."""
         return lineage(self._connection)
 
     def changes_since(self, revision: int) -> list[Change] | None:
-        """What was written after `revision`, newest state of each resource once, in order.
+        """Return one change for each resource that was written after `revision`, in order.
 
-        None: the log does not reach back that far, or has never been there (another database).
+        Return None if the log does not reach back that far, or never had that revision.
         """
         entries = self._log.since(revision)
         if entries is None:
@@ -355,7 +359,7 @@ class Session:
 
 
 def _before(old: Resource | None) -> Before | None:
-    """Where a port or a binding is, by which it belongs to a host's part."""
+    """Return the location of a port or binding, which decides which followers get it."""
     if isinstance(old, Binding):
         return Before(network_id=old.resource_id, host=old.host, device_owner=old.kind)
     if not isinstance(old, Port):
@@ -369,7 +373,7 @@ def _before(old: Resource | None) -> Before | None:
 
 
 def _stamped(resource: R, **stamps: str | int) -> R:
-    """The resource with those of the stamps that its kind has."""
+    """Return the resource with the stamps, if its kind has these fields."""
     if isinstance(resource, Binding | Agent):
         return resource
     return replace(resource, **stamps)  # type: ignore[arg-type]  # fields every other kind has

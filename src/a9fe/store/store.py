@@ -1,4 +1,4 @@
-"""The database: opening, migrating, transactions, and who is told of commits."""
+"""The database: open, migrate, run transactions, notify of commits."""
 
 import os
 import threading
@@ -21,30 +21,30 @@ from a9fe.store.session import Session
 T = TypeVar("T")
 
 ATTEMPTS = 10
-"""Tries of a transaction that lost a race for an address or a MAC."""
+"""Attempts at a transaction that loses races for an address or a MAC."""
 TOGETHER = 0.1
-"""Seconds after which a commit takes no more work: those in it wait for it, and other servers."""
+"""Seconds after which no more work joins a shared commit: its callers and other servers wait."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome(Generic[T]):
-    """What one of several works came to: `value`, or the `error` that it raised."""
+    """The result of one work: its `value`, or the `error` that it raised."""
 
     value: T | None = None
     error: Exception | None = None
 
 
-class _Spoiled(Exception):
+class _TransactionLost(Exception):
     pass
 
 
 def _with_savepoint(session: Session, work: Callable[[Session], T]) -> Outcome[T] | None:
-    """Do a work as a part of a transaction; None: it should be done alone."""
+    """Do a work inside a shared transaction. Return None if it must be done alone."""
     try:
         with session.savepoint():
             return Outcome(value=work(session))
-    except OperationalError as error:  # the disk is full, the connection is lost
-        raise _Spoiled from error
+    except OperationalError as error:  # such as a full disk or a lost connection
+        raise _TransactionLost from error
     except DBAPIError:
         return None
     except Exception as error:  # noqa: BLE001 - the outcome, whatever it is
@@ -52,7 +52,7 @@ def _with_savepoint(session: Session, work: Callable[[Session], T]) -> Outcome[T
 
 
 class Store:
-    """The model's database. Thread-safe: each read or write is its own connection."""
+    """The database. Thread-safe: each read or write uses a connection of its own."""
 
     def __init__(
         self,
@@ -60,12 +60,11 @@ class Store:
         now: Callable[[], float],
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`url` as SQLAlchemy takes it (sqlite:////var/lib/a9fe/a9fe.db); `now` UNIX seconds;
-        `monotonic` seconds, by which a shared commit ends.
+        """`url` is SQLAlchemy's, such as sqlite:////var/lib/a9fe/a9fe.db. `now` returns UNIX
+        seconds; `monotonic` returns seconds, which bound a shared commit.
 
-        Every module needed later is loaded here, and nothing is opened: a process may become
-        another user, who cannot read our files, before `migrate`. Raises StoreError for an URL
-        that is none.
+        This loads all modules and opens nothing: the process may become another user, who cannot
+        read our files, before `migrate`. Raises StoreError for an invalid URL.
         """
         self._url = url
         self.shown = engines.shown(url)
@@ -81,39 +80,41 @@ class Store:
         migrating.scripts()
 
     def migrate(self) -> None:
-        """Bring the database to this version's schema, making it if need be. Raises StoreError."""
+        """Create or upgrade the database to this version's schema. Raises StoreError."""
         with self._reported(), self._one_writer(), self._writer.begin() as connection:
             migrating.check_usable(connection, self.shown)
             migrating.upgrade(connection, self._now())
             lineage.ensure(connection)
 
     def check_there(self) -> None:
-        """Raises StoreError where there is no file of SQLite, which opening would make."""
+        """Raise StoreError if the SQLite file does not exist, as opening would create it."""
         path = make_url(self._url).database
         if engines.is_sqlite(self._engine) and path and not os.path.exists(path):
             advice = "a9fe db upgrade makes it, and so does the start of a server"
             raise StoreError(f"there is no database {self.shown}: {advice}")
 
     def schema(self) -> tuple[str | None, str]:
-        """The schema that the database has (None: none) and the one that this version needs.
+        """Return the database's schema, or None, and the schema that this version needs.
 
-        Raises StoreError, also for a schema that this version does not know.
+        Raises StoreError, also for a schema of a newer version.
         """
         with self._reported(), self._reader.begin() as connection:
             migrating.check_usable(connection, self.shown)
             return migrating.found_schema(connection), migrating.head()
 
     def export(self) -> Iterator[str]:
-        """The whole model as JSON lines, of one moment. Raises StoreError."""
+        """Yield a consistent copy of the database as JSON lines. Raises StoreError."""
         with self._reported(), self._reader.begin() as connection:
-            engines.be_patient(connection)
+            engines.allow_idling(connection)
             yield from transfer.export(connection, migrating.head())
 
     def load(self, lines: Iterable[str]) -> int:
-        """Fill this database, which must be migrated and empty, from an export's lines; all or
-        nothing; the number of rows. Raises StoreError, TransferError."""
+        """Import an export's lines into this database, which must be migrated and empty.
+
+        Import all or nothing, and return the number of rows. Raises StoreError, TransferError.
+        """
         with self._reported(), self._one_writer(), self._writer.begin() as connection:
-            engines.be_patient(connection)
+            engines.allow_idling(connection)
             Session(connection, timestamp(self._now())).begin_write()
             transfer.check_empty(connection, self.shown)
             count = transfer.load(connection, lines, migrating.head(), self._now())
@@ -121,30 +122,30 @@ class Store:
             return count
 
     def accept(self, former: str = "") -> lineage.Lineage:
-        """Let followers of the database `former` ("": this one, as it was before) follow this one
-        from now on. Raises StoreError."""
+        """Let followers of the database with the id `former` follow this one. "" means this
+        database before it was replaced or restored. Raises StoreError."""
         with self._reported(), self._one_writer(), self._writer.begin() as connection:
             Session(connection, timestamp(self._now())).begin_write()
             return lineage.accept(connection, former or lineage.lineage(connection).store)
 
     @contextmanager
     def read(self) -> Iterator[Session]:
-        """A consistent view. Raises StoreError."""
+        """Run a read transaction over a consistent snapshot. Raises StoreError."""
         with self._reported(), self._reader.begin() as connection:
             yield Session(connection, timestamp(self._now()))
 
     @contextmanager
     def write(self) -> Iterator[Session]:
-        """A transaction: all or, if the block raises, nothing. Raises StoreError.
+        """Run a write transaction, and roll it back if the block raises. Raises StoreError.
 
-        A lost race for an address or a MAC raises StoreError too; `transact` tries again.
+        A lost race for an address or a MAC raises StoreError too; `transact` repeats the work.
         """
         with self._reported(), self._committed() as session:
             yield session
 
     @contextmanager
-    def _committed(self, patience: float = BUSY_TIMEOUT) -> Iterator[Session]:
-        with self._one_writer(patience), self._writer.begin() as connection:
+    def _committed(self, timeout: float = BUSY_TIMEOUT) -> Iterator[Session]:
+        with self._one_writer(timeout), self._writer.begin() as connection:
             session = Session(connection, timestamp(self._now()))
             session.begin_write()
             yield session
@@ -152,23 +153,25 @@ class Store:
         if reached:
             self.tell(reached)
 
-    def transact(self, work: Callable[[Session], T], patience: float = BUSY_TIMEOUT) -> T:
-        """Do `work` in a transaction, again if it lost a race. Raises StoreError, also after
-        `patience` seconds of waiting for other threads' writes."""
+    def transact(self, work: Callable[[Session], T], timeout: float = BUSY_TIMEOUT) -> T:
+        """Do `work` in a transaction, and repeat it if it lost a race. Raises StoreError, also
+        after waiting `timeout` seconds for other threads' writes."""
         with self._reported():
             for _ in range(ATTEMPTS - 1):
                 try:
-                    with self._committed(patience) as session:
+                    with self._committed(timeout) as session:
                         return work(session)
                 except DBAPIError as error:
                     if not engines.is_race(error):
                         raise
-            with self._committed(patience) as session:
+            with self._committed(timeout) as session:
                 return work(session)
 
     def transact_all(self, works: Sequence[Callable[[Session], T]]) -> list[Outcome[T]]:
-        """Do the first of `works`, one or more, each all or nothing for itself, and commit them
-        together; their outcomes in order. A disk that is waited for once serves them all.
+        """Do at least the first of `works` in one commit; each is all or nothing for itself.
+
+        Return their outcomes in order. Fewer outcomes than works mean that the rest was not done.
+        One commit waits for the disk once.
         """
         if len(works) == 1:
             return [self._alone(works[0])]
@@ -180,7 +183,7 @@ class Store:
                     outcomes.append(_with_savepoint(session, work))
                     if self._monotonic() > until:
                         break
-        except _Spoiled:
+        except _TransactionLost:
             outcomes = [None] * (len(outcomes) + 1)
         except StoreError as error:
             return [Outcome(error=error) for _ in works]
@@ -194,31 +197,34 @@ class Store:
             return Outcome(error=error)
 
     def on_commit(self, listener: Callable[[int], None]) -> None:
-        """Call `listener` with the revision reached, from the writing thread, after every commit
-        that changed something."""
+        """Call `listener` with the new revision, in the writing thread, after each commit that
+        changed something."""
         self._listeners.append(listener)
 
     def close(self) -> None:
-        """Close every connection, after what other threads still do with them."""
+        """Wait for other threads' transactions, then close all connections."""
         with self._idle:
             self._idle.wait_for(lambda: not self._using, timeout=2 * BUSY_TIMEOUT)
         self._engine.dispose()
 
     async def listen(self) -> None:
-        """Tell of other processes' commits too, for ever; at once back where there are none, as
-        on SQLite. Raises StoreError when the database is lost."""
+        """Notify the listeners of other processes' commits, until cancelled.
+
+        Return at once on SQLite, which has no notifications. Raises StoreError when the connection
+        is lost.
+        """
         if not engines.is_sqlite(self._engine):
             await notifications.listen(self._engine, self.tell)
 
     def tell(self, revision: int) -> None:
-        """Tell the listeners that the database has reached a revision."""
+        """Notify the listeners that the database reached a revision."""
         for listener in self._listeners:
             listener(revision)
 
     @contextmanager
-    def _one_writer(self, patience: float = BUSY_TIMEOUT) -> Iterator[None]:
-        """One thread of ours writes: a lock is fair, and the others hold no connection."""
-        if not self._writing.acquire(timeout=patience):
+    def _one_writer(self, timeout: float = BUSY_TIMEOUT) -> Iterator[None]:
+        """Let one thread write at a time; waiting threads hold no connection."""
+        if not self._writing.acquire(timeout=timeout):
             raise StoreError(f"database {self.shown}: busy with another write for too long")
         try:
             yield
@@ -227,7 +233,8 @@ class Store:
 
     @contextmanager
     def _reported(self) -> Iterator[None]:
-        """Turn the database's errors into one line; what is done inside uses connections."""
+        """Convert the database's errors to StoreError, and count the block as a user of the
+        connections."""
         with self._idle:
             self._using += 1
         try:

@@ -1,8 +1,8 @@
-"""The whole model as JSON lines, to carry it between databases.
+"""Export and import of the database as JSON lines.
 
 The first line is the header {"a9fe_export": 1, "schema", "revision"}; every other line is
-{"table", "row"}, parents before children; bytes are {"base64"}. The change log stays behind:
-followers of the new database are sent a snapshot.
+{"table", "row"}, parents before children; bytes are {"base64"}. The change log is not
+exported: followers of the new database get a snapshot.
 """
 
 import base64
@@ -21,22 +21,22 @@ from a9fe.store.schema.tables import change_log, counters
 
 FORMAT = 1
 SEEDED = frozenset({"counters", "flavors"})
-"""Tables into which a migration puts rows."""
+"""Tables into which migrations insert rows."""
 BATCH = 500  # rows of one INSERT
 Row = dict[str, Any]
 
 
 class TransferError(A9feError):
-    """What cannot be imported, or not here: one line that says why."""
+    """The lines cannot be imported, or not into this database; the text says why."""
 
 
 def tables() -> list[Table]:
-    """All that is exported, parents before children."""
+    """Return the exported tables, parents before children."""
     return [table for table in METADATA.sorted_tables if table is not change_log]
 
 
 def export(connection: Connection, schema: str) -> Iterator[str]:
-    """The lines of a database."""
+    """Yield the lines of a database."""
     revision = ChangeLog(connection).revision()
     yield _line({"a9fe_export": FORMAT, "schema": schema, "revision": revision})
     for table in tables():
@@ -58,7 +58,7 @@ def _plain(value: object) -> object:
 
 
 def check_empty(connection: Connection, shown: str) -> None:
-    """Raises TransferError if anything was ever made in this database."""
+    """Raise TransferError if anything was ever written to this database."""
     for table in (*tables(), change_log):
         if table.name in SEEDED:
             continue
@@ -71,7 +71,7 @@ def check_empty(connection: Connection, shown: str) -> None:
 
 
 def load(connection: Connection, lines: Iterable[str], schema: str, now: float) -> int:
-    """Fill a database that is empty; the number of rows. Raises TransferError."""
+    """Fill an empty database, and return the number of rows. Raises TransferError."""
     numbered = enumerate(lines, 1)
     revision = _header(next(numbered, (1, ""))[1], schema)
     for table in reversed(tables()):
@@ -89,7 +89,7 @@ def load(connection: Connection, lines: Iterable[str], schema: str, now: float) 
 
 
 def _advance(connection: Connection, revision: int) -> None:
-    """No follower of the former database may take this one's log for its own."""
+    """Skip revisions, so that followers of the old database do not match this one's log."""
     here = counters.c.name == "revision"
     connection.execute(update(counters).where(here).values(value=revision))
 
@@ -97,7 +97,7 @@ def _advance(connection: Connection, revision: int) -> None:
 def _header(line: str, schema: str) -> int:
     header = _document(1, line)
     if header.get("a9fe_export") != FORMAT or not isinstance(header.get("revision"), int):
-        raise TransferError("line 1: no export of a9fe; `a9fe db export` makes one")
+        raise TransferError("line 1: not an export of `a9fe db export`")
     if header.get("schema") != schema:
         message = f"the export has schema {header.get('schema')}, this version {schema}"
         raise TransferError(f"{message}; run `a9fe db upgrade` and export again with this version")
@@ -108,7 +108,7 @@ def _row(number: int, line: str, by_name: dict[str, Table]) -> tuple[Table, Row]
     document = _document(number, line)
     table, row = by_name.get(str(document.get("table"))), document.get("row")
     if table is None or not isinstance(row, dict) or set(row) != set(table.c.keys()):
-        raise TransferError(f"line {number}: no row of a table of ours")
+        raise TransferError(f"line {number}: not a row of one of a9fe's tables")
     return table, {name: _value(number, table, name, value) for name, value in row.items()}
 
 

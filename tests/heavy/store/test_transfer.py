@@ -84,7 +84,7 @@ def test_a_database_with_anything_in_it_is_left_alone(store: Store):
 
 BAD = {
     "empty": ([], "line 1: not JSON"),
-    "no export": (["{}\n"], "line 1: no export of a9fe"),
+    "no export": (["{}\n"], "line 1: not an export of"),
     "other schema": (['{"a9fe_export":1,"schema":"0001","revision":5}\n'], "schema 0001"),
 }
 

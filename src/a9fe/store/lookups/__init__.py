@@ -1,1 +1,1 @@
-"""Queries over resources: pages of lists, what a project sees, what is on which host."""
+"""Queries over resources: pages of lists, and the resources of a host."""

@@ -1,4 +1,4 @@
-"""Which hosts a network, a router or an instance is on: what the feed is filtered by."""
+"""The hosts of networks, routers and instances. The change feed filters by them."""
 
 from collections.abc import Collection
 
@@ -58,53 +58,56 @@ _ANSWERED = (
 
 
 class Locations:
-    """Questions about hosts, inside a transaction."""
+    """Queries about hosts, inside a transaction."""
 
     def __init__(self, connection: Connection) -> None:
-        """Nothing is read before it is asked for."""
+        """Use the transaction of `connection`."""
         self._connection = connection
 
     def _texts(self, query: Select[str], **of: str) -> frozenset[str]:
         return frozenset(self._connection.execute(query, of).scalars())
 
     def bound_hosts(self, kind: str, resource_id: str) -> frozenset[str]:
-        """The hosts whose agents serve a network ("dhcp") or a router ("l3")."""
+        """Return the hosts whose agents serve a network ("dhcp") or a router ("l3")."""
         return self._texts(_BOUND_HOSTS, kind=kind, resource_id=resource_id)
 
     def port_hosts(self, network_id: str) -> frozenset[str]:
-        """The hosts that have a port of a network."""
+        """Return the hosts to which ports of a network are bound."""
         return self._texts(_PORT_HOSTS, network_id=network_id) - {""}
 
     def router_hosts(self, network_id: str) -> frozenset[str]:
-        """The hosts that have a router on a network."""
+        """Return the hosts whose L3 agents serve a router with a port on a network."""
         return self._texts(_ROUTER_HOSTS, network_id=network_id) - {""}
 
     def has_port(self, network_id: str, host: str) -> bool:
-        """Whether a host has a port of a network."""
+        """Return whether a port of a network is bound to a host."""
         return bool(self._texts(_HAS_PORT, network_id=network_id, host=host))
 
     def networks_here(self, host: str) -> frozenset[str]:
-        """The networks that a host has ports of."""
+        """Return the networks with ports that are bound to a host."""
         return self._texts(_NETWORKS_HERE, host=host)
 
     def routed_here(self, host: str) -> frozenset[str]:
-        """The networks that a router on a host is on."""
+        """Return the networks with a port of a router that a host's L3 agent serves."""
         return self._texts(_ROUTED_HERE, host=host)
 
     def networks_of(self, device_id: str) -> frozenset[str]:
-        """The networks that an instance has ports on."""
+        """Return the networks of an instance's ports."""
         return self._texts(_NETWORKS_OF, device_id=device_id) if device_id else frozenset()
 
     def answered(self, host: str, instance_ids: Collection[str]) -> frozenset[str]:
-        """Those of the instances that a host answers: they have a port of their project there,
-        or on a network that an agent there serves."""
+        """Return those of the instances whose requests a host answers.
+
+        They have a port, owned by their own project, that is bound to the host or is on a network
+        that an agent of the host serves.
+        """
         if not host or not instance_ids:
             return frozenset()
         query = {"host": host, "ids": sorted(instance_ids)}
         return frozenset(self._connection.execute(_ANSWERED, query).scalars())
 
     def devices_on(self, network_ids: Collection[str]) -> frozenset[str]:
-        """The ids of the instances (or what else ports are said to belong to) on networks."""
+        """Return the device ids of ports on networks, except those of the networks themselves."""
         query = select(ports.c.device_id).where(
             ports.c.network_id.in_(sorted(network_ids)),
             ports.c.device_id != "",
@@ -113,11 +116,11 @@ class Locations:
         return frozenset(self._connection.execute(query.distinct()).scalars())
 
     def networks_with(self, security_group_id: str) -> frozenset[str]:
-        """The networks of the ports in a security group."""
+        """Return the networks of the ports in a security group."""
         return self._texts(_NETWORKS_WITH, security_group_id=security_group_id)
 
     def beside(self, network_id: str) -> frozenset[str]:
-        """Other networks of the instances on a network."""
+        """Return the other networks of the instances that have a port on a network."""
         here, there = ports.alias(), ports.alias()
         query = (
             select(there.c.network_id)

@@ -1,7 +1,7 @@
 """Pages of lists as SQL: filters, order and marker.
 
-A page costs the same in a small and in a large table where an index has the filter's field, or
-the order's: a page begins at the marker's row, never by counting rows before it.
+If an index covers the filter or the order, a page costs the same in a small and a large table: it
+begins at the marker's row and counts no rows before it.
 """
 
 import re
@@ -42,12 +42,15 @@ from a9fe.store.schema.tables import (
 from a9fe.store.schema.visibility import VISIBLE_TO, visible_to
 
 FEW = 1000
-"""Rows that are cheaper to look up and sort than to meet on the way."""
+"""The largest number of matching rows that is looked up first and then sorted."""
 _LIKE_SPECIAL = re.compile("[/%_]")
 
 
 def select_page(connection: Connection, cls: type[Any], page: Page) -> Select[Any]:
-    """The query of a page; backwards, its rows come in the wrong order. Raises NotFound."""
+    """Return the query of a page. If it is backwards, the rows come in reverse order.
+
+    Raises NotFound for a marker that does not exist.
+    """
     query = select(*columns_of(kind_of(cls))).where(
         *(condition(connection, cls, f) for f in page.filters)
     )
@@ -69,7 +72,7 @@ def _order(cls: type[Any], page: Page) -> Order:
 
 
 def _sortable(column: ColumnElement[Any]) -> ColumnElement[Any]:
-    """NULL has no place in an order that a marker can stand in: it is as the least value."""
+    """Sort NULL as the least value, as SQL cannot compare it with a marker's value."""
     if not getattr(column, "nullable", False):
         return column
     least: Any = -1 if column.type.python_type is int else ""
@@ -79,7 +82,7 @@ def _sortable(column: ColumnElement[Any]) -> ColumnElement[Any]:
 def _marker_row(
     connection: Connection, cls: type[Any], marker: str, order: Order
 ) -> Sequence[Any]:
-    if "\0" in marker:  # PostgreSQL takes no such text, not even to compare
+    if "\0" in marker:  # PostgreSQL rejects such text, even in a comparison
         raise NotFound(kind_of(cls), marker)
     of_marker = table_of(cls).c.id == marker
     row = connection.execute(select(*(column for column, _ in order)).where(of_marker)).first()
@@ -91,7 +94,7 @@ def _marker_row(
 def _behind(order: Order, row: Sequence[Any]) -> ColumnElement[bool]:
     columns = [column for column, _ in order]
     directions = {descends for _, descends in order}
-    if len(directions) == 1:  # one comparison of rows, which an index serves
+    if len(directions) == 1:  # one row comparison, for which an index is used
         left, right = tuple_(*columns), tuple_(*row)
         return left < right if directions == {True} else left > right
     alternatives = []
@@ -142,7 +145,9 @@ def _port_address(connection: Connection, wanted: Filter) -> ColumnElement[bool]
     version = is_ipv6 if wanted.field == "port_ipv6" else ~is_ipv6
     query = select(ports.c.device_id, ports.c.project_id).join_from(ports, ip_allocations)
     holders = query.where(version, _compare(connection, address, wanted)).cte("holders")
-    once = holders.prefix_with("MATERIALIZED", dialect="postgresql")  # not for each instance
+    once = holders.prefix_with(
+        "MATERIALIZED", dialect="postgresql"
+    )  # run it once, not for each instance
     found = select(once.c.device_id, once.c.project_id)
     return tuple_(instances.c.id, instances.c.project_id).in_(found)
 
@@ -175,9 +180,8 @@ def _folded(
 def _held(
     connection: Connection, port_id: ColumnElement[Any], holds: ColumnElement[bool]
 ) -> ColumnElement[bool]:
-    """The ports that a row of a link names: looked up where those are few, else tried one by one.
-
-    A page of many would otherwise begin with all of them.
+    """Match the ports that a link table names. Few ports are looked up first; of many, each row of
+    the page is tested, so that a page does not begin by collecting all of them.
     """
     holders = select(port_id).where(holds)
     some = holders.limit(FEW + 1).subquery()

@@ -1,1 +1,1 @@
-"""Alembic's migrations; Store.migrate runs them. versions/ has one module a schema change."""
+"""Alembic's migrations, which Store.migrate runs; versions/ has a module for each."""

@@ -1,1 +1,1 @@
-"""The SQL schema: tables, rows, prepared statements, and bringing a database to our version."""
+"""The SQL schema: tables, conversion of rows, prepared statements, migration."""

@@ -1,4 +1,4 @@
-"""The columns that most tables have, and the one MetaData."""
+"""Columns and indexes that most tables have, and the MetaData of all tables."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ ADDRESS = String(45)
 
 
 BORN = "born"
-"""Not the model's: the revision of a resource's creation, by which lists are ordered."""
+"""The column with the revision of a resource's creation, by which lists are ordered."""
 
 
 def identity(of: String = ID) -> list[Column[Any]]:
@@ -39,7 +39,7 @@ def described() -> list[Column[Any]]:
 
 
 def listed(table: str) -> list[Index]:
-    """What makes a page of a list cost the same in a small and in a large table."""
+    """Return the indexes with which a page of a list costs the same in a large table."""
     return [
         Index(f"ix_{table}_project_id_born", "project_id", BORN),
         Index(f"ix_{table}_name_born", "name", BORN),

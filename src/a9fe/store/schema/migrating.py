@@ -1,4 +1,4 @@
-"""Alembic without its command: which schema a database has, and bringing it to ours."""
+"""Alembic as a library: read a database's schema version, and upgrade it."""
 
 from functools import cache
 from pathlib import Path
@@ -19,24 +19,24 @@ _ONE_AT_A_TIME = text("SELECT pg_advisory_xact_lock(43518)")  # 0xa9fe
 
 @cache
 def scripts() -> ScriptDirectory:
-    """The migrations, read from their files."""
+    """Load the migrations from their files."""
     found = ScriptDirectory(str(MIGRATIONS))
     found.get_heads()
     return found
 
 
 def head() -> str:
-    """The schema of this version."""
+    """Return the schema that this version of a9fe needs."""
     return str(scripts().get_current_head())
 
 
 def found_schema(connection: Connection) -> str | None:
-    """The schema of a database; None: it has none of ours."""
+    """Return the schema of a database, or None."""
     return MigrationContext.configure(connection).get_current_revision()
 
 
 def check_usable(connection: Connection, shown: str) -> None:
-    """Raises StoreError for a damaged file and for a schema of a newer version."""
+    """Raise StoreError for a damaged file or a schema of a newer version."""
     if connection.dialect.name == "sqlite":
         verdict = connection.execute(text("PRAGMA quick_check(1)")).scalar()
         if verdict != "ok":
@@ -50,7 +50,7 @@ def check_usable(connection: Connection, shown: str) -> None:
 
 
 def upgrade(connection: Connection, now: float) -> None:
-    """Bring a database to our schema, making it if need be; one process at a time."""
+    """Create or upgrade the schema; one process at a time."""
 
     def steps(revision: Any, _context: object) -> Any:  # noqa: ANN401 - alembic's own
         return scripts()._upgrade_revs("head", revision)  # noqa: SLF001 - alembic's recipe

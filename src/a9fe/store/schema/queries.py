@@ -1,4 +1,4 @@
-"""Statements that are made once: to make one costs more than to run it."""
+"""Cached SQL statements: building one costs more than running it."""
 
 from collections.abc import Collection, Mapping
 from functools import cache
@@ -16,13 +16,13 @@ from a9fe.store.schema.visibility import VISIBLE_TO, visible_to
 Where = str | bool | int | Collection[str | bool | int] | None
 How = Literal["one", "several", "null"]
 Shape = tuple[tuple[str, How], ...]
-"""Fields and how each is compared; the values are parameters of the field's name."""
+"""Fields and how each is compared. A value is the parameter with its field's name."""
 
 IN_CHUNK = 500
 """Values of one IN(): old builds of SQLite allow 999 parameters."""
 
 OF = "of_id"
-"""The parameter for the row that is meant; no column has that name."""
+"""The parameter for the id of the row; no column has this name."""
 
 
 ALLOCATE = insert(ip_allocations)
@@ -30,8 +30,11 @@ DEALLOCATE = delete(ip_allocations).where(ip_allocations.c.port_id == bindparam(
 
 
 def shaped(where: Mapping[str, Where]) -> tuple[Shape, dict[str, Any]]:
-    """What is asked, and the values. Text with a NUL equals nothing: PostgreSQL takes no such
-    text, not even to compare. A collection of one is its member: an IN costs more."""
+    """Return the shape of a search and its values.
+
+    Text with a NUL matches nothing: PostgreSQL rejects it, even in a comparison. A collection
+    with one value is compared with =, which is faster than IN.
+    """
     shape: list[tuple[str, How]] = []
     values: dict[str, Any] = {}
     for name, wanted in where.items():
@@ -48,7 +51,7 @@ def shaped(where: Mapping[str, Where]) -> tuple[Shape, dict[str, Any]]:
 
 @cache
 def found(kind: str, shape: Shape) -> Select[Any]:
-    """Rows of a kind, oldest first."""
+    """SELECT the rows of a kind that match a shape, oldest first."""
     query = select(*columns_of(kind)).order_by(TABLES[kind].c[BORN])
     return query.where(*(_condition(kind, name, how) for name, how in shape))
 
@@ -73,7 +76,7 @@ def _matches(column: ColumnElement[Any], name: str, how: How) -> ColumnElement[b
 
 @cache
 def addresses(how: How) -> Select[Any]:
-    """The addresses of ports, each port's in their order; the parameter is `port_id`."""
+    """SELECT the fixed IPs of ports in their order. The parameter is `port_id`."""
     columns = ip_allocations.c
     query = select(columns.port_id, columns.subnet_id, columns.ip_address)
     return query.where(_matches(columns.port_id, "port_id", how)).order_by(columns.position)
@@ -81,19 +84,19 @@ def addresses(how: How) -> Select[Any]:
 
 @cache
 def inserted(kind: str) -> Insert:
-    """A row more."""
+    """INSERT one row."""
     return insert(TABLES[kind])
 
 
 @cache
 def replaced(kind: str) -> Update:
-    """The columns given, of the row OF."""
+    """UPDATE the given columns of the row with the id OF."""
     table = TABLES[kind]
     return update(table).where(table.c.id == bindparam(OF))
 
 
 @cache
 def removed(kind: str) -> Delete:
-    """The row OF."""
+    """DELETE the row with the id OF."""
     table = TABLES[kind]
     return delete(table).where(table.c.id == bindparam(OF))

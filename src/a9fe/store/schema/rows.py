@@ -1,4 +1,4 @@
-"""Resources to rows and back. A JSON column holds what model.codec.encode makes of the field."""
+"""Conversion of resources to rows and back. JSON columns are encoded by model.codec."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import fields
@@ -31,7 +31,7 @@ def _items(cls: type[Any]) -> Callable[[Any], tuple[Any, ...]]:
 
 
 def _coded(cls: type[Any]) -> Callable[[Any], tuple[Any, ...]]:
-    """As `_items`, of what holds bytes."""
+    """Return a reader of items with bytes, which model.codec encodes."""
     return lambda stored: tuple(codec.decode(cls, item) for item in stored)
 
 
@@ -63,32 +63,34 @@ _FROM_JSON: dict[str, Callable[[Any], Any]] = {
 
 
 def kind_of(cls: type[Any]) -> str:
-    """The kind that resources of this class are."""
+    """Return the kind of a class of resources."""
     return KIND_OF[cls]
 
 
 def table_of(cls: type[Any]) -> Table:
-    """The table that keeps resources of this class."""
+    """Return the table of a class of resources."""
     return TABLES[kind_of(cls)]
 
 
 @cache
 def columns_of(kind: str) -> tuple[Column[Any], ...]:
-    """The columns that are fields of a kind, in the order of the rows that `from_row` reads."""
+    """Return the columns of a kind's fields, in the order that `from_row` reads."""
     return tuple(column for column in TABLES[kind].c if column.name != BORN)
 
 
 @cache
 def _kept(kind: str) -> dict[str, bool]:
-    """The fields that are columns, and whether as JSON."""
+    """Return the fields that are columns, and whether each is JSON."""
     columns = TABLES[kind].c
     names = [field.name for field in fields(KINDS[kind]) if field.name in columns]
     return {name: isinstance(columns[name].type, JSON) for name in names}
 
 
 def to_row(resource: Resource, old: Resource | None = None) -> dict[str, Any]:
-    """The column values of a resource; with `old`, those that differ from its. A port's
-    fixed_ips are rows of ip_allocations."""
+    """Return the column values of a resource; with `old`, only those that differ from it.
+
+    A port's fixed_ips are not among them: they are rows of ip_allocations.
+    """
     row: dict[str, Any] = {}
     for name, is_json in _kept(kind_of(type(resource))).items():
         value = getattr(resource, name)
@@ -107,7 +109,7 @@ def _readers(kind: str) -> tuple[tuple[str, ...], tuple[tuple[str, Reader], ...]
 
 
 def from_row(cls: type[R], row: Sequence[Any], fixed_ips: tuple[FixedIp, ...] = ()) -> R:
-    """The resource that a row of `columns_of` stands for."""
+    """Build a resource from a row of `columns_of`."""
     names, readers = _readers(kind_of(cls))
     values = dict(zip(names, row, strict=True))
     for name, read in readers:

@@ -1,8 +1,7 @@
-"""The tables, one for each kind of resource, with the names of the model's fields.
+"""The tables, one for each kind of resource; columns have the names of the model's fields.
 
-Lists and dictionaries without a life of their own are JSON columns; addresses are rows of their
-own, since their uniqueness is the database's to keep. migrations/ must make the same schema; a
-test compares them.
+Lists and dictionaries are JSON columns. Fixed IPs are rows of their own, so that the database
+ensures that they are unique. migrations/ must create the same schema; a test compares them.
 """
 
 from sqlalchemy import (
@@ -130,7 +129,7 @@ free_ranges = Table(
     Column("first_ip", LargeBinary(16), primary_key=True),
     Column("last_ip", LargeBinary(16), nullable=False),
 )
-"""What is free in the pools of a subnet: 4 or 16 bytes, which sort as the addresses do."""
+"""Free ranges in the pools of a subnet; 4 or 16 bytes, which sort like the addresses."""
 
 routers = Table(
     "routers",
@@ -190,7 +189,7 @@ port_security_groups = Table(
     Column("security_group_id", ID, ForeignKey("security_groups.id"), primary_key=True),
     Index("ix_port_security_groups_security_group_id", "security_group_id"),
 )
-"""Which ports are in a group: what the ports' security_groups say, the other way round."""
+"""The inverse of the ports' security_groups, for look-ups by group."""
 
 tags = Table(
     "tags",
@@ -207,7 +206,7 @@ quotas = Table(
     Column("resource", String(32), primary_key=True),
     Column("maximum", BigInteger, nullable=False),
 )
-"""The limits that differ from the options; -1: none."""
+"""The limits that differ from the options' defaults; -1 means unlimited."""
 
 instances = Table(
     "instances",
@@ -287,7 +286,7 @@ instance_ports = Table(
     Column("port_id", ID, ForeignKey("ports.id", ondelete="CASCADE"), primary_key=True),
     Column("instance_id", ID, nullable=False, index=True),
 )
-"""The ports that were made with an instance, and so are deleted with it."""
+"""The ports that were created with an instance and are deleted with it."""
 
 agents = Table(
     "agents",
@@ -333,8 +332,8 @@ counters = Table(
     Column("name", String(32), primary_key=True),
     Column("value", BigInteger, nullable=False),
 )
-"""`revision` of the change log and `instance` numbers. Every write locks the row of `revision`
-first and until its commit (log.py)."""
+"""The `revision` of the change log, and `instance` numbers. Every write locks the row of
+`revision` first and until its commit (change_log.py)."""
 
 TABLES: dict[str, Table] = {
     "network": networks,

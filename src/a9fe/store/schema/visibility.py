@@ -1,4 +1,4 @@
-"""What a project sees, as SQL: model.policy.sees for a whole table. A test compares the two."""
+"""The resources that a project sees: model.policy.sees as SQL. A test compares the two."""
 
 from typing import Any
 
@@ -11,18 +11,19 @@ from a9fe.store.schema.rows import kind_of, table_of
 from a9fe.store.schema.tables import TABLES
 
 VISIBLE_TO = "visible_to"
-"""The name of this condition among those of a search: its value is a project's id."""
+"""The name of this condition in a search; its value is a project's id."""
 
 
 def granted(project_id: str | BindParameter[str], *actions: str) -> Select[str]:
-    """The ids of the networks that RBAC policies name a project for, by these actions or any."""
+    """SELECT the ids of networks for which an RBAC policy names a project, with one of `actions`
+    (default: any)."""
     policies = TABLES["rbac_policy"].c
     query: Select[Any] = select(policies.object_id).where(policies.target_project == project_id)
     return query.where(policies.action.in_(actions)) if actions else query
 
 
 def visible_to(cls: type[Any], project_id: str | BindParameter[str]) -> ColumnElement[bool]:
-    """The rows that exist for members of a project."""
+    """Return the condition for rows that members of a project see."""
     kind, columns = kind_of(cls), table_of(cls).c
     networks = TABLES["network"].c
     if kind == "flavor":

@@ -1,1 +1,1 @@
-"""Tables beside the resources. Except tags, they are not part of what agents follow."""
+"""Tables beside those of resources. They are not in the change log."""

@@ -1,4 +1,4 @@
-"""Tokens of our own in the database: their hashes."""
+"""The API tokens that this server issued, of which only hashes are stored."""
 
 from collections.abc import Iterable
 
@@ -23,7 +23,7 @@ tokens = Table(
 
 
 class ApiTokens:
-    """The tokens, inside a transaction."""
+    """Read and write API tokens inside a transaction."""
 
     def __init__(self, connection: Connection, now: str) -> None:
         """`now` is the time of the transaction, ISO 8601 UTC."""
@@ -31,35 +31,35 @@ class ApiTokens:
         self._now = now
 
     def get(self, id: str) -> ApiToken | None:
-        """The token with this id."""
+        """Return the token with this id, or None."""
         return next(iter(self.get_many([id])), None)
 
     def get_many(self, ids: Iterable[str]) -> list[ApiToken]:
-        """The tokens with these ids."""
+        """Return the tokens with these ids."""
         wanted = sorted(ids)
         chunks = (wanted[start : start + IN_CHUNK] for start in range(0, len(wanted), IN_CHUNK))
         queries = (select(tokens).where(tokens.c.id.in_(chunk)) for chunk in chunks)
         return [ApiToken(**row) for q in queries for row in self._connection.execute(q).mappings()]
 
     def all(self) -> list[ApiToken]:
-        """Every token, oldest first."""
+        """Return all tokens, oldest first."""
         query = select(tokens).order_by(tokens.c.created_at, tokens.c.id)
         return [ApiToken(**row) for row in self._connection.execute(query).mappings()]
 
     def add(self, token: ApiToken) -> None:
-        """Keep a token."""
+        """Store a token."""
         row = {name: getattr(token, name) for name in tokens.c.keys()}  # noqa: SIM118 - not a dict
         row["created_at"] = self._now
         self._connection.execute(insert(tokens).values(row))
 
     def remove(self, id: str) -> None:
-        """Revoke a token. Raises NotFound."""
+        """Delete a token, which revokes it. Raises NotFound."""
         result = self._connection.execute(delete(tokens).where(tokens.c.id == id))
         if not result.rowcount:
             raise NotFound("token", id)
 
     def replace(self, description: str, wanted: Iterable[ApiToken]) -> None:
-        """Let these be all the tokens of that description."""
+        """Replace all tokens with this description."""
         self._connection.execute(delete(tokens).where(tokens.c.description == description))
         for token in wanted:
             self.add(token)

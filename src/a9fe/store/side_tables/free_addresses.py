@@ -1,7 +1,7 @@
-"""The addresses that subnets still have to give, as ranges: a look-up costs the same at any size.
+"""The free addresses of subnets as ranges, so that finding one costs the same in large subnets.
 
-The table is derived: pools less the rows of ip_allocations. It is kept in the transaction that
-changes either, by Session alone.
+The table is derived: it has the pools without the rows of ip_allocations. Session updates it in
+the transaction that changes either.
 """
 
 from collections.abc import Collection
@@ -35,20 +35,20 @@ _POOLS = select(subnets.c.id, subnets.c.allocation_pools).where(
 
 
 class FreeAddresses:
-    """The free ranges inside one transaction."""
+    """Read and write free ranges inside a transaction."""
 
     def __init__(self, connection: Connection) -> None:
-        """Reads and writes on `connection`."""
+        """Use the transaction of `connection`."""
         self._connection = connection
 
     def lowest(self, subnet_id: str, besides: Collection[str] = ()) -> str | None:
-        """The lowest free address of a subnet's pools that is not among `besides`, or None."""
+        """Return the lowest free address of a subnet's pools, except `besides`, or None."""
         wanted = {"of_subnet": subnet_id, "most": len(besides) + 1}
         rows = self._connection.execute(_LOWEST, wanted)
         return ranges.lowest((_range(row) for row in rows), besides)
 
     def define(self, subnet: Subnet) -> None:
-        """Begin again from a subnet's pools."""
+        """Compute a subnet's free ranges from its pools and allocations."""
         here = {"of_subnet": subnet.id}
         taken = self._connection.execute(_TAKEN, here).scalars()
         free = ranges.free_ranges(subnet.allocation_pools, taken)
@@ -56,7 +56,7 @@ class FreeAddresses:
         self._add(subnet.id, free)
 
     def take(self, subnet_id: str, text: str) -> None:
-        """An address is given to a port; nothing to do if it is outside the pools."""
+        """Remove an address from the free ranges; ignore one outside the pools."""
         address = ip_address(text)
         holding = self._preceding(subnet_id, address)
         if holding is None or not ranges.covers(holding, address):
@@ -70,7 +70,7 @@ class FreeAddresses:
             self._add(subnet_id, [above])
 
     def release(self, fixed_ips: Collection[FixedIp]) -> None:
-        """Addresses are given back; those inside the pools of their subnets are free again."""
+        """Return addresses to the free ranges; ignore those outside their subnets' pools."""
         if not fixed_ips:
             return
         rows = self._connection.execute(_POOLS, {"ids": [f.subnet_id for f in fixed_ips]})
