@@ -1,4 +1,5 @@
-"""What exists: networks, subnets, ports, routers, instances, agents, and the rules over them.
+"""The resources (networks, subnets, ports, routers, instances, agents) and the rules over them.
 
-Pure: frozen values in, values or errors out. Field names and rules are Neutron's (API v2.0).
+Pure: functions take frozen values and return values or raise errors. Field names and rules are
+Neutron's (API v2.0).
 """

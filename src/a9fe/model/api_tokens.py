@@ -1,4 +1,4 @@
-"""Tokens of our own: their text, of which only a hash is kept, and whom one stands for. Pure."""
+"""API tokens that a9fe issues: their text and hash, and the caller of each. Pure."""
 
 import hashlib
 import hmac
@@ -15,9 +15,9 @@ _TEXT = re.compile(rf"{PREFIX}_([0-9a-f]{{{2 * ID_BYTES}}})_[0-9a-f]{{{2 * SECRE
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiToken:
-    """What is kept of a token. `role` is admin, member or agent; `host` that of an agent.
+    """The record of a token. `role` is admin, member or agent; `host` is an agent's host.
 
-    `sha256` is the hash of the whole text, hexadecimal; the text itself is shown once.
+    `sha256` is the hexadecimal hash of the token's text, which is not stored.
     """
 
     id: str
@@ -30,7 +30,7 @@ class ApiToken:
 
     @property
     def caller(self) -> Caller:
-        """Whom it stands for."""
+        """The caller that the token authenticates."""
         return Caller(
             project_id=self.project_id,
             roles=frozenset({self.role}),
@@ -40,21 +40,21 @@ class ApiToken:
 
 
 def text_of(random_bytes: bytes) -> str:
-    """A token's text from RANDOM_BYTES bytes: a9fe_<id>_<secret>."""
+    """Return a token's text, a9fe_<id>_<secret>, made from RANDOM_BYTES bytes."""
     return f"{PREFIX}_{random_bytes[:ID_BYTES].hex()}_{random_bytes[ID_BYTES:].hex()}"
 
 
 def id_of(text: str) -> str | None:
-    """The id in a token's text; None: it is no token of ours."""
+    """Return the id in a token's text; None if it is not a token of a9fe."""
     found = _TEXT.fullmatch(text)
     return found[1] if found else None
 
 
 def hash_of(text: str) -> str:
-    """What is kept of the text. It is random enough to need no salt."""
+    """Return the hash of a token's text, which is random enough to need no salt."""
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def matches(token: ApiToken, text: str) -> bool:
-    """Whether that is the token's text, in a time that tells nothing."""
+    """Return whether the text is the token's, in constant time."""
     return hmac.compare_digest(token.sha256, hash_of(text))

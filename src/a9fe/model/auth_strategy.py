@@ -1,4 +1,4 @@
-"""What a server needs to know its callers, and where it may listen then. Pure."""
+"""Checks of the options for authentication, at the start of a server. Pure."""
 
 from ipaddress import ip_address
 
@@ -8,7 +8,7 @@ NONE, KEYSTONE = "none", "keystone"
 
 
 def check_bind_host(auth_strategy: str, bind_host: str) -> None:
-    """Raises InvalidInput where other machines would find everyone to be admin."""
+    """Raise InvalidInput if a non-loopback address would make every caller admin."""
     if auth_strategy == NONE and not ip_address(bind_host).is_loopback:
         expected = (
             "127.0.0.1 or ::1, since with auth_strategy none everyone is admin"
@@ -18,7 +18,7 @@ def check_bind_host(auth_strategy: str, bind_host: str) -> None:
 
 
 def check_keystone(auth_strategy: str, keystone_auth_url: str, keystone_password: str) -> None:
-    """Raises InvalidInput where Keystone could not be asked."""
+    """Raise InvalidInput if auth_strategy is keystone and its URL or password is missing."""
     if auth_strategy != KEYSTONE:
         return
     if not keystone_auth_url:

@@ -1,6 +1,6 @@
-"""Resources to plain JSON values and back: the one form used by the feed and by replicas.
+"""Conversion of resources to JSON values and back, for the change feed and replicas.
 
-Bytes travel as {"base64": "..."}; tuples as lists. Unknown fields are ignored, so that an older
+Bytes are {"base64": "..."} and tuples are lists. Unknown fields are ignored, so that an older
 agent can follow a newer server.
 """
 
@@ -29,7 +29,7 @@ def _names(cls: Any) -> tuple[str, ...]:  # noqa: ANN401 - a class of dataclasse
 
 
 def encode(value: object) -> Any:  # noqa: ANN401 - a JSON value has no better type
-    """A resource (or a field of one) as JSON-ready values."""
+    """Return a resource (or a field of one) as JSON values."""
     kind = type(value)
     if kind in _PLAIN:
         return value
@@ -52,7 +52,7 @@ def _hints(cls: type[Any]) -> dict[str, Any]:
 
 
 def decode(cls: type[R], document: object) -> R:
-    """Build `cls` from what `encode` made. Raises CodecError."""
+    """Build a `cls` from a value of `encode`. Raises CodecError."""
     if not isinstance(document, dict):
         raise CodecError(f"{cls.__name__}: expected an object, got {type(document).__name__}")
     hints = _hints(cls)
@@ -64,7 +64,7 @@ def decode(cls: type[R], document: object) -> R:
 
 
 def decode_kind(kind: str, document: object) -> Resource:
-    """Build the resource that `kind` names. Raises CodecError."""
+    """Build a resource of a kind. Raises CodecError, also for an unknown kind."""
     if kind not in KINDS:
         raise CodecError(f"kind: unknown {kind!r}, expected one of {', '.join(KINDS)}")
     return decode(KINDS[kind], document)

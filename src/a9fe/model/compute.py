@@ -1,14 +1,13 @@
-"""What instances are made from: flavors, images, key pairs. Records only; field names are Nova's
-and Glance's."""
+"""Flavors, images and key pairs: records with the field names of Nova and Glance."""
 
 from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Flavor:
-    """A size of instances: `ram` and `swap` in MiB, `disk` and `ephemeral` in GiB.
+    """A size of VMs: `ram` and `swap` in MiB, `disk` and `ephemeral` in GiB.
 
-    `id` is any short text, as Nova's flavorid: "1", or a UUID.
+    `id` is Nova's flavorid, a short text such as "1" or a UUID.
     """
 
     id: str
@@ -28,7 +27,7 @@ class Flavor:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Image:
-    """The name of what an instance runs; no data. `min_disk` in GiB, `min_ram` in MiB."""
+    """A named disk image, without its data. `min_disk` in GiB, `min_ram` in MiB."""
 
     id: str
     project_id: str = ""
@@ -48,9 +47,9 @@ class Image:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeypairRecord:
-    """A public key that a project's instances can be made with, by its name.
+    """A project's public key with a name, for new instances.
 
-    `type` is ssh or x509. An instance keeps a copy (model.resources.Keypair), as in Nova.
+    `type` is ssh or x509. An instance has a copy of it (model.resources.Keypair), as in Nova.
     """
 
     id: str

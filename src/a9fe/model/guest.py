@@ -1,13 +1,13 @@
-"""What an instance holds besides its record of a VM: how its guest may read, and what it wrote.
+"""Parts of an instance that concern its guest: metadata options, scheduled events, files.
 
-An instance carries all of it, so that one revision of one resource says what a guest may see.
+They are fields of the instance, so that one revision has all that a guest may read.
 """
 
 from dataclasses import dataclass, field
 
 HTTP_TOKENS = ("off", "optional", "observe", "required")
-"""IMDSv2 (EC2's HttpTokens, and two of ours): not offered; offered; offered, and who asks without
-is counted; demanded."""
+"""Use of IMDSv2 tokens: not issued; optional; optional, and requests without one are counted;
+required. "optional" and "required" are EC2's HttpTokens."""
 GUEST_ATTRIBUTES = ("off", "on")
 EVENT_CODES = (
     "instance-reboot",
@@ -16,18 +16,18 @@ EVENT_CODES = (
     "system-maintenance",
     "system-reboot",
 )
-"""Kinds of scheduled events (EC2's)."""
+"""EC2's codes of scheduled events."""
 EVENT_STATES = ("active", "completed", "canceled")
 PASSWORD_MAX = 1020  # bytes of an encrypted password (Nova: four columns of 255)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MetadataOptions:
-    """How a guest may ask; "" and 0: as the cloud's options say.
+    """Metadata options of an instance; "" and 0 mean the server's options apply.
 
-    `http_tokens` is one of HTTP_TOKENS. `http_tokens_required_after`: seconds after the
-    instance's created_at from which tokens are demanded whatever http_tokens says, None for
-    never. `http_put_response_hop_limit`: IP hops that an answer with a token lives (1-64).
+    `http_tokens` is one of HTTP_TOKENS. `http_tokens_required_after`: seconds after created_at
+    from which tokens are required whatever http_tokens is; None for never.
+    `http_put_response_hop_limit`: IP hop limit (TTL) of an answer with a token, 1 to 64.
     `guest_attributes`: whether the guest may write attributes, one of GUEST_ATTRIBUTES.
     """
 
@@ -39,10 +39,10 @@ class MetadataOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScheduledEvent:
-    """Maintenance that operators announce. Times ISO 8601 UTC; "": not known, not yet.
+    """Maintenance that operators announce. Times are ISO 8601 UTC; "" if not known or not yet.
 
-    `code` is one of EVENT_CODES, `state` one of EVENT_STATES. `acknowledged_at`: when the guest
-    said that it is ready.
+    `code` is one of EVENT_CODES, `state` one of EVENT_STATES. `acknowledged_at` is the time of the
+    guest's acknowledgement.
     """
 
     id: str
@@ -56,7 +56,7 @@ class ScheduledEvent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InjectedFile:
-    """A file for the guest's cloud-init to write: absolute `path` (Nova's personality)."""
+    """A file that the guest's cloud-init writes to the absolute `path` (Nova's personality)."""
 
     path: str
     content: bytes = field(default=b"", repr=False)

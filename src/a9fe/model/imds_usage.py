@@ -1,13 +1,13 @@
-"""How often an instance asked its metadata with and without a token. Pure."""
+"""Counts of an instance's metadata requests with and without a token. Pure."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImdsUsage:
-    """Requests of an instance without (v1) and with (v2) a token.
+    """Numbers of an instance's requests without (v1) and with (v2) a token.
 
-    The times of the last ones are ISO 8601 UTC; "": never.
+    The times of the last requests are ISO 8601 UTC; "" for never.
     """
 
     instance_id: str
@@ -17,7 +17,7 @@ class ImdsUsage:
     v2_last_at: str = ""
 
     def plus(self, more: "ImdsUsage") -> "ImdsUsage":
-        """Both together."""
+        """Return the sum of the counts, with the later times."""
         return ImdsUsage(
             instance_id=self.instance_id,
             v1_requests=self.v1_requests + more.v1_requests,

@@ -1,4 +1,4 @@
-"""Public RSA keys as JSON (RFC 7517, RFC 7518 section 6.3.1), and their names (RFC 7638)."""
+"""Public RSA keys as JSON (RFC 7517, RFC 7518 section 6.3.1), and their thumbprints (RFC 7638)."""
 
 import base64
 import binascii
@@ -14,12 +14,12 @@ MEMBERS = frozenset({"kty", "n", "e", "alg", "use", "kid"})
 
 
 def encoded(data: bytes) -> str:
-    """Base64url without padding (RFC 7515 section 2)."""
+    """Encode as base64url without padding (RFC 7515 section 2)."""
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode("ascii")
 
 
 def decoded(text: str) -> bytes:
-    """The bytes of `encoded`; nothing else is taken. Raises ValueError."""
+    """Decode base64url. Raises ValueError for padding or a text that is not canonical."""
     try:
         data = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
     except (binascii.Error, UnicodeError) as error:
@@ -30,13 +30,13 @@ def decoded(text: str) -> bytes:
 
 
 def of_numbers(modulus: int, exponent: int) -> dict[str, str]:
-    """The public key as a JWK that signs."""
+    """Return a public key as a JWK with the use "sig"."""
     key = {"kty": "RSA", "n": _number(modulus), "e": _number(exponent)}
     return {**key, "alg": ALGORITHM, "use": "sig", "kid": thumbprint(key)}
 
 
 def numbers_of(jwk: object) -> tuple[int, int]:
-    """Modulus and exponent of a JWK that has all of MEMBERS and no more. Raises ValueError."""
+    """Return modulus and exponent of a JWK that has exactly MEMBERS. Raises ValueError."""
     if not isinstance(jwk, dict) or jwk.keys() != MEMBERS:
         raise ValueError("not the members " + ", ".join(sorted(MEMBERS)))
     modulus, exponent = (int.from_bytes(decoded(str(jwk[name]))) for name in ("n", "e"))
@@ -46,7 +46,7 @@ def numbers_of(jwk: object) -> tuple[int, int]:
 
 
 def thumbprint(jwk: dict[str, Any]) -> str:
-    """The key's id: the digest of its required members, sorted (RFC 7638)."""
+    """Return the key id: the digest of the sorted required members (RFC 7638)."""
     required = {name: jwk[name] for name in ("e", "kty", "n")}
     text = json.dumps(required, sort_keys=True, separators=(",", ":"))
     return encoded(hashlib.sha256(text.encode("ascii")).digest())

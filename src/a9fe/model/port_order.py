@@ -1,4 +1,4 @@
-"""The order of an instance's network cards. Pure."""
+"""The order of an instance's ports, which is that of the VM's network cards. Pure."""
 
 from collections.abc import Iterable
 
@@ -6,10 +6,10 @@ from a9fe.model.resources import Instance, Port
 
 
 def in_order(instance: Instance, ports: Iterable[Port]) -> list[Port]:
-    """Ports of an instance in the order of its create request, then later ports by age.
+    """Return an instance's ports in the order of its create request, then later ports by age.
 
-    `nic_tags` keeps that order, because ports' times have seconds only. Older records have only
-    the tagged cards there; their ports are ordered by age.
+    `nic_tags` has that order, as times of ports have only seconds. In older records it has only
+    tagged ports; then all ports are ordered by age.
     """
     ports, nics = list(ports), instance.nic_tags
     says_order = "" in nics.values() or all(port.id in nics for port in ports)
@@ -23,5 +23,5 @@ def in_order(instance: Instance, ports: Iterable[Port]) -> list[Port]:
 
 
 def tags(instance: Instance) -> dict[str, str]:
-    """The tags of tagged cards, by port id."""
+    """Return the tags of tagged ports by port id."""
     return {port_id: tag for port_id, tag in instance.nic_tags.items() if tag}

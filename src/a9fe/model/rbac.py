@@ -1,4 +1,4 @@
-"""Neutron's RBAC policies: sharing with other projects."""
+"""Neutron's RBAC policies, which share networks with other projects."""
 
 from dataclasses import dataclass
 

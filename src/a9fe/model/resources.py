@@ -11,7 +11,7 @@ from a9fe.model.guest import InjectedFile, MetadataOptions, ScheduledEvent
 from a9fe.model.rbac import RbacPolicy
 from a9fe.model.subnet_pools import AddressGroup, AddressScope, FloatingIp, SubnetPool
 
-# Owners of ports (Neutron's constants): which of them the metadata path cares about.
+# Device owners of ports (Neutron's constants) that the metadata path needs.
 DHCP_OWNER = "network:dhcp"
 ROUTER_INTERFACE_OWNER = "network:router_interface"
 ROUTER_INTERFACE_OWNERS = frozenset(
@@ -39,11 +39,10 @@ METADATA_PORT = 80
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Network:
-    """A layer-2 network. `mtu` in bytes. `external` is Neutron's router:external.
+    """A layer-2 network. `mtu` is in bytes; `external` is Neutron's router:external.
 
-    `external_to_some`: it is external only for the projects that its RBAC policies name.
-    `network_type`, `physical_network` and `segmentation_id` are its provider:* attributes: they
-    are recorded and have no effect.
+    `external_to_some`: it is external only for the projects in its RBAC policies. `network_type`,
+    `physical_network` and `segmentation_id` are the provider:* attributes, which have no effect.
     """
 
     id: str
@@ -69,7 +68,7 @@ class Network:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AllocationPool:
-    """Addresses a subnet hands out: first and last, both included."""
+    """A range of addresses for ports: first and last, both included."""
 
     start: str
     end: str
@@ -85,7 +84,7 @@ class HostRoute:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subnet:
-    """An address block on one network. `gateway_ip` None: the subnet has no gateway.
+    """A block of addresses on a network. `gateway_ip` is None without a gateway.
 
     `service_types`: device owners of ports that may get its addresses; empty means all.
     """
@@ -113,7 +112,7 @@ class Subnet:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FixedIp:
-    """An address a port holds, on one subnet."""
+    """An address of a port, on one subnet."""
 
     subnet_id: str
     ip_address: str
@@ -130,7 +129,7 @@ class DhcpOption:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AddressPair:
-    """An address a port may use besides its own (Neutron's allowed_address_pairs)."""
+    """A further address that a port may use (Neutron's allowed_address_pairs)."""
 
     ip_address: str
     mac_address: str = ""
@@ -138,7 +137,7 @@ class AddressPair:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Port:
-    """A network card on a network. `status` is ACTIVE, DOWN or BUILD.
+    """A connection of a device to a network. `status` is ACTIVE, DOWN or BUILD.
 
     `host`, `vnic_type` and `profile` are its binding:* attributes (host: binding:host_id);
     `security_groups` are ids.
@@ -172,7 +171,7 @@ class Port:
 class Router:
     """A router between networks. Its interfaces are ports with device_id = the router's id.
 
-    So is its external gateway; `enable_snat` belongs to that.
+    So is the port of its external gateway, to which `enable_snat` applies.
     """
 
     id: str
@@ -191,7 +190,7 @@ class Router:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SecurityGroup:
-    """A named set of rules. Recorded: a9fe filters nothing by it; guests read its name."""
+    """A named set of rules. a9fe does not filter by it; guests read its name."""
 
     id: str
     project_id: str = ""
@@ -206,7 +205,7 @@ class SecurityGroup:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SecurityGroupRule:
-    """What a security group lets in ("ingress") or out ("egress"). None: any."""
+    """Traffic that a security group allows in ("ingress") or out ("egress"). None means any."""
 
     id: str
     security_group_id: str
@@ -236,13 +235,13 @@ class Keypair:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Instance:
-    """The record of a VM that something else boots. `user_data` are the decoded bytes.
+    """The record of a VM. `user_data` has the decoded bytes.
 
-    `number` is a small integer, unique, from which EC2 ids are made (i-%08x, as Nova does).
-    `flavor` and `image` are names; `flavor_id` and `image_id` "" where no record is meant.
-    `nic_tags` has the network cards of the request by port id, in its order, each with its tag,
-    "" for none. What the guest wrote: `password`, encrypted by it, "" for none, and
-    `guest_attributes`, "<namespace>/<key>" to value.
+    `number` is a unique integer, from which EC2 ids are made (i-%08x, as in Nova). `flavor` and
+    `image` are names; `flavor_id` and `image_id` are "" without a record. `nic_tags` has the tag
+    ("" for none) of each port of the create request by port id, in the request's order. The guest
+    writes `password`, usually encrypted ("" for none), and `guest_attributes`, values by
+    "<namespace>/<key>".
     """
 
     id: str
@@ -272,7 +271,7 @@ class Instance:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Agent:
-    """A process that serves a host. `agent_type` and `binary` as Neutron names them."""
+    """A process that serves a host. `agent_type` and `binary` are Neutron's names."""
 
     id: str
     agent_type: str
@@ -290,10 +289,10 @@ class Agent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Binding:
-    """That an agent serves a resource: `kind` is dhcp (a network) or l3 (a router).
+    """An agent serves a resource: `kind` is dhcp (a network) or l3 (a router).
 
-    `id` is "<kind>:<agent_id>:<resource_id>"; `host` is the agent's, so that a host's replica
-    needs no agent records, and "" while the agent is disabled: it is bound and serves nothing.
+    `id` is "<kind>:<agent_id>:<resource_id>". `host` is the agent's host, so that a replica needs
+    no agent records; it is "" while the agent is disabled and serves nothing.
     """
 
     id: str

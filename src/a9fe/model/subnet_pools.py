@@ -1,6 +1,6 @@
 """Subnet pools, address scopes, floating IPs and address groups, with Neutron's names.
 
-Recorded by the server: no agent follows these kinds.
+The server stores them; agents do not follow these kinds.
 """
 
 from dataclasses import dataclass
@@ -24,8 +24,8 @@ class AddressScope:
 class SubnetPool:
     """CIDRs of one IP version from which subnets are allocated.
 
-    `prefixes` are sorted and disjoint. `default_quota`: most that one project may allocate, in
-    IPv4 addresses or IPv6 /64s; None is unlimited.
+    `prefixes` are sorted and disjoint. `default_quota` limits each project's subnets, in IPv4
+    addresses or IPv6 /64s; None means unlimited.
     """
 
     id: str

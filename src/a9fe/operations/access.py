@@ -81,7 +81,7 @@ def require(tx: Transaction, cls: type[R], id: str, name: str = "") -> R:
 def require_admin(tx: Transaction, what: str) -> None:
     """Raise Forbidden unless the caller is an admin."""
     if not tx.caller.is_admin:
-        raise Forbidden(f"{what}: for admins alone")
+        raise Forbidden(f"{what}: only admins may do this")
 
 
 def scope(tx: Transaction) -> dict[str, str]:

@@ -85,7 +85,7 @@ def test_admins_attributes_are_refused_and_absent(world: Guarded):
     assert port["binding:vnic_type"] == "normal"
     path = f"/v2.0/ports/{port['id']}"
     kind, message = world.error("PUT", path, {"port": {"binding:host_id": "h9"}}, 403)
-    assert (kind, message) == ("PolicyNotAuthorized", "binding:host_id: is for admins to set")
+    assert (kind, message) == ("PolicyNotAuthorized", "binding:host_id: only admins may set this")
     assert world.status("GET", "/v2.0/ports?binding:host_id=h9") == 403
     assert world.status("GET", "/v2.0/ports?fields=binding:host_id") == 200
     foreign = {"network": {"tenant_id": "theirs"}}

@@ -135,6 +135,7 @@ def test_addresses_and_hosts_are_those_of_the_project_s_ports(lists: Lists):
     assert lists.servers("ip=^10.1.0.2$") == ["first"]
     assert lists.servers("ip=fd00") == []
     assert lists.servers("ip6=^FD00::") == ["second", "first"]
+    assert lists.servers("ip=^10.1.0.2$&ip6=fd00") == ["first"]
     assert lists.servers("host=here") == ["second", "first"]
     assert lists.servers("host=there") == []
     assert lists.servers(f"host=here&limit=1&marker={second}") == ["first"]

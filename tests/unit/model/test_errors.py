@@ -7,7 +7,7 @@ import pkgutil
 import a9fe
 from a9fe.model.errors import FAILED, A9feError, Conflict, Forbidden, InvalidInput, NotFound
 
-CONTROL_FLOW = {"_Spoiled"}
+CONTROL_FLOW = {"_TransactionLost"}
 """Exceptions that never leave their module, and mean no error."""
 
 

@@ -1,8 +1,8 @@
 """Rules over addresses: CIDRs, gateways, pools, overlap, allocation, MACs. Pure.
 
-Facts are Neutron's: the gateway defaults to the first usable address, pools to all usable
-addresses less the gateway, IPv4 keeps its network and broadcast addresses out of pools.
-Text in is a person's or a client's; text out is the canonical form of `ipaddress`.
+They are Neutron's rules: the default gateway is the first usable address; the default pools have
+all usable addresses except the gateway; IPv4 pools exclude network and broadcast addresses.
+Functions take the text of users and clients, and return the canonical form of `ipaddress`.
 """
 
 import itertools
@@ -29,11 +29,11 @@ EUI64_MODES = frozenset({"slaac", "dhcpv6-stateless"})
 EUI64_PREFIX = 64
 SLASH_31 = 31
 _MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
-_OCTETS_OF_BASE = 3  # base_mac keeps three octets, or four if its fourth is not 00 (Neutron)
+_OCTETS_OF_BASE = 3  # octets taken from base_mac; four if its fourth is not 00 (Neutron)
 
 
 def cidr(field: str, value: object, ip_version: int | None = None) -> str:
-    """The canonical CIDR of `value`; host bits are cleared, as Neutron does."""
+    """Return the canonical CIDR of `value`, with host bits cleared, as in Neutron."""
     expected = EXAMPLE_CIDR.get(ip_version or 4, "a CIDR")
     block = _parse_block(value)
     if block is None or (ip_version and block.version != ip_version):
@@ -52,14 +52,14 @@ UNUSABLE: dict[str, str] = {
     "fe80::/10": "link-local",
     "ff00::/8": "multicast",
 }
-"""Blocks that no subnet may overlap: not assignable to an interface, or special (RFC 6890)."""
+"""Blocks that no subnet may overlap: special addresses (RFC 6890)."""
 _UNUSABLE = [(ip_network(block), why) for block, why in UNUSABLE.items()]
 DHCP_PREFIX_MAX = 30
-"""Longest prefix of an IPv4 subnet with DHCP (Neutron): room for gateway, DHCP port and a VM."""
+"""Longest prefix of an IPv4 subnet with DHCP (Neutron): it has a gateway, a DHCP port and a VM."""
 
 
 def subnet_cidr(field: str, value: object, ip_version: int) -> str:
-    """The canonical CIDR of a subnet. Raises InvalidInput if it overlaps an unusable block."""
+    """Return the canonical CIDR of a subnet. Raises InvalidInput, also for special blocks."""
     text = cidr(field, value, ip_version)
     block = ip_network(text)
     for other, why in _UNUSABLE:
@@ -70,7 +70,7 @@ def subnet_cidr(field: str, value: object, ip_version: int) -> str:
 
 
 def check_dhcp(subnet: Subnet) -> None:
-    """Raises unless a subnet with DHCP has room for a gateway, a DHCP port and a VM."""
+    """Raise InvalidInput if a subnet with DHCP has no room for gateway, DHCP port and a VM."""
     prefix = ip_network(subnet.cidr).prefixlen
     if subnet.enable_dhcp and subnet.ip_version == 4 and prefix > DHCP_PREFIX_MAX:
         words = "Subnet has a prefix length that is incompatible with DHCP service enabled"
@@ -79,7 +79,7 @@ def check_dhcp(subnet: Subnet) -> None:
 
 
 def next_hop(field: str, value: object, ip_version: int | None = None) -> str:
-    """The canonical form of a unicast address."""
+    """Return the canonical form of a unicast address. Raises InvalidInput."""
     text = address(field, value, ip_version)
     parsed = ip_address(text)
     if parsed.is_multicast or parsed.is_loopback or parsed.is_unspecified:
@@ -97,7 +97,7 @@ def _parse_block(value: object) -> Block | None:
 
 
 def address(field: str, value: object, ip_version: int | None = None) -> str:
-    """The canonical address of `value`, of any version or the one asked for."""
+    """Return the canonical address of `value`. Raises InvalidInput, also for another `version`."""
     parsed = _parse_address(value)
     if parsed is None or (ip_version and parsed.version != ip_version):
         expected = EXAMPLE_ADDRESS[ip_version] if ip_version else EXAMPLE_ADDRESS[4]
@@ -115,7 +115,8 @@ def _parse_address(value: object) -> Address | None:
 
 
 def mac(field: str, value: object) -> str:
-    """The canonical MAC of `value`: lower case, colons, one station's (no group bit)."""
+    """Return the canonical MAC of `value`: lower case, with colons. Raises InvalidInput, also for
+    a multicast MAC."""
     text = value.strip().lower().replace("-", ":") if isinstance(value, str) else ""
     if not _MAC.fullmatch(text) or int(text[:2], 16) & 1 or text == "00:00:00:00:00:00":
         raise InvalidInput(field, value, "a unicast MAC address such as fa:16:3e:12:34:56")
@@ -123,14 +124,14 @@ def mac(field: str, value: object) -> str:
 
 
 def random_mac(base_mac: str, random_bytes: bytes) -> str:
-    """A MAC on `base_mac` from six random bytes."""
+    """Return a MAC with the prefix of `base_mac`, from six random bytes."""
     base = bytes.fromhex(base_mac.replace(":", ""))
     kept = _OCTETS_OF_BASE + (base[_OCTETS_OF_BASE] != 0)
     return (base[:kept] + random_bytes[kept:6]).hex(":")
 
 
 def usable(block: str) -> tuple[Address, Address]:
-    """First and last address that a machine may have: IPv4 less network and broadcast."""
+    """Return the first and last address for devices: IPv4 without network and broadcast."""
     network = ip_network(block)
     first, last = network[0], network[-1]
     if network.version == 4 and network.prefixlen < SLASH_31:
@@ -141,13 +142,13 @@ def usable(block: str) -> tuple[Address, Address]:
 
 
 def default_gateway(block: str) -> str | None:
-    """The first usable address; None where there is only one."""
+    """Return the first usable address; None if there is only one."""
     first, last = usable(block)
     return str(first) if first != last else None
 
 
 def check_gateway(block: str, gateway: str | None) -> None:
-    """A gateway lies in its subnet (an IPv6 one may be link-local)."""
+    """Raise InvalidInput unless the gateway is in its subnet, or is IPv6 link-local."""
     if gateway is None:
         return
     parsed = ip_address(gateway)
@@ -163,7 +164,7 @@ def _between(one: Address, first: Address, last: Address) -> bool:
 
 
 def default_pools(block: str, gateway: str | None) -> tuple[AllocationPool, ...]:
-    """All usable addresses less the gateway, as one or two pools."""
+    """Return one or two pools with all usable addresses except the gateway."""
     first, last = usable(block)
     if gateway is None or not _between(ip_address(gateway), first, last):
         return (_pool(int(first), int(last), first),)
@@ -178,7 +179,8 @@ def _pool(low: int, high: int, like: Address) -> AllocationPool:
 
 
 def check_pools(block: str, pools: tuple[AllocationPool, ...], gateway: str | None) -> None:
-    """Pools lie in their subnet, do not overlap, and do not hand out the gateway."""
+    """Raise InvalidInput for a pool outside its subnet, Conflict for pools that overlap or contain
+    the gateway."""
     first, last = usable(block)
     for pool in pools:
         _check_pool(pool, first, last)
@@ -204,13 +206,13 @@ def _check_pool(pool: AllocationPool, first: Address, last: Address) -> None:
 
 
 def in_pools(one: str, pools: Iterable[AllocationPool]) -> bool:
-    """Whether an address lies in one of the pools."""
+    """Return whether an address is in one of the pools."""
     parsed = ip_address(one)
     return any(_between(parsed, ip_address(p.start), ip_address(p.end)) for p in pools)
 
 
 def overlapping(block: str, others: Iterable[Subnet]) -> Subnet | None:
-    """The first of `others` that shares an address with `block`."""
+    """Return the first of `others` that overlaps `block`, or None."""
     network = ip_network(block)
     return next((s for s in others if _overlap(network, ip_network(s.cidr))), None)
 
@@ -222,7 +224,7 @@ def _overlap(one: Block, other: Block) -> bool:
 
 
 def within(inner: str, outer: str) -> bool:
-    """Whether `outer` contains all of `inner`."""
+    """Return whether `outer` contains all of `inner`."""
     one, other = ip_network(inner), ip_network(outer)
     if isinstance(one, IPv4Network):
         return isinstance(other, IPv4Network) and one.subnet_of(other)
@@ -230,7 +232,7 @@ def within(inner: str, outer: str) -> bool:
 
 
 def check_overlap(block: str, network_id: str, others: Iterable[Subnet]) -> None:
-    """Subnets of one network share no address; those of different networks may."""
+    """Raise InvalidInput if the subnet overlaps another subnet of its network."""
     other = overlapping(block, others)
     if other is not None:
         expected = f"a CIDR that does not overlap {other.cidr} of subnet {other.id}"
@@ -240,16 +242,16 @@ def check_overlap(block: str, network_id: str, others: Iterable[Subnet]) -> None
 
 
 LEAST_MTU = {4: 68, 6: 1280}
-"""Bytes: RFC 791 and RFC 8200."""
+"""The minimum MTU in bytes by IP version (RFC 791, RFC 8200)."""
 
 
 def device_mtu(mtu: int) -> int:
-    """The MTU of a network's devices: at least IPv4's minimum, as the kernel demands."""
+    """Return the MTU of a network's devices: at least the kernel's minimum for IPv4."""
     return max(mtu, LEAST_MTU[4])
 
 
 def check_mtu(mtu: int, ip_version: int, network_id: str) -> None:
-    """Raises Conflict for an MTU below the IP version's minimum."""
+    """Raise Conflict for an MTU below the IP version's minimum."""
     least = LEAST_MTU[ip_version]
     if mtu < least:
         message = f"MTU {mtu} of network {network_id} is below the {least} that IPv{ip_version}"
@@ -257,25 +259,26 @@ def check_mtu(mtu: int, ip_version: int, network_id: str) -> None:
 
 
 def contains(block: str, one: str) -> bool:
-    """Whether a machine on the subnet `block` may have the address `one`."""
+    """Return whether a device on the subnet `block` may have the address `one`."""
     first, last = usable(block)
     return _between(ip_address(one), first, last)
 
 
 def uses_eui64(subnet: Subnet) -> bool:
-    """Whether machines on this IPv6 subnet make their address from their MAC."""
+    """Return whether devices on this IPv6 subnet form their address from their MAC (SLAAC)."""
     return subnet.ipv6_address_mode in EUI64_MODES
 
 
 def eui64(block: str, mac_address: str) -> str:
-    """The address that a machine with this MAC makes on a /64 (RFC 4291, appendix A)."""
+    """Return the address that a device with this MAC forms on a /64 (RFC 4291, appendix A)."""
     octets = bytes.fromhex(mac_address.replace(":", ""))
     host = bytes([octets[0] ^ 2]) + octets[1:3] + b"\xff\xfe" + octets[3:]
     return str(ip_network(block)[int.from_bytes(host, "big")])
 
 
 def check_ipv6_modes(subnet: Subnet) -> None:
-    """IPv6 modes belong to IPv6 subnets, agree if both are set, and EUI-64 needs a /64."""
+    """Raise InvalidInput for IPv6 modes of an IPv4 subnet, for two modes that differ, and for
+    EUI-64 without a /64."""
     modes = {m for m in (subnet.ipv6_ra_mode, subnet.ipv6_address_mode) if m}
     if modes and subnet.ip_version == 4:
         raise InvalidInput("ipv6_address_mode", sorted(modes)[0], "null on an IPv4 subnet")

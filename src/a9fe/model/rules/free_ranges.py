@@ -1,6 +1,7 @@
-"""Rules over the free addresses of a subnet, as ranges: what taking and releasing leaves. Pure.
+"""Free addresses of a subnet as ranges. Pure.
 
-Ranges of one subnet are apart, in order, and hold every address of its pools that no port has.
+The ranges of a subnet are sorted and do not touch. They have every address of its pools that no
+port has.
 """
 
 from collections.abc import Collection, Iterable
@@ -13,14 +14,14 @@ from a9fe.model.rules.addresses import Address
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FreeRange:
-    """Addresses that may be given: first and last, both included."""
+    """A range of free addresses: first and last, both included."""
 
     first: Address
     last: Address
 
 
 def free_ranges(pools: Iterable[AllocationPool], taken: Iterable[str]) -> list[FreeRange]:
-    """What is free in pools of which some addresses (in canonical text) are taken."""
+    """Return the free ranges of pools, given the addresses (canonical text) that are taken."""
     bounds = [(ip_address(pool.start), ip_address(pool.end)) for pool in pools]
     ranges = [FreeRange(first=start, last=end) for start, end in bounds]
     ranges.sort(key=lambda one: int(one.first))
@@ -37,13 +38,13 @@ def free_ranges(pools: Iterable[AllocationPool], taken: Iterable[str]) -> list[F
 
 
 def covers(one: FreeRange, address: Address) -> bool:
-    """Whether the range has the address."""
+    """Return whether the range contains the address."""
     same = one.first.version == address.version
     return same and int(one.first) <= int(address) <= int(one.last)
 
 
 def split(one: FreeRange, address: Address) -> tuple[FreeRange | None, FreeRange | None]:
-    """What is left below and above an address of the range."""
+    """Return the parts of the range below and above an address in it; None for an empty part."""
     below = above = None
     if address != one.first:
         below = FreeRange(first=one.first, last=address - 1)
@@ -53,14 +54,14 @@ def split(one: FreeRange, address: Address) -> tuple[FreeRange | None, FreeRange
 
 
 def joined(below: FreeRange | None, address: Address, above: FreeRange | None) -> FreeRange:
-    """The range that an address makes with those right beside it."""
+    """Return the range of an address joined with the ranges right below and above it."""
     return FreeRange(
         first=below.first if below else address, last=above.last if above else address
     )
 
 
 def lowest(ranges: Iterable[FreeRange], besides: Collection[str] = ()) -> str | None:
-    """The lowest free address that is not among `besides`; None: there is none."""
+    """Return the lowest free address that is not in `besides`, or None."""
     for one in ranges:
         address = one.first
         while str(address) in besides and address != one.last:

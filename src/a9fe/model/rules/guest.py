@@ -1,4 +1,4 @@
-"""What a guest may write, and the life of the events that operators announce to it. Pure."""
+"""Rules over guests' passwords and attributes, and over scheduled events. Pure."""
 
 import re
 from collections.abc import Mapping
@@ -8,29 +8,31 @@ from datetime import UTC, datetime
 from a9fe.model.errors import Conflict, InvalidInput, NotFound
 from a9fe.model.guest import EVENT_STATES, PASSWORD_MAX, MetadataOptions, ScheduledEvent
 
-NAME_MAX = 64  # characters of a namespace, of a key
+NAME_MAX = 64  # characters of a namespace or a key
 ATTRIBUTES_MAX = 64  # of an instance
 VALUE_MAX = 1024  # bytes
-TOTAL_MAX = 16 * 1024  # bytes of names and values together: they are in each copy of the model
-EVENTS_MAX = 32  # active ones of an instance; as many that are over are remembered
-_NAME = re.compile(rf"(?!\.\.?\Z)[A-Za-z0-9_.-]{{1,{NAME_MAX}}}")  # dots alone are no path
+TOTAL_MAX = 16 * 1024  # bytes of names and values together, as each replica stores them
+EVENTS_MAX = 32  # active events of an instance, and ended ones that are kept
+_NAME = re.compile(
+    rf"(?!\.\.?\Z)[A-Za-z0-9_.-]{{1,{NAME_MAX}}}"
+)  # "." and ".." would change the path
 
 Events = tuple[ScheduledEvent, ...]
 
 
 def attributes_on(options: MetadataOptions, by_default: bool) -> bool:  # noqa: FBT001 - an option
-    """Whether a guest may write attributes."""
+    """Return whether a guest may write attributes."""
     return options.guest_attributes == "on" if options.guest_attributes else by_default
 
 
 def password(field: str, value: object) -> str:
-    """What a guest posts as its password, encrypted by it or not. Raises InvalidInput."""
+    """Return the password that a guest posted, encrypted or not. Raises InvalidInput."""
     expected = f"text of 1 to {PASSWORD_MAX} bytes of UTF-8"
     return _text(field, value, PASSWORD_MAX, expected, least=1)
 
 
 def attribute_name(field: str, value: object) -> str:
-    """A namespace or a key. Raises InvalidInput."""
+    """Return an attribute's namespace or key. Raises InvalidInput."""
     if not isinstance(value, str) or not _NAME.fullmatch(value):
         expected = f"1 to {NAME_MAX} letters, digits, _, . or -"
         raise InvalidInput(field, value, expected)
@@ -38,7 +40,7 @@ def attribute_name(field: str, value: object) -> str:
 
 
 def attribute_value(field: str, value: object) -> str:
-    """The value of an attribute. Raises InvalidInput."""
+    """Return an attribute's value as text. Raises InvalidInput."""
     return _text(field, value, VALUE_MAX, f"text of at most {VALUE_MAX} bytes of UTF-8")
 
 
@@ -54,7 +56,7 @@ def _text(field: str, value: object, most: int, expected: str, least: int = 0) -
 
 
 def with_attribute(attributes: Mapping[str, str], path: str, value: str) -> dict[str, str]:
-    """The attributes with one more, or another value of one. Raises Conflict for too many."""
+    """Return the attributes with one added or changed. Raises Conflict for too many."""
     found = {**attributes, path: value}
     if len(found) > ATTRIBUTES_MAX:
         message = f"An instance has at most {ATTRIBUTES_MAX} guest attributes"
@@ -66,7 +68,7 @@ def with_attribute(attributes: Mapping[str, str], path: str, value: str) -> dict
 
 
 def event_time(field: str, value: object) -> str:
-    """A time with its zone, as ISO 8601 UTC to the second; "" for none. Raises InvalidInput."""
+    """Convert a time with a zone to ISO 8601 UTC in seconds; "" for none. Raises InvalidInput."""
     if value in ("", None):
         return ""
     expected = "a time with its zone, such as 2026-11-22T15:00:00Z"
@@ -80,7 +82,7 @@ def event_time(field: str, value: object) -> str:
 
 
 def announced(events: Events, event: ScheduledEvent) -> Events:
-    """The events with a new one. Raises InvalidInput, Conflict."""
+    """Return the events with a new one. Raises InvalidInput, Conflict."""
     if event.not_before and event.not_after and event.not_after < event.not_before:
         expected = f"a time after not_before, {event.not_before}"
         raise InvalidInput("not_after", event.not_after, expected)
@@ -91,13 +93,15 @@ def announced(events: Events, event: ScheduledEvent) -> Events:
 
 
 def acknowledged(events: Events, id: str, at: str) -> Events:
-    """The events of which one is acknowledged; at first only. Raises NotFound, Conflict."""
+    """Return the events after the guest's first acknowledgement of one. Raises NotFound,
+    Conflict."""
     event = _active(events, id)
     return _with(events, event if event.acknowledged_at else replace(event, acknowledged_at=at))
 
 
 def ended(events: Events, id: str, state: str) -> Events:
-    """The events of which one is over; of those the newest are kept. Raises as above."""
+    """Return the events after one ended, with only the newest ended ones. Raises NotFound,
+    Conflict."""
     if state not in EVENT_STATES[1:]:
         raise InvalidInput("state", state, " or ".join(EVENT_STATES[1:]))
     event = event_of(events, id)
@@ -110,7 +114,7 @@ def ended(events: Events, id: str, state: str) -> Events:
 
 
 def event_of(events: Events, id: str) -> ScheduledEvent:
-    """The event of that id. Raises NotFound."""
+    """Return the event with this id. Raises NotFound."""
     for event in events:
         if event.id == id:
             return event

@@ -1,4 +1,4 @@
-"""Rules over ports: which may be deleted with what, and what a device is in use by. Pure."""
+"""Rules over deleting resources with ports, and over subnets and routes of routers. Pure."""
 
 from collections.abc import Iterable
 
@@ -15,13 +15,13 @@ from a9fe.model.resources import (
 from a9fe.model.rules import addresses as rules
 
 AUTO_DELETED_OWNERS = frozenset({DHCP_OWNER, "network:distributed"})
-"""Ports of the network itself: deleted with it (Neutron's auto-delete owners)."""
+"""Device owners of ports that are deleted with their network (Neutron's auto-delete owners)."""
 
 ROUTER_OWNERS = ROUTER_INTERFACE_OWNERS | {ROUTER_GATEWAY_OWNER}
 
 
 def check_network_delete(network_id: str, ports: Iterable[Port]) -> None:
-    """A network goes with its own ports, but not while others are on it."""
+    """Raise Conflict if the network has ports that are not deleted with it."""
     others = [p.id for p in ports if p.device_owner not in AUTO_DELETED_OWNERS]
     if others:
         words = f"Unable to complete operation on network {network_id}"
@@ -30,9 +30,9 @@ def check_network_delete(network_id: str, ports: Iterable[Port]) -> None:
 
 
 def check_subnet_delete(subnet: Subnet, ports: Iterable[Port]) -> None:
-    """A subnet goes unless a port that is not the network's own has an address on it.
+    """Raise Conflict if a port that is not deleted with the subnet has an address on it.
 
-    Addresses made from MACs (EUI-64) do not hold it, but for a router's.
+    Addresses formed from MACs (EUI-64) do not count, except a router's.
     """
     users = [p for p in ports if p.device_owner not in AUTO_DELETED_OWNERS]
     if rules.uses_eui64(subnet):
@@ -45,7 +45,7 @@ def check_subnet_delete(subnet: Subnet, ports: Iterable[Port]) -> None:
 
 
 def check_port_delete(port: Port) -> None:
-    """A router's port goes by remove_router_interface, so that the router knows."""
+    """Raise Conflict for a router's port, which only remove_router_interface deletes."""
     if port.device_owner == FLOATING_IP_OWNER and port.device_id:
         words = f"Port {port.id} cannot be deleted directly via the port API: has device owner"
         message = f"{words} {port.device_owner}; delete floating IP {port.device_id} instead"
@@ -59,7 +59,7 @@ def check_port_delete(port: Port) -> None:
 
 
 def check_router_delete(router_id: str, ports: Iterable[Port]) -> None:
-    """A router goes when it has no interfaces."""
+    """Raise Conflict if the router has interfaces."""
     ids = [p.id for p in ports]
     if ids:
         message = f"Router {router_id} still has ports: {_ports(ids)}; remove them first"
@@ -67,7 +67,7 @@ def check_router_delete(router_id: str, ports: Iterable[Port]) -> None:
 
 
 def check_port_free(port: Port) -> None:
-    """A port serves one device."""
+    """Raise Conflict if the port already has a device."""
     if port.device_id:
         words = f"Unable to complete operation on port {port.id} for network {port.network_id}"
         message = f"{words}. Port already has an attached device {port.device_id}."
@@ -75,7 +75,7 @@ def check_port_free(port: Port) -> None:
 
 
 def check_router_subnet(subnet: Subnet, present: Iterable[Subnet]) -> None:
-    """A router's subnets share no address, and no subnet is on it twice."""
+    """Raise InvalidInput if the subnet is on the router already or overlaps one that is."""
     others = tuple(present)
     if any(s.id == subnet.id for s in others):
         words = f"Bad router request: Router already has a port on subnet {subnet.id}"
@@ -91,7 +91,7 @@ def check_router_subnet(subnet: Subnet, present: Iterable[Subnet]) -> None:
 
 
 def check_extra_routes(routes: Iterable[HostRoute], connected: Iterable[Subnet]) -> None:
-    """Raises InvalidInput for an extra route into a subnet of its router, which would divert it.
+    """Raise InvalidInput for an extra route into a connected subnet, which would divert traffic.
 
     A route wider than the subnet, such as a default route, is allowed: the connected route is more
     specific. A route to exactly the CIDR is recorded, as Neutron's clients send it, but never
@@ -117,7 +117,7 @@ def _leads_into(route: HostRoute, subnet: Subnet) -> bool:
 
 
 def check_free_of_routes(subnet: Subnet, routes: Iterable[HostRoute]) -> None:
-    """Raises InvalidInput if one of the router's extra routes leads into the subnet."""
+    """Raise InvalidInput if one of the router's extra routes leads into the subnet."""
     route = next((r for r in routes if _leads_into(r, subnet)), None)
     if route is not None:
         words = f"Bad router request: Cidr {subnet.cidr} of subnet {subnet.id} overlaps with"

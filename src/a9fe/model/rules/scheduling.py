@@ -1,4 +1,4 @@
-"""Which agent serves a network or a router: the living one with the fewest. Pure."""
+"""The choice of agents for a network or router: alive agents with the fewest bindings. Pure."""
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
@@ -11,30 +11,30 @@ AGENT_TYPES = frozenset(
     {DHCP_AGENT, L3_AGENT, "Metadata agent", "Metadata proxy", "Metadata service"}
     | {"Open vSwitch agent", "Linux bridge agent"}
 )
-"""Those that a token bound to a host may report: ours and Neutron's of a compute host."""
+"""Agent types that a host's token may report: a9fe's, and Neutron's on compute hosts."""
 AGENT_TYPE = {"dhcp": DHCP_AGENT, "l3": L3_AGENT}
-"""The agent type that a binding of each kind needs."""
+"""The agent type by kind of binding."""
 
 
 def timestamp(now: float) -> str:
-    """UNIX seconds as ISO 8601 UTC, to the second."""
+    """Return UNIX seconds as ISO 8601 UTC, in whole seconds."""
     return datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def seconds(text: str) -> float:
-    """The UNIX seconds of what `timestamp` made; 0 for an empty text."""
+    """Return the UNIX seconds of a text of `timestamp`; 0 for ""."""
     return datetime.fromisoformat(text).timestamp() if text else 0.0
 
 
 def alive(agent: Agent, now: float, agent_down_time: float) -> bool:
-    """Whether the agent's last heartbeat is newer than `agent_down_time` seconds."""
+    """Return whether the agent's last heartbeat is at most `agent_down_time` seconds old."""
     return now - seconds(agent.heartbeat_timestamp) <= agent_down_time
 
 
 def choose(
     agents: Iterable[Agent], load: Mapping[str, int], count: int, *, now: float, down_time: float
 ) -> tuple[Agent, ...]:
-    """Up to `count` living, enabled agents; fewest bindings first, then by host.
+    """Return up to `count` alive, enabled agents; fewest bindings first, then by host.
 
     `load` is the number of bindings by agent id.
     """

@@ -1,7 +1,7 @@
 """Rules of subnet pools: valid prefixes and lengths, and the free blocks. Pure.
 
-As in Neutron: the default lengths, the unit of a quota, and allocation from the smallest free
-block that is large enough.
+Default lengths, the unit of quotas, and allocation from the smallest free block that is large
+enough are Neutron's.
 """
 
 from collections.abc import Iterable
@@ -21,7 +21,7 @@ QUOTA_UNIT = {4: 32, 6: 64}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lengths:
-    """The prefix lengths that a pool allocates."""
+    """The minimum, maximum and default prefix length of a pool."""
 
     least: int
     most: int
@@ -29,7 +29,10 @@ class Lengths:
 
 
 def prefixes(given: Iterable[str]) -> tuple[tuple[str, ...], int]:
-    """A pool's prefixes in order, neighbours joined, and their IP version."""
+    """Return a pool's sorted prefixes, with adjacent ones joined, and their IP version.
+
+    Raises InvalidInput for none and for mixed IP versions.
+    """
     blocks = [ip_network(text) for text in given]
     versions = {block.version for block in blocks}
     if not blocks:
@@ -50,7 +53,7 @@ def _collapsed(blocks: Iterable[Any]) -> list[Block]:
 
 
 def lengths(version: int, least: int | None, most: int | None, default: int | None) -> Lengths:
-    """A pool's prefix lengths, with defaults filled in. Raises InvalidInput."""
+    """Return a pool's prefix lengths, with defaults filled in. Raises InvalidInput."""
     low = LEAST_PREFIXLEN[version] if least is None else least
     high = BITS[version] if most is None else most
     middle = low if default is None else default
@@ -73,7 +76,7 @@ def _check_bound(
 
 
 def check_grown(old: Iterable[str], new: Iterable[str]) -> None:
-    """Raises InvalidInput unless the new prefixes contain all old ones."""
+    """Raise InvalidInput unless the new prefixes contain all old ones."""
     after = [ip_network(text) for text in new]
     for text in old:
         if not any(within(ip_network(text), block) for block in after):
@@ -85,13 +88,13 @@ def check_grown(old: Iterable[str], new: Iterable[str]) -> None:
 
 
 def within(inner: Block, outer: Block) -> bool:
-    """Whether every address of a block is in another."""
+    """Return whether `outer` contains all of `inner`."""
     same = inner.version == outer.version
     return same and outer[0].packed <= inner[0].packed and inner[-1].packed <= outer[-1].packed
 
 
 def intersect(some: Iterable[str], others: Iterable[str]) -> bool:
-    """Whether two lists of prefixes share an address."""
+    """Return whether two lists of prefixes overlap."""
     blocks = [ip_network(text) for text in others]
     return any(
         within(one, other) or within(other, one)
@@ -101,7 +104,7 @@ def intersect(some: Iterable[str], others: Iterable[str]) -> bool:
 
 
 def check_length(prefixlen: int, least: int, most: int) -> None:
-    """Raises InvalidInput unless the pool allows the prefix length."""
+    """Raise InvalidInput unless the pool allows the prefix length."""
     if least <= prefixlen <= most:
         return
     short = prefixlen < least
@@ -113,7 +116,10 @@ def check_length(prefixlen: int, least: int, most: int) -> None:
 
 
 def free_block(pool: Iterable[str], taken: Iterable[str], prefixlen: int) -> str:
-    """The first block of that length in the smallest free block of the pool that holds it."""
+    """Return the first block of this length in the smallest free block that contains one.
+
+    Raises Conflict if there is none.
+    """
     fitting = [block for block in _free(pool, taken) if block.prefixlen <= prefixlen]
     if not fitting:
         message = f"Insufficient prefix space to allocate subnet size /{prefixlen}"
@@ -123,7 +129,7 @@ def free_block(pool: Iterable[str], taken: Iterable[str], prefixlen: int) -> str
 
 
 def check_free(pool: Iterable[str], taken: Iterable[str], wanted: str) -> None:
-    """Raises unless the requested block is free and in the pool."""
+    """Raise Conflict unless the requested block is free and in the pool."""
     if not any(within(ip_network(wanted), block) for block in _free(pool, taken)):
         words = "Cannot allocate requested subnet from the available set of prefixes"
         message = f"Failed to allocate subnet: {words}: {wanted} is in use or not in the pool"
@@ -131,7 +137,7 @@ def check_free(pool: Iterable[str], taken: Iterable[str], wanted: str) -> None:
 
 
 def _free(pool: Iterable[str], taken: Iterable[str]) -> list[Block]:
-    """The maximal free blocks of a pool, in order. O(n log n) in prefixes and subnets."""
+    """Return the maximal free blocks of a pool, in order; O(n log n) in prefixes and subnets."""
     held = sorted((int(b[0]), int(b[-1])) for b in map(ip_network, taken))
     found: list[Block] = []
     for block in map(ip_network, pool):
@@ -155,7 +161,7 @@ def _between(first: int, last: int, version: int) -> list[Block]:
 
 
 def check_quota(version: int, quota: int | None, taken: Iterable[str], prefixlen: int) -> None:
-    """Raises if a project would exceed the pool's default_quota."""
+    """Raise Conflict if a project would exceed the pool's default_quota."""
     if not quota:
         return
     bits = BITS[version]

@@ -1,1 +1,1 @@
-"""Handlers of Glance's image API below /image: records of images, without their data."""
+"""Handlers of Glance's image API below /image. Images are records without data."""

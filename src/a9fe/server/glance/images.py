@@ -1,6 +1,6 @@
-"""Handlers of the image API below /image: records by name and id, without data.
+"""Handlers of the image API below /image: image records without data.
 
-Glance's API v2, as far as clients need it to name what a server runs.
+It is the part of Glance's API v2 with which clients name the images of servers.
 """
 
 from collections.abc import Iterator, Mapping
@@ -43,7 +43,7 @@ MEMBERS = {
     "tags": to.list_of(to.string(minimum=1), 128),
     "owner": to.header_text(minimum=1),
 }
-"""Members of a body that mean something; all others are properties, as text."""
+"""Members of a body with a field in the model; all others are properties, which are text."""
 FIELD = {"owner": "project_id"}
 READ_ONLY = frozenset(
     {"status", "checksum", "size", "virtual_size", "created_at", "updated_at", "self", "file"}
@@ -52,7 +52,7 @@ READ_ONLY = frozenset(
 
 
 def shown(image: Image) -> Json:
-    """Glance's answer for an image. Its data are somewhere else, so it is active at once."""
+    """Return Glance's answer for an image, which is active at once, as it has no data."""
     return {
         **image.properties,
         "id": image.id,
@@ -81,7 +81,7 @@ def shown(image: Image) -> Json:
 
 
 async def versions(request: Request) -> Response:
-    """The versions of the image API."""
+    """List the versions of the image API."""
     link = {"rel": "self", "href": f"{root_of(request)}{BASE}/v2/"}
     found = [
         {"id": id, "status": status, "links": [link]}
@@ -91,7 +91,7 @@ async def versions(request: Request) -> Response:
 
 
 def read(document: object) -> Values:
-    """The values of a new image. Raises InvalidInput."""
+    """Return the values of a new image. Raises InvalidInput."""
     if not isinstance(document, dict):
         raise InvalidInput("body", document, "an object")
     values: Values = {"properties": {}}
@@ -114,12 +114,12 @@ def _put(values: Values, name: str, value: object) -> None:
 
 
 def _check_given(tx: Transaction, values: Values) -> None:
-    """Raises Forbidden for what is not the caller's to set; names here are the model's."""
+    """Raise Forbidden for values that the caller may not set; names are the model's."""
     access.check_create(tx, "image", {n: v for n, v in values.items() if n != "properties"})
 
 
 async def create_image(request: Request) -> Response:
-    """Record an image."""
+    """Create an image."""
     values = read(await body.read(request))
 
     def work(tx: Transaction) -> Json:
@@ -176,7 +176,7 @@ async def show_image(request: Request) -> Response:
 
 
 async def patch_image(request: Request) -> Response:
-    """Change an image: a JSON patch of whole attributes (RFC 6902: add, replace, remove)."""
+    """Change an image by a JSON patch (RFC 6902) that adds, replaces or removes attributes."""
     patch = await body.read(request, PATCH_TYPE)
 
     def work(tx: Transaction) -> Json:
@@ -218,7 +218,7 @@ def _apply(values: Values, operation: object) -> None:
 
 
 async def delete_image(request: Request) -> Response:
-    """Delete an image; servers keep its name."""
+    """Delete an image. Servers keep its name."""
 
     def work(tx: Transaction) -> None:
         image = _require(tx, request)
@@ -233,7 +233,7 @@ async def delete_image(request: Request) -> Response:
 
 
 async def discard_data(request: Request) -> Response:
-    """Read the data of an image and keep none: an image here is a name."""
+    """Accept the data of an image and discard it, as images are records."""
 
     def work(tx: Transaction) -> None:
         access.check_change(tx, _require(tx, request))
@@ -245,7 +245,7 @@ async def discard_data(request: Request) -> Response:
 
 
 async def no_data(request: Request) -> Response:
-    """No data is kept: nothing to download."""
+    """Refuse the download of an image's data, as none is stored."""
 
     def work(tx: Transaction) -> Image:
         image = _require(tx, request)
@@ -255,7 +255,7 @@ async def no_data(request: Request) -> Response:
 
 
 def routes() -> list[Route]:
-    """All paths of the image API."""
+    """Return the routes of the image API."""
     one = f"{PATH}/{{id}}"
     return [
         Route(BASE, versions, methods=["GET"]),

@@ -1,1 +1,1 @@
-"""Handlers of Nova's compute API below /v2.1: servers are records of instances."""
+"""Handlers of Nova's compute API below /v2.1, whose servers are instances."""

@@ -1,6 +1,6 @@
-"""The fields of Nova's answers: one row a field, with the microversions that have it.
+"""The fields of Nova's answers, one row for each field, with the microversions that have it.
 
-A server is the record of a VM that something else runs: it is ACTIVE as long as it exists.
+A server is the record of a VM, and is ACTIVE as long as it exists.
 """
 
 import base64
@@ -20,13 +20,17 @@ Json = dict[str, Any]
 V = TypeVar("V")
 
 RUNNING = 1  # Nova's power_state
-HOSTNAME_FOR_ALL = 90  # since then not only admins see a server's host name
-EMBEDDED_FLAVOR = 47  # since then a server has its flavor's sizes, not its id
+HOSTNAME_FOR_ALL = 90  # the microversion since which members see a server's host name
+EMBEDDED_FLAVOR = 47  # the microversion since which a server has its flavor's sizes, not its id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerView:
-    """A server with what its answer is made of: who asks (an admin), and the root's URL `base`."""
+    """The values of a server's answer.
+
+    `version` is the microversion, `base` the API's root URL, `is_admin` whether the caller is an
+    admin; `networks` and `groups` are names by id.
+    """
 
     instance: Instance
     version: int
@@ -45,7 +49,7 @@ class ServerView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordView:
-    """A flavor or a key pair with what its answer is made of."""
+    """The values of a flavor's or key pair's answer; see ServerView."""
 
     record: Any
     version: int
@@ -54,9 +58,9 @@ class RecordView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Field:
-    """One field of an answer: in versions 2.`since` to 2.`until`, where `present` holds.
+    """One field of an answer in microversions 2.`since` to 2.`until`, if `present` holds.
 
-    `schema` is JSON Schema's; {} for any.
+    `schema` is a JSON Schema; {} allows any value.
     """
 
     name: str
@@ -68,7 +72,7 @@ class Field:
 
 
 def render(fields: Iterable[Field], view: Any) -> Json:  # noqa: ANN401 - of its table
-    """The answer for a view."""
+    """Return the answer for a view."""
     return {
         row.name: row.show(view)
         for row in fields
@@ -101,7 +105,7 @@ def _server_links(view: ServerView) -> list[Json]:
 
 
 def _image(view: ServerView) -> object:
-    """The image's id; its name, where `a9fe vm` gave one that is no record; "" for none."""
+    """Return the image's id, or its name if it is not a record, or "" without an image."""
     id = view.instance.image_id or view.instance.image
     return _bookmark("images", id, view.base) if id else ""
 
@@ -122,7 +126,7 @@ def _flavor(view: ServerView) -> Json:
 
 
 def addresses(view: ServerView) -> dict[str, list[Json]]:
-    """By the network's name: every fixed IP of the ports."""
+    """Return the fixed IPs of the ports by network name."""
     found: dict[str, list[Json]] = {}
     for port in view.ports:
         network = view.networks.get(port.network_id) or port.network_id
@@ -144,7 +148,7 @@ def _groups(view: ServerView) -> list[Json]:
 
 
 def _host_id(view: ServerView) -> str:
-    """The same for all of a project's servers on a host, and says nothing of either."""
+    """Return a hash that is equal for a project's servers on one host and reveals neither."""
     if not view.host:
         return ""
     text = f"{view.instance.project_id}{view.host}"

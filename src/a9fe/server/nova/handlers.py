@@ -1,7 +1,7 @@
 """Handlers of the compute API below /v2.1: versions, servers, and their metadata.
 
-Nova's API, as far as clients need it to record servers; nothing starts a VM. Flavors, key pairs
-and what is asked about the service are in compute_records.
+It is the part of Nova's API with which clients record servers; it starts no VM. records.py has
+flavors, key pairs, and information about the service.
 """
 
 from collections.abc import Awaitable, Callable
@@ -24,15 +24,15 @@ from a9fe.server.nova import microversion
 from a9fe.server.nova import servers as compute_servers
 from a9fe.server.nova.fields import Json, addresses
 from a9fe.server.nova.server_request import read_server
-from a9fe.server.nova.servers import Asker
+from a9fe.server.nova.servers import AnswerFormat
 
 BASE = faults.COMPUTE
-UPDATED = "2013-07-23T11:33:21Z"  # as Nova says of 2.1
-Handler = Callable[[Request, Asker], Awaitable[Response]]
+UPDATED = "2013-07-23T11:33:21Z"  # Nova's value for v2.1
+Handler = Callable[[Request, AnswerFormat], Awaitable[Response]]
 
 
 def route(path: str, handler: Handler, method: str) -> Route:
-    """A route whose handler is told the microversion, and whose every answer says it."""
+    """Return a route that reads the microversion of a request and adds it to the answer."""
 
     async def answered(request: Request) -> Response:
         try:
@@ -42,7 +42,7 @@ def route(path: str, handler: Handler, method: str) -> Route:
             headers = microversion.said(microversion.LEAST)
             return JSONResponse(fault, status_code=error.status, headers=headers)
         try:
-            answer = await handler(request, Asker(version=version, base=root_of(request)))
+            answer = await handler(request, AnswerFormat(version=version, base=root_of(request)))
         except A9feError as error:
             answer = await errors.on_error(request, error)
         answer.headers.update(microversion.said(version))
@@ -53,18 +53,18 @@ def route(path: str, handler: Handler, method: str) -> Route:
     return Route(f"{BASE}{path}", answered, methods=[method], name=handler.__name__)
 
 
-def next_link(request: Request, asker: Asker, plural: str, marker: str) -> Json:
+def next_link(request: Request, form: AnswerFormat, plural: str, marker: str) -> Json:
     """Return the member `<plural>_links` that leads to the page behind `marker`; {} for none."""
     if not marker:
         return {}
     kept = [(name, v) for name, v in request.query_params.multi_items() if name != "marker"]
     query = urlencode([*kept, ("marker", marker)])
-    href = f"{asker.base}{request.url.path}?{query}"
+    href = f"{form.base}{request.url.path}?{query}"
     return {f"{plural}_links": [{"rel": "next", "href": href}]}
 
 
 def version_shown(base: str) -> Json:
-    """What a client reads to choose its microversion."""
+    """Return the document from which a client chooses its microversion."""
     return {
         "id": "v2.1",
         "status": "CURRENT",
@@ -81,19 +81,19 @@ def version_shown(base: str) -> Json:
     }
 
 
-async def version(_request: Request, asker: Asker) -> Response:
-    """The API's version and the range of its microversions."""
-    return JSONResponse({"version": version_shown(asker.base)})
+async def version(_request: Request, form: AnswerFormat) -> Response:
+    """Show the API's version and the range of its microversions."""
+    return JSONResponse({"version": version_shown(form.base)})
 
 
-async def create_server(request: Request, asker: Asker) -> Response:
-    """Record a server, or several alike, with a port on each network."""
-    wanted = read_server(await body.read(request), asker.version)
+async def create_server(request: Request, form: AnswerFormat) -> Response:
+    """Create a server, or several equal ones, with a port on each network."""
+    wanted = read_server(await body.read(request), form.version)
     made = await api_of(request).write(request, lambda tx: compute_servers.create(tx, wanted))
     first = made[0]
-    href = f"{asker.base}{BASE}/servers/{first.id}"
+    href = f"{form.base}{BASE}/servers/{first.id}"
     links = [{"rel": "self", "href": href}]
-    links.append({"rel": "bookmark", "href": f"{asker.base}/servers/{first.id}"})
+    links.append({"rel": "bookmark", "href": f"{form.base}/servers/{first.id}"})
     groups = [{"name": name} for name in wanted.groups or ("default",)]
     server = {
         "id": first.id,
@@ -105,14 +105,14 @@ async def create_server(request: Request, asker: Asker) -> Response:
 
 
 def _list(*, detail: bool) -> Handler:
-    async def listed(request: Request, asker: Asker) -> Response:
+    async def listed(request: Request, form: AnswerFormat) -> Response:
         query = last_values(request)
         found, marker = await api_of(request).read(
             request,
-            lambda tx: compute_servers.list_servers(tx, query, asker, detail=detail),
+            lambda tx: compute_servers.list_servers(tx, query, form, detail=detail),
         )
         answer: Json = {"servers": found}
-        return JSONResponse(answer | next_link(request, asker, "servers", marker))
+        return JSONResponse(answer | next_link(request, form, "servers", marker))
 
     listed.__doc__ = "List servers" + (", with all of their fields." if detail else " briefly.")
     listed.__name__ = "list_servers_detail" if detail else "list_servers"
@@ -120,7 +120,7 @@ def _list(*, detail: bool) -> Handler:
 
 
 async def _read(request: Request, work: Callable[[Transaction, Instance], Any]) -> Any:  # noqa: ANN401
-    """What `work` makes of the server that the path names."""
+    """Return the result of `work` for the path's server."""
     id = request.path_params["id"]
     return await api_of(request).read(
         request, lambda tx: work(tx, compute_servers.require(tx, id))
@@ -134,49 +134,49 @@ async def _write(request: Request, work: Callable[[Transaction, Instance], Any])
     )
 
 
-async def show_server(request: Request, asker: Asker) -> Response:
+async def show_server(request: Request, form: AnswerFormat) -> Response:
     """Show a server."""
-    found = await _read(request, lambda tx, i: compute_servers.shown(tx, i, asker))
+    found = await _read(request, lambda tx, i: compute_servers.shown(tx, i, form))
     return JSONResponse({"server": found})
 
 
-async def update_server(request: Request, asker: Asker) -> Response:
+async def update_server(request: Request, form: AnswerFormat) -> Response:
     """Change a server's name or description."""
     document = await body.read(request)
 
     def work(tx: Transaction, instance: Instance) -> Json:
         changed = compute_servers.update(tx, instance, document)
-        return compute_servers.shown(tx, changed, asker)
+        return compute_servers.shown(tx, changed, form)
 
     return JSONResponse({"server": await _write(request, work)})
 
 
-async def delete_server(request: Request, _asker: Asker) -> Response:
+async def delete_server(request: Request, _form: AnswerFormat) -> Response:
     """Delete a server and the ports made with it."""
     await _write(request, instances.delete)
     return Response(status_code=204)
 
 
-async def list_addresses(request: Request, asker: Asker) -> Response:
-    """The addresses of a server, by network."""
+async def list_addresses(request: Request, form: AnswerFormat) -> Response:
+    """List the addresses of a server by network."""
 
     def work(tx: Transaction, instance: Instance) -> Json:
-        return addresses(compute_servers.views(tx, [instance], asker)[0])
+        return addresses(compute_servers.views(tx, [instance], form)[0])
 
     return JSONResponse({"addresses": await _read(request, work)})
 
 
-async def list_groups(request: Request, asker: Asker) -> Response:
-    """The security groups of a server's ports."""
+async def list_groups(request: Request, form: AnswerFormat) -> Response:
+    """List the security groups of a server's ports."""
 
     def work(tx: Transaction, instance: Instance) -> list[Json]:
-        return compute_servers.groups_of(tx, instance, asker)
+        return compute_servers.groups_of(tx, instance, form)
 
     return JSONResponse({"security_groups": await _read(request, work)})
 
 
-async def list_interfaces(request: Request, _asker: Asker) -> Response:
-    """The ports of a server."""
+async def list_interfaces(request: Request, _form: AnswerFormat) -> Response:
+    """List the ports of a server."""
 
     def work(tx: Transaction, instance: Instance) -> list[Json]:
         ports = instances.own(instance, instances.ports_of(tx, instance.id))
@@ -185,25 +185,25 @@ async def list_interfaces(request: Request, _asker: Asker) -> Response:
     return JSONResponse({"interfaceAttachments": await _read(request, work)})
 
 
-async def list_volumes(request: Request, _asker: Asker) -> Response:
-    """The volumes of a server: none, a9fe knows no volumes."""
+async def list_volumes(request: Request, _form: AnswerFormat) -> Response:
+    """List the volumes of a server; a9fe has none."""
     await _read(request, lambda *_: None)
     return JSONResponse({"volumeAttachments": []})
 
 
-async def show_password(request: Request, _asker: Asker) -> Response:
-    """The password that a server's guest posted, encrypted by it or not."""
+async def show_password(request: Request, _form: AnswerFormat) -> Response:
+    """Show the password that a server's guest posted."""
     return JSONResponse({"password": await _read(request, lambda _, i: i.password)})
 
 
-async def clear_password(request: Request, _asker: Asker) -> Response:
-    """Forget a server's password."""
+async def clear_password(request: Request, _form: AnswerFormat) -> Response:
+    """Delete a server's password."""
     await _write(request, lambda tx, i: guests.clear_password(tx, i.id))
     return Response(status_code=204)
 
 
-async def show_metadata(request: Request, _asker: Asker) -> Response:
-    """The metadata of a server."""
+async def show_metadata(request: Request, _form: AnswerFormat) -> Response:
+    """Show the metadata of a server."""
     return JSONResponse({"metadata": await _read(request, lambda _, i: i.metadata)})
 
 
@@ -212,8 +212,8 @@ def _metadata_in(document: object) -> dict[str, str]:
     return found
 
 
-async def add_metadata(request: Request, _asker: Asker) -> Response:
-    """Add to the metadata of a server."""
+async def add_metadata(request: Request, _form: AnswerFormat) -> Response:
+    """Add items to the metadata of a server."""
     given = _metadata_in(await body.read(request))
 
     def work(tx: Transaction, i: Instance) -> dict[str, str]:
@@ -222,7 +222,7 @@ async def add_metadata(request: Request, _asker: Asker) -> Response:
     return JSONResponse({"metadata": await _write(request, work)})
 
 
-async def replace_metadata(request: Request, _asker: Asker) -> Response:
+async def replace_metadata(request: Request, _form: AnswerFormat) -> Response:
     """Replace the metadata of a server."""
     given = _metadata_in(await body.read(request))
 
@@ -238,13 +238,13 @@ def _item(instance: Instance, key: str) -> dict[str, str]:
     return {key: instance.metadata[key]}
 
 
-async def show_item(request: Request, _asker: Asker) -> Response:
-    """One item of a server's metadata."""
+async def show_item(request: Request, _form: AnswerFormat) -> Response:
+    """Show one item of a server's metadata."""
     key = request.path_params["key"]
     return JSONResponse({"meta": await _read(request, lambda _, i: _item(i, key))})
 
 
-async def set_item(request: Request, _asker: Asker) -> Response:
+async def set_item(request: Request, _form: AnswerFormat) -> Response:
     """Set one item of a server's metadata."""
     key = request.path_params["key"]
     given = to.string_map("meta", member(await body.read(request), "meta"))
@@ -259,8 +259,8 @@ async def set_item(request: Request, _asker: Asker) -> Response:
     return JSONResponse({"meta": await _write(request, work)})
 
 
-async def delete_item(request: Request, _asker: Asker) -> Response:
-    """Remove one item of a server's metadata."""
+async def delete_item(request: Request, _form: AnswerFormat) -> Response:
+    """Delete one item of a server's metadata."""
     key = request.path_params["key"]
 
     def work(tx: Transaction, i: Instance) -> None:
@@ -273,7 +273,7 @@ async def delete_item(request: Request, _asker: Asker) -> Response:
 
 
 def routes() -> list[Route]:
-    """All paths of servers."""
+    """Return the routes of servers."""
     server = "/servers/{id}"
     return [
         route("", version, "GET"),

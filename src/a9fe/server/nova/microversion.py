@@ -1,7 +1,8 @@
-"""Nova's microversions: which one a request asks for, and what an answer says of it.
+"""Nova's microversions: the one that a request wants, and the headers of its answer.
 
-OpenStack's microversion specification: `OpenStack-API-Version: compute 2.53`; Nova's older
-`X-OpenStack-Nova-API-Version: 2.53`; none means the least. A version is its minor number.
+A request has `OpenStack-API-Version: compute 2.53` (OpenStack's microversion specification) or
+Nova's older `X-OpenStack-Nova-API-Version: 2.53`; without them it gets the lowest. Here a version
+is its minor number.
 """
 
 import re
@@ -17,7 +18,7 @@ _VERSION = re.compile(r"(0|[1-9][0-9]{0,5})\.(0|[1-9][0-9]{0,5})")
 
 
 class BadVersion(A9feError):
-    """A version that is none (400) or that is not served (406)."""
+    """A malformed version (400) or one that is not served (406)."""
 
     def __init__(self, status: int, message: str) -> None:
         """`status` of the answer."""
@@ -26,12 +27,12 @@ class BadVersion(A9feError):
 
 
 def shown(minor: int) -> str:
-    """E.g. "2.53"."""
+    """Return a version as text, such as "2.53"."""
     return f"2.{minor}"
 
 
 def asked(headers: Mapping[str, str]) -> int:
-    """The minor version that a request asks for. Raises BadVersion."""
+    """Return the minor version that a request wants. Raises BadVersion."""
     text = _of_service(headers.get(HEADER.lower(), "")) or headers.get(OLD_HEADER.lower(), "")
     text = text.strip()
     if not text:
@@ -49,7 +50,7 @@ def asked(headers: Mapping[str, str]) -> int:
 
 
 def _of_service(header: str) -> str:
-    """The compute part of "compute 2.53, placement 1.2"."""
+    """Return the version of compute in "compute 2.53, placement 1.2", or ""."""
     for part in header.split(","):
         words = part.split()
         if len(words) == 2 and words[0].lower() == SERVICE:
@@ -58,7 +59,7 @@ def _of_service(header: str) -> str:
 
 
 def said(minor: int) -> dict[str, str]:
-    """The headers of an answer."""
+    """Return the headers of an answer."""
     return {
         HEADER: f"{SERVICE} {shown(minor)}",
         OLD_HEADER: shown(minor),

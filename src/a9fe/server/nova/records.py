@@ -1,4 +1,4 @@
-"""Handlers of the compute API for flavors and key pairs, and what is asked about the service."""
+"""Handlers of the compute API for flavors, key pairs, limits, and availability zones."""
 
 from typing import Any
 
@@ -32,7 +32,7 @@ from a9fe.server.nova.fields import (
 )
 from a9fe.server.nova.handlers import next_link, route
 from a9fe.server.nova.server_request import Reader
-from a9fe.server.nova.servers import Asker
+from a9fe.server.nova.servers import AnswerFormat
 
 FLAVOR_MEMBERS: dict[str, tuple[str, Reader]] = {
     "name": ("name", record_tables.visible_name),
@@ -46,7 +46,7 @@ FLAVOR_MEMBERS: dict[str, tuple[str, Reader]] = {
     "description": ("description", to.nullable(to.string())),
     "rxtx_factor": ("", lambda _, value: value),
 }
-"""Members of a flavor's body: the model's field ("" for none), and what reads it."""
+"""Members of a flavor's body: the model's field ("" to ignore it), and the converter."""
 KEYPAIRS_LINKS = 35  # the microversion since which a list of key pairs links to its next page
 KEYPAIR_MEMBERS: dict[str, Reader] = {
     "name": record_tables.visible_name,
@@ -57,7 +57,7 @@ KEYPAIR_MEMBERS: dict[str, Reader] = {
 
 
 def _members(given: object, known: dict[str, Any], required: tuple[str, ...]) -> dict[str, object]:
-    """The object, if it has what it must and nothing unknown. Raises InvalidInput."""
+    """Return the object. Raises InvalidInput for unknown and missing members."""
     if not isinstance(given, dict):
         raise InvalidInput("body", given, "an object")
     for name in given:
@@ -69,8 +69,8 @@ def _members(given: object, known: dict[str, Any], required: tuple[str, ...]) ->
     return given
 
 
-def _of(asker: Asker, record: object) -> RecordView:
-    return RecordView(record=record, version=asker.version, base=asker.base)
+def _of(form: AnswerFormat, record: object) -> RecordView:
+    return RecordView(record=record, version=form.version, base=form.base)
 
 
 # ---- flavors
@@ -92,7 +92,7 @@ def _public(tx: Transaction, query: dict[str, str]) -> bool | None:
 def _flavors(*, detail: bool) -> Any:  # noqa: ANN401 - a handler
     fields = FLAVOR_DETAIL if detail else FLAVOR_SUMMARY
 
-    async def listed(request: Request, asker: Asker) -> Response:
+    async def listed(request: Request, form: AnswerFormat) -> Response:
         query = last_values(request)
 
         def work(tx: Transaction) -> Slice[Flavor]:
@@ -101,17 +101,17 @@ def _flavors(*, detail: bool) -> Any:  # noqa: ANN401 - a handler
             return read_slice(tx, Flavor, Page(filters=filters), query)
 
         found = await api_of(request).read(request, work)
-        answer: Json = {"flavors": [render(fields, _of(asker, f)) for f in found.rows]}
+        answer: Json = {"flavors": [render(fields, _of(form, f)) for f in found.rows]}
         marker = found.rows[-1].id if found.more and found.rows else ""
-        return JSONResponse(answer | next_link(request, asker, "flavors", marker))
+        return JSONResponse(answer | next_link(request, form, "flavors", marker))
 
     listed.__doc__ = "List flavors" + (", with all of their fields." if detail else " briefly.")
     listed.__name__ = "list_flavors_detail" if detail else "list_flavors"
     return listed
 
 
-async def create_flavor(request: Request, asker: Asker) -> Response:
-    """Record a flavor."""
+async def create_flavor(request: Request, form: AnswerFormat) -> Response:
+    """Create a flavor."""
     document = member(await body.read(request), "flavor")
     given = _members(document, FLAVOR_MEMBERS, ("name", "ram", "vcpus", "disk"))
     read = {n: FLAVOR_MEMBERS[n][1](n, value) for n, value in given.items()}
@@ -122,20 +122,20 @@ async def create_flavor(request: Request, asker: Asker) -> Response:
     def work(tx: Transaction) -> Json:
         access.check_create(tx, "flavor", document)
         made = records.create_flavor(tx, new)
-        return render(FLAVOR_DETAIL, _of(asker, made))
+        return render(FLAVOR_DETAIL, _of(form, made))
 
     return JSONResponse({"flavor": await api_of(request).write(request, work)})
 
 
-async def show_flavor(request: Request, asker: Asker) -> Response:
+async def show_flavor(request: Request, form: AnswerFormat) -> Response:
     """Show a flavor."""
     id = request.path_params["id"]
     found = await api_of(request).read(request, lambda tx: _flavor(tx, id))
-    return JSONResponse({"flavor": render(FLAVOR_DETAIL, _of(asker, found))})
+    return JSONResponse({"flavor": render(FLAVOR_DETAIL, _of(form, found))})
 
 
-async def delete_flavor(request: Request, _asker: Asker) -> Response:
-    """Delete a flavor; servers keep its name."""
+async def delete_flavor(request: Request, _form: AnswerFormat) -> Response:
+    """Delete a flavor. Servers keep its name."""
     id = request.path_params["id"]
 
     def work(tx: Transaction) -> None:
@@ -147,8 +147,8 @@ async def delete_flavor(request: Request, _asker: Asker) -> Response:
     return Response(status_code=202)
 
 
-async def show_extra_specs(request: Request, _asker: Asker) -> Response:
-    """The extra specs of a flavor."""
+async def show_extra_specs(request: Request, _form: AnswerFormat) -> Response:
+    """Show the extra specs of a flavor."""
     id = request.path_params["id"]
     found = await api_of(request).read(request, lambda tx: _flavor(tx, id))
     return JSONResponse({"extra_specs": found.extra_specs})
@@ -164,19 +164,19 @@ def _keypair(tx: Transaction, name: str) -> KeypairRecord:
     return found[0]
 
 
-def _keypair_fields(asker: Asker, fields: tuple[Field, ...], record: KeypairRecord) -> Json:
-    return {"keypair": render(fields, _of(asker, record))}
+def _keypair_fields(form: AnswerFormat, fields: tuple[Field, ...], record: KeypairRecord) -> Json:
+    return {"keypair": render(fields, _of(form, record))}
 
 
-async def list_keypairs(request: Request, asker: Asker) -> Response:
+async def list_keypairs(request: Request, form: AnswerFormat) -> Response:
     """List the project's key pairs."""
     query = last_values(request)
     found = await api_of(request).read(request, lambda tx: _list_keypairs(tx, query))
-    records = [_keypair_fields(asker, KEYPAIR_SUMMARY, record) for record in found.rows]
-    has_next = found.more and found.rows and asker.version >= KEYPAIRS_LINKS
+    records = [_keypair_fields(form, KEYPAIR_SUMMARY, record) for record in found.rows]
+    has_next = found.more and found.rows and form.version >= KEYPAIRS_LINKS
     marker = found.rows[-1].name if has_next else ""
     answer: Json = {"keypairs": records}
-    return JSONResponse(answer | next_link(request, asker, "keypairs", marker))
+    return JSONResponse(answer | next_link(request, form, "keypairs", marker))
 
 
 def _list_keypairs(tx: Transaction, query: dict[str, str]) -> Slice[KeypairRecord]:
@@ -191,8 +191,8 @@ def _list_keypairs(tx: Transaction, query: dict[str, str]) -> Slice[KeypairRecor
     return read_slice(tx, KeypairRecord, wanted, query)
 
 
-async def create_keypair(request: Request, asker: Asker) -> Response:
-    """Record a public key by a name. Keys are not made here: clients make them."""
+async def create_keypair(request: Request, form: AnswerFormat) -> Response:
+    """Create a key pair from a public key. The server generates no keys."""
     document = member(await body.read(request), "keypair")
     given = _members(document, KEYPAIR_MEMBERS, ("name", "public_key"))
     values = {name: KEYPAIR_MEMBERS[name](name, value) for name, value in given.items()}
@@ -203,24 +203,24 @@ async def create_keypair(request: Request, asker: Asker) -> Response:
         if not tx.project_id:
             raise Forbidden("a key pair needs a project")
         made = records.create_keypair(tx, new)
-        return _keypair_fields(asker, KEYPAIR_MADE, made)
+        return _keypair_fields(form, KEYPAIR_MADE, made)
 
     made = await api_of(request).write(request, work)
-    return JSONResponse(made, status_code=201 if asker.version >= 2 else 200)
+    return JSONResponse(made, status_code=201 if form.version >= 2 else 200)
 
 
-async def show_keypair(request: Request, asker: Asker) -> Response:
+async def show_keypair(request: Request, form: AnswerFormat) -> Response:
     """Show a key pair."""
     name = request.path_params["name"]
     found = await api_of(request).read(request, lambda tx: _keypair(tx, name))
-    return JSONResponse(_keypair_fields(asker, KEYPAIR_DETAIL, found))
+    return JSONResponse(_keypair_fields(form, KEYPAIR_DETAIL, found))
 
 
-async def delete_keypair(request: Request, asker: Asker) -> Response:
-    """Delete a key pair; servers keep their copy."""
+async def delete_keypair(request: Request, form: AnswerFormat) -> Response:
+    """Delete a key pair. Servers keep their copy."""
     name = request.path_params["name"]
     await api_of(request).write(request, lambda tx: records.delete_keypair(tx, _keypair(tx, name)))
-    return Response(status_code=204 if asker.version >= 2 else 202)
+    return Response(status_code=204 if form.version >= 2 else 202)
 
 
 # ---- the service
@@ -235,11 +235,11 @@ LIMITS = {
     "totalRAMUsed": 0,
     "totalServerGroupsUsed": 0,
 }
-"""-1 is no limit: a record takes nobody's memory. The others of Nova's stand in the options."""
+"""Limits that are not options; -1 means unlimited, as records use no CPU or memory."""
 
 
-async def show_limits(request: Request, _asker: Asker) -> Response:
-    """What a project may use, and uses."""
+async def show_limits(request: Request, _form: AnswerFormat) -> Response:
+    """Show the project's limits and usage."""
 
     def work(tx: Transaction) -> Json:
         return {
@@ -253,8 +253,8 @@ async def show_limits(request: Request, _asker: Asker) -> Response:
     return JSONResponse({"limits": {"rate": [], "absolute": absolute}})
 
 
-async def list_zones(request: Request, _asker: Asker) -> Response:
-    """The availability zones: that of the settings, and those of agents."""
+async def list_zones(request: Request, _form: AnswerFormat) -> Response:
+    """List the availability zones: the default one and those of agents."""
 
     def work(tx: Transaction) -> list[str]:
         zones = {agent.availability_zone for agent in tx.session.find(Agent)}
@@ -265,18 +265,18 @@ async def list_zones(request: Request, _asker: Asker) -> Response:
     return JSONResponse({"availabilityZoneInfo": zones})
 
 
-async def list_zones_detail(request: Request, asker: Asker) -> Response:
-    """The availability zones with the hosts of each: none, as hosts are the network's to know."""
-    return await list_zones(request, asker)
+async def list_zones_detail(request: Request, form: AnswerFormat) -> Response:
+    """List the availability zones. Their hosts are not listed."""
+    return await list_zones(request, form)
 
 
-async def list_none(_request: Request, _asker: Asker) -> Response:
-    """Extensions: none, microversions say what there is."""
+async def list_none(_request: Request, _form: AnswerFormat) -> Response:
+    """List extensions: none, as microversions replace them."""
     return JSONResponse({"extensions": []})
 
 
 def routes() -> list[Route]:
-    """All paths of flavors, key pairs and the service."""
+    """Return the routes of flavors, key pairs, limits and zones."""
     return [
         route("/flavors", _flavors(detail=False), "GET"),
         route("/flavors", create_flavor, "POST"),

@@ -1,4 +1,4 @@
-"""What a client asks of Nova when it makes servers: read and checked, nothing looked up yet."""
+"""The body of Nova's request to create servers: converted and checked without the database."""
 
 import uuid
 from collections.abc import Callable, Mapping
@@ -15,13 +15,17 @@ from a9fe.model.rules import addresses as rules
 
 COUNT_MAX = 100  # servers of one request
 CARDS_MAX = 64
-NETWORKS_REQUIRED = 37  # the microversion since which a request must say its networks
+NETWORKS_REQUIRED = 37  # the microversion since which `networks` is required
 AUTO, NONE = "auto", "none"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerRequest:
-    """Servers wanted. `networks`: cards, or "auto" (the project's one network) or "none"."""
+    """A request for `least` to `most` servers.
+
+    `networks` has the network cards, or is "auto" (the project's only network) or "none".
+    `groups` None means the default group.
+    """
 
     name: str
     flavor: str
@@ -46,7 +50,7 @@ def _anything(_field: str, value: object) -> object:
 
 
 def _reference(field: str, value: object) -> str:
-    """An id, or an URL that ends in one (Nova)."""
+    """Return an id, given alone or as the end of a URL (Nova)."""
     text = str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
     id = text.rstrip("/").rpartition("/")[2]
     if not id or len(id) > to.NAME_MAX:
@@ -59,7 +63,7 @@ def _image(field: str, value: object) -> str:
 
 
 def _card(field: str, value: object) -> NetworkCard:
-    """{"port"} or {"uuid", "fixed_ip"}; a port given beside a network counts (Nova)."""
+    """Convert {"port"} or {"uuid", "fixed_ip"}; of port and network, the port wins (Nova)."""
     expected = "an object with uuid (and fixed_ip), or port"
     if not isinstance(value, dict) or value.keys() - {"uuid", "fixed_ip", "port", "tag"}:
         raise InvalidInput(field, value, expected)
@@ -95,7 +99,7 @@ def _groups(field: str, value: object) -> tuple[str, ...]:
 
 
 def _devices(field: str, value: object) -> tuple[str, ...]:
-    """The images among block devices: the one a server boots from counts where none is named."""
+    """Return the images of block devices from which the server boots; imageRef overrides them."""
 
     def image(field: str, item: object) -> str:
         if not isinstance(item, dict):
@@ -123,7 +127,7 @@ described(_devices, {"type": "array", "maxItems": 64, "items": {"type": "object"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Member:
-    """A member of the request's body: from microversion 2.`since` to 2.`until`."""
+    """A member of the body in microversions 2.`since` to 2.`until`, and its converter."""
 
     read: Reader
     since: int = 1
@@ -157,13 +161,13 @@ MEMBERS: Mapping[str, Member] = {
     "trusted_image_certificates": Member(read=to.only(None), since=63),
     "hypervisor_hostname": Member(read=to.header_text(minimum=1), since=74),
 }
-"""Those that ServerRequest does not have are taken and mean nothing to a record."""
+"""Members that are not fields of ServerRequest are accepted and have no effect."""
 HINTS = frozenset({"os:scheduler_hints", "OS-SCH-HNT:scheduler_hints"})
 REQUIRED = ("name", "flavorRef")
 
 
 def read_server(document: object, version: int) -> ServerRequest:
-    """The request of a body {"server": {...}} at microversion 2.`version`. Raises InvalidInput."""
+    """Convert a body {"server": {...}} of microversion 2.`version`. Raises InvalidInput."""
     if not isinstance(document, dict) or document.keys() - HINTS != {"server"}:
         raise InvalidInput("body", document, 'an object {"server": ...}')
     given = _given(document["server"], version)
@@ -216,7 +220,7 @@ def _check(request: ServerRequest) -> None:
 
 
 def is_uuid(text: str) -> bool:
-    """Whether a reference has the form of an id."""
+    """Return whether a text is a UUID."""
     try:
         return str(uuid.UUID(text)) == text.lower()
     except ValueError:

@@ -1,4 +1,4 @@
-"""Servers, as Nova's clients see instances: made, found, listed, shown. Inside one transaction."""
+"""Nova's servers, which are instances: create, find, list and show them inside a transaction."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -20,15 +20,16 @@ from a9fe.server.nova.server_request import NONE, ServerRequest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asker:
-    """What an answer depends on besides the server: microversion, and the root's URL."""
+class AnswerFormat:
+    """The microversion of an answer, and the root URL of its links."""
 
     version: int
     base: str
 
 
 def require(tx: Transaction, id: str, *, change: bool = False) -> Instance:
-    """The instance, if the caller sees it (and may change it). Raises NotFound, Forbidden."""
+    """Return the instance. Raises NotFound if the caller does not see it and, with `change`,
+    Forbidden if it may not change it."""
     found: Instance = access.require(tx, Instance, id, "server")
     if change:
         access.check_change(tx, found)
@@ -36,7 +37,7 @@ def require(tx: Transaction, id: str, *, change: bool = False) -> Instance:
 
 
 def create(tx: Transaction, request: ServerRequest) -> list[Instance]:
-    """As many instances as asked for. Raises InvalidInput for a reference that leads nowhere."""
+    """Create the instances of a request. Raises InvalidInput for a reference that is not found."""
     try:
         new = _new_instance(tx, request)
         return [
@@ -49,7 +50,7 @@ def create(tx: Transaction, request: ServerRequest) -> list[Instance]:
 
 
 def _names_of(request: ServerRequest) -> list[str]:
-    """Of several servers each has its number at the end (Nova)."""
+    """Return a name for each server; several servers get numbers at the end (Nova)."""
     if request.most == 1:
         return [request.name]
     return [f"{request.name}-{number}" for number in range(1, request.most + 1)]
@@ -57,7 +58,7 @@ def _names_of(request: ServerRequest) -> list[str]:
 
 def _new_instance(tx: Transaction, request: ServerRequest) -> NewInstance:
     if request.host and not tx.caller.is_admin:
-        raise Forbidden("host: is for admins to set")
+        raise Forbidden("host: only admins may set this")
     flavor = _flavor(tx, request.flavor)
     image = _image(tx, request.image)
     return NewInstance(
@@ -104,7 +105,7 @@ def _keypairs(tx: Transaction, name: str) -> tuple[Keypair, ...]:
 
 
 def _groups(tx: Transaction, names: tuple[str, ...] | None) -> tuple[str, ...] | None:
-    """The ids of security groups named; None: the project's default, as for any port."""
+    """Return the ids of security groups given by name or id; None means the default group."""
     if names is None:
         return None
     own = {"project_id": tx.project_id}
@@ -124,7 +125,7 @@ def _cards(tx: Transaction, request: ServerRequest) -> tuple[NetworkCard, ...]:
         return ()
     inside = _usable_networks(tx)
     if len(inside) > 1:
-        message = "Several networks are there for this project; say which, as networks"
+        message = "The project has several networks; specify them in networks"
         raise Conflict("NetworkAmbiguous", message)
     return tuple(NetworkCard(network=n.id) for n in inside)
 
@@ -140,7 +141,7 @@ def _usable_networks(tx: Transaction) -> list[Network]:
 
 
 def update(tx: Transaction, instance: Instance, document: object) -> Instance:
-    """PUT: a new name or description."""
+    """Change a server's name or description."""
     server = document.get("server") if isinstance(document, dict) else None
     if not isinstance(server, dict):
         raise InvalidInput("body", document, 'an object {"server": ...}')
@@ -161,8 +162,8 @@ def set_metadata(tx: Transaction, instance: Instance, metadata: Mapping[str, str
     return instances.update(tx, instance, InstanceChange(metadata=checked))
 
 
-def views(tx: Transaction, found: list[Instance], asker: Asker) -> list[ServerView]:
-    """The servers with their ports, networks' names and flavors."""
+def views(tx: Transaction, found: list[Instance], form: AnswerFormat) -> list[ServerView]:
+    """Return the values of the servers' answers."""
     of = instances.ports_by_instance(tx, found)
     ports = [port for owned in of.values() for port in owned]
     networks = _names(tx, Network, (port.network_id for port in ports))
@@ -171,8 +172,8 @@ def views(tx: Transaction, found: list[Instance], asker: Asker) -> list[ServerVi
     return [
         ServerView(
             instance=instance,
-            version=asker.version,
-            base=asker.base,
+            version=form.version,
+            base=form.base,
             is_admin=tx.caller.is_admin,
             ports=tuple(of[instance.id]),
             networks=networks,
@@ -202,9 +203,9 @@ def _names(
     return {found.id: found.name for found in tx.session.find(cls, id=wanted)} if wanted else {}
 
 
-def groups_of(tx: Transaction, instance: Instance, asker: Asker) -> list[Json]:
-    """The security groups of a server's ports, as its own call answers them."""
-    view = views(tx, [instance], asker)[0]
+def groups_of(tx: Transaction, instance: Instance, form: AnswerFormat) -> list[Json]:
+    """Return Nova's answer for the security groups of a server's ports."""
+    view = views(tx, [instance], form)[0]
     ids = dict.fromkeys(id for port in view.ports for id in port.security_groups)
     return [
         {
@@ -219,7 +220,7 @@ def groups_of(tx: Transaction, instance: Instance, asker: Asker) -> list[Json]:
 
 
 def interface(port: Port) -> Json:
-    """A port as an interface of its server."""
+    """Return Nova's answer for a port of a server."""
     fixed = [{"subnet_id": f.subnet_id, "ip_address": f.ip_address} for f in port.fixed_ips]
     return {
         "port_id": port.id,
@@ -230,17 +231,17 @@ def interface(port: Port) -> Json:
     }
 
 
-def shown(tx: Transaction, instance: Instance, asker: Asker) -> Json:
-    """The whole answer for one."""
-    return render(DETAIL, views(tx, [instance], asker)[0])
+def shown(tx: Transaction, instance: Instance, form: AnswerFormat) -> Json:
+    """Return the detailed answer for a server."""
+    return render(DETAIL, views(tx, [instance], form)[0])
 
 
 def list_servers(
-    tx: Transaction, query: Mapping[str, str], asker: Asker, *, detail: bool
+    tx: Transaction, query: Mapping[str, str], form: AnswerFormat, *, detail: bool
 ) -> tuple[list[Json], str]:
     """Return the answers for a page of servers, newest first, and the next page's marker or ""."""
     found = server_list.list_servers(tx, query)
-    page = views(tx, list(found.rows), asker)
+    page = views(tx, list(found.rows), form)
     fields = DETAIL if detail else SUMMARY
     marker = page[-1].instance.id if found.more and page else ""
     return [render(fields, view) for view in page], marker
