@@ -144,7 +144,9 @@ def _port_address(connection: Connection, wanted: Filter) -> ColumnElement[bool]
     is_ipv6 = address.contains(":")
     version = is_ipv6 if wanted.field == "port_ipv6" else ~is_ipv6
     query = select(ports.c.device_id, ports.c.project_id).join_from(ports, ip_allocations)
-    holders = query.where(version, _compare(connection, address, wanted)).cte(f"holders_of_{wanted.field}")
+    holders = query.where(version, _compare(connection, address, wanted)).cte(
+        f"holders_of_{wanted.field}"
+    )
     once = holders.prefix_with(
         "MATERIALIZED", dialect="postgresql"
     )  # run it once, not for each instance
