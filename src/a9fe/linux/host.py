@@ -117,7 +117,7 @@ class Host:
         """Log each foreign object once, until it disappears or its reason changes."""
         for what, reason in foreign.items():
             if self._foreign.get(what) != reason:
-                log.warning("not ours", reason=reason)
+                log.warning("foreign object left alone", reason=reason)
         self._foreign = foreign
 
     def _filters(self, owner: observation.Owner) -> PortSecurity | None:

@@ -100,26 +100,19 @@ def _namespaces(mark: Mark) -> Iterator[str]:
     namespace.remove_draft(mark)
 
 
-def _sorted(home: observation.Home) -> list[Link]:
-    return sorted(home.links.values(), key=lambda link: link.name)
-
-
 def _devices(mark: Mark) -> Iterator[tuple[str, str]]:
     """Remove devices and bridges; yield each with "", or with the reason why it was left."""
-    home = observation.Home.read(mark)
-    for link in _sorted(home):
-        if names.OUTER_DEVICE.fullmatch(link.name):
-            reason = _foreign_device(link, home)
-            if not reason:
-                links.delete_link(link.name, mark)
-            yield f"device {link.name}", reason
-    home = observation.Home.read(mark)
-    for link in _sorted(home):
-        if names.BRIDGE.fullmatch(link.name):
-            reason = _foreign_bridge(link, home)
-            if not reason:
-                links.delete_link(link.name, mark)
-            yield f"bridge {link.name}", reason
+    for what, name, reason_of in (
+        ("device", names.OUTER_DEVICE, _foreign_device),
+        ("bridge", names.BRIDGE, _foreign_bridge),
+    ):
+        home = observation.Home.read(mark)
+        for link in sorted(home.links.values(), key=lambda link: link.name):
+            if name.fullmatch(link.name):
+                reason = reason_of(link, home)
+                if not reason:
+                    links.delete_link(link.name, mark)
+                yield f"{what} {link.name}", reason
 
 
 def _foreign_device(link: Link, home: observation.Home) -> str:
