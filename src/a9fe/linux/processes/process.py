@@ -66,7 +66,9 @@ class Child:
         try:
             return await asyncio.wait_for(self._process.wait(), grace)
         except TimeoutError:
-            log.warning("process killed: it did not end in time", child=self.program.name, pid=self.pid)
+            log.warning(
+                "process killed: it did not end in time", child=self.program.name, pid=self.pid
+            )
             with suppress(ProcessLookupError):
                 self._process.kill()
             return await self._process.wait()
