@@ -18,8 +18,9 @@ def servers(server_url: str) -> tuple[str, ...]:
 class Attempt:
     """One attempt to send a request to `url`; a context manager around the sending.
 
-    A server that failed is the last one to be tried again. httpx errors become ServerUnreachable;
-    the error is suppressed if the request was not sent and another server is left to try.
+    After a failure the next request goes to the next server. httpx errors become
+    ServerUnreachable; an error is suppressed if the request was not sent and another server is
+    left to try, because a request that was sent may have been executed.
     """
 
     def __init__(self, rotation: "Rotation", *, is_last: bool) -> None:

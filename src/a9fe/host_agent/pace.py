@@ -54,6 +54,6 @@ class Pace:
         return self.changing == UNSETTLED
 
     def event_pass_at(self, now: float, ended: float, took: float) -> float:
-        """Return when a kernel event at `now` may cause a pass. All in s; of the last pass."""
+        """Return when a kernel event at `now` may cause a pass; all times in s."""
         debounce = UNSETTLED_DEBOUNCE if self.attempts else DEBOUNCE
         return max(now + debounce, ended + SHARE * took)

@@ -178,8 +178,8 @@ class Disk:
             self._db.execute("DELETE FROM objects WHERE generation = ?", (generation,))
         self._content[generation] = 0
 
-    def keep(self, meta: Meta) -> None:
-        """Write only `meta`."""
+    def write_meta(self, meta: Meta) -> None:
+        """Write `meta` only."""
         with self._db:
             self._set_meta(meta)
 
@@ -211,7 +211,7 @@ def remove(path: str) -> None:
             Path(path + suffix).unlink(missing_ok=True)
 
 
-def knows_something(path: str) -> bool:
+def was_complete(path: str) -> bool:
     """Return whether the file was ever complete. A file in use counts as complete."""
     if not os.path.exists(path):
         return False

@@ -169,5 +169,5 @@ class _Follower:
             while persistence.behind and not persistence.filling and not persistence.is_in_use:
                 if persistence.failures > 1 or not persistence.is_damaged:
                     await asyncio.sleep(jittered(backoff, persistence.failures))
-                if persistence.begin_anew() and self._until is not None:
+                if persistence.recreate() and self._until is not None:
                     self._until.reschedule(asyncio.get_running_loop().time())

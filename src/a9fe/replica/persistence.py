@@ -120,9 +120,9 @@ class Persistence:
         self._try(lambda disk: disk.delete(generation, kind, id, self._meta_of_complete(meta)))
         self._unpin(generation, id)
 
-    def keep(self, meta: Meta) -> None:
-        """Write only `meta`."""
-        self._try(lambda disk: None if self.behind else disk.keep(meta))
+    def write_meta(self, meta: Meta) -> None:
+        """Write `meta` only."""
+        self._try(lambda disk: None if self.behind else disk.write_meta(meta))
 
     def clear(self, generation: int) -> None:
         """Begin a generation."""
@@ -200,7 +200,7 @@ class Persistence:
         again = "" if self.is_in_use else "the file is recreated as soon as the disk allows"
         log.error(what, path=self._path, reason=self.reason, next=again)
 
-    def begin_anew(self) -> bool:
+    def recreate(self) -> bool:
         """Recreate the file, empty. Return whether that succeeded; a snapshot then fills it."""
         if not self.behind or self.is_in_use:
             return False

@@ -35,10 +35,10 @@ class PortTimes:
         return self._since.get(port_id, LONG_AGO)
 
     def loaded(self, ports: Iterable[Port], now: float, wall: float) -> None:
-        """PortTimes read from disk are old, except those that the server changed shortly before.
+        """Record the times of ports from disk that the server changed since this host booted.
 
-        `wall` is `now` in UNIX seconds. A claim is never newer than `now`, even if the server's
-        clock is ahead.
+        `wall` is `now` in UNIX seconds. No time is later than `now`, even if the server's clock is
+        ahead.
         """
         for port in ports:
             changed = now - (wall - _unix(port.updated_at))

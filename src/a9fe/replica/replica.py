@@ -273,7 +273,7 @@ class Replica(Lookups):
             return
         meta = self._advanced(event.revision, whole=whole, now=now)
         if whole:
-            self.persistence.keep(meta)
+            self.persistence.write_meta(meta)
         elif self._is_news(event):
             self._write(event, meta)
             self._revision = max(self._revision, event.revision)

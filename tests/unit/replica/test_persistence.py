@@ -201,7 +201,7 @@ def test_a_kill_before_the_new_file_is_complete_leaves_nothing_to_load(path: str
     feed(replica, *snapshot(1, vm("a", b"one")))
     fill(replica)
     feed(replica, upsert(2, vm("a", LARGE * 20)))
-    assert replica.persistence.begin_anew()
+    assert replica.persistence.recreate()
     assert replica.resume_from is None
     with pytest.raises(FeedLost):  # this stream ends, and the next one begins with a snapshot
         feed(replica, upsert(3, vm("b", b"two")))
@@ -231,7 +231,7 @@ def test_a_disk_that_fails_again_during_the_snapshot_loses_nothing(path: str):
     feed(replica, *snapshot(1, vm("a", LARGE)))
     fail("disk I/O error")(replica)
     feed(replica, upsert(2, vm("b", b"two")))
-    assert replica.persistence.begin_anew()
+    assert replica.persistence.recreate()
     fill(replica)
     with pytest.raises(FeedLost, match="continuing in memory"):
         feed(replica, *snapshot(2, vm("a", LARGE * 50), vm("b", b"two")))
@@ -377,7 +377,7 @@ class Kept:
             if not self.replica.persistence.behind:
                 fill(self.replica)
         elif what == "anew":
-            if self.replica.persistence.begin_anew():
+            if self.replica.persistence.recreate():
                 self.snapshot()
         elif what == "kill":
             self.kill()

@@ -526,7 +526,7 @@ def test_a_second_process_keeps_its_replica_in_memory(
     second = Replica.open(path)
     assert "in use by another process" in capsys.readouterr().out
     feed(second, *snapshot(1, vm("a", b"second")))
-    second.persistence.begin_anew()
+    second.persistence.recreate()
     second.close()
     assert first.get("instance", "a") == vm("a", b"first")
     first.close()

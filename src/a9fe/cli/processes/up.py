@@ -20,7 +20,7 @@ from a9fe.linux.processes.lock import StateLock
 from a9fe.model.auth_strategy import check_bind_host, check_keystone
 from a9fe.plan.mark import Mark
 from a9fe.replica import path_of
-from a9fe.replica.disk import knows_something
+from a9fe.replica.disk import was_complete
 from a9fe.runtime import directories, installation, local_tokens, logging, shared_secret, tasks
 from a9fe.runtime.config import Config
 from a9fe.runtime.errors import StartError
@@ -95,7 +95,7 @@ def hold(locks: ExitStack, config: Config) -> None:
 
 def has_replicas(config: Config) -> bool:
     """Return whether a replica is on disk, from which metadata is served without the server."""
-    return any(knows_something(path_of(config, agent)) for agent in SERVING)
+    return any(was_complete(path_of(config, agent)) for agent in SERVING)
 
 
 def check_ports(config: Config, *, goes_on: bool) -> None:

@@ -201,7 +201,7 @@ _JUDGES: Mapping[str, Callable[[_Batch, Change], None]] = {
 """By kind; no follower is sent the other kinds."""
 
 
-# What a follower is sent of a resource: the resource if it is in its part, else its deletion.
+# Senders: a follower is sent the resource if it is in its part, else its deletion.
 
 
 def _send_port(batch: _Batch, to: Iterable[Follower], revision: int, port: Port | str) -> None:
