@@ -1,7 +1,7 @@
-"""HTTP/1.1 of the data path: the server that faces guests, and the pooled upstream.
+"""HTTP/1.1 of the data path: the server that guests connect to, and pooled upstream connections.
 
-Deciding parts (`head`, `framing`, `reader`, `render`) do no I/O; `connection`, `server` and
-`upstream` are shells on asyncio (uvloop or plain). It may not know what is asked for, nor by whom:
-that is the handlers' business. Obeys RFC 9110 and 9112, and where they leave a choice, the strict
-one: whatever two parsers could read in two ways is refused.
+The deciding modules (`head`, `framing`, `render`, `server.reader`, `server.states`) do no I/O; the
+others are shells on asyncio (uvloop or plain). No module here knows about metadata or instances:
+handlers do. Obeys RFC 9110 and 9112; where they leave a choice, takes the strict one: a message
+that two parsers could read differently is refused.
 """

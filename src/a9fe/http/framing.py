@@ -1,4 +1,4 @@
-"""Bodies: where they end, and what they are without their framing. No I/O."""
+"""Bodies: find their end and remove their framing. No I/O."""
 
 import re
 import sys
@@ -26,7 +26,7 @@ class FixedBody:
         self.data = bytearray()
 
     def take(self, buffer: bytearray) -> bool:
-        """Move what is ours from the front of `buffer`; whether that was the end."""
+        """Move the body's part of `buffer` into `data`. Return whether the body is complete."""
         missing = self._length - len(self.data)
         self.data += buffer[:missing]
         del buffer[:missing]
@@ -59,8 +59,8 @@ class ChunkedBody:
     )
 
     def __init__(self, limit: int, *, lines: int = UNLIMITED, lenient: bool = False) -> None:
-        """`limit`: most bytes of the decoded body. `lines`: most lines of sizes and trailers, as
-        each line costs CPU however few bytes it carries."""
+        """`limit`: most bytes of the decoded body. `lines`: most size lines and trailers, as each
+        line costs CPU, even for one byte."""
         self._limit = limit
         self._lines = lines
         self._lenient = lenient
@@ -71,7 +71,7 @@ class ChunkedBody:
         self.data = bytearray()
 
     def take(self, buffer: bytearray) -> bool:
-        """Move what is ours from the front of `buffer`; whether that was the end.
+        """Move the body's part of `buffer` into `data`. Return whether the body is complete.
 
         Raises BadMessage.
         """
@@ -125,7 +125,7 @@ class ChunkedBody:
     def _size(self, line: bytes) -> None:
         size = _SIZE_LINE.fullmatch(line)
         if size is None:
-            raise BadMessage(Refusal.MALFORMED, "chunk size is no hexadecimal number")
+            raise BadMessage(Refusal.MALFORMED, "chunk size is not a hexadecimal number")
         self._missing = int(size[1], 16)
         if len(self.data) + self._missing > self._limit:
             raise BadMessage(Refusal.BODY_TOO_LARGE, f"body over {self._limit} bytes")
@@ -150,17 +150,17 @@ class ChunkedBody:
 
 
 class UntilCloseBody:
-    """A body that ends with its connection (answers of HTTP/1.0)."""
+    """A body that ends with the connection (answers of HTTP/1.0)."""
 
     __slots__ = ("_limit", "data")
 
     def __init__(self, limit: int) -> None:
-        """`limit` in bytes, itself allowed."""
+        """`limit` in bytes, inclusive."""
         self._limit = limit
         self.data = bytearray()
 
     def take(self, buffer: bytearray) -> bool:
-        """Move all; never the end. Raises BadMessage over the limit."""
+        """Move all of `buffer`; never complete. Raises BadMessage above the limit."""
         self.data += buffer
         buffer.clear()
         if len(self.data) > self._limit:

@@ -1,8 +1,8 @@
-"""Heads of requests and answers, parsed whole by llhttp (httptools), then checked once more.
+"""Heads of requests and answers: parsed by llhttp (httptools), then checked once more.
 
-A head is parsed only when its last byte is there, so nothing is decided on half of one. llhttp
-refuses bare CR and LF, obs-fold, NUL, bad names and unclear lengths; what it lets through and two
-servers could read differently (second Host, blanks in the request line, RTSP) is refused here.
+A head is parsed when it is complete. llhttp refuses bare CR and LF, obs-fold, NUL, bad names and
+unclear lengths. What it accepts and two servers could read differently (a second Host, blanks in
+the request line, RTSP) is refused here.
 """
 
 import re
@@ -16,12 +16,12 @@ from a9fe.wire.message import Headers
 from a9fe.wire.refusals import Refusal
 from a9fe.wire.trusted import HOP_BY_HOP, REQUEST_ID
 
-CHUNKED = -1  # length of a body that says itself where it ends
-UNTIL_CLOSE = -2  # length of an answer that ends with its connection
-MAX_LENGTH_DIGITS = 15  # far beyond every limit, and below where integers overflow anywhere
+CHUNKED = -1  # length of a chunked body
+UNTIL_CLOSE = -2  # length of an answer's body that ends with the connection
+MAX_LENGTH_DIGITS = 15  # far above every limit, and no integer type overflows
 
-# What a hop passes on. CONNECT asks for a tunnel, and TRACE for an echo of the headers, in which a
-# guest would read those that hops add; WebDAV's and the like mean nothing here.
+# The methods that a hop passes on. CONNECT asks for a tunnel; TRACE echoes the headers, so that a
+# guest could read those that hops add; no hop has WebDAV's methods.
 METHODS = frozenset({b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE", b"OPTIONS"})
 
 _BARE_LF = re.compile(rb"(?<!\r)\n")
@@ -37,10 +37,10 @@ _ABSOLUTE = re.compile(rb"(?i:https?)://([^/?]+)(.*)", re.DOTALL)
 
 
 class BadMessage(A9feError):
-    """A message that is not served. `refusal` says how, `detail` why, for the operator."""
+    """A message that is refused. `detail` is the reason, for the operator."""
 
     def __init__(self, refusal: Refusal, detail: str) -> None:
-        """`detail` is ours, never the sender's bytes."""
+        """`detail` must not contain bytes of the sender."""
         super().__init__(detail)
         self.refusal = refusal
         self.detail = detail
@@ -49,8 +49,8 @@ class BadMessage(A9feError):
 class RequestHead(NamedTuple):
     """A request without its body. `length` in bytes, or CHUNKED. Names are lower-case.
 
-    `old` is HTTP/1.0. `expects` a 100 (Continue) before it sends its body. A tuple, as one is
-    made for every request and a frozen dataclass costs three times as much.
+    `old` is HTTP/1.0. `expects`: the client waits for 100 (Continue) before it sends its body. A
+    tuple, because each request makes one, and a frozen dataclass costs three times as much.
     """
 
     method: bytes
@@ -65,8 +65,8 @@ class RequestHead(NamedTuple):
 class AnswerHead(NamedTuple):
     """An answer without its body. `length` in bytes, CHUNKED or UNTIL_CLOSE.
 
-    `headers` are the end-to-end ones, names as sent; to a HEAD with Content-Length among them,
-    which then tells what a GET would give.
+    `headers` are the end-to-end ones, names as sent. The answer to a HEAD keeps Content-Length,
+    the length that a GET would get.
     """
 
     status: int
@@ -77,7 +77,7 @@ class AnswerHead(NamedTuple):
 
 
 class _Collector:
-    """What httptools calls back; keep-alive must be asked for while it calls."""
+    """The callbacks of httptools. Its keep-alive is known only during a callback."""
 
     __slots__ = ("headers", "keep_alive", "parser", "reason", "target")
 
@@ -102,28 +102,28 @@ class _Collector:
         self.keep_alive = self.parser.should_keep_alive()
 
 
-# The same few heads come over and over, and parsing is pure, so it may be remembered; what a hop
-# of ours sends on carries a request's id and never comes again.
+# Parsing is pure, and guests send the same few heads, so results are cached. Heads with a request
+# id (from a hop of ours) never repeat.
 REMEMBERED_HEADS = 512
-REMEMBERED_BYTES = 1024  # of one head: half a megabyte in all, for each of the two
+REMEMBERED_BYTES = 1024  # of one head: half a megabyte in all, for each of the two caches
 
 
 def read_request(head: bytes, max_headers: int) -> RequestHead:
-    """`parse_request`, remembered where that is of use."""
+    """Read a request head as `parse_request` does, from the cache if it may repeat."""
     if len(head) <= REMEMBERED_BYTES and REQUEST_ID not in head:
         return _remembered_request(head, max_headers)
     return parse_request(head, max_headers)
 
 
 def with_crlf(head: bytes) -> bytes:
-    """The head of an answer, with every line end as CRLF."""
+    """Return an answer's head with CRLF at the end of every line."""
     if head.count(b"\n") == head.count(b"\r\n"):
         return head
     return _BARE_LF.sub(b"\r\n", head)
 
 
 def read_answer(head: bytes, *, bodiless: bool) -> AnswerHead:
-    """`parse_answer`, remembered where that is of use."""
+    """Read an answer head as `parse_answer` does, from the cache if it may repeat."""
     if len(head) <= REMEMBERED_BYTES and REQUEST_ID not in head:
         return _remembered_answer(head, bodiless=bodiless)
     return parse_answer(head, bodiless=bodiless)
@@ -136,7 +136,7 @@ def parse_request(head: bytes, max_headers: int) -> RequestHead:
     try:
         parser.feed_data(head)
     except httptools.HttpParserUpgrade:
-        pass  # we speak no other protocol: the request is served, the offer ignored
+        pass  # the offer of another protocol is ignored, the request is served
     except httptools.HttpParserError as error:
         raise BadMessage(Refusal.MALFORMED, str(error)) from error
     if len(seen.headers) > max_headers:
@@ -150,7 +150,7 @@ def parse_request(head: bytes, max_headers: int) -> RequestHead:
     if host is None and not old:
         raise BadMessage(Refusal.MALFORMED, "no Host header")
     if host and not _HOST.fullmatch(host):
-        raise BadMessage(Refusal.MALFORMED, "Host is no host")
+        raise BadMessage(Refusal.MALFORMED, "Host is not a host name or address")
     length = _stated_length(fields)
     if length == CHUNKED and old:
         raise BadMessage(Refusal.MALFORMED, "Transfer-Encoding in HTTP/1.0")
@@ -168,7 +168,7 @@ def parse_request(head: bytes, max_headers: int) -> RequestHead:
 
 
 def _is_old(head: bytes, method: bytes, target: bytes) -> bool:
-    """Whether it is HTTP/1.0. The request line must be of these parts, to the byte."""
+    """Return whether it is HTTP/1.0. The request line must consist of exactly these parts."""
     at = len(method) + 1
     version = at + len(target)
     if head.startswith(target, at) and head[at - 1] == _BLANK:
@@ -185,7 +185,7 @@ def _check_method(method: bytes) -> None:
 
 
 def _single(headers: Headers) -> dict[bytes, bytes]:
-    """The headers by name; those that must not be doubled are not. Names are lower-case."""
+    """Return the headers by lower-case name. Raises BadMessage if one of _ONLY_ONCE repeats."""
     fields = dict(headers)
     if len(fields) != len(headers):
         names = [name for name, _ in headers]
@@ -196,9 +196,9 @@ def _single(headers: Headers) -> dict[bytes, bytes]:
 
 
 def _origin_form(method: bytes, target: bytes, headers: Headers) -> tuple[bytes, Headers]:
-    """The path and the host of an absolute-form target (RFC 9112 section 3.2.2).
+    """Return the path of an absolute-form target, and the headers with its host.
 
-    Raises BadMessage for any other form: authority (CONNECT), asterisk, malformed.
+    RFC 9112 section 3.2.2. Raises BadMessage for other forms: authority, asterisk, malformed.
     """
     if target == b"*" and method == b"OPTIONS":
         raise BadMessage(Refusal.METHOD_NOT_ALLOWED, "OPTIONS * is not allowed")
@@ -213,7 +213,7 @@ def _origin_form(method: bytes, target: bytes, headers: Headers) -> tuple[bytes,
 
 
 def _stated_length(fields: dict[bytes, bytes]) -> int | None:
-    """What the headers say of the body's length, None if nothing."""
+    """Return the length that the headers state, or CHUNKED; None if they state none."""
     length, coding = fields.get(b"content-length"), fields.get(b"transfer-encoding")
     if coding is not None:
         if length is not None or coding.lower() != b"chunked":
@@ -229,14 +229,14 @@ def _stated_length(fields: dict[bytes, bytes]) -> int | None:
 def parse_answer(head: bytes, *, bodiless: bool) -> AnswerHead:
     """Read an answer head, blank line included. Raises BadMessage.
 
-    `bodiless` where the request was a HEAD: then the length stated is that of a GET.
+    `bodiless`: the request was a HEAD, and the stated length is that of a GET's answer.
     """
     seen = _Collector()
     seen.parser = parser = httptools.HttpResponseParser(seen)
     try:
         parser.feed_data(head)
     except httptools.HttpParserUpgrade as error:
-        raise BadMessage(Refusal.UPSTREAM_BROKEN, "it wants another protocol") from error
+        raise BadMessage(Refusal.UPSTREAM_BROKEN, "it asks for another protocol") from error
     except httptools.HttpParserError as error:
         raise BadMessage(Refusal.UPSTREAM_BROKEN, str(error)) from error
     status: int = parser.get_status_code()
@@ -247,20 +247,20 @@ def parse_answer(head: bytes, *, bodiless: bool) -> AnswerHead:
         length = 0
     connection = fields.get(b"connection")
     is_plain = connection in _LISTS_NOTHING and len(fields) == len(headers)
-    gone = HOP_BY_HOP if is_plain else _gone(headers)
+    dropped = HOP_BY_HOP if is_plain else _of_one_connection(headers)
     if bodiless:
-        gone -= {b"content-length"}
+        dropped -= {b"content-length"}
     return AnswerHead(
         status,
         seen.reason,
-        tuple([pair for pair in seen.headers if pair[0].lower() not in gone]),
+        tuple([pair for pair in seen.headers if pair[0].lower() not in dropped]),
         UNTIL_CLOSE if length is None else length,
         seen.keep_alive and length is not None,
     )
 
 
-def _gone(headers: Headers) -> frozenset[bytes]:
-    """What concerns one connection only, that which Connection lists included."""
+def _of_one_connection(headers: Headers) -> frozenset[bytes]:
+    """Return the names of headers of one connection, Connection's list included."""
     lists = [value for name, value in headers if name == b"connection"]
     return HOP_BY_HOP.union(
         token.strip().lower() for value in lists for token in value.split(b",")

@@ -1,4 +1,4 @@
-"""`GET /metrics` of a process of the data path, on a Unix socket of its own."""
+"""`GET /metrics` of a process, on a Unix socket of its own."""
 
 import os
 import socket
@@ -10,12 +10,12 @@ from a9fe.wire.refusals import Refusal, refuse
 
 
 def metrics_path(run_path: str, process: str) -> str:
-    """Where `process` answers."""
+    """Return the path of a process's metrics socket."""
     return os.path.join(run_path, f"{process}.metrics.sock")
 
 
 def exposition(request: Request) -> Answer:
-    """The counters as Prometheus text."""
+    """Answer with the metrics as Prometheus text."""
     if request.target != b"/metrics":
         return refuse(Refusal.NO_SUCH_PATH)
     kind = (b"content-type", metrics.CONTENT_TYPE.encode())
@@ -23,5 +23,5 @@ def exposition(request: Request) -> Answer:
 
 
 async def serve_metrics(sock: socket.socket) -> Server:
-    """Answer on `sock`, a listening Unix socket."""
+    """Serve the metrics on a listening Unix socket."""
     return await serve(exposition, sock=sock)

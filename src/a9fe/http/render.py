@@ -1,10 +1,10 @@
-"""Messages to bytes: status lines, framing headers, bodies. No I/O."""
+"""Write messages as bytes: start lines, framing headers, bodies. No I/O."""
 
 from http import HTTPStatus
 
 from a9fe.wire.message import Answer, Request
 
-# The framing is ours on each connection; a copy from elsewhere would contradict it.
+# Each connection has its own framing: these headers of the message are left out.
 FRAMING = frozenset({b"content-length", b"transfer-encoding", b"connection", b"keep-alive"})
 BODY_METHODS = frozenset({b"POST", b"PUT", b"PATCH"})
 BODILESS_STATUSES = frozenset({204, 304})
@@ -13,13 +13,13 @@ CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 _STATUS_LINES = {s.value: f"HTTP/1.1 {s.value} {s.phrase}\r\n".encode() for s in HTTPStatus}
 _CLOSE = b"connection: close\r\n"
-_KEEP = b"connection: keep-alive\r\n"  # only an HTTP/1.0 client needs to be told
+_KEEP = b"connection: keep-alive\r\n"  # only HTTP/1.0 clients need it
 
 
 def answer_bytes(
     answer: Answer, *, head_only: bool = False, close: bool = False, old: bool = False
 ) -> bytes:
-    """The whole message. `head_only` answers a HEAD; `old` answers an HTTP/1.0 client."""
+    """Return the whole answer. `head_only`: to a HEAD; `old`: to an HTTP/1.0 client."""
     lines = [_status_line(answer)]
     lines += [b"%b: %b\r\n" % p for p in answer.headers if p[0].lower() not in FRAMING]
     bodiless = answer.status in BODILESS_STATUSES
@@ -37,7 +37,7 @@ def answer_bytes(
 
 
 def _length_of_get(answer: Answer) -> int:
-    """What a HEAD is told: upstream's own length, where it said one."""
+    """Return the Content-Length for a HEAD: upstream's, if it stated one."""
     stated = [value for name, value in answer.headers if name.lower() == b"content-length"]
     return int(stated[0]) if stated and stated[0].isdigit() else len(answer.body)
 
@@ -49,7 +49,7 @@ def _status_line(answer: Answer) -> bytes:
 
 
 def request_bytes(request: Request, host: bytes) -> bytes:
-    """The whole message, for a connection that stays open. `host` where the request has none."""
+    """Return the whole request, for a connection that stays open. `host`: the default Host."""
     lines = [b"%b %b HTTP/1.1" % (request.method, request.target)]
     headers = request.headers
     lines += [b"%b: %b" % pair for pair in headers if pair[0] not in FRAMING]

@@ -1,6 +1,6 @@
-"""How a process of the data path tells what it refused: one counter and one line each.
+"""Counters and log lines of refusals and answers, for one process of the data path.
 
-Lines are bounded per reason and second, so that a guest cannot fill the disk; counters are not.
+Log lines are bounded per reason and second, so that a guest cannot fill the disk.
 """
 
 import itertools
@@ -15,7 +15,7 @@ import structlog
 from a9fe.wire.message import Answer, Request
 from a9fe.wire.refusals import Refusal, refuse
 
-LINES_PER_SECOND = 20  # of one reason; more are counted and summed up in the next line
+LINES_PER_SECOND = 20  # of one reason; the next second's line has the number of suppressed ones
 NO_FACTS: Mapping[str, str] = MappingProxyType({})
 ID_BITS = 48  # 12 hex digits
 
@@ -23,33 +23,33 @@ log = structlog.get_logger("a9fe.http")
 
 
 class Counters(Protocol):
-    """What counts; `runtime.metrics` is one."""
+    """The counters; `runtime.metrics` implements them."""
 
     def refused(self, process: str, refusal: Refusal) -> None:
-        """A request was refused by us."""
+        """Count a request that this process refused."""
         ...
 
     def answered(self, process: str, status: int) -> None:
-        """A request was answered, refusals included."""
+        """Count an answer, refusals included."""
         ...
 
 
 class RequestIds:
-    """Ids that join a guest's console to our log: 12 hex digits, not repeated in a process."""
+    """Request ids: 12 hex digits, not repeated in a process."""
 
     __slots__ = ("_next",)
 
     def __init__(self) -> None:
-        """Begin anywhere, so that two processes do not meet."""
+        """Start at a random number, so that processes do not repeat each other's ids."""
         self._next = itertools.count(secrets.randbits(ID_BITS))
 
     def new(self) -> bytes:
-        """The next id."""
+        """Return the next id."""
         return b"%012x" % (next(self._next) & ((1 << ID_BITS) - 1))
 
 
 class Report:
-    """Counts and logs for one process."""
+    """Counts and logs the refusals and answers of one process."""
 
     def __init__(
         self, process: str, counters: Counters, clock: Callable[[], float] = time.monotonic
@@ -58,7 +58,7 @@ class Report:
         self._process = process
         self._counters = counters
         self._clock = clock
-        self._spoken: dict[Refusal, tuple[int, int]] = {}
+        self._lines: dict[Refusal, tuple[int, int]] = {}
         self.ids = RequestIds()
 
     def answered(self, status: int) -> None:
@@ -72,9 +72,9 @@ class Report:
         request: Request | None = None,
         facts: Mapping[str, str] = NO_FACTS,
     ) -> None:
-        """Count a refusal and say why. `facts` are further keys of its log line."""
+        """Count and log a refusal. `facts` are further keys of its log line."""
         self._counters.refused(self._process, refusal)
-        suppressed = self._may_speak(refusal)
+        suppressed = self._suppressed(refusal)
         if suppressed is None:
             return
         held_back = {"suppressed": str(suppressed)} if suppressed else NO_FACTS
@@ -96,20 +96,20 @@ class Report:
         retry_after: int | None = None,
         facts: Mapping[str, str] = NO_FACTS,
     ) -> Answer:
-        """Refuse: counter, log line and the answer in one."""
+        """Count and log a refusal, and return its answer."""
         request_id = request_id or self.ids.new()
         self.refused(refusal, request_id, request, facts)
         return refuse(refusal, request_id.decode("latin-1"), retry_after=retry_after)
 
-    def _may_speak(self, refusal: Refusal) -> int | None:
-        """None where this second has heard enough of it, else how many were held back."""
+    def _suppressed(self, refusal: Refusal) -> int | None:
+        """Return how many lines were suppressed before this one; None to suppress this one."""
         second = int(self._clock())
-        then, spoken = self._spoken.get(refusal, (second, 0))
+        then, count = self._lines.get(refusal, (second, 0))
         if then == second:
-            self._spoken[refusal] = (second, spoken + 1)
-            return 0 if spoken < LINES_PER_SECOND else None
-        self._spoken[refusal] = (second, 1)
-        return max(0, spoken - LINES_PER_SECOND)
+            self._lines[refusal] = (second, count + 1)
+            return 0 if count < LINES_PER_SECOND else None
+        self._lines[refusal] = (second, 1)
+        return max(0, count - LINES_PER_SECOND)
 
 
 def _facts_of(request: Request | None) -> dict[str, str]:
@@ -126,15 +126,15 @@ def _facts_of(request: Request | None) -> dict[str, str]:
 
 
 class _NoCounters:
-    """Counts nothing: for a server on its own."""
+    """Counters that count nothing."""
 
     def refused(self, process: str, refusal: Refusal) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     def answered(self, process: str, status: int) -> None:
-        """Nothing."""
+        """Do nothing."""
 
 
 def silent_report(process: str = "http") -> Report:
-    """A report that logs and does not count."""
+    """Return a report that logs and does not count."""
     return Report(process, _NoCounters())

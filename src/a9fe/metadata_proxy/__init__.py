@@ -1,6 +1,6 @@
-"""Hop 1: listens in every namespace of the host, and says from where a request came.
+"""Hop 1: listen in every namespace of the host, and add to each request where it came from.
 
-It holds no model, no secret and no privileges: what it knows is which listening socket stands
-for which network or router, and the guest address that the kernel reports. Obeys Neutron's header
-contract (SPECIFICATION.md, trusted headers) and the hand-over of listeners.
+The proxy has no model, no secret and no privileges. It knows the network or router of each
+listening socket, and the guest address that the kernel reports. Obeys
+docs/contracts/trusted-headers.md and docs/contracts/listener-hand-over.md.
 """

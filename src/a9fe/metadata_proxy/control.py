@@ -1,7 +1,7 @@
 """The proxy's side of docs/contracts/listener-hand-over.md: agents give and drop listeners.
 
-One JSON message a packet on a SEQPACKET Unix socket, sockets by SCM_RIGHTS. Only root and the
-proxy's own user are heard. What is held stays held when an agent's connection breaks.
+Only root and the proxy's own user may connect. Listeners stay held when an agent's connection
+breaks.
 """
 
 import asyncio
@@ -70,7 +70,7 @@ class Control:
     def _accept(self) -> None:
         try:
             sock, _ = self._sock.accept()
-        except OSError as error:  # it has gone again, or we are out of descriptors
+        except OSError as error:  # the agent has gone, or no descriptor is left
             log.warning("agent not accepted", reason=str(error))
             return
         try:

@@ -1,7 +1,7 @@
 """The proxy in the foreground, in the namespace that it is started in, for debugging.
 
-With debug on it prints a block for each request: what was asked, what the proxy added, what came
-back. A debugger can stop it anywhere; it holds one listener only and waits for no agent.
+With debug on it prints a block for each request: the request, the headers that the proxy added,
+the status. It has one listener and needs no host agent.
 """
 
 import asyncio
@@ -26,8 +26,8 @@ from a9fe.wire.message import Listener, Request
 from a9fe.wire.trusted import REQUEST_ID
 
 PROCESS = "ns-metadata-proxy"
-HERE = "."  # the namespace it is started in, whatever its name
-EVERYWHERE = "0.0.0.0"  # noqa: S104 - in a router's namespace, as REDIRECT picks the address
+HERE = "."  # the namespace that it is started in
+EVERYWHERE = "0.0.0.0"  # noqa: S104 - REDIRECT in a router's namespace picks the address
 
 log = structlog.get_logger("a9fe.metadata_proxy")
 
@@ -35,9 +35,9 @@ log = structlog.get_logger("a9fe.metadata_proxy")
 def run_in_namespace(
     config: Config, *, network_id: str = "", router_id: str = "", port: int | None = None
 ) -> None:
-    """Serve until SIGTERM or SIGINT. Exactly one id; `port` None: 80 or metadata_port.
+    """Serve until SIGTERM or SIGINT. Give exactly one id. `port` None: 80 or metadata_port.
 
-    Raises StartError where the address is taken. As root it becomes metadata_proxy_user.
+    Started as root, it becomes metadata_proxy_user. Raises StartError if the address is taken.
     """
     limits = fitting(LIMITS, descriptors.raise_limit())
     listener = listener_of(config, network_id, router_id, port)
@@ -74,7 +74,7 @@ def run_in_namespace(
 
 
 def listener_of(config: Config, network_id: str, router_id: str, port: int | None) -> Listener:
-    """What the one socket stands for, and where it is bound. Raises ValueError."""
+    """Return the listener: its network or router, and its address. Raises ValueError."""
     if bool(network_id) == bool(router_id):
         raise ValueError("expected either network_id or router_id")
     if network_id:
@@ -95,7 +95,7 @@ def listener_of(config: Config, network_id: str, router_id: str, port: int | Non
 
 
 def printer(out: TextIO) -> Watcher:
-    """A Watcher that prints a readable block to `out`."""
+    """Return a Watcher that prints a block for each request to `out`."""
 
     def watch(request: Request, outgoing: Request, status: int, seconds: float) -> None:
         out.write(block(request, outgoing, status, seconds))
@@ -105,7 +105,7 @@ def printer(out: TextIO) -> Watcher:
 
 
 def block(request: Request, outgoing: Request, status: int, seconds: float) -> str:
-    """A request, what the proxy added to it, and how it ended. Pure; plain ASCII."""
+    """Return a request, the headers that the proxy added and the status as plain ASCII. Pure."""
     lines = [f"--- {request.client_address} {_plain(request.method)} {_plain(request.target)}"]
     if request.listener is not None:
         request_id = outgoing.values(REQUEST_ID)[0]

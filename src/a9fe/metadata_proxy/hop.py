@@ -12,8 +12,8 @@ from a9fe.runtime.config import Config
 from a9fe.wire.message import Handler
 from a9fe.wire.rate_limit import RateLimiter, Window
 
-AGENT_MARGIN = 2.0  # seconds more than the agent waits, so that its answer comes before ours
-AGENT_PATIENCE = 10.0  # seconds that a restart of the agent may take unseen, back-off included
+AGENT_MARGIN = 2.0  # seconds more than the agent waits, so that the agent's refusal comes first
+AGENT_PATIENCE = 10.0  # seconds for which requests wait for a restart of the agent
 
 
 def build_hop(
@@ -32,9 +32,9 @@ def build_hop(
     if upstream is None:
         upstream = agent_at(config)
         closers.callback(upstream.close)
-    turns = fair_handler_of(MetadataProxy(upstream, report, limiter_of(config), watcher), report)
-    closers.callback(turns.close)
-    return Hop(handler=turns, outgoing=homeward, closers=closers)
+    fair = fair_handler_of(MetadataProxy(upstream, report, limiter_of(config), watcher), report)
+    closers.callback(fair.close)
+    return Hop(handler=fair, outgoing=homeward, closers=closers)
 
 
 def agent_at(config: Config) -> UpstreamPools:

@@ -1,9 +1,9 @@
-"""The process that keeps a copy of every listener, so that the others may be killed.
+"""The process that keeps a copy of every listener, so that the other processes may be killed.
 
-It serves nothing and reads nothing of tenants: while it has a listening socket, the kernel queues
-connections instead of refusing them. The agents give it what they give the proxy, by the same
-protocol, and take it back when they start. It outlives `a9fe up`; the next one finds it by its pid
-file, and `a9fe clean` ends it.
+It accepts no connection: while a copy of a listening socket is open, the kernel queues connections
+instead of refusing them. Host agents give it the listeners that they give the proxy, by the same
+protocol, and take them back when they start. It outlives `a9fe up`; the next one finds it by its
+pid file, and `a9fe clean` ends it.
 """
 
 import asyncio
@@ -21,13 +21,13 @@ from a9fe.runtime import descriptors, tasks
 from a9fe.runtime.config import Config
 from a9fe.wire.handover import HOLDER_SOCKET
 
-CHECK = 30.0  # s between looks whether our socket is still where agents look for it
+CHECK = 30.0  # s between checks that the control socket still exists
 
 log = structlog.get_logger("a9fe.metadata_proxy")
 
 
 def run(config: Config) -> None:
-    """Keep the given sockets until SIGTERM. Drops root after opening its control socket."""
+    """Keep listeners until SIGTERM. Becomes metadata_proxy_user after opening its socket."""
     descriptors.raise_limit()
     path = os.path.join(config.run_path, HOLDER_SOCKET)
     owner = privileges.owner_of(config.metadata_proxy_user)
@@ -53,7 +53,7 @@ async def _keep(path: str, control: socket.socket) -> None:
 
 
 def _is(path: str, inode: int) -> bool:
-    """Whether the control socket at the path is still ours, so that agents can reach us."""
+    """Return whether the control socket at the path is still ours."""
     try:
         return os.stat(path).st_ino == inode
     except OSError:

@@ -30,7 +30,7 @@ class HeldListeners:
     """The listeners by key. An owner can replace and drop only its own."""
 
     def __init__(self, server: Server | None) -> None:
-        """`server` serves the listeners; with None they are only kept."""
+        """`server` serves the listeners; None: they are only kept."""
         self._server = server
         self._held: dict[str, HeldListener] = {}
 
@@ -84,7 +84,7 @@ class HeldListeners:
         return held
 
     def close(self) -> None:
-        """Close our copies; the agents have theirs."""
+        """Close our copies of all sockets; the agents keep theirs."""
         for held in self._held.values():
             self._end(held)
         self._held.clear()
@@ -96,7 +96,7 @@ class HeldListeners:
 
 
 def check_listener(listener: Listener) -> None:
-    """Whether its fields can be used. Raises InvalidInput."""
+    """Raise InvalidInput unless the listener's fields are valid."""
     if listener.kind not in ID_HEADER:
         raise InvalidInput("listener.kind", listener.kind, " or ".join(ID_HEADER))
     if not (listener.id and listener.id.isascii() and listener.id.isprintable()):
@@ -104,11 +104,11 @@ def check_listener(listener: Listener) -> None:
     for name in ("port_id", "network_id"):
         value = getattr(listener, name)
         if not value.isascii() or not value.isprintable() or bool(value) != bool(listener.device):
-            raise InvalidInput(f"listener.{name}", value, "an id if device is given, else ")
+            raise InvalidInput(f"listener.{name}", value, "an id if device is given, else nothing")
 
 
 def check_socket(sock: socket.socket) -> None:
-    """Whether it is a listening TCP socket. Raises HandoverRefused."""
+    """Raise HandoverRefused unless it is a listening TCP socket."""
     is_tcp = sock.family in (socket.AF_INET, socket.AF_INET6) and sock.type == socket.SOCK_STREAM
     if not (is_tcp and sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)):
         raise HandoverRefused("the socket given is no listening TCP socket")

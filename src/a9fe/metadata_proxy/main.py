@@ -1,4 +1,4 @@
-"""The process: a control socket for the agents, an upstream, and what it is handed."""
+"""The metadata proxy's process: a control socket, the hop, and the listeners handed over."""
 
 import os
 import socket
@@ -27,7 +27,7 @@ log = structlog.get_logger("a9fe.metadata_proxy")
 
 
 def run(config: Config) -> None:
-    """Serve until SIGTERM or SIGINT. Opens what needs root, then becomes metadata_proxy_user."""
+    """Serve until SIGTERM or SIGINT. Opens its sockets, then becomes metadata_proxy_user."""
     limits = fitting(LIMITS, descriptors.raise_limit())
     owner = privileges.owner_of(config.metadata_proxy_user)
     path = os.path.join(config.run_path, PROXY_SOCKET)

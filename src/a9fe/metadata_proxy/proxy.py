@@ -18,11 +18,11 @@ from a9fe.wire.shares import Client, client_of
 log = structlog.get_logger("a9fe.metadata_proxy")
 
 Watcher = Callable[[Request, Request, int, float], None]
-"""Told of each request: the guest's, the one sent on, the status, seconds it took."""
+"""Called with each request: the guest's, the one sent to the agent, status, seconds."""
 
 
 class MetadataProxy:
-    """Sends what guests ask to the agent. Failures of upstream are the server's to say."""
+    """Rate limit, trusted headers, upstream. The server answers for a failed upstream."""
 
     def __init__(
         self,
@@ -31,17 +31,17 @@ class MetadataProxy:
         limiter: RateLimiter | None = None,
         watcher: Watcher | None = None,
     ) -> None:
-        """`limiter` None: no limit. `watcher` is for debugging; it costs a task a request."""
+        """`limiter` None: no limit. `watcher` is for debugging: it costs a task a request."""
         self._upstream = upstream
         self._report = report
         self._limiter = limiter
         self._watcher = watcher
 
     def handle(self, request: Request) -> Answer | Awaitable[Answer]:
-        """The Handler."""
+        """Answer a request: the Handler."""
         listener = request.listener
         if listener is None:
-            raise TypeError("the proxy serves namespaces only: this socket has no listener")
+            raise TypeError("the proxy serves listeners only: this socket has none")
         request_id = self._report.ids.new()
         if self._limiter is not None:
             wait = self._limiter.wait(client_of_request(request), time.monotonic())
@@ -74,12 +74,12 @@ class MetadataProxy:
 
 
 def client_of_request(request: Request) -> Client:
-    """The client for shares, turns and the rate limit."""
+    """Return the client for fair queueing and the rate limit."""
     return client_of(request.listener, request.client_mac, request.client_address)
 
 
 def fair_handler_of(proxy: MetadataProxy, report: Report) -> FairHandler:
-    """The proxy's handler, with turns by guest. Must be called inside a running loop."""
+    """Return the proxy's handler behind a fair queue. Call it inside a running loop."""
     return FairHandler(
         proxy.handle,
         client_of_request,
@@ -91,7 +91,7 @@ def fair_handler_of(proxy: MetadataProxy, report: Report) -> FairHandler:
 
 
 def log_request(request: Request, outgoing: Request, status: int, seconds: float) -> None:
-    """A Watcher: one debug line a request."""
+    """Log a request at debug level: a Watcher."""
     sent = dict(outgoing.headers)
     log.debug(
         "request",

@@ -44,14 +44,14 @@ def test_more_waiters_than_connections_at_once_delay_nobody(tmp_path):
     async def main():
         slow = Slow()
         async with serving(slow, path=str(tmp_path / "s")):
-            lanes = UpstreamPools(Target(path=str(tmp_path / "s")), timeout=30.0)
+            pools = UpstreamPools(Target(path=str(tmp_path / "s")), timeout=30.0)
             many = MAX_UPSTREAM_CONNECTIONS + 50
-            waiters = [lanes(WAITING) for _ in range(many)]
+            waiters = [pools(WAITING) for _ in range(many)]
             await until(lambda: slow.waiting == many)
-            assert (await lanes(PLAIN)).body == b"now"
+            assert (await pools(PLAIN)).body == b"now"
             slow.news.set()
             assert {answer.body for answer in await asyncio.gather(*waiters)} == {b"then"}
-            lanes.close()
+            pools.close()
 
     run(main)
 
@@ -60,18 +60,18 @@ def test_one_waiter_more_than_may_is_refused_and_a_place_that_is_free_is_taken(t
     async def main():
         slow = Slow()
         async with serving(slow, path=str(tmp_path / "s")):
-            lanes = UpstreamPools(Target(path=str(tmp_path / "s")), timeout=30.0, max_waiting=2)
-            first, second = lanes(WAITING), lanes(WAITING)
+            pools = UpstreamPools(Target(path=str(tmp_path / "s")), timeout=30.0, max_waiting=2)
+            first, second = pools(WAITING), pools(WAITING)
             with pytest.raises(UpstreamFull) as refused:
-                await lanes(WAITING)
+                await pools(WAITING)
             assert refused.value.refusal is Refusal.TOO_MANY_WAITERS
             await until(lambda: slow.waiting == 2)
             first.cancel()
             await until(lambda: slow.waiting == 1)
-            third = lanes(WAITING)
+            third = pools(WAITING)
             await until(lambda: slow.waiting == 2)
             slow.news.set()
             assert (await second).body == (await third).body == b"then"
-            lanes.close()
+            pools.close()
 
     run(main)

@@ -33,26 +33,26 @@ class Play:
     CLIENTS: ClassVar = [("a", "0"), ("a", "1"), ("a", "2"), ("b", "0")]
 
     def __post_init__(self):
-        self.turns = FairQueue(self.limits)
+        self.queue = FairQueue(self.limits)
         self.count = 0
 
     def arrive(self, client):
         self.count += 1
         ticket = (client, self.count)
-        if self.turns.begin(client, self.now):
+        if self.queue.begin(client, self.now):
             self._run(ticket)
-        elif not self.turns.enqueue(client, ticket, self.now):
+        elif not self.queue.enqueue(client, ticket, self.now):
             self.refused.append(ticket)
         return ticket
 
     def finish(self, ticket, size=0):
         self.running.remove(ticket)
-        self.turns.end(ticket[0], size, self.now)
-        self.turns.free(ticket[0], self.now)
+        self.queue.end(ticket[0], size, self.now)
+        self.queue.free(ticket[0], self.now)
         self.go_on()
 
     def go_on(self):
-        while (ticket := self.turns.take(self.now)) is not None:
+        while (ticket := self.queue.take(self.now)) is not None:
             self._run(ticket)
 
     def _run(self, ticket):
@@ -63,10 +63,10 @@ class Play:
         return [ticket for ticket in self.running if ticket[0] == client]
 
     def leave(self, number):
-        waiting = list(self.turns._tickets)
+        waiting = list(self.queue._tickets)
         if waiting:
             self.left.append(waiting[number % len(waiting)])
-            self.turns.leave(self.left[-1], self.now)
+            self.queue.leave(self.left[-1], self.now)
 
     def step(self, what, number, size):
         if what == "arrive":
@@ -80,10 +80,10 @@ class Play:
             self.go_on()
 
     def run_dry(self):
-        while self.running or self.turns.next_at() is not None:
+        while self.running or self.queue.next_at() is not None:
             while self.running:
                 self.finish(self.running[0])
-            self.now = max(self.now, self.turns.next_at() or 0)
+            self.now = max(self.now, self.queue.next_at() or 0)
             self.go_on()
 
 
@@ -123,19 +123,19 @@ def test_a_line_has_an_end_for_one_and_for_all():
     assert len(play.refused) == 2
     for _ in range(6):
         play.arrive(NEIGHBOUR)
-    assert play.turns.queued == 5
+    assert play.queue.queued == 5
 
 
 def test_without_a_line_only_a_place_that_is_about_to_be_free_is_waited_for():
     play = Play(replace(LIMITS, queue=0, queue_per_client=0))
     first, _ = play.arrive(NOISY), play.arrive(NOISY)
     assert play.arrive(NOISY) in play.refused
-    play.turns.end(NOISY, 0, play.now)  # answered, and its place still taken
+    play.queue.end(NOISY, 0, play.now)  # answered, and its place still taken
     waits = play.arrive(NOISY)
     assert waits not in play.refused
     assert play.arrive(NOISY) in play.refused
     play.running.remove(first)
-    play.turns.free(NOISY, play.now)
+    play.queue.free(NOISY, play.now)
     play.go_on()
     assert waits in play.running
 
@@ -146,14 +146,14 @@ def test_who_was_given_large_answers_waits_until_they_are_paid_for():
     waits = play.arrive(NOISY)
     assert waits not in play.running
     assert play.arrive(NEIGHBOUR) in play.running
-    assert play.turns.next_at() == 102.0
+    assert play.queue.next_at() == 102.0
     play.now = 101.9
     play.go_on()
     assert waits not in play.running
     play.now = 102.0
     play.go_on()
     assert waits in play.running
-    assert play.turns.next_at() is None
+    assert play.queue.next_at() is None
 
 
 def test_a_burst_of_bytes_is_free():
@@ -169,9 +169,9 @@ def test_patience_ends_and_who_leaves_is_not_served():
     under_way, late, gone = (play.arrive(NOISY) for _ in range(3))
     play.now += 5
     later = play.arrive(NOISY)
-    play.turns.leave(gone, play.now)
-    assert play.turns.overdue(play.now + 4.9) == []
-    assert play.turns.overdue(play.now + 5) == [late]
+    play.queue.leave(gone, play.now)
+    assert play.queue.overdue(play.now + 4.9) == []
+    assert play.queue.overdue(play.now + 5) == [late]
     play.finish(under_way)
     assert play.running == [later]
 
@@ -194,8 +194,8 @@ def test_bounds_hold_and_nobody_is_forgotten(steps):
         assert len(play.running) <= 3
         assert all(len(play.of(client)) <= 2 for client in Play.CLIENTS)
     play.run_dry()
-    assert play.turns.queued == 0
+    assert play.queue.queued == 0
     ends = play.started + play.refused + play.left
     assert len(ends) == len(set(ends)) == play.count
-    play.turns.forget_paid(play.now + 1e6)
-    assert play.turns.clients == 0
+    play.queue.forget_paid(play.now + 1e6)
+    assert play.queue.clients == 0

@@ -1,7 +1,7 @@
-"""What the kernel knows about an accepted TCP connection: addresses, the client's MAC, its age.
+"""Facts of an accepted TCP connection, from the kernel: addresses, the client's MAC, its age.
 
 The MAC is the source of the Ethernet frame that carried the SYN (TCP_SAVE_SYN, Linux 5.10), so it
-needs no privilege and no look-up. The kernel saves no SYN if it answered with a SYN cookie (its
+needs no privilege and no lookup. The kernel saves no SYN if it answered with a SYN cookie (its
 queue of half-open connections was full) or if the link has no Ethernet headers. The MAC is then
 unknown, and callers must decide without it.
 """
@@ -17,7 +17,7 @@ from a9fe.wire.message import without_mapping
 TCP_SAVE_SYN = 27  # linux/tcp.h; the socket module lacks both
 TCP_SAVED_SYN = 28
 FROM_ETHERNET = 2  # save from the Ethernet header on, not from the IP header
-SAVED_BYTES = 1024  # the most that getsockopt of Python takes; headers are 54 to 134 bytes
+SAVED_BYTES = 1024  # the limit of Python's getsockopt; headers have 54 to 134 bytes
 TICK = 0.01  # s: the coarsest unit of the kernel's timestamps (HZ=100)
 
 _ETHERNET_HEADER = 14
@@ -55,13 +55,13 @@ def save_syn(sock: socket.socket) -> None:
 
 
 def facts_of(sock: socket.socket) -> Accepted:
-    """The facts of a connection that was just accepted, before anything is sent on it."""
+    """Return the facts of a new connection, before anything is sent on it."""
     if sock.family == socket.AF_UNIX:
         return Accepted()
     try:
         client_address = sock.getpeername()[0].partition("%")[0]
         local_address = sock.getsockname()[0].partition("%")[0]
-    except OSError:  # it has gone already
+    except OSError:  # the client has gone already
         return Accepted()
     return Accepted(
         client_address, _mac_of(sock, client_address), local_address, _connected_at(sock)
@@ -69,7 +69,7 @@ def facts_of(sock: socket.socket) -> Accepted:
 
 
 def _mac_of(sock: socket.socket, client_address: str) -> str:
-    """The kernel gives the SYN once, and frees it."""
+    """Return the client's MAC, once: the kernel frees the SYN when it is read."""
     try:
         syn = sock.getsockopt(socket.IPPROTO_TCP, TCP_SAVED_SYN, SAVED_BYTES)
     except OSError:
@@ -78,9 +78,9 @@ def _mac_of(sock: socket.socket, client_address: str) -> str:
 
 
 def source_mac(syn: bytes, client_address: str) -> str:
-    """The source MAC of a saved SYN (from the Ethernet header on); "" if from another address.
+    """Return the source MAC of a saved SYN (from the Ethernet header on).
 
-    The packet's source address shows whether the header has the expected length.
+    "" unless its source is `client_address`: then the header has not the expected length.
     """
     plain = without_mapping(client_address)
     if ":" in plain:
@@ -94,8 +94,10 @@ def source_mac(syn: bytes, client_address: str) -> str:
 
 
 def _connected_at(sock: socket.socket) -> float:
-    """If the connection has sent no data, tcpi_last_data_sent counts from the handshake: time in
-    the kernel's queue is included, and the client cannot change it.
+    """Return when the handshake ended, the time in the kernel's queue included.
+
+    While we have sent no data, tcpi_last_data_sent counts from the handshake, and the client
+    cannot change it.
     """
     milliseconds: int
     try:

@@ -1,4 +1,4 @@
-"""The connections of a server by client: counts what each holds, and closes some at a bound.
+"""The connections of a server, by client: count what each client holds, close some at a bound.
 
 `wire.shares` decides which client loses a connection; this module chooses the connection.
 """
@@ -21,7 +21,7 @@ class HeldConnection(Protocol):
 
     @property
     def is_idle(self) -> bool:
-        """Whether no part of a request is buffered and no part of an answer is unsent."""
+        """Return whether no part of a request is buffered and no part of an answer unsent."""
         ...
 
     def reset(self) -> None:
@@ -51,7 +51,7 @@ class Clients:
     """All connections of a server."""
 
     def __init__(self, limits: Limits, report: Report) -> None:
-        """No connection is open."""
+        """Start without connections."""
         self._limits = limits
         self._report = report
         self._of: dict[Client, OrderedDict[HeldConnection, None]] = {}
@@ -73,11 +73,11 @@ class Clients:
 
     @property
     def held_bytes(self) -> int:
-        """Bytes in the buffers of all connections."""
+        """Return the bytes in the buffers of all connections."""
         return self._bytes.total
 
     def enter(self, connection: HeldConnection) -> Refusal | None:
-        """Count a new connection. Returns why its requests are refused, None if they are not."""
+        """Count a new connection. Return why its requests are refused, None if they are not."""
         client = connection.client
         self._of.setdefault(client, OrderedDict())[connection] = None
         self._connections.change(client, 1)
@@ -85,7 +85,7 @@ class Clients:
         if over is None or self._make_room(connection, over):
             return None
         if self._is_far_over(client):
-            self._give_way(connection, Refusal.TOO_MANY_CONNECTIONS)
+            self._evict(connection, Refusal.TOO_MANY_CONNECTIONS)
         return Refusal.TOO_MANY_CONNECTIONS
 
     def leave(self, connection: HeldConnection) -> None:
@@ -104,7 +104,7 @@ class Clients:
         """Record the bytes held now. `arriving`: a request has been received in part."""
         client = connection.client
         if connection not in self._of.get(client, ()):
-            return  # it is closed, or is to be
+            return  # it is closed, or closing
         more, connection.held = held - connection.held, held
         if more:
             self._bytes.change(client, more)
@@ -115,8 +115,11 @@ class Clients:
             self._free_bytes(client)
 
     def _make_room(self, newcomer: HeldConnection, over: Over) -> bool:
-        """Close a connection of the largest client: an idle one, else its oldest, if it holds more
-        connections than the newcomer."""
+        """Close a connection of the largest client: an idle one, else its oldest.
+
+        Return False, and close none, if that client has no idle one and no more connections than
+        the newcomer's.
+        """
         if over is Over.CLIENT:
             return False
         largest = self._connections.largest(newcomer.client, over)
@@ -125,7 +128,7 @@ class Clients:
             if self._connections.of(largest) <= self._connections.of(newcomer.client):
                 return False
             idle = next(iter(self._of[largest]))
-        self._give_way(idle, Refusal.GAVE_WAY)
+        self._evict(idle, Refusal.GAVE_WAY)
         return True
 
     def _is_far_over(self, client: Client) -> bool:
@@ -138,19 +141,24 @@ class Clients:
         )
 
     def _free_bytes(self, client: Client) -> None:
-        """Close the connection with most bytes of the largest client. A single connection may
-        exceed its client's bound, so that a larger document can still be read."""
+        """Close the connection with most bytes of the largest client, until all are within bounds.
+
+        A client's only connection with bytes may exceed the bound, so that a larger document can
+        still be read.
+        """
         for over in Over:
             while self._bytes.exceeds(client, over):
                 largest = self._bytes.largest(client, over)
                 heaviest = max(self._of[largest], key=lambda connection: connection.held)
                 if over is Over.CLIENT and heaviest.held == self._bytes.of(client):
                     break
-                self._give_way(heaviest, Refusal.GAVE_WAY)
+                self._evict(heaviest, Refusal.GAVE_WAY)
 
     def _count_arriving(self, connection: HeldConnection) -> None:
-        """Read only a few incomplete requests of one client at a time; the kernel keeps the bytes
-        of the others. So slow requests cost only their connections, and delay their client."""
+        """Read a few incomplete requests of a client at a time; the kernel buffers the others.
+
+        So slow requests cost only their connections, and delay only their client.
+        """
         client = connection.client
         arriving = self._arriving.setdefault(client, _Arriving())
         if connection.arriving:
@@ -169,7 +177,7 @@ class Clients:
         if not arriving.read:
             del self._arriving[client]
 
-    def _give_way(self, connection: HeldConnection, refusal: Refusal) -> None:
+    def _evict(self, connection: HeldConnection, refusal: Refusal) -> None:
         key, guest = connection.client
         held = {"connections": self._connections.of(connection.client), "bytes": connection.held}
         facts = {"listener": key, "client": guest, **{k: str(v) for k, v in held.items()}}

@@ -1,4 +1,4 @@
-"""Sets the IP TTL (hop limit) of a connection for each answer."""
+"""The IP TTL (hop limit) of a connection, set for each answer."""
 
 import socket
 from asyncio import WriteTransport
@@ -7,17 +7,19 @@ from a9fe.http.server.sockets import limit_hops, unacknowledged
 
 
 class HopLimit:
-    """The hop limit of one connection. 0 is the kernel's default."""
+    """The hop limit of one connection; 0 is the kernel's default."""
 
     __slots__ = ("hops",)
 
     def __init__(self) -> None:
-        """Starts with the kernel's default."""
+        """Start with the kernel's default."""
         self.hops = 0
 
     def change(self, sock: socket.socket, hops: int, transport: WriteTransport) -> None:
-        """Set the limit for data sent from now on. A lower limit stays until its data is
-        acknowledged, because a retransmission uses the current limit."""
+        """Set the limit for data sent from now on.
+
+        A lower limit stays until its data is acknowledged: retransmissions use the current limit.
+        """
         wider = self.hops and (not hops or hops > self.hops)
         if wider and (transport.get_write_buffer_size() or unacknowledged(sock)):
             return

@@ -1,6 +1,6 @@
-"""Bytes in, whole requests out: the reading half of a connection, without its socket.
+"""Read whole requests from bytes. No I/O.
 
-However the bytes are cut, the requests are the same.
+The requests do not depend on how the bytes are split.
 """
 
 import re
@@ -18,7 +18,7 @@ Incoming = tuple[RequestHead, bytes]  # a request's head and its whole body
 
 
 class Reading(Enum):
-    """What the reader waits for."""
+    """The part of a request that the reader waits for."""
 
     NOTHING = "nothing"  # between requests
     HEAD = "head"
@@ -26,52 +26,52 @@ class Reading(Enum):
 
 
 class RequestReader:
-    """Collects what arrives and cuts whole requests off its front."""
+    """Buffers bytes and takes whole requests from their front."""
 
     __slots__ = ("_blank", "_body", "_buffer", "_head", "_limits", "_searched")
 
     def __init__(self, limits: Limits) -> None:
-        """`limits` bound what is collected; the caller bounds what is read ahead."""
+        """`limits` bound a request; the caller bounds the bytes of pipelined requests."""
         self._limits = limits
         self._buffer = bytearray()
         self._searched = 0
-        self._blank = False  # a blank line was skipped before the request that is read
+        self._blank = False  # a blank line was skipped before this request
         self._head: RequestHead | None = None
         self._body: FixedBody | ChunkedBody | None = None
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing has come of a next request."""
+        """Return whether no byte of a next request has arrived."""
         return not self._buffer and self._head is None
 
     @property
     def buffered(self) -> int:
-        """Bytes that no request has taken yet."""
+        """Return the number of bytes that no request has taken yet."""
         return len(self._buffer)
 
     @property
     def held(self) -> int:
-        """Buffered bytes, including those of an incomplete body."""
+        """Return the number of buffered bytes, those of an incomplete body included."""
         return len(self._buffer) + (len(self._body.data) if self._body is not None else 0)
 
     @property
     def reading(self) -> Reading:
-        """What is waited for."""
+        """Return what the reader waits for."""
         if self._head is not None:
             return Reading.BODY
         return Reading.HEAD if self._buffer else Reading.NOTHING
 
     @property
     def awaits_continue(self) -> bool:
-        """Whether the sender holds its body back until it is told to continue."""
+        """Return whether the client waits for 100 (Continue)."""
         return self._head is not None and self._head.expects and not self._buffer
 
     def feed(self, data: bytes) -> None:
-        """Take what arrived."""
+        """Append bytes that arrived."""
         self._buffer += data
 
     def whole(self, data: bytes) -> Incoming | None:
-        """The fast path: `data` as one whole bodiless request; None where it is anything else.
+        """Read `data` as one whole request without body (the fast path); None if it is not one.
 
         Raises BadMessage.
         """
@@ -83,7 +83,10 @@ class RequestReader:
         return (head, b"") if head.length == 0 else None
 
     def next(self) -> Incoming | None:
-        """The next whole request, None until more arrives. Raises BadMessage, then is done."""
+        """Return the next whole request, None until more arrives.
+
+        Raises BadMessage; the reader must not be used after it.
+        """
         if self._head is None:
             data = self._take_head()
             if data is None:
@@ -119,7 +122,7 @@ class RequestReader:
         return head
 
     def _skip_blank_line(self) -> None:
-        """One before a request is tolerated (RFC 9112 section 2.2)."""
+        """Skip one blank line before a request (RFC 9112 section 2.2); refuse a second."""
         del self._buffer[:2]
         if self._blank or self._buffer.startswith(b"\r\n"):
             raise BadMessage(Refusal.MALFORMED, "blank lines instead of a request")
@@ -127,7 +130,7 @@ class RequestReader:
         self._searched = 0
 
     def _check_unfinished(self, limit: int) -> None:
-        """Refuse early what no further byte can mend."""
+        """Refuse an incomplete head that no further byte can make valid."""
         buffer = self._buffer
         if len(buffer) >= limit:
             raise BadMessage(Refusal.HEAD_TOO_LARGE, f"head over {limit} bytes")

@@ -1,6 +1,6 @@
-"""The server of the data path: listening sockets, the connections on them, and their end.
+"""The server of the data path: its listening sockets and their connections.
 
-One server a process; it may listen on any number of sockets, each with its own identity.
+A process has one server, which may listen on any number of sockets, each with its own Listener.
 """
 
 import asyncio
@@ -19,34 +19,34 @@ from a9fe.wire.limits import DRAIN_TIMEOUT, LIMITS, LISTEN_BACKLOG, SEND_BUFFER_
 from a9fe.wire.message import Answer, Handler, Listener
 from a9fe.wire.refusals import Refusal
 
-SWEEPS_PER_TIMEOUT = 4  # a timeout is late by a quarter of the shortest one at most
+SWEEPS_PER_TIMEOUT = 4  # a timeout is late by at most a quarter of the shortest one
 LONGEST_SWEEP = 1.0  # seconds
 
 log = structlog.get_logger("a9fe.http")
 
 Admit = Callable[[socket.socket], bool]
-"""Whether the other side of an accepted socket may speak to us; it logs why not."""
+"""Return whether to serve an accepted socket; logs the reason if not."""
 Outgoing = Callable[[Answer], Answer]
-"""Makes of an answer what the client sees of it."""
+"""Return the answer that is sent to the client for the handler's answer."""
 
 
 class Listening:
-    """One listening socket that is served."""
+    """One listening socket of a server."""
 
     __slots__ = ("_server", "listener")
 
     def __init__(self, server: asyncio.Server, listener: Listener | None) -> None:
-        """`listener` is what the socket stands for."""
+        """`listener` is given to the handler with each request of the socket."""
         self._server = server
         self.listener = listener
 
     def close(self) -> None:
-        """Accept no more and close our copy of the socket; connections finish."""
+        """Accept no more and close this copy of the socket; its connections finish."""
         self._server.close()
 
 
 class Server:
-    """Serves `handler` on every socket it is given."""
+    """Serves a handler on listening sockets."""
 
     def __init__(
         self,
@@ -58,10 +58,10 @@ class Server:
         backlog: int = LISTEN_BACKLOG,
         outgoing: Outgoing | None = None,
     ) -> None:
-        """Must be made inside a running loop. `admit` None lets everyone in.
+        """Must be made inside a running loop. `admit` None: serve every client.
 
-        `backlog`: connections that the kernel queues on each socket, whatever it was before.
-        `outgoing` has the last word on every answer of the handler's.
+        `backlog`: connections that the kernel queues on each socket. `outgoing` is applied to each
+        answer of the handler.
         """
         self._loop = asyncio.get_running_loop()
         self.handler = handler
@@ -81,7 +81,7 @@ class Server:
         self._sweeper = self._loop.call_later(self._sweep_interval, self._sweep)
 
     async def listen(self, sock: socket.socket, listener: Listener | None = None) -> Listening:
-        """Serve a bound stream socket, which becomes ours. Its backlog is set."""
+        """Serve a bound stream socket, which becomes the server's."""
 
         def factory() -> asyncio.Protocol:
             return Connection(self, listener)
@@ -100,12 +100,12 @@ class Server:
         return listening
 
     def forget(self, listening: Listening) -> None:
-        """Stop listening there; connections finish."""
+        """Stop listening on one socket; its connections finish."""
         listening.close()
         self._listening.discard(listening)
 
     async def close(self, within: float = DRAIN_TIMEOUT) -> None:
-        """Stop listening, let requests in flight finish for `within` seconds, then close all."""
+        """Stop listening, give requests in flight `within` seconds to finish, then close all."""
         self.draining = True
         for listening in list(self._listening):
             self.forget(listening)
@@ -125,18 +125,18 @@ class Server:
 
     @property
     def connections(self) -> int:
-        """Connections that are open."""
+        """Return the number of open connections."""
         return len(self._connections)
 
     @property
     def held_bytes(self) -> int:
-        """Bytes in the buffers of all connections."""
+        """Return the bytes in the buffers of all connections."""
         return self._clients.held_bytes
 
     # -- what connections call ---------------------------------------------------------------
 
     def opened(self, connection: Connection) -> Refusal | None:
-        """Count it in; why its requests are refused, if they are."""
+        """Count a new connection. Return why its requests are refused; None if they are not."""
         self._connections.add(connection)
         if self._admit is not None and not self._admit(connection.socket):
             connection.abort()
@@ -148,7 +148,7 @@ class Server:
         self._clients.holds(connection, held, arriving=arriving)
 
     def closed(self, connection: Connection) -> None:
-        """Count it out."""
+        """Count a connection as closed."""
         self._connections.discard(connection)
         self._clients.leave(connection)
         if not self._connections:
@@ -177,7 +177,7 @@ async def serve(  # noqa: PLR0913 - all but one have a default, and callers name
     backlog: int = LISTEN_BACKLOG,
     outgoing: Outgoing | None = None,
 ) -> Server:
-    """Serve `handler` on one socket: `sock`, bound, or a Unix socket made at `path` (0600)."""
+    """Return a server of `handler` on one socket: `sock`, bound, or a new one at `path` (0600)."""
     if (sock is None) == (path is None):
         raise ValueError("serve: expected either sock or path")
     server = Server(

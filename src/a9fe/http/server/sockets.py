@@ -1,4 +1,4 @@
-"""Listening sockets of the host's own processes, and how connections end."""
+"""Listening sockets in the host's own namespace, and socket options of connections."""
 
 import fcntl
 import os
@@ -14,7 +14,7 @@ from a9fe.runtime.errors import StartError
 from a9fe.wire.limits import LISTEN_BACKLOG
 
 OWNER_ONLY = 0o600
-KERNELS_LIMIT = -1  # of hops (ip(7), ipv6(7))
+KERNELS_LIMIT = -1  # of IP hops (ip(7), ipv6(7))
 _SUN_PATH_MAX = 107
 _NO_LINGER = struct.pack("ii", 1, 0)  # struct linger: on, 0 s (socket(7))
 
@@ -26,10 +26,10 @@ def unix_listener(
     owner: tuple[int, int] | None = None,
     backlog: int = LISTEN_BACKLOG,
 ) -> socket.socket:
-    """A Unix socket that only its owner (uid, gid; None: ourselves) and root may connect to.
+    """Listen on a Unix socket that only its owner (uid, gid; None: ourselves) and root may use.
 
-    It appears at `path` in one step, listening, with its mode and owner, and takes the place of
-    what a killed process left. Raises StartError where another one still listens there.
+    It appears at `path` atomically, listening, with its mode and owner, and replaces the socket of
+    a killed process. Raises StartError if a process listens there.
     """
     if len(os.fsencode(path)) > _SUN_PATH_MAX:
         raise StartError(f"{path}: too long for a Unix socket, expected {_SUN_PATH_MAX} bytes")
@@ -55,9 +55,9 @@ def _refuse_if_in_use(path: str, kind: socket.SocketKind) -> None:
     try:
         mode = os.stat(path).st_mode
     except OSError:
-        return  # nothing there; or bind says what is wrong
+        return  # nothing is there, or bind reports the error
     if not stat.S_ISSOCK(mode):
-        raise StartError(f"{path}: is there and is no socket; move it away")
+        raise StartError(f"{path}: exists and is no socket; move it away")
     with socket.socket(socket.AF_UNIX, kind) as probe, suppress(OSError):
         probe.settimeout(0)
         probe.connect(path)
@@ -65,34 +65,36 @@ def _refuse_if_in_use(path: str, kind: socket.SocketKind) -> None:
 
 
 def is_hung_up(sock: socket.socket) -> bool:
-    """Whether the other side of a Unix socket is wholly closed, not only done with sending.
+    """Return whether the client of a Unix socket has closed it, not only its sending half.
 
-    Of TCP the kernel cannot tell: a FIN says the same for both.
+    False for TCP: a FIN does not tell the two apart.
     """
     if sock.family != socket.AF_UNIX:
         return False
     poll = select.poll()
-    poll.register(sock.fileno(), 0)  # POLLHUP is always told
+    poll.register(sock.fileno(), 0)  # POLLHUP is always reported
     return any(event & select.POLLHUP for _, event in poll.poll(0))
 
 
 def reset_on_close(sock: socket.socket) -> None:
-    """Have the close of a TCP socket say that nobody reads any more (RST, not FIN)."""
+    """Have the close of a TCP socket send RST, not FIN."""
     if sock.family != socket.AF_UNIX:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
 
 
 def bound_send_buffer(sock: socket.socket, size: int) -> None:
-    """Set SO_SNDBUF of a listening TCP socket, inherited by its connections, to `size` bytes (the
-    kernel doubles it, socket(7)). By default the kernel may buffer megabytes."""
+    """Set SO_SNDBUF of a listening TCP socket; its connections inherit it.
+
+    The kernel doubles `size` (socket(7)). By default it may buffer megabytes.
+    """
     if sock.family != socket.AF_UNIX:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, size)
 
 
 def limit_hops(sock: socket.socket, hops: int) -> None:
-    """Let the packets of a TCP socket live for so many IP hops; 0: for as many as any others.
+    """Set the IP TTL (hop limit) of a TCP socket; 0: the kernel's default.
 
-    An IPv6 socket may carry IPv4 (mapped addresses): both limits are set.
+    Both limits of an IPv6 socket are set, as it may carry IPv4 (mapped addresses).
     """
     limit = hops or KERNELS_LIMIT
     if sock.family == socket.AF_INET6:
@@ -102,7 +104,7 @@ def limit_hops(sock: socket.socket, hops: int) -> None:
 
 
 def unacknowledged(sock: socket.socket) -> int:
-    """Bytes that were written to a TCP socket and are not known to have arrived (tcp(7))."""
+    """Return the bytes written to a TCP socket that are not acknowledged (tcp(7))."""
     if sock.family == socket.AF_UNIX:
         return 0
     found = array("i", [0])
@@ -111,7 +113,7 @@ def unacknowledged(sock: socket.socket) -> int:
 
 
 def tcp_listener(address: str, port: int, backlog: int = LISTEN_BACKLOG) -> socket.socket:
-    """A TCP socket bound to `address`:`port` (0: any). Raises StartError where it is taken."""
+    """Listen on `address`:`port` (0: any free port). Raises StartError if it is taken."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     sock = socket.socket(family, socket.SOCK_STREAM)
     try:

@@ -1,4 +1,4 @@
-"""What can go wrong with an upstream, and which refusal a guest hears of it."""
+"""Errors of an upstream, each with the refusal that the guest gets."""
 
 from typing import ClassVar
 
@@ -7,24 +7,24 @@ from a9fe.wire.refusals import Refusal
 
 
 class UpstreamError(A9feError):
-    """An upstream gave no answer. `request_id` is that of the request, if it had one."""
+    """An upstream gave no answer. `request_id` is b"" if the request had none."""
 
     refusal: ClassVar[Refusal] = Refusal.UPSTREAM_BROKEN
 
     def __init__(self, text: str, request_id: bytes = b"") -> None:
-        """`text` says what happened and where, for the operator."""
+        """`text` is for the operator: what happened, and where."""
         super().__init__(text)
         self.request_id = request_id
 
 
 class UpstreamUnreachable(UpstreamError):
-    """Nothing listens there, or not to us."""
+    """No connection could be made."""
 
     refusal = Refusal.UPSTREAM_UNREACHABLE
 
 
 class UpstreamBroken(UpstreamError):
-    """It closed without an answer, or its answer is no HTTP."""
+    """It closed without an answer, or its answer is not HTTP."""
 
 
 class UpstreamTimeout(UpstreamError):
@@ -34,7 +34,7 @@ class UpstreamTimeout(UpstreamError):
 
 
 class UpstreamFull(UpstreamError):
-    """As many requests wait there as may."""
+    """Too many requests wait for a change there."""
 
     refusal = Refusal.TOO_MANY_WAITERS
 

@@ -1,4 +1,4 @@
-"""One request to an upstream, from its way into a connection to its answer.
+"""One request to an upstream and its answer.
 
 A future that the pool (`pool`) and a connection (`upstream_connection`) share.
 """
@@ -12,7 +12,7 @@ from a9fe.wire.trusted import REQUEST_ID
 
 
 class Abortable(Protocol):
-    """A connection, as far as an exchange knows it."""
+    """What an exchange needs of its connection."""
 
     def abort(self) -> None:
         """Close at once."""
@@ -29,7 +29,7 @@ class Exchange(asyncio.Future[Answer]):
     def __init__(
         self, request: Request, data: bytes, deadline: float, loop: asyncio.AbstractEventLoop
     ) -> None:
-        """Not yet on a connection."""
+        """The exchange has no connection yet."""
         super().__init__(loop=loop)
         self.request = request
         self.data = data
@@ -40,20 +40,20 @@ class Exchange(asyncio.Future[Answer]):
         self.connection: Abortable | None = None
 
     def cancel(self, msg: str | None = None) -> bool:
-        """Nobody waits for it any more."""
+        """Cancel the request, and close its connection."""
         cancelled = super().cancel(msg)
         if self.connection is not None:
             self.connection.abort()
         return cancelled
 
     def answer(self, answer: Answer) -> None:
-        """The end of it."""
+        """Complete with an answer."""
         self.connection = None
         if not self.done():
             self.set_result(answer)
 
     def fail(self, error_type: type[UpstreamError], text: str) -> None:
-        """The other end of it."""
+        """Complete with an error."""
         self.connection = None
         if not self.done():
             ids = self.request.values(REQUEST_ID)

@@ -1,4 +1,4 @@
-"""Change a pending answer when it arrives, without a task."""
+"""Change an answer when it arrives, without a task."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -7,7 +7,7 @@ from a9fe.wire.message import Answer
 
 
 class MappedAnswer(asyncio.Future[Answer]):
-    """A future: `change` applied to the result of `pending`, or its exception.
+    """A future of `change(answer)`, or of the exception of `pending`.
 
     Cancelling it cancels `pending`, so that the next hop sees its client disconnect.
     """
@@ -29,7 +29,7 @@ class MappedAnswer(asyncio.Future[Answer]):
         if pending.cancelled():
             super().cancel()
             return
-        error = pending.exception()  # noted, also where nobody waits
+        error = pending.exception()  # marks it as retrieved
         if self.done():
             return
         if error is not None:
@@ -37,5 +37,5 @@ class MappedAnswer(asyncio.Future[Answer]):
             return
         try:
             self.set_result(self._change(pending.result()))
-        except Exception as defect:  # noqa: BLE001 - who awaits it says what it was
+        except Exception as defect:  # noqa: BLE001 - the awaiting code handles it
             self.set_exception(defect)

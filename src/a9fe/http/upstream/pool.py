@@ -43,9 +43,9 @@ __all__ = [
 ]
 
 SAFE = frozenset({b"GET", b"HEAD", b"OPTIONS"})  # RFC 9110 section 9.2.1
-CONNECT_TIMEOUT = 5.0  # seconds; a host that answers at all does in milliseconds
-IDLE_TIMEOUT = 20.0  # seconds; less than servers keep, so that few die in our hands
-REPEATS = 3  # of one request; few, as the request itself may be what ends the upstream
+CONNECT_TIMEOUT = 5.0  # seconds; a host that answers does so in milliseconds
+IDLE_TIMEOUT = 20.0  # seconds; less than servers allow, so that few are closed as we use them
+REPEATS = 3  # of one request; few, as the request itself may kill the upstream
 RECONNECT_INTERVAL = 0.02  # seconds between attempts while an upstream restarts
 SWEEPS_PER_TIMEOUT = 4
 LONGEST_SWEEP = 0.5  # seconds
@@ -60,12 +60,12 @@ class Target:
     port: int = 0
 
     def __str__(self) -> str:
-        """For log lines."""
+        """Return the path, or host:port."""
         return self.path or f"{self.host}:{self.port}"
 
     @property
     def authority(self) -> bytes:
-        """For a Host header where the request has none."""
+        """Return the default Host header."""
         if self.path:
             return b"localhost"
         host = f"[{self.host}]" if ":" in self.host else self.host
@@ -73,9 +73,10 @@ class Target:
 
 
 class Upstream:
-    """Asks `target`: a future of its answer, hop-by-hop headers removed, or an UpstreamError.
+    """A handler that sends requests to `target`.
 
-    Cancel the future to take the request back.
+    It returns a future of the answer, hop-by-hop headers removed, or of an UpstreamError. Cancel
+    the future to cancel the request.
     """
 
     def __init__(  # noqa: PLR0913 - all but two have a default, and callers name them
@@ -110,13 +111,13 @@ class Upstream:
         self._idle: list[UpstreamConnection] = []
         self._busy: set[UpstreamConnection] = set()
         self._connecting = 0
-        self._line: deque[Exchange] = deque()
+        self._queue: deque[Exchange] = deque()
         self._down_since: float | None = None
         self._sweep_interval = min(LONGEST_SWEEP, timeout / SWEEPS_PER_TIMEOUT)
         self._sweeper = self._loop.call_later(self._sweep_interval, self._sweep)
 
     def __call__(self, request: Request) -> asyncio.Future[Answer]:
-        """Ask; to be awaited."""
+        """Send a request, or queue it."""
         data = request_bytes(request, self._authority)
         exchange = Exchange(request, data, self._loop.time() + self._timeout, self._loop)
         if self._is_full():
@@ -126,37 +127,37 @@ class Upstream:
         exchange.repeats = REPEATS if request.method in SAFE else 0
         if not exchange.repeats:
             exchange.fresh = True
-        elif self._idle and not self._line:
+        elif self._idle and not self._queue:
             self._start(self._idle.pop(), exchange)
             return exchange
-        self._line.append(exchange)
-        self._serve_line()
+        self._queue.append(exchange)
+        self._serve_queue()
         return exchange
 
     def close(self) -> None:
-        """Close all connections; requests under way break."""
+        """Close all connections; requests in flight fail."""
         self._sweeper.cancel()
         for connection in (*self._idle, *self._busy):
             connection.abort()
 
     @property
     def connections(self) -> int:
-        """Connections that are open or being opened, idle ones included."""
+        """Return the number of connections, open or being opened, idle ones included."""
         return len(self._idle) + len(self._busy) + self._connecting
 
     def _is_full(self) -> bool:
         room = self._max + self._max_queue - len(self._busy) - self._connecting
-        if len(self._line) >= room:  # those that were cancelled in line are still there
-            self._line = deque(exchange for exchange in self._line if not exchange.done())
-        return len(self._line) >= room
+        if len(self._queue) >= room:  # cancelled requests are still queued
+            self._queue = deque(exchange for exchange in self._queue if not exchange.done())
+        return len(self._queue) >= room
 
     def _start(self, connection: UpstreamConnection, exchange: Exchange) -> None:
         self._busy.add(connection)
         connection.ask(exchange)
 
-    def _serve_line(self) -> None:
-        while self._line and len(self._busy) + self._connecting < self._max:
-            exchange = self._line.popleft()
+    def _serve_queue(self) -> None:
+        while self._queue and len(self._busy) + self._connecting < self._max:
+            exchange = self._queue.popleft()
             if exchange.done():
                 continue
             if self._idle and not exchange.fresh:
@@ -170,26 +171,26 @@ class Upstream:
     # -- what connections call ---------------------------------------------------------------
 
     def freed(self, connection: UpstreamConnection, *, reusable: bool) -> None:
-        """Its exchange has ended."""
+        """Return a connection whose exchange has ended to the pool."""
         self._busy.discard(connection)
         if reusable:
             connection.idle_since = self._loop.time()
             self._idle.append(connection)
-        if self._line:
-            self._serve_line()
+        if self._queue:
+            self._serve_queue()
 
     def repeat(self, exchange: Exchange) -> None:
-        """Its connection broke: repeat it on a fresh one, later if that was fresh already."""
+        """Repeat a request whose connection closed, on a fresh one; later if it was fresh."""
         exchange.repeats -= 1
         if exchange.fresh:
             self._loop.call_later(RECONNECT_INTERVAL, self._ask_again, exchange)
             return
         exchange.fresh = True
-        self._line.appendleft(exchange)
+        self._queue.appendleft(exchange)
 
     def _ask_again(self, exchange: Exchange) -> None:
-        self._line.appendleft(exchange)
-        self._serve_line()
+        self._queue.appendleft(exchange)
+        self._serve_queue()
 
     def collected(self, amount: int) -> None:
         """Count bytes of answers being received; a negative amount frees."""
@@ -199,11 +200,11 @@ class Upstream:
             largest.give_up("too many bytes of answers in memory")
 
     def lost(self, connection: UpstreamConnection) -> None:
-        """It is closed."""
+        """Remove a closed connection."""
         self._busy.discard(connection)
         if connection in self._idle:
             self._idle.remove(connection)
-        self._serve_line()
+        self._serve_queue()
 
     # -- connecting --------------------------------------------------------------------------
 
@@ -213,7 +214,7 @@ class Upstream:
         except UpstreamError as error:
             self._connecting -= 1
             exchange.fail(type(error), str(error))
-            self._serve_line()
+            self._serve_queue()
             return
         self._connecting -= 1
         if exchange.done():
@@ -229,7 +230,7 @@ class Upstream:
                     connection = await self._open()
             except (OSError, TimeoutError) as error:
                 if exchange.done() or not self._worth_waiting(exchange.deadline):
-                    raise UpstreamUnreachable(f"{self.target}: {_why(error)}") from error
+                    raise UpstreamUnreachable(f"{self.target}: {_reason(error)}") from error
             else:
                 self._down_since = None
                 return connection
@@ -247,7 +248,7 @@ class Upstream:
         return UpstreamConnection(self)
 
     def _worth_waiting(self, deadline: float) -> bool:
-        """An outage that has only begun may be a restart."""
+        """Return whether a restart may still end the outage within patience and deadline."""
         now = self._loop.time()
         if self._down_since is None:
             self._down_since = now
@@ -257,12 +258,14 @@ class Upstream:
         now = self._loop.time()
         for connection in list(self._busy):
             connection.expire(now)
-        while self._line and now >= self._line[0].deadline:  # in line by the time they came
-            self._line.popleft().fail(UpstreamTimeout, f"{self.target}: too many in line")
+        while self._queue and now >= self._queue[0].deadline:  # the oldest first
+            self._queue.popleft().fail(
+                UpstreamTimeout, f"{self.target}: too many requests wait for a connection"
+            )
         while self._idle and now - self._idle[0].idle_since > IDLE_TIMEOUT:
             self._idle.pop(0).abort()
         self._sweeper = self._loop.call_later(self._sweep_interval, self._sweep)
 
 
-def _why(error: Exception) -> str:
+def _reason(error: Exception) -> str:
     return getattr(error, "strerror", None) or str(error) or "no connection in time"

@@ -1,4 +1,4 @@
-"""One connection to an upstream: a request out, its answer in, then the next."""
+"""One connection to an upstream: one request and its answer at a time."""
 
 import asyncio
 import re
@@ -23,7 +23,7 @@ class Pool(Protocol):
     max_body: int
 
     def freed(self, connection: "UpstreamConnection", *, reusable: bool) -> None:
-        """Its exchange has ended."""
+        """Take back a connection whose exchange has ended."""
         ...
 
     def repeat(self, exchange: Exchange) -> None:
@@ -35,12 +35,12 @@ class Pool(Protocol):
         ...
 
     def lost(self, connection: "UpstreamConnection") -> None:
-        """It is closed."""
+        """Remove a closed connection."""
         ...
 
 
 class UpstreamConnection(asyncio.Protocol):
-    """Speaks to one upstream, one exchange after the other."""
+    """The asyncio protocol of a connection to an upstream."""
 
     __slots__ = (
         "_body",
@@ -54,7 +54,7 @@ class UpstreamConnection(asyncio.Protocol):
     )
 
     def __init__(self, pool: Pool) -> None:
-        """Not yet connected."""
+        """The transport connects later."""
         self._pool = pool
         self._transport: asyncio.Transport = cast(asyncio.Transport, None)  # until made
         self._buffer = bytearray()
@@ -71,7 +71,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._transport.write(exchange.data)
 
     def expire(self, now: float) -> None:
-        """Give up where the deadline has passed."""
+        """Fail the request if its deadline has passed."""
         exchange = self.exchange
         if exchange is not None and now >= exchange.deadline:
             self.exchange = None
@@ -86,7 +86,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._break(why)
 
     def abort(self) -> None:
-        """Close at once, so that the upstream sees that nobody waits."""
+        """Close with RST, so that the upstream cancels the request."""
         sock = self._transport.get_extra_info("socket")
         if sock is not None and not self._transport.is_closing():
             reset_on_close(sock)
@@ -95,12 +95,12 @@ class UpstreamConnection(asyncio.Protocol):
     # -- what the transport calls ------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Keep the way out."""
+        """Keep the transport."""
         self._transport = cast(asyncio.Transport, transport)
 
     def data_received(self, data: bytes) -> None:
         """Collect the answer."""
-        if self.exchange is None:  # nobody asked: it could pass for the next one's answer
+        if self.exchange is None:  # unsolicited: it could be taken for the next answer
             self.abort()
             return
         try:
@@ -113,7 +113,7 @@ class UpstreamConnection(asyncio.Protocol):
             self._break(bad.detail)
 
     def eof_received(self) -> None:
-        """The upstream says no more: that may be the end of a body."""
+        """Complete an answer whose body ends with the connection."""
         if self.exchange is not None and isinstance(self._body, UntilCloseBody):
             self._finish(self.exchange, bytes(self._body.data))
 
@@ -138,7 +138,7 @@ class UpstreamConnection(asyncio.Protocol):
             self._pool.collected(more)
 
     def _whole(self, data: bytes, exchange: Exchange) -> bool:
-        """The fast path: all of a plain answer in one piece."""
+        """Complete an answer that arrived whole in one piece (the fast path), if it is one."""
         found = _END.search(data)
         if found is None or found.end() > MAX_HEAD_BYTES:
             return False
@@ -155,7 +155,7 @@ class UpstreamConnection(asyncio.Protocol):
             head = self._take_head(exchange)
             if head is None:
                 return
-            if head.status >= 200:  # 1xx only announce the answer
+            if head.status >= 200:  # 1xx precede the answer
                 self._head = head
                 self._body = self._body_of(head)
         assert self._body is not None
@@ -169,7 +169,7 @@ class UpstreamConnection(asyncio.Protocol):
         if found is None or found.end() > MAX_HEAD_BYTES:
             raise BadMessage(Refusal.UPSTREAM_BROKEN, "answer head too large")
         end = found.end()
-        del found  # a match holds the buffer, which could not be cut then
+        del found  # a match object locks the buffer's size
         data = bytes(self._buffer[:end])
         del self._buffer[:end]
         return read_answer(with_crlf(data), bodiless=exchange.head_only)

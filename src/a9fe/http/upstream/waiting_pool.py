@@ -1,7 +1,7 @@
-"""Two pools to one upstream: one for what is answered at once, one for what may wait.
+"""Two pools to one upstream: for requests that are answered at once, and for those that wait.
 
-A request that waits for a change holds its connection at every hop for as long. In a pool of
-their own they take no place from the others, and when that is full, the next one is refused.
+A request that waits for a change holds its connection at every hop. In a pool of their own they
+take no connection from the others; when it is full, the next one is refused.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ from a9fe.wire.wait_for_change import may_wait
 
 
 class UpstreamPools:
-    """Asks `target` as `Upstream` does."""
+    """A handler like `Upstream`, over both pools."""
 
     def __init__(
         self,
@@ -23,7 +23,7 @@ class UpstreamPools:
         patience: float = 0.0,
         max_waiting: int = MAX_WAITING_UPSTREAM,
     ) -> None:
-        """As `Upstream`'s. `max_waiting`: requests that may wait, at once."""
+        """`timeout` and `patience` as of `Upstream`. `max_waiting`: most waiting requests."""
         self.target = target
         self._at_once = Upstream(target, timeout=timeout, patience=patience)
         self._waiting = Upstream(
@@ -35,7 +35,7 @@ class UpstreamPools:
         )
 
     def __call__(self, request: Request) -> asyncio.Future[Answer]:
-        """Ask; to be awaited."""
+        """Send a request, or queue it."""
         return (self._waiting if may_wait(request.target) else self._at_once)(request)
 
     def close(self) -> None:

@@ -1,1 +1,1 @@
-"""Listening sockets in namespaces, and handing them to the proxy and to the holder."""
+"""Listening sockets in namespaces, and their hand-over to the proxy and the listener holder."""

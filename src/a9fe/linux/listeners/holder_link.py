@@ -1,7 +1,7 @@
-"""Keeps copies of an agent's listeners in the holder process, which outlives the other processes.
+"""The host agent's link to the listener holder, which outlives the other processes.
 
-The agent first takes back the holder's sockets, then mirrors its own to the holder. It also works
-without a holder. The holder's side: metadata_proxy.listener_holder.
+The agent first takes its sockets back from the holder, then gives it each listener that it opens.
+It also works without a holder. The holder's side: metadata_proxy.listener_holder.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ PAUSE = 0.2  # s before connecting again
 
 
 class HolderLink:
-    """Mirrors the listeners of a ProxyLink."""
+    """Mirrors the listeners of a ProxyLink to the holder."""
 
     def __init__(self, path: str, owner: str, proxy: ProxyLink) -> None:
         """`path`: the holder's control socket. `owner`: the agent's name for the proxy."""
@@ -49,7 +49,7 @@ class HolderLink:
                 await channel.idle(self._wake)
 
     async def _recall(self, channel: Channel) -> dict[str, int]:
-        """Take the holder's sockets back. Returns their identities by key.
+        """Take the holder's sockets back. Return their identities by key.
 
         If one that another version gave is not understood, the holder drops all and this raises
         Broken: we could not bind beside them.

@@ -1,4 +1,4 @@
-"""Who is at the other end of a Unix socket (SO_PEERCRED): the kernel's word, not the peer's."""
+"""The process at the other end of a Unix socket, as the kernel reports it (SO_PEERCRED)."""
 
 import socket
 import struct
@@ -11,12 +11,12 @@ UCRED = struct.Struct("=iII")
 
 
 class UnwelcomePeer(A9feError):
-    """A process of another user is at the other end."""
+    """The process at the other end runs as another user."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Peer:
-    """The process that connected, as it was then. uid and gid are the effective ones."""
+    """The process that connected, at that time. uid and gid are the effective ones."""
 
     pid: int
     uid: int
@@ -24,14 +24,14 @@ class Peer:
 
 
 def credentials(sock: socket.socket) -> Peer:
-    """The peer of a connected Unix socket."""
+    """Return the peer of a connected Unix socket."""
     raw = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, UCRED.size)
     pid, uid, gid = UCRED.unpack(raw)
     return Peer(pid=pid, uid=uid, gid=gid)
 
 
 def require(sock: socket.socket, uids: Collection[int]) -> Peer:
-    """The peer, if it runs as one of `uids`; else UnwelcomePeer."""
+    """Return the peer. Raises UnwelcomePeer unless it runs as one of `uids`."""
     peer = credentials(sock)
     if peer.uid not in uids:
         expected = ", ".join(map(str, sorted(uids)))

@@ -1,12 +1,12 @@
-"""The agents' side of the hand-over of listeners to the metadata proxy.
+"""The host agent's link to the metadata proxy (docs/contracts/listener-hand-over.md).
 
-An agent opens a listener's socket in its namespace, keeps it, and gives the proxy a copy over a
-SEQPACKET Unix socket (one JSON message a packet, sockets by SCM_RIGHTS). As both hold it, either
-may restart while the kernel queues connections: a restarted agent is given its sockets back in
-answer to `hello`, a restarted proxy is given all again. The proxy's side: metadata_proxy.control.
+An agent opens a listener's socket in its namespace, keeps it, and gives the proxy a copy. As both
+hold it, either may restart while the kernel queues connections: a restarted agent gets its sockets
+back in answer to `hello`, a restarted proxy is given all again. The proxy's side:
+metadata_proxy.control.
 
-Sockets of a namespace that is no more are recognised by its number (SO_NETNS_COOKIE) and dropped,
-so that they do not keep it alive.
+Sockets of a deleted namespace are recognised by its number (SO_NETNS_COOKIE) and dropped, so that
+they do not keep it alive.
 """
 
 import asyncio
@@ -34,12 +34,12 @@ OPEN_TIMEOUT = 3.0  # s that `open` waits to be acknowledged
 
 
 class HandoverError(A9feError):
-    """The proxy does not take a listener, or is not there."""
+    """The proxy refused a listener, or is not connected."""
 
 
 @dataclass(slots=True, kw_only=True)
 class _Held:
-    """A socket that we keep. `space` is its namespace's number; `acknowledged` by this proxy."""
+    """A kept socket. `space`: its namespace's number. `acknowledged`: the proxy holds it now."""
 
     listener: Listener
     sock: socket.socket
@@ -48,7 +48,10 @@ class _Held:
 
 
 class ProxyLink:
-    """What an agent has given, and will give again, to the proxy. Thread-safe but for `run`."""
+    """The listeners of an agent, given to the proxy and again to each restarted proxy.
+
+    Thread-safe but for `run`.
+    """
 
     def __init__(
         self,
@@ -60,7 +63,7 @@ class ProxyLink:
     ) -> None:
         """`path` of the proxy's control socket; `owner` "l3_agent" or "dhcp_agent".
 
-        `changed` is called in the event loop's thread when the proxy has come or gone.
+        `changed` is called in the event loop's thread when the proxy connects or disconnects.
         """
         self._path = path
         self._owner = owner
@@ -76,14 +79,14 @@ class ProxyLink:
         self._loop_thread = 0
         self._wake = asyncio.Event()
         self._mirrors: list[Callable[[], None]] = []
-        self._recalled = True  # nobody else has sockets of ours
+        self._recalled = True  # the listener holder, if any, has given our sockets back
 
-    # What the host adapter uses, from any thread.
+    # For linux.host, from any thread.
 
     def open(self, listener: Listener) -> None:
-        """Have the proxy serve it. Raises HandoverError if it does not say so in time.
+        """Have the proxy serve a listener. Raises HandoverError if it does not confirm in time.
 
-        The socket is kept all the same, and given as soon as the proxy is there.
+        The socket is kept all the same, and given when the proxy connects.
         """
         cookie = namespace.cookie(listener.namespace)
         with self._state:
@@ -97,17 +100,17 @@ class ProxyLink:
             self._require_acknowledged(listener)
 
     def close(self, listener: Listener) -> None:
-        """Have the proxy drop it, now or when it is there again. Never an error."""
+        """Have the proxy drop a listener, now or when it connects. Raises nothing."""
         with self._state:
             self._forget(listener.key)
             self._notify()
             self._wait(lambda: listener.key not in self._dropped)
 
     def observed(self, cookies: Mapping[str, int]) -> dict[str, frozenset[Listener]]:
-        """By namespace, the listeners that the proxy acknowledges now.
+        """Return the listeners that the proxy holds now, by namespace.
 
-        `cookies` are the numbers of our existing namespaces; sockets of other namespaces are
-        dropped, and sockets bound to a deleted device.
+        `cookies` are the numbers of our existing namespaces. Drops sockets of other namespaces and
+        sockets bound to a deleted device.
         """
         with self._state:
             gone = [
@@ -125,15 +128,15 @@ class ProxyLink:
                     found.setdefault(held.listener.namespace, set()).add(held.listener)
             return {name: frozenset(all_) for name, all_ in found.items()}
 
-    # What holder_link.HolderLink uses, in the event loop.
+    # For holder_link.HolderLink, in the event loop.
 
     def mirror(self, changed: Callable[[], None]) -> None:
-        """Call `changed` in the event loop when other sockets are kept; wait for `recalled`."""
+        """Call `changed` in the event loop when the kept sockets change; wait for `recalled`."""
         self._mirrors.append(changed)
         self._recalled = False
 
     def adopt(self, listener: Listener, sock: socket.socket) -> int:
-        """Keep a returned socket, unless its key has one. Returns the kept one's identity."""
+        """Keep a returned socket, unless its key has one. Return the returned one's identity."""
         number = identity(sock)
         with self._state:
             if listener.key in self._held:
@@ -144,7 +147,7 @@ class ProxyLink:
         return number
 
     def recalled(self) -> None:
-        """All returned sockets have been adopted."""
+        """Note that all returned sockets have been adopted."""
         with self._state:
             first, self._recalled = not self._recalled, True
             self._state.notify_all()
@@ -152,7 +155,7 @@ class ProxyLink:
             self._changed()
 
     def kept(self) -> dict[str, int]:
-        """The identities of all sockets that are kept, by key."""
+        """Return the identities of all kept sockets, by key."""
         with self._state:
             return {key: identity(held.sock) for key, held in self._held.items()}
 
@@ -166,13 +169,13 @@ class ProxyLink:
 
     @property
     def connected(self) -> bool:
-        """Is the proxy there, and has it said what it holds?"""
+        """Return whether the proxy is connected and has answered `hello`."""
         return self._synced
 
-    # The connection, in the event loop.
+    # The connection to the proxy, in the event loop.
 
     async def run(self) -> None:
-        """Keep connected for ever; cancel to end. The proxy keeps the listeners then."""
+        """Keep connected until cancelled. The proxy keeps the listeners then."""
         self._loop, self._loop_thread = asyncio.get_running_loop(), threading.get_ident()
         pause = FIRST_PAUSE
         try:
@@ -202,7 +205,7 @@ class ProxyLink:
                 await channel.idle(self._wake)
 
     async def _hello(self, channel: Channel) -> None:
-        """Learn what it holds, and take back what we lost."""
+        """Ask what the proxy holds, and take back the sockets that we do not have."""
         found = await channel.hello(self._owner)
         with self._state:
             for listener, sock in found:
@@ -231,7 +234,7 @@ class ProxyLink:
             await self._give(channel, held)
 
     async def _give(self, channel: Channel, held: _Held) -> None:
-        """Give one; its copy for the way is our own, as another thread may close it meanwhile."""
+        """Give a copy of a socket: another thread may close the socket meanwhile."""
         with self._state:
             if self._held.get(held.listener.key) is not held:
                 return
@@ -245,7 +248,7 @@ class ProxyLink:
                 held.acknowledged = True
             self._state.notify_all()
 
-    # The state; all with the lock held.
+    # The state; call these with the lock held.
 
     def _take_back(self, listener: Listener, sock: socket.socket) -> None:
         ours = self._held.get(listener.key)
@@ -257,13 +260,13 @@ class ProxyLink:
 
     def _keep(self, listener: Listener, sock: socket.socket, *, acknowledged: bool) -> None:
         sock.settimeout(0)
-        space = namespace.socket_cookie(sock)  # maybe of one that is no more: see `observed`
+        space = namespace.socket_cookie(sock)  # its namespace may be deleted: see `observed`
         self._held[listener.key] = _Held(
             listener=listener, sock=sock, space=space, acknowledged=acknowledged
         )
 
     def _replace(self, listener: Listener, cookie: int) -> None:
-        """Our old copy first, and then the proxy's, by giving: both would hold the address."""
+        """Close our old copy, then have the proxy drop its copy: both hold the address."""
         old = self._held.pop(listener.key, None)
         if old is not None:
             old.sock.close()
@@ -282,7 +285,7 @@ class ProxyLink:
         held = self._held.pop(key, None)
         if held is not None:
             held.sock.close()
-        if self._synced:  # else what the proxy holds too much is learnt by hello
+        if self._synced:  # else the answer to hello shows what the proxy must drop
             self._dropped.add(key)
 
     def _is_settled(self, key: str) -> bool:
@@ -302,12 +305,12 @@ class ProxyLink:
         )
 
     def _disconnected(self) -> bool:
-        """Nothing is acknowledged any more. Was it connected?"""
+        """Mark all listeners as not acknowledged. Return whether the proxy was connected."""
         with self._state:
             was, self._synced = self._synced, False
             for held in self._held.values():
                 held.acknowledged = False
-            self._dropped.clear()  # what is too much is learnt again by hello
+            self._dropped.clear()  # the next hello shows what the proxy must drop
             self._refused.clear()
             self._state.notify_all()
         if was:
@@ -315,14 +318,14 @@ class ProxyLink:
         return was
 
     def _wait(self, done: Callable[[], bool]) -> None:
-        """Give the event loop time, unless we are its thread, or the proxy is not there."""
+        """Wait for the event loop, unless this is its thread or the proxy is not connected."""
         if self._loop is None or threading.get_ident() == self._loop_thread:
             return
         if self._synced:
             self._state.wait_for(lambda: done() or not self._synced, OPEN_TIMEOUT)
 
     def _wait_for_proxy(self) -> None:
-        """At the start the proxy or the holder may have our listeners. Waits at most once."""
+        """Wait, once, for the listeners that the proxy or the holder may give back."""
         if threading.get_ident() == self._loop_thread or self._waited:
             return
         self._waited = True
@@ -336,7 +339,7 @@ class ProxyLink:
 
 
 def _is_for(held: _Held, listener: Listener, cookie: int) -> bool:
-    """Whether what we keep is a listener's socket in the namespace of this number."""
+    """Return whether a kept socket is this listener's, in the namespace with this number."""
     return (
         held.space == cookie
         and held.listener == listener

@@ -1,4 +1,4 @@
-"""Opening a listener's socket in its namespace."""
+"""Open a listener's socket in its namespace."""
 
 import errno
 import ipaddress
@@ -11,15 +11,18 @@ from a9fe.wire.message import Listener
 
 IP_FREEBIND = 15
 IPV6_FREEBIND = 78
-IFNAMSIZ = 16  # bytes of a device's name, with its end (linux/if.h)
+IFNAMSIZ = 16  # bytes of a device's name, NUL included (linux/if.h)
 
 
 class ListenerError(A9feError):
-    """A listener's socket could not be opened; names it and the reason."""
+    """A listener's socket could not be opened."""
 
 
 def open_socket(listener: Listener, backlog: int) -> socket.socket:
-    """A listening, non-blocking socket. Its address need not exist yet (IP_FREEBIND)."""
+    """Return a listening, non-blocking socket. Its address need not exist yet (IP_FREEBIND).
+
+    Raises ListenerError.
+    """
 
     def opened() -> socket.socket:
         v6 = ipaddress.ip_address(listener.address).version == 6
@@ -42,13 +45,13 @@ def open_socket(listener: Listener, backlog: int) -> socket.socket:
 
 
 def is_bound(sock: socket.socket, listener: Listener) -> bool:
-    """Whether the device that the socket is bound to still exists under the listener's name.
+    """Return whether the socket's device still exists and has the listener's device name.
 
-    A socket is bound to a device, not to a name: it hears nothing from a recreated device.
+    A socket is bound to a device, not to a name: it receives nothing from a recreated device.
     """
     try:
         raw = sock.getsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, IFNAMSIZ)
-    except OSError:  # the device is no more
+    except OSError:  # the device is deleted
         return False
     return raw.rstrip(b"\0") == listener.device.encode("ascii")
 
