@@ -4,6 +4,7 @@ import json
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from copy import deepcopy
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import Any
@@ -46,7 +47,7 @@ class FakeApi:
         self.url = ""
 
     def add(self, collection: str, **attributes: Any) -> Document:
-        made = {**DEFAULTS[collection], "id": str(uuid.uuid4()), **attributes}
+        made = {**deepcopy(DEFAULTS[collection]), "id": str(uuid.uuid4()), **attributes}
         self.resources[collection][made["id"]] = made
         return made
 
@@ -107,12 +108,13 @@ class FakeApi:
 
     def _check_cidr(self, cidr: str) -> None:
         if not cidr[-1].isdigit():
-            raise Refused(400, "HTTPBadRequest", f"Invalid input for cidr. Reason: '{cidr}'.")
+            raise Refused(400, "InvalidInput", f"Invalid input for cidr. Reason: '{cidr}'.")
 
     def _create_instance(self, attributes: Document) -> Document:
-        made = self.add("instances", **attributes)
+        networks = attributes["networks"]
+        made = self.add("instances", **{k: v for k, v in attributes.items() if k != "networks"})
         ports = []
-        for number, wanted in enumerate(attributes["networks"]):
+        for number, wanted in enumerate(networks):
             ip = wanted.get("fixed_ip", f"10.1.0.{number + 10}")
             ports.append(
                 self.add(
@@ -175,6 +177,8 @@ def running_api() -> Iterator[FakeApi]:
         api.url = f"http://127.0.0.1:{server.server_port}"
         thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
-        yield api
-        server.shutdown()
-        thread.join()
+        try:
+            yield api
+        finally:
+            server.shutdown()
+            thread.join()

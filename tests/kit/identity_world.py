@@ -1,10 +1,8 @@
 """A host that signs, the server that publishes its keys, and a clock for both."""
 
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import httpx
@@ -19,7 +17,7 @@ from a9fe.metadata_service.service import Service
 from a9fe.wire.message import Answer
 from a9fe.wire.refusals import refuse
 from tests.golden.metadata.scenarios import zeros
-from tests.kit.server_world import World, server_config
+from tests.kit.server_world import World, front_door, server_config
 from tests.kit.service_world import RESOURCES, SECRET, SYNCED, FakeSource, always_certain, signed
 
 DAY, HOUR = 86400, 3600
@@ -109,41 +107,6 @@ class Cloud:
     def keys(self) -> list[str]:
         """Return the published key ids."""
         return [key["kid"] for key in self.get("/a9fe/v1/identity/jwks").json()["keys"]]
-
-
-@contextmanager
-def front_door(world: World) -> Iterator[str]:
-    """Serve the world's server on a socket, one request after the other."""
-
-    class Door(BaseHTTPRequestHandler):
-        def _pass_on(self) -> None:
-            length = int(self.headers.get("content-length", 0))
-            body = self.rfile.read(length)
-            headers = {"x-auth-token": self.headers.get("x-auth-token", "")}
-            answer = world.send(self.command, self.path, content=body, headers=headers)
-            self.send_response(answer.status_code)
-            for name in ("content-type", "cache-control"):
-                if name in answer.headers:
-                    self.send_header(name, answer.headers[name])
-            self.send_header("content-length", str(len(answer.content)))
-            self.end_headers()
-            self.wfile.write(answer.content)
-
-        def do_GET(self) -> None:
-            self._pass_on()
-
-        def do_DELETE(self) -> None:
-            self._pass_on()
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Door) as server:
-        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}"
-        finally:
-            server.shutdown()
 
 
 @contextmanager

@@ -2,8 +2,11 @@
 
 import asyncio
 import secrets
-from collections.abc import Callable, Coroutine
+import threading
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -124,3 +127,35 @@ def instance_of(world: World, **more: object) -> str:
     given = {"instance": {"name": "web1", **more}}
     made = world.call("POST", "/a9fe/v1/instances", given, 201)["instance"]
     return f"/a9fe/v1/instances/{made['id']}"
+
+
+@contextmanager
+def front_door(world: World) -> Iterator[str]:
+    """Serve the world on a socket, for one client; the URL."""
+
+    class Door(BaseHTTPRequestHandler):
+        def _pass_on(self) -> None:
+            length = int(self.headers.get("content-length", 0))
+            body = self.rfile.read(length)
+            passed = ("content-type", "x-auth-token")
+            headers = {name: self.headers[name] for name in passed if name in self.headers}
+            answer = world.send(self.command, self.path, content=body, headers=headers)
+            self.send_response(answer.status_code)
+            for name in ("content-type", "cache-control"):
+                if name in answer.headers:
+                    self.send_header(name, answer.headers[name])
+            self.send_header("content-length", str(len(answer.content)))
+            self.end_headers()
+            self.wfile.write(answer.content)
+
+        do_GET = do_POST = do_PUT = do_DELETE = _pass_on  # noqa: N815 - http.server's names
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Door) as server:
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()

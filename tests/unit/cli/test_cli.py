@@ -172,7 +172,10 @@ def test_a_vm_with_all_it_may_read(shell: Shell, lab: str, tmp_path: Path):
     assert base64.b64decode(made["user_data"]) == b"\xff\x00#cloud-config\n"
     assert made["metadata"] == {"role": "web", "a": "b=c"}
     assert (made["flavor"], made["image"]) == ("m1.small", "debian")
-    assert made["networks"] == [{"uuid": lab, "fixed_ip": "10.1.0.20"}]
+    (sent,) = [
+        body for _, path, body in shell.api.requests if path.endswith("/instances") and body
+    ]
+    assert sent["instance"]["networks"] == [{"uuid": lab, "fixed_ip": "10.1.0.20"}]
     assert "10.1.0.20" in shell.ok("vm list")
 
 

@@ -89,6 +89,20 @@ def test_no_module_imports_a_test_module():
     assert found == []
 
 
+def test_every_fake_has_a_contract_suite():
+    """A suite below tests/contract runs on the fake and on the thing that it stands for."""
+    suites = "".join(p.read_text() for p in (ROOT / "tests" / "contract").rglob("test_*.py"))
+    fakes = {
+        node.name
+        for folder in ("kit", "lab")
+        for path in (ROOT / "tests" / folder).rglob("*.py")
+        for node in parsed(path).body
+        if isinstance(node, ast.ClassDef) and node.name.startswith("Fake")
+    }
+    assert {name for name in fakes if not re.search(rf"\b{name}\(", suites)} <= {"FakeApi"}
+    assert "running_api(" in suites, "which makes FakeApi"
+
+
 def imports(tree: ast.Module) -> Iterator[tuple[str, str]]:
     """The modules and names that are imported from a9fe and tests, also by code in strings."""
     for node in ast.walk(tree):
