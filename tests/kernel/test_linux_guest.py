@@ -153,7 +153,7 @@ def test_the_tiny_vm_boots_takes_its_lease_and_reads_metadata() -> None:
         timeout=120,
     )
     text = console.decode(errors="replace")
-    assert outcome.reason == "said", text
+    assert outcome.reason == "seen", text
     assert "a9fe-vm: route 169.254.169.254 via 10.9.0.2 dev eth0" in text
     assert "a9fe-vm: instance-id i-00000001" in text
     assert "product OpenStack Nova" in text

@@ -57,7 +57,7 @@ def dhcp_device(port_id: str) -> str:
 
 
 def guest_namespace(name: str) -> str:
-    """The namespace of a stand-in VM."""
+    """The namespace of a namespace guest."""
     return f"{GUEST_PREFIX}{name}"
 
 

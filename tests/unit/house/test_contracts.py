@@ -17,7 +17,7 @@ OF_CODE = {
     "outer end of a pair, or tap of a VM": names.outer_device(ID),
     "router interface": names.router_device(ID),
     "DHCP interface": names.dhcp_device(ID),
-    "stand-in guest's namespace": names.guest_namespace(ID),
+    "guest namespace": names.guest_namespace(ID),
 }
 
 

@@ -99,7 +99,7 @@ def _print(chunk: bytes) -> None:
 
 
 def _status(outcome: qemu.Outcome, *, waited: bool) -> int:
-    if outcome.reason == "said":
+    if outcome.reason == "seen":
         return 0
     if outcome.reason == "timeout":
         return TIMED_OUT if waited else 0

@@ -1,4 +1,4 @@
-"""VMs on this host: taps, QEMU, the tiny VM, stand-in guests, and their path to metadata.
+"""VMs on this host: taps, QEMU, the tiny VM, namespace guests, and their path to metadata.
 
 May import linux.kernel, linux.processes and linux.dhcp.
 """

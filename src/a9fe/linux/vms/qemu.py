@@ -122,7 +122,7 @@ def check(machine: Machine) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """How a boot ended: `reason` is "said" (wait_for was seen), "timeout" or "ended"."""
+    """How a boot ended: `reason` is "seen" (wait_for was seen), "timeout" or "ended"."""
 
     reason: str
     status: int | None = None
@@ -190,4 +190,4 @@ def _follow(
         sink(chunk)
         tail = (tail + chunk)[-READ:]
         if wanted and wanted in tail:
-            return Outcome(reason="said")
+            return Outcome(reason="seen")

@@ -10,7 +10,7 @@ from functools import partial
 
 from a9fe.model.resources import Port
 from a9fe.plan import names
-from a9fe.plan.dhcp import dnsmasq_lines as say
+from a9fe.plan.dhcp import dnsmasq_lines as lines
 from a9fe.plan.dhcp.dnsmasq_lines import Writer
 from a9fe.plan.dhcp.options import DhcpNetwork, Maker, extra, options, prefix, ways
 from a9fe.plan.host import Dnsmasq
@@ -30,7 +30,7 @@ def dnsmasq(network: DhcpNetwork, settings: DhcpSettings) -> Dnsmasq:
     interface = names.dhcp_device(network.port.id)
     writer = Writer()
     hosts = writer.text(_hosts(network, settings))
-    lines = options(network, settings, writer)
+    options_text = options(network, settings, writer)
     return Dnsmasq(
         network_id=network.network.id,
         interface=interface,
@@ -42,7 +42,7 @@ def dnsmasq(network: DhcpNetwork, settings: DhcpSettings) -> Dnsmasq:
         ),
         hosts=hosts,
         names=Writer().text(_names(network, settings)),  # `writer` has what is left out
-        options=lines,
+        options=options_text,
         ways=ways(network, settings),
         lease=settings.dhcp_lease_duration,
         left_out=tuple(writer.left_out),
@@ -80,8 +80,8 @@ def _ranges(network: DhcpNetwork, settings: DhcpSettings) -> Iterator[str]:
     for subnet in network.served:
         block = prefix(subnet)
         size += block.num_addresses
-        yield "--dhcp-range=" + say.line(
-            f"set:{say.tag('subnet', subnet.id)}",
+        yield "--dhcp-range=" + lines.line(
+            f"set:{lines.tag('subnet', subnet.id)}",
             f"{block.network_address}",
             "static",
             f"{block.netmask}",
@@ -106,9 +106,9 @@ def _hosts(network: DhcpNetwork, settings: DhcpSettings) -> Iterator[tuple[str, 
 
 
 def _host(port: Port, address: str, settings: DhcpSettings) -> str:
-    tag = [f"set:{say.tag('port', port.id)}"] if extra(port) else []
-    ip = say.address(address)
-    return say.line(say.mac(port.mac_address), _qualified(_name(ip), settings), ip, *tag)
+    tag = [f"set:{lines.tag('port', port.id)}"] if extra(port) else []
+    ip = lines.address(address)
+    return lines.line(lines.mac(port.mac_address), _qualified(_name(ip), settings), ip, *tag)
 
 
 def _names(network: DhcpNetwork, settings: DhcpSettings) -> Iterator[tuple[str, Maker]]:
@@ -117,7 +117,7 @@ def _names(network: DhcpNetwork, settings: DhcpSettings) -> Iterator[tuple[str, 
 
 
 def _host_names(address: str, settings: DhcpSettings) -> str:
-    ip = say.address(address)
+    ip = lines.address(address)
     name = _name(ip)
     return " ".join(dict.fromkeys((ip, _qualified(name, settings), name)))
 
@@ -128,4 +128,4 @@ def _name(address: str) -> str:
 
 
 def _qualified(name: str, settings: DhcpSettings) -> str:
-    return say.domain(f"{name}.{settings.dns_domain}" if settings.dns_domain else name)
+    return lines.domain(f"{name}.{settings.dns_domain}" if settings.dns_domain else name)

@@ -1,7 +1,7 @@
 """Writes dnsmasq's files so that no value can become another field or line.
 
 Lines are comma-separated fields; dnsmasq interprets quotes, backslashes and "#" (dnsmasq 2.90,
-read_file). So every field has a checked alphabet without them, and other values raise Unsayable:
+read_file). So every field has a checked alphabet without them, and other values raise UnsafeValue:
 the API refuses them, and the plan leaves them out.
 """
 
@@ -29,7 +29,7 @@ _DOMAIN = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,62})(\.[A-Za-z0-9_-]{1,63})*
 _OPTIONS = range(1, 255)  # 0 is padding, 255 the end
 
 
-class Unsayable(A9feError, ValueError):
+class UnsafeValue(A9feError, ValueError):
     """A value that cannot be written into dnsmasq's files; the message names it."""
 
 
@@ -49,7 +49,7 @@ class Writer:
     def _try(self, subject: str, make: Callable[[], str]) -> Iterator[str]:
         try:
             yield make()
-        except Unsayable as error:
+        except UnsafeValue as error:
             self.left_out.append(f"{subject}: {error}")
 
 
@@ -57,7 +57,7 @@ def line(*fields: str) -> str:
     """A line of fields made by the functions below, without the newline."""
     text = ",".join(fields)
     if len(text) > LINE_MAX:
-        raise Unsayable(f"a line of {len(text)} characters, expected at most {LINE_MAX}")
+        raise UnsafeValue(f"a line of {len(text)} characters, expected at most {LINE_MAX}")
     return text
 
 
@@ -71,7 +71,7 @@ def address(text: str) -> str:
     try:
         return str(IPv4Address(text))
     except ValueError:
-        raise Unsayable(f"{text!r}, expected an IPv4 address") from None
+        raise UnsafeValue(f"{text!r}, expected an IPv4 address") from None
 
 
 def prefix(text: str) -> str:
@@ -79,7 +79,7 @@ def prefix(text: str) -> str:
     try:
         return str(IPv4Network(text, strict=False))
     except ValueError:
-        raise Unsayable(f"{text!r}, expected an IPv4 prefix") from None
+        raise UnsafeValue(f"{text!r}, expected an IPv4 prefix") from None
 
 
 def tag(kind: str, id: str) -> str:
@@ -98,7 +98,7 @@ def option(name: str) -> str:
     if not name.isdecimal():
         return f"option:{name}"
     if int(name) not in _OPTIONS:
-        raise Unsayable(f"{name!r}, expected a number of an option, 1 to 254")
+        raise UnsafeValue(f"{name!r}, expected a number of an option, 1 to 254")
     return str(int(name))
 
 
@@ -109,5 +109,5 @@ def value(text: str) -> str:
 
 def _matching(form: re.Pattern[str], text: str, expected: str) -> str:
     if form.fullmatch(text) is None:
-        raise Unsayable(f"{text[:80]!r}, expected {expected}")
+        raise UnsafeValue(f"{text[:80]!r}, expected {expected}")
     return text

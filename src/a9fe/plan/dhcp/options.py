@@ -12,7 +12,7 @@ from functools import partial
 from ipaddress import IPv4Network
 
 from a9fe.model.resources import DHCP_OWNER, METADATA_IPV4, DhcpOption, Network, Port, Subnet
-from a9fe.plan.dhcp import dnsmasq_lines as say
+from a9fe.plan.dhcp import dnsmasq_lines as lines
 from a9fe.plan.dhcp.dnsmasq_lines import Writer
 from a9fe.plan.dhcp.isolation import routed_subnets
 from a9fe.plan.settings import DhcpSettings
@@ -24,7 +24,7 @@ MS_CLASSLESS_STATIC_ROUTE = "249"  # option 121's number for Windows before Vist
 ROUTE_SIZE = 9  # maximum bytes of a route in option 121 (RFC 3442)
 CLIENT_ID = frozenset({"client-id", "61"})
 BY_DHCP_PORT, BY_GATEWAY = "dhcp", "router"  # next hops to metadata that options announce
-Maker = Callable[[], str]  # makes a line, or raises Unsayable
+Maker = Callable[[], str]  # makes a line, or raises UnsafeValue
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,26 +66,26 @@ def extra(port: Port) -> tuple[DhcpOption, ...]:
 
 
 def _extra(port: Port, option: DhcpOption) -> str:
-    tag = f"tag:{say.tag('port', port.id)}"
-    return say.line(tag, say.option(option.opt_name), say.value(option.opt_value))
+    tag = f"tag:{lines.tag('port', port.id)}"
+    return lines.line(tag, lines.option(option.opt_name), lines.value(option.opt_value))
 
 
 def _subnet(network: DhcpNetwork, subnet: Subnet, settings: DhcpSettings) -> Iterator[Maker]:
     def said(option: str, values: Callable[[], Iterable[str]]) -> Maker:
-        return lambda: say.line(f"tag:{say.tag('subnet', subnet.id)}", option, *values())
+        return lambda: lines.line(f"tag:{lines.tag('subnet', subnet.id)}", option, *values())
 
     def routes() -> Iterator[str]:
         for destination, next_hop in classless_routes(network, subnet, settings):
-            yield from (say.prefix(destination), say.address(next_hop))
+            yield from (lines.prefix(destination), lines.address(next_hop))
 
     gateway, servers = _gateway(subnet), _dns_servers(network, subnet)
     if servers is not None:
-        yield said("option:dns-server", lambda: map(say.address, servers))
+        yield said("option:dns-server", lambda: map(lines.address, servers))
     if classless_routes(network, subnet, settings):
         yield said("option:classless-static-route", routes)
         yield said(MS_CLASSLESS_STATIC_ROUTE, routes)
     # Without a value the option is not sent; without this line dnsmasq announces itself.
-    yield said("option:router", lambda: [say.address(gateway)] if gateway else [])
+    yield said("option:router", lambda: [lines.address(gateway)] if gateway else [])
 
 
 def _gateway(subnet: Subnet) -> str | None:
@@ -121,7 +121,7 @@ def classless_routes(
 
 def _fitting(routes: list[tuple[str, str]], taken: int) -> list[tuple[str, str]]:
     """The first routes that fit into the option; dnsmasq does not send an option with more."""
-    return routes[: max(0, say.OPTION_MAX - taken) // ROUTE_SIZE]
+    return routes[: max(0, lines.OPTION_MAX - taken) // ROUTE_SIZE]
 
 
 def ways(network: DhcpNetwork, settings: DhcpSettings) -> frozenset[str]:
