@@ -1,4 +1,4 @@
-"""`a9fe event`, and `a9fe vm password`, `attributes` and `config-drive`, at a real server."""
+"""`a9fe event`, and `a9fe vm password`, `attributes` and `config-drive`, with a real server."""
 
 import base64
 import io
@@ -84,7 +84,7 @@ def test_an_event_of_all_on_a_host(tmp_path: Path):
     typing(tmp_path, story)
 
 
-def test_what_is_no_event(tmp_path: Path):
+def test_invalid_events(tmp_path: Path):
     async def story(shell: Typing) -> None:
         await shell.instance("web1")
         for line, says, status in (
@@ -137,7 +137,7 @@ def test_keys_that_decrypt(key: bytes):
         (ENCRYPTED[4:], PEM, "not encrypted for this key"),
     ],
 )
-def test_what_is_not_decrypted(text: str, key: bytes, says: str):
+def test_passwords_that_cannot_be_decrypted(text: str, key: bytes, says: str):
     with pytest.raises(A9feError, match=says):
         decrypted(text, key)
 
@@ -160,7 +160,7 @@ def test_attributes(tmp_path: Path):
 
 
 def read(image: bytes, names: str) -> tuple[str, dict[str, bytes]]:
-    """The label and the files of an image, by Rock Ridge's or Joliet's names."""
+    """Return the label and the files of an image by Rock Ridge or Joliet names."""
     disk = pycdlib.PyCdlib()
     disk.open_fp(io.BytesIO(image))
     facade = disk.get_rock_ridge_facade() if names == "rr" else disk.get_joliet_facade()

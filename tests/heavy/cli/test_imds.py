@@ -1,4 +1,4 @@
-"""`a9fe imds report` and `a9fe vm set`, typed at a real server."""
+"""`a9fe imds report` and `a9fe vm set`, with a real server."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ UNSET = {
 }
 
 
-def test_the_report_has_who_asked_without_a_token(tmp_path: Path):
+def test_the_report_lists_vms_with_requests_without_tokens(tmp_path: Path):
     async def story(shell: Typing) -> None:
         old = await shell.instance("old", metadata_options={"http_tokens": "observe"})
         both = await shell.instance("both")
@@ -37,7 +37,7 @@ def test_the_report_has_who_asked_without_a_token(tmp_path: Path):
     typing(tmp_path, story)
 
 
-def test_what_a_vm_is_set_to_stays_until_it_is_set_again(tmp_path: Path):
+def test_options_of_a_vm_stay_until_changed(tmp_path: Path):
     async def story(shell: Typing) -> None:
         await shell.instance("web1")
         said = await shell.ok("vm set web1 --http-tokens observe --hop-limit 2")
@@ -58,7 +58,7 @@ def test_what_a_vm_is_set_to_stays_until_it_is_set_again(tmp_path: Path):
     typing(tmp_path, story)
 
 
-def test_what_a_vm_cannot_be_set_to(tmp_path: Path):
+def test_invalid_options_of_a_vm(tmp_path: Path):
     async def story(shell: Typing) -> None:
         await shell.instance("web1")
         for line, status in (

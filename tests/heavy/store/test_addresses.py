@@ -1,4 +1,4 @@
-"""Free addresses: what the table says is what pools less allocations say, whatever happens."""
+"""Free addresses: the table always equals the pools without the allocations."""
 
 import random
 from dataclasses import replace
@@ -64,7 +64,7 @@ def addresses_of(ranges: list[tuple[str, str]]) -> set[str]:
 
 
 @pytest.mark.parametrize("case", [V4, V6], ids=["v4", "v6"])
-def test_the_table_says_what_pools_less_allocations_say(store: Store, case: tuple):
+def test_the_table_equals_pools_without_allocations(store: Store, case: tuple):
     block, pools, prefix = case
     dice = random.Random(8)
     held: dict[int, str] = {}
@@ -96,7 +96,7 @@ def _drop(held: dict[int, str], dice: random.Random) -> str:
     return f"p{number}"
 
 
-def test_a_port_that_changes_its_addresses_gives_back_the_former(store: Store):
+def test_a_changed_port_releases_its_former_addresses(store: Store):
     with store.write() as session:
         begin(session, V4[0], V4[1])
         made = session.insert(port(1, "10.1.0.2", "10.1.0.3"))
@@ -107,7 +107,7 @@ def test_a_port_that_changes_its_addresses_gives_back_the_former(store: Store):
         assert addresses_of(stored(session)) == addresses_of(list(V4[1]))
 
 
-def test_the_last_address_of_all_can_be_given_back(store: Store):
+def test_the_highest_address_can_be_released(store: Store):
     with store.write() as session:
         begin(session, "255.255.255.0/24", (("255.255.255.254", "255.255.255.255"),))
         session.insert(port(1, "255.255.255.255"))

@@ -1,4 +1,4 @@
-"""Several servers' stores over one PostgreSQL, each with connections of its own."""
+"""The stores of several servers on one PostgreSQL, each with its own connections."""
 
 import asyncio
 from collections.abc import Iterator
@@ -57,7 +57,7 @@ def test_a_reader_of_the_log_never_misses_a_revision(stores: tuple[Store, Store]
 
 
 @pytest.mark.sqlite
-def test_a_commit_of_another_server_is_heard(stores: tuple[Store, Store]):
+def test_a_commit_of_another_server_is_notified(stores: tuple[Store, Store]):
     async def told() -> None:
         heard: asyncio.Queue[int] = asyncio.Queue()
         stores[0].on_commit(heard.put_nowait)
@@ -72,7 +72,7 @@ def test_a_commit_of_another_server_is_heard(stores: tuple[Store, Store]):
 
 
 @pytest.mark.sqlite
-def test_a_failed_write_is_not_said(stores: tuple[Store, Store]):
+def test_a_failed_write_is_not_notified(stores: tuple[Store, Store]):
     async def told() -> None:
         heard: asyncio.Queue[int] = asyncio.Queue()
         stores[0].on_commit(heard.put_nowait)

@@ -1,4 +1,4 @@
-"""Writes that are committed together: each is all or nothing for itself."""
+"""Works that share a commit; each is all or nothing for itself."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -41,7 +41,7 @@ def inserted(id: str, **more: object) -> Work:
 
 
 def refused(after: Work) -> Work:
-    """A work that changes something, and then finds that it may not."""
+    """Write something, then raise."""
 
     def work(session: Session) -> None:
         after(session)
@@ -55,7 +55,7 @@ def names(store: Store) -> dict[str, str]:
         return {port.id: port.name for port in session.find(Port)}
 
 
-def test_works_are_one_commit_and_one_piece_of_the_log(store: Store):
+def test_works_share_one_commit_and_consecutive_revisions(store: Store):
     told: list[int] = []
     store.on_commit(told.append)
     with store.read() as session:
@@ -67,7 +67,7 @@ def test_works_are_one_commit_and_one_piece_of_the_log(store: Store):
     assert told == [before + 3]
 
 
-def test_a_work_that_fails_undoes_itself_alone(store: Store):
+def test_a_failing_work_rolls_back_only_itself(store: Store):
     with store.read() as session:
         before = session.revision()
     outcomes = store.transact_all(
@@ -88,7 +88,7 @@ def test_a_work_that_fails_undoes_itself_alone(store: Store):
         assert session.require(Port, "p1").revision_number == 3
 
 
-def test_a_work_that_lost_a_race_is_done_again_alone(store: Store):
+def test_a_work_that_lost_a_race_is_repeated_alone(store: Store):
     tries: list[int] = []
     address = (FixedIp(subnet_id="s1", ip_address="10.1.0.5"),)
 
@@ -103,7 +103,7 @@ def test_a_work_that_lost_a_race_is_done_again_alone(store: Store):
     assert len(tries) == 2
 
 
-def test_a_work_that_ends_the_transaction_takes_no_other_with_it(store: Store):
+def test_a_work_that_ends_the_transaction_loses_no_other_work(store: Store):
     def broken(session: Session) -> None:
         session._connection.execute(text("SELECT nothing FROM nowhere"))
 
@@ -115,7 +115,7 @@ def test_a_work_that_ends_the_transaction_takes_no_other_with_it(store: Store):
     assert names(store) == {"p1": "a", "p2": ""}
 
 
-def test_a_long_commit_takes_no_more_work(tmp_path: Path):
+def test_no_work_joins_a_long_commit(tmp_path: Path):
     clock = [0.0]
     store = Store(DATABASES.fresh(tmp_path), lambda: START, lambda: clock[0])
 

@@ -1,4 +1,4 @@
-"""The store on a temporary SQLite: round trips, the change log, races, broken databases."""
+"""The store: round trips, the change log, races, broken databases."""
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields, replace
@@ -138,7 +138,7 @@ def test_the_log_is_trimmed(store: Store):
     assert kept == [ahead + 1]
 
 
-def test_another_database_of_the_same_name_is_noticed(tmp_path: Path):
+def test_another_database_of_the_same_name_is_detected(tmp_path: Path):
     revisions = []
     for born in (NOW, NOW + 10):
         (tmp_path / "empty.db").unlink(missing_ok=True)
@@ -206,7 +206,7 @@ def test_parallel_creators_get_different_addresses(store: Store):
     assert len(addresses) == len(set(addresses)) == 40
 
 
-def test_a_lost_race_is_tried_again(store: Store):
+def test_a_lost_race_is_repeated(store: Store):
     fill(store)
     tries = []
 
@@ -277,7 +277,7 @@ def test_a_file_that_is_no_database_is_refused(tmp_path: Path):
 
 
 @pytest.mark.sqlite
-def test_a_directory_in_its_place_is_refused(tmp_path: Path):
+def test_a_directory_in_place_of_the_file_is_refused(tmp_path: Path):
     (tmp_path / "a9fe.db").mkdir()
     with pytest.raises(StoreError, match="unable to open database file"):
         open_and_migrate(f"sqlite:///{tmp_path}/a9fe.db")
@@ -297,7 +297,7 @@ def test_a_damaged_database_is_refused(store: Store, tmp_path: Path):
 
 
 @pytest.mark.parametrize("url", ["", "nonsense", "nosuchdb://x/y", "mysql://x/y"])
-def test_an_url_that_is_none_is_refused(url: str):
+def test_an_invalid_url_is_refused(url: str):
     with pytest.raises(StoreError, match="database_connection"):
         Store(url, lambda: NOW)
 

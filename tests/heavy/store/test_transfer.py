@@ -1,4 +1,4 @@
-"""Export and import: the same model in another database, of either kind; all or nothing."""
+"""Export and import into another database of either kind, all or nothing."""
 
 import json
 from pathlib import Path
@@ -21,7 +21,7 @@ def store(tmp_path: Path):
 
 
 def another(directory: Path, kind: str) -> Store:
-    """A migrated, empty database of a kind."""
+    """Return a migrated, empty database of a kind."""
     now, DATABASES.kind = DATABASES.kind, kind
     (directory / "other").mkdir()
     store = Store(DATABASES.fresh(directory / "other"), lambda: START + 60)
@@ -55,7 +55,7 @@ def test_the_other_database_has_the_same_model(store: Store, tmp_path: Path, kin
     other.close()
 
 
-def test_it_stays_the_same_database_and_takes_over_only_when_told(store: Store, tmp_path: Path):
+def test_an_import_keeps_the_id_and_accepts_others_only_on_request(store: Store, tmp_path: Path):
     with store.read() as session:
         first = session.lineage()
     assert (len(first.store), first.accepts) == (16, ())
@@ -90,7 +90,7 @@ BAD = {
 
 
 @pytest.mark.parametrize(("lines", "message"), BAD.values(), ids=BAD)
-def test_what_is_no_export_is_refused(store: Store, lines: list[str], message: str):
+def test_a_malformed_export_is_refused(store: Store, lines: list[str], message: str):
     with pytest.raises(TransferError, match=message):
         store.load(lines)
 

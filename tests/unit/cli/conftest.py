@@ -1,4 +1,4 @@
-"""Commands typed at a fake API."""
+"""Fixtures: commands that call a fake API."""
 
 from collections.abc import Iterator
 

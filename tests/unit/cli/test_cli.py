@@ -1,4 +1,4 @@
-"""The commands of the API, typed as a person types them, against an API that behaves."""
+"""The commands that call the API, against a fake API."""
 
 import base64
 from pathlib import Path
@@ -13,7 +13,7 @@ from tests.kit.ssh_keys import KEY
 
 @pytest.fixture
 def lab(shell: Shell) -> str:
-    """A network with a subnet of the same name; its id."""
+    """Create a network with a subnet of the same name, and return its id."""
     shell.ok("network create lab --subnet 10.1.0.0/24")
     return str(shell.json("network show lab")["id"])
 
@@ -64,7 +64,7 @@ def test_wrong_usage_is_one_line_and_2(shell: Shell, line: str, says: str):
     assert [r for r in shell.api.requests if r[0] != "GET"] == []
 
 
-def test_a_subnet_on_a_network_that_is_there(shell: Shell, lab: str):
+def test_a_subnet_on_an_existing_network(shell: Shell, lab: str):
     made = shell.json(
         "subnet create lab 10.2.0.0/24 --pool 10.2.0.9,10.2.0.19 --route 10.9.0.0/24,10.2.0.2"
         " --no-dhcp --gateway 10.2.0.7"
@@ -100,7 +100,7 @@ def test_a_router_and_its_interfaces(shell: Shell, lab: str):
     assert shell.json("router add-interface r1 --port up")["port_id"] == port["id"]
 
 
-def test_a_network_with_two_subnets_is_no_name_of_one(shell: Shell):
+def test_a_network_with_two_subnets_does_not_name_a_subnet(shell: Shell):
     shell.ok("network create lab")
     shell.ok("subnet create lab 10.1.0.0/24 --name a")
     shell.ok("subnet create lab 10.2.0.0/24 --name b")
@@ -124,7 +124,7 @@ def test_an_ambiguous_name_lists_the_ids(shell: Shell):
     assert shell.json("network show", ids[0])["id"] == ids[0]
 
 
-def test_a_name_cannot_command_the_terminal(shell: Shell):
+def test_control_characters_in_a_name_are_escaped(shell: Shell):
     shell.api.add("networks", name="\x1b]0;owned\x07 [red]x")
     table = shell.ok("network list")
     assert "\x1b" not in table
@@ -160,7 +160,7 @@ def test_agents_and_the_networks_they_serve(shell: Shell, lab: str):
 # ---- vms
 
 
-def test_a_vm_with_all_it_may_read(shell: Shell, lab: str, tmp_path: Path):
+def test_a_vm_with_all_metadata(shell: Shell, lab: str, tmp_path: Path):
     (tmp_path / "id.pub").write_text(KEY + "\n")
     (tmp_path / "data").write_bytes(b"\xff\x00#cloud-config\n")
     made = shell.json(
@@ -252,7 +252,7 @@ def test_the_limit_of_user_data(shell: Shell, lab: str, tmp_path: Path):
         "\xff\xfe",
     ],
 )
-def test_a_file_that_is_no_public_key(shell: Shell, lab: str, tmp_path: Path, text: str):
+def test_a_file_that_is_not_a_public_key(shell: Shell, lab: str, tmp_path: Path, text: str):
     path = tmp_path / "key"
     path.write_text(text, encoding="latin-1")
     said = shell.refused("vm create a --network lab --ssh-key", str(path))
@@ -271,14 +271,14 @@ def test_a_file_that_is_not_there(shell: Shell, lab: str):
 # ---- all commands
 
 
-def test_nobody_answers(shell: Shell):
+def test_a_server_that_does_not_run(shell: Shell):
     said = shell.refused("network list --server-url http://127.0.0.1:9")
     assert "http://127.0.0.1:9" in said
     assert "a9fe up" in said
     assert shell.refused("--server-url http://127.0.0.1:9 network list") == said
 
 
-def test_debug_shows_where(shell: Shell):
+def test_debug_prints_the_traceback(shell: Shell):
     result = shell.type("network show nowhere --debug")
     assert result.exit_code == 1
     assert "Traceback" in result.stderr
@@ -316,7 +316,7 @@ def test_help_works_with_a_broken_configuration(shell: Shell, tmp_path: Path):
     assert (result.exit_code, "bind_prot" in result.stderr) == (1, True)
 
 
-def test_nothing_typed_shows_the_commands(shell: Shell):
+def test_no_arguments_show_the_commands(shell: Shell):
     result = shell.type("")
     assert result.exit_code == 2
     assert "Commands:" in result.stderr

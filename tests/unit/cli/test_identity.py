@@ -1,4 +1,4 @@
-"""`a9fe identity`, typed at a real server whose host has signed something."""
+"""`a9fe identity`, against a real server with a host that signed tokens."""
 
 import json
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ from tests.kit.identity_world import Cloud, cloud
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
-    """Its clock is right: commands ask what time it is."""
+    """The server's clock has the present time, as commands use it."""
     with cloud(tmp_path_factory.mktemp("lab")) as made:
         made.world.clock.at = SystemClock().now()
         made.host.step()
@@ -46,7 +46,7 @@ def test_a_good_token_is_shown(lab: Cloud):
 
 
 def forged(token: str) -> str:
-    """Somebody else's claims under a signature that was made for others."""
+    """Return a token with changed claims and the old signature."""
     header, content, signature = token.split(".")
     claims = {**json.loads(jwk.decoded(content)), "sub": "another"}
     return ".".join((header, jwk.encoded(json.dumps(claims).encode()), signature))

@@ -1,4 +1,4 @@
-"""`a9fe config`, and what `a9fe up` decides before and while processes run."""
+"""`a9fe config`, and the checks and decisions of `a9fe up`."""
 
 import json
 import os
@@ -83,13 +83,13 @@ def test_processes_get_the_flags_that_up_got(tmp_path: Path):
     @click.group()
     @settings_flags
     def root() -> None:
-        """As `a9fe`."""
+        """Parse arguments of `a9fe`."""
 
     @root.command()
     @settings_flags
     @click.pass_context
     def up(context: click.Context) -> None:
-        """As `a9fe up`."""
+        """Parse arguments of `a9fe up`."""
         seen.append(given_flags(context))
 
     file = tmp_path / "a9fe.toml"
@@ -108,12 +108,12 @@ def test_a_taken_port_is_named_with_its_option():
     check_port_free("bind", "127.0.0.1", port)
 
 
-def test_an_address_that_is_not_ours_is_named():
+def test_an_address_of_another_host_is_named():
     with pytest.raises(A9feError, match=r"metadata_listen_port: .*192\.0\.2\.1"):
         check_port_free("metadata_listen", "192.0.2.1", 8775)
 
 
-def test_only_who_signs_or_verifies_has_the_secret():
+def test_only_processes_that_sign_or_verify_get_the_secret():
     config = load({}, {"A9FE_METADATA_PROXY_SHARED_SECRET": SECRET})
     holders = {
         p.name for p in PROCESSES if with_secret(p, config).metadata_proxy_shared_secret == SECRET
@@ -123,7 +123,7 @@ def test_only_who_signs_or_verifies_has_the_secret():
     assert {c.metadata_proxy_shared_secret for c in others} == {""}
 
 
-def test_what_reads_bytes_of_tenants_is_not_root():
+def test_processes_that_read_tenants_bytes_do_not_run_as_root():
     config = load()
     root = {p.name for p in PROCESSES if p.user(config) == "root"}
     assert root == {"l3-agent", "dhcp-agent"}

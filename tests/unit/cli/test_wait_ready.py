@@ -1,4 +1,4 @@
-"""What `a9fe vm wait-ready` still waits for: the API and the metadata agent, as they are then."""
+"""The reasons of `a9fe vm wait-ready` by state of the API and the metadata agent."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ from tests.kit.fake_api import Document, FakeApi, running_api
 
 @dataclass
 class World:
-    """A server, and a metadata agent that answers with `status` (None: it is not there)."""
+    """A server, and a metadata agent that answers with `status` (None: it does not run)."""
 
     api: FakeApi
     client: ApiClient
@@ -53,7 +53,7 @@ def world() -> Iterator[World]:
         yield World(api, client)
 
 
-def test_each_thing_that_is_missing_is_said_until_nothing_is(world: World):
+def test_each_missing_object_is_printed_until_none_is_missing(world: World):
     instance = world.api.add("instances", name="web1")
     assert world.missing() == "waiting for a port with an address"
     world.port("compute:nova", instance["id"])
@@ -71,7 +71,7 @@ def test_each_thing_that_is_missing_is_said_until_nothing_is(world: World):
     assert last.headers["x-neutron-network-id"] == "n1"
 
 
-def test_a_router_that_is_not_built_is_waited_for(world: World):
+def test_it_waits_for_the_router_to_be_built(world: World):
     instance = world.api.add("instances", name="web1")
     world.port("compute:nova", instance["id"])
     world.port("network:dhcp", "dhcp-1", status="ACTIVE")
@@ -81,7 +81,7 @@ def test_a_router_that_is_not_built_is_waited_for(world: World):
 
 
 @pytest.mark.parametrize("tokens", [True, False])
-def test_it_asks_with_a_token_where_there_are_any(world: World, *, tokens: bool):
+def test_it_uses_a_token_if_the_service_issues_them(world: World, *, tokens: bool):
     instance = world.api.add("instances", name="web1")
     world.port("compute:nova", instance["id"])
     world.port("network:dhcp", "dhcp-1", status="ACTIVE")
@@ -90,7 +90,7 @@ def test_it_asks_with_a_token_where_there_are_any(world: World, *, tokens: bool)
     assert [request.method for request in world.asked] == ["PUT", "GET"]
 
 
-def test_an_agent_that_is_away_is_waited_for(world: World):
+def test_it_waits_for_the_metadata_agent(world: World):
     instance = world.api.add("instances", name="web1")
     world.port("compute:nova", instance["id"])
     world.port("network:dhcp", "dhcp-1", status="ACTIVE")

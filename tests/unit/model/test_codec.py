@@ -1,4 +1,4 @@
-"""The codec: what every kind encodes to, it decodes from."""
+"""The codec: every kind survives encoding and decoding."""
 
 import json
 
@@ -23,7 +23,7 @@ def test_user_data_is_any_bytes(instance: Instance):
     assert decode(Instance, encode(instance)).user_data == instance.user_data
 
 
-def test_every_kind_is_drawn():
+def test_the_strategies_cover_every_kind():
     assert set(KIND_OF.values()) == set(KINDS)
 
 
@@ -49,7 +49,9 @@ PORT = {"id": "p", "network_id": "n", "mac_address": "m"}
         ("instance", {"id": "i", "name": "n", "metadata": []}, "metadata"),
     ],
 )
-def test_a_misshapen_document_is_named(kind: str, document: object, names: str):
+def test_a_malformed_document_is_refused_with_the_field_name(
+    kind: str, document: object, names: str
+):
     with pytest.raises(CodecError, match=names):
         decode_kind(kind, document)
 

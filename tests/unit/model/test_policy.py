@@ -1,4 +1,4 @@
-"""Who may do what, as tables: resource, action, role, ownership."""
+"""The policy as tables: resource, action, role, ownership."""
 
 import pytest
 
@@ -122,7 +122,7 @@ ATTRIBUTES = [
     ("image", {"visibility": "private"}, True, True),
     ("image", {"visibility": "community"}, True, True),
     ("image", {"visibility": "public"}, False, False),
-    ("image", {"visibility": ["public"]}, True, True),  # wrong in another way
+    ("image", {"visibility": ["public"]}, True, True),  # invalid for another reason
     ("router", {"external_gateway_info": {"network_id": "n"}}, True, True),
     ("router", {"external_gateway_info": {"enable_snat": False}}, False, False),
     ("router", {"external_gateway_info": {"external_fixed_ips": []}}, False, False),
@@ -161,7 +161,9 @@ ON_NETWORK = [
 
 
 @pytest.mark.parametrize(("kind", "given", "on", "expected"), ON_NETWORK)
-def test_what_may_be_made_on_a_network(kind: str, given: dict, on: Network, expected: str):
+def test_ports_and_subnets_that_a_member_may_create_on_a_network(
+    kind: str, given: dict, on: Network, expected: str
+):
     try:
         policy.check_on_network(MEMBER, kind, given, on, create=True)
         found = YES
@@ -230,7 +232,7 @@ def test_paths(row: tuple):
     assert [gate_says(caller, method, path) for caller in callers] == expected
 
 
-def test_where_everyone_is_admin_only_this_machine_may_come():
+def test_without_authentication_only_loopback_addresses_are_accepted():
     for host in ("127.0.0.1", "127.9.9.9", "::1"):
         check_bind_host("none", host)
     for host in ("0.0.0.0", "::", "192.0.2.1"):
@@ -248,7 +250,7 @@ def test_an_agents_token_is_of_one_host():
             policy.check_host(caller, host)
 
 
-def test_keystone_is_asked_with_an_url_and_a_password():
+def test_keystone_needs_an_url_and_a_password():
     check_keystone("none", "", "")
     check_keystone("token", "", "")
     check_keystone("keystone", "http://k:5000/v3", "secret")

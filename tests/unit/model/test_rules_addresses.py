@@ -49,7 +49,7 @@ def test_a_cidr_gets_its_canonical_form(text: str, version: int, canonical: str)
         ("fe80::%eth0/64", 6),
     ],
 )
-def test_what_is_no_cidr_is_refused_by_name(value: object, version: int):
+def test_an_invalid_cidr_is_refused_with_the_field_name(value: object, version: int):
     with pytest.raises(InvalidInput) as error:
         rules.subnet_cidr("cidr", value, version)
     assert str(error.value).startswith(f"cidr: {value!r} is not valid, expected an IPv{version}")
@@ -134,7 +134,7 @@ def test_a_mac_gets_its_canonical_form(text: str, canonical: str):
 @pytest.mark.parametrize(
     "value", ["", "fa:16:3e:00:00", "01:00:5e:00:00:01", "00:00:00:00:00:00", None, 5, "g" * 17]
 )
-def test_what_is_no_station_is_no_mac(value: object):
+def test_a_multicast_or_malformed_mac_is_refused(value: object):
     with pytest.raises(InvalidInput, match="mac_address"):
         rules.mac("mac_address", value)
 

@@ -1,4 +1,4 @@
-"""What may be deleted, who may have a port, who serves what."""
+"""Deletion of networks, subnets and ports; subnets of routers; choice of agents."""
 
 import pytest
 
@@ -16,13 +16,13 @@ def port(owner: str, id: str = "p1", device_id: str = "d1") -> Port:
 
 
 @pytest.mark.parametrize("owner", ["network:dhcp", "network:distributed"])
-def test_a_networks_own_ports_do_not_hold_it(owner: str):
+def test_a_network_is_deleted_with_its_own_ports(owner: str):
     rules_ports.check_network_delete("n1", [port(owner)])
     rules_ports.check_subnet_delete(SUBNET, [port(owner)])
 
 
 @pytest.mark.parametrize("owner", ["", "compute:nova", "network:router_interface"])
-def test_other_ports_hold_a_network_and_a_subnet(owner: str):
+def test_other_ports_prevent_deletion_of_a_network_and_a_subnet(owner: str):
     with pytest.raises(Conflict, match="still in use on the network: port p1; delete") as error:
         rules_ports.check_network_delete("n1", [port("network:dhcp", "p0"), port(owner)])
     assert error.value.type == "NetworkInUse"
@@ -31,13 +31,13 @@ def test_other_ports_hold_a_network_and_a_subnet(owner: str):
     assert error.value.type == "SubnetInUse"
 
 
-def test_made_addresses_do_not_hold_a_subnet_but_a_routers_does():
+def test_only_routers_eui64_addresses_prevent_deletion_of_a_subnet():
     rules_ports.check_subnet_delete(SLAAC, [port("compute:nova")])
     with pytest.raises(Conflict):
         rules_ports.check_subnet_delete(SLAAC, [port("network:router_interface")])
 
 
-def test_many_ports_are_summed_up():
+def test_a_long_list_of_ports_is_shortened():
     with pytest.raises(Conflict, match=r"ports p0, p1, p2 and 2 more"):
         rules_ports.check_network_delete("n1", [port("", f"p{i}") for i in range(5)])
 
@@ -85,12 +85,12 @@ def agent(id: str, *, age: float = 0, up: bool = True) -> Agent:
         ([agent("a", up=False)], {}, 1, []),
     ],
 )
-def test_the_living_agent_with_the_fewest_is_chosen(agents, load, count, chosen):
+def test_the_alive_agent_with_the_fewest_bindings_is_chosen(agents, load, count, chosen):
     found = rules_scheduling.choose(agents, load, count, now=NOW, down_time=75)
     assert [a.id for a in found] == chosen
 
 
-def test_times_go_there_and_back():
+def test_times_survive_the_round_trip():
     assert rules_scheduling.timestamp(0) == "1970-01-01T00:00:00Z"
     assert rules_scheduling.seconds(rules_scheduling.timestamp(NOW)) == NOW
     assert rules_scheduling.seconds("") == 0

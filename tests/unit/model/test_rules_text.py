@@ -1,4 +1,4 @@
-"""Which text goes into a header, and what is one line."""
+"""Text that fits a header, and text of one line."""
 
 import pytest
 from hypothesis import given
@@ -36,7 +36,7 @@ def test_texts(text: str, header: bool, line: bool):  # noqa: FBT001 - a row
 
 
 @given(st.text(max_size=20), st.text(max_size=20))
-def test_what_fits_a_header_comes_back_from_it(device: str, project: str):
+def test_text_that_fits_a_header_survives_it(device: str, project: str):
     port = Port(id="p", network_id="n", mac_address="", project_id=project, device_id=device)
     request = Request(method=b"GET", target=b"/", headers=())
     if fits_header(device) and fits_header(project):
