@@ -16,6 +16,7 @@ from a9fe.model.compute import Image
 from a9fe.model.errors import Conflict, Forbidden, InvalidInput, NotFound
 from a9fe.model.pages import NOTHING, Filter, Page, Slice
 from a9fe.operations import access
+from a9fe.operations.answers import Json
 from a9fe.operations.instances import records
 from a9fe.operations.slices import filter_by, read_limit, read_slice
 from a9fe.operations.transaction import Transaction
@@ -27,7 +28,6 @@ PATH = f"{BASE}/v2/images"
 SCHEMA = "/v2/schemas/image"
 PATCH_TYPE = "application/openstack-images-v2.1-json-patch"
 PAGE_DEFAULT = 25  # images of one page (Glance's limit_param_default)
-Json = dict[str, Any]
 Values = dict[str, Any]
 """Converted values by field of the model."""
 

@@ -7,17 +7,17 @@ import base64
 import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from a9fe.metadata import identifiers
 from a9fe.model.compute import Flavor, KeypairRecord
 from a9fe.model.resources import Instance, Port
 from a9fe.model.rules.public_keys import fingerprint
+from a9fe.operations.answers import Json
 from a9fe.operations.instances.instances import host_of
 from a9fe.server.nova.microversion import MOST
 
-Json = dict[str, Any]
-V = TypeVar("V")
+R = TypeVar("R", Flavor, KeypairRecord)
 
 RUNNING = 1  # Nova's power_state
 HOSTNAME_FOR_ALL = 90  # the microversion since which members see a server's host name
@@ -48,30 +48,41 @@ class ServerView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RecordView:
+class RecordView(Generic[R]):
     """The values of a flavor's or key pair's answer; see ServerView."""
 
-    record: Any
+    record: R
     version: int
     base: str
 
 
+class View(Protocol):
+    """The values of an answer."""
+
+    @property
+    def version(self) -> int:
+        """The microversion."""
+
+
+V = TypeVar("V", bound=View)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Field:
+class Field(Generic[V]):
     """One field of an answer in microversions 2.`since` to 2.`until`, if `present` holds.
 
     `schema` is a JSON Schema; {} allows any value.
     """
 
     name: str
-    show: Callable[[Any], object]
+    show: Callable[[V], object]
     schema: Mapping[str, object] = field(default_factory=dict)
     since: int = 1
     until: int = MOST
-    present: Callable[[Any], bool] = lambda _: True
+    present: Callable[[V], bool] = lambda _: True
 
 
-def render(fields: Iterable[Field], view: Any) -> Json:  # noqa: ANN401 - of its table
+def render(fields: Iterable[Field[V]], view: V) -> Json:
     """Return the answer for a view."""
     return {
         row.name: row.show(view)
@@ -168,7 +179,7 @@ def _of(name: str) -> Callable[[ServerView], object]:
     return lambda view: getattr(view.instance, name)
 
 
-def _is(value: object) -> Callable[[Any], object]:
+def _is(value: object) -> Callable[[object], object]:
     return lambda _: value
 
 
@@ -180,12 +191,12 @@ def _hostname_shown(view: ServerView) -> bool:
     return view.is_admin or view.version >= HOSTNAME_FOR_ALL
 
 
-SUMMARY = (
+SUMMARY: tuple[Field[ServerView], ...] = (
     Field(name="id", show=_of("id"), schema=TEXT),
     Field(name="name", show=_of("name"), schema=TEXT),
     Field(name="links", show=_server_links, schema=LIST),
 )
-DETAIL = (
+DETAIL: tuple[Field[ServerView], ...] = (
     *SUMMARY,
     Field(name="status", show=_is("ACTIVE"), schema=TEXT),
     Field(name="tenant_id", show=_of("project_id"), schema=TEXT),
@@ -288,15 +299,19 @@ DETAIL = (
 )
 
 
-def _flavor_links(view: RecordView) -> list[Json]:
+FlavorView = RecordView[Flavor]
+KeypairView = RecordView[KeypairRecord]
+
+
+def _flavor_links(view: FlavorView) -> list[Json]:
     return _links("flavors", view.record.id, view.base)
 
 
-def _at(name: str) -> Callable[[RecordView], object]:
+def _at(name: str) -> Callable[[FlavorView | KeypairView], object]:
     return lambda view: getattr(view.record, name)
 
 
-FLAVOR_SUMMARY = (
+FLAVOR_SUMMARY: tuple[Field[FlavorView], ...] = (
     Field(name="id", show=_at("id"), schema=TEXT),
     Field(name="name", show=_at("name"), schema=TEXT),
     Field(name="links", show=_flavor_links, schema=LIST),
@@ -307,7 +322,7 @@ FLAVOR_SUMMARY = (
         since=55,
     ),
 )
-FLAVOR_DETAIL = (
+FLAVOR_DETAIL: tuple[Field[FlavorView], ...] = (
     *FLAVOR_SUMMARY,
     Field(name="vcpus", show=_at("vcpus"), schema=NUMBER),
     Field(name="ram", show=_at("ram"), schema=NUMBER),
@@ -327,19 +342,21 @@ FLAVOR_DETAIL = (
 )
 
 
-def _fingerprint(view: RecordView) -> str:
-    record: KeypairRecord = view.record
-    return fingerprint(record.public_key, record.type)
+def _fingerprint(view: KeypairView) -> str:
+    return fingerprint(view.record.public_key, view.record.type)
 
 
-KEYPAIR_SUMMARY = (
+KEYPAIR_SUMMARY: tuple[Field[KeypairView], ...] = (
     Field(name="name", show=_at("name"), schema=TEXT),
     Field(name="public_key", show=_at("public_key"), schema=TEXT),
     Field(name="fingerprint", show=_fingerprint, schema=TEXT),
     Field(name="type", show=_at("type"), schema=TEXT, since=2),
 )
-KEYPAIR_MADE = (*KEYPAIR_SUMMARY, Field(name="user_id", show=_at("project_id"), schema=TEXT))
-KEYPAIR_DETAIL = (
+KEYPAIR_MADE: tuple[Field[KeypairView], ...] = (
+    *KEYPAIR_SUMMARY,
+    Field(name="user_id", show=_at("project_id"), schema=TEXT),
+)
+KEYPAIR_DETAIL: tuple[Field[KeypairView], ...] = (
     *KEYPAIR_MADE,
     Field(name="id", show=lambda view: int(view.record.id[:8], 16), schema=NUMBER),
     Field(name="created_at", show=_at("created_at"), schema=TEXT),

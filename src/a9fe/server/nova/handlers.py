@@ -5,7 +5,7 @@ flavors, key pairs, and information about the service.
 """
 
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import TypeVar
 from urllib.parse import urlencode
 
 from starlette.requests import Request
@@ -16,18 +16,20 @@ from a9fe.api_tables import converters as to
 from a9fe.api_tables.envelope import member
 from a9fe.model.errors import A9feError, InvalidInput, NotFound
 from a9fe.model.resources import Instance
+from a9fe.operations.answers import Json
 from a9fe.operations.instances import guests, instances
 from a9fe.operations.transaction import Transaction
 from a9fe.server.asgi import body, errors, faults
 from a9fe.server.asgi.api import api_of, last_values, root_of
 from a9fe.server.nova import microversion
 from a9fe.server.nova import servers as compute_servers
-from a9fe.server.nova.fields import Json, addresses
+from a9fe.server.nova.fields import addresses
 from a9fe.server.nova.server_request import read_server
 from a9fe.server.nova.servers import AnswerFormat
 
 BASE = faults.COMPUTE
 UPDATED = "2013-07-23T11:33:21Z"  # Nova's value for v2.1
+T = TypeVar("T")
 Handler = Callable[[Request, AnswerFormat], Awaitable[Response]]
 
 
@@ -119,7 +121,7 @@ def _list(*, detail: bool) -> Handler:
     return listed
 
 
-async def _read(request: Request, work: Callable[[Transaction, Instance], Any]) -> Any:  # noqa: ANN401
+async def _read(request: Request, work: Callable[[Transaction, Instance], T]) -> T:
     """Return the result of `work` for the path's server."""
     id = request.path_params["id"]
     return await api_of(request).read(
@@ -127,7 +129,7 @@ async def _read(request: Request, work: Callable[[Transaction, Instance], Any]) 
     )
 
 
-async def _write(request: Request, work: Callable[[Transaction, Instance], Any]) -> Any:  # noqa: ANN401
+async def _write(request: Request, work: Callable[[Transaction, Instance], T]) -> T:
     id = request.path_params["id"]
     return await api_of(request).write(
         request, lambda tx: work(tx, compute_servers.require(tx, id, change=True))
@@ -160,7 +162,7 @@ async def delete_server(request: Request, _form: AnswerFormat) -> Response:
 async def list_addresses(request: Request, form: AnswerFormat) -> Response:
     """List the addresses of a server by network."""
 
-    def work(tx: Transaction, instance: Instance) -> Json:
+    def work(tx: Transaction, instance: Instance) -> dict[str, list[Json]]:
         return addresses(compute_servers.views(tx, [instance], form)[0])
 
     return JSONResponse({"addresses": await _read(request, work)})

@@ -1,6 +1,6 @@
 """Handlers of the compute API for flavors, key pairs, limits, and availability zones."""
 
-from typing import Any
+from collections.abc import Mapping
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -14,6 +14,7 @@ from a9fe.model.errors import Forbidden, InvalidInput, NotFound
 from a9fe.model.pages import Filter, Page, Slice
 from a9fe.model.resources import Agent
 from a9fe.operations import access, quotas
+from a9fe.operations.answers import Json
 from a9fe.operations.instances import records
 from a9fe.operations.slices import filter_by, read_slice, unknown_marker
 from a9fe.operations.transaction import Transaction
@@ -26,11 +27,12 @@ from a9fe.server.nova.fields import (
     KEYPAIR_MADE,
     KEYPAIR_SUMMARY,
     Field,
-    Json,
+    KeypairView,
+    R,
     RecordView,
     render,
 )
-from a9fe.server.nova.handlers import next_link, route
+from a9fe.server.nova.handlers import Handler, next_link, route
 from a9fe.server.nova.server_request import Reader
 from a9fe.server.nova.servers import AnswerFormat
 
@@ -56,7 +58,9 @@ KEYPAIR_MEMBERS: dict[str, Reader] = {
 }
 
 
-def _members(given: object, known: dict[str, Any], required: tuple[str, ...]) -> dict[str, object]:
+def _members(
+    given: object, known: Mapping[str, object], required: tuple[str, ...]
+) -> dict[str, object]:
     """Return the object. Raises InvalidInput for unknown and missing members."""
     if not isinstance(given, dict):
         raise InvalidInput("body", given, "an object")
@@ -69,7 +73,7 @@ def _members(given: object, known: dict[str, Any], required: tuple[str, ...]) ->
     return given
 
 
-def _of(form: AnswerFormat, record: object) -> RecordView:
+def _of(form: AnswerFormat, record: R) -> RecordView[R]:
     return RecordView(record=record, version=form.version, base=form.base)
 
 
@@ -89,7 +93,7 @@ def _public(tx: Transaction, query: dict[str, str]) -> bool | None:
     return None if text.lower() == "none" else to.boolean("is_public", text)
 
 
-def _flavors(*, detail: bool) -> Any:  # noqa: ANN401 - a handler
+def _flavors(*, detail: bool) -> Handler:
     fields = FLAVOR_DETAIL if detail else FLAVOR_SUMMARY
 
     async def listed(request: Request, form: AnswerFormat) -> Response:
@@ -164,7 +168,9 @@ def _keypair(tx: Transaction, name: str) -> KeypairRecord:
     return found[0]
 
 
-def _keypair_fields(form: AnswerFormat, fields: tuple[Field, ...], record: KeypairRecord) -> Json:
+def _keypair_fields(
+    form: AnswerFormat, fields: tuple[Field[KeypairView], ...], record: KeypairRecord
+) -> Json:
     return {"keypair": render(fields, _of(form, record))}
 
 

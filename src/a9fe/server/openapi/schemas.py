@@ -27,7 +27,7 @@ def components() -> Json:
     found: Json = {}
     for collection in COLLECTIONS.values():
         found |= _of_collection(collection)
-    tables = {
+    tables: dict[str, tuple[nova.Field[Any], ...]] = {
         "Server": nova.DETAIL,
         "ServerSummary": nova.SUMMARY,
         "ServerFlavor": nova.FLAVOR_DETAIL,
@@ -126,7 +126,7 @@ def _given(attribute: Attribute, who: Permission) -> Json:
     return schema
 
 
-def _of_fields(fields: Iterable[nova.Field]) -> Json:
+def _of_fields(fields: Iterable[nova.Field[Any]]) -> Json:
     """Nova's fields; one whose schema changes between microversions has either."""
     properties: Json = {}
     for field in fields:
