@@ -4,12 +4,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import TypeVar
 
+from a9fe.api_tables.admin_attributes import ADMIN_ATTRIBUTES
 from a9fe.api_tables.typed_requests import Request, given_fields
 from a9fe.model import policy
 from a9fe.model.errors import Forbidden, NotFound
 from a9fe.model.rbac import ACCESS_AS_SHARED, RbacPolicy
 from a9fe.model.resources import KIND_OF, KINDS, Network, Port, Resource, Router, Subnet
-from a9fe.operations.admin_attributes import MARKS
 from a9fe.operations.transaction import Transaction
 
 Json = dict[str, object]
@@ -92,7 +92,7 @@ def scope(tx: Transaction) -> dict[str, str]:
 def check_create(tx: Transaction, kind: str, document: object) -> None:
     """Raise Forbidden for attributes of a body that the caller may not set."""
     if isinstance(document, dict):
-        policy.check_given(tx.caller, kind, MARKS[kind], document, create=True)
+        policy.check_given(tx.caller, kind, ADMIN_ATTRIBUTES[kind], document, create=True)
 
 
 def check_request(tx: Transaction, kind: str, request: Request) -> None:
@@ -114,7 +114,7 @@ def check_update(tx: Transaction, resource: Resource, document: object) -> None:
     if tx.caller.is_admin or not isinstance(document, dict):
         return
     kind = KIND_OF[type(resource)]
-    policy.check_given(tx.caller, kind, MARKS[kind], document, create=False)
+    policy.check_given(tx.caller, kind, ADMIN_ATTRIBUTES[kind], document, create=False)
     network = network_of(tx, resource)
     if network is not None:
         policy.check_on_network(tx.caller, kind, document, network, create=False)
@@ -158,12 +158,12 @@ def check_interface(tx: Transaction, router: Router, subnet_id: str, port_id: st
 
 def check_filters(tx: Transaction, kind: str, names: Iterable[str]) -> None:
     """Raise Forbidden for a filter by an attribute that the caller may not see."""
-    policy.check_filters(tx.caller, MARKS[kind], names)
+    policy.check_filters(tx.caller, ADMIN_ATTRIBUTES[kind], names)
 
 
 def without_hidden(tx: Transaction, kind: str, answers: list[Json]) -> list[Json]:
     """Return the answers without attributes that the caller may not see."""
-    hidden = policy.hidden(tx.caller, MARKS[kind])
+    hidden = policy.hidden(tx.caller, ADMIN_ATTRIBUTES[kind])
     if not hidden:
         return answers
     return [{k: v for k, v in answer.items() if k not in hidden} for answer in answers]

@@ -2,8 +2,8 @@
 
 import pytest
 
+from a9fe.api_tables.admin_attributes import ADMIN_ATTRIBUTES, TABLES
 from a9fe.model.policy import Marks
-from a9fe.operations.admin_attributes import MARKS, TABLES
 from a9fe.operations.collections import COLLECTIONS
 
 PLACE = {"provider:network_type", "provider:physical_network", "provider:segmentation_id"}
@@ -23,15 +23,15 @@ FOR_ADMINS: dict[str, tuple[set[str], set[str], set[str]]] = {
 }
 
 
-@pytest.mark.parametrize("kind", sorted(MARKS))
+@pytest.mark.parametrize("kind", sorted(ADMIN_ATTRIBUTES))
 def test_what_is_for_admins(kind: str):
     sets, changes, sees = FOR_ADMINS.get(kind, (set(), set(), set()))
     expected = Marks(sets=frozenset(sets), changes=frozenset(changes), sees=frozenset(sees))
-    assert MARKS[kind] == expected
+    assert ADMIN_ATTRIBUTES[kind] == expected
 
 
 def test_every_table_is_asked():
     used = {c.table.kind for c in COLLECTIONS.values()}
-    assert used == MARKS.keys()
+    assert used == ADMIN_ATTRIBUTES.keys()
     made = {id(c.create_table) for c in COLLECTIONS.values() if c.create_table}
     assert made <= {id(table) for table in TABLES}

@@ -2,6 +2,7 @@
 
 import pytest
 
+from a9fe.api_tables.admin_attributes import ADMIN_ATTRIBUTES
 from a9fe.model import policy
 from a9fe.model.auth_strategy import check_bind_host, check_keystone
 from a9fe.model.compute import Flavor, Image
@@ -16,7 +17,6 @@ from a9fe.model.resources import (
     SecurityGroup,
     Subnet,
 )
-from a9fe.operations.admin_attributes import MARKS
 from a9fe.server.asgi import gate
 from a9fe.server.auth.credentials import Unauthorized
 
@@ -132,7 +132,7 @@ ATTRIBUTES = [
 
 def may_give(caller: Caller, kind: str, body: dict, *, create: bool) -> bool:
     try:
-        policy.check_given(caller, kind, MARKS[kind], body, create=create)
+        policy.check_given(caller, kind, ADMIN_ATTRIBUTES[kind], body, create=create)
     except (Forbidden, InvalidInput):  # InvalidInput: for another project
         return False
     return True

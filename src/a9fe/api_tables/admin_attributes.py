@@ -28,7 +28,7 @@ TABLES: tuple[AttributeTable, ...] = (
 )
 
 
-def marks_of(tables: Iterable[AttributeTable]) -> Marks:
+def _of_tables(tables: Iterable[AttributeTable]) -> Marks:
     """Return the admins' attributes in the tables of one kind."""
     attributes = [attribute for table in tables for attribute in table.attributes]
     sets = frozenset(a.name for a in attributes if a.create == "admin")
@@ -39,8 +39,8 @@ def marks_of(tables: Iterable[AttributeTable]) -> Marks:
     )
 
 
-MARKS: Mapping[str, Marks] = {
-    kind: marks_of(table for table in TABLES if table.kind == kind)
+ADMIN_ATTRIBUTES: Mapping[str, Marks] = {
+    kind: _of_tables(table for table in TABLES if table.kind == kind)
     for kind in {table.kind for table in TABLES}
 }
 """The admins' attributes, by kind."""
