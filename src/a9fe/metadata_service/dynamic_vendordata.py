@@ -17,7 +17,7 @@ import structlog
 from a9fe.api_client import tls
 from a9fe.metadata.instance_view import InstanceView
 from a9fe.metadata.openstack import vendordata
-from a9fe.metadata.openstack.vendordata import Target
+from a9fe.metadata.openstack.vendordata import ProviderTarget
 from a9fe.metadata.rendered import Json
 from a9fe.model.errors import A9feError
 from a9fe.runtime import metrics, tasks
@@ -46,7 +46,7 @@ class ProvidersFailed(A9feError):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+class ProviderLimits:
     """Seconds to connect, to receive the whole answer, and to cache it."""
 
     connect: float = 5.0
@@ -67,9 +67,9 @@ class DynamicVendordata:
 
     def __init__(
         self,
-        targets: Sequence[Target],
+        targets: Sequence[ProviderTarget],
         *,
-        limits: Limits,
+        limits: ProviderLimits,
         monotonic: Callable[[], float],
         fatal: bool = False,
         verify: ssl.SSLContext | bool = True,
@@ -115,7 +115,7 @@ class DynamicVendordata:
         pairs = zip(self._targets, found, strict=True)
         return {target.name: cached.content for target, cached in pairs}
 
-    async def _one(self, target: Target, body: bytes) -> _Cached:
+    async def _one(self, target: ProviderTarget, body: bytes) -> _Cached:
         key = (target.name, hashlib.blake2b(body, digest_size=16).digest())
         cached = self._cache.get(key)
         if cached is not None and cached.until > self._now():
@@ -128,7 +128,7 @@ class DynamicVendordata:
             task.add_done_callback(lambda _: self._pending.pop(key, None))
         return await asyncio.shield(task)  # other readers still wait for the answer
 
-    async def _request(self, target: Target, body: bytes, key: CacheKey) -> _Cached:
+    async def _request(self, target: ProviderTarget, body: bytes, key: CacheKey) -> _Cached:
         reason, size = "", 0
         content: Json = {}
         try:
@@ -155,7 +155,7 @@ class DynamicVendordata:
             _, oldest = self._cache.popitem(last=False)
             self._size -= oldest.size
 
-    async def _answer(self, target: Target, request_body: bytes) -> tuple[Json, int]:
+    async def _answer(self, target: ProviderTarget, request_body: bytes) -> tuple[Json, int]:
         body = bytearray()
         async with self._client.stream("POST", target.url, content=request_body) as answer:
             async for part in answer.aiter_bytes():
@@ -164,7 +164,7 @@ class DynamicVendordata:
                     raise ValueError(f"more than {ANSWER_MAX} bytes")
         return vendordata.answer_of(answer.status_code, bytes(body)), len(body)
 
-    def _record(self, target: Target, reason: str) -> None:
+    def _record(self, target: ProviderTarget, reason: str) -> None:
         metrics.VENDORDATA.labels(target.name, "failed" if reason else "ok").inc()
         if reason:
             log.warning("vendor data provider failed", provider=target.name, reason=reason)
@@ -181,7 +181,7 @@ def providers_of(
         return None
     return DynamicVendordata(
         vendordata.parse_targets(config.vendordata_dynamic_targets),
-        limits=Limits(
+        limits=ProviderLimits(
             connect=config.vendordata_dynamic_connect_timeout,
             read=config.vendordata_dynamic_read_timeout,
             cached=config.vendordata_dynamic_cache_time,

@@ -92,7 +92,7 @@ TABLE = {
     ),
 }
 CERTAIN = [fresh()]
-UNSURE = [
+UNCERTAIN = [
     (fresh(ever_synced=False, synced_now=False, lost_for=float("inf")), Refusal.NOT_SYNCED),
     (fresh(synced_now=False), Refusal.NOT_SYNCED),
     (fresh(synced_now=False, lost_for=LOST_AFTER), Refusal.NOT_SYNCED),
@@ -105,18 +105,18 @@ def test_look_up_when_certain(key, expected):
     assert identify(VIEW, key, fresh(), LOST_AFTER) == expected
 
 
-@pytest.mark.parametrize(("freshness", "doubt"), UNSURE)
+@pytest.mark.parametrize(("freshness", "refusal"), UNCERTAIN)
 @pytest.mark.parametrize(("key", "expected"), TABLE.values(), ids=TABLE.keys())
-def test_when_uncertain_ports_are_served_and_misses_are_503(key, expected, freshness, doubt):
+def test_when_uncertain_ports_are_served_and_misses_are_503(key, expected, freshness, refusal):
     said = identify(VIEW, key, freshness, LOST_AFTER)
-    assert said == (expected if isinstance(expected, Port) else doubt)
+    assert said == (expected if isinstance(expected, Port) else refusal)
 
 
 # The wire that a request came in by, against the model. r-ab has an interface on both networks,
 # on both of which 10.0.0.5 is somebody's.
 AB_A = RouterInterface(port_id="rab1", network_id="net-a", local_address="10.0.0.3")
 AB_B = RouterInterface(port_id="rab2", network_id="net-b", local_address="10.0.0.3")
-WIRES = {
+INTERFACES = {
     "by the one interface": ("r-ab", AB_A, VM_A),
     "by the other": ("r-ab", AB_B, VM_B),
     "of another router by now": ("r-a", AB_A, Refusal.WIRE_DIFFERS),
@@ -138,8 +138,10 @@ WIRES = {
 }
 
 
-@pytest.mark.parametrize("freshness", [*CERTAIN, *[fresh for fresh, _ in UNSURE]])
-@pytest.mark.parametrize(("router", "wire", "expected"), WIRES.values(), ids=WIRES.keys())
+@pytest.mark.parametrize("freshness", [*CERTAIN, *[fresh for fresh, _ in UNCERTAIN]])
+@pytest.mark.parametrize(
+    ("router", "wire", "expected"), INTERFACES.values(), ids=INTERFACES.keys()
+)
 def test_a_request_belongs_to_its_interfaces_network_or_none(router, wire, expected, freshness):
     key = LookupKey(guest_address="10.0.0.5", router_id=router, interface=wire)
     expected = expected or Refusal.WIRE_DIFFERS

@@ -14,7 +14,13 @@ from a9fe.http.server.server import serve
 from a9fe.http.server.sockets import tcp_listener
 from a9fe.metadata import tree
 from a9fe.metadata.instance_view import InstanceView
-from a9fe.metadata.openstack.vendordata import NEED, Target, answer_of, parse_targets, request_body
+from a9fe.metadata.openstack.vendordata import (
+    NEED,
+    ProviderTarget,
+    answer_of,
+    parse_targets,
+    request_body,
+)
 from a9fe.metadata.rendered import Rendered
 from a9fe.metadata_service.documents import DocumentReader
 from a9fe.metadata_service.dynamic_vendordata import (
@@ -22,7 +28,7 @@ from a9fe.metadata_service.dynamic_vendordata import (
     AT_ONCE,
     FAILURE_CACHED,
     DynamicVendordata,
-    Limits,
+    ProviderLimits,
     ProvidersFailed,
 )
 from a9fe.metadata_service.guest_call import GuestCall
@@ -33,8 +39,8 @@ from tests.kit.fake_clock import FakeClock
 from tests.kit.http_world import run, turns, until
 
 VIEW = one_card()
-SOON = Limits(connect=0.1, read=0.1, cached=300.0)
-PATIENT = Limits(connect=5.0, read=5.0, cached=300.0)
+SOON = ProviderLimits(connect=0.1, read=0.1, cached=300.0)
+PATIENT = ProviderLimits(connect=5.0, read=5.0, cached=300.0)
 Answering = Callable[[Request], Answer | Awaitable[Answer]]
 
 
@@ -54,8 +60,8 @@ class Provider:
         self.asked.append(request)
         return self.answering(request)
 
-    def named(self, name: str) -> Target:
-        return Target(name=name, url=self.url)
+    def named(self, name: str) -> ProviderTarget:
+        return ProviderTarget(name=name, url=self.url)
 
 
 @asynccontextmanager
@@ -69,7 +75,10 @@ async def provider(answering: Answering) -> AsyncIterator[Provider]:
 
 @asynccontextmanager
 async def asking(
-    *targets: Target, clock: FakeClock, limits: Limits = PATIENT, fatal: bool = False
+    *targets: ProviderTarget,
+    clock: FakeClock,
+    limits: ProviderLimits = PATIENT,
+    fatal: bool = False,
 ) -> AsyncIterator[DynamicVendordata]:
     made = DynamicVendordata(targets, limits=limits, monotonic=clock.monotonic, fatal=fatal)
     yield made
@@ -135,7 +144,7 @@ def test_a_failing_provider_loses_only_its_own_key(bad: Answering):
 
 def test_an_unreachable_provider_fails_too():
     async def story() -> None:
-        gone = Target(name="gone", url="http://127.0.0.1:1/")
+        gone = ProviderTarget(name="gone", url="http://127.0.0.1:1/")
         async with asking(gone, clock=FakeClock(), limits=SOON) as dynamic:
             assert await dynamic.of(VIEW) == {"gone": {}}
         async with asking(gone, clock=FakeClock(), limits=SOON, fatal=True) as dynamic:
@@ -261,7 +270,7 @@ def test_vendor_data2_has_the_providers_answers(*, static: bool, recursive: bool
 
 def test_a_failure_may_be_fatal():
     async def story() -> object:
-        gone = Target(name="gone", url="http://127.0.0.1:1/")
+        gone = ProviderTarget(name="gone", url="http://127.0.0.1:1/")
         async with asking(gone, clock=FakeClock(), limits=SOON, fatal=True) as dynamic:
             return await dynamic.prepare(VIEW, frozenset({NEED}))
 

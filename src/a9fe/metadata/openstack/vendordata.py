@@ -23,19 +23,19 @@ EMPTY: Mapping[str, Json] = {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Target:
+class ProviderTarget:
     """A provider: the key of its answer in vendor_data2.json, and its URL."""
 
     name: str
     url: str
 
 
-def parse_targets(texts: Iterable[str]) -> tuple[Target, ...]:
+def parse_targets(texts: Iterable[str]) -> tuple[ProviderTarget, ...]:
     """Parse targets in Nova's form name@url. Raises ValueError, which says what is wrong.
 
     The first of several with the same name counts. The name "static" is that of the file.
     """
-    found: dict[str, Target] = {}
+    found: dict[str, ProviderTarget] = {}
     for text in texts:
         name, at, url = text.partition("@")
         parts = urlsplit(url)
@@ -43,7 +43,7 @@ def parse_targets(texts: Iterable[str]) -> tuple[Target, ...]:
             raise ValueError(f"{text!r} is not name@url such as site@http://127.0.0.1:9090/")
         if name == STATIC:
             raise ValueError(f"{text!r}: the name {STATIC} is that of vendordata_jsonfile_path")
-        found.setdefault(name, Target(name=name, url=url))
+        found.setdefault(name, ProviderTarget(name=name, url=url))
     return tuple(found.values())
 
 
