@@ -33,7 +33,7 @@ class ProviderTarget:
 def parse_targets(texts: Iterable[str]) -> tuple[ProviderTarget, ...]:
     """Parse targets in Nova's form name@url. Raises ValueError, which says what is wrong.
 
-    The first of several with the same name counts. The name "static" is that of the file.
+    The first of several with the same name counts. The name "static" is reserved for the file.
     """
     found: dict[str, ProviderTarget] = {}
     for text in texts:
