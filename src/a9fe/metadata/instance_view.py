@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from a9fe.metadata import identifiers
-from a9fe.metadata.identity.signer import DocumentSigner
+from a9fe.metadata.document_signer import DocumentSigner
 from a9fe.metadata.rendered import Json
 from a9fe.model.port_order import in_order
 from a9fe.model.resources import Instance, Network, Port, Resource, SecurityGroup, Subnet

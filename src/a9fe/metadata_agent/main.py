@@ -2,15 +2,14 @@
 
 import os
 import socket
-from contextlib import AsyncExitStack
 
 import structlog
 
 from a9fe.api_client import tls
-from a9fe.http.gc_tuning import tune_gc
-from a9fe.http.metrics_socket import metrics_path, serve_metrics
+from a9fe.http.hop import serving
+from a9fe.http.metrics_socket import metrics_path
 from a9fe.http.report import Report
-from a9fe.http.server.server import Admit, serve
+from a9fe.http.server.server import Admit
 from a9fe.http.server.sockets import unix_listener
 from a9fe.linux.kernel import libc
 from a9fe.linux.listeners import peer_credentials
@@ -64,22 +63,16 @@ async def _serve(
     config: Config, limits: Limits, sock: socket.socket, exporter: socket.socket, admit: Admit
 ) -> None:
     report = Report(PROCESS, metrics)
-    async with AsyncExitStack() as closers:
-        hop = await build_hop(config, report)
-        closers.push_async_callback(hop.close)
-        exposing = await serve_metrics(exporter)
-        closers.push_async_callback(exposing.close)
-        server = await serve(
-            hop.handler,
-            sock=sock,
-            limits=limits,
-            report=report,
-            admit=admit,
-            backlog=config.metadata_backlog,
-            outgoing=hop.outgoing,
-        )
-        closers.push_async_callback(server.close)
-        tune_gc()
+    hop = await build_hop(config, report)
+    async with serving(
+        hop,
+        sock,
+        exporter,
+        limits=limits,
+        report=report,
+        admit=admit,
+        backlog=config.metadata_backlog,
+    ):
         upstream = str(service_target(config))
         log.info("ready", listen=config.metadata_proxy_socket, upstream=upstream)
         await hop.run()

@@ -3,15 +3,13 @@
 import os
 import socket
 import ssl
-from contextlib import AsyncExitStack
 
 import structlog
 
 from a9fe.api_client import tls
-from a9fe.http.gc_tuning import tune_gc
-from a9fe.http.metrics_socket import metrics_path, serve_metrics
+from a9fe.http.hop import serving
+from a9fe.http.metrics_socket import metrics_path
 from a9fe.http.report import Report
-from a9fe.http.server.server import serve
 from a9fe.http.server.sockets import tcp_listener, unix_listener
 from a9fe.linux.kernel import libc
 from a9fe.linux.processes import privileges
@@ -54,16 +52,8 @@ async def _serve(
     verify: ssl.SSLContext | bool,
 ) -> None:
     report = Report(PROCESS, metrics)
-    async with AsyncExitStack() as closers:
-        hop = await build_hop(config, report, verify=verify)
-        closers.push_async_callback(hop.close)
-        exposing = await serve_metrics(exporter)
-        closers.push_async_callback(exposing.close)
-        server = await serve(
-            hop.handler, sock=sock, limits=limits, report=report, outgoing=hop.outgoing
-        )
-        closers.push_async_callback(server.close)
-        tune_gc()
+    hop = await build_hop(config, report, verify=verify)
+    async with serving(hop, sock, exporter, limits=limits, report=report):
         listen = f"{config.metadata_listen}:{sock.getsockname()[1]}"
         log.info("ready", listen=listen, metrics=metrics_path(config.run_path, PROCESS))
         await hop.run()

@@ -6,11 +6,11 @@ from dataclasses import replace
 import pytest
 
 from a9fe.metadata import tree
+from a9fe.metadata.document_signer import DocumentSigner, Signatures
 from a9fe.metadata.identity import jwt, key_schedule
 from a9fe.metadata.identity.document import document
 from a9fe.metadata.identity.jwt import Grant, InvalidToken, check, claims, issue, parse
 from a9fe.metadata.identity.key_schedule import KeyTimes, Policy
-from a9fe.metadata.identity.signer import DocumentSigner, Signatures
 from a9fe.metadata.instance_view import InstanceView
 from a9fe.model import jwk
 from tests.golden.metadata.scenarios import INSTANCE_ID, PROJECT, one_card, several_cards

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 
+from a9fe.metadata.document_signer import Signatures
 from a9fe.metadata.identity.document import document
-from a9fe.metadata.identity.signer import Signatures
 from a9fe.metadata.table import LATEST, Entry, EntryContext
 
 PATH = "dynamic/instance-identity"

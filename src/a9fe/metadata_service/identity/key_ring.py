@@ -15,9 +15,9 @@ import structlog
 
 from a9fe.api_client.agent_client import AgentClient
 from a9fe.api_client.errors import ApiError
+from a9fe.metadata.document_signer import DocumentSigner, Signatures
 from a9fe.metadata.identity import key_schedule
 from a9fe.metadata.identity.key_schedule import KeyTimes, Policy
-from a9fe.metadata.identity.signer import DocumentSigner, Signatures
 from a9fe.metadata_service.identity.signing_keys import KeyDirectory, SigningKey, generate
 from a9fe.model.errors import A9feError
 from a9fe.model.rules.scheduling import timestamp
