@@ -3,8 +3,9 @@
 import httpx
 
 from a9fe.api_client.transport import AsyncSender, Json, json_of
+from a9fe.runtime.config import Config
 
-TIMEOUT = 10.0  # s
+TIMEOUT = 10.0  # s: well below agent_down_time
 
 
 class AgentClient:
@@ -25,6 +26,11 @@ class AgentClient:
         """`url` as in the option server_url; `timeout` in seconds for each attempt."""
         self.host = host
         self._sender = AsyncSender(url, transport, client_name=host, token=token, timeout=timeout)
+
+    @classmethod
+    def of(cls, config: Config, timeout: float = TIMEOUT) -> "AgentClient":
+        """Return the client of a process on config.host."""
+        return cls(config.server_url, config.host, token=config.auth_token, timeout=timeout)
 
     async def call(self, method: str, path: str, body: Json = None) -> Json:
         """Return the JSON of the answer, None if it has no body."""

@@ -2,9 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 
-import httpx
 import structlog
 
 from a9fe.api_client.agent_client import AgentClient
@@ -14,36 +12,20 @@ from a9fe.runtime.tasks import Backoff, jittered
 
 log = structlog.get_logger()
 
-TIMEOUT = 10.0  # s: well below agent_down_time
 RETRY = Backoff(first=0.1, ceiling=5.0)  # s; networks are scheduled after the first report
 LOOK = 1.0  # s between checks whether the reported process is alive
 UNUSUAL = 5  # failures in a row, about 2 s: longer than the server takes to start
 Configurations = Mapping[str, str | int | bool]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AgentIdentity:
-    """The reporting agent as Neutron names it: "L3 agent", "neutron-l3-agent", a host name."""
-
-    agent_type: str
-    binary: str
-    host: str
-
-
 class StateReporter:
     """Sends the reports of one agent. `start` is true until a report was accepted."""
 
-    def __init__(
-        self,
-        url: str,
-        identity: AgentIdentity,
-        transport: httpx.AsyncBaseTransport | None = None,
-        *,
-        token: str = "",
-    ) -> None:
-        """`url` as in the option server_url; `token`: an API token for agents of this host."""
-        self._client = AgentClient(url, identity.host, transport, token=token, timeout=TIMEOUT)
-        self._identity = identity
+    def __init__(self, client: AgentClient, agent_type: str, binary: str) -> None:
+        """`agent_type` and `binary` as Neutron names them: "L3 agent", "neutron-l3-agent"."""
+        self._client = client
+        self._agent_type = agent_type
+        self._binary = binary
         self._started = False
 
     async def report(
@@ -55,9 +37,9 @@ class StateReporter:
     ) -> str:
         """Report once. Return the agent's id. Raises ServerUnreachable or ApiError."""
         body: dict[str, object] = {
-            "agent_type": self._identity.agent_type,
-            "binary": self._identity.binary,
-            "host": self._identity.host,
+            "agent_type": self._agent_type,
+            "binary": self._binary,
+            "host": self._client.host,
             "configurations": dict(configurations),
             "start": not self._started,
         }
@@ -93,18 +75,14 @@ class StateReporter:
                 failures = 0
             await asyncio.sleep(jittered(RETRY, failures) if failures else interval)
 
-    async def close(self) -> None:
-        """Close the connections."""
-        await self._client.close()
-
 
 async def keep_reporting(
     config: Config, agent_type: str, binary: str, is_alive: Callable[[], bool] = lambda: True
 ) -> None:
     """Report a process that wires no ports, so that `agent list` shows it, while it is alive."""
-    identity = AgentIdentity(agent_type=agent_type, binary=binary, host=config.host)
-    reporter = StateReporter(config.server_url, identity, token=config.auth_token)
+    client = AgentClient.of(config)
     try:
+        reporter = StateReporter(client, agent_type, binary)
         await reporter.run(config.report_interval, dict, is_alive)
     finally:
-        await reporter.close()
+        await client.close()

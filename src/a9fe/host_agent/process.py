@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import structlog
 
-from a9fe.api_client.state_reports import AgentIdentity, StateReporter
+from a9fe.api_client.agent_client import AgentClient
+from a9fe.api_client.state_reports import StateReporter
 from a9fe.host_agent.converge import Outcome
 from a9fe.host_agent.converger import Converger, Work
 from a9fe.host_agent.port_reports import PortReports, port_states
@@ -31,7 +32,8 @@ async def serve(config: Config, role: Role) -> None:
     clock = SystemClock()
     mark = Mark(installation.ensure(config))
     replica = open_for(config, role.owner)
-    reporter = StateReporter(config.server_url, _identity(config, role), token=config.auth_token)
+    client = AgentClient.of(config)
+    reporter = StateReporter(client, role.agent_type, role.binary)
     reports = PortReports(reporter, lambda: role.configurations(replica))
     control = os.path.join(config.run_path, PROXY_SOCKET)
 
@@ -61,11 +63,10 @@ async def serve(config: Config, role: Role) -> None:
         proxy=control,
         installation=mark.installation,
     )
-    feed = connector(config, role.owner)
     try:
         await _run_all(
             {
-                "feed": lambda: follow(replica, feed, clock),
+                "feed": lambda: follow(replica, connector(config, role.owner), clock),
                 "proxy": proxy.run,
                 "holder": holder.run,
                 "kernel events": events.run,
@@ -79,7 +80,7 @@ async def serve(config: Config, role: Role) -> None:
         )
     finally:
         replica.close()
-        await reporter.close()
+        await client.close()
 
 
 async def _run_all(work: Tasks) -> None:
@@ -92,7 +93,3 @@ def _dnsmasq_directories(outcome: Outcome) -> Iterator[str]:
     for plan in outcome.desired.namespaces.values():
         if plan.dnsmasq is not None:
             yield plan.dnsmasq.directory
-
-
-def _identity(config: Config, role: Role) -> AgentIdentity:
-    return AgentIdentity(agent_type=role.agent_type, binary=role.binary, host=config.host)

@@ -70,7 +70,7 @@ async def build_hop(
     clock = SystemClock()
     async with AsyncExitStack() as closers:
         replica = closers.enter_context(closing(open_for(config, FEED_AGENT)))
-        calls = AgentClient(config.server_url, config.host, token=config.auth_token)
+        calls = AgentClient.of(config)
         closers.push_async_callback(calls.close)
         providers = providers_of(config, clock.monotonic, verify=verify)
         if providers is not None:

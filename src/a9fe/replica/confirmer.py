@@ -125,9 +125,7 @@ async def confirmer_of(
 ) -> AsyncGenerator[Confirmer, None]:
     """Yield the confirmer of an agent's replica; its connections close when the block ends."""
     host = host_of(config, agent)
-    client = AgentClient(
-        config.server_url, config.host, token=config.auth_token, timeout=CALL_TIMEOUT
-    )
+    client = AgentClient.of(config, CALL_TIMEOUT)
 
     async def fetch(since: int) -> Sequence[FeedEvent]:
         query = query_of(host, agent, since, once=True)

@@ -10,8 +10,9 @@ from typing import Any
 import httpx
 import pytest
 
+from a9fe.api_client.agent_client import AgentClient
 from a9fe.api_client.feed import stream
-from a9fe.api_client.state_reports import AgentIdentity, StateReporter
+from a9fe.api_client.state_reports import StateReporter
 from a9fe.operations.agents.failover import Failover
 from a9fe.replica import Replica
 from a9fe.replica.feed_follower import follow
@@ -160,8 +161,8 @@ async def served(directory: Path, options: Config) -> AsyncIterator[str]:
 
 def live(url: str, host: str) -> Living:
     replica = Replica(source=host)
-    identity = AgentIdentity(agent_type="DHCP agent", binary="neutron-dhcp-agent", host=host)
-    reporter = StateReporter(url, identity)
+    client = AgentClient(url, host)
+    reporter = StateReporter(client, "DHCP agent", "neutron-dhcp-agent")
 
     async def life() -> None:
         try:
@@ -171,7 +172,7 @@ def live(url: str, host: str) -> Living:
                     follow(replica, lambda since: stream(url, host, "dhcp", since), SystemClock())
                 )
         finally:
-            await reporter.close()
+            await client.close()
             replica.close()
 
     return Living(replica=replica, task=asyncio.ensure_future(life()))

@@ -8,15 +8,15 @@ import httpx
 import pytest
 
 from a9fe.api_client import AmbiguousName, ApiClient, ApiError, ServerUnreachable
+from a9fe.api_client.agent_client import AgentClient
 from a9fe.api_client.errors import FeedLost
 from a9fe.api_client.feed import FeedEvent, parse, stream
-from a9fe.api_client.state_reports import AgentIdentity, StateReporter
+from a9fe.api_client.state_reports import StateReporter
 from a9fe.model.codec import encode
 from a9fe.model.resources import Network
 from tests.kit.fake_api import FakeApi, running_api
 
 URL = "http://api"
-IDENTITY = AgentIdentity(agent_type="L3 agent", binary="neutron-l3-agent", host="node1")
 
 
 @pytest.fixture
@@ -229,12 +229,13 @@ def test_the_first_accepted_report_is_the_start():
         return httpx.Response(200, json={"agent_id": "a1"})
 
     async def main() -> None:
-        reporter = StateReporter(URL, IDENTITY, httpx.MockTransport(answer))
+        client = AgentClient(URL, "node1", httpx.MockTransport(answer))
+        reporter = StateReporter(client, "L3 agent", "neutron-l3-agent")
         with pytest.raises(ServerUnreachable):
             await reporter.report({})
         assert await reporter.report({"x": 1}, ports_up=["b", "a"]) == "a1"
         await reporter.report({}, ports_down=[])
-        await reporter.close()
+        await client.close()
 
     asyncio.run(main())
     first, second = bodies[1:]
@@ -264,11 +265,12 @@ def test_reporting_goes_on_after_failures():
             done.set()
             return httpx.Response(200, json={"agent_id": "a1"})
 
-        reporter = StateReporter(URL, IDENTITY, httpx.MockTransport(answer))
+        client = AgentClient(URL, "node1", httpx.MockTransport(answer))
+        reporter = StateReporter(client, "L3 agent", "neutron-l3-agent")
         running = asyncio.ensure_future(reporter.run(0.01, dict))
         await asyncio.wait_for(done.wait(), 10)
         running.cancel()
-        await reporter.close()
+        await client.close()
 
     asyncio.run(main())
     assert len(seen) >= 3

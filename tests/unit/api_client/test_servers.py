@@ -8,8 +8,9 @@ import httpx
 import pytest
 
 from a9fe.api_client import ApiClient, ApiError, ServerUnreachable
+from a9fe.api_client.agent_client import AgentClient
 from a9fe.api_client.servers import Rotation, servers
-from a9fe.api_client.state_reports import AgentIdentity, StateReporter
+from a9fe.api_client.state_reports import StateReporter
 from a9fe.replica import connector
 from a9fe.runtime.config import Config, load
 from tests.kit.running_server import running
@@ -97,12 +98,12 @@ def test_a_report_goes_to_the_next_server_after_a_failure():
         return httpx.Response(503 if len(asked) == 1 else 200, json={"agent_id": "a"})
 
     async def told() -> None:
-        who = AgentIdentity(agent_type="DHCP agent", binary="x", host="h1")
-        reporter = StateReporter("http://a,http://b", who, httpx.MockTransport(answer), token="t")
+        client = AgentClient("http://a,http://b", "h1", httpx.MockTransport(answer), token="t")
+        reporter = StateReporter(client, "DHCP agent", "x")
         with suppress(Exception):
             await reporter.report({})
         assert await reporter.report({}) == "a"
-        await reporter.close()
+        await client.close()
 
     asyncio.run(told())
     assert {host for host, _ in asked} == {"a", "b"}

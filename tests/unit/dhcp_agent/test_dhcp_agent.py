@@ -8,7 +8,8 @@ import httpx
 import pytest
 import structlog
 
-from a9fe.api_client.state_reports import AgentIdentity, StateReporter
+from a9fe.api_client.agent_client import AgentClient
+from a9fe.api_client.state_reports import StateReporter
 from a9fe.dhcp_agent.main import make_role
 from a9fe.host_agent.converge import Outcome
 from a9fe.host_agent.port_reports import PortReports, port_states
@@ -98,8 +99,9 @@ class FakeServer(httpx.AsyncBaseTransport):
 def test_ports_are_reported_also_after_the_server_failed():
     async def main() -> None:
         server = FakeServer()
-        who = AgentIdentity(agent_type="DHCP agent", binary="neutron-dhcp-agent", host=HOST)
-        reports = PortReports(StateReporter("http://server", who, server), dict)
+        client = AgentClient("http://server", HOST, server)
+        reporter = StateReporter(client, "DHCP agent", "neutron-dhcp-agent")
+        reports = PortReports(reporter, dict)
         task = asyncio.ensure_future(reports.run())
         reports.put(port_status.PortStates(up=frozenset({"p1"})))
         await server.heard.wait()
