@@ -110,7 +110,7 @@ def test_a_guest_is_answered_through_both_hops(flags, tmp_path):
         assert 'a9fe_requests_total{process="metadata-agent",status="200"} 1.0' in text
 
 
-def test_a_restarted_agent_is_not_noticed(flags, tmp_path):
+def test_a_restart_of_the_agent_refuses_no_request(flags, tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as sock, process("metadata-proxy", flags):
         listener = hand_over(str(tmp_path / PROXY_SOCKET), sock)
         url = f"http://127.0.0.1:{listener.port}/latest"

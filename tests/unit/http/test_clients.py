@@ -74,7 +74,7 @@ class Room:
         return fake
 
 
-def test_a_newcomer_takes_the_place_of_an_idle_connection_of_who_holds_most():
+def test_a_newcomer_replaces_an_idle_connection_of_the_largest_client():
     room = Room()
     large = [room.enter("a", "1", idle=n == 2) for n in range(4)]
     small = [room.enter("b", "1") for _ in range(2)]
@@ -85,7 +85,7 @@ def test_a_newcomer_takes_the_place_of_an_idle_connection_of_who_holds_most():
     assert room.tally.refusals == [Refusal.GAVE_WAY]
 
 
-def test_where_none_is_idle_the_oldest_of_who_holds_more_gives_way():
+def test_without_an_idle_one_the_oldest_connection_of_a_larger_client_is_closed():
     room = Room()
     large = [room.enter("a", "1", idle=False) for _ in range(4)]
     for _ in range(2):
@@ -94,7 +94,7 @@ def test_where_none_is_idle_the_oldest_of_who_holds_more_gives_way():
     assert (room.refusal, [c.gone for c in large]) == (None, [True, False, False, False])
 
 
-def test_where_all_hold_the_same_the_newcomer_is_refused():
+def test_with_equal_shares_the_newcomer_is_refused():
     room = Room()
     old = [room.enter(key, "1", idle=False) for key in "abcdef"]
     new = room.enter("g", "1")
@@ -102,7 +102,7 @@ def test_where_all_hold_the_same_the_newcomer_is_refused():
     assert not any(c.gone for c in [*old, new])
 
 
-def test_one_listener_has_its_share_only_and_its_largest_client_gives_way():
+def test_at_a_listeners_bound_its_own_largest_client_loses_a_connection():
     room = Room()
     large = [room.enter("a", "1") for _ in range(3)]
     for _ in range(2):
@@ -112,14 +112,14 @@ def test_one_listener_has_its_share_only_and_its_largest_client_gives_way():
     assert large[0].gone
 
 
-def test_one_client_has_its_share_only_and_is_cut_off_far_beyond():
+def test_above_its_bound_a_client_is_refused_and_above_twice_closed():
     room = Room(replace(SMALL, connections_per_client=1))
     first, second, third = (room.enter("a", "1") for _ in range(3))
     assert room.refusal is Refusal.TOO_MANY_CONNECTIONS
     assert [c.gone for c in (first, second, third)] == [False, False, True]
 
 
-def test_of_requests_that_arrive_slowly_a_few_are_read_at_a_time():
+def test_a_few_incomplete_requests_of_a_client_are_read_at_a_time():
     room = Room()
     slow = [room.enter("a", "1") for _ in range(4)]
     other = room.enter("b", "1")
@@ -149,7 +149,7 @@ def test_of_requests_that_arrive_slowly_a_few_are_read_at_a_time():
         ({"a1": [1001]}, ["a1/0"]),
     ],
 )
-def test_who_holds_most_bytes_gives_way_with_its_heaviest_connection(held, gone):
+def test_above_a_byte_bound_the_largest_clients_largest_connection_is_closed(held, gone):
     room = Room(replace(SMALL, connections=100))
     made = {}
     for name, sizes in held.items():
@@ -217,7 +217,7 @@ def test_equal_addresses_on_two_networks_share_no_limit(loop):
 
 @BOTH
 @pytest.mark.parametrize("flood", ["idle", "used", "slow head", "slow body"])
-def test_when_all_places_are_taken_a_neighbour_is_let_in(loop, flood):
+def test_a_neighbour_is_served_while_a_flood_uses_all_connections(loop, flood):
     begun = {
         "idle": b"",
         "used": GET,
@@ -241,7 +241,7 @@ def test_when_all_places_are_taken_a_neighbour_is_let_in(loop, flood):
 
 
 @BOTH
-def test_slow_requests_delay_whole_ones_of_nobody(loop):
+def test_slow_requests_do_not_delay_complete_ones(loop):
     async def main():
         limits = replace(LIMITS, arriving_per_client=2, head_timeout=0.4)
         async with two_networks(limits=limits) as (server, _, connect):
@@ -264,7 +264,7 @@ def test_slow_requests_delay_whole_ones_of_nobody(loop):
 
 
 @BOTH
-def test_answers_that_nobody_reads_are_bounded_and_given_back(loop):
+def test_bytes_of_unread_answers_are_bounded_and_freed(loop):
     big = Answer(status=200, body=b"x" * 1_000_000)
     limits = Limits(held_bytes_per_client=3_000_000)
 
@@ -287,7 +287,7 @@ def test_answers_that_nobody_reads_are_bounded_and_given_back(loop):
     run(main, loop)
 
 
-def test_a_small_answer_that_nobody_reads_ends_with_its_time_too():
+def test_a_small_unread_answer_ends_with_the_write_timeout():
     """Below the size at which a transport asks to pause, and after the client's last request."""
 
     async def main():
@@ -304,7 +304,7 @@ def test_a_small_answer_that_nobody_reads_ends_with_its_time_too():
     run(main)
 
 
-def test_a_body_over_the_bound_is_refused_before_it_comes():
+def test_a_body_above_the_limit_is_refused_before_it_arrives():
     async def main():
         async with serving() as world:
             client = await world.client()

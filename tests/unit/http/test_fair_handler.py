@@ -54,7 +54,7 @@ async def fair(handler, limits=AT_ONCE, **options):
 
 
 @BOTH
-def test_one_guest_has_a_few_requests_under_way_and_others_are_answered(loop):
+def test_one_guest_has_a_few_running_requests_and_others_are_answered(loop):
     async def main():
         hanging = Hanging()
         async with fair(hanging) as (world, front):
@@ -73,7 +73,7 @@ def test_one_guest_has_a_few_requests_under_way_and_others_are_answered(loop):
 
 
 @BOTH
-def test_a_pipeline_is_one_request_at_a_time_and_its_neighbour_is_not_behind_it(loop):
+def test_a_pipeline_runs_one_request_at_a_time_and_does_not_delay_a_neighbour(loop):
     """Answers that cost CPU here: the loop turns between them."""
     asked = []
 
@@ -95,7 +95,7 @@ def test_a_pipeline_is_one_request_at_a_time_and_its_neighbour_is_not_behind_it(
 
 
 @BOTH
-def test_who_waits_for_too_long_is_told_to_try_again(loop):
+def test_a_request_that_is_queued_too_long_is_refused(loop):
     async def main():
         hanging = Hanging()
         limits = replace(AT_ONCE, at_once_per_client=1, wait=0.05)
@@ -113,7 +113,7 @@ def test_who_waits_for_too_long_is_told_to_try_again(loop):
 
 
 @BOTH
-def test_who_leaves_the_line_is_not_asked_for(loop):
+def test_a_queued_request_whose_client_leaves_is_not_run(loop):
     async def main():
         hanging = Hanging()
         async with fair(hanging, replace(AT_ONCE, at_once_per_client=1)) as (world, front):
@@ -134,7 +134,7 @@ def test_who_leaves_the_line_is_not_asked_for(loop):
 
 
 @pytest.mark.parametrize("at_once", [True, False])
-def test_a_defect_behind_the_line_is_a_500_and_frees_its_place(at_once):
+def test_a_handlers_defect_is_500_and_frees_its_place(at_once):
     def broken(request):
         if at_once:
             raise KeyError("defect")
@@ -155,7 +155,7 @@ def test_a_defect_behind_the_line_is_a_500_and_frees_its_place(at_once):
     run(main)
 
 
-def test_those_that_wait_for_a_change_take_no_place_from_the_others():
+def test_requests_that_wait_for_a_change_take_no_place_from_others():
     async def main():
         hanging = Hanging()
         async with fair(hanging) as (world, _):
@@ -172,7 +172,7 @@ def test_those_that_wait_for_a_change_take_no_place_from_the_others():
     run(main)
 
 
-def test_refusals_that_are_made_at_once_keep_their_places_for_a_moment():
+def test_immediate_refusals_keep_their_places_for_the_pause():
     async def main():
         async with fair(lambda _: Answer(status=429), pause=1000.0) as (world, front):
             clients = [await world.client() for _ in range(6)]

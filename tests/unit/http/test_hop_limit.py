@@ -82,7 +82,7 @@ def test_a_limit_stays_until_all_of_its_answer_has_arrived(loop):
 
 
 @BOTH
-def test_who_reads_slowly_waits_for_the_next_answer_and_gets_all(loop):
+def test_a_slow_reader_gets_all_answers_one_after_the_other(loop):
     async def main():
         async with serving(of) as world:
             client = await deaf(world)
@@ -98,7 +98,7 @@ def test_who_reads_slowly_waits_for_the_next_answer_and_gets_all(loop):
     run(main, loop)
 
 
-def test_what_the_server_refuses_itself_goes_no_further():
+def test_a_refusal_of_the_server_keeps_the_last_hop_limit():
     async def main():
         async with serving(of) as world:
             client = await world.client()

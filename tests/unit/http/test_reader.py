@@ -112,8 +112,8 @@ NOT_PASSED_ON = [
 
 @pytest.mark.parametrize("line", NOT_PASSED_ON)
 @pytest.mark.parametrize("version", [b"HTTP/1.1", b"HTTP/1.0"])
-def test_what_asks_for_more_than_a_document_is_405(line, version):
-    """A tunnel, an echo of our own headers, the server itself: no hop passes these on."""
+def test_methods_other_than_those_of_documents_are_405(line, version):
+    """CONNECT opens a tunnel, TRACE echoes our headers, `OPTIONS *` asks the server itself."""
     head = line + b" " + version + b"\r\nHost: a\r\n\r\n"
     assert read(head) == [Refusal.METHOD_NOT_ALLOWED]
     assert read(head + b"GET / HTTP/1.1\r\nHost: a\r\n\r\n") == [Refusal.METHOD_NOT_ALLOWED]
@@ -162,12 +162,12 @@ MALFORMED_CHUNKS = {
 
 
 @pytest.mark.parametrize("data", MALFORMED.values(), ids=MALFORMED.keys())
-def test_what_could_be_read_in_two_ways_is_refused(data):
+def test_ambiguous_requests_are_refused(data):
     assert read(data)[0] is Refusal.MALFORMED
 
 
 @pytest.mark.parametrize("data", MALFORMED.values(), ids=MALFORMED.keys())
-def test_and_also_byte_by_byte(data):
+def test_ambiguous_requests_are_refused_byte_by_byte(data):
     assert read(*[data[i : i + 1] for i in range(len(data))])[0] is Refusal.MALFORMED
 
 
@@ -222,12 +222,12 @@ ACCEPTED = {
 
 
 @pytest.mark.parametrize(("data", "target", "body"), ACCEPTED.values(), ids=ACCEPTED.keys())
-def test_what_is_clear_is_served(data, target, body):
+def test_unambiguous_requests_are_served(data, target, body):
     head, got = one(data)
     assert (head.target, got) == (target, body)
 
 
-def test_a_url_brings_its_own_host():
+def test_an_absolute_target_sets_the_host():
     head, _ = one(b"GET http://b:80/x HTTP/1.1\r\nHost: a\r\n\r\n")
     assert dict(head.headers)[b"host"] == b"b:80"
 
@@ -248,7 +248,7 @@ def test_names_are_lower_case_and_values_without_blanks():
         (b"POST / HTTP/1.1", b"Connection: close\r\nContent-Length: 0\r\n", False),
     ],
 )
-def test_who_keeps_the_connection(line, headers, kept):
+def test_when_the_connection_is_kept(line, headers, kept):
     head, _ = one(line + b"\r\n" + HOST + headers + b"\r\n")
     assert head.keep_alive is kept
 
@@ -325,7 +325,7 @@ def requests(draw):
 
 
 @given(st.lists(requests(), min_size=1, max_size=3), st.data())
-def test_however_the_bytes_are_cut_the_requests_are_the_same(made, data):
+def test_the_requests_do_not_depend_on_how_the_bytes_are_split(made, data):
     stream = b"".join(raw for raw, _, _ in made)
     cuts = sorted(data.draw(st.lists(st.integers(0, len(stream)), max_size=8)))
     bounds = [0, *cuts, len(stream)]

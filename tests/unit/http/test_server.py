@@ -74,7 +74,7 @@ def test_pipelined_requests_are_answered_in_order_also_when_awaited(loop):
 
 
 @BOTH
-def test_what_is_sent_ahead_waits_in_the_kernel(loop):
+def test_bytes_above_the_pipelining_limit_stay_in_the_kernel(loop):
     post = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n" + b"x" * 1_000_000
 
     async def main():
@@ -192,7 +192,7 @@ def test_refused_requests_get_their_status_and_the_connection_ends(data, refusal
 
 
 @pytest.mark.parametrize("line", [b"CONNECT /", b"CONNECT a:80", b"TRACE /", b"OPTIONS *"])
-def test_what_no_hop_passes_on_never_reaches_the_handler(line):
+def test_other_methods_never_reach_the_handler(line):
     asked = []
 
     async def main():
@@ -207,7 +207,7 @@ def test_what_no_hop_passes_on_never_reaches_the_handler(line):
     assert asked == []
 
 
-def test_what_follows_a_refused_request_is_not_served():
+def test_requests_after_a_refused_one_are_not_served():
     async def main():
         async with serving(limits=QUICK) as world:
             client = await world.client()
@@ -235,7 +235,7 @@ def test_slow_requests_time_out(loop, data):
     run(main, loop)
 
 
-def test_a_trickle_of_bytes_does_not_stop_the_clock():
+def test_a_trickle_of_bytes_does_not_extend_the_deadline():
     async def main():
         async with serving(limits=QUICK) as world:
             client = await world.client()
@@ -249,7 +249,7 @@ def test_a_trickle_of_bytes_does_not_stop_the_clock():
     run(main)
 
 
-def test_idle_connections_are_closed_without_a_word():
+def test_idle_connections_are_closed_without_an_answer():
     async def main():
         async with serving(limits=QUICK) as world:
             fresh, used = await world.client(), await world.client()
@@ -261,7 +261,7 @@ def test_idle_connections_are_closed_without_a_word():
     run(main)
 
 
-def test_who_does_not_read_is_cut_off():
+def test_a_client_that_does_not_read_is_closed():
     async def main():
         big = Answer(status=200, body=b"x" * 20_000_000)
         async with serving(lambda _: big, limits=QUICK) as world:
@@ -274,7 +274,7 @@ def test_who_does_not_read_is_cut_off():
     run(main)
 
 
-def test_while_a_client_reads_slowly_its_next_requests_wait():
+def test_a_slow_readers_next_requests_wait():
     asked = []
 
     def handler(request):
@@ -308,7 +308,7 @@ def test_while_a_client_reads_slowly_its_next_requests_wait():
     ],
     ids=["TCP reset", "Unix close", "TCP close"],
 )
-def test_when_the_client_goes_the_awaited_call_is_cancelled(loop, leave, limits, unix, tmp_path):
+def test_the_handler_is_cancelled_when_the_client_leaves(loop, leave, limits, unix, tmp_path):
     path = str(tmp_path / "s") if unix else None
 
     async def main():
@@ -379,7 +379,7 @@ OWNERS: dict[str, tuple[list[tuple[int, bytes]], list[int]]] = {
 
 @pytest.mark.parametrize(("answers", "seen"), OWNERS.values(), ids=OWNERS)
 @pytest.mark.parametrize("awaited", [False, True])
-def test_a_connection_is_answered_for_one_owner(answers, seen, awaited):
+def test_a_connection_gets_answers_of_one_owner_only(answers, seen, awaited):
     left = [Answer(status=status, owner=owner, body=owner) for status, owner in answers]
     says_its_age: list[bool] = []
 
@@ -406,7 +406,7 @@ def test_a_connection_is_answered_for_one_owner(answers, seen, awaited):
     assert says_its_age == [not each for each in held]
 
 
-def test_an_answer_that_ends_its_connection():
+def test_an_answer_can_close_the_connection():
     async def main():
         async with serving(lambda _: Answer(status=503, close=True)) as world:
             client = await world.client()
@@ -417,7 +417,7 @@ def test_an_answer_that_ends_its_connection():
     run(main)
 
 
-def test_the_request_says_listener_and_peer():
+def test_the_request_has_the_listener_and_the_client_address():
     seen = []
 
     def handler(request):
@@ -461,7 +461,7 @@ def test_connections_of_one_guest_at_the_limit_and_one_past():
     run(main)
 
 
-def test_a_place_that_is_free_again_is_taken():
+def test_a_closed_connections_place_is_reused():
     async def main():
         async with serving(limits=Limits(connections_per_client=1)) as world:
             first, second = await world.client(), await world.client()
@@ -475,7 +475,7 @@ def test_a_place_that_is_free_again_is_taken():
     run(main)
 
 
-def test_who_is_not_admitted_is_closed(tmp_path):
+def test_a_client_that_is_not_admitted_is_closed(tmp_path):
     asked = []
 
     def nobody(sock):
@@ -519,7 +519,7 @@ def test_close_finishes_what_is_in_flight_and_closes_the_idle(loop):
     run(main, loop)
 
 
-def test_close_does_not_wait_for_ever():
+def test_close_is_bounded():
     async def main():
         seen = []
         async with serving(lambda request: never(request, seen)) as world:
@@ -533,7 +533,7 @@ def test_close_does_not_wait_for_ever():
 
 
 @BOTH
-def test_another_holder_of_the_socket_keeps_it_listening(loop):
+def test_another_copy_of_the_socket_keeps_it_listening(loop):
     """What a restarted process finds: connections made meanwhile wait in the kernel."""
     sock = socket.create_server(("127.0.0.1", 0))
     copy = sock.dup()
@@ -571,7 +571,7 @@ def test_the_kernel_queues_as_many_as_configured(loop):
     assert backlog == [17]
 
 
-def test_unix_listener_takes_the_place_of_a_dead_one_and_of_nothing_else(tmp_path):
+def test_a_unix_listener_replaces_a_dead_one_and_nothing_else(tmp_path):
     path = str(tmp_path / "s")
     first = unix_listener(path)
     with pytest.raises(StartError, match="another process listens"):

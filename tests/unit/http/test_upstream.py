@@ -216,7 +216,7 @@ BROKEN = {
 
 @BOTH
 @pytest.mark.parametrize(("sent", "close"), BROKEN.values(), ids=BROKEN.keys())
-def test_what_is_no_answer_is_broken(loop, sent, close, path):
+def test_an_invalid_answer_is_upstream_broken(loop, sent, close, path):
     with pytest.raises(UpstreamBroken):
         run(lambda: ask_once(path, saying(sent, close=close), max_body=100), loop)
 
@@ -227,7 +227,7 @@ def test_body_at_the_limit(path):
 
 
 @BOTH
-def test_nobody_listens(loop, path):
+def test_an_upstream_that_does_not_listen_is_unreachable(loop, path):
     async def main():
         with pytest.raises(UpstreamUnreachable, match=r"upstream: .*No such file"):
             await upstream(path)(GET)
@@ -239,7 +239,7 @@ def test_nobody_listens(loop, path):
 
 @BOTH
 @pytest.mark.parametrize("sent", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nab"])
-def test_too_slow(loop, sent, path):
+def test_an_upstream_that_does_not_answer_in_time_is_a_timeout(loop, sent, path):
     with pytest.raises(UpstreamTimeout):
         run(lambda: ask_once(path, saying(sent), timeout=0.1), loop)
 
@@ -305,7 +305,7 @@ def test_connections_are_kept_and_reused(loop, path):
 
 
 @BOTH
-def test_a_kept_connection_that_died_is_not_noticed(loop, path):
+def test_a_pooled_connection_that_died_is_replaced(loop, path):
     """It closes just when it is asked: whatever may be repeated is asked again."""
 
     async def script(client):
@@ -331,7 +331,7 @@ BEGUN = [b"", b"HTTP/1.1 200", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nab"
 @pytest.mark.parametrize(
     ("method", "begun"), [*[(b"GET", each) for each in BEGUN], (b"HEAD", b""), (b"HEAD", BEGUN[1])]
 )
-def test_what_was_in_flight_when_the_upstream_was_killed_is_asked_of_the_next_one(
+def test_a_safe_request_in_flight_is_repeated_when_the_upstream_restarts(
     loop, method, begun, path
 ):
     """Also on a connection that was new; and it waits until the next one listens."""
@@ -359,7 +359,7 @@ def test_what_was_in_flight_when_the_upstream_was_killed_is_asked_of_the_next_on
 
 @pytest.mark.parametrize("method", [b"POST", b"PUT", b"DELETE", b"PATCH"])
 @pytest.mark.parametrize("begun", BEGUN)
-def test_what_may_change_something_is_sent_once(method, begun, path):
+def test_unsafe_requests_are_sent_once(method, begun, path):
     seen = []
 
     async def script(client):
@@ -383,7 +383,7 @@ def test_what_may_change_something_is_sent_once(method, begun, path):
 
 
 @BOTH
-def test_a_process_that_is_being_ended_may_accept_once_more(loop, path):
+def test_a_process_that_ends_may_accept_one_more_connection(loop, path):
     """It closes the connection of the request, accepts the next one and closes that too."""
     count = 0
 
@@ -407,7 +407,7 @@ def test_a_process_that_is_being_ended_may_accept_once_more(loop, path):
     run(main, loop)
 
 
-def test_asking_again_is_not_for_ever(path):
+def test_a_request_is_repeated_a_bounded_number_of_times(path):
     """The request itself may be what ends the upstream."""
     count = 0
 
@@ -431,7 +431,7 @@ def test_asking_again_is_not_for_ever(path):
     run(main)
 
 
-def test_what_may_not_be_repeated_gets_a_fresh_connection(path):
+def test_unsafe_requests_get_a_fresh_connection(path):
     seen = []
 
     async def script(client):
@@ -452,7 +452,7 @@ def test_what_may_not_be_repeated_gets_a_fresh_connection(path):
 
 
 @BOTH
-def test_requests_of_every_method_leave_no_more_connections_than_may_be_open(loop, path):
+def test_fresh_connections_count_against_the_pools_limit(loop, path):
     """A POST gets a connection of its own: the pool is not the larger for it."""
 
     async def main():
@@ -471,7 +471,7 @@ def test_requests_of_every_method_leave_no_more_connections_than_may_be_open(loo
     run(main, loop)
 
 
-def test_one_request_more_than_may_stand_in_line_is_refused(path):
+def test_a_request_above_the_queues_limit_is_refused(path):
     async def main():
         async with scripted(path, saying(b"")):
             ask = upstream(path, max_connections=1, max_queue=2)
@@ -487,7 +487,7 @@ def test_one_request_more_than_may_stand_in_line_is_refused(path):
     run(main)
 
 
-def test_the_largest_of_the_answers_that_are_received_gives_way(path):
+def test_above_the_byte_bound_the_largest_answer_fails(path):
     large = b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n" + b"x" * 90_000
     small = b"HTTP/1.1 200 OK\r\nContent-Length: 30000\r\n\r\n" + b"x" * 20_000
 
@@ -515,7 +515,7 @@ def test_the_largest_of_the_answers_that_are_received_gives_way(path):
     run(main)
 
 
-def test_what_comes_unasked_is_no_answer(path):
+def test_unsolicited_data_closes_the_connection(path):
     """A second answer to one request must not become that of the next."""
 
     async def main():
@@ -552,7 +552,7 @@ def test_cancelled_requests_close_their_connection(loop, path):
 
 
 @BOTH
-def test_more_requests_than_connections_wait_in_line(loop, path):
+def test_more_requests_than_connections_are_queued(loop, path):
     """600 guests at once: none is refused, and no more connections than allowed are open."""
     now = most = 0
 
@@ -575,7 +575,7 @@ def test_more_requests_than_connections_wait_in_line(loop, path):
     run(main, loop)
 
 
-def test_waiting_in_line_counts_against_the_deadline(path):
+def test_time_in_the_queue_counts_against_the_deadline(path):
     async def main():
         async with scripted(path, saying(b"")):
             ask = upstream(path, max_connections=1, timeout=0.1)
@@ -587,7 +587,7 @@ def test_waiting_in_line_counts_against_the_deadline(path):
 
 
 @BOTH
-def test_a_restart_of_the_upstream_is_not_seen(loop, path):
+def test_requests_wait_for_a_restart_of_the_upstream(loop, path):
     async def main():
         ask = upstream(path, patience=5.0)
         first = await serve(echo, path=path)
@@ -604,7 +604,7 @@ def test_a_restart_of_the_upstream_is_not_seen(loop, path):
     run(main, loop)
 
 
-def test_patience_is_for_the_beginning_of_an_outage_only(path):
+def test_patience_ends_with_the_beginning_of_an_outage(path):
     async def main():
         ask = upstream(path, patience=0.1)
         tries = []
@@ -620,7 +620,7 @@ def test_patience_is_for_the_beginning_of_an_outage_only(path):
     run(main)
 
 
-def test_a_host_header_where_there_is_none(path):
+def test_a_request_without_host_gets_the_upstreams(path):
     seen = []
 
     async def script(client):
@@ -631,7 +631,7 @@ def test_a_host_header_where_there_is_none(path):
     assert seen == [b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n"]
 
 
-def test_framing_of_the_request_is_ours(path):
+def test_the_request_has_only_our_framing_headers(path):
     seen = []
 
     async def script(client):

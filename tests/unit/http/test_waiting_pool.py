@@ -40,7 +40,7 @@ class Slow:
         return Answer(status=200, body=b"then")
 
 
-def test_more_waiters_than_connections_at_once_delay_nobody(tmp_path):
+def test_waiting_requests_do_not_delay_others(tmp_path):
     async def main():
         slow = Slow()
         async with serving(slow, path=str(tmp_path / "s")):
@@ -56,7 +56,7 @@ def test_more_waiters_than_connections_at_once_delay_nobody(tmp_path):
     run(main)
 
 
-def test_one_waiter_more_than_may_is_refused_and_a_place_that_is_free_is_taken(tmp_path):
+def test_a_waiting_request_above_the_limit_is_refused_until_a_place_is_free(tmp_path):
     async def main():
         slow = Slow()
         async with serving(slow, path=str(tmp_path / "s")):

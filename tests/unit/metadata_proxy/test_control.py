@@ -45,13 +45,13 @@ OLD = {"kind": "router", "id": "r", "namespace": "q", "address": "0.0.0.0", "por
         ({"devise": ""}, "expected an object with"),
     ],
 )
-def test_how_an_interface_is_wired_is_said_whole_or_not_at_all(change, expected):
+def test_the_fields_of_an_interface_are_given_together_or_not_at_all(change, expected):
     document = {**OLD, **change}
     with pytest.raises(A9feError, match=expected) if expected else contextlib.nullcontext():
         check_listener(parse_listener(document))
 
 
-def test_what_agents_of_before_gave_is_taken():
+def test_a_listener_of_an_older_agent_is_taken():
     assert parse_listener(OLD) == Listener(**OLD)
 
 
@@ -171,7 +171,7 @@ def test_given_served_taken_back_and_dropped(loop, path, tcp):
 
 
 @BOTH
-def test_what_is_connected_finishes_when_its_listener_is_dropped(loop, path, tcp):
+def test_connections_finish_when_their_listener_is_dropped(loop, path, tcp):
     async def main():
         async with proxy(path) as world:
             agent = world.agent()
@@ -187,7 +187,7 @@ def test_what_is_connected_finishes_when_its_listener_is_dropped(loop, path, tcp
     run(main, loop)
 
 
-def test_the_kernel_queues_while_nobody_serves(path, tcp):
+def test_the_kernel_queues_connections_while_the_proxy_restarts(path, tcp):
     """The proxy is killed and started again: who connected meanwhile is answered."""
 
     async def first():
@@ -212,7 +212,7 @@ def test_the_kernel_queues_while_nobody_serves(path, tcp):
     run(second)
 
 
-def test_more_listeners_than_one_message_carries(path):
+def test_more_listeners_than_one_packet_carries(path):
     socks = [socket.create_server(("127.0.0.1", 0)) for _ in range(401)]
 
     async def main():
@@ -267,7 +267,7 @@ def test_a_second_hello_of_an_owner_ends_the_first_connection(path):
     run(main)
 
 
-def test_given_again_with_another_identity_is_that_from_then_on(path, tcp):
+def test_a_socket_given_for_another_listener_serves_that_one(path, tcp):
     async def main():
         async with proxy(path) as world:
             agent = world.agent()
@@ -283,7 +283,7 @@ def test_given_again_with_another_identity_is_that_from_then_on(path, tcp):
     run(main)
 
 
-def test_given_again_with_another_socket_serves_that_one(path, tcp):
+def test_a_listener_given_with_another_socket_serves_that_one(path, tcp):
     """A namespace was deleted and made again: same key, other socket."""
     other = socket.create_server(("127.0.0.1", 0))
 
@@ -324,7 +324,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize(("message", "count", "why"), REFUSED.values(), ids=REFUSED.keys())
-def test_bad_messages_are_answered_and_change_nothing(message, count, why, path, tcp):
+def test_bad_packets_are_answered_and_change_nothing(message, count, why, path, tcp):
     async def main():
         async with proxy(path) as world:
             agent = world.agent()
@@ -367,7 +367,7 @@ def test_only_listening_tcp_sockets_are_taken(kind, path, tcp):
     run(main)
 
 
-def test_who_has_not_said_hello_is_not_obeyed(path, tcp):
+def test_requests_before_hello_are_refused(path, tcp):
     async def main():
         async with proxy(path) as world:
             agent = world.agent()
@@ -378,7 +378,7 @@ def test_who_has_not_said_hello_is_not_obeyed(path, tcp):
 
 
 @pytest.mark.parametrize("packet", [b"no json", b"[]", b"\xff", b"{" + b" " * 70_000 + b"}"])
-def test_what_is_no_message_ends_the_connection_and_no_other(packet, path, tcp):
+def test_an_unreadable_packet_ends_its_connection_only(packet, path, tcp):
     async def main():
         async with proxy(path) as world:
             good, bad = world.agent(), world.agent()
@@ -395,7 +395,7 @@ def test_what_is_no_message_ends_the_connection_and_no_other(packet, path, tcp):
     assert len(os.listdir("/proc/self/fd")) == before
 
 
-def test_other_users_are_not_heard(path):
+def test_processes_of_other_users_are_refused(path):
     async def main():
         async with proxy(path, allowed=frozenset({os.geteuid() + 1})) as world:
             agent = world.agent()

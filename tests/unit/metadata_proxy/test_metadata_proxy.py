@@ -33,7 +33,7 @@ def proxied(path: str, tally: Tally, **options) -> MetadataProxy:
     return MetadataProxy(upstream, Report("metadata-proxy", tally), **options)
 
 
-def test_what_the_agent_gets_and_the_guest_gets_back(tmp_path):
+def test_the_agents_request_and_the_guests_answer(tmp_path):
     agent_path, seen = str(tmp_path / "agent"), []
 
     def agent(request: Request) -> Answer:
@@ -55,7 +55,7 @@ def test_what_the_agent_gets_and_the_guest_gets_back(tmp_path):
     assert re.fullmatch(rb"[0-9a-f]{12}", request.values(b"x-a9fe-request-id")[0])
 
 
-def test_the_agent_is_away(tmp_path):
+def test_an_unreachable_agent_is_503(tmp_path):
     async def main():
         tally = Tally()
         proxy = proxied(str(tmp_path / "none"), tally)
@@ -113,7 +113,7 @@ def test_rate_limit_is_as_configured():
     assert [limiter.wait(("l", "p"), 0.0) > 0 for _ in range(3)] == [False, False, True]
 
 
-def test_when_the_guest_goes_the_agent_is_told(tmp_path):
+def test_the_agents_request_is_cancelled_when_the_guest_leaves(tmp_path):
     path, seen = str(tmp_path / "agent"), []
 
     async def main():
@@ -130,7 +130,7 @@ def test_when_the_guest_goes_the_agent_is_told(tmp_path):
 
 
 @pytest.mark.parametrize("status", [200, 503])
-def test_debugging_prints_a_block_for_each_request(status, tmp_path):
+def test_debug_prints_a_block_for_each_request(status, tmp_path):
     out = io.StringIO()
 
     async def main():
@@ -190,7 +190,7 @@ def test_where_the_foreground_proxy_listens(asked, where):
 
 
 @pytest.mark.parametrize("asked", [("", ""), ("n", "r")])
-def test_exactly_one_id(asked):
+def test_the_foreground_proxy_needs_exactly_one_id(asked):
     with pytest.raises(ValueError, match="either"):
         listener_of(CONFIG, *asked, None)
 

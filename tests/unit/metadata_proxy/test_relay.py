@@ -89,7 +89,7 @@ OF_THE_WIRE = (INTERFACE_PORT, WIRED_NETWORK, LOCAL_ADDRESS, GUEST_MAC, CONNECTE
         ),
     ],
 )
-def test_by_which_wire_it_came_is_told(listener, facts, said):
+def test_the_agent_gets_the_router_interface_of_a_request(listener, facts, said):
     evil = tuple((name, b"evil") for name in OF_THE_WIRE)
     request = Request(
         method=b"GET",
@@ -118,13 +118,13 @@ def test_x_forwarded_for_is_the_address_that_the_kernel_reports(guest_address, s
 
 
 @pytest.mark.parametrize("name", [b"x-forwarded-for", b"x_forwarded_for", b"x-forwarded_for"])
-def test_that_the_guest_sent_its_own_is_told(name):
+def test_the_agent_is_told_that_the_guest_sent_x_forwarded_for(name):
     request = sent_on((name, b"10.9.9.9"))
     assert request.values(FORWARDED_FOR) == [b"10.0.0.5"]
     assert request.values(GUEST_FORWARDED) == [b"1"]
 
 
-def test_connection_cannot_remove_what_we_set():
+def test_a_guests_connection_header_cannot_remove_ours():
     listed = b"close, X-Forwarded-For, X-Neutron-Network-ID, X-Own, X-A9fe-Request-ID"
     request = sent_on((b"connection", listed), (b"x-own", b"1"), (b"te", b"trailers"))
     assert [name for name, _ in request.headers] == [
@@ -149,7 +149,7 @@ def ours_alone(name: bytes) -> bool:
 
 
 @given(st.lists(st.tuples(NAMES, st.sampled_from([b"evil", b"close, x-forwarded-for"]))))
-def test_nothing_of_the_guests_passes_for_ours(headers):
+def test_no_header_of_a_guest_is_taken_for_ours(headers):
     request = sent_on(*headers)
     trusted = [pair for pair in request.headers if ours_alone(pair[0])]
     assert b"evil" not in dict(trusted).values()
@@ -181,7 +181,7 @@ def home(*headers: tuple[bytes, bytes]) -> Answer:
     return homeward(Answer(status=200, headers=headers, body=b"token"))
 
 
-def test_what_is_for_nobody_of_us_goes_home_as_it_is():
+def test_an_answer_without_hop_headers_passes_unchanged():
     answer = Answer(status=200, headers=((b"content-type", b"text/plain"), (REQUEST_ID, b"id42")))
     assert homeward(answer) is answer
 
@@ -190,14 +190,14 @@ def test_what_is_for_nobody_of_us_goes_home_as_it_is():
     ("value", "hops"),
     [(b"1", 1), (b"2", 2), (b"64", 64), (b"0", 1), (b"", 1), (b"-1", 1), (b"x", 1), (b"640", 1)],
 )
-def test_how_far_an_answer_may_go_is_for_us(value: bytes, hops: int):
+def test_the_hop_limit_header_becomes_the_answers_hop_limit(value: bytes, hops: int):
     answer = home((b"content-type", b"text/plain"), (HOP_LIMIT, value))
     assert answer.headers == ((b"content-type", b"text/plain"),)
     assert (answer.owner, answer.close) == (b"", False)
     assert (answer.hop_limit, answer.status, answer.body) == (hops, 200, b"token")
 
 
-def test_whose_answer_it_is_and_whether_the_connection_ends_are_for_us():
+def test_the_owner_and_close_headers_become_fields_of_the_answer():
     answer = home((OWNER, b"port-1"), (CLOSE, b"1"))
     assert (answer.headers, answer.owner, answer.close) == ((), b"port-1", True)
 
@@ -209,5 +209,5 @@ def test_whose_answer_it_is_and_whether_the_connection_ends_are_for_us():
         st.integers(0, 2**32 - 1),
     )
 )
-def test_the_guest_hears_nothing_of_what_hops_say_to_each_other(name: bytes):
+def test_headers_between_hops_do_not_reach_the_guest(name: bytes):
     assert home((name, b"1"), (REQUEST_ID, b"id42")).headers == ((REQUEST_ID, b"id42"),)

@@ -108,7 +108,7 @@ def test_many_clients_on_one_network_delay_another_network_by_one():
     assert mine in play.started[:3]
 
 
-def test_one_has_so_many_at_once_and_the_places_left_are_for_others():
+def test_a_client_has_a_bounded_number_of_places():
     play = Play()
     for _ in range(5):
         play.arrive(NOISY)
@@ -116,7 +116,7 @@ def test_one_has_so_many_at_once_and_the_places_left_are_for_others():
     assert play.arrive(NEIGHBOUR) in play.running
 
 
-def test_a_line_has_an_end_for_one_and_for_all():
+def test_the_queue_is_bounded_per_client_and_in_all():
     play = Play(replace(LIMITS, queue=5, queue_per_client=3))
     for _ in range(7):
         play.arrive(NOISY)
@@ -126,7 +126,7 @@ def test_a_line_has_an_end_for_one_and_for_all():
     assert play.queue.queued == 5
 
 
-def test_without_a_line_only_a_place_that_is_about_to_be_free_is_waited_for():
+def test_without_a_queue_a_request_waits_only_for_an_ended_ones_place():
     play = Play(replace(LIMITS, queue=0, queue_per_client=0))
     first, _ = play.arrive(NOISY), play.arrive(NOISY)
     assert play.arrive(NOISY) in play.refused
@@ -140,7 +140,7 @@ def test_without_a_line_only_a_place_that_is_about_to_be_free_is_waited_for():
     assert waits in play.running
 
 
-def test_who_was_given_large_answers_waits_until_they_are_paid_for():
+def test_after_large_answers_a_client_waits_for_its_byte_rate():
     play = Play()
     play.finish(play.arrive(NOISY), size=250)  # 2.5 s of its rate, less the burst's 0.5 s
     waits = play.arrive(NOISY)
@@ -156,7 +156,7 @@ def test_who_was_given_large_answers_waits_until_they_are_paid_for():
     assert play.queue.next_at() is None
 
 
-def test_a_burst_of_bytes_is_free():
+def test_a_burst_of_bytes_delays_nothing():
     play = Play()
     for _ in range(5):
         ticket = play.arrive(NOISY)
@@ -164,7 +164,7 @@ def test_a_burst_of_bytes_is_free():
         play.finish(ticket, size=10)
 
 
-def test_patience_ends_and_who_leaves_is_not_served():
+def test_queued_requests_expire_and_can_leave():
     play = Play(replace(LIMITS, at_once_per_client=1))
     under_way, late, gone = (play.arrive(NOISY) for _ in range(3))
     play.now += 5
@@ -187,7 +187,7 @@ STEPS = st.lists(
 
 
 @given(STEPS)
-def test_bounds_hold_and_nobody_is_forgotten(steps):
+def test_bounds_hold_and_every_request_is_served(steps):
     play = Play(replace(LIMITS, queue=20, queue_per_client=8, wait=1e9))
     for step in steps:
         play.step(*step)

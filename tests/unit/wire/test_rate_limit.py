@@ -20,7 +20,7 @@ def test_at_the_limit_and_one_past():
     assert [limit.wait(GUEST, 100.0) for _ in range(6)] == [0, 0, 0, 0, 3, 3]
 
 
-def test_retry_after_is_when_it_will_be_served():
+def test_after_the_wait_a_request_is_admitted():
     limit = limiter()
     for _ in range(4):
         limit.wait(GUEST, 100.0)
@@ -52,7 +52,7 @@ def test_all_windows_must_agree():
     assert [limit.wait(GUEST, 0.0) for _ in range(3)] == [0, 0, 5]
 
 
-def test_the_table_is_bounded_and_forgets_who_asked_longest_ago():
+def test_the_table_is_bounded_and_forgets_the_oldest_client():
     limit = limiter(Window(limit=1, duration=1000), capacity=3)
     for n in range(3):
         assert limit.wait(("listener", str(n)), 0.0) == 0
@@ -70,7 +70,7 @@ def test_a_window_that_admits_nothing_is_refused(values):
 
 
 @given(st.lists(st.floats(0, 5), max_size=60))
-def test_never_more_than_twice_the_limit_in_a_window_and_always_some(pauses):
+def test_a_window_admits_at_most_twice_the_limit_and_always_some(pauses):
     """A full bucket and its refill: the bound of a token bucket."""
     limit, now, served = limiter(), 0.0, []
     for pause in pauses:
@@ -83,7 +83,7 @@ def test_never_more_than_twice_the_limit_in_a_window_and_always_some(pauses):
 
 
 @given(st.floats(0, 1e9), st.integers(0, 20))
-def test_after_the_wait_that_was_told_it_is_served(start, extra):
+def test_the_returned_wait_is_long_enough(start, extra):
     limit = limiter()
     waits = [limit.wait(GUEST, start) for _ in range(5 + extra)]
     assert waits[-1] > 0

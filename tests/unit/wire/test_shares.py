@@ -31,7 +31,7 @@ def held(**amounts: int) -> Shares:
         ({"a1": 5, "a2": 4}, Over.CLIENT),
     ],
 )
-def test_each_bound_itself_is_allowed_and_one_more_exceeds_it(amounts, over):
+def test_a_bound_is_inclusive(amounts, over):
     assert held(**amounts).over(A1) is over
 
 
@@ -44,7 +44,7 @@ def test_each_bound_itself_is_allowed_and_one_more_exceeds_it(amounts, over):
         ({"a1": 1, "a2": 1, "b1": 4}, Over.TOTAL, B1),
     ],
 )
-def test_the_largest_of_the_largest_listener_gives_way(amounts, over, largest):
+def test_the_largest_client_of_the_largest_listener_must_release(amounts, over, largest):
     assert held(**amounts).largest(A1, over) == largest
 
 
@@ -69,7 +69,7 @@ CHANGES = st.lists(
 
 
 @given(CHANGES)
-def test_the_counts_are_those_of_a_plain_sum(changes):
+def test_the_shares_equal_a_plain_sum(changes):
     shares = Shares(BOUNDS)
     plain = {(listener, guest): 0 for listener in "abc" for guest in "123"}
     for listener, guest, wanted in changes:

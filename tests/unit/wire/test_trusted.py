@@ -18,12 +18,12 @@ def test_no_trusted_name_survives_in_any_disguise(names):
     assert strip_trusted([*((name, b"x") for name in names), kept]) == (kept,)
 
 
-def test_what_only_looks_like_one_survives():
+def test_similar_names_survive():
     pairs = ((b"x-forwarded-form", b"1"), (b"forwarded-for", b"2"), (b"x-a9f", b"3"))
     assert strip_trusted(pairs) == pairs
 
 
-def test_what_connection_lists_goes_no_further():
+def test_headers_that_connection_lists_are_removed():
     pairs = (
         (b"connection", b"X-A, close"),
         (b"connection", b"x-b"),
@@ -47,13 +47,13 @@ def test_other_signatures_are_wrong(wrong):
     assert not verify("s3cret", "an-id", wrong)
 
 
-def test_an_empty_secret_signs_nothing():
+def test_an_empty_secret_is_an_error():
     with pytest.raises(ValueError, match="empty"):
         sign("", "an-id")
 
 
 @pytest.mark.parametrize("refusal", Refusal)
-def test_every_refusal_can_be_said(refusal):
+def test_every_refusal_has_its_answer(refusal):
     answer = refuse(refusal, "0123456789ab")
     headers = dict(answer.headers)
     assert answer.status == refusal.value.status
@@ -63,7 +63,7 @@ def test_every_refusal_can_be_said(refusal):
     assert (b"retry-after" in headers) == (answer.status in (429, 503))
 
 
-def test_a_better_known_wait_replaces_the_tables():
+def test_a_given_retry_after_replaces_the_tables():
     assert dict(refuse(Refusal.RATE_LIMITED, retry_after=3).headers)[b"retry-after"] == b"3"
 
 
