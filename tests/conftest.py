@@ -1,4 +1,4 @@
-"""Databases and servers for all tests; the kind and the room of a test are its folders.
+"""Databases and servers for all tests. A test's folders are its kind and its room.
 
 Tests below heavy/store and heavy/server that use a database run on SQLite and on PostgreSQL.
 `pytest.mark.sqlite` limits a test to SQLite.
@@ -18,7 +18,7 @@ from tests.kit.server_world import World
 
 BOTH = ["sqlite", pytest.param("postgresql")]
 TESTS = Path(__file__).parent
-ON_BOTH = {("heavy", "server"), ("heavy", "store")}  # folders whose databases are of both kinds
+ON_BOTH = {("heavy", "server"), ("heavy", "store")}  # folders whose tests run on both databases
 THAT_USE_ONE = {"tmp_path", "tmp_path_factory", "world", "guarded", "store"}
 
 
@@ -37,7 +37,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.fixture(scope="module", autouse=True)
 def database_kind(request: pytest.FixtureRequest) -> Iterator[str]:
-    """The kind that DATABASES makes."""
+    """Choose the kind of database that DATABASES makes; drop the module's databases."""
     DATABASES.kind = getattr(request, "param", "sqlite")
     mark = DATABASES.mark()
     yield DATABASES.kind
@@ -46,7 +46,7 @@ def database_kind(request: pytest.FixtureRequest) -> Iterator[str]:
 
 @pytest.fixture(autouse=True)
 def database_drops() -> Iterator[None]:
-    """A test's own databases go with it."""
+    """Drop the databases that the test made."""
     mark = DATABASES.mark()
     yield
     DATABASES.drop(mark)
@@ -54,14 +54,14 @@ def database_drops() -> Iterator[None]:
 
 @pytest.fixture(scope="session", autouse=True)
 def cluster_ends() -> Iterator[None]:
-    """The cluster that the first test on PostgreSQL started."""
+    """Stop the cluster that the first test on PostgreSQL started."""
     yield
     DATABASES.close()
 
 
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[World]:
-    """A server where everyone is admin."""
+    """Yield a server on which every caller is admin."""
     made = World(tmp_path)
     yield made
     made.close()
@@ -69,7 +69,7 @@ def world(tmp_path: Path) -> Iterator[World]:
 
 @pytest.fixture
 def guarded(tmp_path: Path) -> Iterator[Guarded]:
-    """A server that wants tokens."""
+    """Yield a server that requires tokens."""
     made = Guarded(tmp_path)
     yield made
     made.close()
@@ -77,7 +77,7 @@ def guarded(tmp_path: Path) -> Iterator[Guarded]:
 
 @pytest.fixture
 def own_log_stream() -> Iterator[None]:
-    """What a test set up is gone after it."""
+    """Restore the logging configuration after the test."""
     root = stdlib_logging.getLogger()
     handlers, level = list(root.handlers), root.level
     yield

@@ -14,7 +14,7 @@ from tests.kit.running_server import Running, running
 
 
 class Typing:
-    """Commands typed at a server that runs in this loop."""
+    """Run commands against a server that runs in this event loop."""
 
     def __init__(self, world: Running) -> None:
         self.world = world
@@ -56,7 +56,7 @@ def typing(directory: Path, story: Callable[[Typing], Awaitable[None]]) -> None:
 
 
 class Shell:
-    """Types commands at an API."""
+    """Run commands against a fake API."""
 
     def __init__(self, api: FakeApi) -> None:
         self.api = api
@@ -74,7 +74,7 @@ class Shell:
         return json.loads(self.ok(line, *more, "--json"))
 
     def refused(self, line: str, *more: str, status: int = 1) -> str:
-        """The one line it must say."""
+        """Return the one line of stderr of a command that must fail."""
         result = self.type(line, *more)
         assert result.exit_code == status, (result.stdout, result.stderr)
         assert result.stdout == ""

@@ -12,7 +12,7 @@ LOOP_POLL = 0.002
 
 
 def eventually(condition: Callable[[], T], deadline: float = 30, what: str = "condition") -> T:
-    """Poll `condition` until it is truthy; its value. Fails with `what` after `deadline` s."""
+    """Poll `condition` until it is truthy and return it; fail with `what` after `deadline` s."""
     end = time.monotonic() + deadline
     last: object = None
     while time.monotonic() < end:
@@ -29,7 +29,7 @@ def eventually(condition: Callable[[], T], deadline: float = 30, what: str = "co
 async def comes_true(
     condition: Callable[[], object | Awaitable[object]], what: str, deadline: float = 60
 ) -> None:
-    """As `eventually`, while the loop goes on; the condition may have to be awaited itself."""
+    """As `eventually`, in an event loop; `condition` may be a coroutine function."""
     try:
         async with asyncio.timeout(deadline):
             while not await _now(condition):  # noqa: ASYNC110 - inside of the code under test

@@ -1,7 +1,7 @@
 """Databases of the tests: SQLite files, and a PostgreSQL of our own on a Unix socket.
 
-A test of the store or the server runs on both: `tests/unit/conftest.py` says which is in use,
-and `fresh` makes a migrated one, a copy of a template.
+A test of the store or the server runs on both: tests/conftest.py chooses the kind, and `fresh`
+copies a migrated template.
 """
 
 import os
@@ -37,10 +37,10 @@ FAST = {
 
 
 class Postgres:
-    """One cluster in a directory of its own, without TCP.
+    """A PostgreSQL cluster in its own directory, without TCP.
 
-    `data` and `wal` are empty directories elsewhere, on a disk of their own, for its tables and
-    its log.
+    `data` and `wal` are empty directories for its tables and its write-ahead log, for tests that
+    put them on small disks.
     """
 
     def __init__(
@@ -92,13 +92,13 @@ class Postgres:
         return self._run("pg_ctl", "status", check=False)
 
     def kill(self) -> None:
-        """SIGKILL to all its processes at once, as when the machine's power goes."""
+        """Send SIGKILL to all its processes at once, as in a power failure."""
         first = int((self._data / "postmaster.pid").read_text().split()[0])
-        os.kill(first, signal.SIGSTOP)  # so that it starts no more of them
+        os.kill(first, signal.SIGSTOP)  # so that it starts no more processes
         children = Path(f"/proc/{first}/task/{first}/children").read_text().split()
         pids = [first, *map(int, children)]
         for pid in pids:
-            with suppress(ProcessLookupError):  # it saw the first one's end, and ended
+            with suppress(ProcessLookupError):  # the postmaster noticed and ended by itself
                 os.kill(pid, signal.SIGKILL)
         eventually(lambda: not any(map(process.alive, pids)), what="the end of PostgreSQL")
 
@@ -111,12 +111,12 @@ class Postgres:
         return f"postgresql://a9fe@/{name}?host={self.directory}"
 
     def command(self, statement: str) -> None:
-        """One statement outside a transaction, such as CREATE DATABASE."""
+        """Run one statement outside a transaction, such as CREATE DATABASE."""
         with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
             connection.execute(statement.encode())
 
     def empty(self) -> str:
-        """The URL of a database with nothing in it."""
+        """Return the URL of an empty database."""
         name = f"test{next(self._names)}"
         self.command(f"CREATE DATABASE {name}")
         return self.url(name)
@@ -128,7 +128,7 @@ class Postgres:
         return "template"
 
     def fresh(self) -> str:
-        """The URL of a database with our schema."""
+        """Return the URL of a database with our schema."""
         template = self._template()
         name = f"test{next(self._names)}"
         self.command(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")
@@ -143,7 +143,7 @@ class Postgres:
 def running_postgres(
     settings: dict[str, str] | None = None, *, data: Path | None = None, wal: Path | None = None
 ) -> Iterator[Postgres]:
-    """A cluster that ends with the block; see Postgres."""
+    """Run a cluster until the end of the block; see Postgres."""
     cluster = Postgres(settings, data=data, wal=wal)
     cluster.start()
     try:
@@ -160,14 +160,14 @@ def _migrate(url: str) -> None:
 
 @cache
 def empty_sqlite() -> bytes:
-    """A migrated database's file: migrating once is enough for all tests."""
+    """Return the file of a migrated database, made once and copied for each test."""
     with tempfile.TemporaryDirectory() as directory:
         _migrate(f"sqlite:///{directory}/a9fe.db")
         return Path(directory, "a9fe.db").read_bytes()
 
 
 class Databases:
-    """Databases of the kind in use, each a test's own."""
+    """Makes databases of the kind in use."""
 
     def __init__(self) -> None:
         self.kind = "sqlite"
@@ -175,14 +175,14 @@ class Databases:
         self._made: list[str] = []
 
     def fresh(self, directory: Path) -> str:
-        """The URL of a database with our schema, in `directory` if it is a file."""
+        """Return the URL of a database with our schema, in `directory` if it is a file."""
         if self.kind == "sqlite":
             (directory / "a9fe.db").write_bytes(empty_sqlite())
             return f"sqlite:///{directory}/a9fe.db"
         return self._remember(self._running().fresh())
 
     def empty(self, directory: Path) -> str:
-        """The URL of a database with nothing in it."""
+        """Return the URL of an empty database."""
         if self.kind == "sqlite":
             return f"sqlite:///{directory}/empty.db"
         return self._remember(self._running().empty())
@@ -198,11 +198,11 @@ class Databases:
         return url
 
     def mark(self) -> int:
-        """Where `drop` can come back to."""
+        """Return a position for `drop`."""
         return len(self._made)
 
     def drop(self, mark: int) -> None:
-        """Drop what was made since `mark`."""
+        """Drop the databases made since `mark`."""
         for url in self._made[mark:]:
             self._running().drop(url)
         del self._made[mark:]

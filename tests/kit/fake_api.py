@@ -14,7 +14,7 @@ Document = dict[str, Any]
 
 
 class Refused(Exception):
-    """What becomes a NeutronError."""
+    """A refusal, which is answered as a NeutronError."""
 
     def __init__(self, status: int, type: str, message: str) -> None:
         super().__init__(message)
@@ -35,9 +35,9 @@ DEFAULTS: dict[str, Document] = {
 
 
 class FakeApi:
-    """Networks, subnets, ports, routers, agents and instances, as far as commands see them.
+    """The collections of the API that commands use, in memory.
 
-    Names need not be unique. `requests` has what was asked: method, path, body.
+    `requests` has the method, path and body of each request.
     """
 
     def __init__(self) -> None:
@@ -138,7 +138,7 @@ class FakeApi:
         served = self.served.setdefault(parts[1], set())
         if method == "POST":
             served.add((body or {})["network_id"])
-            return 201, None  # as Neutron: the body is null
+            return 201, None  # as Neutron does: the body is null
         if method == "DELETE":
             served.discard(parts[3])
             return 204, {}
@@ -165,12 +165,12 @@ class _Handler(BaseHTTPRequestHandler):
     do_GET = do_POST = do_PUT = do_DELETE = _serve  # noqa: N815 - names of http.server.server
 
     def log_message(self, format: str, *args: object) -> None:
-        """Quiet."""
+        """Log nothing."""
 
 
 @contextmanager
 def running_api() -> Iterator[FakeApi]:
-    """A FakeApi at its `url`, on a port of its own."""
+    """Run a FakeApi on its own port; its URL is `url`."""
     api = FakeApi()
     handler = type("Handler", (_Handler,), {"api": api})
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:

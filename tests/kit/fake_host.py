@@ -36,7 +36,7 @@ PATTERNS = {"l3": names.ROUTER_NAMESPACE, "dhcp": names.DHCP_NAMESPACE}
 PROMOTE = "net/ipv4/conf/all/promote_secondaries"
 
 
-WRONG_MTU = 0  # unlike any plan: the kernel's observation of a pair that is not complete
+WRONG_MTU = 0  # of an incomplete pair, as the kernel's observation shows it; no plan has it
 
 
 class Refused(OSError):
@@ -99,7 +99,7 @@ class FakeHost:
         self.failing: Callable[[Operation], None] = lambda operation: None
         self.lock = threading.Lock()
 
-    # The adapter's interface
+    # The interface of linux.host.Host
 
     def observe(self, owner: str) -> HostPlan:
         with self.lock:
@@ -140,7 +140,7 @@ class FakeHost:
         return frozenset(device for device, where in on.items() if where == bridge)
 
     def plug(self, tap: str, bridge: str) -> None:
-        """A VM boots."""
+        """Put a VM's device on a bridge, as a booting VM does."""
         with self.lock:
             require(bridge in self.bridges, f"{bridge} does not exist")
             self.taps[tap] = bridge
@@ -320,7 +320,7 @@ class FakeHost:
 
     @_do.register
     def _(self, o: op.ReloadDnsmasq) -> None:
-        """SIGHUP reads the files again, and the arguments stay what they were."""
+        """SIGHUP reads the files again and leaves the arguments as they are."""
         space = self._space(o.namespace)
         self._note(o, needless=space.dnsmasq is None)
         old = space.dnsmasq or o.dnsmasq

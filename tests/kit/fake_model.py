@@ -1,4 +1,4 @@
-"""A model in a dict, with the reads that planning needs; and short ways to fill it."""
+"""A model in a dict, with the lookups that planning needs, and builders of resources."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -23,7 +23,7 @@ HOST = "node1"
 
 
 def uid(kind: int, number: int) -> str:
-    """A UUID whose first 11 characters, all that device names keep, are its own."""
+    """Return a UUID whose first 11 characters, which device names use, are unique."""
     return str(UUID(f"{kind:02x}{number:06x}-0000-4000-8000-000000000000"))
 
 
@@ -74,7 +74,7 @@ def subnet(number: int, of: Network, cidr: str, gateway: str | None, **fields: o
 
 
 def port(number: int, of: Network, *ips: tuple[Subnet, str], **fields: object) -> Port:
-    """A VM's port unless `fields` say otherwise."""
+    """Return a VM's port; `fields` replace attributes."""
     fixed = tuple(FixedIp(subnet_id=s.id, ip_address=a) for s, a in ips)
     plain = Port(
         id=uid(3, number),

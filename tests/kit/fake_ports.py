@@ -1,4 +1,4 @@
-"""The ports that a metadata agent knows, and how fresh they are."""
+"""The ports that a metadata agent looks up, and the freshness of its replica."""
 
 from dataclasses import replace
 
@@ -20,7 +20,7 @@ def port(
 
 
 class FakePorts:
-    """A PortView over a list. An empty network id matches every network: it must not be asked."""
+    """A PortView over a list. An empty network id matches all: callers must not use it."""
 
     def __init__(self, *ports: Port, since: dict[str, float] | None = None) -> None:
         self.ports = ports

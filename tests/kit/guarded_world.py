@@ -1,4 +1,4 @@
-"""A server that wants tokens, and those that it knows."""
+"""A server that requires tokens, with some tokens."""
 
 from pathlib import Path
 
@@ -17,7 +17,7 @@ def token(name: str, **more: str) -> ApiToken:
 
 
 class Guarded(World):
-    """A server that knows an admin, two projects and an agent; `be` one of them."""
+    """A server with tokens of an admin, two projects and an agent; `be` chooses the caller."""
 
     def __init__(self, directory: Path) -> None:
         super().__init__(directory, authenticator=OwnTokens)
@@ -43,7 +43,7 @@ class Guarded(World):
 
 
 def served(guarded: Guarded, host: str = "elsewhere") -> str:
-    """The path of an instance of `mine` with a port on `host`."""
+    """Return the path of an instance of project `mine` with a port on `host`."""
     guarded.be("mine")
     network, _ = guarded.network()
     made = instance_of(guarded, network=network["id"])

@@ -20,11 +20,11 @@ T = TypeVar("T")
 LOOPS = {"uvloop": uvloop.new_event_loop, "asyncio": asyncio.new_event_loop}
 POLL = 0.001  # s
 NO_TIME = 0.0
-PATIENCE = 10.0  # s until a test gives up
+PATIENCE = 10.0  # s until a test fails
 NETWORK = Listener(kind="network", id="net-1", namespace="qdhcp-net-1", address="::", port=80)
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 
-# Short enough for a test to see them pass.
+# Timeouts that a test can wait for.
 QUICK = Limits(
     head_timeout=0.15,
     body_timeout=0.15,
@@ -45,19 +45,19 @@ def run(main: Callable[[], Coroutine[Any, Any, T]], loop: str = "uvloop") -> T:
 
 
 async def until(condition: Callable[[], object]) -> None:
-    """Let the loop run until `condition` holds; `run` limits how long that may take."""
+    """Let the loop run until `condition` holds; `run` limits the time."""
     while not condition():  # noqa: ASYNC110 - what is waited for is inside of the code under test
         await asyncio.sleep(POLL)
 
 
 async def turns(count: int = 100) -> None:
-    """Let the loop turn: whatever is ready now happens."""
+    """Let the loop run what is ready now."""
     for _ in range(count):
         await asyncio.sleep(NO_TIME)
 
 
 class Tally:
-    """Counters that can be read."""
+    """Counts refusals and statuses in lists."""
 
     def __init__(self) -> None:
         self.refusals: list[Refusal] = []
@@ -71,7 +71,7 @@ class Tally:
 
 
 def echo(request: Request) -> Answer:
-    """The request, told back: method, target and body."""
+    """Answer with the request's method, target and body."""
     return Answer(
         status=200,
         headers=((b"content-type", b"text/plain"),),
@@ -80,7 +80,7 @@ def echo(request: Request) -> Answer:
 
 
 async def never(request: Request, seen: list[str]) -> Answer:
-    """Does not answer; notes in `seen` that it was asked, and that it was told to stop."""
+    """Never answer; note in `seen` that the call began and that it was cancelled."""
     seen.append("asked")
     try:
         await asyncio.Event().wait()
@@ -111,7 +111,7 @@ class Client:
         return await self.answer()
 
     async def rest(self) -> bytes:
-        """All until the other side closes."""
+        """Read until the other side closes."""
         return await self.reader.read()
 
     async def is_closed(self) -> bool:
@@ -124,7 +124,7 @@ class Client:
         self.writer.close()
 
     def reset(self) -> None:
-        """Close so that the other side sees a reset, or a Unix socket's hang-up."""
+        """Close so that the other side gets a reset, or a hang-up of a Unix socket."""
         reset_on_close(self.writer.get_extra_info("socket"))
         self.writer.transport.abort()
 
@@ -191,7 +191,7 @@ Script = Callable[[Client], Awaitable[None]]
 
 @asynccontextmanager
 async def scripted(path: str, script: Script):
-    """An upstream on a Unix socket that does to each connection what `script` says."""
+    """Serve a Unix socket; `script` handles each connection."""
     accepted: list[Client] = []
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -214,7 +214,7 @@ async def scripted(path: str, script: Script):
 
 
 async def read_request(client: Client) -> bytes:
-    """A request's head, and its body by Content-Length."""
+    """Read a request's head and its body of Content-Length bytes."""
     head = await client.reader.readuntil(b"\r\n\r\n")
     for line in head.lower().split(b"\r\n"):
         if line.startswith(b"content-length:"):

@@ -1,4 +1,4 @@
-"""The hops of the data path as processes of their own."""
+"""The hops of the data path as separate processes."""
 
 import json
 import signal
@@ -27,7 +27,7 @@ room.run(config.load(json.loads(sys.argv[2])))
 
 @contextmanager
 def process(name: str, flags: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
-    """Run until the end of the block, from when it is ready; it must end well."""
+    """Start a hop and wait until it is ready; stop it after the block, with status 0."""
     command = [sys.executable, "-c", START, name, json.dumps(flags)]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as running:
         try:

@@ -1,4 +1,4 @@
-"""The server under uvicorn on a port of its own, and readers of its change feed."""
+"""The server under uvicorn on its own port, and readers of its change feed."""
 
 import asyncio
 import contextlib
@@ -21,7 +21,7 @@ DEADLINE = 20.0
 
 
 class Running:
-    """A server on a port of its own."""
+    """A server on its own port."""
 
     def __init__(self, directory: Path, queue_max: int = QUEUE_MAX) -> None:
         clock = FakeClock()
@@ -45,7 +45,7 @@ class Running:
         return answer.json()["network"]
 
     async def port(self, name: str, host: str = "h1") -> Any:
-        """A port on a host, on the one network that all of them are on."""
+        """Create a port bound to a host; all ports are on one network."""
         if not self.network_id:
             self.network_id = (await self.network("the one"))["id"]
         port = {"name": name, "network_id": self.network_id, "binding:host_id": host}
@@ -54,7 +54,7 @@ class Running:
         return answer.json()["port"]
 
     async def served_instance(self) -> Any:
-        """An instance on a network that the agents of the host "here" serve."""
+        """Create an instance on a network that the agents of the host "here" serve."""
         for kind in ("DHCP agent", "L3 agent"):
             report = {"agent_type": kind, "binary": "x", "host": "here", "start": True}
             await self.client.post("/a9fe/v1/agents/report", json=report)
@@ -84,20 +84,20 @@ class Reader:
         self._lines = answer.aiter_lines()
 
     async def event(self) -> Any:
-        """The next one; hello, which comes first, is left out."""
+        """Return the next event; skip hello, which comes first."""
         async with asyncio.timeout(DEADLINE):
             found = json.loads(await anext(self._lines))
         return await self.event() if found["event"] == "hello" else found
 
     async def until(self, name: str) -> list[Any]:
-        """Events up to and with the first of that name."""
+        """Return the events up to the first with that name."""
         seen = [await self.event()]
         while seen[-1]["event"] != name:
             seen.append(await self.event())
         return seen
 
     async def until_kind(self, kind: str) -> list[Any]:
-        """Events up to and with the first about that kind."""
+        """Return the events up to the first of that kind."""
         seen = [await self.event()]
         while seen[-1].get("kind") != kind:
             seen.append(await self.event())

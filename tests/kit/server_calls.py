@@ -1,4 +1,4 @@
-"""Calls as the API's examples make them, and the shapes of its refusals."""
+"""Requests of the API's examples, and the shape of its errors."""
 
 import re
 from typing import Any
@@ -15,7 +15,7 @@ _NOVA = {400: "badRequest", 401: "unauthorized", 403: "forbidden", 404: "itemNot
 
 
 def made_by_examples(world: World) -> dict[str, str]:
-    """The ids of what the examples make, by the examples' names; nothing of it is removed."""
+    """Run the examples that create resources; return the ids by the examples' names."""
     found: dict[str, str] = {}
     for example in EXAMPLES:
         if example.method != "POST":
@@ -29,7 +29,7 @@ def made_by_examples(world: World) -> dict[str, str]:
 
 
 def ids_of(operation: openapi.Operation, known: dict[str, str]) -> dict[str, str]:
-    """Path parameters with which an example called the operation."""
+    """Return the path parameters of the operation's first example."""
     names = re.findall(r"\{(\w+)\}", operation.path)
     pattern = re.sub(r"\\\{\w+\\\}", "([^/?]+)", re.escape(operation.path)) + r"(\?.*)?"
     match = re.fullmatch(pattern, filled(operation.examples[0].path, known))
@@ -38,7 +38,7 @@ def ids_of(operation: openapi.Operation, known: dict[str, str]) -> dict[str, str
 
 
 def message_of(answer: Any, path: str) -> str:
-    """What a refusal says, in the shape of the API that the path is of."""
+    """Check the shape of an error of the path's API and return its message."""
     status, found = answer.status_code, answer.json()
     assert 400 <= status < 500, answer.text
     if faults.below(path, faults.IMAGE):

@@ -24,13 +24,13 @@ T = TypeVar("T")
 
 
 def server_config(**changes: Any) -> Config:
-    """The default configuration of a server on host "here", with these options changed."""
+    """Return the default configuration of a server on host "here", with these changes."""
     plain = load(path="/dev/null")
     return replace(plain, **{"host": "here", **changes})
 
 
 class World:
-    """The server's calls, shortened."""
+    """A server, and short forms of requests to it."""
 
     def __init__(
         self,
@@ -59,28 +59,28 @@ class World:
         self.store.close()
 
     def send(self, method: str, path: str, **more: Any) -> httpx.Response:
-        """One request, its answer."""
+        """Send one request and return the response."""
         return self._loop.run(self._client.request(method, path, **more))
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        """What a coroutine gives, in the loop that the server is in."""
+        """Run a coroutine in the server's event loop."""
         return self._loop.run(coroutine)
 
     def call(self, method: str, path: str, body: object = None, expect: int = 200) -> Any:
-        """The answer's document; the status is checked."""
+        """Send a request, check the status and return the document."""
         answer = self.send(method, path, json=body)
         assert answer.status_code == expect, answer.text
         return answer.json() if answer.content else None
 
     def routes(self) -> list[Any]:
-        """What the application serves."""
+        """Return the routes of the application."""
         return list(self.app.routes)
 
     def get(self, path: str, expect: int = 200) -> Any:
         return self.call("GET", path, expect=expect)
 
     def error(self, method: str, path: str, body: object, expect: int) -> tuple[str, str]:
-        """Type and message of a refusal, after which nothing has changed."""
+        """Return type and message of an error, and check that nothing has changed."""
         before = self.revision()
         found = self.call(method, path, body, expect)["NeutronError"]
         assert found["detail"] == ""
@@ -91,7 +91,7 @@ class World:
         return self.call("POST", f"/v2.0/{kind}s", {kind: values}, 201)[kind]
 
     def network(self, cidr: str = "10.1.0.0/24", **subnet: object) -> tuple[Any, Any]:
-        """A network with one subnet."""
+        """Create a network with one subnet."""
         network = self.create("network", name=f"net-{secrets.token_hex(4)}")
         return network, self.subnet(network, cidr, **subnet)
 
@@ -102,7 +102,7 @@ class World:
         )
 
     def report(self, agent_type: str = "DHCP agent", host: str = "h1", **more: object) -> str:
-        """An agent's report; its id."""
+        """Report an agent and return its id."""
         body = {"agent_type": agent_type, "binary": "x", "host": host, **more}
         agent_id: str = self.call("POST", "/a9fe/v1/agents/report", body)["agent_id"]
         return agent_id
@@ -123,7 +123,7 @@ UNKNOWN = "00000000-0000-4000-8000-000000000000"
 
 
 def instance_of(world: World, **more: object) -> str:
-    """The path of a new instance without a port."""
+    """Create an instance without a port and return its path."""
     given = {"instance": {"name": "web1", **more}}
     made = world.call("POST", "/a9fe/v1/instances", given, 201)["instance"]
     return f"/a9fe/v1/instances/{made['id']}"
@@ -131,7 +131,7 @@ def instance_of(world: World, **more: object) -> str:
 
 @contextmanager
 def front_door(world: World) -> Iterator[str]:
-    """Serve the world on a socket, for one client; the URL."""
+    """Serve the world on a socket, for one client at a time; yield the URL."""
 
     class Door(BaseHTTPRequestHandler):
         def _pass_on(self) -> None:

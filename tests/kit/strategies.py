@@ -22,7 +22,7 @@ json_values = st.recursive(
 )
 
 
-anything = st.text(st.characters(), max_size=30)  # lone surrogates too: JSON can carry them
+anything = st.text(st.characters(), max_size=30)  # also lone surrogates, which JSON can contain
 
 
 keypairs = st.lists(
@@ -68,7 +68,7 @@ TRUSTED_NAMES = [name.decode() for name in sorted(TRUSTED)] + [
 
 
 def disguise(name: str, bits: int) -> bytes:
-    """Each letter in upper case, and each dash an underscore, where its bit is set."""
+    """Change the letters whose bits are set to upper case and such dashes to underscores."""
     letters = [
         (c.upper() if c != "-" else "_") if bits >> n & 1 else c for n, c in enumerate(name)
     ]
@@ -76,5 +76,5 @@ def disguise(name: str, bits: int) -> bytes:
 
 
 def disguised():
-    """A trusted name in any case, with any of its dashes an underscore."""
+    """Return trusted header names in any case, with any dashes replaced by underscores."""
     return st.builds(disguise, st.sampled_from(TRUSTED_NAMES), st.integers(0, 2**32 - 1))

@@ -1,1 +1,1 @@
-"""The kit of the kernel and journey tests: networks, guests, the command line, clients."""
+"""Networks, guests, commands and clients for tests that run in a sandbox."""

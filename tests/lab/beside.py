@@ -1,4 +1,4 @@
-"""An HTTP server of ours on a listening socket, beside the test."""
+"""An HTTP server on a listening socket, in a thread of the test."""
 
 import asyncio
 import socket
@@ -13,7 +13,7 @@ from a9fe.wire.message import Handler
 
 @contextmanager
 def serving_beside(handler: Handler, sock: socket.socket, **options: Any) -> Iterator[None]:
-    """Serve in a thread with a loop of its own until the block ends; `options` of `serve`."""
+    """Serve in a thread with its own event loop until the block ends; `options` go to `serve`."""
     loop, ended = asyncio.new_event_loop(), asyncio.Event()
 
     async def serving() -> None:

@@ -1,4 +1,4 @@
-"""Networks, routers, VMs and guests of one test: made as a person would, gone at its end."""
+"""Networks, routers, VMs and guests of one test, made by commands and removed at its end."""
 
 import itertools
 import json
@@ -20,7 +20,7 @@ _serial = itertools.count(1)
 
 @dataclass(kw_only=True)
 class Vm:
-    """An instance and its port, and the guest of the same name once it is started."""
+    """An instance, its port, and the guest of the same name after `start`."""
 
     house: House
     name: str
@@ -41,13 +41,13 @@ class Vm:
         return f"tap{self.port['id'][:11]}"
 
     def start(self, client: str = "dhclient") -> "Vm":
-        """A guest in its place, with a lease."""
+        """Start a guest for the instance and wait for its lease."""
         self.started = True
         self.house.a9fe("guest", "start", self.name, "--client", client)
         return self
 
     def run(self, *argv: str) -> "subprocess.CompletedProcess[str]":
-        """As `a9fe guest exec` does, without the half second that any command takes to start."""
+        """Run a command in the guest, without the half second that `a9fe guest exec` takes."""
         command = guest.command(self.name, argv)
         return subprocess.run(command, check=False, capture_output=True, text=True, timeout=120)
 
@@ -60,17 +60,17 @@ class Vm:
         return self.sh("ip", "-4", "route")
 
     def fetch(self, path: str, *options: str) -> str:
-        """The body of an answer; as cloud-init does, 503 is asked again."""
+        """Return the body of an answer; retry 503, as cloud-init does."""
         retry = ("--retry", "30", "--retry-delay", "1")
         return self.sh("curl", "-sSf", "-m", "60", *retry, *options, METADATA + path)
 
     def status(self, path: str, *options: str, url: str = METADATA) -> str:
-        """The status code of one request, "000" for none."""
+        """Return the status of one request, "000" if there was no answer."""
         code = ("-s", "-o", "/dev/null", "-w", "%{http_code}", "-m", "5")
         return self.run("curl", *code, *options, url + path).stdout
 
     def reads_its_own(self) -> bool:
-        """Is what it reads at 169.254.169.254 its own, in both trees?"""
+        """Return whether the guest reads its own metadata in both trees."""
         document = json.loads(self.fetch("/openstack/latest/meta_data.json"))
         assert (document["uuid"], document["name"]) == (self.instance["id"], self.name)
         assert self.fetch("/latest/meta-data/local-ipv4") == self.address
@@ -79,7 +79,7 @@ class Vm:
 
 @dataclass(kw_only=True)
 class Cloud:
-    """What one test makes. Names are unique, so that tests need not know of each other."""
+    """The resources of one test. Their names are unique."""
 
     house: House
     networks: list[str] = field(default_factory=list)
@@ -90,14 +90,14 @@ class Cloud:
         return f"{what}{next(_serial)}"
 
     def network(self, cidr: str = "10.1.0.0/24", *options: str) -> str:
-        """An isolated network; its name."""
+        """Create an isolated network and return its name."""
         name = self.name("net")
         self.house.a9fe("network", "create", name, "--subnet", cidr, *options)
         self.networks.append(name)
         return name
 
     def router(self, *networks: str) -> str:
-        """A router with an interface on each of these networks; its name."""
+        """Create a router with an interface on each of these networks and return its name."""
         name = self.name("router")
         self.house.a9fe("router", "create", name)
         self.routers[name] = []
@@ -107,23 +107,23 @@ class Cloud:
         return name
 
     def isolated(self, cidr: str = "10.1.0.0/24") -> str:
-        """An isolated network that is ready; its name."""
+        """Create an isolated network, wait until it is ready, and return its name."""
         network = self.network(cidr)
         self.settled_isolated(network)
         return network
 
     def routed(self, cidr: str = "10.1.0.0/24") -> str:
-        """A network with a router on its gateway, ready; its name."""
+        """Create a network with a router, wait until both are ready, and return its name."""
         network = self.network(cidr)
         self.settled_routed(self.router(network), network)
         return network
 
     def on(self, kind: str, cidr: str = "10.1.0.0/24") -> str:
-        """A network of that kind, "isolated" or "routed"."""
+        """Create a network of that kind, "isolated" or "routed"."""
         return self.routed(cidr) if kind == "routed" else self.isolated(cidr)
 
     def vm(self, network: str, *options: str) -> Vm:
-        """A VM on that network, and perhaps others, not started."""
+        """Create a VM on that network, with these options; do not start it."""
         name = self.name("vm")
         self.house.a9fe("vm", "create", name, "--network", network, *options)
         instance = self.house.api.find("instances", name)
@@ -134,14 +134,14 @@ class Cloud:
         return vm
 
     def settled_isolated(self, network: str) -> str:
-        """Wait until the DHCP namespace answers for metadata; its name."""
+        """Wait until the DHCP namespace serves metadata; return its name."""
         space = f"qdhcp-{self.id('networks', network)}"
         eventually(lambda: space in host.namespaces(), what=space)
         eventually(lambda: host.listening(space, 80), what=f"listener in {space}")
         return space
 
     def settled_routed(self, router: str, network: str) -> str:
-        """Wait until the router namespace answers, and the DHCP namespace no more; its name."""
+        """Wait until only the router namespace serves metadata; return its name."""
         space, dhcp = f"qrouter-{self.id('routers', router)}", self.dhcp_space(network)
         eventually(lambda: space in host.namespaces(), what=space)
         eventually(lambda: host.listening(space, 9697), what=f"listener in {space}")
@@ -156,12 +156,12 @@ class Cloud:
         return str(self.house.api.find(collection, name)["id"])
 
     def dhcp_port(self, network: str) -> dict[str, Any]:
-        """The DHCP port of a network, once it is there."""
+        """Wait for the DHCP port of a network and return it."""
         owner = {"network_id": self.id("networks", network), "device_owner": "network:dhcp"}
         return eventually(lambda: self.house.api.list("ports", **owner), what="DHCP port")[0]
 
     def clear(self) -> None:
-        """Stop every guest and delete all that is left, by the API as it is quick; wait for it."""
+        """Stop all guests, delete all resources by the API, and wait for the agents."""
         networks = self._ids("networks", self.networks)
         gone = {f"qrouter-{id}" for id in self._ids("routers", self.routers)}
         gone |= {f"qdhcp-{id}" for id in networks} | {f"brq{id[:11]}" for id in networks}
@@ -184,7 +184,7 @@ class Cloud:
         return [listed[name] for name in names if name in listed]
 
     def _unplug(self, router: str, network: str) -> None:
-        with suppress(ApiError):  # a journey may have done it itself
+        with suppress(ApiError):  # the journey may have deleted it
             body = {"subnet_id": self.house.api.find("networks", network)["subnets"][0]}
             id = self.id("routers", router)
             self.house.api.action("routers", id, "remove_router_interface", body)

@@ -15,7 +15,7 @@ def crawl(vm: Vm, source: str) -> Any:
 
 
 def second_card(cloud: Cloud, vm: Vm, network: str) -> dict[str, Any]:
-    """The VM's port on its second network, and a card for it in the guest."""
+    """Add a network card for the VM's port on its second network; return the port."""
     wanted = {"device_id": vm.instance["id"], "network_id": cloud.id("networks", network)}
     (port,) = cloud.house.api.list("ports", **wanted)
     space, outer = guest_namespace(vm.name), f"tap{port['id'][:11]}"

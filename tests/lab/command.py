@@ -14,7 +14,7 @@ DEADLINE = 120  # s
 
 @dataclass(frozen=True, kw_only=True)
 class Command:
-    """`a9fe`, with these variables added to an otherwise clean environment."""
+    """The `a9fe` command with these variables in a clean environment."""
 
     variables: dict[str, str] = field(default_factory=dict)
 
@@ -24,7 +24,7 @@ class Command:
         return {**own, **self.variables}
 
     def run(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
-        """Run it to its end, whatever that is."""
+        """Run it and return the result, whatever its status."""
         return self.other(str(A9FE), *arguments)
 
     def other(self, *argv: str) -> "subprocess.CompletedProcess[str]":
@@ -41,18 +41,18 @@ class Command:
         )
 
     def __call__(self, *arguments: str) -> str:
-        """Its stdout; it must succeed."""
+        """Run it and return its stdout; it must succeed."""
         done = self.run(*arguments)
         said = f"a9fe {' '.join(arguments)}: {done.returncode}\n{done.stdout}{done.stderr}"
         assert done.returncode == 0, said
         return done.stdout
 
     def json(self, *arguments: str) -> Any:
-        """What it prints with --json."""
+        """Run it with --json and return the document."""
         return json.loads(self(*arguments, "--json"))
 
     def spawn(self, *arguments: str, output: str) -> "subprocess.Popen[bytes]":
-        """Start it in a session of its own, with its output appended to a file."""
+        """Start it in its own session and append its output to a file."""
         with open(output, "ab") as file:
             return subprocess.Popen(
                 [str(A9FE), *arguments],
@@ -66,6 +66,6 @@ class Command:
 
 
 def inside_sandbox() -> bool:
-    """Are we where `./run test` puts us, with nothing of the machine in reach?"""
+    """Return whether this process runs in the sandbox of `./run test`."""
     with open("/proc/1/cmdline", "rb") as file:
         return b"_inside" in file.read() and os.getuid() == 0

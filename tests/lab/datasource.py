@@ -1,8 +1,8 @@
-"""Runs cloud-init's own datasource class where we are, and prints what it found as JSON.
+"""Run cloud-init's datasource class in this namespace and print what it found as JSON.
 
 usage: datasource.py OpenStack|OpenStackLocal|Ec2, by the Python that has cloud-init's imports and
-with cloud-init on PYTHONPATH. Nothing of cloud-init is replaced: the guest's first process bears
-the product name that its detection looks for in a container.
+with cloud-init on PYTHONPATH. cloud-init is not changed: the environment of the guest's first
+process has the product name that its detection looks for in a container.
 """
 
 import importlib
@@ -24,7 +24,11 @@ settings = {
     "datasource_list": [plain, "None"],
     "datasource": {
         "OpenStack": {"max_wait": 30, "timeout": 10, "retries": 5},
-        "Ec2": {"max_wait": 30, "timeout": 10, "strict_id": False},  # our DMI is not Amazon's
+        "Ec2": {
+            "max_wait": 30,
+            "timeout": 10,
+            "strict_id": False,
+        },  # the DMI of this machine is not Amazon's
     },
 }
 source = getattr(module, f"DataSource{which}")(settings, distro, paths)

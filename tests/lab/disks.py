@@ -1,4 +1,4 @@
-"""File systems of a test's own, in a sandbox."""
+"""Small file systems, in a sandbox."""
 
 import subprocess
 import tempfile
@@ -9,7 +9,7 @@ from pathlib import Path
 
 @contextmanager
 def open_directory(prefix: str) -> Iterator[Path]:
-    """A directory where unprivileged users may go."""
+    """Make a directory that unprivileged users can search."""
     with tempfile.TemporaryDirectory(prefix=prefix) as name:
         Path(name).chmod(0o755)
         yield Path(name)
@@ -17,7 +17,7 @@ def open_directory(prefix: str) -> Iterator[Path]:
 
 @contextmanager
 def disk(place: Path, megabytes: float) -> Iterator[Path]:
-    """A file system of that size."""
+    """Mount a file system of that size."""
     place.mkdir()
     size = f"size={int(megabytes * 1024)}k"
     subprocess.run(["mount", "-t", "tmpfs", "-o", size, "tmpfs", str(place)], check=True)

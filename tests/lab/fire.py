@@ -1,9 +1,9 @@
-"""Clients that make and delete ports side by side, and a ledger that says what they may be given.
+"""Clients that create and delete ports concurrently, and a ledger that checks the answers.
 
-The ledger knows only what was sent and answered. An address is held from the answer of its
-create until its delete is sent, so one that is given meanwhile is given twice. It may be taken
-from when a create is sent until that is refused or a delete of it is answered, so a create is
-refused wrongly if all the while fewer addresses than there are may have been taken.
+The ledger records requests and answers only. An address is certainly in use from the answer to its
+create until its delete is sent: if the server gives it again in that time, it is given twice. It
+is possibly in use from when the create is sent until the create is refused or the delete is
+answered: a create that is refused although there was always a free address is refused wrongly.
 """
 
 import random
@@ -33,7 +33,7 @@ class Ledger:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def create(self, client: httpx.Client) -> str:
-        """Make a port; its id, "" if it was refused."""
+        """Create a port; return its id, "" if it was refused."""
         with self._lock:
             self._count(1)
             began = len(self._perhaps_taken) - 1
@@ -75,7 +75,7 @@ class Ledger:
         self._perhaps_taken.append(self._perhaps_taken[-1] + change)
 
     def differs(self, server: RunningServer) -> list[str]:
-        """How what the server lists differs from what is held, once nothing is under way."""
+        """Return how the server's list differs from the ledger; no request may be under way."""
         listed = {}
         for port in server.list("port", network_id=self.network_id):
             (fixed,) = port["fixed_ips"]
@@ -97,10 +97,10 @@ def _outcome(answer: httpx.Response) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Fire:
-    """Creators, each with its own connection to one of the servers in turn.
+    """Clients that create ports, each with its own connection to one of the servers.
 
-    Together they make `ports` in `large`, deleting one in ten again and making another; and as
-    often as one in five they make one in `small`, or delete one of theirs there.
+    Together they create `ports` in `large`, and replace one in ten. In one of five turns they
+    create a port in `small` too, or delete one of their ports there.
     """
 
     servers: Sequence[RunningServer]
@@ -110,7 +110,7 @@ class Fire:
     creators: int = 16
 
     def open(self) -> None:
-        """Fire until all are made."""
+        """Run until all ports are created."""
         with ThreadPoolExecutor(self.creators) as pool:
             for done in [pool.submit(self._creator, number) for number in range(self.creators)]:
                 done.result()
@@ -136,7 +136,7 @@ class Fire:
 
 
 def drained_and_filled(ledger: Ledger, server: RunningServer, freed: int) -> list[str]:
-    """Fill the subnet, free so many, fill it again: what was not as it must be."""
+    """Fill the subnet, free `freed` addresses, fill it again; return what was wrong."""
     found = []
     while len(ledger.held) < ledger.capacity and ledger.create(server.api):
         pass

@@ -1,4 +1,4 @@
-"""Ethernet frames as bytes, made by hand: what a hostile guest may send."""
+"""Ethernet frames as bytes, as a hostile guest may send them."""
 
 import struct
 from ipaddress import ip_address
@@ -6,7 +6,7 @@ from ipaddress import ip_address
 BROADCAST = "ff:ff:ff:ff:ff:ff"
 ANY_MAC = "00:00:00:00:00:00"
 ARP, IPV4, IPV6 = 0x0806, 0x0800, 0x86DD
-MARK = b"token---"  # what a sender replaces, to know its frame again
+MARK = b"token---"  # the sender replaces it by a token that identifies the frame
 UDP, ICMPV6, HOP_BY_HOP, FRAGMENT, DESTINATION = 17, 58, 0, 44, 60
 
 
@@ -33,7 +33,7 @@ def _sum(data: bytes) -> int:
 
 
 def ipv4(source: str, to: str, protocol: int, payload: bytes, fragment: int = 0) -> bytes:
-    """`fragment` is the field of flags and offset (0x2000: more fragments)."""
+    """Return a packet; `fragment` is the field of flags and offset (0x2000: more fragments)."""
     ends = ip_address(source).packed + ip_address(to).packed
     fields = (0x45, 0, 20 + len(payload), 7, fragment, 64, protocol)
     total = _sum(struct.pack(">BBHHHBBH", *fields, 0) + ends)
@@ -45,7 +45,7 @@ def udp(source: int, to: int, payload: bytes = MARK) -> bytes:
 
 
 def dhcp(client: str) -> bytes:
-    """A BOOTP request's fixed part with the client's hardware address."""
+    """Return the fixed part of a BOOTP request with the client's hardware address."""
     return (
         struct.pack(">BBBBIHHIIII", 1, 1, 6, 0, 1, 0, 0, 0, 0, 0, 0)
         + mac(client)
@@ -60,15 +60,15 @@ def ipv6(source: str, to: str, following: int, payload: bytes) -> bytes:
 
 
 def icmpv6(kind: int, target: str = "::") -> bytes:
-    """Neighbour discovery of this type; the checksum is left 0 and the option is none."""
+    """Return a neighbour discovery message; its checksum is 0 and it has no option."""
     return struct.pack(">BBHI", kind, 0, 0, 0) + ip_address(target).packed + MARK
 
 
 def fragment6(following: int, payload: bytes, offset: int = 0, *, more: bool = True) -> bytes:
-    """A fragment header and its payload; `offset` in units of 8 bytes."""
+    """Return a fragment header and its payload; `offset` in units of 8 bytes."""
     return struct.pack(">BBHI", following, 0, offset << 3 | more, 7) + payload
 
 
 def options6(following: int, payload: bytes) -> bytes:
-    """A hop-by-hop or destination options header of padding only."""
+    """Return a hop-by-hop or destination options header of padding only."""
     return struct.pack(">BBBB4x", following, 0, 1, 4) + payload

@@ -1,4 +1,4 @@
-"""A network made by hand, with none of our code: bridge, dnsmasq, and files as metadata."""
+"""A network without our code: a bridge, dnsmasq, and files as metadata."""
 
 import subprocess
 from collections.abc import Iterator
@@ -25,14 +25,14 @@ METADATA = {
 
 @dataclass(frozen=True, kw_only=True)
 class Lease:
-    """A client that dnsmasq knows."""
+    """A client with a static lease."""
 
     mac: str
     address: str
 
 
 def sh(command: str) -> str:
-    """Run it with a shell; its stdout; fails with its stderr."""
+    """Run a shell command and return its stdout; fail with its stderr."""
     shell = ["/bin/sh", "-ec", command]
     done = subprocess.run(shell, check=False, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, f"{command}: {done.stderr}"
@@ -41,7 +41,7 @@ def sh(command: str) -> str:
 
 @contextmanager
 def isolated_network(directory: Path, leases: list[Lease]) -> Iterator[None]:
-    """The bridge BRIDGE, whose DHCP server sends option 121 and serves METADATA itself."""
+    """Make the bridge BRIDGE with a DHCP server that sends option 121 and serves METADATA."""
     _make_files(directory, leases)
     sh(
         f"""

@@ -1,6 +1,6 @@
-"""The metadata agent and service as processes beside a server, asked as the proxy asks.
+"""The metadata agent and service as processes, with requests as the proxy sends them.
 
-No namespaces and no proxy: the test says from which network and address a guest asks.
+There is no namespace and no proxy: the test sets the network and address of the guest.
 """
 
 import os
@@ -24,7 +24,7 @@ FOLLOWED, READY = "change feed followed", " ready "
 
 @dataclass(frozen=True, kw_only=True)
 class Hops:
-    """Where the two keep their state, and what runs them."""
+    """The state directory and the options of the two processes."""
 
     state: Path
     run: Path
@@ -33,7 +33,7 @@ class Hops:
 
     @contextmanager
     def running(self, name: str) -> Iterator["subprocess.Popen[bytes]"]:
-        """One of the two, until the block ends; then it ends well."""
+        """Run one of the two until the block ends; it must stop with status 0."""
         given = {
             "state_path": str(self.state),
             "run_path": str(self.run),
@@ -58,7 +58,7 @@ class Hops:
 
     @contextmanager
     def both(self, until: str = FOLLOWED) -> Iterator[None]:
-        """Both of them, from when they say `until`."""
+        """Run both, and wait until they log `until`."""
         with ExitStack() as stack:
             before = {name: self.said(name, until) for name in (AGENT, SERVICE)}
             for name in before:
@@ -68,20 +68,20 @@ class Hops:
             yield
 
     def says(self, name: str, what: str, before: int = 0) -> None:
-        """Wait until a process has said it more often than `before`."""
+        """Wait until a process has logged the text more often than `before`."""
         eventually(lambda: self.said(name, what) > before, DEADLINE, f"{name} says {what!r}")
 
     def log(self, name: str) -> Path:
-        """What a process said, on all of its starts."""
+        """Return the log of a process, of all its starts."""
         return self.run / f"{name}.log"
 
     def said(self, name: str, what: str) -> int:
-        """How often a process said it."""
+        """Return how often a process logged the text."""
         return self.log(name).read_text().count(what) if self.log(name).exists() else 0
 
     @contextmanager
     def guest(self, network_id: str, address: str) -> Iterator["Guest"]:
-        """Who asks from that address of that network, as the proxy vouches."""
+        """Return a client with that address on that network, as the proxy's headers state."""
         headers = {"X-Neutron-Network-ID": network_id, "X-Forwarded-For": address}
         transport = httpx.HTTPTransport(uds=str(self.run / "metadata_proxy"))
         with httpx.Client(transport=transport, headers=headers, timeout=DEADLINE) as client:
@@ -90,29 +90,29 @@ class Hops:
 
 @dataclass(frozen=True)
 class Guest:
-    """A guest's client."""
+    """A client that sends requests as the proxy does for a guest."""
 
     client: httpx.Client
 
     def get(self, path: str = "/openstack/latest/meta_data.json") -> httpx.Response:
-        """The answer, whatever it is."""
+        """Return the answer, whatever its status."""
         return self.client.get(f"http://169.254.169.254{path}")
 
     def who(self) -> str:
-        """The id of the instance that it is answered for; the status where there is none."""
+        """Return the instance id in the answer, or the status if it has none."""
         answer = self.get()
         return str(answer.json()["uuid"] if answer.is_success else answer.status_code)
 
 
 def beside(server: RunningServer, directory: Path, state: Path) -> Hops:
-    """The two hops of a host whose part of the server's model they follow."""
+    """Return the two hops of a host; they follow the host's part of the feed."""
     run = directory / "hops"
     run.mkdir(exist_ok=True)
     return Hops(state=state, run=run, server_url=server.url, service_port=free_port())
 
 
 def isolated(server: RunningServer, cidr: str) -> str:
-    """A network that the host serves; its id."""
+    """Create a network that the host serves; return its id."""
     report = {"agent_type": "DHCP agent", "binary": "neutron-dhcp-agent", "host": HOST}
     answer = server.api.post("/a9fe/v1/agents/report", json={**report, "configurations": {}})
     assert answer.status_code == 200, answer.text
@@ -120,7 +120,7 @@ def isolated(server: RunningServer, cidr: str) -> str:
 
 
 def instance(server: RunningServer, network_id: str, **values: Any) -> tuple[str, str]:
-    """An instance with a port on a network; its id and address."""
+    """Create an instance with a port on a network; return its id and address."""
     body = {"instance": {"name": "vm", "networks": [{"uuid": network_id}], **values}}
     answer = server.api.post("/a9fe/v1/instances", json=body)
     assert answer.status_code == 201, answer.text

@@ -1,4 +1,4 @@
-"""A network, and what guests on it send: frames that must pass, and frames that must not."""
+"""A network, and frames of its guests that must or must not pass."""
 
 from a9fe.model.resources import METADATA_IPV4, METADATA_IPV6, AddressPair, Port
 from a9fe.plan import names

@@ -1,4 +1,4 @@
-"""The whole system, as `a9fe up` runs it in the sandbox: one for all journeys."""
+"""The whole system as `a9fe up` runs it in the sandbox; all journeys share one."""
 
 import os
 import signal
@@ -20,50 +20,50 @@ PROCESSES = (
     "metadata-agent",
     "metadata-service",
 )
-LATE = Path(__file__).parent / "late"  # what Python imports first there
+LATE = Path(__file__).parent / "late"  # Python imports it at start
 READY = 60  # s, on a busy machine
-ORPHANED = 1  # the parent of who has lost his
+ORPHANED = 1  # the parent of orphans
 
 
 @dataclass
 class House:
-    """`a9fe up` on one state directory. Killing and starting it again is part of the journeys."""
+    """`a9fe up` on one state directory. Journeys also kill and restart it."""
 
     state: Path
     variables: dict[str, str] = field(default_factory=dict)
     up: "subprocess.Popen[bytes] | None" = None
-    api: ApiClient = field(default_factory=lambda: ApiClient(URL))  # for what nobody would type
+    api: ApiClient = field(default_factory=lambda: ApiClient(URL))  # quicker than the commands
 
     @property
     def a9fe(self) -> Command:
-        """The command line for this house."""
+        """Run `a9fe` with this house's environment."""
         traced = {"PYTHONPATH": str(LATE), "LATE_IMPORTS": str(self.late)}
         return Command(variables={"A9FE_STATE_PATH": str(self.state), **traced, **self.variables})
 
     @property
     def late(self) -> Path:
-        """What processes imported after they had dropped privileges, a line each."""
+        """Return the modules imported after privileges were dropped, one per line."""
         return self.state.with_suffix(".late")
 
     @property
     def log(self) -> Path:
-        """All that `a9fe up` and its children wrote."""
+        """Return the output of `a9fe up` and its children."""
         return self.state.with_suffix(".log")
 
     def start(self) -> None:
-        """Start it unless it runs, and wait until it is ready."""
+        """Start it unless it runs; wait until it is ready."""
         if self.up is None or self.up.poll() is not None:
             self.spawn()
         eventually(self.ready, READY, "a9fe up is ready")
 
     def spawn(self) -> "subprocess.Popen[bytes]":
-        """Start it and do not wait."""
+        """Start it without waiting."""
         self.state.mkdir(parents=True, exist_ok=True)
         self.up = self.a9fe.spawn("up", output=str(self.log))
         return self.up
 
     def ready(self) -> bool:
-        """Its server, not one that a killed `a9fe up` left ending, answers; agents reported."""
+        """Return whether its own server answers and all agents have reported."""
         assert self.up is not None
         status = self.up.poll()
         if status is not None:
@@ -79,7 +79,7 @@ class House:
         return {"neutron-l3-agent", "neutron-dhcp-agent"} <= alive
 
     def stop(self) -> int:
-        """Ctrl-C; its exit status."""
+        """Stop it as Ctrl-C does; return its exit status."""
         assert self.up is not None
         if self.up.poll() is None:
             self.up.send_signal(signal.SIGINT)
@@ -90,14 +90,14 @@ class House:
         return status
 
     def kill(self) -> None:
-        """SIGKILL of `a9fe up` alone."""
+        """Send SIGKILL to `a9fe up` alone."""
         assert self.up is not None
         self.up.kill()
         self.up.wait(30)
         self.up = None
 
     def pids(self, process: str) -> list[int]:
-        """The processes that run `a9fe <process>` now."""
+        """Return the pids of the processes that run `a9fe <process>`."""
         found = []
         for name in os.listdir("/proc"):
             if name.isdigit() and _subcommand(Path("/proc", name)) == process:
@@ -105,23 +105,23 @@ class House:
         return found
 
     def _own(self, process: str) -> list[int]:
-        """Those that this house started: another one may run beside it."""
+        """Keep the pids that this house started; another installation may run too."""
         assert self.up is not None
         return [pid for pid in self.pids(process) if _parent(pid) == self.up.pid]
 
     def kill_process(self, process: str) -> int:
-        """SIGKILL the one process of that name; its pid."""
+        """Send SIGKILL to the one process of that name; return its pid."""
         (pid,) = eventually(lambda: self._own(process), what=f"{process} runs")
         os.kill(pid, signal.SIGKILL)
         return pid
 
     def tail(self, lines: int = 40) -> str:
-        """The last lines of the log, for a message."""
+        """Return the last lines of the log, for an error message."""
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
 
 
 def _subcommand(process: Path) -> str:
-    """The first argument after the a9fe script, "" for any other process or a zombie."""
+    """Return the first argument after the a9fe script, "" for other processes and zombies."""
     try:
         words = (process / "cmdline").read_bytes().split(b"\0")
     except OSError:

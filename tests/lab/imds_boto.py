@@ -1,7 +1,7 @@
-"""Asks by boto's own client of IMDSv2, and prints what it found as JSON.
+"""Read metadata with boto's IMDSv2 client and print it as JSON.
 
-usage: imds_boto.py, by the Python that has botocore. It is as boto3 sets it up: a token first,
-then requests with it; where there is no token it would go on without.
+usage: imds_boto.py, by the Python that has botocore. It is set up as boto3 does: it gets a token
+first and sends requests with it; without a token it would fall back to IMDSv1.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""The `neutron` and `openstack` commands, as packaged by their makers, against our server."""
+"""The released `neutron` and `openstack` commands, run against our server."""
 
 import json
 import subprocess
@@ -25,13 +25,13 @@ NOT_ERRORS = ("is deprecated", "DeprecationWarning", "warnings.warn")
 
 @dataclass(frozen=True, kw_only=True)
 class Client:
-    """One of the commands. It reads its commands from a pipe: one start for many of them."""
+    """One of the two. It reads subcommands from a pipe, so that it starts only once."""
 
     program: Path
     environment: dict[str, str]
 
     def run(self, *commands: str) -> "Said":
-        """Type these commands, whatever becomes of them."""
+        """Run these subcommands, whatever their result."""
         done = subprocess.run(
             [str(self.program)],
             check=False,
@@ -50,7 +50,7 @@ class Client:
         return Said(text=done.stdout, complaints=complaints)
 
     def __call__(self, *commands: str) -> list[Any]:
-        """Type them; none may be complained about. What those with `-f json` say, in order."""
+        """Run these subcommands without an error; return the documents of those with `-f json`."""
         said = self.run(*commands)
         assert said.complaints == [], "\n".join([*said.complaints, said.text])
         return list(said.documents())
@@ -58,13 +58,13 @@ class Client:
 
 @dataclass(frozen=True, kw_only=True)
 class Said:
-    """What a client wrote: `complaints` are the lines of its stderr."""
+    """The output of a client; `complaints` are the lines of its stderr."""
 
     text: str
     complaints: list[str]
 
     def documents(self) -> Iterator[Any]:
-        """The JSON documents in its output; lines that are none are passed over."""
+        """Return the JSON documents in its output; other lines are skipped."""
         decoder, at = json.JSONDecoder(), 0
         while at < len(self.text):
             end = self.text.find("\n", at)
@@ -84,8 +84,8 @@ def neutron() -> Client:
 
 
 def openstack(directory: Path, cloud: str = "lab") -> Client:
-    """python-openstackclient's command, with the clouds.yaml that is in `directory`; the one of
-    the cloud "lab" is written there."""
+    """python-openstackclient's command, with a clouds.yaml of the cloud "lab" that is written to
+    `directory`."""
     clouds = directory / "clouds.yaml"
     if cloud == "lab":
         clouds.write_text(CLOUDS)

@@ -1,4 +1,4 @@
-"""Where things are: the checkout, and what `./run setup` put below its .cache."""
+"""Paths: the checkout, and what `./run setup` put below its .cache."""
 
 from pathlib import Path
 
@@ -9,5 +9,5 @@ IMAGES = ROOT / ".cache" / "images"
 CLOUD_INIT = ROOT / ".cache" / "cloud-init" / "usr/lib/python3/dist-packages"
 A9FE = ROOT / ".venv" / "bin" / "a9fe"
 CLIENTS = ROOT / ".cache" / "clients"
-MARK = Mark("0123456789abcdef" * 2)  # of the installation that a test is
-STATE = Path("/run/a9fe-journey/state")  # of the sandbox; where unprivileged users may go
+MARK = Mark("0123456789abcdef" * 2)  # of the tests' installation
+STATE = Path("/run/a9fe-journey/state")  # in the sandbox; unprivileged users can search it

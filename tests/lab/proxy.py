@@ -1,4 +1,4 @@
-"""The metadata proxy's control socket in this process, and a link to it as a host agent has it."""
+"""The metadata proxy's control socket in this process, and a host agent's link to it."""
 
 import asyncio
 import socket

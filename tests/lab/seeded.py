@@ -1,9 +1,9 @@
-"""Runs cloud-init's own ConfigDrive or NoCloud over files in a directory; prints what it found.
+"""Run cloud-init's ConfigDrive or NoCloud on a directory and print what it found as JSON.
 
 usage: seeded.py ConfigDrive|NoCloud DIRECTORY, by the Python that has cloud-init's imports and
-with cloud-init on PYTHONPATH. The directory stands for the mounted disk: it is given as the seed
-that both datasources look for before they look at disks. The network configuration is parsed by
-cloud-init as well, with network cards of the names eth0, eth1 and so on.
+with cloud-init on PYTHONPATH. The directory replaces the mounted disk: both datasources look
+for such a seed before they look at disks. cloud-init also parses the network configuration, with
+network cards named eth0, eth1 and so on.
 """
 
 import importlib
@@ -23,7 +23,7 @@ paths = helpers.Paths({"cloud_dir": f"{work}/cloud", "run_dir": f"{work}/run"})
 distro = distros.fetch("debian")("debian", {}, paths)
 module = importlib.import_module(f"cloudinit.sources.DataSource{which}")
 source = getattr(module, f"DataSource{which}")({"datasource_list": [which]}, distro, paths)
-if not source._get_data():  # get_data would also write below /run
+if not source._get_data():  # get_data would write below /run
     sys.exit(1)
 if which == "ConfigDrive":
     links = source.network_json["links"]

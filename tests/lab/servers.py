@@ -1,4 +1,4 @@
-"""Server processes of a test's own, without the rest of the system, and what is said to them."""
+"""Server processes without the rest of the system, and their clients."""
 
 import os
 import socket
@@ -14,32 +14,32 @@ import httpx
 from tests.kit.conditions import eventually
 from tests.lab.places import A9FE
 
-DEADLINE = 60.0  # s of one call: a write may wait for another server's
+DEADLINE = 60.0  # s of one request: a write may wait for another server's
 
 
 def free_port() -> int:
-    """A port of 127.0.0.1 that nobody has now."""
+    """Return a free port of 127.0.0.1."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         return int(taken.getsockname()[1])
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunningServer:
-    """A process, and a client of it that many threads may use."""
+    """A server process and its client, which threads can share."""
 
     process: "subprocess.Popen[bytes]"
     url: str
     api: httpx.Client
 
     def create(self, kind: str, **values: object) -> dict[str, Any]:
-        """Make a resource; it must succeed."""
+        """Create a resource; it must succeed."""
         answer = self.api.post(f"/v2.0/{kind}s", json={kind: values})
         assert answer.status_code == 201, answer.text
         made: dict[str, Any] = answer.json()[kind]
         return made
 
     def list(self, kind: str, **query: str) -> list[dict[str, Any]]:
-        """Those resources, of all pages; it must succeed."""
+        """Return the resources of all pages."""
         found: list[dict[str, Any]] = []
         more = True
         while more:
@@ -52,7 +52,7 @@ class RunningServer:
         return found
 
     def network(self, cidr: str) -> str:
-        """A network with one subnet, for any number of ports; its id."""
+        """Create a network with one subnet, without quota; return its id."""
         unlimited = self.api.put("/v2.0/quotas/default", json={"quota": {"port": -1}})
         assert unlimited.status_code == 200, unlimited.text
         made = self.create("network", name=cidr)
@@ -62,7 +62,7 @@ class RunningServer:
 
 @contextmanager
 def running_server(directory: Path, database: str, **options: str) -> Iterator[RunningServer]:
-    """`a9fe server` on a database, its state below `directory`; killed with the block."""
+    """Run `a9fe server` on a database, with its state below `directory`; kill it at the end."""
     port = int(options.pop("bind_port", free_port()))
     given = {
         "database_connection": database,
@@ -88,7 +88,7 @@ def running_server(directory: Path, database: str, **options: str) -> Iterator[R
 
 
 def answers(api: httpx.Client) -> bool:
-    """Is there a server that says its versions?"""
+    """Return whether the server answers with its versions."""
     try:
         return api.get("/", timeout=5).status_code == 200
     except httpx.TransportError:

@@ -1,4 +1,4 @@
-"""What a session of typed commands did, as our API says, and its end."""
+"""The effects of commands, read from the API, and their removal."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,7 +9,7 @@ from a9fe.api_client.client import ApiClient
 
 @contextmanager
 def cleared(api: ApiClient) -> Iterator[ApiClient]:
-    """The API; what is left behind on networks is removed with the block."""
+    """Yield the API; remove what commands left on networks after the block."""
     yield api
     for network in api.list("networks"):
         for port in api.list("ports", network_id=network["id"]):
@@ -19,12 +19,12 @@ def cleared(api: ApiClient) -> Iterator[ApiClient]:
 
 
 def one(api: ApiClient, collection: str, name: str) -> Any:
-    """The one resource of that name."""
+    """Return the one resource of that name."""
     (found,) = api.list(collection, name=name)
     return found
 
 
 def agent_id(api: ApiClient, agent_type: str) -> str:
-    """The id of the one agent of that type."""
+    """Return the id of the one agent of that type."""
     (agent,) = api.list("agents", agent_type=agent_type)
     return str(agent["id"])

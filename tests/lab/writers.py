@@ -1,4 +1,4 @@
-"""Clients that write without end, and know what they were answered."""
+"""Clients that write until they are stopped, and record the answers."""
 
 import threading
 from collections import Counter
@@ -12,12 +12,12 @@ import httpx
 from tests.lab.servers import DEADLINE, RunningServer
 
 WRITERS = 4
-PAUSE = 0.05  # s after a refusal: a client that tries again at once would have no other effect
+PAUSE = 0.05  # s to wait after a refusal
 
 
 @dataclass(kw_only=True)
 class Answers:
-    """The names of the ports that were answered with 201, and the other answers."""
+    """The names of the ports that were created, and the other answers."""
 
     made: list[str] = field(default_factory=list)
     refused: Counter[str] = field(default_factory=Counter)
@@ -25,7 +25,7 @@ class Answers:
 
 @contextmanager
 def writing(server: RunningServer, network_id: str, **values: object) -> Iterator[Answers]:
-    """Make ports side by side, as `values` say, until the block ends or the server is gone."""
+    """Create ports with `values` concurrently until the block ends or the server is gone."""
     answers, ended = Answers(), threading.Event()
 
     def write(number: int) -> None:
