@@ -112,17 +112,17 @@ def test_when_uncertain_ports_are_served_and_misses_are_503(key, expected, fresh
     assert said == (expected if isinstance(expected, Port) else refusal)
 
 
-# The wire that a request came in by, against the model. r-ab has an interface on both networks,
-# on both of which 10.0.0.5 is somebody's.
+# The interface of the request, against the replica. r-ab has an interface on both networks, and
+# each network has a port with 10.0.0.5.
 AB_A = RouterInterface(port_id="rab1", network_id="net-a", local_address="10.0.0.3")
 AB_B = RouterInterface(port_id="rab2", network_id="net-b", local_address="10.0.0.3")
 INTERFACES = {
-    "by the one interface": ("r-ab", AB_A, VM_A),
-    "by the other": ("r-ab", AB_B, VM_B),
-    "of another router by now": ("r-a", AB_A, Refusal.WIRE_DIFFERS),
-    "no such port any more": ("r-ab", replace(AB_A, port_id="gone"), Refusal.WIRE_DIFFERS),
+    "on one interface": ("r-ab", AB_A, VM_A),
+    "on the other interface": ("r-ab", AB_B, VM_B),
+    "an interface of another router": ("r-a", AB_A, Refusal.WIRE_DIFFERS),
+    "a deleted interface": ("r-ab", replace(AB_A, port_id="gone"), Refusal.WIRE_DIFFERS),
     "wired to another network": ("r-ab", replace(AB_A, network_id="net-b"), Refusal.WIRE_DIFFERS),
-    "no network said": ("r-ab", replace(AB_A, network_id=""), Refusal.WIRE_DIFFERS),
+    "no network": ("r-ab", replace(AB_A, network_id=""), Refusal.WIRE_DIFFERS),
     "another address": ("r-ab", replace(AB_A, local_address="10.0.0.4"), Refusal.WIRE_DIFFERS),
     "no address": ("r-ab", replace(AB_A, local_address=""), Refusal.WIRE_DIFFERS),
     "a port of a VM": (
@@ -140,10 +140,12 @@ INTERFACES = {
 
 @pytest.mark.parametrize("freshness", [*CERTAIN, *[fresh for fresh, _ in UNCERTAIN]])
 @pytest.mark.parametrize(
-    ("router", "wire", "expected"), INTERFACES.values(), ids=INTERFACES.keys()
+    ("router", "interface", "expected"), INTERFACES.values(), ids=INTERFACES.keys()
 )
-def test_a_request_belongs_to_its_interfaces_network_or_none(router, wire, expected, freshness):
-    key = LookupKey(guest_address="10.0.0.5", router_id=router, interface=wire)
+def test_a_request_belongs_to_its_interfaces_network_or_none(
+    router, interface, expected, freshness
+):
+    key = LookupKey(guest_address="10.0.0.5", router_id=router, interface=interface)
     expected = expected or Refusal.WIRE_DIFFERS
     assert identify(VIEW, key, freshness, LOST_AFTER) == expected
 
@@ -156,7 +158,7 @@ def test_an_address_of_the_routers_other_network_is_not_found():
 @pytest.mark.parametrize(
     ("mac", "expected"),
     [
-        ("", VM_A),  # not known: the SYN was answered with a cookie
+        ("", VM_A),  # unknown: the SYN was answered with a cookie
         ("fa:16:3e:00:00:01", VM_A),
         ("fa:16:3e:00:00:02", Refusal.WRONG_MAC),
         ("nonsense", Refusal.WRONG_MAC),
@@ -170,7 +172,7 @@ def test_a_connection_of_another_mac_is_not_the_ports(mac, expected):
 @pytest.mark.parametrize(
     ("connected_at", "expected"),
     [
-        (None, VM_A),  # answered for this port before, or the hop before is not ours
+        (None, VM_A),  # the connection was answered for this port before, or the proxy is not ours
         (99.9, Refusal.CONNECTION_TOO_OLD),
         (100.0, VM_A),
         (0.0, Refusal.CONNECTION_TOO_OLD),
@@ -224,7 +226,7 @@ HEADERS = {
     "OVN's": ((FIVE, (OVN, b"n")), LookupKey(guest_address="10.0.0.5", network_id="n")),
     "OVN's and Neutron's": ((FIVE, (OVN, b"n"), (NET, b"n")), Refusal.BOTH_IDS),
     "OVN's and a router": ((FIVE, (OVN, b"n"), (ROUTER, b"r")), Refusal.BOTH_IDS),
-    "the wire": (
+    "an interface": (
         (
             FIVE,
             (ROUTER, b"r"),
@@ -242,7 +244,7 @@ HEADERS = {
             connected_at=12.345,
         ),
     ),
-    "a wire without all": (
+    "an interface without network and address": (
         (FIVE, (ROUTER, b"r"), (b"x-a9fe-interface-port", b""), (b"x-a9fe-connected-at", b"x")),
         LookupKey(
             guest_address="10.0.0.5",
