@@ -7,11 +7,11 @@ import click
 from a9fe.cli.api.resource import json_flag
 from a9fe.cli.flags import settings, settings_flags
 from a9fe.cli.output import print_json, print_table
-from a9fe.runtime import installation
 from a9fe.runtime.config import Config
 from a9fe.runtime.option_types import Value
 from a9fe.runtime.options import OPTIONS, Option
-from a9fe.runtime.shared_secret import path_of
+from a9fe.runtime.state import installation
+from a9fe.runtime.state.shared_secret import path_of
 
 MASK = "***"
 

@@ -19,9 +19,10 @@ from a9fe.linux.listeners.proxy_link import ProxyLink
 from a9fe.plan import port_status
 from a9fe.plan.mark import Mark
 from a9fe.replica import connector, follow, open_for
-from a9fe.runtime import installation, tasks
+from a9fe.runtime import tasks
 from a9fe.runtime.clock import SystemClock
 from a9fe.runtime.config import Config
+from a9fe.runtime.state import installation
 from a9fe.wire.handover import HOLDER_SOCKET, PROXY_SOCKET
 
 log = structlog.get_logger()

@@ -17,8 +17,9 @@ from a9fe.linux.processes import privileges
 from a9fe.metadata_agent.hop import FEED_AGENT, build_hop, service_target
 from a9fe.model.errors import A9feError, InvalidInput
 from a9fe.replica import path_of
-from a9fe.runtime import descriptors, directories, metrics, tasks
+from a9fe.runtime import descriptors, metrics, tasks
 from a9fe.runtime.config import Config
+from a9fe.runtime.state import directories
 from a9fe.wire.limits import AGENT_LIMITS, Limits, fitting
 
 PROCESS = "metadata-agent"

@@ -17,8 +17,9 @@ from a9fe.metadata_service.dynamic_vendordata import certificates_of
 from a9fe.metadata_service.hop import FEED_AGENT, build_hop
 from a9fe.metadata_service.identity.key_ring import keys_path
 from a9fe.replica import path_of
-from a9fe.runtime import descriptors, directories, metrics, tasks
+from a9fe.runtime import descriptors, metrics, tasks
 from a9fe.runtime.config import Config
+from a9fe.runtime.state import directories
 from a9fe.wire.limits import SERVICE_LIMITS, Limits, fitting
 
 PROCESS = "metadata-service"

@@ -16,9 +16,10 @@ from a9fe.model.api_tokens import ApiToken
 from a9fe.model.auth_strategy import check_bind_host, check_keystone
 from a9fe.model.errors import A9feError
 from a9fe.operations.agents.failover import Failover
-from a9fe.runtime import descriptors, local_tokens, tasks
+from a9fe.runtime import descriptors, tasks
 from a9fe.runtime.clock import Clock, SystemClock
 from a9fe.runtime.config import Config
+from a9fe.runtime.state import local_tokens
 from a9fe.server.app import application
 from a9fe.server.asgi.connections import Bounds
 from a9fe.server.asgi.protocol import BoundedProtocol

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from a9fe.model import api_tokens as tokens
 from a9fe.replica.feed_follower import host_of
-from a9fe.runtime import local_tokens
 from a9fe.runtime.config import Config, load
+from a9fe.runtime.state import local_tokens
 
 
 def config_of(directory: Path, **options: str) -> Config:

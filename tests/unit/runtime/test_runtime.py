@@ -14,9 +14,10 @@ import pytest
 import structlog
 
 from a9fe.model.errors import A9feError
-from a9fe.runtime import directories, logging, metrics, readiness, shared_secret, tasks
+from a9fe.runtime import logging, metrics, readiness, tasks
 from a9fe.runtime.clock import SystemClock
 from a9fe.runtime.config import load
+from a9fe.runtime.state import directories, shared_secret
 from a9fe.wire.refusals import Refusal
 
 pytestmark = pytest.mark.usefixtures("own_log_stream")

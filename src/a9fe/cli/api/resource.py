@@ -10,7 +10,7 @@ from a9fe.api_client import ApiClient
 from a9fe.api_client.client import Document, Documents
 from a9fe.cli.flags import client_flags, settings
 from a9fe.cli.output import print_fields, print_json, print_table
-from a9fe.runtime import local_tokens
+from a9fe.runtime.state import local_tokens
 
 F = TypeVar("F", bound=Callable[..., Any])
 

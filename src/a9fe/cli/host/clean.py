@@ -17,8 +17,8 @@ from a9fe.linux.processes.lock import StateLock
 from a9fe.linux.sweep import clean as sweep
 from a9fe.model.errors import InvalidInput
 from a9fe.plan.mark import ID, Mark
-from a9fe.runtime import installation
 from a9fe.runtime.config import Config
+from a9fe.runtime.state import installation
 
 
 @click.command()

@@ -19,7 +19,7 @@ from a9fe.model.errors import A9feError
 from a9fe.model.rules import addresses as rules
 from a9fe.plan import names
 from a9fe.plan.mark import Mark
-from a9fe.runtime import installation
+from a9fe.runtime.state import installation
 
 
 @click.command("boot-lines")

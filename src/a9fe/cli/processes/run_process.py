@@ -11,8 +11,9 @@ from a9fe.cli.flags import settings, settings_flags
 from a9fe.cli.processes.process_table import BY_NAME, Process
 from a9fe.linux.processes import privileges
 from a9fe.model.errors import A9feError
-from a9fe.runtime import directories, local_tokens, logging, shared_secret
+from a9fe.runtime import logging
 from a9fe.runtime.config import Config
+from a9fe.runtime.state import directories, local_tokens, shared_secret
 
 log = structlog.get_logger()
 

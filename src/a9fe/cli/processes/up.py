@@ -21,10 +21,11 @@ from a9fe.model.auth_strategy import check_bind_host, check_keystone
 from a9fe.plan.mark import Mark
 from a9fe.replica import path_of
 from a9fe.replica.disk import was_complete
-from a9fe.runtime import directories, installation, local_tokens, logging, shared_secret, tasks
+from a9fe.runtime import logging, tasks
 from a9fe.runtime.config import Config
 from a9fe.runtime.errors import StartError
 from a9fe.runtime.options import BY_NAME
+from a9fe.runtime.state import directories, installation, local_tokens, shared_secret
 
 log = structlog.get_logger()
 

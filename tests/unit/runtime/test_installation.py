@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from a9fe.plan import mark as marks
 from a9fe.plan.mark import Mark
-from a9fe.runtime import installation
 from a9fe.runtime.config import Config, load
 from a9fe.runtime.errors import StartError
+from a9fe.runtime.state import installation
 
 MINE, OTHER = Mark("0123456789abcdef" * 2), Mark("f" * 32)
 
