@@ -27,8 +27,8 @@ from a9fe.runtime.tasks import Backoff, spawn
 
 log = structlog.get_logger()
 
-PATIENCE = 3.0  # s that a miss waits; then it is uncertain
-CALL_TIMEOUT = 2.0  # s of one fetch
+MISS_TIMEOUT = 3.0  # s that a miss waits; then it is uncertain
+FETCH_TIMEOUT = 2.0  # s of one fetch
 PAUSE = Backoff(first=0.005, ceiling=0.25)  # s between fetches, by how many brought no change
 WAITING_MAX = 4096  # misses that wait at once; more are uncertain
 
@@ -40,13 +40,13 @@ class Confirmer:
     """Updates a replica from the server on demand."""
 
     def __init__(
-        self, replica: Replica, fetch: Fetch, clock: Clock, patience: float = PATIENCE
+        self, replica: Replica, fetch: Fetch, clock: Clock, miss_timeout: float = MISS_TIMEOUT
     ) -> None:
-        """`patience`: seconds that a miss waits."""
+        """`miss_timeout`: seconds that a miss waits."""
         self._replica = replica
         self._fetch = fetch
         self._clock = clock
-        self._patience = patience
+        self._miss_timeout = miss_timeout
         self._next: asyncio.Future[bool] | None = None
         self._busy = False
         self._waiting = 0
@@ -65,7 +65,7 @@ class Confirmer:
             spawn(self._rounds(), "confirmation")
         self._waiting += 1
         try:
-            async with asyncio.timeout(self._patience):
+            async with asyncio.timeout(self._miss_timeout):
                 return await asyncio.shield(coming)
         except TimeoutError:
             return False
@@ -125,7 +125,7 @@ async def confirmer_of(
 ) -> AsyncGenerator[Confirmer, None]:
     """Yield the confirmer of an agent's replica; its connections close when the block ends."""
     host = host_of(config, agent)
-    client = AgentClient.of(config, CALL_TIMEOUT)
+    client = AgentClient.of(config, FETCH_TIMEOUT)
 
     async def fetch(since: int) -> Sequence[FeedEvent]:
         query = query_of(host, agent, since, once=True)

@@ -72,7 +72,7 @@ class Replica(Lookups):
         self._generation = 0  # the highest that a snapshot began
         self.epoch = 0
         """A number that changes when revisions may begin to have another meaning."""
-        self._store, self._greeted, self._taken_over = "", False, False
+        self._store, self._accepted, self._needs_snapshot = "", False, False
         self._snapshot: _Snapshot | None = None
         self._synced = False
         self._deleted: OrderedDict[tuple[str, str], int] = OrderedDict()
@@ -101,7 +101,7 @@ class Replica(Lookups):
     @property
     def resume_from(self) -> int | None:
         """Return the revision to resume from, None if a snapshot is needed."""
-        return None if self.persistence.filling or self._taken_over else self._known_revision
+        return None if self.persistence.filling or self._needs_snapshot else self._known_revision
 
     @property
     def _known_revision(self) -> int | None:
@@ -147,25 +147,25 @@ class Replica(Lookups):
     def apply(self, event: FeedEvent, now: float) -> None:
         """Apply an event received at `now`. Raises FeedLost, or StoreRefused, which is one."""
         if event.event == "hello":
-            self._greet(event)
+            self._accept(event)
             return
-        if not self._greeted:
+        if not self._accepted:
             self.check_store(FeedEvent(event="hello", revision=event.revision))
         if event.event == "snapshot":
-            self._begin()
+            self._begin_snapshot()
         elif self._snapshot is not None:
-            self._gather(self._snapshot, event, now)
+            self._receive(self._snapshot, event, now)
         elif self.resume_from is None:
             raise FeedLost(f"change feed: expected a snapshot, got {event.event}")
         else:
             self._change(event, now)
 
-    def _greet(self, hello: FeedEvent) -> None:
+    def _accept(self, hello: FeedEvent) -> None:
         """Accept the server's database. Raises StoreRefused, or FeedLost to get a snapshot."""
         self.check_store(hello)
-        before, self._greeted = self._meta.store, True
+        before, self._accepted = self._meta.store, True
         if before and before != hello.store and self.resume_from is not None:
-            self._taken_over = True
+            self._needs_snapshot = True
             raise FeedLost("another database takes over, reconnecting for a snapshot")
         self._store = hello.store
         if not before:
@@ -193,7 +193,7 @@ class Replica(Lookups):
     def lost(self, now: float) -> None:
         """The feed broke: keep all resources, but misses become uncertain."""
         self._snapshot = None
-        self._greeted = False
+        self._accepted = False
         self.epoch += 1
         if self._synced:
             self._synced = False
@@ -226,14 +226,14 @@ class Replica(Lookups):
     def _read_user_data(self, id: str, revision: int) -> bytes | None:
         return self.persistence.user_data(self._meta.generation, id, revision)
 
-    def _begin(self) -> None:
+    def _begin_snapshot(self) -> None:
         self._generation += 1  # an interrupted snapshot may have left rows of the former one
         self.persistence.clear(self._generation)
         to_disk = self.persistence.filling and self._known_revision is not None
         self._snapshot = _Snapshot(self._generation, to_disk=to_disk)
         self.epoch += 1
 
-    def _gather(self, snapshot: _Snapshot, event: FeedEvent, now: float) -> None:
+    def _receive(self, snapshot: _Snapshot, event: FeedEvent, now: float) -> None:
         if event.object is not None:
             snapshot.rows[event.kind, event.id] = (event.kind, event.revision, event.object)
             snapshot.state.put(event.kind, entry_of(event.revision, event.object))
@@ -244,7 +244,7 @@ class Replica(Lookups):
         if len(snapshot.rows) >= BATCH or event.event == "synced":
             self._flush(snapshot)
         if event.event == "synced":
-            self._swap(snapshot, event.revision, now)
+            self._complete(snapshot, event.revision, now)
 
     def _flush(self, snapshot: _Snapshot) -> None:
         self.persistence.write(snapshot.generation, snapshot.rows.values())
@@ -252,13 +252,13 @@ class Replica(Lookups):
         if snapshot.to_disk and not self.persistence.writing:
             raise FeedLost("change feed: cannot write the snapshot to disk, continuing in memory")
 
-    def _swap(self, snapshot: _Snapshot, revision: int, now: float) -> None:
+    def _complete(self, snapshot: _Snapshot, revision: int, now: float) -> None:
         store = self._store or self._meta.store
         meta = Meta(snapshot.generation, revision, now, self._source, store)
         before = self._state
         self._meta, self._state, self._snapshot = meta, snapshot.state, None
         self._revision = self._seen = self._floor = revision
-        self._taken_over = False
+        self._needs_snapshot = False
         self._deleted.clear()
         self._user_data.clear()
         self.persistence.complete(meta)

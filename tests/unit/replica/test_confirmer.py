@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from a9fe.api_client.errors import ServerUnreachable
 from a9fe.api_client.feed import FeedEvent
 from a9fe.replica import Replica
-from a9fe.replica.confirmer import PATIENCE, PAUSE, WAITING_MAX, Confirmer
+from a9fe.replica.confirmer import MISS_TIMEOUT, PAUSE, WAITING_MAX, Confirmer
 from tests.kit.conditions import comes_true
 from tests.kit.fake_clock import FakeClock
 from tests.kit.feed_events import NOW, delete, feed, plain, port, snapshot, upsert
@@ -44,10 +44,10 @@ class Server:
 
 
 class World:
-    def __init__(self, patience: float = PATIENCE) -> None:
+    def __init__(self, miss_timeout: float = MISS_TIMEOUT) -> None:
         self.server, self.replica = Server(), Replica()
         feed(self.replica, *snapshot(1))
-        self.confirmer = Confirmer(self.replica, self.server.since, FakeClock(), patience)
+        self.confirmer = Confirmer(self.replica, self.server.since, FakeClock(), miss_timeout)
 
     def finds(self, ip: str) -> list[str]:
         return [found.id for found in self.replica.ports_by_address("n", ip)]
@@ -149,7 +149,9 @@ def test_an_answer_from_before_a_new_snapshot_is_not_applied():
 
 
 def test_a_flood_without_changes_is_slowed_down_and_bounded():
-    world = World(patience=60)  # no miss of the flood shall give up, however slow the machine is
+    world = World(
+        miss_timeout=60
+    )  # no miss of the flood shall give up, however slow the machine is
 
     async def story() -> None:
         for _ in range(8):

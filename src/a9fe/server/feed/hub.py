@@ -81,7 +81,9 @@ class Hub:
         """Keep the streams, but send no heartbeats: readers must not count as up to date."""
         self._lost = True
         delay = tasks.jittered(RETRY, failures)
-        log.warning("feed stands still", reason=str(error), again_in=round(delay, 2))
+        log.warning(
+            "change feed waits for the database", reason=str(error), again_in=round(delay, 2)
+        )
         self._wake.set()
         await asyncio.sleep(delay)
 
@@ -188,7 +190,7 @@ class Hub:
             for chunk in _chunks(lines):
                 yield chunk
                 if asyncio.get_running_loop().time() > deadline:
-                    log.warning("feed reader cut off: reads too slowly", reader=str(follower))
+                    log.warning("feed reader disconnected: reads too slowly", reader=str(follower))
                     return
             del lines
             while True:

@@ -29,7 +29,7 @@ class Stream:
     def put(self, revision: int, line: bytes) -> None:
         """Add a line; close the stream if too much waits."""
         if len(self._lines) >= self._limit or self._bytes >= QUEUE_BYTES_MAX:
-            log.warning("feed reader cut off: too slow", reader=str(self.follower))
+            log.warning("feed reader disconnected: too slow", reader=str(self.follower))
             self.close()
         elif not self.closed:
             self._lines.append((revision, line))

@@ -105,7 +105,7 @@ class _Patient(StreamingResponse):
         try:
             await super().__call__(scope, receive, timed)
         except TimeoutError:
-            log.warning("feed reader cut off: does not read", client=str(scope.get("client")))
+            log.warning("feed reader disconnected: does not read", client=str(scope.get("client")))
         finally:
             await self._lines.aclose()
 
