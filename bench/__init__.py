@@ -1,1 +1,1 @@
-"""Benchmarks: ratios beside a peer taken in turns in the same run, never promises."""
+"""Benchmarks: ratios to a peer, measured in turns in the same run."""

@@ -1,5 +1,5 @@
-"""What one create of a port costs with 100, 10,000 and 60,000 ports in its subnet, on both
-databases: `.venv/bin/python -m bench.allocate`. The ratios say whether it grows.
+"""The cost of creating a port with 100, 10,000 and 60,000 ports in its subnet, on both
+databases: `.venv/bin/python -m bench.allocate`. The ratios show whether it grows.
 """
 
 import argparse
@@ -40,7 +40,7 @@ def main() -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cost:
-    """ms of a create beside so many ports; the ratio is to the fewest."""
+    """Milliseconds of a create with `ports` in the subnet, and the ratio to the fewest."""
 
     ports: int
     median: float
@@ -49,7 +49,7 @@ class Cost:
 
 
 def costs(url: str, creates: int) -> list[Cost]:
-    """Those of one database, which is empty."""
+    """Measure on one database, which is empty."""
     store = Store(url, lambda: START)
     with store.write() as session:
         session.quotas.set("bench", {"port": -1})
@@ -67,7 +67,7 @@ def costs(url: str, creates: int) -> list[Cost]:
 
 
 def timed(store: Store, network_id: str) -> float:
-    """Milliseconds of one create, with its transaction."""
+    """Return the milliseconds of one create with its transaction."""
 
     def work(session: Session) -> None:
         tx = Transaction(session=session, config=server_config(), now=START, caller=ADMIN)

@@ -35,7 +35,7 @@ http {{
 
 @dataclass(frozen=True, slots=True)
 class Burst:
-    """One burst of load: answers a second, and CPU microseconds an answer of each process."""
+    """The result of a burst: answers a second, and CPU microseconds an answer per process."""
 
     rate: float
     cpu: tuple[float, ...]
@@ -46,7 +46,7 @@ class Burst:
 
 
 def table(rounds: int, seconds: int, guest: str, namespace: str, scratch: Path) -> list[str]:
-    """The rows; every round takes ours, then nginx."""
+    """Return the rows; every round measures the chain, then nginx."""
     body = within(guest, "curl", "-s", f"http://169.254.169.254{PATH}")
     peer = start_nginx(namespace, body, scratch / "nginx")
     ours = [processes()[name] for name in HOPS]
@@ -68,7 +68,7 @@ def table(rounds: int, seconds: int, guest: str, namespace: str, scratch: Path) 
 
 
 def row(mode: str, pairs: list[tuple[Burst, Burst]]) -> str:
-    """Medians of both, and the median of the ratios of each pair."""
+    """Return a row: medians of both, and the median of the pairs' ratios."""
     parts = " + ".join(f"{median(o.cpu[i] for o, _ in pairs):.0f}" for i in range(len(HOPS)))
     cells = (
         mode,
@@ -84,7 +84,7 @@ def row(mode: str, pairs: list[tuple[Burst, Burst]]) -> str:
 
 
 def burst(guest: str, port: int, arguments: list[str], seconds: int, pids: list[int]) -> Burst:
-    """wrk in the guest for some seconds."""
+    """Run wrk in the guest."""
     before = [cpu_seconds([pid]) for pid in pids]
     url = f"http://169.254.169.254:{port}{PATH}"
     said = within(guest, "wrk", "-t1", f"-d{seconds}", *arguments, url)
@@ -97,7 +97,7 @@ def burst(guest: str, port: int, arguments: list[str], seconds: int, pids: list[
 
 
 def start_nginx(namespace: str, body: str, where: Path) -> list[int]:
-    """One worker in the same namespace; the pids of master and worker."""
+    """Start nginx with one worker in the namespace. Return the pids of master and worker."""
     file = where / PATH.lstrip("/")
     file.parent.mkdir(parents=True)
     file.write_text(body)

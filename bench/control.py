@@ -1,4 +1,4 @@
-"""The tables of the control plane: creates, operations at two sizes, the change feed."""
+"""The part `control`: creates, operations at two sizes of the store, the change feed."""
 
 import sys
 import tempfile
@@ -16,41 +16,41 @@ SHARED_MEMORY = "/dev/shm"
 
 
 def page(ports: int, seconds: int) -> list[str]:
-    """All of them as Markdown; `ports` in the large store, `seconds` of writes to the feed."""
+    """Return the part as Markdown. `ports`: in the large store. `seconds`: of feed writes."""
     return [
         "## The control plane",
         "",
         "### What one create of a port costs",
         "",
-        "The operation of the API with its transaction, without HTTP, by the ports that are in",
-        "the subnet already; median ms, and the ratio to the smallest.",
+        "The operation of the API with its transaction, without HTTP, by the number of ports in",
+        "the subnet; median ms, and the ratio to the smallest.",
         "",
         *creates(),
         "",
         "### A small and a large store",
         "",
-        "Operations a second (the API's own, without HTTP, one after the other), and how many",
-        "times as long each takes in the large store.",
+        "Operations of the API a second, without HTTP, one after the other; in brackets the ratio",
+        "of the time to that in the small store.",
         "",
         *operations(store.SMALL, ports),
         "",
         "### The change feed",
         "",
         f"One server, {feed.LOAD.streams} streams of as many hosts, {feed.LOAD.writes} writes a",
-        f"second for {seconds} s by 16 clients over HTTP; from the sending of a write to the line",
-        "on the agent's stream. The clients share the machine.",
+        f"second for {seconds} s by 16 clients over HTTP; the time from sending a write to its",
+        "line on the agent's stream. The clients run on the same machine.",
         "",
         *following(seconds),
     ]
 
 
 def progress(what: str) -> None:
-    """Say what begins."""
+    """Print what is measured next."""
     print(f"{time.strftime('%H:%M:%S')} {what}", file=sys.stderr, flush=True)
 
 
 def creates() -> list[str]:
-    """By the ports in the subnet."""
+    """Return rows: a create, by the number of ports in the subnet."""
     rows = []
     with (
         tempfile.TemporaryDirectory(prefix="a9fe-bench-") as name,
@@ -64,7 +64,7 @@ def creates() -> list[str]:
 
 
 def operations(small: int, large: int) -> list[str]:
-    """Of both databases at both sizes, and a server's memory at each."""
+    """Return rows: operations on both databases at both sizes, and a server's memory."""
     seen = store.figures((small, large), ROUNDS, progress)
     heads = [f"{kind}, {size:,}" for kind in seen for size in (small, large)]
     names = list(next(iter(seen.values()))[0].operations)
@@ -82,7 +82,7 @@ def _rates(figures: list[store.Figures], name: str) -> list[str]:
 
 
 def following(seconds: int) -> list[str]:
-    """The feed, on SQLite without and with a disk, and on PostgreSQL with one."""
+    """Return rows: the feed on SQLite in memory and on disk, and on PostgreSQL."""
     load = feed.Load(seconds=seconds)
     rows = []
     with running_postgres(DURABLE) as cluster:
@@ -106,6 +106,6 @@ def _cells(load: feed.Load, seen: feed.Figures) -> list[str]:
 
 
 def table(heads: list[str], rows: list[list[str]]) -> list[str]:
-    """Markdown."""
+    """Return a Markdown table."""
     lines = [heads, ["---"] * len(heads), *rows]
     return ["| " + " | ".join(cells) + " |" for cells in lines]

@@ -1,4 +1,4 @@
-"""Both databases of the store with any number of ports in them, loaded without the API."""
+"""Databases of the store, filled with any number of ports without the API."""
 
 import uuid
 from collections.abc import Iterator
@@ -17,12 +17,12 @@ from a9fe.store.schema.tables import ip_allocations, ports
 
 BATCH = 5_000
 DURABLE = {"fsync": "on", "full_page_writes": "on", "autovacuum": "on"}
-"""PostgreSQL as it is on a host that must not lose anything."""
+"""Settings of PostgreSQL on a host that must not lose data."""
 
 
 @contextmanager
 def both(directory: Path) -> Iterator[dict[str, str]]:
-    """The URL of an empty, migrated database of each kind; PostgreSQL with its fsync."""
+    """Yield the URL of an empty, migrated database of each kind; PostgreSQL with fsync."""
     large = {"shared_buffers": "256MB", "max_wal_size": "4GB"}
     with running_postgres({**DURABLE, **large}) as cluster:
         yield {"SQLite": _file(directory), "PostgreSQL": cluster.fresh()}
@@ -34,7 +34,7 @@ def _file(directory: Path) -> str:
 
 
 def subnet(session: Session, number: int) -> Subnet:
-    """A network with one 10.x.0.0/16."""
+    """Create a network with one 10.x.0.0/16."""
     network = session.insert(Network(id=str(uuid.uuid4()), name=f"n{number}", project_id="bench"))
     pool = AllocationPool(start=f"10.{number}.0.10", end=f"10.{number}.254.254")
     made = Subnet(
@@ -56,7 +56,7 @@ def fill(store: Store, to: Subnet, count: int, first: int = 0) -> None:
         with store.write() as session:
             _add(session, [_port(to, start + n) for n in numbers])
     with store.write() as session:
-        session._free.define(to)  # noqa: SLF001 - rows were added behind its back
+        session._free.define(to)  # noqa: SLF001 - rows were added without the session
 
 
 def _port(to: Subnet, number: int) -> Port:
@@ -78,7 +78,7 @@ def _port(to: Subnet, number: int) -> Port:
 
 
 def _add(session: Session, made: list[Port]) -> None:
-    connection = session._connection  # noqa: SLF001 - no API adds so many
+    connection = session._connection  # noqa: SLF001 - no method adds so many
     base = session.revision()
     rows = [{**to_row(port), BORN: base + i} for i, port in enumerate(made, 1)]
     connection.execute(insert(ports), rows)
@@ -93,6 +93,6 @@ def _add(session: Session, made: list[Port]) -> None:
 
 
 def analyze(store: Store) -> None:
-    """Let the planner know the sizes, as PostgreSQL's autovacuum would in time."""
+    """Update the query planner's statistics, as autovacuum would later."""
     with store.write() as session:
         session._connection.execute(text("ANALYZE"))  # noqa: SLF001 - as above

@@ -1,7 +1,7 @@
 """The change feed: N agents on one server, W writes a second; delay to the agent, and memory.
 
-Each agent is a host with one port; a write renames one of them. The time is from the sending of
-the write to the line on the agent's stream, clients included, which share the machine.
+Each agent is a host with one port; a write renames one of them. The time is from sending the
+write to its line on the agent's stream; the clients run on the same machine.
 `python -m bench.feed --streams 1000 --writes 200 --seconds 20`
 """
 
@@ -25,7 +25,7 @@ WRITERS = 16
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Load:
-    """What is asked of the server."""
+    """The load on the server."""
 
     streams: int = 1000
     writes: int = 200
@@ -34,7 +34,7 @@ class Load:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figures:
-    """What was seen; delays in ms, memory in MB, CPU in ms of the server for a write."""
+    """The results: delays in ms, memory in MB, the server's CPU in ms a write."""
 
     rate: float
     delays: list[float]
@@ -45,7 +45,7 @@ class Figures:
     cpu: float
 
     def a_stream(self, load: Load) -> float:
-        """KB of memory."""
+        """Return KB of memory a stream."""
         return (self.idle - self.before) * 1024 / load.streams
 
 
@@ -65,7 +65,7 @@ def main() -> None:
 
 
 def text_of(load: Load, seen: Figures) -> str:
-    """The figures as text."""
+    """Return the results as text."""
     return (
         f"streams {load.streams}, {seen.rate:.0f} writes/s, "
         f"{seen.overtaken} overtaken by the next of the same port; "
@@ -76,7 +76,7 @@ def text_of(load: Load, seen: Figures) -> str:
 
 
 def measured(load: Load, directory: str | None = None, database: str = "") -> Figures:
-    """The figures of a server of its own; without `database`, on SQLite in `directory`."""
+    """Measure a server of its own; without `database`, on SQLite in `directory`."""
     with tempfile.TemporaryDirectory(prefix="a9fe-bench-", dir=directory) as name:
         scratch = Path(name)
         scratch.chmod(0o755)
@@ -85,7 +85,7 @@ def measured(load: Load, directory: str | None = None, database: str = "") -> Fi
 
 
 async def story(load: Load, server: RunningServer) -> Figures:
-    """Fill, follow, write; then what was seen."""
+    """Fill the store, follow, write, and return the results."""
     pid, port = server.process.pid, httpx.URL(server.url).port or 0
     ports = await asyncio.to_thread(fill, server, load.streams)
     before = memory(pid)
@@ -120,12 +120,12 @@ async def story(load: Load, server: RunningServer) -> Figures:
 
 
 def at(delays: list[float], part: float) -> float:
-    """A quantile, in ms."""
+    """Return a quantile, in ms."""
     return delays[min(int(len(delays) * part), len(delays) - 1)] * 1000 if delays else 0.0
 
 
 def fill(server: RunningServer, count: int) -> list[str]:
-    """Ports on as many hosts, ten to a network."""
+    """Create ports on as many hosts, ten to a network."""
     made: list[str] = []
     for first in range(0, count, 10):
         network_id = server.create("network", name=str(first))["id"]
@@ -148,7 +148,7 @@ async def follow(port: int, host: str, seen: dict[str, float], synced: asyncio.S
 
 
 async def lines(port: int, host: str) -> AsyncIterator[bytes]:
-    """Of a host's stream; a bare socket, as a client for each would be the larger part."""
+    """Yield the lines of a host's stream. A bare socket, as HTTP clients would cost more."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1 << 20)
     writer.write(f"GET /a9fe/v1/feed?host={host}&agent=dhcp HTTP/1.1\r\nHost: x\r\n\r\n".encode())
     while line := await reader.readline():
@@ -157,7 +157,7 @@ async def lines(port: int, host: str) -> AsyncIterator[bytes]:
 
 
 async def write(port: int, ports: list[str], load: Load) -> dict[str, float]:
-    """Rename ports at the rate asked for; when each name was sent."""
+    """Rename ports at the given rate. Return when each name was sent."""
     due: asyncio.Queue[str | None] = asyncio.Queue(WRITERS)
     sent: dict[str, float] = {}
     writers = [asyncio.ensure_future(rename(port, ports, due, sent)) for _ in range(WRITERS)]
@@ -174,7 +174,7 @@ async def write(port: int, ports: list[str], load: Load) -> dict[str, float]:
 async def rename(
     port: int, ports: list[str], due: asyncio.Queue[str | None], sent: dict[str, float]
 ) -> None:
-    """One connection that writes; bare, as a client library costs more than the server."""
+    """Write on one connection; bare, as an HTTP client costs more than the server."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     while name := await due.get():
         body = json.dumps({"port": {"name": name}})
@@ -199,13 +199,13 @@ async def settled(seen: dict[str, float], sent: dict[str, float]) -> None:
 
 
 def memory(pid: int) -> float:
-    """Resident, in MB."""
+    """Return the resident memory, in MB."""
     text = Path(f"/proc/{pid}/status").read_text()
     return int(text.partition("VmRSS:")[2].split()[0]) / 1024
 
 
 def seconds_of(pid: int) -> float:
-    """CPU time, user and system."""
+    """Return the CPU time, user and system, in seconds."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 

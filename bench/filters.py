@@ -1,4 +1,4 @@
-"""What the filter of a host's bridges costs, in the network namespace of the sandbox."""
+"""The cost of the filter of a host's bridges, in the sandbox's network namespace."""
 
 import time
 
@@ -11,7 +11,7 @@ SIZES = (1_000, 6_000, 20_000)
 
 
 def port(number: int) -> Port:
-    """A VM's port with one address."""
+    """Return a VM's port with one address."""
     return Port(
         id=f"{number:08x}-0000-4000-8000-000000000000",
         network_id="00000001-0000-4000-8000-000000000000",
@@ -22,7 +22,7 @@ def port(number: int) -> Port:
 
 
 def row(size: int) -> str:
-    """A line of the table."""
+    """Return a row."""
     tables = Nftables(Mark("0123456789abcdef" * 2))
     ports = [port(number) for number in range(size)]
     start = time.perf_counter()
@@ -41,7 +41,7 @@ def row(size: int) -> str:
 
 
 def page() -> list[str]:
-    """The part of bench/RESULTS.md."""
+    """Return the part of bench/RESULTS.md."""
     return [
         "## The filter of a host's bridges",
         "",

@@ -1,6 +1,6 @@
-"""Allocation under fire: servers on one PostgreSQL, creators side by side over HTTP, 5,000 ports
-in one /19 with deletes and re-creates among them, and a /28 that is exhausted all the while:
-`.venv/bin/python -m bench.fire`. Says how quick it was, and whether every answer was right.
+"""Allocation under fire: servers on one PostgreSQL, concurrent creators over HTTP, 5,000 ports
+in one /19 with deletes and re-creates, and a /28 that stays exhausted:
+`.venv/bin/python -m bench.fire`. Prints the rate, and whether every answer was right.
 """
 
 import argparse
@@ -51,7 +51,7 @@ def main() -> None:
 
 
 def reported(fire: Fire) -> int:
-    """Fire, and print what came of it; 0 if all was right."""
+    """Run the creators and print the results. Return 0 if every answer was right."""
     began = time.monotonic()
     fire.open()
     lasted = time.monotonic() - began

@@ -1,8 +1,8 @@
-"""What runs in a guest during `./run bench floods`: one that floods, and its neighbour.
+"""Runs in a guest during `./run bench floods`: the flood, or its neighbour's requests.
 
-`python -m bench.flooder flood NAME` prints "flooding" once it does, and goes on until its stdin is
-closed. `python -m bench.flooder ask COUNT` asks COUNT times, a connection each, and prints JSON:
-milliseconds of each answer with 200, and a count of each other outcome.
+`python -m bench.flooder flood NAME` prints "flooding" when the flood has built up, and floods
+until its stdin is closed. `python -m bench.flooder ask COUNT` sends COUNT requests, each on a new
+connection, and prints JSON: milliseconds of each answer with 200, a count of each other outcome.
 """
 
 import asyncio
@@ -24,15 +24,15 @@ TOKEN = b"/latest/api/token"
 TTL = b"X-aws-ec2-metadata-token-ttl-seconds: 60\r\n"
 TRICKLE = 0.5  # s between two bytes of a slow request
 PATIENCE = 10.0  # s
-BETWEEN = 0.005  # s between two questions of the neighbour
-SETTLED = 1.5  # s until a flood is at its height
+BETWEEN = 0.005  # s between two requests of the neighbour
+SETTLED = 1.5  # s in which a flood builds up
 
 Reader, Writer = asyncio.StreamReader, asyncio.StreamWriter
 Part = Callable[[Reader, Writer], Awaitable[None]]
 
 
 async def answer(reader: Reader) -> int:
-    """Read a whole answer; its status."""
+    """Read a whole answer and return its status."""
     head = await reader.readuntil(b"\r\n\r\n")
     for line in head.split(b"\r\n"):
         name, _, value = line.partition(b":")
@@ -42,12 +42,12 @@ async def answer(reader: Reader) -> int:
 
 
 async def silent(reader: Reader, writer: Writer) -> None:
-    """Send nothing until the other side closes."""
+    """Send nothing until the server closes."""
     await reader.read()
 
 
 async def busy(reader: Reader, writer: Writer) -> None:
-    """Only use the CPU, for comparison: the load of a flood itself."""
+    """Only use the CPU, as a flooding client does, for comparison."""
     while True:
         sum(range(1000))
         await asyncio.sleep(0)
@@ -58,7 +58,7 @@ async def gone(reader: Reader, writer: Writer) -> None:
 
 
 def trickle(head: bytes) -> Part:
-    """Send `head`, then a byte now and then."""
+    """Send `head`, then a byte every TRICKLE seconds."""
 
     async def part(reader: Reader, writer: Writer) -> None:
         writer.write(head)
@@ -71,7 +71,7 @@ def trickle(head: bytes) -> Part:
 
 
 def over_and_over(request: bytes, ahead: int = 1) -> Part:
-    """Ask, `ahead` requests at a time, and read the answers."""
+    """Send `ahead` requests at a time, and read the answers."""
 
     async def part(reader: Reader, writer: Writer) -> None:
         while True:
@@ -83,20 +83,20 @@ def over_and_over(request: bytes, ahead: int = 1) -> Part:
 
 
 def unread(request: bytes) -> Part:
-    """Ask and read nothing."""
+    """Send a request and read nothing."""
 
     async def part(reader: Reader, writer: Writer) -> None:
         writer.transport.pause_reading()  # type: ignore[attr-defined]
         writer.write(request)
         while not writer.is_closing():
             await asyncio.sleep(TRICKLE)
-            writer.write(b"\r\n")  # until a reset says that nobody is there
+            writer.write(b"\r\n")  # until the connection is reset
 
     return part
 
 
 async def waits(reader: Reader, writer: Writer) -> None:
-    """Ask for a change over and over."""
+    """Wait for a change, again and again."""
     etag = b"0"
     while True:
         target = SMALL + b"?wait_for_change=true&last_etag=" + etag
@@ -131,7 +131,7 @@ FLOODS: dict[str, tuple[int, Part]] = {
 
 
 async def again(part: Part) -> None:
-    """Play a part on a connection, and on another one when it ends."""
+    """Run a flood on a connection, and again on a new one when it ends."""
     while True:
         with suppress(OSError, asyncio.IncompleteReadError, ValueError):
             reader, writer = await asyncio.open_connection(*AT)
@@ -154,7 +154,7 @@ async def flood(name: str) -> None:
 
 
 async def ask_once() -> float:
-    """Milliseconds of one answer with 200."""
+    """Return the milliseconds of one answer with 200."""
     began = time.monotonic()
     async with asyncio.timeout(PATIENCE):
         reader, writer = await asyncio.open_connection(*AT)
@@ -169,7 +169,7 @@ async def ask_once() -> float:
 
 
 async def ask(count: int) -> None:
-    """The neighbour."""
+    """Send the neighbour's requests, and print the results."""
     times, errors = [], Counter[str]()
     for _ in range(count):
         try:
@@ -181,7 +181,7 @@ async def ask(count: int) -> None:
 
 
 def main() -> None:
-    """Play the part that the arguments name."""
+    """Run what the arguments name."""
     descriptors.raise_limit()
     part, value = sys.argv[1:]
     asyncio.run(flood(value) if part == "flood" else ask(int(value)))

@@ -1,7 +1,7 @@
-"""One guest floods, its neighbour asks: the neighbour's answers without and with each flood.
+"""One guest floods, its neighbour measures its answers without and with each flood.
 
-A part of `./run bench floods`. The neighbour is on another network (with the address that the one
-that floods has on its own), then on the same one.
+The part `./run bench floods`. The neighbour is first on another network, with the same address as
+the flooding guest, then on the same network.
 """
 
 import json
@@ -16,33 +16,33 @@ from bench.flooder import FLOODS, SMALL
 from bench.observe import HOPS, a9fe, create_network, memory, open_files, processes, until, within
 
 NOISY, NEIGHBOURS = "noisy", {"another network": "elsewhere", "the same network": "beside"}
-USER_DATA = 49_000  # bytes: what the large documents are made of
+USER_DATA = 49_000  # bytes, of the large documents
 QUESTIONS = 300
 URL = f"http://169.254.169.254{SMALL.decode()}"
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What a neighbour saw: sorted milliseconds of its answers, and its errors by name."""
+    """A neighbour's results: sorted milliseconds of its answers, and its errors by name."""
 
     ms: list[float]
     errors: dict[str, int]
 
     def at(self, part: float) -> float:
-        """The time within which that part of the answers came."""
+        """Return a quantile, in milliseconds."""
         return self.ms[min(len(self.ms) - 1, int(len(self.ms) * part))] if self.ms else 0.0
 
 
 def page(scratch: Path, count: int, names: list[str]) -> list[str]:
-    """The lines of RESULTS.md."""
+    """Return the part's lines of RESULTS.md."""
     prepare(scratch)
     names = names or list(FLOODS)
     lines = [
-        "## One guest floods, another one asks",
+        "## One guest floods, its neighbour measures",
         "",
-        "A connection for each question, milliseconds. Both guests, and their load, share the",
-        "cores with the hops: the first row is such a load without a flood; no row can be quicker",
-        "than that. The rate limit is off.",
+        "Milliseconds of the neighbour's requests, each on a new connection. Both guests share",
+        "the cores with the hops: the first row is a load on the CPU without a flood, a lower",
+        "bound for the others. The rate limit is off.",
         "",
     ]
     for place, guest in NEIGHBOURS.items():
@@ -60,7 +60,7 @@ def page(scratch: Path, count: int, names: list[str]) -> list[str]:
 
 
 def prepare(scratch: Path) -> None:
-    """Two networks with the same subnet, and three guests."""
+    """Create two networks with the same subnet, and three guests."""
     data = scratch / "user-data"
     data.write_text("#!/bin/sh\n".ljust(USER_DATA, "x"))
     for network in ("a", "b"):
@@ -72,7 +72,7 @@ def prepare(scratch: Path) -> None:
 
 
 def row(name: str, guest: str, count: int) -> str:
-    """Without, with, without again: the calm is what it was before and after."""
+    """Return a row. Measures without, with and again without the flood."""
     before = ask(guest, count // 2)
     with flooding(name):
         during = ask(guest, count)
@@ -88,13 +88,13 @@ def row(name: str, guest: str, count: int) -> str:
 
 
 def inside(guest: str, *words: str) -> list[str]:
-    """The command that runs `bench.flooder` in a guest."""
+    """Return the command that runs `bench.flooder` in a guest."""
     namespace = f"/run/netns/a9fe-guest-{guest}"
     return ["nsenter", f"--net={namespace}", sys.executable, "-m", "bench.flooder", *words]
 
 
 def ask(guest: str, count: int) -> Asked:
-    """What the guest sees."""
+    """Return what a guest measures."""
     done = subprocess.run(
         inside(guest, "ask", str(count)), check=True, capture_output=True, text=True
     )
@@ -104,7 +104,7 @@ def ask(guest: str, count: int) -> Asked:
 
 @contextmanager
 def flooding(name: str) -> Iterator[None]:
-    """The flood, until the end of the block."""
+    """Flood until the end of the block."""
     command = inside(NOISY, "flood", name)
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -121,7 +121,7 @@ def flooding(name: str) -> Iterator[None]:
 
 
 def sizes() -> list[str]:
-    """Memory and descriptors of the hops."""
+    """Return rows: memory and descriptors of the hops."""
     rows = ["| process | RSS MiB | file descriptors |", "|---|---|---|"]
     for name in HOPS:
         pid = processes()[name]

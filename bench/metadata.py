@@ -1,8 +1,8 @@
 """The metadata service by itself: cost and memory at 1,000 and 100,000 instances with 16 KB of
 user data each, guests that wait for a change, and providers of vendor data that hang.
 
-A part of `./run bench service`. Every figure of an answer is taken in turns
-with nginx serving the same bytes.
+The part `./run bench service`. The service and nginx, which serves the same bytes, are measured in
+turns.
 """
 
 import asyncio
@@ -39,7 +39,7 @@ from bench.service import (
 SIZES = (1_000, 100_000)
 WAITERS = 10_000
 WAIT = "wait_for_change=true&timeout_sec=25"
-HANGING = 100  # instances whose vendor data is asked for at once
+HANGING = 100  # instances whose vendor data is requested at once
 
 # ---- what an answer costs ------------------------------------------------------------------
 
@@ -54,11 +54,11 @@ end
 local next = 0
 request = function() next = next % #heads + 1; return heads[next] end
 """
-ASKERS = 5_000  # instances that wrk goes through, spread over all
+ASKERS = 5_000  # instances that wrk requests, spread over all
 
 
 def script(path: Path, count: int, target: str) -> Path:
-    """A script for wrk by which many instances ask in turn."""
+    """Return a wrk script with requests of many instances in turn."""
     names = path / "askers"
     step = max(1, count // ASKERS)
     lines = (
@@ -72,7 +72,7 @@ def script(path: Path, count: int, target: str) -> Path:
 
 
 def burst(url: str, seconds: int, pids: list[int], *options: str) -> tuple[float, float]:
-    """Answers a second, and CPU microseconds of an answer."""
+    """Return answers a second, and CPU microseconds an answer."""
     before = cpu_seconds(pids)
     command = ["wrk", "-t1", "-c32", f"-d{seconds}", *options, url]
     said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
@@ -85,7 +85,7 @@ def burst(url: str, seconds: int, pids: list[int], *options: str) -> tuple[float
 
 @contextmanager
 def nginx(scratch: Path, body: bytes) -> Iterator[tuple[int, list[int]]]:
-    """One worker that serves these bytes as /file: its port, its pids."""
+    """Run an nginx worker that serves these bytes as /file. Yields its port and pids."""
     where, at = scratch / "nginx", free_port()
     where.mkdir(mode=0o755)
     (where / "file").write_bytes(body)
@@ -112,7 +112,7 @@ def nginx(scratch: Path, body: bytes) -> Iterator[tuple[int, list[int]]]:
 
 
 def cost(running: Running, count: int, target: str, rounds: int, seconds: int) -> list[str]:
-    """A row: ours and nginx in turns."""
+    """Return a row: service and nginx in turns."""
     body = fetch(running.port, 0, target).partition(b"\r\n\r\n")[2]
     with (
         tempfile.TemporaryDirectory(prefix="a9fe-bench-") as name,
@@ -132,19 +132,19 @@ def cost(running: Running, count: int, target: str, rounds: int, seconds: int) -
     return [target, f"{count}", f"{ours:.0f}", f"{theirs:.0f}", f"x{ratio:.1f}"]
 
 
-# ---- those who wait ------------------------------------------------------------------------
+# ---- waiting guests ------------------------------------------------------------------------
 
 
 @asynccontextmanager
 async def connected(at: int) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
-    """A connection."""
+    """Open a connection."""
     reader, writer = await asyncio.open_connection("127.0.0.1", at)
     yield reader, writer
     writer.close()
 
 
 async def answer(reader: asyncio.StreamReader) -> tuple[bytes, bytes]:
-    """Status line with headers, and body."""
+    """Return an answer's head and body."""
     top = await reader.readuntil(b"\r\n\r\n")
     length = re.search(rb"content-length: (\d+)", top, re.IGNORECASE)
     return top, await reader.readexactly(int(length[1]) if length else 0)
@@ -153,7 +153,7 @@ async def answer(reader: asyncio.StreamReader) -> tuple[bytes, bytes]:
 async def waits(
     at: int, number: int, begun: asyncio.Semaphore, woken: asyncio.Future[float]
 ) -> None:
-    """A guest that asks once, waits for a change, and says when it hears of it."""
+    """Read a document, wait for its change, and return when it arrived."""
     path = "/latest/meta-data/hostname"
     async with connected(at) as (reader, writer):
         writer.write(head(number, path))
@@ -169,7 +169,7 @@ async def waits(
 
 
 async def waiting(running: Running, count: int) -> list[str]:
-    """Rows: memory and CPU of those who wait, and how soon one hears of its change."""
+    """Return rows: memory and CPU of waiting guests, and the delay of a change."""
     begun, loop = asyncio.Semaphore(0), asyncio.get_running_loop()
     woken: list[asyncio.Future[float]] = [loop.create_future() for _ in range(count)]
     before = memory(running.pid)[0]
@@ -196,12 +196,12 @@ async def waiting(running: Running, count: int) -> list[str]:
     await asyncio.gather(*tasks, return_exceptions=True)
     delays.sort()
     return [
-        f"| guests that wait, in one process | {count} |",
+        f"| waiting guests, in one process | {count} |",
         f"| memory of each | {(held - before) * 1024 / count:.1f} KiB |",
         f"| CPU while nothing changes, each asking again every 25 s | {idle:.1%} of a core |",
         f"| change in the feed to its guest, median | {median(delays):.1f} ms |",
         f"| the slowest of {len(delays)} | {delays[-1]:.1f} ms |",
-        f"| guests woken by another's change | {early} |",
+        f"| guests woken by a change of another instance | {early} |",
     ]
 
 
@@ -209,7 +209,7 @@ async def waiting(running: Running, count: int) -> list[str]:
 
 
 async def others(running: Running, seconds: float) -> list[float]:
-    """Milliseconds of the answers to an unconcerned instance, one after the other."""
+    """Return milliseconds of answers to another instance, one after the other."""
     taken = []
     end = time.monotonic() + seconds
     async with connected(running.port) as (reader, writer):
@@ -222,7 +222,7 @@ async def others(running: Running, seconds: float) -> list[float]:
 
 
 async def dynamic(scratch: Path) -> list[str]:
-    """Rows: another instance's answers without and with HANGING calls of a provider that hangs."""
+    """Return rows: another instance's answers, without and with HANGING calls that hang."""
 
     async def never(_: asyncio.StreamReader, __: asyncio.StreamWriter) -> None:
         await asyncio.sleep(60)
@@ -257,7 +257,7 @@ async def dynamic(scratch: Path) -> list[str]:
 
 
 def page(rounds: int, seconds: int) -> list[str]:
-    """The lines of RESULTS.md."""
+    """Return the part's lines of RESULTS.md."""
     descriptors.raise_limit()
     costs, memories, waiters = [], [], list[str]()
     for count in SIZES:
@@ -275,8 +275,8 @@ def page(rounds: int, seconds: int) -> list[str]:
     return [
         "## The metadata service by itself",
         "",
-        f"Instances with {USER_DATA} bytes of user data each; many ask in turn, over 32",
-        "connections; nginx serves the same bytes as one file. CPU microseconds an answer.",
+        f"Instances with {USER_DATA} bytes of user data each ask in turn over 32 connections;",
+        "nginx serves the same bytes as one file. CPU microseconds an answer.",
         "",
         "| document | instances | service | nginx | ratio |",
         "|---|---|---|---|---|",
@@ -290,7 +290,7 @@ def page(rounds: int, seconds: int) -> list[str]:
         "|---|---|",
         *waiters,
         "",
-        "Answers to an instance while others' vendor data is asked of a provider that hangs:",
+        "Answers to an instance while a provider of other instances' vendor data hangs:",
         "",
         "| | median | 99 % |",
         "|---|---|---|",

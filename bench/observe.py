@@ -1,4 +1,4 @@
-"""What a bench reads: processes, CPU, memory, and commands in a namespace."""
+"""What benchmarks read: processes, CPU, memory, and commands in a namespace."""
 
 import json
 import re
@@ -16,7 +16,7 @@ NAMES = (*HOPS, "server", "l3-agent", "dhcp-agent", "up")
 
 
 def a9fe(*arguments: str) -> str:
-    """The stdout of a command that must succeed."""
+    """Return the stdout of a command that must succeed."""
     done = subprocess.run([A9FE, *arguments], capture_output=True, text=True, check=False)
     if done.returncode:
         sys.exit(f"a9fe {' '.join(arguments)}: {done.stderr.strip()}")
@@ -24,13 +24,13 @@ def a9fe(*arguments: str) -> str:
 
 
 def create_network(name: str, cidr: str) -> dict[str, Any]:
-    """A network with a subnet, as the command line prints it."""
+    """Create a network with a subnet. Return it as the command line prints it."""
     printed = json.loads(a9fe("network", "create", name, "--subnet", cidr, "--json"))
     return dict(printed.get("network", printed))
 
 
 def until(condition: Callable[[], object], deadline: float = 60) -> None:
-    """Return when `condition` is true; end the bench if it never is."""
+    """Wait until `condition` is true; exit if it stays false."""
     end = time.monotonic() + deadline
     while time.monotonic() < end:
         with suppress(OSError):
@@ -41,19 +41,19 @@ def until(condition: Callable[[], object], deadline: float = 60) -> None:
 
 
 def within(namespace: str, *command: str) -> str:
-    """What a command prints in a namespace."""
+    """Return the stdout of a command in a namespace."""
     argv = ["nsenter", f"--net=/run/netns/{namespace}", *command]
     return subprocess.run(argv, capture_output=True, text=True, check=False).stdout
 
 
 def listens(namespace: str) -> bool:
-    """Whether the metadata proxy listens in a DHCP namespace."""
+    """Return whether the metadata proxy listens in a DHCP namespace."""
     path = Path("/run/netns", namespace)
     return path.exists() and "169.254.169.254:80" in within(namespace, "ss", "-Hltn")
 
 
 def processes() -> dict[str, int]:
-    """What `a9fe up` runs, itself included: name to pid."""
+    """Return the processes of `a9fe up`, itself included: name to pid."""
     found = {}
     for entry in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
@@ -64,18 +64,18 @@ def processes() -> dict[str, int]:
 
 
 def cpu_seconds(pids: Sequence[int]) -> float:
-    """CPU time that these processes have used, all threads, in seconds."""
+    """Return the CPU time of these processes, all threads, in seconds."""
     tasks = (task for pid in pids for task in Path(f"/proc/{pid}/task").iterdir())
     return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e9
 
 
 def memory(pid: int) -> tuple[float, float]:
-    """Resident and proportional set size in MiB."""
+    """Return resident and proportional set size in MiB."""
     text = Path(f"/proc/{pid}/smaps_rollup").read_text()
     sizes = {k: int(v) / 1024 for k, v in re.findall(r"^(Rss|Pss):\s+(\d+)", text, re.MULTILINE)}
     return sizes["Rss"], sizes["Pss"]
 
 
 def open_files(pid: int) -> int:
-    """How many file descriptors a process holds."""
+    """Return the number of file descriptors of a process."""
     return sum(1 for _ in Path(f"/proc/{pid}/fd").iterdir())

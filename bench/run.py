@@ -1,13 +1,13 @@
-"""Five parts of one page, bench/RESULTS.md, each measured and written by itself.
+"""The parts of bench/RESULTS.md, each measured and written by itself.
 
-`./run bench chain` (the default): create to first answer, the whole chain beside nginx, memory of
-each process. It runs in the private sandbox; every figure of the data path is taken in turns with
-nginx in the same run and given as a ratio. `./run bench service`: the metadata service by itself,
-with 100,000 instances, and 10,000 guests that wait. `./run bench floods`: one guest floods, and
-what its neighbour sees. `./run bench control`: creates, both databases
-with 1,000 and 1,000,000 ports, the change feed. `./run bench filters`: the nftables tables of a
-host with 1,000, 6,000 and 20,000 ports. Absolute numbers are of one machine and moment.
-`--write` renews that part of the page.
+`./run bench chain` (the default): time from create to first answer, the whole chain beside nginx,
+memory of each process. It runs in a sandbox; data path and nginx are measured in turns in the same
+run, and compared as ratios. `./run bench service`: the metadata service by itself,
+with 100,000 instances and 10,000 waiting guests. `./run bench floods`: one guest floods, its
+neighbour measures. `./run bench control`: creates, both databases with 1,000 and 1,000,000 ports,
+the change feed. `./run bench filters`: the nftables tables of a
+host with 1,000, 6,000 and 20,000 ports. Absolute numbers hold for one
+machine and moment. `--write` replaces the part in the page.
 """
 
 import argparse
@@ -39,20 +39,22 @@ RESULTS = Path(__file__).with_name("RESULTS.md")
 GUEST = "a9fe-guest-bench"
 PARTS = ("chain", "service", "floods", "control", "filters")
 MARK = "<!-- part: {} -->"
-HEAD = """# What was measured
+HEAD = """# Benchmark results
 
-Ratios are medians of pairs taken in turns; read absolute numbers as of that machine and moment.
+Ratios are medians of pairs measured in turns. Absolute numbers hold for that machine and moment.
 """
-WITHOUT_LIMIT = ("--no-rate-limit-enabled",)  # of one guest, which here stands for many
+WITHOUT_LIMIT = (
+    "--no-rate-limit-enabled",
+)  # the limit is per guest, and one guest sends all load here
 BURST = 3  # s
 LARGE = 1_000_000
 
 
 def main() -> None:
-    """Start all, measure, print; write the page if asked."""
+    """Measure a part and print it; with --write, put it into the page."""
     parser = argparse.ArgumentParser(prog="./run bench", description=__doc__)
     parser.add_argument("part", nargs="?", choices=PARTS, default="chain")
-    parser.add_argument("--write", action="store_true", help="renew the part in RESULTS.md")
+    parser.add_argument("--write", action="store_true", help="replace the part in RESULTS.md")
     parser.add_argument(
         "--rounds", type=int, default=5, help="chain, service: pairs of bursts [5]"
     )
@@ -74,7 +76,7 @@ def main() -> None:
 
 
 def renewed(page: str, part: str, lines: list[str]) -> str:
-    """The page with one part replaced; each stands behind its mark."""
+    """Return the page with one part replaced; a mark precedes each part."""
     kept = {name: text for name in PARTS if (text := _between_marks(page, name))}
     parts = {**kept, part: "\n".join(lines)}
     marked = [f"{MARK.format(name)}\n\n{parts[name].strip()}\n" for name in PARTS if name in parts]
@@ -86,7 +88,7 @@ def _between_marks(page: str, part: str) -> str:
 
 
 def control_part(options: argparse.Namespace) -> list[str]:
-    """The control plane, which needs no sandbox."""
+    """Measure the control plane, without a sandbox."""
     began = time.monotonic()
     lines = control.page(options.ports, options.seconds or feed.LOAD.seconds)
     control.progress(f"measured in {time.monotonic() - began:.0f} s")
@@ -94,25 +96,25 @@ def control_part(options: argparse.Namespace) -> list[str]:
 
 
 def filters_part(_: argparse.Namespace) -> list[str]:
-    """The nftables tables of a host."""
+    """Measure the nftables tables of a host."""
     return [*filters.page(), "", *measured_on("filters")]
 
 
 def service_part(options: argparse.Namespace) -> list[str]:
-    """The metadata service by itself."""
+    """Measure the metadata service by itself."""
     lines = metadata.page(options.rounds, options.seconds or BURST)
     return [*lines, "", *measured_on("service")]
 
 
 def measured_on(part: str) -> list[str]:
-    """Where and how a part was measured."""
+    """Return the line that says where and how a part was measured."""
     system = f"Linux {platform.release()}, Python {platform.python_version()}"
     cores = len(os.sched_getaffinity(0))
     return [f"By `./run bench {part} --write` on {system}, {cores} shared cores."]
 
 
 def chain_part(options: argparse.Namespace) -> list[str]:
-    """The data path."""
+    """Measure the data path."""
     options.seconds = options.seconds or BURST
     with tempfile.TemporaryDirectory(prefix="a9fe-bench-") as name:
         scratch = Path(name)
@@ -121,7 +123,7 @@ def chain_part(options: argparse.Namespace) -> list[str]:
 
 
 def floods_part(options: argparse.Namespace) -> list[str]:
-    """One guest and the others."""
+    """Measure floods."""
     with tempfile.TemporaryDirectory(prefix="a9fe-bench-") as name:
         scratch = Path(name)
         scratch.chmod(0o755)
@@ -133,7 +135,7 @@ def floods_part(options: argparse.Namespace) -> list[str]:
 
 
 def measured(scratch: Path, page: Callable[[], list[str]], *flags: str) -> list[str]:
-    """A part, from a system of its own."""
+    """Return a part, measured on an `a9fe up` of its own."""
     with (scratch / "up.log").open("w") as log:
         command = [A9FE, "up", "--state-path", f"{scratch}/state", *flags]
         up = subprocess.Popen(command, stderr=log)
@@ -146,18 +148,18 @@ def measured(scratch: Path, page: Callable[[], list[str]], *flags: str) -> list[
 
 
 def within_host(*command: str) -> str:
-    """What a command prints here."""
+    """Return the stdout of a command."""
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
 def page(options: argparse.Namespace, scratch: Path) -> list[str]:
-    """All tables as Markdown."""
+    """Return the part `chain` as Markdown."""
     namespace = f"qdhcp-{create_network('bench', '10.7.0.0/24')['id']}"
     a9fe("vm", "create", "bench", "--network", "bench")
     a9fe("guest", "start", "bench")
     url = f"http://169.254.169.254{chain.PATH}"
     until(lambda: within(GUEST, "curl", "-sf", url))
-    memory_rows = sizes(options.rounds * 10)  # before the load: its connections cost too
+    memory_rows = sizes(options.rounds * 10)  # before the load, whose connections cost memory too
     return [
         "## The whole chain beside nginx",
         "",
@@ -182,7 +184,7 @@ def page(options: argparse.Namespace, scratch: Path) -> list[str]:
 
 
 def first_answer(rounds: int, url: str) -> list[str]:
-    """Seconds from the command that creates a network."""
+    """Return rows: seconds from the command that creates a network."""
     listening, answered = [], []
     for number in range(rounds):
         name = f"first{number}"
@@ -206,7 +208,7 @@ def first_answer(rounds: int, url: str) -> list[str]:
 
 
 def sizes(networks: int) -> list[str]:
-    """Memory of each process, and of the proxy with more networks."""
+    """Return rows: memory of each process, and of the proxy with more networks."""
     rows = ["| process | RSS MiB | PSS MiB |", "|---|---|---|"]
     for name, pid in sorted(processes().items()):
         rows.append("| {} | {:.1f} | {:.1f} |".format(name, *memory(pid)))

@@ -1,4 +1,4 @@
-"""A metadata service, the real process, over a feed of ours with any number of instances."""
+"""The metadata service's process over a stand-in feed with any number of instances."""
 
 import asyncio
 import json
@@ -30,7 +30,7 @@ SUBNET = Subnet(
 
 
 def instance(number: int, name: str = "") -> Instance:
-    """The instance of that number; user data that no two have in common."""
+    """Return the instance with this number; no two have the same user data."""
     data = (b"#!/bin/sh\n# %08d\n" % number).ljust(USER_DATA, b"x")
     return Instance(
         id=id_of(number),
@@ -43,12 +43,12 @@ def instance(number: int, name: str = "") -> Instance:
 
 
 def id_of(number: int) -> str:
-    """The id of an instance."""
+    """Return the id of the instance with this number."""
     return f"{number:08x}-cccc-4ccc-8ccc-000000000001"
 
 
 def port(number: int) -> Port:
-    """Its network card."""
+    """Return the port of the instance with this number."""
     address = f"10.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}"
     return Port(
         id=f"{number:08x}-dddd-4ddd-8ddd-000000000001",
@@ -62,16 +62,16 @@ def port(number: int) -> Port:
 
 
 def upsert(of: Resource, revision: int) -> bytes:
-    """A line of the feed."""
+    """Return a line of the feed."""
     line = {"event": "upsert", "revision": revision, "kind": KIND_OF[type(of)]}
     return json.dumps({**line, "object": encode(of)}).encode() + b"\n"
 
 
 class FeedServer:
-    """A server that has so many instances, for one reader; it changes one when it is told to."""
+    """A server's feed of `count` instances, for one follower; `change` renames some."""
 
     def __init__(self, count: int) -> None:
-        """Serves in a thread, with a loop of its own."""
+        """Serve in a thread with its own event loop."""
         self.count = count
         self.revision = 1
         self.port = 0
@@ -117,7 +117,7 @@ class FeedServer:
         return json.dumps({"event": name, "revision": self.revision}).encode() + b"\n"
 
     def change(self, *numbers: int) -> None:
-        """Rename instances, at once."""
+        """Rename instances now."""
         self.revision += 1
         named = f"renamed{self.revision}"
         lines = b"".join(upsert(instance(n, named), self.revision) for n in numbers)
@@ -125,7 +125,7 @@ class FeedServer:
         self._loop.call_soon_threadsafe(self._writer.write, lines)
 
     def close(self) -> None:
-        """End it."""
+        """End the thread."""
         self._loop.call_soon_threadsafe(self._end)
         self._thread.join()
 
@@ -137,7 +137,7 @@ class FeedServer:
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A service over a feed: where it listens, and its process."""
+    """A running service: where it listens, and its process."""
 
     feed: FeedServer
     port: int
@@ -146,7 +146,7 @@ class Running:
 
 @contextmanager
 def service(count: int, scratch: Path, *options: str) -> Iterator[Running]:
-    """The process, complete."""
+    """Run the service until the end of the block; it is complete from the start."""
     feed, at = FeedServer(count), free_port()
     arguments = [
         *(A9FE, "metadata-service", f"--server-url=http://127.0.0.1:{feed.port}"),
@@ -167,12 +167,12 @@ def service(count: int, scratch: Path, *options: str) -> Iterator[Running]:
 
 
 def listening() -> str:
-    """What `ss` shows."""
+    """Return what `ss` shows."""
     return subprocess.run(["ss", "-Hltn"], capture_output=True, text=True, check=True).stdout
 
 
 def head(number: int, target: str) -> bytes:
-    """A request as the metadata agent sends it."""
+    """Return a request as the metadata agent sends it."""
     address = port(number).fixed_ips[0].ip_address
     return (
         f"GET {target} HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: {address}\r\n"
@@ -182,7 +182,7 @@ def head(number: int, target: str) -> bytes:
 
 
 def fetch(at: int, number: int, target: str = DOCUMENTS[0]) -> bytes:
-    """A whole answer, on a connection of its own."""
+    """Return a whole answer, on a connection of its own."""
     with socket.create_connection(("127.0.0.1", at), timeout=60) as sock:
         sock.sendall(head(number, target).replace(b"Host: x", b"Host: x\r\nConnection: close"))
         parts = []

@@ -1,7 +1,7 @@
 """Creates, shows and filtered lists a second on both databases, with 1,000 ports in the store
 and, with --large, 1,000,000; and the memory of a server: `.venv/bin/python -m bench.store`.
 
-An indexed look-up and a page of 100 shall cost the same at both sizes. The sizes are measured in
+An indexed lookup and a page of 100 must cost the same at both sizes. The sizes are measured in
 turns, through the operations that the API calls, without HTTP.
 """
 
@@ -64,8 +64,8 @@ def _list(tx: Transaction, **query: str) -> object:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figures:
-    """One database at one size: seconds of each operation, to load it, and MB of a server that
-    has just started and that has answered lists."""
+    """One database at one size: seconds of each operation and of loading it, and MB of a server:
+    started, and after it has answered lists."""
 
     operations: dict[str, float]
     loading: float
@@ -91,7 +91,7 @@ def main() -> None:
 def figures(
     sizes: Sequence[int], rounds: int, progress: Callable[[str], None] = print
 ) -> dict[str, list[Figures]]:
-    """Of both databases, at each size; the sizes are measured in turns."""
+    """Measure both databases at each size; the sizes are measured in turns."""
     with ExitStack() as stack:
         directories = [stack.enter_context(_directory()) for _ in sizes]
         places = [stack.enter_context(databases.both(directory)) for directory in directories]
@@ -121,7 +121,7 @@ def _directory() -> Iterator[Path]:
 
 
 def loaded(url: str, size: int) -> float:
-    """Fill a database; seconds."""
+    """Fill a database. Return the seconds."""
     began = time.monotonic()
     store = Store(url, lambda: START)
     for number, begin in enumerate(range(0, size, PER_SUBNET)):
@@ -134,7 +134,7 @@ def loaded(url: str, size: int) -> float:
 
 
 def measured(urls: Sequence[str], rounds: int) -> list[dict[str, float]]:
-    """The operations of databases that are loaded, of all in turns; seconds."""
+    """Return seconds of each operation on filled databases, measured in turns."""
     stores = [Store(url, lambda: START) for url in urls]
     found: list[dict[str, float]] = [{} for _ in stores]
     works = [_works(store) for store in stores]
@@ -151,7 +151,7 @@ def measured(urls: Sequence[str], rounds: int) -> list[dict[str, float]]:
 
 
 def _works(store: Store) -> dict[str, Callable[[], object]]:
-    """The operations on one store; reads are of an old and of a new port by turns."""
+    """Return the operations on one store; reads alternate between an old and a new port."""
     with store.write() as session:
         session.quotas.set("bench", {"port": -1})
     ends = _ends(store)
@@ -165,7 +165,7 @@ def _works(store: Store) -> dict[str, Callable[[], object]]:
 
 
 def memory_of_a_server(directory: Path, url: str) -> tuple[float, float]:
-    """MB of a server process on a database: at first, and after pages of 100 and of 1,000."""
+    """Return MB of a server process: started, and after pages of 100 and of 1,000."""
     with running_server(directory, url, server_user=getpass.getuser()) as server:
         started = memory(server.process.pid)
         for limit in ["100", "1000"] * PAGES:
@@ -175,10 +175,10 @@ def memory_of_a_server(directory: Path, url: str) -> tuple[float, float]:
 
 
 def _ends(store: Store) -> tuple[Port, Port]:
-    """The oldest port, and one of the newest with a page behind it."""
+    """Return the oldest port, and one of the newest that a page follows."""
     born = ports.c[BORN]
     with store.read() as session:
-        connection = session._connection  # noqa: SLF001 - no API sorts so
+        connection = session._connection  # noqa: SLF001 - no method sorts so
         oldest = select(ports.c.id).order_by(born).limit(1)
         newest = select(ports.c.id).order_by(born.desc()).offset(150).limit(1)
         ids = [connection.execute(query).scalar_one() for query in (oldest, newest)]
