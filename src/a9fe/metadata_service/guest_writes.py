@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import structlog
 
@@ -48,7 +48,7 @@ REFUSALS = {
 class ServerClient(Protocol):
     """A client of the server: api_client.agent_client.AgentClient."""
 
-    async def call(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:  # noqa: ANN401 - JSON
+    async def call(self, method: str, path: str, body: dict[str, str] | None = None) -> object:
         """Return the JSON of the answer. Raises ApiError or ServerUnreachable."""
         ...
 
@@ -89,7 +89,7 @@ class _Write:
     what: str
     method: str
     path: str
-    body: dict[str, Any] | None = None
+    body: dict[str, str] | None = None
     content_type: bytes = TEXT
 
 

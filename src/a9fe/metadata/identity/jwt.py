@@ -6,7 +6,6 @@ A token is a JWS in compact form (RFC 7515) with the claims of RFC 7519 and one 
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from a9fe.metadata import identifiers
 from a9fe.metadata.instance_view import InstanceView
@@ -83,7 +82,7 @@ class UnverifiedToken:
     """
 
     kid: str
-    claims: Mapping[str, Any]
+    claims: Mapping[str, object]
     signed: bytes
     signature: bytes
 
@@ -107,7 +106,7 @@ def parse(text: str) -> UnverifiedToken:
     return UnverifiedToken(kid=kid, claims=content, signed=signed, signature=signature)
 
 
-def check(content: Mapping[str, Any], *, issuer: str, audience: str, now: float) -> None:
+def check(content: Mapping[str, object], *, issuer: str, audience: str, now: float) -> None:
     """Check the claims of a verified token at `now`, UNIX seconds. Raises InvalidToken."""
     if content.get("iss") != issuer:
         raise InvalidToken(f"it was issued by {content.get('iss')!r}, not {issuer!r}")

@@ -5,7 +5,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import structlog
 from cryptography import x509
@@ -140,7 +139,7 @@ class KeyDirectory:
         return found
 
     def _read(self, content: bytes) -> SigningKey:
-        document: dict[str, Any] = json.loads(content)
+        document = json.loads(content)
         if document["host"] != self._host:
             raise ValueError(f"it belongs to host {document['host']}")
         private = serialization.load_pem_private_key(document["private_key"].encode(), None)
