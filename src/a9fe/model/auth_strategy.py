@@ -11,7 +11,7 @@ def check_bind_host(auth_strategy: str, bind_host: str) -> None:
     """Raise InvalidInput if a non-loopback address would make every caller admin."""
     if auth_strategy == NONE and not ip_address(bind_host).is_loopback:
         expected = (
-            "127.0.0.1 or ::1, since with auth_strategy none everyone is admin"
+            "127.0.0.1 or ::1, because auth_strategy none makes every caller admin"
             " (or auth_strategy token or keystone)"
         )
         raise InvalidInput("bind_host", bind_host, expected)

@@ -133,7 +133,7 @@ def check_change(caller: Caller, resource: Resource, network: Network | None = N
     if not sees(caller, resource, network):
         raise NotFound(kind, resource.id)
     if not changes(caller, resource, network):
-        raise Forbidden(f"{kind} {resource.id} is shared with your project, not its own")
+        raise Forbidden(f"{kind} {resource.id} belongs to another project")
 
 
 def check_given(
@@ -188,7 +188,7 @@ def check_on_network(
     if create and not network.shared:
         if not network.external:
             raise NotFound("network", network.id)
-        raise Forbidden(f"network {network.id} is external: only routers go there")
+        raise Forbidden(f"network {network.id} is external: only routers have ports on it")
     if create and kind == "subnet":
         raise Forbidden(f"network {network.id}: only its owner may add subnets")
     for name in sorted(NETWORK_OWNER_SETS.get(kind, frozenset()) & set(given)):
@@ -206,7 +206,7 @@ def check_port_update(port: Port, given: Iterable[str]) -> None:
 def check_host(caller: Caller, host: object) -> None:
     """Raise Forbidden unless the caller is an agent of the host."""
     if caller.host not in (ANY_HOST, host):  # `host` comes from a request and may have any type
-        raise Forbidden(f"host: the token is bound to another host than {str(host)[:255]!r}")
+        raise Forbidden(f"host: the token is not for host {str(host)[:255]!r}")
 
 
 def check_reports(caller: Caller, host: object) -> None:

@@ -90,7 +90,7 @@ class Store:
         """Raise StoreError if the SQLite file does not exist, as opening would create it."""
         path = make_url(self._url).database
         if engines.is_sqlite(self._engine) and path and not os.path.exists(path):
-            advice = "a9fe db upgrade makes it, and so does the start of a server"
+            advice = "`a9fe db upgrade` or the start of a server creates it"
             raise StoreError(f"there is no database {self.shown}: {advice}")
 
     def schema(self) -> tuple[str | None, str]:
@@ -225,7 +225,7 @@ class Store:
     def _one_writer(self, timeout: float = BUSY_TIMEOUT) -> Iterator[None]:
         """Let one thread write at a time; waiting threads hold no connection."""
         if not self._writing.acquire(timeout=timeout):
-            raise StoreError(f"database {self.shown}: busy with another write for too long")
+            raise StoreError(f"database {self.shown}: other writes took too long; try again")
         try:
             yield
         finally:

@@ -258,7 +258,7 @@ def open_and_migrate(url: str) -> None:
 def test_a_database_of_a_newer_version_is_refused(store: Store):
     with store.write() as writing:
         writing._connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
-    with pytest.raises(StoreError, match="schema 9999, which a newer a9fe made"):
+    with pytest.raises(StoreError, match="schema 9999 of a newer a9fe"):
         open_and_migrate(store._url)
 
 

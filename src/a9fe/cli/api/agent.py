@@ -39,6 +39,7 @@ def _choose(agents: Documents, name: str) -> Document:
 
 AGENT = resource.Kind(
     word="agent",
+    example="neutron-dhcp-agent",
     collection="agents",
     columns=("ID", "Type", "Host", "Alive", "Up", "Binary"),
     rows=resource.columns("id", "agent_type", "host", "alive", "admin_state_up", "binary"),

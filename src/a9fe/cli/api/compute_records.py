@@ -43,6 +43,7 @@ def keypair() -> None:
 
 FLAVOR = resource.Kind(
     word="flavor",
+    example="web.small",
     collection="flavors",
     columns=("ID", "Name", "VCPUs", "RAM MiB", "Disk GiB"),
     rows=resource.columns("id", "name", "vcpus", "ram", "disk"),
@@ -50,6 +51,7 @@ FLAVOR = resource.Kind(
 )
 IMAGE = resource.Kind(
     word="image",
+    example="debian-12",
     collection="images",
     columns=("ID", "Name", "Project"),
     rows=resource.columns("id", "name", "project_id"),
@@ -57,6 +59,7 @@ IMAGE = resource.Kind(
 )
 KEYPAIR = resource.Kind(
     word="keypair",
+    example="desk",
     noun="key pair",
     collection="keypairs",
     columns=("ID", "Name", "Fingerprint", "Project"),

@@ -61,6 +61,7 @@ def _of_network(api: ApiClient, name: str) -> Documents:
 
 NETWORK = resource.Kind(
     word="network",
+    example="lab",
     collection="networks",
     columns=("ID", "Name", "Subnets"),
     rows=_network_rows,
@@ -68,6 +69,7 @@ NETWORK = resource.Kind(
 )
 SUBNET = resource.Kind(
     word="subnet",
+    example="10.1.0.0/24",
     collection="subnets",
     columns=("ID", "Name", "Network", "CIDR", "Gateway", "DHCP"),
     rows=resource.columns("id", "name", "network_id", "cidr", "gateway_ip", "enable_dhcp"),

@@ -43,6 +43,7 @@ def _rows(api: ApiClient, found: Documents) -> list[tuple[object, ...]]:
 
 PORT = resource.Kind(
     word="port",
+    example="probe",
     collection="ports",
     columns=("ID", "Name", "Network", "MAC", "Addresses", "Owner", "Status"),
     rows=_rows,

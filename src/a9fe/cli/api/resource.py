@@ -21,7 +21,7 @@ json_flag = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 class Kind:
     """A kind of resource: its word in commands, its API collection, the columns of its list.
 
-    `noun` is its word in help texts, if that differs.
+    `noun` is its word in help texts, if that differs; `example` is a name in examples.
     `rows` returns the cells of each listed resource in the order of `columns`. `brief` shortens
     a resource for the table of `show`; JSON has everything. `more` adds fields from other API
     calls.
@@ -29,6 +29,7 @@ class Kind:
 
     word: str
     noun: str = ""
+    example: str
     collection: str
     columns: tuple[str, ...]
     rows: Callable[[ApiClient, Documents], list[tuple[object, ...]]]
@@ -101,7 +102,8 @@ def add_show(group: click.Group, kind: Kind) -> None:
     """Add the command `show`."""
 
     @group.command(
-        "show", help=f"Show the {kind.noun or kind.word} NAME.\n\n\b\na9fe {kind.word} show web1"
+        "show",
+        help=f"Show the {kind.noun or kind.word} NAME.\n\n\b\na9fe {kind.word} show {kind.example}",
     )
     @click.argument("name")
     @json_flag
@@ -117,7 +119,9 @@ def add_delete(group: click.Group, kind: Kind) -> None:
 
     noun, word = kind.noun or kind.word, kind.word
 
-    @group.command("delete", help=f"Delete the {noun}s NAMES.\n\n\b\na9fe {word} delete web1 web2")
+    @group.command(
+        "delete", help=f"Delete the {noun}s NAMES.\n\n\b\na9fe {word} delete {kind.example}"
+    )
     @click.argument("names", nargs=-1, required=True)
     @client_flags
     def delete(names: tuple[str, ...]) -> None:

@@ -47,6 +47,7 @@ def _brief(router: Document) -> Document:
 
 ROUTER = resource.Kind(
     word="router",
+    example="r1",
     collection="routers",
     columns=("ID", "Name", "Status", "Up"),
     rows=resource.columns("id", "name", "status", "admin_state_up"),

@@ -73,6 +73,7 @@ def _brief(vm: Document) -> Document:
 
 VM = resource.Kind(
     word="vm",
+    example="web1",
     noun="VM",
     collection="instances",
     columns=("ID", "Name", "State", "Addresses", "Project"),

@@ -84,7 +84,9 @@ def check_grown(old: Iterable[str], new: Iterable[str]) -> None:
                 "Illegal update to prefixes: Existing prefixes must be a subset of the new ones"
             )
             kind, shown = "IllegalSubnetPoolPrefixUpdate", [str(block) for block in after]
-            raise InvalidInput("prefixes", shown, f"{text} among them", type=kind, words=words)
+            raise InvalidInput(
+                "prefixes", shown, f"prefixes that contain {text}", type=kind, words=words
+            )
 
 
 def within(inner: Block, outer: Block) -> bool:

@@ -70,7 +70,7 @@ def _card(field: str, value: object) -> NetworkCard:
     port, network, fixed_ip = (value.get(name) for name in ("port", "uuid", "fixed_ip"))
     if port is not None:
         if fixed_ip is not None:
-            raise InvalidInput(f"{field}.fixed_ip", fixed_ip, "no address beside a port")
+            raise InvalidInput(f"{field}.fixed_ip", fixed_ip, "no fixed_ip together with a port")
         return NetworkCard(port_id=to.identifier(f"{field}.port", port))
     if network is None:
         raise InvalidInput(field, value, expected)

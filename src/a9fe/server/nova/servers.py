@@ -46,7 +46,7 @@ def create(tx: Transaction, request: ServerRequest) -> list[Instance]:
             for index, name in enumerate(_names_of(request))
         ]
     except NotFound as error:
-        expected = "the id of one that exists"
+        expected = "the id of an existing resource"
         raise InvalidInput(f"networks.{error.kind}", error.id, expected) from error
 
 
@@ -83,7 +83,7 @@ def _new_instance(tx: Transaction, request: ServerRequest) -> NewInstance:
 def _flavor(tx: Transaction, id: str) -> Flavor:
     found = tx.session.get(Flavor, id)
     if found is None or not access.seen(tx, found):
-        raise InvalidInput("flavorRef", id, "the id of a flavor that exists")
+        raise InvalidInput("flavorRef", id, "the id of an existing flavor")
     return found
 
 
@@ -92,7 +92,7 @@ def _image(tx: Transaction, id: str) -> Image | None:
         return None
     found = tx.session.get(Image, id.lower())
     if found is None or not access.seen(tx, found):
-        raise InvalidInput("imageRef", id, "the id of an image that exists")
+        raise InvalidInput("imageRef", id, "the id of an existing image")
     return found
 
 
@@ -101,7 +101,7 @@ def _keypairs(tx: Transaction, name: str) -> tuple[Keypair, ...]:
         return ()
     found = tx.session.find(KeypairRecord, name=name, project_id=tx.project_id)
     if not found:
-        raise InvalidInput("key_name", name, "the name of a key pair of the project's")
+        raise InvalidInput("key_name", name, "the name of a key pair of the project")
     return tuple(Keypair(name=k.name, public_key=k.public_key, type=k.type) for k in found)
 
 
@@ -115,7 +115,7 @@ def _groups(tx: Transaction, names: tuple[str, ...] | None) -> tuple[str, ...] |
     ids = {**{g.name: g.id for g in named}, **{g.id: g.id for g in given}}
     for name in names:
         if name not in ids and name != "default":
-            raise InvalidInput("security_groups", name, "a security group of the project's")
+            raise InvalidInput("security_groups", name, "a security group of the project")
     return tuple(dict.fromkeys(ids[name] for name in names if name in ids)) or None
 
 

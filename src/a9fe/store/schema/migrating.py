@@ -45,7 +45,7 @@ def check_usable(connection: Connection, shown: str) -> None:
     found = found_schema(connection)
     known = {script.revision for script in scripts().walk_revisions()}
     if found is not None and found not in known:
-        message = f"has schema {found}, which a newer a9fe made; use that version"
+        message = f"has schema {found} of a newer a9fe; use that version"
         raise StoreError(f"database {shown} {message}")
 
 
