@@ -101,10 +101,9 @@ def add_list(group: click.Group, kind: Kind) -> None:
 def add_show(group: click.Group, kind: Kind) -> None:
     """Add the command `show`."""
 
-    @group.command(
-        "show",
-        help=f"Show the {kind.noun or kind.word} NAME.\n\n\b\na9fe {kind.word} show {kind.example}",
-    )
+    noun, word = kind.noun or kind.word, kind.word
+
+    @group.command("show", help=f"Show the {noun} NAME.\n\n\b\na9fe {word} show {kind.example}")
     @click.argument("name")
     @json_flag
     @client_flags
