@@ -38,7 +38,7 @@ def of_numbers(modulus: int, exponent: int) -> dict[str, str]:
 def numbers_of(jwk: object) -> tuple[int, int]:
     """Return modulus and exponent of a JWK that has exactly MEMBERS. Raises ValueError."""
     if not isinstance(jwk, dict) or jwk.keys() != MEMBERS:
-        raise ValueError("expected exactly the members " + ", ".join(sorted(MEMBERS)))
+        raise ValueError("not exactly the members " + ", ".join(sorted(MEMBERS)))
     modulus, exponent = (int.from_bytes(decoded(str(jwk[name]))) for name in ("n", "e"))
     if jwk != of_numbers(modulus, exponent):
         raise ValueError("not a public RSA key for RS256 whose kid is its thumbprint")
