@@ -1,4 +1,4 @@
-"""One house for all journeys; a cloud of its own for each."""
+"""One house for all journeys, and one cloud for each."""
 
 from collections.abc import Iterator
 
@@ -39,7 +39,7 @@ def running_house() -> Iterator[House]:
 
 @pytest.fixture
 def house(running_house: House) -> House:
-    """The system, running, whatever the test before did to it."""
+    """Start the system unless the previous test left it running."""
     running_house.start()
     return running_house
 
@@ -54,6 +54,6 @@ def cloud(house: House) -> Iterator[Cloud]:
 
 @pytest.fixture
 def api(house: House) -> Iterator[ApiClient]:
-    """Our API; what a session of typed commands leaves behind is removed."""
+    """Yield our API; remove what commands left after the test."""
     with cleared(house.api) as api:
         yield api

@@ -1,5 +1,5 @@
-"""An agent that an operator disables, with the commands of OpenStack: what it serves goes, and
-comes back; the VMs and their networks stay."""
+"""An operator disables an agent with the commands of OpenStack: its namespaces go and come back,
+the VMs and their networks stay."""
 
 from pathlib import Path
 from typing import Any
@@ -44,7 +44,7 @@ def test_a_disabled_agents_namespaces_go_and_come_back(
     assert vm.reads_its_own()
 
 
-def test_what_runs_is_shown(cloud: Cloud) -> None:
+def test_agent_list_shows_what_runs(cloud: Cloud) -> None:
     a9fe, network = cloud.house.a9fe, cloud.network()
     router = cloud.router(network)
     cloud.settled_routed(router, network)
@@ -74,7 +74,7 @@ def test_what_runs_is_shown(cloud: Cloud) -> None:
     assert "is of type L3 agent, expected DHCP agent" in refused.stderr
 
 
-def test_what_wait_ready_asks_is_not_counted_as_the_vms(cloud: Cloud) -> None:
+def test_requests_of_wait_ready_are_not_counted_as_the_vms(cloud: Cloud) -> None:
     vm = cloud.vm(cloud.isolated())
     for _ in range(2):
         cloud.house.a9fe("vm", "wait-ready", vm.name, "--timeout", "60")

@@ -1,7 +1,7 @@
-"""A tenant that lies about its address reaches nothing, and misleads nobody.
+"""A guest that forges its address reaches nothing and misleads no other guest.
 
-Each lie is also told where it works, with port security off: so the lie is a good one. Raw frames
-of all kinds are in tests/kernel/test_linux_port_security.py.
+Each attack also runs with port security off, where it succeeds, so that it is known to work. Raw
+frames of all kinds are in tests/kernel/test_linux_port_security.py.
 """
 
 from pathlib import Path
@@ -15,7 +15,7 @@ from tests.lab.cloud import Cloud, Vm
 OFF = {"allowed_address_pairs": [], "port_security_enabled": False, "security_groups": []}
 ON = {"port_security_enabled": True}
 
-# Tells everybody, by an ARP answer that nobody asked for, that ADDRESS is at our own MAC.
+# Announce ADDRESS at our own MAC by an unsolicited ARP answer.
 CLAIM = """
 import socket, sys
 card = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
@@ -27,8 +27,8 @@ card.send(all_ + own + b"\\x08\\x06" + arp)
 """
 
 
-# Sends a DHCPRELEASE (7) of ADDRESS to SERVER for the client with that hardware address and
-# identifier, from OWN.
+# Send a DHCPRELEASE (7) of ADDRESS to SERVER from OWN, for the client with that hardware address
+# and identifier.
 RELEASE = """
 import socket, struct, sys
 server, address, own, *macs = sys.argv[1:6]
@@ -47,7 +47,7 @@ def change(vm: Vm, **fields: object) -> None:
 
 
 def neighbour(vm: Vm, address: str) -> str:
-    """The MAC that the VM believes an address to have."""
+    """Return the MAC of an address in the VM's neighbour cache."""
     words = vm.sh("ip", "neighbour", "show", address).split()
     return words[words.index("lladdr") + 1] if "lladdr" in words else ""
 
@@ -57,17 +57,17 @@ def claim(vm: Vm, address: str) -> None:
 
 
 def reaches(vm: Vm, address: str, source: str) -> bool:
-    """Does dnsmasq's TCP port at an address take a connection from this source address?"""
+    """Return whether dnsmasq's TCP port accepts a connection from this source address."""
     ask = ("curl", "-s", "-o", "/dev/null", "-m", "2", "-w", "%{time_connect}")
     return float(vm.run(*ask, "--interface", source, f"http://{address}:53/").stdout) > 0
 
 
 @pytest.mark.parametrize("kind", ["isolated", "routed"])
 def test_a_stolen_address_reaches_nothing(cloud: Cloud, kind: str) -> None:
-    """Nor metadata where port security lets it through: by pairs, or switched off."""
+    """It gets no metadata either where port security allows the address, or is off."""
     network = cloud.on(kind)
     dhcp = cloud.dhcp_port(network)["fixed_ips"][0]["ip_address"]
-    victim = cloud.vm(network)  # switched off: nobody defends its address
+    victim = cloud.vm(network)  # off, so that it does not defend its address
     thief = cloud.vm(network).start("udhcpc")
     assert thief.reads_its_own()
     thief.sh("ip", "address", "add", f"{victim.address}/24", "dev", "eth0")
@@ -84,7 +84,7 @@ def test_a_stolen_address_reaches_nothing(cloud: Cloud, kind: str) -> None:
     eventually(lambda: not reaches(thief, dhcp, victim.address), what="the lie is dropped again")
 
 
-def test_who_claims_the_way_to_metadata_misleads_nobody(cloud: Cloud) -> None:
+def test_a_guest_that_claims_the_metadata_address_misleads_nobody(cloud: Cloud) -> None:
     network = cloud.isolated()
     victim, thief, other = (cloud.vm(network).start("udhcpc") for _ in range(3))
     way = cloud.dhcp_port(network)
@@ -106,7 +106,7 @@ def test_who_claims_the_way_to_metadata_misleads_nobody(cloud: Cloud) -> None:
         assert neighbour(victim, address) == way["mac_address"]
 
 
-def test_nobody_gives_back_anothers_lease(cloud: Cloud) -> None:
+def test_no_guest_releases_the_lease_of_another(cloud: Cloud) -> None:
     network = cloud.isolated()
     victim, thief = (cloud.vm(network).start("udhcpc") for _ in range(2))
     server = cloud.dhcp_port(network)["fixed_ips"][0]["ip_address"]
@@ -139,7 +139,7 @@ def test_a_running_vm_whose_port_is_deleted_reaches_nobody(cloud: Cloud) -> None
 
 
 def test_a_device_of_another_name_reaches_nobody(cloud: Cloud) -> None:
-    """As libvirt's own, where the printed `<target dev>` was left out."""
+    """Such as libvirt's own name, if the printed `<target dev>` was left out."""
     network = cloud.isolated()
     dhcp = cloud.dhcp_port(network)["fixed_ips"][0]["ip_address"]
     vm = cloud.vm(network).start("udhcpc")

@@ -1,4 +1,4 @@
-"""Each bad input is one clear line and a right exit code, and changes nothing."""
+"""Each bad input gives one clear line and the right exit status, and changes nothing."""
 
 import subprocess
 import tempfile
@@ -20,7 +20,7 @@ COLLECTIONS = ("networks", "subnets", "ports", "routers", "instances")
 
 @dataclass(frozen=True)
 class Bad:
-    """What is typed, and what the one line must name; {net}, {taken} are filled in."""
+    """A command, and what its one line must contain; {net} and {taken} are replaced."""
 
     typed: str
     says: tuple[str, ...]
@@ -68,7 +68,7 @@ CASES = {
 
 @dataclass(frozen=True)
 class Scene:
-    """What is there before each case, and the words that cases fill in."""
+    """The resources before each case, and the values for the cases' placeholders."""
 
     house: House
     words: dict[str, str]
@@ -123,7 +123,7 @@ def up(variables: dict[str, str], *arguments: str) -> "subprocess.CompletedProce
 
 @pytest.fixture
 def state(house: House) -> Iterator[dict[str, str]]:
-    """Variables for another house beside the running one, where its users may pass."""
+    """Yield variables for a second installation; its users can search the directory."""
     with tempfile.TemporaryDirectory(dir="/run") as work:
         Path(work).chmod(0o755)
         yield {"A9FE_STATE_PATH": f"{work}/state", "A9FE_RUN_PATH": f"{work}/run"}
@@ -181,7 +181,7 @@ def test_a_broken_database(state: dict[str, str]) -> None:
 
 @pytest.mark.parametrize("typed", [["up"], ["clean"], ["guest", "list"], ["vm", "boot", "x"]])
 def test_not_root(house: House, typed: list[str]) -> None:
-    """In a user namespace without a mapping we are nobody, who may still read the checkout."""
+    """In a user namespace without a mapping the user is nobody, who can read the checkout."""
     assert_one_line(house.a9fe.other("unshare", "--user", str(A9FE), *typed), FAILED, "root")
 
 

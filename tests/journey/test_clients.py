@@ -61,7 +61,7 @@ def test_every_path_that_is_listed_answers(cloud: Cloud) -> None:
 
 
 @pytest.mark.parametrize("kind", ["isolated", "routed"])
-def test_who_waited_until_it_is_ready_reads_at_the_first_try(cloud: Cloud, kind: str) -> None:
+def test_after_wait_ready_the_first_request_succeeds(cloud: Cloud, kind: str) -> None:
     network = cloud.network()
     if kind == "routed":
         cloud.router(network)

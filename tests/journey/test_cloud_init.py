@@ -1,4 +1,4 @@
-"""Debian's cloud-init, unpacked: its own datasources find everything in a guest."""
+"""Debian's cloud-init in a guest: its datasources find everything."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Guests with several cards, and guests that wait: what AWS's and Google's clients are used to."""
+"""Guests with several network cards, and guests that wait for a change."""
 
 import json
 import subprocess
@@ -30,7 +30,7 @@ def test_ec2_configures_every_card_and_address(cloud: Cloud) -> None:
     assert sorted(numbers) == [0, 1]
 
 
-def test_a_guest_that_waits_hears_of_a_change(cloud: Cloud) -> None:
+def test_a_waiting_guest_gets_the_change(cloud: Cloud) -> None:
     vm = cloud.vm(cloud.isolated()).start()
     url = f"{METADATA}/openstack/latest/meta_data.json"
     head = vm.sh("curl", "-sSfI", url)

@@ -64,7 +64,7 @@ def test_damage_is_repaired_as_soon_as_the_kernel_tells_of_it(cloud: Cloud) -> N
         ),
         "pair deleted": (
             ran("ip", "-n", dhcp, "link", "delete", ns),
-            default_route,  # the last part of the pair's repair
+            default_route,  # the last step of the pair's repair
         ),
         "address removed": (
             ran("ip", "-n", dhcp, "address", "delete", "169.254.169.254/32", "dev", ns),

@@ -1,7 +1,7 @@
-"""One guest floods; its neighbours, on its network and on another, are answered all the while.
+"""One guest floods; its neighbours on its network and on another are still answered.
 
-Also: the hops' memory and descriptors stay within bounds, and are given back. Without the rate
-limit, so that the flood reaches what is behind it.
+The memory and descriptors of the hops stay within bounds and are released. The rate limit is off,
+so that the flood reaches the bounds behind it.
 """
 
 import json
@@ -22,9 +22,9 @@ from tests.lab.house import House
 from tests.lab.places import ROOT
 
 QUESTIONS = "10"
-GROWTH = 100.0  # MiB that a hop may take while it is flooded: its budget is 64
-KEPT = 40.0  # MiB that it may keep of that
-# Twice its share of connections, those to the next hop, and some for itself.
+GROWTH = 100.0  # MiB that a hop may grow by during a flood; its budget is 64
+KEPT = 40.0  # MiB that it may keep afterwards
+# Twice a client's share of connections, those to the next hop, and some for the process.
 DESCRIPTORS = 2 * MAX_CONNECTIONS_PER_CLIENT + 2 * MAX_UPSTREAM_CONNECTIONS + 200
 FLOODED = (
     "idle connections",
@@ -39,7 +39,7 @@ USER_DATA = 49_000  # bytes; the recursive tree has it once for each version
 
 @pytest.fixture
 def unlimited(house: House) -> Iterator[House]:
-    """The house without a rate limit."""
+    """Run the house without a rate limit."""
     house.stop()
     house.variables["A9FE_RATE_LIMIT_ENABLED"] = "false"
     house.start()
@@ -55,7 +55,7 @@ def inside(vm: Vm, *words: str) -> list[str]:
 
 
 def errors(*vms: Vm) -> list[dict[str, int]]:
-    """What went wrong when each of the guests asked a few questions, at the same time."""
+    """Send some requests from each guest concurrently; return the errors of each."""
     asking = [subprocess.Popen(inside(vm, "ask", QUESTIONS), stdout=subprocess.PIPE) for vm in vms]
     return [json.loads(process.communicate(timeout=120)[0])["errors"] for process in asking]
 
@@ -78,7 +78,7 @@ def flooding(vm: Vm, name: str) -> Iterator[None]:
             assert process.wait(30) == 0
 
 
-def test_whatever_one_guest_floods_with_its_neighbours_are_answered(
+def test_neighbours_of_a_flooding_guest_are_answered(
     cloud: Cloud, unlimited: House, tmp_path: Path
 ) -> None:
     data = tmp_path / "user-data"
@@ -107,7 +107,7 @@ def test_whatever_one_guest_floods_with_its_neighbours_are_answered(
 
 
 def test_a_guest_over_the_rate_is_429_and_its_neighbour_is_not(cloud: Cloud) -> None:
-    """The rate limit is on by default; a guest is its MAC, whatever address it takes."""
+    """The rate limit is on by default and counts by MAC, whatever address the guest uses."""
     network = cloud.isolated()
     noisy, other = cloud.vm(network).start(), cloud.vm(network).start()
     crawl = (

@@ -1,6 +1,6 @@
-"""A guest posts its password, writes attributes, acknowledges an event; the commands show it.
+"""A guest posts its password, writes attributes and acknowledges an event; commands show it.
 
-And the same VM's config drives, read by the real cloud-init.
+Also: cloud-init reads the config drives of the same VM.
 """
 
 import base64
@@ -45,7 +45,7 @@ def test_a_guest_posts_its_password(cloud: Cloud, house: House, kind: str, tmp_p
     assert vm.fetch(path, *post(posted)) == ""
     assert vm.fetch(path) == posted
     assert vm.status(path, *post(posted)) == "409"
-    assert vm.status(path, *post("x" * 1021)) == "409"  # Nova looks at what is set first
+    assert vm.status(path, *post("x" * 1021)) == "409"  # as in Nova, the first password stays
     assert house.a9fe("vm", "password", vm.name).strip() == posted
     decrypt = ("--decrypt", str(tmp_path / "key"))
     assert house.a9fe("vm", "password", vm.name, *decrypt) == "Pa$$w0rd\n"
@@ -72,7 +72,7 @@ def test_a_guest_writes_attributes_where_they_are_on(cloud: Cloud, house: House)
     assert house.a9fe.json("vm", "attributes", vm.name) == []
 
 
-def test_a_guest_that_writes_without_end_is_held_back(cloud: Cloud, house: House) -> None:
+def test_the_writes_of_a_guest_are_limited(cloud: Cloud, house: House) -> None:
     vm = cloud.vm(cloud.isolated()).start()
     house.a9fe("vm", "set", vm.name, "--guest-attributes", "on")
     script = (
@@ -119,7 +119,7 @@ def test_a_server_that_hangs_is_503_and_reads_go_on(cloud: Cloud, house: House) 
         assert vm.reads_its_own()
     finally:
         os.kill(server, signal.SIGCONT)
-    vm.status(path, *post("x"), "-m", "30")  # the first may have been kept after all
+    vm.status(path, *post("x"), "-m", "30")  # the first one may have been stored
     eventually(lambda: vm.fetch(path) == "x", what="the password")
 
 
@@ -127,7 +127,7 @@ def test_a_server_that_hangs_is_503_and_reads_go_on(cloud: Cloud, house: House) 
 
 
 def unpacked(image: Path, directory: Path) -> None:
-    """The files of an image, by their Rock Ridge names."""
+    """Return the files of an image by their Rock Ridge names."""
     disk = pycdlib.PyCdlib()
     disk.open(str(image))
     facade = disk.get_rock_ridge_facade()
@@ -153,8 +153,8 @@ def label_of(image: Path) -> str:
 def test_cloud_init_reads_a_config_drive(
     cloud: Cloud, house: House, tmp_path: Path, layout: str, source: str, label: str
 ) -> None:
-    """The image is unpacked, not mounted: loop devices are not everywhere. Then cloud-init's own
-    datasource reads the directory as it reads a mounted disk.
+    """The image is unpacked and not mounted, because loop devices may be missing. cloud-init's
+    datasource then reads the directory as it reads a mounted disk.
     """
     (tmp_path / "key.pub").write_text(KEY + "\n")
     (tmp_path / "data").write_text(USER_DATA)
@@ -177,7 +177,7 @@ def test_cloud_init_reads_a_config_drive(
 
 
 def read(source: str, directory: Path) -> Any:
-    """What cloud-init finds in the directory."""
+    """Return what cloud-init finds in the directory."""
     script = (str(ROOT / "tests/lab/seeded.py"), source, str(directory))
     line = ("env", f"PYTHONPATH={CLOUD_INIT}", "/usr/bin/python3", *script)
     done = subprocess.run(line, check=False, capture_output=True, text=True, timeout=60)

@@ -1,4 +1,4 @@
-"""A guest shows who it is to somebody who knows nothing but the server's URL."""
+"""A guest proves its identity to a relying party that knows only the server's URL."""
 
 import json
 import os
@@ -26,7 +26,7 @@ def get(path: str) -> httpx.Response:
 
 
 def verified(token: str, audience: str) -> jwt.Claims:
-    """As a relying party: from the discovery document on, with a library that is not ours."""
+    """Verify as a relying party does, from the discovery document on, with a foreign library."""
     discovery = get("/.well-known/openid-configuration").json()
     keys = KeySet.import_key_set(get(discovery["jwks_uri"]).json())
     found = jwt.decode(token, keys, algorithms=["RS256"])
@@ -72,7 +72,7 @@ print(json.dumps(ec2.get_instance_identity("2021-03-23")))
 """
 
 
-def test_cloud_inits_ec2_crawl_finds_it(cloud: Cloud) -> None:
+def test_cloud_init_finds_the_identity_document(cloud: Cloud) -> None:
     vm = cloud.vm(cloud.isolated()).start("udhcpc")
     program = ("/usr/bin/python3", "-c", CRAWL)
     found = json.loads(vm.sh("env", f"PYTHONPATH={CLOUD_INIT}", *program))

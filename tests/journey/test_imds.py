@@ -1,4 +1,4 @@
-"""IMDSv2 as guests meet it: curl, boto, cloud-init, a container in the guest, an operator."""
+"""IMDSv2 with curl, boto, cloud-init, a container in the guest, and the operator's commands."""
 
 import json
 import subprocess
@@ -35,7 +35,7 @@ def must_show_tokens(vm: Vm, *more: str) -> Vm:
 
 
 @KINDS
-def test_without_a_token_there_is_nothing_and_with_it_all(cloud: Cloud, kind: str) -> None:
+def test_metadata_needs_a_token(cloud: Cloud, kind: str) -> None:
     vm = must_show_tokens(cloud.vm(cloud.on(kind)).start("udhcpc"))
     assert {vm.status(path) for path in PATHS} == {"401"}
     answer = vm.fetch(API, "-i", *PUT)
@@ -47,7 +47,7 @@ def test_without_a_token_there_is_nothing_and_with_it_all(cloud: Cloud, kind: st
     assert vm.fetch("/latest/meta-data/local-ipv4", *with_token(token)) == vm.address
 
 
-def test_what_gets_no_token(cloud: Cloud) -> None:
+def test_requests_that_get_no_token(cloud: Cloud) -> None:
     vm = must_show_tokens(cloud.vm(cloud.isolated()).start("udhcpc"))
     for ttl in ("0", "21601", "soon", "-1"):
         assert vm.status(API, "-X", "PUT", "-H", f"{TTL}: {ttl}") == "400"
@@ -120,7 +120,7 @@ def inside() -> Iterator[str]:
 
 
 def plug_container(vm: Vm) -> None:
-    """As container runtimes do: a network of its own behind the guest, which forwards and NATs."""
+    """Make a network behind the guest, which forwards and does NAT, as container runtimes do."""
     guest = guest_namespace(vm.name)
     sh(
         f"""
@@ -160,7 +160,7 @@ def test_a_container_gets_a_token_only_where_it_may(cloud: Cloud, inside: str, k
         lambda: from_container(API, *PUT, within=2).returncode == TIMED_OUT, what="no token"
     )
     assert from_container(address).stdout == vm.address
-    stolen = vm.fetch(API, *PUT)  # the guest itself is near enough
+    stolen = vm.fetch(API, *PUT)  # the guest itself is within the hop limit
     assert from_container(address, *with_token(stolen)).stdout == vm.address
     vm.house.a9fe("vm", "set", vm.name, "--hop-limit", "2")
     eventually(lambda: from_container(API, *PUT, within=2).returncode == 0, what="a token")
@@ -169,7 +169,7 @@ def test_a_container_gets_a_token_only_where_it_may(cloud: Cloud, inside: str, k
 # -- The operator --------------------------------------------------------------------------
 
 
-def test_from_version_1_to_tokens(cloud: Cloud) -> None:
+def test_an_operator_moves_vms_from_imdsv1_to_tokens(cloud: Cloud) -> None:
     network = cloud.isolated()
     old, new = (cloud.vm(network).start("udhcpc") for _ in range(2))
     for vm in (old, new):

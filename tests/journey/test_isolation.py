@@ -1,4 +1,4 @@
-"""No VM reads another's metadata: overlapping subnets, forged headers, direct hits."""
+"""No VM reads another's metadata: overlapping subnets, forged headers, the proxy's port."""
 
 import json
 import os
@@ -50,12 +50,12 @@ def test_a_direct_hit_on_the_proxys_port_is_dropped(cloud: Cloud) -> None:
     assert vm.status("/") == "200"
 
 
-READS = 80  # all of which were crossed when a request was of all its router's networks
+READS = 80  # when requests were not bound to one router interface, all of these were crossed
 INSTANCE = "/latest/meta-data/instance-id"
 
 
 def test_while_two_routers_exchange_their_networks_no_answer_is_crossed(cloud: Cloud) -> None:
-    """The agents stand still: wires and filters are the old ones, the model is the new one."""
+    """The agents are stopped: links and filters are old, the model is new."""
     networks = [cloud.network(CIDR), cloud.network(CIDR)]
     routers = [cloud.router(network) for network in networks]
     for router, network in zip(routers, networks, strict=True):
@@ -77,7 +77,7 @@ def test_while_two_routers_exchange_their_networks_no_answer_is_crossed(cloud: C
 
 
 def exchange(cloud: Cloud, routers: list[str], networks: list[str]) -> None:
-    """Each router has the other one's interface, as far as the server knows."""
+    """Exchange the interfaces of the two routers at the server."""
     api = cloud.house.api
     subnets = [{"subnet_id": api.find("networks", name)["subnets"][0]} for name in networks]
     ids = [cloud.id("routers", name) for name in routers]
@@ -90,7 +90,7 @@ def exchange(cloud: Cloud, routers: list[str], networks: list[str]) -> None:
 
 
 def test_an_address_without_a_port_is_a_certain_404(cloud: Cloud) -> None:
-    """No guest gets through with one; the DHCP namespace's own requests come from such a one."""
+    """A guest cannot send from one; requests from inside the DHCP namespace do."""
     space = cloud.settled_isolated(cloud.network())
 
     def status() -> str:

@@ -1,4 +1,4 @@
-"""A real Keystone: its tokens, roles, revocation and absence, seen by our server."""
+"""Our server with a real Keystone: tokens, roles, revocation, and Keystone's absence."""
 
 import os
 import signal
@@ -42,7 +42,7 @@ workers, threads = 1, 4
 
 @dataclass(kw_only=True)
 class Keystone:
-    """A Keystone of one's own, on SQLite, with an admin."""
+    """A Keystone on SQLite with an admin."""
 
     directory: Path
     port: int = field(default_factory=free_port)
@@ -71,7 +71,7 @@ class Keystone:
     def start(self) -> None:
         with (self.directory / "gunicorn.log").open("ab") as log:
             self.process = subprocess.Popen(
-                [KEYSTONE / "gunicorn"],  # Keystone reads sys.argv itself: no arguments
+                [KEYSTONE / "gunicorn"],  # no arguments: Keystone reads sys.argv itself
                 cwd=self.directory,
                 env={
                     **os.environ,
@@ -119,7 +119,7 @@ class Keystone:
         return id
 
     def member(self, user: str, project: str, role: str) -> str:
-        """A user of a project; the project's id."""
+        """Create a user of a new project; return the project's id."""
         project_id = self.make("project", name=project, domain_id="default")
         user_id = self.make("user", name=user, domain_id="default", password=PASSWORD)
         [role_id] = [r["id"] for r in self.call("GET", f"/roles?name={role}")["roles"]]
@@ -129,7 +129,7 @@ class Keystone:
 
 @contextmanager
 def server(state: str, keystone: Keystone) -> Iterator[httpx.Client]:
-    """Our server, which asks that Keystone."""
+    """Run our server with that Keystone."""
     port = free_port()
     options = {
         "state_path": f"{state}/state",
@@ -207,7 +207,7 @@ def story(api: httpx.Client, keystone: Keystone, mine: str) -> None:
 
 
 def commands_story(api: httpx.Client, keystone: Keystone) -> None:
-    """The commands find our server in Keystone's catalog, as docs/clients.md says."""
+    """Run the commands of docs/clients.md, which find our server in Keystone's catalog."""
     url = str(api.base_url)
     for kind, path in (("network", ""), ("compute", "v2.1"), ("image", "image")):
         made = keystone.call("POST", "/services", {"service": {"name": kind, "type": kind}})

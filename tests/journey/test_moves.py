@@ -5,7 +5,7 @@ from tests.lab import host
 from tests.lab.cloud import Cloud, Vm
 
 PATH = "/latest/meta-data/instance-id"
-SOON = 20  # s; a neighbour cache that nobody corrects is wrong for 31 s and more
+SOON = 20  # s; without an announcement a neighbour cache is wrong for 31 s and more
 
 
 def answers(vm: Vm) -> None:
@@ -28,7 +28,7 @@ def test_a_router_interface_that_moves_takes_metadata_along(cloud: Cloud) -> Non
 
 
 def test_running_vms_keep_metadata_when_a_router_comes_and_goes(cloud: Cloud) -> None:
-    """README's order of commands: the network, its VM, then a router."""
+    """In the order of README: the network, its VM, then a router."""
     network = cloud.isolated()
     before = cloud.vm(network).start("udhcpc")
     assert before.reads_its_own()
@@ -58,6 +58,6 @@ def test_running_vms_keep_metadata_when_a_router_comes_and_goes(cloud: Cloud) ->
 
 
 def options(cloud: Cloud, network: str) -> str:
-    """What dnsmasq of the network has been told to tell."""
+    """Return the DHCP options of the network's dnsmasq."""
     state = cloud.house.state / "dhcp" / cloud.id("networks", network)
     return (state / "opts").read_text()

@@ -1,4 +1,4 @@
-"""Two whole installations and somebody else's objects on one host leave each other alone."""
+"""Two installations and foreign objects on one host do not change each other."""
 
 import shutil
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ LINKS = {"brq99999999-22", "tap99999999-22"}
 
 @pytest.fixture
 def planted() -> Iterator[None]:
-    """As a Neutron leaves them."""
+    """Make objects as Neutron's agents leave them."""
     for space in SPACES:
         host.output("ip", "netns", "add", space)
     host.output("ip", "link", "add", "brq99999999-22", "type", "bridge")
@@ -36,7 +36,7 @@ def planted() -> Iterator[None]:
 
 @pytest.fixture
 def neighbour(planted: None) -> Iterator[House]:
-    """Another installation, on ports of its own."""
+    """Run a second installation on other ports."""
     variables = {
         "A9FE_RUN_PATH": str(BASE / "run"),
         "A9FE_BIND_PORT": "29696",
@@ -61,7 +61,7 @@ def test_two_installations_and_a_neutron_on_one_host(cloud: Cloud, neighbour: Ho
     next_door = Cloud(house=neighbour)
     theirs = next_door.isolated()
     other = next_door.vm(theirs).start("udhcpc")
-    cloud.house.kill_process("dhcp-agent")  # its sweep comes again
+    cloud.house.kill_process("dhcp-agent")  # its sweep runs again
     doomed = cloud.isolated()
     cloud.house.a9fe("network", "delete", doomed)
     ours, other_space = cloud.dhcp_space(mine), next_door.dhcp_space(theirs)

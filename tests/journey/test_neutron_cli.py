@@ -1,4 +1,4 @@
-"""The classic `neutron` command: each step has its effect, which is read from our API."""
+"""The `neutron` command: the effect of each step is read from our API."""
 
 import pytest
 
@@ -164,7 +164,7 @@ def test_security_groups_and_quotas(client: Client, api: ApiClient) -> None:
     assert api.call("GET", "/v2.0/quotas")["quotas"] == []
 
 
-def test_a_dhcp_port_is_shown_true(client: Client, api: ApiClient) -> None:
+def test_a_dhcp_port_is_shown_as_it_is(client: Client, api: ApiClient) -> None:
     client("net-create net1", "subnet-create net1 10.10.0.0/24 --name s4")
     network = one(api, "networks", "net1")
     (port,) = api.list("ports", network_id=network["id"], device_owner="network:dhcp")
@@ -185,7 +185,7 @@ def test_a_dhcp_port_is_shown_true(client: Client, api: ApiClient) -> None:
 
 
 def listener(namespace: str) -> str:
-    """The inode of the proxy's socket in the namespace."""
+    """Return the inode of the proxy's socket in the namespace."""
     shown = host.within(namespace, "ss", "-Hlnte", "sport = :80")
     return next((word for word in shown.split() if word.startswith("ino:")), "")
 

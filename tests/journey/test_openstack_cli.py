@@ -1,7 +1,7 @@
-"""The `openstack` command: each step has its effect, which is read from our API.
+"""The `openstack` command: the effect of each step is read from our API.
 
-Some of its commands say nothing and succeed when the server refuses, so what they print is not
-believed.
+Some of its commands print nothing and end with 0 when the server refuses, so their output proves
+nothing.
 """
 
 from pathlib import Path

@@ -1,6 +1,6 @@
-"""`openstack server create`, then a guest on its port: it reads what was given to the command.
+"""`openstack server create`: a guest on its port reads what was given to the command.
 
-Image and flavor are made by our commands, the server by theirs: the records are the same.
+Image and flavor are created by our commands, the server by OpenStack's.
 """
 
 import json
@@ -45,7 +45,7 @@ def client(tmp_path: Path) -> Client:
 
 
 def started(cloud: Cloud, name: str) -> Vm:
-    """The guest of a server that a client made."""
+    """Start a guest for a server that a client created."""
     api = cloud.house.api
     instance = api.find("instances", name)
     (port,) = api.list("ports", device_id=instance["id"])

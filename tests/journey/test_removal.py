@@ -1,4 +1,4 @@
-"""What is deleted leaves nothing; what is taken from an agent comes back with it."""
+"""Deleted resources leave nothing; a network taken from an agent comes back when it is added."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Whatever is killed comes back, refuses no connection, and leaves nothing behind."""
+"""A killed process is restarted, no connection is refused, and nothing is left behind."""
 
 import os
 import re
@@ -19,7 +19,7 @@ REFUSED = 7  # curl's exit status for a connection that could not be made
 
 
 def ask_until_it_answers(vm: Vm) -> list[int]:
-    """Fetch until an answer comes; curl's exit statuses."""
+    """Fetch until there is an answer; return curl's exit statuses."""
     statuses: list[int] = []
 
     def answered() -> bool:
@@ -49,7 +49,7 @@ def test_a_killed_process_is_restarted_and_no_connection_is_refused(
 
 
 class Asking:
-    """Asks from a guest again and again, each time by a new connection."""
+    """Sends requests from a guest in a loop, each on a new connection."""
 
     SCRIPT = "while :; do curl -s -o /dev/null -m 60 http://169.254.169.254/latest/; echo $?; done"
 
@@ -68,7 +68,7 @@ class Asking:
         os.close(self.output)
 
     def statuses(self) -> list[int]:
-        """The exit statuses of curl so far."""
+        """Return the exit statuses of curl so far."""
         size = os.fstat(self.output).st_size
         return [int(word) for word in os.pread(self.output, size, 0).split()]
 
@@ -164,7 +164,7 @@ def test_ctrl_c_keeps_the_network_and_the_next_up_takes_it_over(cloud: Cloud) ->
         (b"", "server not followed: its database has another id"),
     ],
 )
-def test_a_ruined_or_lost_database_takes_nothing_away(
+def test_a_damaged_or_lost_database_removes_nothing_from_hosts(
     cloud: Cloud, found: bytes, said: str
 ) -> None:
     vm = cloud.vm(cloud.isolated()).start("udhcpc")
@@ -264,7 +264,7 @@ def test_sigkill_while_a_network_is_built_or_removed_leaks_nothing(cloud: Cloud)
 
 
 def router_rules(cloud: Cloud) -> list[str]:
-    """The rules of every router namespace, without counters and comments."""
+    """Return the rules of every router namespace, without counters and comments."""
     spaces = [f"qrouter-{cloud.id('routers', name)}" for name in cloud.routers]
     saved = [host.within(space, "iptables-save") for space in spaces]
     lines = [line for text in saved for line in text.splitlines() if line[0] not in "#:"]

@@ -1,4 +1,4 @@
-"""`a9fe up` where callers are known by tokens of ours: who gets in, and that VMs do not notice."""
+"""`a9fe up` with our own tokens: which callers are admitted; VMs are served as before."""
 
 import hashlib
 import json
@@ -33,7 +33,7 @@ SOME_ID = "33333333-3333-4333-8333-333333333333"
 
 @pytest.fixture(scope="module")
 def guarded(running_house: House) -> Iterator[House]:
-    """A house with tokens, instead of the one of the other journeys."""
+    """Run a house with tokens in place of the other journeys' house."""
     running_house.stop()
     running_house.a9fe("clean")
     house = House(state=STATE, variables={"A9FE_AUTH_STRATEGY": "token"})
@@ -50,7 +50,7 @@ def guarded(running_house: House) -> Iterator[House]:
 
 @pytest.fixture
 def member(guarded: House) -> Iterator[House]:
-    """The same house for someone of the project "web", whose token is revoked at the end."""
+    """Yield the house for a member of the project "web"; revoke the token at the end."""
     token = guarded.a9fe("token", "create", "--project", "web").strip()
     variables = {**guarded.variables, "A9FE_AUTH_TOKEN": token}
     with ApiClient(URL, token=token) as api:
@@ -158,7 +158,7 @@ def database() -> bytes:
 
 
 def following(house: House) -> list[str]:
-    """Who follows the feed, as <agent>@<host>."""
+    """Return the followers of the feed, as <agent>@<host>."""
     found: list[str] = house.api.call("GET", "/a9fe/v1/status")["streams"]
     return found
 
@@ -170,7 +170,7 @@ def test_an_agent_whose_token_is_revoked_knows_nothing_new(guarded: House) -> No
     (agents,) = [t for t in guarded.a9fe.json("token", "list") if t["role"] == "agent"]
     guarded.a9fe("token", "revoke", agents["id"])
     eventually(lambda: following(guarded) == [], 10, "their streams end")
-    guarded.stop()  # a start makes this host known again: its files are the operator's
+    guarded.stop()  # starting it gives this host a new token
     guarded.start()
     eventually(lambda: everyone == set(following(guarded)), what="all agents follow again")
 
@@ -213,7 +213,7 @@ def test_one_metadata_service_answers_for_all_hosts(guarded: House) -> None:
 
 
 def asked(vm: Vm) -> Any:
-    """What the service says to the metadata agent of a host where nothing of ours runs."""
+    """Send a request to the service as the metadata agent of a foreign host does."""
     id = vm.instance["id"]
     headers = {
         "X-Forwarded-For": vm.address,

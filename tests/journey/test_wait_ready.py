@@ -1,4 +1,4 @@
-"""`vm wait-ready` says ready only of a VM whose whole way to metadata is there."""
+"""`vm wait-ready` reports ready only if the VM's whole path to metadata exists."""
 
 import os
 import signal
@@ -16,7 +16,7 @@ TIMED_OUT = 124
 
 @contextmanager
 def standing_still(house: House, *names: str) -> Iterator[None]:
-    """These processes repair nothing meanwhile."""
+    """Stop these processes during the block, so that they repair nothing."""
     pids = [pid for name in names for pid in house.pids(name)]
     for pid in pids:
         os.kill(pid, signal.SIGSTOP)
@@ -37,7 +37,7 @@ def ready(vm: Vm) -> None:
     assert "ready" in vm.house.a9fe("vm", "wait-ready", vm.name, "--timeout", "90")
 
 
-def test_it_is_not_ready_while_a_part_of_its_way_is_missing(cloud: Cloud) -> None:
+def test_a_vm_is_not_ready_while_a_part_of_its_path_is_missing(cloud: Cloud) -> None:
     house, isolated, routed = cloud.house, cloud.network(), cloud.network()
     router = cloud.router(routed)
     dhcp, qrouter = cloud.settled_isolated(isolated), cloud.settled_routed(router, routed)

@@ -1,4 +1,4 @@
-"""The page docs/walkthrough.md, executed: every command succeeds and prints what the page says."""
+"""Run docs/walkthrough.md: every command succeeds and prints what the page shows."""
 
 import re
 import subprocess
@@ -31,7 +31,7 @@ def steps() -> list[Step]:
 
 
 def pattern(line: str) -> re.Pattern[str]:
-    """`...` is anything, and blanks are as wide as they like."""
+    """Return the expected output as a pattern: `...` is any text, blanks have any width."""
     parts = (re.escape(part) for part in re.split(r"(\.\.\.)", " ".join(line.split())))
     return re.compile("".join(".*" if p == r"\.\.\." else p.replace(r"\ ", r"\s+") for p in parts))
 

@@ -1,4 +1,4 @@
-"""What changes the kernel does so in the sandbox alone."""
+"""Tests that change the kernel run only in the sandbox."""
 
 import pytest
 
@@ -7,5 +7,5 @@ from tests.lab.command import inside_sandbox
 
 @pytest.fixture(scope="session", autouse=True)
 def sandbox() -> None:
-    """Nothing of this machine's own is touched."""
+    """Fail outside the sandbox, before anything of the machine is changed."""
     assert inside_sandbox(), "kernel tests run in the sandbox of `./run test kernel`"

@@ -21,7 +21,7 @@ A9FE = str(Path(sys.executable).with_name("a9fe"))
 
 
 class Shell:
-    """The command on one database."""
+    """Runs `a9fe db` on one database."""
 
     def __init__(self, directory: Path, database: str = "") -> None:
         self.environment = {**os.environ, "A9FE_STATE_PATH": f"{directory}/state"}
@@ -30,11 +30,11 @@ class Shell:
             self.environment["A9FE_DATABASE_CONNECTION"] = database
 
     def __call__(self, *arguments: str, given: str = "", status: int = 0) -> str:
-        """What it says, all of it, after `a9fe db`."""
+        """Run `a9fe db` with these arguments; return its output."""
         return self.run("db", *arguments, given=given, status=status)
 
     def token(self, *arguments: str, status: int = 0) -> str:
-        """What `a9fe token` says."""
+        """Run `a9fe token`; return its output."""
         return self.run("token", *arguments, status=status)
 
     def run(self, *arguments: str, given: str = "", status: int = 0) -> str:
@@ -59,7 +59,7 @@ def everything(store: Store) -> list[object]:
 
 @pytest.fixture
 def directory() -> Iterator[Path]:
-    """Outside root's private ones, so that the server's user can get there."""
+    """Make a directory that the server's user can search."""
     with tempfile.TemporaryDirectory(prefix="a9fe-test-") as name:
         Path(name).chmod(0o711)
         yield Path(name)
@@ -93,7 +93,7 @@ def test_the_model_goes_to_postgresql_and_back(directory: Path):
 
 
 def test_what_is_imported_into_a_new_directory_is_the_servers(directory: Path):
-    """Also below directories that are not there yet, which its user must get through."""
+    """Also if parents are missing: they are created so that its user can search them."""
     first, second = Shell(directory / "one"), Shell(directory / "two/three")
     (directory / "one").mkdir(mode=0o711)
     first("upgrade")
@@ -106,7 +106,7 @@ def test_what_is_imported_into_a_new_directory_is_the_servers(directory: Path):
     assert "as this version needs" in second("check"), "opened as the server's user"
 
 
-def test_where_there_is_no_database_none_is_made(directory: Path):
+def test_a_missing_database_is_not_created(directory: Path):
     shell = Shell(directory)
     exported = directory / "model.jsonl"
     for arguments in (("check",), ("export", str(exported)), ("export", "-")):

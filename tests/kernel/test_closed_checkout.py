@@ -1,4 +1,4 @@
-"""A checkout that only root may read, as a clone in /root, runs: `a9fe up`, and the demo."""
+"""`a9fe up` and the demo run from a checkout that only root can read, such as one in /root."""
 
 import subprocess
 import sys
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tests.lab.places import ROOT
 
-# In a mount namespace of its own the checkout is a directory of mode 700 with the same entries.
+# In a new mount namespace the checkout is a directory of mode 700 with the same entries.
 CLOSED = """
 set -eu
 root=$1 real=$(mktemp -d)

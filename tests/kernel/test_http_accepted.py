@@ -1,4 +1,4 @@
-"""The MAC that a connection came from, asked of this kernel without any privilege."""
+"""The source MAC of a connection, read from this kernel without any privilege."""
 
 import socket
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ PORT = 9697
 
 @pytest.fixture(scope="module")
 def network() -> Iterator[None]:
-    """SERVER with a device qr-1 -- CLIENT, whose packets to 169.254.169.254:80 are redirected."""
+    """SERVER with a device qr-1 -- CLIENT; its packets to 169.254.169.254:80 are redirected."""
     sh(
         f"""
         ip netns add {SERVER}
@@ -41,7 +41,7 @@ def network() -> Iterator[None]:
 
 @contextmanager
 def told(family: socket.AddressFamily, listen: str) -> Iterator[None]:
-    """Tells each client its MAC and the address it came to; "" is said as "unknown"."""
+    """Answer each client with its MAC and the local address, or "unknown" for ""."""
 
     def tell(request: Request) -> Answer:
         text = f"{request.client_mac or 'unknown'} {request.local_address}"
@@ -76,7 +76,7 @@ def test_the_mac_of_a_connection_is_known_on_ipv6():
 
 @pytest.mark.usefixtures("network")
 def test_with_syn_cookies_the_mac_is_unknown_and_the_request_is_served():
-    syn_cookies(2)  # always, as under a flood
+    syn_cookies(2)  # always on, as under a flood
     try:
         with told(socket.AF_INET, "0.0.0.0"):
             assert curl("http://169.254.169.254/") == "unknown 10.7.0.1"

@@ -1,4 +1,4 @@
-"""How far a token goes: over a forwarding hop in between, its packets die, and no others do."""
+"""The hop limit of tokens: a forwarding hop drops packets with a token, and no others."""
 
 import socket
 import subprocess
@@ -17,8 +17,8 @@ from tests.lab.handmade import sh
 
 NEAR, FAR, SERVER = "t-near", "t-far", "t-server"
 PORT = 80
-SILENCE = 2.0  # s in which lost packets are sent again three times
-PATIENCE = 20.0  # s for what arrives, on a busy machine
+SILENCE = 2.0  # s, in which lost packets are retransmitted three times
+PATIENCE = 20.0  # s for packets that arrive, on a busy machine
 TOKEN = b"a-token"
 PUT = b"PUT /latest/api/token HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n"
 GET = b"GET /latest HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -60,7 +60,7 @@ def network() -> Iterator[None]:
 
 @dataclass(frozen=True, kw_only=True)
 class Way:
-    """The server's kind of socket, and the address that clients connect to."""
+    """The family of the server's socket, and the address that clients connect to."""
 
     family: socket.AddressFamily
     listen: str
@@ -81,7 +81,7 @@ def way(request: pytest.FixtureRequest, network: None) -> Way:
 
 @contextmanager
 def served(way: Way, hops: int) -> Iterator[None]:
-    """The proxy's server in SERVER: a token that says how far it may go, and other answers."""
+    """Run the proxy's server in SERVER; it answers with a token with a hop limit, or without."""
 
     def answer(request: Request) -> Answer:
         if request.method == b"PUT":
@@ -100,7 +100,7 @@ def served(way: Way, hops: int) -> Iterator[None]:
 def curl(
     where: str, way: Way, *options: str, within: float = PATIENCE
 ) -> subprocess.CompletedProcess[bytes]:
-    """One request, and how it ended."""
+    """Send one request; return curl's result."""
     host = f"[{way.address}]" if ":" in way.address else way.address
     command = ["curl", "-s", "-m", str(within), *options, f"http://{host}/latest/api/token"]
     return subprocess.run(
@@ -115,7 +115,7 @@ TIMED_OUT = 28  # curl(1)
     ("hops", "where", "arrives"),
     [(1, NEAR, True), (1, FAR, False), (2, FAR, True), (0, FAR, True)],
 )
-def test_a_token_goes_as_far_as_it_may(way: Way, hops: int, where: str, arrives: bool):  # noqa: FBT001 - a column
+def test_a_token_passes_as_many_hops_as_its_limit(way: Way, hops: int, where: str, arrives: bool):  # noqa: FBT001 - a column
     with served(way, hops):
         assert curl(where, way).stdout == b"document"
         token = curl(where, way, "-X", "PUT", within=PATIENCE if arrives else SILENCE)
@@ -124,7 +124,7 @@ def test_a_token_goes_as_far_as_it_may(way: Way, hops: int, where: str, arrives:
 
 
 def heard(where: str, way: Way, *said: bytes) -> bytes:
-    """All that comes on one connection until it falls silent."""
+    """Return all that arrives on one connection until nothing more does."""
     with namespace.inside(where):
         client = socket.create_connection((way.address, PORT), timeout=SILENCE)
     found = b""
@@ -139,7 +139,7 @@ def heard(where: str, way: Way, *said: bytes) -> bytes:
     return found
 
 
-def test_no_later_answer_takes_it_further(way: Way):
+def test_a_later_answer_does_not_carry_the_token_further(way: Way):
     with served(way, 1):
         assert heard(FAR, way, GET, GET).count(b"document") == 2
         assert TOKEN not in heard(FAR, way, GET, PUT, GET)

@@ -1,4 +1,4 @@
-"""What happens to the replicas of a host's metadata agent and service: a full disk, damage."""
+"""The replicas of a host's metadata agent and service on a full disk and after damage."""
 
 import base64
 import os
@@ -22,14 +22,14 @@ LARGE = b"user data of the first " * 1000
 
 @pytest.fixture
 def directory() -> Iterator[Path]:
-    """Where unprivileged users may go."""
+    """Make a directory that unprivileged users can search."""
     with open_directory("a9fe-replica-") as made:
         yield made
 
 
 @contextmanager
 def full(place: Path) -> Iterator[None]:
-    """Nothing more can be written there."""
+    """Fill the disk during the block."""
     filler = place / "filler"
     with filler.open("wb", buffering=0) as file:
         try:
@@ -54,7 +54,7 @@ def encoded(data: bytes) -> str:
     return base64.b64encode(data).decode()
 
 
-def test_with_a_full_disk_nobody_gets_anothers_metadata_and_no_404_is_false(directory: Path):
+def test_on_a_full_disk_no_metadata_are_crossed_and_no_404_is_wrong(directory: Path):
     with (
         disk(directory / "small", 2) as small,
         running_server(directory, "") as server,
@@ -89,7 +89,7 @@ def swap(
     first: tuple[str, str],
     second: tuple[str, str],
 ) -> tuple[str, str]:
-    """The first one's port passes to the second, whose address a third one gets; the third."""
+    """Give the first instance's port to the second, whose address a third gets; return it."""
     move_port(server, first[1], to=second[0])
     port = server.list("port", fixed_ips=f"ip_address={second[1]}")[0]
     assert server.api.delete(f"/v2.0/ports/{port['id']}").status_code == 204
@@ -124,7 +124,7 @@ def test_damaged_user_data_are_503_and_fetched_again(directory: Path):
 
 
 def damage(file: Path) -> None:
-    """Overwrite user data wherever they are in the file, and nothing of SQLite's own."""
+    """Overwrite user data in the file, and none of SQLite's own pages."""
     content, what = file.read_bytes(), LARGE[:200]
     assert what in content
     with file.open("r+b") as opened:
@@ -132,7 +132,7 @@ def damage(file: Path) -> None:
 
 
 def served(guest: hops.Guest) -> list[int]:
-    """Ask until the right user data are there; no other are given. The statuses."""
+    """Ask until the right user data come, and never others; return the statuses."""
     statuses: list[int] = []
 
     def right() -> bool:
@@ -145,7 +145,7 @@ def served(guest: hops.Guest) -> list[int]:
     return statuses
 
 
-def test_a_database_that_was_lost_takes_nothing_away_until_the_operator_says_so(directory: Path):
+def test_a_lost_database_changes_no_replica_until_the_operator_accepts_it(directory: Path):
     with running_server(directory, "") as server:
         network = hops.isolated(server, "10.1.0.0/16")
         id, address = hops.instance(server, network)
@@ -161,14 +161,14 @@ def test_a_database_that_was_lost_takes_nothing_away_until_the_operator_says_so(
                     here.says(name, "server not followed")
                 assert guest.who() == id
                 with here.guest(network, "10.1.0.99") as stranger:
-                    assert stranger.get().status_code == 503  # who knows what was in the other one
+                    assert stranger.get().status_code == 503  # its content is unknown
                 accept(here, directory)
                 eventually(lambda: guest.who() == "404", DEADLINE, "the new database's word")
                 assert empty.list("network") == []
 
 
 def accept(here: hops.Hops, directory: Path) -> None:
-    """What the log tells the operator to type."""
+    """Return the command that the log tells the operator to run."""
     said = here.log(AGENT).read_text()
     known = said.partition("a9fe db accept ")[2][:16]
     state = {"A9FE_STATE_PATH": f"{directory}/state", "A9FE_RUN_PATH": f"{directory}/run"}

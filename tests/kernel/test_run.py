@@ -1,4 +1,4 @@
-"""What `./run setup` asks of the machine while it installs PostgreSQL, and takes back."""
+"""The setting that `./run setup` makes while it installs PostgreSQL, and removes again."""
 
 import os
 import shutil
@@ -20,7 +20,7 @@ ASK = f"pg_conftool {CONF} show -bs create_main_cluster"  # as the packages' scr
 
 @pytest.fixture(autouse=True)
 def settings() -> Iterator[None]:
-    """The packages' settings as they come, in a file system of the test's own."""
+    """Mount a file system with the packages' default settings."""
     subprocess.run(["mount", "-t", "tmpfs", "tmpfs", str(SETTINGS)], check=True)
     shutil.copy("/usr/share/postgresql-common/createcluster.conf", CONF)
     yield
@@ -28,9 +28,9 @@ def settings() -> Iterator[None]:
 
 
 def without_cluster(command: str) -> "subprocess.Popen[str]":
-    """The function of ./run alone, with a command of ours, as from a terminal.
+    """Run the function of ./run with another command, as from a terminal.
 
-    Who started us in the background had us ignore SIGINT, and so all that we start.
+    A background job ignores SIGINT, and so do its children; this restores the default.
     """
     script = f"source ./run help >/dev/null; without_cluster {command}"
     return subprocess.Popen(

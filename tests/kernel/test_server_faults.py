@@ -1,5 +1,5 @@
-"""What happens to a server's database: a writer that stands still, a killed PostgreSQL, a full
-disk. Whatever was answered with success is there afterwards."""
+"""Faults of a server's database: a stopped writer, a killed PostgreSQL, a full disk. Every write
+that was answered with success is kept."""
 
 import os
 import shutil
@@ -35,7 +35,7 @@ WHERE c.relname = 'counters' AND l.mode = 'RowShareLock' AND l.granted AND NOT E
 
 @pytest.fixture
 def directory() -> Iterator[Path]:
-    """Where unprivileged users may go."""
+    """Make a directory that unprivileged users can search."""
     with open_directory("a9fe-faults-") as made:
         yield made
 
@@ -49,7 +49,7 @@ def names(server: RunningServer, network_id: str) -> set[str]:
 
 
 def write_until_refused(server: RunningServer, network_id: str) -> Answers:
-    """Write until nothing more is taken."""
+    """Write until every write is refused."""
     with writing(server, network_id, description="x" * 250) as answers:
         eventually(lambda: answers.refused.total() > 20, DEADLINE, "refusals")
     assert answers.made
@@ -60,7 +60,7 @@ def write_until_refused(server: RunningServer, network_id: str) -> Answers:
 
 
 def goes_on(server: RunningServer, network_id: str, answers: Answers) -> None:
-    """All that was answered is there, and more can be written."""
+    """Check that all answered writes are kept and that more can be written."""
     eventually(lambda: server.api.get("/v2.0/networks").is_success, what="the database")
     assert set(answers.made) <= names(server, network_id)
     server.create("port", network_id=network_id)
@@ -68,7 +68,7 @@ def goes_on(server: RunningServer, network_id: str, answers: Answers) -> None:
 
 @contextmanager
 def stopped_in_a_transaction(process: "subprocess.Popen[bytes]", database: str) -> Iterator[None]:
-    """Stop it when it holds the log, and let it go on at the block's end."""
+    """Stop the process while it holds the change log's lock; continue it after the block."""
 
     def stopped() -> bool:
         process.send_signal(signal.SIGSTOP)
@@ -85,7 +85,7 @@ def stopped_in_a_transaction(process: "subprocess.Popen[bytes]", database: str) 
 
 
 def settled(database: str) -> str:
-    """Whether the log is "held" by one who says nothing, or "free"; "" while that may change."""
+    """Return "held" if an idle transaction locks the change log, "free", or "" if unsure."""
     with psycopg.connect(database) as connection:
         found = [quiet for (quiet,) in connection.execute(WHO_HOLDS_THE_LOG)]
     if not found:
@@ -108,14 +108,14 @@ def crowd(server: RunningServer, network_id: str) -> list[int]:
         return [write.result() for write in writes]
 
 
-def test_a_stopped_server_holds_up_the_other_for_seconds_only(directory: Path):
+def test_a_stopped_server_blocks_the_other_only_for_seconds(directory: Path):
     with running_postgres() as cluster, ExitStack() as stack:
         database = cluster.fresh()
         one, other = (stack.enter_context(running_server(directory, database)) for _ in "12")
         network_id = one.network("10.1.0.0/16")
         store = stack.enter_context(closing(Store(database, lambda: START)))
         export = stack.enter_context(closing(store.export()))
-        exported = [next(export)]  # its reader may take his time
+        exported = [next(export)]  # the reader of an export may be slow
         with writing(one, network_id) as answers:
             eventually(lambda: len(answers.made) > 4, DEADLINE, "writes")
             with stopped_in_a_transaction(one.process, database):
@@ -148,10 +148,10 @@ def test_a_killed_database_keeps_what_was_answered(directory: Path):
 
 
 @pytest.mark.parametrize("full", ["data", "wal"])
-def test_a_full_disk_of_postgresql_is_said_and_nothing_answered_is_lost(
+def test_a_full_disk_of_postgresql_is_reported_and_no_answered_write_is_lost(
     directory: Path, full: str
 ):
-    """Where its log has no room, PostgreSQL ends itself and somebody has to start it again."""
+    """If its log has no room, PostgreSQL ends itself and has to be started again."""
     with ExitStack() as stack:
         place = stack.enter_context(disk(directory / full, 400))
         other = directory / "other"
@@ -171,7 +171,7 @@ def test_a_full_disk_of_postgresql_is_said_and_nothing_answered_is_lost(
 
 
 def leave(place: Path, room: int) -> None:
-    """Fill a disk with something else but for so many bytes."""
+    """Fill a disk but for so many bytes."""
     ballast = shutil.disk_usage(place).free - room
     with (place / "ballast").open("wb") as file:
         os.posix_fallocate(file.fileno(), 0, max(1, ballast))
@@ -182,7 +182,7 @@ def started(cluster: Postgres) -> None:
         cluster.start()
 
 
-def test_a_full_disk_of_sqlite_is_said_and_nothing_answered_is_lost(directory: Path):
+def test_a_full_disk_of_sqlite_is_reported_and_no_answered_write_is_lost(directory: Path):
     with disk(directory / "small", 3) as place:
         place.chmod(0o777)
         with running_server(directory, f"sqlite:///{place}/a9fe.db") as server:
@@ -203,7 +203,7 @@ sys.stdin.read()
 """
 
 
-def test_a_stopped_command_holds_up_writers_of_sqlite_only_and_they_are_told(directory: Path):
+def test_a_stopped_command_blocks_writers_of_sqlite_and_they_get_503(directory: Path):
     place = directory / "state"
     place.mkdir()
     place.chmod(0o777)
@@ -221,7 +221,7 @@ def test_a_stopped_command_holds_up_writers_of_sqlite_only_and_they_are_told(dir
         server.create("port", network_id=network_id)
 
 
-def test_a_full_disk_is_said_and_nothing_is_half_written(tmp_path: Path):
+def test_a_full_disk_is_reported_and_no_write_is_partial(tmp_path: Path):
     with disk(tmp_path / "disk", 3) as place:
         store = Store(f"sqlite:///{place}/a9fe.db", lambda: START)
         store.migrate()
@@ -240,7 +240,7 @@ def test_a_full_disk_is_said_and_nothing_is_half_written(tmp_path: Path):
 
 
 def fill(store: Store) -> list[str]:
-    """Write until the disk is full; what was said to be written."""
+    """Write until the disk is full; return what was answered as written."""
     kept: list[str] = []
 
     def write_on() -> None:

@@ -1,4 +1,4 @@
-"""Two server processes over one PostgreSQL: under fire, one killed, the database restarted."""
+"""Two servers on one PostgreSQL: concurrent writes, a killed server, a restarted database."""
 
 import json
 import signal
@@ -25,7 +25,7 @@ def cluster() -> Iterator[Postgres]:
 
 @pytest.fixture
 def pair(cluster: Postgres, tmp_path: Path) -> Iterator[list[RunningServer]]:
-    """Two servers on one database."""
+    """Run two servers on one database."""
     database = cluster.fresh()
     tmp_path.parent.chmod(0o711)
     tmp_path.chmod(0o711)
@@ -45,7 +45,7 @@ def test_creators_side_by_side_get_every_address_once_and_no_other(pair: list[Ru
 
 
 class Follower:
-    """A stream of the feed, read by a thread: the names and revisions of its host's ports."""
+    """A thread that reads the feed: the names and revisions of its host's ports."""
 
     def __init__(self, url: str) -> None:
         self.names: list[str] = []
@@ -57,7 +57,7 @@ class Follower:
 
     def _read(self, url: str) -> None:
         query = "/a9fe/v1/feed?host=h1&agent=dhcp"
-        gone = suppress(httpx.TransportError)  # with its server, when the test ends
+        gone = suppress(httpx.TransportError)  # its server ended with the test
         with gone, httpx.stream("GET", url + query, timeout=None) as answer:
             for line in answer.iter_lines():
                 event = json.loads(line)
@@ -82,7 +82,7 @@ def test_a_killed_server_loses_nothing_that_it_answered(pair: list[RunningServer
     assert set(answers.made) <= names
     eventually(lambda: set(follower.names) == names, DEADLINE, "the other server's stream")
     assert follower.revisions == sorted(set(follower.revisions))
-    other.create("port", network_id=network_id)  # the killed one's lock is gone
+    other.create("port", network_id=network_id)  # the lock of the killed server is gone
 
 
 def test_a_restarted_database_is_503_and_streams_go_on(

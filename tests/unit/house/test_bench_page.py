@@ -1,4 +1,4 @@
-"""The page of measurements: one part is renewed, the other stays."""
+"""bench/RESULTS.md: a run replaces its own part only."""
 
 from bench.run import MARK, RESULTS, renewed
 

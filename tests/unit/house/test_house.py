@@ -1,4 +1,4 @@
-"""The house rules that no linter checks: sizes, names, documents that tell the truth."""
+"""House rules that no linter checks: sizes, names, imports, links and references of documents."""
 
 import ast
 import gc
@@ -26,7 +26,7 @@ VAGUE_NAMES = {"utils", "util", "helpers", "common", "base", "manager", "misc"}
 
 @cache
 def parsed(path: Path) -> ast.Module:
-    """The module. A collection of garbage in the middle breaks the parser of Python 3.11."""
+    """Parse the module. A garbage collection during it breaks the parser of Python 3.11."""
     gc.disable()
     try:
         return ast.parse(path.read_text())
@@ -75,7 +75,7 @@ def test_tests_neither_sleep_nor_patch_nor_skip_nor_measure_time():
 
 
 def test_no_module_imports_a_test_module():
-    """What several test modules need is in tests/kit or tests/lab, also for code in strings."""
+    """Shared code is in tests/kit or tests/lab. This includes the code in strings."""
     pattern = re.compile(
         r"^\s*(from|import) (tests\.(?!kit\b|lab\b|golden\b)|\.|(\w+\.)*(test_|conftest))|"
         r"^\s*from tests import (?!kit\b|lab\b|golden\b)",
@@ -104,7 +104,7 @@ def test_every_fake_has_a_contract_suite():
 
 
 def imports(tree: ast.Module) -> Iterator[tuple[str, str]]:
-    """The modules and names that are imported from a9fe and tests, also by code in strings."""
+    """Yield module and name of each import from a9fe and tests, also in code strings."""
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(("a9fe", "tests")):
             yield from ((str(node.module), alias.name) for alias in node.names)
@@ -121,7 +121,7 @@ def exists(module: str, name: str) -> bool:
 
 
 def test_what_tests_and_benchmarks_import_exists():
-    """Kernel tests and journeys do not run at every change, so a missed rename would last."""
+    """Kernel tests and journeys do not run at every change, so they would miss a rename."""
     missing = {
         f"{path.relative_to(ROOT)}: from {module} import {name}"
         for path in [*TESTS, *BENCH]

@@ -1,4 +1,4 @@
-"""The ledger of the tests under fire finds a server out that gives wrongly."""
+"""The ledger of tests/lab/fire.py detects a server that allocates wrongly."""
 
 import json
 
@@ -11,7 +11,7 @@ FREE = ["10.0.0.2", "10.0.0.3"]
 
 
 class Giver:
-    """Gives `addresses` in turn, and says that there are no more after them."""
+    """A server that gives `addresses` in turn and then refuses."""
 
     def __init__(self, addresses: list[str]) -> None:
         self.addresses = list(addresses)
@@ -31,7 +31,7 @@ class Giver:
 
 
 def fired(addresses: list[str], script: str) -> Ledger:
-    """c: create, d: delete the last one made."""
+    """Run steps: c creates a port, d deletes the last one."""
     ledger = Ledger(network_id="n1", capacity=2)
     made = []
     with httpx.Client(transport=httpx.MockTransport(Giver(addresses)), base_url="http://x") as api:
@@ -43,7 +43,7 @@ def fired(addresses: list[str], script: str) -> Ledger:
     return ledger
 
 
-def test_right_answers_are_not_complained_about():
+def test_right_answers_are_accepted():
     ledger = fired([*FREE, "10.0.0.3"], "ccdcc")
     assert ledger.wrong == []
     assert ledger.outcomes == {"201": 3, "204": 1, FULL: 1}

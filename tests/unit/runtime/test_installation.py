@@ -1,4 +1,4 @@
-"""The id of an installation, and the mark that it gives."""
+"""The id of an installation and the mark made from it."""
 
 import shutil
 import stat
@@ -67,8 +67,8 @@ def test_a_file_without_an_id_is_named(tmp_path: Path, text: str) -> None:
     [
         (MINE.text, MINE.group, True),
         (MINE.text, 0, True),
-        ("", MINE.group, True),  # its maker was killed before the alias
-        ("uplink of web1", MINE.group, True),  # somebody wrote a note on it
+        ("", MINE.group, True),  # the process that made it was killed before it set the alias
+        ("uplink of web1", MINE.group, True),  # an operator changed the alias
         ("", 0, False),
         ("uplink of web1", 0, False),
         (OTHER.text, OTHER.group, False),
@@ -77,7 +77,7 @@ def test_a_file_without_an_id_is_named(tmp_path: Path, text: str) -> None:
         (MINE.text + "0", 0, False),
     ],
 )
-def test_what_is_ours(*, alias: str, group: int, ours: bool) -> None:
+def test_which_objects_are_ours(*, alias: str, group: int, ours: bool) -> None:
     assert MINE.owns(alias, group) is ours
 
 
@@ -88,5 +88,5 @@ def test_a_mark_is_read_as_it_is_written_and_its_group_is_nobodys(id: str) -> No
 
 
 @pytest.mark.parametrize("text", ["", "a9fe:", "a9fe:x", "f" * 32, "b9fe:" + "f" * 32])
-def test_what_is_no_mark(text: str) -> None:
+def test_texts_that_are_no_mark(text: str) -> None:
     assert marks.read(text) is None
