@@ -132,7 +132,7 @@ def test_a_member_sees_no_agents_and_no_tokens(guarded: House, member: House) ->
     assert status(token_of(member), f"/v2.0/agents/{agent['id']}") == 404
     refused = member.a9fe.run("token", "list")
     assert (refused.returncode, refused.stdout) == (1, "")
-    assert "only admins" in refused.stderr
+    assert "is for admins" in refused.stderr
 
 
 def test_a_token_is_listed_without_itself_and_revoked_at_once(
