@@ -76,7 +76,7 @@ def others() -> Iterator[int]:
 
 @pytest.fixture
 def flags(tmp_path: Path) -> Iterator[dict[str, str]]:
-    """Users that exist here; as another user than root they are not used at all."""
+    """Return flags with users that exist here; only root changes its user."""
     with others() as port:
         yield {
             "state_path": str(tmp_path / "state"),

@@ -1,4 +1,4 @@
-"""What is read from the headers of a SYN, and what a connection on loopback has to say."""
+"""Facts of accepted connections: from the headers of a SYN, and over loopback."""
 
 import socket
 import time
@@ -39,7 +39,7 @@ def test_the_mac_is_the_source_of_the_clients_frame_or_unknown(syn: bytes, clien
 
 @pytest.mark.parametrize("loop", LOOPS)
 def test_the_time_of_a_connection_is_that_of_its_handshake(loop: str):
-    """Time in the kernel's queue counts, and what was sent meanwhile changes nothing."""
+    """Time in the kernel's queue counts; bytes that the client sent do not change it."""
     heard: list[Request] = []
 
     def listen(request: Request) -> Answer:

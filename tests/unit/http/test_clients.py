@@ -1,4 +1,4 @@
-"""One guest's connections and bytes, and the others: counted fakes, and real servers."""
+"""Bounds on connections and bytes of clients: counted fakes, and real servers."""
 
 import asyncio
 import contextlib
@@ -62,7 +62,7 @@ class Fake:
 
 
 class Room:
-    """Clients with fakes in it."""
+    """A Clients with fake connections."""
 
     def __init__(self, limits: Limits = SMALL) -> None:
         self.tally = Tally()
@@ -178,7 +178,7 @@ def test_with_few_descriptors_there_are_few_connections():
 
 @contextlib.asynccontextmanager
 async def two_networks(handler=echo, limits: Limits = LIMITS):
-    """A server on two networks, what it counts, and how to connect to each."""
+    """Serve two networks. Yields the server, its counters, and a function that connects."""
     tally = Tally()
     server = Server(handler, limits=limits, report=Report("test", tally))
     clients: list[Client] = []
@@ -288,7 +288,7 @@ def test_bytes_of_unread_answers_are_bounded_and_freed(loop):
 
 
 def test_a_small_unread_answer_ends_with_the_write_timeout():
-    """Below the size at which a transport asks to pause, and after the client's last request."""
+    """An answer below the size at which a transport pauses, to the client's last request."""
 
     async def main():
         answer = Answer(status=200, body=b"x" * 60_000)

@@ -1,4 +1,4 @@
-"""Requests take turns: over real sockets, with handlers that answer, wait, fail."""
+"""The fair handler over real sockets, with handlers that answer, wait and fail."""
 
 import asyncio
 from contextlib import asynccontextmanager
@@ -21,12 +21,12 @@ def get(client: str, path: str = "") -> bytes:
 
 
 def named(request) -> tuple[str, str]:
-    """The first part of the path, so that one address can be many guests."""
+    """Return the first part of the path, so that one address can be many clients."""
     return "net", request.target.split(b"/")[1].partition(b"?")[0].decode()
 
 
 class Hanging:
-    """Answers nobody until `go` is set; counts who is asked for."""
+    """A handler that answers when `go` is set, and counts its requests."""
 
     def __init__(self) -> None:
         self.asked: list[str] = []
@@ -74,7 +74,7 @@ def test_one_guest_has_a_few_running_requests_and_others_are_answered(loop):
 
 @BOTH
 def test_a_pipeline_runs_one_request_at_a_time_and_does_not_delay_a_neighbour(loop):
-    """Answers that cost CPU here: the loop turns between them."""
+    """Answers without awaiting: the event loop turns between them."""
     asked = []
 
     def handler(request):

@@ -1,4 +1,4 @@
-"""How far an answer goes: the limit is the answer's, and outlasts what is on its way."""
+"""The hop limit of answers: each has its own, until its data is acknowledged."""
 
 import asyncio
 import socket
@@ -15,7 +15,7 @@ LARGE = 20_000_000  # bytes, more than the kernel takes for a client that does n
 
 
 def of(request: Request) -> Answer:
-    """/hops/size: so many bytes that may go so far."""
+    """Answer /hops/size with so many bytes and this hop limit."""
     hops, size = (int(part) for part in request.target[1:].split(b"/"))
     return Answer(status=200, body=b"x" * size, hop_limit=hops)
 
@@ -44,7 +44,7 @@ def test_each_answer_has_its_own_limit(loop):
 
 
 async def deaf(world: World) -> Client:
-    """A client that reads nothing before it is told to."""
+    """Return a client that reads nothing at first."""
     sock = socket.socket()
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     sock.settimeout(0)

@@ -1,4 +1,4 @@
-"""What is a request, and what is refused as one: tables, limits, and any cut of the bytes."""
+"""Requests that are read and refused: tables, limits, and any split of the bytes."""
 
 import itertools
 
@@ -13,7 +13,7 @@ from a9fe.wire.refusals import Refusal
 
 
 def read(*pieces: bytes, limits: Limits = LIMITS):
-    """The requests in these pieces; ends with the refusal, if there is one."""
+    """Return the requests in these pieces, and the refusal at the end, if any."""
     reader, found = RequestReader(limits), []
     try:
         for piece in pieces:
@@ -310,7 +310,7 @@ BODIES = st.one_of(st.none(), st.lists(st.binary(max_size=30), max_size=4))
 
 @st.composite
 def requests(draw):
-    """A request's bytes, its headers and its body."""
+    """Draw a request: its bytes, its headers and its body."""
     pieces, headers = draw(BODIES), draw(HEADERS)
     lines = [b"POST /x HTTP/1.1", b"Host: a", *[b"%b: %b" % pair for pair in headers]]
     body = b"".join(pieces or [])
@@ -340,7 +340,7 @@ def test_the_requests_do_not_depend_on_how_the_bytes_are_split(made, data):
 
 @given(st.binary(max_size=200))
 def test_any_bytes_are_read_or_refused(data):
-    """No other exception gets out, whatever comes."""
+    """No bytes raise another exception."""
     for prefix in (b"", b"GET / HTTP/1.1\r\nHost: a\r\n", CHUNKED):
         read(prefix + data)
 

@@ -175,7 +175,7 @@ def test_expect_100_continue():
     ],
 )
 def test_refused_requests_get_their_status_and_the_connection_ends(data, refusal):
-    """Also while the client is still sending: no reset takes the answer along."""
+    """Also while the client is still sending: no reset overtakes the answer."""
 
     async def main():
         async with serving(limits=QUICK) as world:
@@ -534,7 +534,7 @@ def test_close_is_bounded():
 
 @BOTH
 def test_another_copy_of_the_socket_keeps_it_listening(loop):
-    """What a restarted process finds: connections made meanwhile wait in the kernel."""
+    """A restarted process gets the connections that the kernel queued meanwhile."""
     sock = socket.create_server(("127.0.0.1", 0))
     copy = sock.dup()
 

@@ -1,4 +1,4 @@
-"""The upstream against servers that behave, break, stall and restart."""
+"""The upstream pool against servers that answer, break, stall and restart."""
 
 import asyncio
 import contextlib
@@ -38,7 +38,7 @@ def upstream(path: str, **options) -> Upstream:
 
 
 def saying(*answers: bytes, close: bool = False):
-    """A script: one answer after the other, each to a request."""
+    """A server that follows a script: one answer for each request."""
 
     async def script(client):
         for answer in answers:
@@ -143,7 +143,7 @@ WITHOUT_CR = {
 @pytest.mark.parametrize("sent", WITHOUT_CR.values(), ids=WITHOUT_CR)
 @pytest.mark.parametrize("in_single_bytes", [False, True])
 def test_lines_of_an_answer_may_end_without_cr(sent, in_single_bytes, path):
-    """As a metadata agent of Neutron's may write them; guests may not."""
+    """Upstreams may end lines so; guests may not."""
 
     async def script(client):
         await read_request(client)
@@ -255,7 +255,7 @@ def test_errors_carry_the_request_id(path):
 
 
 def served_statuses(path: str, script, **options) -> tuple[int, list[Refusal]]:
-    """What a guest gets of an upstream, through a server."""
+    """Return a guest's answer from an upstream, through a server."""
 
     async def main():
         ask = upstream(path, **options)
@@ -306,7 +306,7 @@ def test_connections_are_kept_and_reused(loop, path):
 
 @BOTH
 def test_a_pooled_connection_that_died_is_replaced(loop, path):
-    """It closes just when it is asked: whatever may be repeated is asked again."""
+    """It closes when the request arrives: safe requests are repeated."""
 
     async def script(client):
         await read_request(client)
@@ -334,7 +334,7 @@ BEGUN = [b"", b"HTTP/1.1 200", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nab"
 def test_a_safe_request_in_flight_is_repeated_when_the_upstream_restarts(
     loop, method, begun, path
 ):
-    """Also on a connection that was new; and it waits until the next one listens."""
+    """Also on a fresh connection; it waits until the next process listens."""
 
     async def killed(client):
         await read_request(client)
@@ -408,7 +408,7 @@ def test_a_process_that_ends_may_accept_one_more_connection(loop, path):
 
 
 def test_a_request_is_repeated_a_bounded_number_of_times(path):
-    """The request itself may be what ends the upstream."""
+    """The request itself may kill the upstream."""
     count = 0
 
     async def script(client):
@@ -453,7 +453,7 @@ def test_unsafe_requests_get_a_fresh_connection(path):
 
 @BOTH
 def test_fresh_connections_count_against_the_pools_limit(loop, path):
-    """A POST gets a connection of its own: the pool is not the larger for it."""
+    """Each POST gets a fresh connection, within the pool's limit."""
 
     async def main():
         async with serving(echo, path=path) as world:
@@ -516,7 +516,7 @@ def test_above_the_byte_bound_the_largest_answer_fails(path):
 
 
 def test_unsolicited_data_closes_the_connection(path):
-    """A second answer to one request must not become that of the next."""
+    """A second answer to one request must not be taken for the next request's."""
 
     async def main():
         async with scripted(path, saying(OK + OK.replace(b"ok", b"no"), OK)) as accepted:

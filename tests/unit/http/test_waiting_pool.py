@@ -1,4 +1,4 @@
-"""Two pools to one upstream: who waits takes no place from who does not."""
+"""Two pools to one upstream: waiting requests take no connection from others."""
 
 import asyncio
 
@@ -22,7 +22,7 @@ PLAIN = get(b"/latest")
 
 
 class Slow:
-    """Answers at once, save those that wait: they are answered when `news` is set."""
+    """Answer at once, but waiting requests when `news` is set."""
 
     def __init__(self) -> None:
         self.waiting = 0

@@ -1,4 +1,4 @@
-"""The hand-over as agents see it: real sockets over a real control socket."""
+"""The proxy's side of the hand-over: real sockets over a real control socket."""
 
 import asyncio
 import contextlib
@@ -84,7 +84,7 @@ async def proxy(path: str, allowed: frozenset[int] | None = None):
 
 
 class Agent:
-    """Speaks the protocol plainly, from a thread so that the loop is free to answer."""
+    """An agent that sends packets as JSON; it receives in a thread: the loop can answer."""
 
     def __init__(self, path: str) -> None:
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -122,7 +122,7 @@ class Agent:
 
 
 async def asked(sock: socket.socket) -> bytes:
-    """What a guest gets there."""
+    """Return a guest's answer from this listener."""
     client = Client(*await asyncio.open_connection(*sock.getsockname()[:2]))
     got = await client.ask(GET)
     client.close()
@@ -188,7 +188,7 @@ def test_connections_finish_when_their_listener_is_dropped(loop, path, tcp):
 
 
 def test_the_kernel_queues_connections_while_the_proxy_restarts(path, tcp):
-    """The proxy is killed and started again: who connected meanwhile is answered."""
+    """Connections made between two runs of the proxy are answered."""
 
     async def first():
         async with proxy(path) as world:
@@ -284,7 +284,7 @@ def test_a_socket_given_for_another_listener_serves_that_one(path, tcp):
 
 
 def test_a_listener_given_with_another_socket_serves_that_one(path, tcp):
-    """A namespace was deleted and made again: same key, other socket."""
+    """A recreated namespace: same key, other socket."""
     other = socket.create_server(("127.0.0.1", 0))
 
     async def main():
@@ -409,7 +409,7 @@ def test_processes_of_other_users_are_refused(path):
 
 
 def test_agents_link_and_the_proxy_understand_each_other(path, tcp):
-    """The other side of the protocol is linux.listeners.proxy_link; here the two meet."""
+    """ProxyLink, the agents' side, against the proxy's side."""
 
     async def main():
         async with proxy(path) as world:

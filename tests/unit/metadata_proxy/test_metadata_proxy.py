@@ -1,4 +1,4 @@
-"""The proxy behind its server: relay, rate limit, failures; and the foreground's printing."""
+"""The proxy behind its server: relay, rate limit, failures; the proxy in the foreground."""
 
 import asyncio
 import contextlib

@@ -1,4 +1,4 @@
-"""What the agent is sent of a guest's request: everything but what it must not believe."""
+"""The agent gets the guest's request with our trusted headers; the guest gets none of them."""
 
 from dataclasses import replace
 
@@ -143,7 +143,7 @@ NAMES = st.one_of(
 
 
 def ours_alone(name: bytes) -> bool:
-    """Whether a server behind us could take it for a trusted one: CGI knows no other case."""
+    """Return whether a CGI-like upstream could take this name for a trusted one."""
     seen = name.decode().upper().replace("-", "_")
     return seen in {n.decode().upper().replace("-", "_") for n in TRUSTED} or seen[:7] == "X_A9FE_"
 

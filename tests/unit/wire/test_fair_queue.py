@@ -1,4 +1,4 @@
-"""Whose request is next: bounds, turns, bytes, patience."""
+"""The fair queue: bounds, turns, byte rates, timeouts."""
 
 from dataclasses import dataclass, field, replace
 from typing import ClassVar
@@ -22,7 +22,7 @@ NOISY, NEIGHBOUR = ("net", "noisy"), ("net", "neighbour")
 
 @dataclass
 class Play:
-    """Requests that are begun and ended by hand. A ticket is (client, number)."""
+    """A fair queue whose requests are started and ended by hand. A ticket is (client, number)."""
 
     limits: QueueLimits = LIMITS
     now: float = 100.0

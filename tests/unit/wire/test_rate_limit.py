@@ -1,4 +1,4 @@
-"""The rate limit: how many, how long, for whom, and what it forgets."""
+"""The rate limit: windows, waits, clients, and the bounded table."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""Who holds how much, and who gives way."""
+"""Shares of clients, and the client that must release some."""
 
 import pytest
 from hypothesis import given
@@ -12,7 +12,7 @@ BOUNDS = Bounds(client=4, listener=6, total=8)
 
 
 def held(**amounts: int) -> Shares:
-    """Shares in which "a1=3" says that ("a", "1") holds 3."""
+    """Return shares; {"a1": 3}: client ("a", "1") holds 3."""
     shares = Shares(BOUNDS)
     for name, amount in amounts.items():
         shares.change((name[0], name[1:]), amount)

@@ -68,6 +68,6 @@ def test_a_given_retry_after_replaces_the_tables():
 
 
 def test_only_certain_refusals_are_404():
-    """cloud-init takes 404 as final: what may change by waiting must be 503."""
+    """cloud-init takes 404 as final: a refusal that may change later must be 503."""
     unsure = {r for r in Refusal if r.name.startswith(("NOT_SYNCED", "SOURCE", "UPSTREAM"))}
     assert {r.value.status for r in unsure} == {503, 504}
