@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 
 from a9fe.metadata import tree_page
-from a9fe.server.app import routes
-from a9fe.server.openapi import handlers as documents
+from a9fe.server.app import OPERATIONS
+from a9fe.server.openapi.document import document as openapi
 from a9fe.wire import statuses_page
 
 DOCS = Path(__file__).parent
@@ -20,5 +20,4 @@ def write(name: str, text: str) -> None:
 
 write("metadata-tree.md", tree_page.markdown())
 write("contracts/statuses.md", statuses_page.markdown())
-shown = documents.document(routes())
-write("openapi.json", json.dumps(shown, indent=1, ensure_ascii=False) + "\n")
+write("openapi.json", json.dumps(openapi(OPERATIONS), indent=1, ensure_ascii=False) + "\n")

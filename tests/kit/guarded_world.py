@@ -1,8 +1,11 @@
 """A server that requires tokens, with some tokens."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from a9fe.model.api_tokens import ApiToken, hash_of, id_of, text_of
+from a9fe.server.app import OPERATIONS
+from a9fe.server.asgi.operation import Operation
 from a9fe.server.auth.credentials import OwnTokens
 from tests.kit.server_world import World, instance_of
 
@@ -19,8 +22,8 @@ def token(name: str, **more: str) -> ApiToken:
 class Guarded(World):
     """A server with tokens of an admin, two projects and an agent; `be` chooses the caller."""
 
-    def __init__(self, directory: Path) -> None:
-        super().__init__(directory, authenticator=OwnTokens)
+    def __init__(self, directory: Path, operations: Iterable[Operation] = OPERATIONS) -> None:
+        super().__init__(directory, authenticator=OwnTokens, operations=operations)
         known = [
             token("admin", project_id="ops", role="admin"),
             token("mine", project_id="mine", role="member"),

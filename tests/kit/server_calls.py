@@ -3,12 +3,14 @@
 import re
 from typing import Any
 
+from a9fe.server.app import OPERATIONS
 from a9fe.server.asgi import faults
-from a9fe.server.openapi import document as openapi
-from a9fe.server.openapi.examples import filled, saved
-from a9fe.server.openapi.handlers import EXAMPLES
+from a9fe.server.asgi.examples import filled, ordered, saved
+from a9fe.server.asgi.operation import Operation
 from tests.kit.server_world import World
 
+EXAMPLES = ordered(request for row in OPERATIONS for request in row.requests())
+"""The requests of all examples, in an order in which they work."""
 _NOVA = {400: "badRequest", 401: "unauthorized", 403: "forbidden", 404: "itemNotFound",
          405: "badMethod", 408: "requestTimeout", 409: "conflictingRequest", 413: "overLimit",
          415: "badMediaType"}  # fmt: skip
@@ -22,17 +24,17 @@ def made_by_examples(world: World) -> dict[str, str]:
             continue
         body = filled(example.body, found)
         answer = world.send(example.method, filled(example.path, found), json=body)
-        if answer.status_code == example.expect:
+        if answer.status_code == example.status:
             found |= saved(example, answer.json())
     assert {name for example in EXAMPLES for name in example.save} <= found.keys()
     return found
 
 
-def ids_of(operation: openapi.Operation, known: dict[str, str]) -> dict[str, str]:
+def ids_of(operation: Operation, known: dict[str, str]) -> dict[str, str]:
     """Return the path parameters of the operation's first example."""
     names = re.findall(r"\{(\w+)\}", operation.path)
     pattern = re.sub(r"\\\{\w+\\\}", "([^/?]+)", re.escape(operation.path)) + r"(\?.*)?"
-    match = re.fullmatch(pattern, filled(operation.examples[0].path, known))
+    match = re.fullmatch(pattern, filled(operation.requests()[0].path, known))
     assert match is not None
     return dict(zip(names, match.groups(), strict=False))
 

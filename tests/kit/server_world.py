@@ -3,7 +3,7 @@
 import asyncio
 import secrets
 import threading
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -13,7 +13,8 @@ from typing import Any, TypeVar
 import httpx
 
 from a9fe.runtime.config import Config, load
-from a9fe.server.app import application
+from a9fe.server.app import OPERATIONS, application
+from a9fe.server.asgi.operation import Operation
 from a9fe.server.auth.credentials import Authenticator, Everyone
 from a9fe.server.feed.hub import Hub
 from a9fe.store import Store
@@ -37,6 +38,7 @@ class World:
         directory: Path,
         config: Config | None = None,
         authenticator: Callable[[Store], Authenticator] = lambda _: Everyone(),
+        operations: Iterable[Operation] = OPERATIONS,
     ) -> None:
         self.clock = FakeClock()
         self.store = Store(DATABASES.fresh(directory), self.clock.now)
@@ -46,6 +48,7 @@ class World:
             self.clock,
             Hub(self.store),
             authenticator(self.store),
+            operations,
         )
         transport = httpx.ASGITransport(self.app)
         self._client = httpx.AsyncClient(

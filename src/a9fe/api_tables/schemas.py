@@ -73,10 +73,11 @@ def of_fields(cls: type[Any]) -> dict[str, Schema]:
 
 def members(optional: tuple[str, ...] = (), **properties: Schema) -> Schema:
     """Return the schema of an object with these members and no others."""
+    required = [name for name in properties if name not in optional]
     return {
         "type": "object",
         "properties": properties,
-        "required": [name for name in properties if name not in optional],
+        **({"required": required} if required else {}),
         "additionalProperties": False,
     }
 
@@ -84,3 +85,44 @@ def members(optional: tuple[str, ...] = (), **properties: Schema) -> Schema:
 def text_of(maximum: int, **more: object) -> Schema:
     """Return the schema of text with 1 to `maximum` characters."""
     return {"type": "string", "minLength": 1, "maxLength": maximum, **more}
+
+
+def enclosed(name: str, schema: Schema) -> Schema:
+    """An answer's envelope: an object that has at least the member `name`."""
+    return {"type": "object", "properties": {name: schema}, "required": [name]}
+
+
+def enclosed_list(name: str, schema: Schema) -> Schema:
+    """An answer's envelope around a list."""
+    return enclosed(name, {"type": "array", "items": schema})
+
+
+class Component(dict[str, Any]):
+    """A reference to a schema that the document has once, by its name, among its components."""
+
+    def __init__(self, name: str, schema: Schema) -> None:
+        """`name` is the schema's in the document."""
+        super().__init__({"$ref": f"#/components/schemas/{name}"})
+        self.name = name
+        self.schema = schema
+
+
+def components_in(value: object) -> dict[str, Schema]:
+    """Every component that a schema refers to, also from inside another one."""
+    found: dict[str, Schema] = {}
+    if isinstance(value, Component):
+        found[value.name] = value.schema
+        found |= components_in(value.schema)
+    elif isinstance(value, Mapping):
+        for inner in value.values():
+            found |= components_in(inner)
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            found |= components_in(inner)
+    return found
+
+
+UUID: Schema = {"type": "string", "format": "uuid"}
+TEXT: Schema = {"type": "string"}
+OBJECT: Schema = {"type": "object"}
+NULL: Schema = {"type": "null"}

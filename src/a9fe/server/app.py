@@ -1,40 +1,42 @@
-"""The Starlette application: the routes, errors as Neutron's bodies, a count of every answer."""
+"""The Starlette application: all operations behind the gate, errors, a count of every answer."""
+
+from collections.abc import Iterable
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.requests import Request
-from starlette.responses import JSONResponse
-from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from a9fe.api_tables.bad_request import BadRequest
 from a9fe.model.errors import A9feError
 from a9fe.runtime import metrics
 from a9fe.runtime.clock import Clock
 from a9fe.runtime.config import Config
+from a9fe.server import glance, native, neutron, nova, openapi
 from a9fe.server.asgi.api import Api
 from a9fe.server.asgi.errors import on_error, on_failure
 from a9fe.server.asgi.gate import Gate
+from a9fe.server.asgi.operation import Operation
 from a9fe.server.auth.admissions import Admissions
 from a9fe.server.auth.credentials import Authenticator, Everyone
 from a9fe.server.feed.hub import Hub
-from a9fe.server.glance import images as image
-from a9fe.server.native import agent_reports, config_drives, imds_usage
-from a9fe.server.native import api_tokens as token_calls
-from a9fe.server.native import guest_data as guest_calls
-from a9fe.server.native import identity_keys as identity
-from a9fe.server.neutron import handlers as neutron
-from a9fe.server.nova import handlers as compute
-from a9fe.server.nova import records as compute_records
-from a9fe.server.openapi import handlers as documents
 from a9fe.store import Store
 
 PROCESS = "server"
+OPERATIONS: tuple[Operation, ...] = (
+    *native.OPERATIONS,
+    *neutron.OPERATIONS,
+    *nova.OPERATIONS,
+    *glance.OPERATIONS,
+    *openapi.OPERATIONS,
+)
+"""Every operation of the API."""
 
 
-class _Counted:
-    """Counts answers by status."""
+class _Outermost:
+    """ASGI middleware: counts answers by status, and replaces NUL in paths.
+
+    No name has a NUL, and PostgreSQL refuses a query with one; U+FFFD stands in for it.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -45,36 +47,9 @@ class _Counted:
                 metrics.answered(PROCESS, message["status"])
             await send(message)
 
+        if scope["type"] == "http":
+            scope["path"] = scope["path"].replace("\0", "\ufffd")
         await self._app(scope, receive, counted)
-
-
-async def _on_http(request: Request, error: Exception) -> JSONResponse:
-    """No such path or method."""
-    assert isinstance(error, HTTPException)
-    message = f"{request.method} {request.url.path[:200]}: {error.detail}"
-    name = {404: "HTTPNotFound", 405: "HTTPMethodNotAllowed"}.get(error.status_code)
-    answer = await on_error(
-        request, BadRequest(error.status_code, message, name or "HTTPBadRequest")
-    )
-    answer.headers.update(error.headers or {})
-    return answer
-
-
-def routes() -> list[Route]:
-    """All that is served."""
-    return [
-        *neutron.routes(),
-        *agent_reports.routes(),
-        *guest_calls.routes(),
-        *config_drives.routes(),
-        *identity.routes(),
-        *imds_usage.routes(),
-        *token_calls.routes(),
-        *compute.routes(),
-        *compute_records.routes(),
-        *image.routes(),
-        *documents.routes(),
-    ]
 
 
 def application(
@@ -83,24 +58,24 @@ def application(
     clock: Clock,
     hub: Hub,
     authenticator: Authenticator | None = None,
+    operations: Iterable[Operation] = OPERATIONS,
 ) -> Starlette:
-    """The ASGI application over a migrated store; somebody else runs the hub.
+    """Return the ASGI application over a migrated store; the caller runs the hub.
 
-    Without an authenticator everyone is admin.
+    Without an authenticator every caller is admin.
     """
     authenticator = authenticator or Everyone()
+    rows, gate = tuple(operations), Gate(authenticator)
     app = Starlette(
-        routes=routes(),
-        middleware=[
-            Middleware(_Counted),
-            Middleware(Gate, authenticator=authenticator),
-        ],
+        routes=gate.routes(rows),
+        middleware=[Middleware(_Outermost)],
         exception_handlers={
             A9feError: on_error,
-            HTTPException: _on_http,
+            HTTPException: gate.on_unmatched,
             Exception: on_failure,
         },
     )
     app.router.redirect_slashes = False
+    app.state.operations = rows
     app.state.api = Api(store, config, clock, hub, Admissions(authenticator))
     return app

@@ -17,17 +17,14 @@ from hypothesis import strategies as st
 from starlette.requests import Request
 
 from a9fe.api_tables.bad_request import BadRequest
+from a9fe.server.app import OPERATIONS
 from a9fe.server.asgi.body import BODY_MAX, DIGITS_MAX, read
 from a9fe.server.asgi.errors import problem_of
-from a9fe.server.openapi import bodies as openapi_bodies
-from a9fe.server.openapi import document as openapi
-from a9fe.server.openapi.examples import filled
-from a9fe.server.openapi.handlers import EXAMPLES
+from a9fe.server.asgi.examples import filled
+from a9fe.server.asgi.operation import JSON, Operation
 from tests.kit.server_calls import made_by_examples, message_of
 from tests.kit.server_world import World
 from tests.kit.strategies import json_values
-
-JSON = "application/json"
 
 
 @pytest.fixture(scope="module")
@@ -49,19 +46,23 @@ class Call:
     media_type: str
 
 
+def media_type_of(operation: Operation) -> str:
+    return operation.body.media_type if operation.body else JSON
+
+
 @pytest.fixture(scope="module")
 def calls(world: World) -> dict[str, Call]:
     known = made_by_examples(world)
     found = {}
-    for operation in openapi.operations(world.routes(), EXAMPLES)[0]:
-        example = next((e for e in operation.examples if e.body is not None), None)
+    for operation in OPERATIONS:
+        example = next((e for e in operation.requests() if e.body is not None), None)
         if example is not None and not operation.path.endswith("/file"):
             found[operation.key] = Call(
                 key=operation.key,
                 method=operation.method,
                 path=filled(example.path, known),
                 body=filled(example.body, known),
-                media_type=openapi_bodies.TYPES.get(operation.key, JSON),
+                media_type=media_type_of(operation),
             )
     return found
 
@@ -164,7 +165,9 @@ def test_a_body_that_does_not_arrive_is_408(end: str):
         await asyncio.Event().wait()
         raise AssertionError("the event is never set")
 
-    request = Request({"type": "http", "method": "POST", "headers": []}, receive)
+    state = {"operation": next(o for o in OPERATIONS if o.body)}
+    scope = {"type": "http", "method": "POST", "headers": [], "state": state}
+    request = Request(scope, receive)
     with pytest.raises(BadRequest, match="did not arrive") as refusal:
         asyncio.run(read(request, time_max=0.01))
     assert problem_of(refusal.value).status == 408
@@ -311,11 +314,11 @@ EXACT = {"id", "name", "project_id", "device_id", "network_id", "description", "
 
 @pytest.mark.parametrize("name", ["%00", "%ff", "%0a", "a" * 3000, "%F0%9F%92%A9"])
 def test_any_name_in_a_path_is_refused_or_taken(world: World, calls: dict[str, Call], name: str):
-    for operation in openapi.operations(world.routes(), EXAMPLES)[0]:
+    for operation in OPERATIONS:
         if "{" in operation.path:
             path = re.sub(r"\{\w+\}", name, operation.path)
             body = calls[operation.key].body if operation.key in calls else None
-            type = {"Content-Type": openapi_bodies.TYPES.get(operation.key, JSON)}
+            type = {"Content-Type": media_type_of(operation)}
             answer = world.send(operation.method, path, json=body, headers=type)
             assert answer.status_code < 500, (operation.key, answer.text)
             if answer.status_code >= 400:

@@ -17,8 +17,6 @@ from a9fe.model.resources import (
     SecurityGroup,
     Subnet,
 )
-from a9fe.server.asgi import gate
-from a9fe.server.auth.credentials import Unauthorized
 
 ADMIN = Caller(project_id="ops", roles=frozenset({"admin"}), is_admin=True)
 MEMBER = Caller(project_id="mine", roles=frozenset({"member"}))
@@ -177,59 +175,6 @@ def test_a_routers_port_keeps_its_router():
     with pytest.raises(Forbidden, match="device_id"):
         policy.check_port_update(port("mine", "network:router_interface"), {"device_id": "r2"})
     policy.check_port_update(port("mine", "compute:nova"), {"device_id": "i2"})
-
-
-READ, WRITE = "GET", "POST"
-OPEN, NEEDS_TOKEN, REFUSED = "open", 401, 403
-
-# method, path, and the answer to: nobody, member, reader, admin, agent
-PATHS = [
-    (READ, "/", OPEN, OPEN, OPEN, OPEN, OPEN),
-    ("POST", "/", NEEDS_TOKEN, OPEN, REFUSED, OPEN, REFUSED),
-    (READ, "/v2.1/", OPEN, OPEN, OPEN, OPEN, OPEN),
-    (READ, "/v2.0/networks", NEEDS_TOKEN, OPEN, OPEN, OPEN, REFUSED),
-    (WRITE, "/v2.0/networks", NEEDS_TOKEN, OPEN, REFUSED, OPEN, REFUSED),
-    (READ, "/v2.0/agents", NEEDS_TOKEN, OPEN, OPEN, OPEN, REFUSED),
-    (READ, "/v2.0/agents/a/dhcp-networks", NEEDS_TOKEN, REFUSED, REFUSED, OPEN, REFUSED),
-    (WRITE, "/v2.0/agents/a/l3-routers", NEEDS_TOKEN, REFUSED, REFUSED, OPEN, REFUSED),
-    (READ, "/v2.0/networks/n/dhcp-agents", NEEDS_TOKEN, REFUSED, REFUSED, OPEN, REFUSED),
-    (READ, "/v2.0/routers/r/l3-agents", NEEDS_TOKEN, REFUSED, REFUSED, OPEN, REFUSED),
-    (READ, "/v2.0/quotas/mine", NEEDS_TOKEN, OPEN, OPEN, OPEN, REFUSED),
-    (READ, "/v2.0/quotas/theirs", NEEDS_TOKEN, REFUSED, REFUSED, OPEN, REFUSED),
-    ("PUT", "/v2.0/quotas/mine", NEEDS_TOKEN, REFUSED, REFUSED, OPEN, REFUSED),
-    (READ, "/a9fe/v1/instances", NEEDS_TOKEN, OPEN, OPEN, OPEN, REFUSED),
-    (READ, "/a9fe/v1/feed", NEEDS_TOKEN, REFUSED, REFUSED, REFUSED, OPEN),
-    (WRITE, "/a9fe/v1/agents/report", NEEDS_TOKEN, REFUSED, REFUSED, REFUSED, OPEN),
-    (READ, "/a9fe/v1/tokens", NEEDS_TOKEN, REFUSED, REFUSED, OPEN, REFUSED),
-    ("DELETE", "/a9fe/v1/tokens/x", NEEDS_TOKEN, REFUSED, REFUSED, OPEN, REFUSED),
-    (READ, "/a9fe/v1/status", NEEDS_TOKEN, REFUSED, REFUSED, OPEN, REFUSED),
-    (READ, "/a9fe/v1/identity/keys", NEEDS_TOKEN, REFUSED, REFUSED, OPEN, REFUSED),
-    ("PUT", "/a9fe/v1/identity/keys/k", NEEDS_TOKEN, REFUSED, REFUSED, REFUSED, OPEN),
-    ("DELETE", "/a9fe/v1/identity/keys/k", NEEDS_TOKEN, REFUSED, REFUSED, OPEN, REFUSED),
-    (READ, "/a9fe/v1/identity/jwks", OPEN, OPEN, OPEN, OPEN, OPEN),
-    (READ, "/.well-known/openid-configuration", OPEN, OPEN, OPEN, OPEN, OPEN),
-    (READ, "/metrics", NEEDS_TOKEN, REFUSED, REFUSED, OPEN, REFUSED),
-    (READ, "/v2.1/flavors", NEEDS_TOKEN, OPEN, OPEN, OPEN, REFUSED),
-    (WRITE, "/v2.1/flavors", NEEDS_TOKEN, REFUSED, REFUSED, OPEN, REFUSED),
-    (READ, "/never/heard/of", NEEDS_TOKEN, OPEN, OPEN, OPEN, REFUSED),
-]
-
-
-def gate_says(caller: Caller | None, method: str, path: str) -> object:
-    try:
-        gate.check(caller, method, path)
-    except Unauthorized:
-        return NEEDS_TOKEN
-    except Forbidden:
-        return REFUSED
-    return OPEN
-
-
-@pytest.mark.parametrize("row", PATHS, ids=lambda row: f"{row[0]} {row[1]}")
-def test_paths(row: tuple):
-    method, path, *expected = row
-    callers = (None, MEMBER, READER, ADMIN, AGENT)
-    assert [gate_says(caller, method, path) for caller in callers] == expected
 
 
 def test_without_authentication_only_loopback_addresses_are_accepted():

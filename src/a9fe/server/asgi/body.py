@@ -10,21 +10,22 @@ from starlette.requests import ClientDisconnect, Request
 
 from a9fe.api_tables.bad_request import BadRequest
 from a9fe.api_tables.envelope import NAME_SHOWN_MAX, shown_name
+from a9fe.server.asgi.operation import JSON, operation_of
 
 BODY_MAX = 1024 * 1024  # bytes; the largest honest body is 64 KiB of user data and its envelope
 TIME_MAX = 30.0  # s from the head to the end of the body
 DEPTH_MAX = 32  # of nested JSON; bodies need 5
 DIGITS_MAX = 300  # of a whole number: about what a float can be
-JSON = "application/json"
 _CHARSETS = frozenset({"utf-8", "utf8"})
 
 
-async def read(request: Request, media_type: str = JSON, time_max: float = TIME_MAX) -> object:
-    """The JSON document of a request, whole within `time_max` s.
+async def read(request: Request, time_max: float = TIME_MAX) -> object:
+    """Return the JSON document of a request, of the media type in the operation's row.
 
-    Raises BadRequest (400, 408, 413, 415).
+    The body must be complete within `time_max` s. Raises BadRequest (400, 408, 413, 415).
     """
-    _check_type(request, media_type)
+    expected = operation_of(request).body
+    _check_type(request, expected.media_type if expected else JSON)
     return parse(await _whole(request, time_max))
 
 

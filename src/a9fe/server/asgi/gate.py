@@ -1,142 +1,131 @@
-"""The gate before the API: finds out who calls, and what paths are for whom.
+"""The gate before every handler: authenticates the caller and checks the row's `access`.
 
-A table of paths says whom each is for; what of a path's resources a caller sees and may change
-is model.policy's, where the resource is known.
+What of a resource a caller sees and may change is decided by model.policy, where the resource is
+known.
 """
 
-import re
+from collections.abc import Iterable
 from dataclasses import dataclass
-from enum import Enum
 
-import structlog
-from starlette.datastructures import Headers
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Match, Route
 
+from a9fe.api_tables.bad_request import BadRequest
 from a9fe.model.errors import A9feError, Forbidden
 from a9fe.model.policy import NOBODY, Caller
 from a9fe.server.asgi.errors import answer, problem_of
+from a9fe.server.asgi.operation import Access, Handler, Operation
 from a9fe.server.auth.credentials import Authenticator, Unauthorized
 
-log = structlog.get_logger()
+READS = frozenset({"GET", "HEAD"})
+_UNMATCHED_TYPES = {404: "HTTPNotFound", 405: "HTTPMethodNotAllowed"}
 
 
-class Who(Enum):
-    """Whom a path is for."""
+def check(caller: Caller | None, method: str, path: str, access: Access, project: str) -> None:
+    """Raise Unauthorized or Forbidden unless the caller may use an operation.
 
-    ANYONE = "anyone, also without a token"
-    CALLER = "a project's members"
-    ADMIN = "admins"
-    AGENT = "an agent, with a token that is bound to its host"
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """Methods ("" is all) and whole paths, by a pattern."""
-
-    methods: str
-    pattern: str
-    who: Who
-
-
-READS = "GET HEAD"
-WRITES = "POST PUT PATCH DELETE"
-PATHS: tuple[Row, ...] = (
-    Row(READS, r"/|/v2\.1/?|/image/?|/docs/?|/openapi[^/]*", Who.ANYONE),
-    Row(READS, r"/\.well-known/.+|/a9fe/v1/identity/(jwks|certificates)", Who.ANYONE),
-    Row("PUT", r"/a9fe/v1/identity/keys/[^/]+", Who.AGENT),
-    Row("", r"/a9fe/v1/identity/.+", Who.ADMIN),
-    Row("", r"/a9fe/v1/(feed|agents/report)", Who.AGENT),
-    Row("POST", r"/a9fe/v1/imds-usage", Who.AGENT),
-    Row("PUT", r"/a9fe/v1/instances/[^/]+/password", Who.AGENT),
-    Row("PUT DELETE", r"/a9fe/v1/instances/[^/]+/guest-attributes/.+", Who.AGENT),
-    Row("POST", r"/a9fe/v1/instances/[^/]+/events/[^/]+/acknowledge", Who.AGENT),
-    Row("POST PUT", r"/a9fe/v1/instances/[^/]+/events(/.*)?", Who.ADMIN),
-    Row("", r"/metrics|/a9fe/v1/status|/a9fe/v1/tokens(/.*)?", Who.ADMIN),
-    Row("", r"/v2\.0/agents/[^/]+/.+", Who.ADMIN),
-    Row("", r"/v2\.0/networks/[^/]+/dhcp-agents(/.*)?", Who.ADMIN),
-    Row("", r"/v2\.0/routers/[^/]+/l3-agents(/.*)?", Who.ADMIN),
-    Row(READS, r"/v2\.0/quotas(\.json)?/?", Who.ADMIN),
-    Row(WRITES, r"/v2\.0/quotas(/.*)?", Who.ADMIN),
-    Row(WRITES, r"/(a9fe/v1|v2\.1)/flavors(/.*)?", Who.ADMIN),
-    Row("", r".*", Who.CALLER),
-)
-"""The first row that fits counts."""
-_ROWS = tuple(
-    (frozenset(r.methods.split()), re.compile(r.pattern).fullmatch, r.who) for r in PATHS
-)
-_QUOTA = re.compile(r"/v2\.0/quotas/([^/]+)(/.*)?")
-_OWN_QUOTA = frozenset({"tenant", "project"})  # paths that ask for one's own project
-
-
-def who_may(method: str, path: str) -> Who:
-    """Whom a path is for."""
-    for methods, matches, who in _ROWS:
-        if (not methods or method in methods) and matches(path):
-            return who
-    return Who.ADMIN
-
-
-def check(caller: Caller | None, method: str, path: str) -> None:
-    """Raises Unauthorized or Forbidden unless the caller may use the path at all."""
-    who = who_may(method, path)
-    if who is Who.ANYONE:
+    `project` is the project in the path, for Access.OWN_PROJECT.
+    """
+    if access is Access.ANYONE:
         return
     if caller is None:
         raise Unauthorized("The request needs a token, in X-Auth-Token")
-    if not _fits(caller, who):
-        raise Forbidden(f"{method} {path[:200]} is for {who.value}")
+    if not _fits(caller, access):
+        raise Forbidden(f"{method} {path[:200]} is for {access.value}")
     if caller.host and not caller.is_admin:
         return
     if method not in READS and not caller.may_write:
         raise Forbidden("A reader's token may not change anything")
-    quota = _QUOTA.fullmatch(path)
-    if quota and not caller.is_admin and quota[1] not in {caller.project_id, *_OWN_QUOTA}:
+    if access is Access.OWN_PROJECT and not caller.is_admin and project != caller.project_id:
         raise Forbidden("Another project's quotas are for admins")
 
 
-def _fits(caller: Caller, who: Who) -> bool:
-    if who is Who.AGENT:
+def _fits(caller: Caller, access: Access) -> bool:
+    if access is Access.AGENT:
         return bool(caller.host)
-    if who is Who.ADMIN:
+    if access is Access.ADMIN:
         return caller.is_admin
     return caller.is_admin or not caller.host
 
 
-def _without_nul(scope: Scope) -> None:
-    """Replace a NUL in the path by U+FFFD: no name has one, and PostgreSQL refuses the query."""
-    scope["path"] = scope["path"].replace("\0", "\ufffd")
+class OperationRoute(Route):
+    """Starlette's route of one operation."""
+
+    def __init__(self, operation: Operation, endpoint: Handler) -> None:
+        """`endpoint` is the operation's handler behind the gate."""
+        super().__init__(operation.path, endpoint, methods=[operation.method], name=operation.key)
+        self.operation = operation
 
 
+@dataclass(frozen=True, slots=True)
 class Gate:
-    """ASGI middleware: puts the caller into the request's state, or answers 401, 403 or 503."""
+    """Authenticates callers with the authenticator of auth_strategy."""
 
-    def __init__(self, app: ASGIApp, authenticator: Authenticator) -> None:
-        """The authenticator is asked for every request."""
-        self._app = app
-        self._authenticator = authenticator
+    authenticator: Authenticator
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on, or answer it."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
+    def routes(self, operations: Iterable[Operation]) -> list[OperationRoute]:
+        """Return a route for each operation; literal paths come before those with parameters."""
+        rows = sorted(operations, key=lambda o: [part[:1] == "{" for part in o.path.split("/")])
+        return [OperationRoute(operation, self._guarded(operation)) for operation in rows]
+
+    def _guarded(self, operation: Operation) -> Handler:
+        async def endpoint(request: Request) -> Response:
+            try:
+                await self._admit(request, operation)
+            except A9feError as error:
+                return self._refusal(error, request)
+            return await operation.handler(request)
+
+        return endpoint
+
+    async def _admit(self, request: Request, operation: Operation) -> None:
+        """Put the caller and the row into the request's state."""
+        request.state.operation = operation
+        if operation.access is Access.ANYONE:
+            request.state.caller = NOBODY
             return
+        caller = await self.authenticator.caller(request.headers)
+        project = request.path_params.get("project_id", "")
+        check(caller, request.method, request.url.path, operation.access, project)
+        request.state.caller = caller
+
+    async def on_unmatched(self, request: Request, error: Exception) -> Response:
+        """Answer a request that no operation serves: Starlette's handler for HTTPException.
+
+        404 or 405 is only for a project's members, and for agents that may use another method of
+        the path.
+        """
+        assert isinstance(error, HTTPException)
         try:
-            await self._admit(scope)
-        except A9feError as error:
-            refusal = answer(problem_of(error), scope["path"])
-            if isinstance(error, Unauthorized) and self._authenticator.challenge:
-                refusal.headers["WWW-Authenticate"] = self._authenticator.challenge
-            await refusal(scope, receive, send)
-            return
-        await self._app(scope, receive, send)
+            caller = await self.authenticator.caller(request.headers)
+            if not _is_agent_of(caller, request):
+                check(caller, request.method, request.url.path, Access.PROJECT, "")
+        except A9feError as refused:
+            return self._refusal(refused, request)
+        message = f"{request.method} {request.url.path[:200]}: {error.detail}"
+        type = _UNMATCHED_TYPES.get(error.status_code, "HTTPBadRequest")
+        unmatched = BadRequest(error.status_code, message, type)
+        response = answer(problem_of(unmatched), request.url.path)
+        response.headers.update(error.headers or {})
+        return response
 
-    async def _admit(self, scope: Scope) -> None:
-        _without_nul(scope)
-        method, path = scope["method"], scope["path"]
-        state = scope.setdefault("state", {})
-        if who_may(method, path) is Who.ANYONE:
-            state["caller"] = NOBODY
-            return
-        caller = await self._authenticator.caller(Headers(scope=scope))
-        check(caller, method, path)
-        state["caller"] = caller
+    def _refusal(self, error: A9feError, request: Request) -> Response:
+        refusal = answer(problem_of(error), request.url.path)
+        if isinstance(error, Unauthorized) and self.authenticator.challenge:
+            refusal.headers["WWW-Authenticate"] = self.authenticator.challenge
+        return refusal
+
+
+def _is_agent_of(caller: Caller | None, request: Request) -> bool:
+    """Whether an agent may use another method of the path."""
+    if caller is None or not caller.host:
+        return False
+    return any(
+        _fits(caller, route.operation.access)
+        for route in request.app.routes
+        if isinstance(route, OperationRoute)
+        and route.operation.access is not Access.ANYONE
+        and route.matches(request.scope)[0] is not Match.NONE
+    )

@@ -8,10 +8,10 @@ from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
 
 from a9fe.api_tables import converters as to
 from a9fe.api_tables import record_tables
+from a9fe.api_tables.schemas import ANY, OBJECT, Schema, enclosed_list, members, taken_by
 from a9fe.model.compute import Image
 from a9fe.model.errors import Conflict, Forbidden, InvalidInput, NotFound
 from a9fe.model.pages import NOTHING, Filter, Page, Slice
@@ -22,10 +22,14 @@ from a9fe.operations.slices import filter_by, read_limit, read_slice
 from a9fe.operations.transaction import Transaction
 from a9fe.server.asgi import body, faults
 from a9fe.server.asgi.api import api_of, last_values, root_of
+from a9fe.server.asgi.examples import example
+from a9fe.server.asgi.operation import Access, Body, OperationTable
 
 BASE = faults.IMAGE
 PATH = f"{BASE}/v2/images"
 SCHEMA = "/v2/schemas/image"
+VERSIONS = OperationTable(BASE, chapter="Images")
+IMAGES = OperationTable(PATH, chapter="Images")
 PATCH_TYPE = "application/openstack-images-v2.1-json-patch"
 PAGE_DEFAULT = 25  # images of one page (Glance's limit_param_default)
 Values = dict[str, Any]
@@ -49,6 +53,30 @@ READ_ONLY = frozenset(
     {"status", "checksum", "size", "virtual_size", "created_at", "updated_at", "self", "file"}
     | {"schema", "direct_url", "locations", "os_hash_algo", "os_hash_value"}
 )
+
+
+_IMAGE: Schema = {
+    "type": "object",
+    "properties": {name: taken_by(read) for name, read in MEMBERS.items()},
+    "additionalProperties": {"type": "string", "maxLength": 255},
+}
+_PATCH: Schema = {
+    "type": "array",
+    "items": members(
+        ("value",),
+        op={"type": "string", "enum": ["add", "replace", "remove"]},
+        path={"type": "string", "examples": ["/name"]},
+        value=ANY,
+    ),
+}
+_FILTERS = {
+    "name": "Only those with this name",
+    "owner": "Only those of this project",
+    "visibility": "public, private, shared, community or all",
+    "status": "Every image is active",
+    "limit": "At most so many",
+    "marker": "The id after which the page begins",
+}
 
 
 def shown(image: Image) -> Json:
@@ -80,7 +108,13 @@ def shown(image: Image) -> Json:
     }
 
 
-async def versions(request: Request) -> Response:
+@VERSIONS.add(
+    "GET", "", Access.ANYONE, answers={200: OBJECT}, can_fail=False, examples=(example(),)
+)
+@VERSIONS.add(
+    "GET", "/", Access.ANYONE, answers={200: OBJECT}, can_fail=False, examples=(example(),)
+)
+async def show_versions(request: Request) -> Response:
     """List the versions of the image API."""
     link = {"rel": "self", "href": f"{root_of(request)}{BASE}/v2/"}
     found = [
@@ -118,6 +152,14 @@ def _check_given(tx: Transaction, values: Values) -> None:
     access.check_create(tx, "image", {n: v for n, v in values.items() if n != "properties"})
 
 
+@IMAGES.add(
+    "POST",
+    "",
+    Access.PROJECT,
+    body=_IMAGE,
+    answers={201: OBJECT},
+    examples=(example({"name": "cirros", "os_distro": "cirros"}, 201, save={"cirros": "id"}),),
+)
 async def create_image(request: Request) -> Response:
     """Create an image."""
     values = read(await body.read(request))
@@ -134,6 +176,14 @@ async def create_image(request: Request) -> Response:
 _EXACT = {"name": "name", "id": "id", "owner": "project_id", "visibility": "visibility"}
 
 
+@IMAGES.add(
+    "GET",
+    "",
+    Access.PROJECT,
+    query=_FILTERS,
+    answers={200: enclosed_list("images", OBJECT)},
+    examples=(example(query="name=cirros"),),
+)
 async def list_images(request: Request) -> Response:
     """List images, newest first."""
     query = last_values(request)
@@ -169,15 +219,32 @@ def _require(tx: Transaction, request: Request) -> Image:
     return found
 
 
+@IMAGES.add(
+    "GET", "/{id}", Access.PROJECT, answers={200: OBJECT}, examples=(example(id="{cirros}"),)
+)
 async def show_image(request: Request) -> Response:
     """Show an image."""
     found = await api_of(request).read(request, lambda tx: _require(tx, request))
     return JSONResponse(shown(found))
 
 
+@IMAGES.add(
+    "PATCH",
+    "/{id}",
+    Access.PROJECT,
+    body=Body(schema=_PATCH, media_type=PATCH_TYPE),
+    answers={200: OBJECT},
+    examples=(
+        example(
+            [{"op": "replace", "path": "/name", "value": "cirros-0.6"}],
+            id="{cirros}",
+            headers={"Content-Type": PATCH_TYPE},
+        ),
+    ),
+)
 async def patch_image(request: Request) -> Response:
     """Change an image by a JSON patch (RFC 6902) that adds, replaces or removes attributes."""
-    patch = await body.read(request, PATCH_TYPE)
+    patch = await body.read(request)
 
     def work(tx: Transaction) -> Json:
         image = _require(tx, request)
@@ -217,6 +284,13 @@ def _apply(values: Values, operation: object) -> None:
         raise Conflict("ImageProperty", f"Image has no property {name[:100]!r} to remove")
 
 
+@IMAGES.add(
+    "DELETE",
+    "/{id}",
+    Access.PROJECT,
+    answers={204: None},
+    examples=(example(status=204, id="{cirros}", last=True),),
+)
 async def delete_image(request: Request) -> Response:
     """Delete an image. Servers keep its name."""
 
@@ -232,6 +306,14 @@ async def delete_image(request: Request) -> Response:
     return Response(status_code=204)
 
 
+@IMAGES.add(
+    "PUT",
+    "/{id}/file",
+    Access.PROJECT,
+    body=ANY,
+    answers={204: None},
+    examples=(example({}, 204, id="{cirros}"),),
+)
 async def discard_data(request: Request) -> Response:
     """Accept the data of an image and discard it, as images are records."""
 
@@ -244,6 +326,13 @@ async def discard_data(request: Request) -> Response:
     return Response(status_code=204)
 
 
+@IMAGES.add(
+    "GET",
+    "/{id}/file",
+    Access.PROJECT,
+    answers={},
+    examples=(example(status=404, id="{cirros}"),),
+)
 async def no_data(request: Request) -> Response:
     """Refuse the download of an image's data, as none is stored."""
 
@@ -254,17 +343,4 @@ async def no_data(request: Request) -> Response:
     return JSONResponse(shown(await api_of(request).read(request, work)))
 
 
-def routes() -> list[Route]:
-    """Return the routes of the image API."""
-    one = f"{PATH}/{{id}}"
-    return [
-        Route(BASE, versions, methods=["GET"]),
-        Route(f"{BASE}/", versions, methods=["GET"]),
-        Route(PATH, list_images, methods=["GET"]),
-        Route(PATH, create_image, methods=["POST"]),
-        Route(one, show_image, methods=["GET"]),
-        Route(one, patch_image, methods=["PATCH"]),
-        Route(one, delete_image, methods=["DELETE"]),
-        Route(f"{one}/file", discard_data, methods=["PUT"]),
-        Route(f"{one}/file", no_data, methods=["GET"]),
-    ]
+OPERATIONS = (*VERSIONS, *IMAGES)

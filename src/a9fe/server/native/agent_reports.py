@@ -1,41 +1,57 @@
-"""Handlers of our own API below /a9fe/v1: instances, agents' reports, the feed, status."""
+"""The operation by which agents report that they are alive."""
 
-import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import AbstractContextManager, suppress
-
-import structlog
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response, StreamingResponse
-from starlette.routing import Route
-from starlette.types import Message, Receive, Scope, Send
+from starlette.responses import JSONResponse, Response
 
+from a9fe.api_tables import converters as to
 from a9fe.api_tables.agent_reports import read_report
-from a9fe.model.errors import InvalidInput
-from a9fe.model.policy import ANY_HOST, check_host, check_reports
-from a9fe.model.resources import KINDS
+from a9fe.api_tables.schemas import UUID, enclosed, members, taken_by, text_of
+from a9fe.model.policy import check_reports
 from a9fe.operations.agents import agents
-from a9fe.operations.collections import COLLECTIONS, OURS
-from a9fe.operations.transaction import Transaction
-from a9fe.runtime import metrics
 from a9fe.server.asgi import body
 from a9fe.server.asgi.api import api_of, caller_of
-from a9fe.server.asgi.collection_routes import collection_routes
-from a9fe.server.auth.credentials import shown_in
-from a9fe.server.feed.lines import MEDIA_TYPE, once
-from a9fe.server.feed.roles import ROLES, Follower
+from a9fe.server.asgi.examples import example
+from a9fe.server.asgi.operation import Access, OperationTable
+from a9fe.server.native.collections import BASE
 
-log = structlog.get_logger()
-
-BASE = "/a9fe/v1"
-SEND_TIMEOUT = 30.0
-"""Seconds that a feed's reader may refuse to read: three heartbeats."""
-LAST_TIMEOUT = 1.0  # s for the last word to a reader whose stream is ended
-REVISION_DIGITS = 18  # of a signed 64-bit number
+REPORTS = OperationTable(f"{BASE}/agents/report", chapter="About the server")
+_IDS = {"type": "array", "items": UUID}
+_NAME = text_of(to.NAME_MAX)
 
 
+@REPORTS.add(
+    "POST",
+    "",
+    Access.AGENT,
+    body=members(
+        ("configurations", "start", "ports_up", "ports_down"),
+        agent_type=_NAME,
+        binary=_NAME,
+        host=_NAME,
+        configurations=taken_by(to.simple_map),
+        start={"type": "boolean"},
+        ports_up=_IDS,
+        ports_down=_IDS,
+    ),
+    answers={200: enclosed("agent_id", UUID)},
+    examples=(
+        example(
+            {
+                "agent_type": "DHCP agent",
+                "binary": "neutron-dhcp-agent",
+                "host": "node1",
+                "start": True,
+            },
+            save={"dhcp_agent": "agent_id"},
+        ),
+        example(
+            {"agent_type": "L3 agent", "binary": "neutron-l3-agent", "host": "node1"},
+            save={"l3_agent": "agent_id"},
+        ),
+    ),
+)
 async def report(request: Request) -> Response:
-    """POST /a9fe/v1/agents/report."""
+    """Take an agent's heartbeat, with the status of its ports."""
     document = await body.read(request)
     if isinstance(document, dict):
         check_reports(caller_of(request), document.get("host"))
@@ -44,119 +60,4 @@ async def report(request: Request) -> Response:
     return JSONResponse({"agent_id": agent.id})
 
 
-async def status(request: Request) -> Response:
-    """GET /a9fe/v1/status: the revision, how many there are of each kind, who follows."""
-
-    def work(tx: Transaction) -> dict[str, object]:
-        counts = {kind: tx.session.count(kind) for kind in KINDS}
-        return {"revision": tx.session.revision(), "counts": counts}
-
-    found = await api_of(request).read(request, work)
-    streams = sorted(str(stream.follower) for stream in api_of(request).hub.streams)
-    return JSONResponse({**found, "streams": streams})
-
-
-async def metrics_page(_request: Request) -> Response:
-    """GET /metrics."""
-    return Response(metrics.exposition(), media_type=metrics.CONTENT_TYPE)
-
-
-class _Patient(StreamingResponse):
-    """A stream whose reader must read: one that does not for SEND_TIMEOUT is cut off.
-
-    It ends, too, when its caller is known no longer.
-    """
-
-    def __init__(
-        self,
-        first: bytes,
-        lines: AsyncGenerator[bytes, None],
-        admitted: Callable[[Callable[[], None]], AbstractContextManager[None]],
-    ) -> None:
-        """`first` was read from `lines` before. `admitted` is told how to end it."""
-
-        async def whole() -> AsyncIterator[bytes]:
-            yield first
-            async for chunk in lines:
-                yield chunk
-
-        super().__init__(whole(), media_type=MEDIA_TYPE)
-        self._lines = lines
-        self._admitted = admitted
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send it, for as long as it may be."""
-        now = asyncio.get_running_loop().time
-        try:
-            async with asyncio.timeout(None) as until:
-                with self._admitted(lambda: until.reschedule(now())):
-                    await self._send(scope, receive, send)
-        except TimeoutError:
-            log.warning("feed ended: its token is known no longer", client=str(scope["client"]))
-            with suppress(TimeoutError):
-                async with asyncio.timeout(LAST_TIMEOUT):
-                    await send({"type": "http.response.body", "body": b"", "more_body": False})
-
-    async def _send(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def timed(message: Message) -> None:
-            async with asyncio.timeout(SEND_TIMEOUT):
-                await send(message)
-
-        try:
-            await super().__call__(scope, receive, timed)
-        except TimeoutError:
-            log.warning("feed reader disconnected: does not read", client=str(scope.get("client")))
-        finally:
-            await self._lines.aclose()
-
-
-async def follow(request: Request) -> Response:
-    """GET /a9fe/v1/feed?host=&agent=&from=. Of host * a metadata service gets all hosts' parts.
-
-    With once=1 the answer has what was committed after `from`, and ends.
-    """
-    query = request.query_params
-    host, agent = query.get("host", ""), query.get("agent", "")
-    if not host:
-        raise InvalidInput("host", host, "the name of the agent's host")
-    if agent not in ROLES:
-        raise InvalidInput("agent", agent, "one of " + ", ".join(ROLES))
-    if host == ANY_HOST and agent != "service":
-        raise InvalidInput("host", host, "the name of a host; * is for agent=service")
-    check_host(caller_of(request), host)
-    follower, since = Follower(host, agent), _revision(query.get("from"))
-    if _flag("once", query.get("once")):
-        if since is None:
-            raise InvalidInput("from", None, "a revision, if once is 1")
-        after = since
-        found = await api_of(request).read(request, lambda c: once(c.session, follower, after))
-        return Response(b"".join(found), media_type=MEDIA_TYPE)
-    lines = api_of(request).hub.follow(follower, since)
-    first = await anext(lines, b"")  # a database that is away is a status, not a broken answer
-    shown = shown_in(request.headers)
-    return _Patient(first, lines, lambda end: api_of(request).admissions.hold(shown, end))
-
-
-def _flag(name: str, text: str | None) -> bool:
-    if text not in (None, "0", "1"):
-        raise InvalidInput(name, text, "0 or 1")
-    return text == "1"
-
-
-def _revision(text: str | None) -> int | None:
-    if text is None:
-        return None
-    if not text.isascii() or not text.isdigit() or len(text) > REVISION_DIGITS:
-        raise InvalidInput("from", text, "a revision, which is a whole number")
-    return int(text)
-
-
-def routes() -> list[Route]:
-    """All of our paths."""
-    return [
-        Route(f"{BASE}/agents/report", report, methods=["POST"]),
-        Route(f"{BASE}/feed", follow, methods=["GET"]),
-        Route(f"{BASE}/status", status, methods=["GET"]),
-        Route("/metrics", metrics_page, methods=["GET"]),
-        *(route for name in OURS for route in collection_routes(BASE, COLLECTIONS[name])),
-    ]
+OPERATIONS = tuple(REPORTS)

@@ -5,10 +5,10 @@ from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
 
 from a9fe.api_tables import converters as to
 from a9fe.api_tables.envelope import member
+from a9fe.api_tables.schemas import OBJECT, members, text_of
 from a9fe.model import api_tokens as tokens
 from a9fe.model.api_tokens import ApiToken
 from a9fe.model.errors import InvalidInput
@@ -16,8 +16,18 @@ from a9fe.model.policy import AGENT, MEMBER, ROLES
 from a9fe.operations.transaction import Transaction
 from a9fe.server.asgi import body
 from a9fe.server.asgi.api import api_of
+from a9fe.server.asgi.examples import example
+from a9fe.server.asgi.operation import Access, OperationTable
+from a9fe.server.native.collections import BASE
 
-PATH = "/a9fe/v1/tokens"
+TOKENS = OperationTable(f"{BASE}/tokens", chapter="a9fe: tokens")
+_NEW = members(
+    ("project_id", "role", "host", "description"),
+    project_id=text_of(to.NAME_MAX),
+    role={"type": "string", "enum": ["admin", "member"], "default": "member"},
+    host=text_of(to.NAME_MAX),
+    description={"type": "string", "maxLength": to.NAME_MAX},
+)
 FIELDS = ("id", "project_id", "role", "host", "description", "created_at")
 
 
@@ -56,8 +66,22 @@ def _whose(given: dict[str, Any]) -> dict[str, str]:
     }
 
 
-async def create(request: Request) -> Response:
-    """POST: the answer is the only one that has the token itself."""
+@TOKENS.add(
+    "POST",
+    "",
+    Access.ADMIN,
+    body=members(token=_NEW),
+    answers={201: OBJECT},
+    examples=(
+        example(
+            {"token": {"project_id": "lab", "role": "member", "description": "CI"}},
+            201,
+            save={"token": "token.id"},
+        ),
+    ),
+)
+async def create_token(request: Request) -> Response:
+    """Create a token; only this answer has it."""
     token, text = new(member(await body.read(request), "token"))
 
     def work(tx: Transaction) -> ApiToken:
@@ -68,24 +92,29 @@ async def create(request: Request) -> Response:
     return JSONResponse({"token": {**shown(made), "token": text}}, status_code=201)
 
 
-async def listed(request: Request) -> Response:
-    """GET: all of them."""
+@TOKENS.add("GET", "", Access.ADMIN, answers={200: OBJECT}, examples=(example(),))
+async def list_tokens(request: Request) -> Response:
+    """List tokens."""
     found = await api_of(request).read(request, lambda tx: tx.session.api_tokens.all())
     return JSONResponse({"tokens": [shown(token) for token in found]})
 
 
-async def revoke(request: Request) -> Response:
-    """DELETE: from now on it is nobody's, and what it holds open ends."""
+@TOKENS.add(
+    "DELETE",
+    "/{id}",
+    Access.ADMIN,
+    answers={204: None},
+    examples=(example(status=204, id="{token}"),),
+)
+async def revoke_token(request: Request) -> Response:
+    """Revoke a token.
+
+    The feeds that were opened with it end.
+    """
     id = request.path_params["id"]
     await api_of(request).write(request, lambda tx: tx.session.api_tokens.remove(id))
     api_of(request).admissions.review()
     return Response(status_code=204)
 
 
-def routes() -> list[Route]:
-    """The paths of tokens."""
-    return [
-        Route(PATH, create, methods=["POST"]),
-        Route(PATH, listed, methods=["GET"]),
-        Route(f"{PATH}/{{id}}", revoke, methods=["DELETE"]),
-    ]
+OPERATIONS = tuple(TOKENS)

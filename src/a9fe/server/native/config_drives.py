@@ -7,8 +7,8 @@ from typing import Any
 import structlog
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
 
+from a9fe.api_tables.schemas import TEXT, members
 from a9fe.metadata.config_drive import LAYOUTS
 from a9fe.metadata.instance_view import InstanceView, Settings, view_of
 from a9fe.metadata.openstack.vendordata import STATIC_JSON
@@ -19,12 +19,17 @@ from a9fe.operations.instances import guests
 from a9fe.operations.transaction import Transaction
 from a9fe.runtime.static_vendordata import VendordataFile
 from a9fe.server.asgi.api import api_of
-from a9fe.server.native.guest_data import ONE
+from a9fe.server.asgi.examples import example
+from a9fe.server.asgi.operation import Access, OperationTable
+from a9fe.server.native.collections import BASE
 from a9fe.store import Session
 
 log = structlog.get_logger()
 
 Json = dict[str, Any]
+
+INSTANCE = OperationTable(f"{BASE}/instances/{{id}}", chapter="a9fe: instances")
+_FILE = members(path=TEXT, content={"type": "string", "format": "byte"})
 
 
 class Stored:
@@ -75,12 +80,18 @@ def _unusable(path: str, reason: str) -> None:
     log.warning("vendordata_jsonfile_path cannot be used", path=path, reason=reason)
 
 
+@INSTANCE.add(
+    "GET",
+    "/config-drive",
+    Access.PROJECT,
+    query={"format": "openstack, which is the default, or nocloud"},
+    answers={200: members(label=TEXT, files={"type": "array", "items": _FILE})},
+    examples=(example(id="{instance}", query="format=nocloud"),),
+)
 async def config_drive(request: Request) -> Response:
     """The files of an instance's config drive, for a VM without a network."""
     id, format = request.path_params["id"], request.query_params.get("format", "openstack")
     return JSONResponse(await api_of(request).read(request, lambda tx: made(tx, id, format)))
 
 
-def routes() -> list[Route]:
-    """Its path."""
-    return [Route(f"{ONE}/config-drive", config_drive, methods=["GET"])]
+OPERATIONS = tuple(INSTANCE)

@@ -1,27 +1,33 @@
-"""Handlers of what guests write and operators announce, below /a9fe/v1/instances/{id}.
-
-The gate knows which are for the guest's side, an agent's credential, and which for admins.
-"""
+"""Operations on what guests write and operators announce, below /a9fe/v1/instances/{id}."""
 
 from collections.abc import Callable
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
 
 from a9fe.api_tables.envelope import member
-from a9fe.api_tables.guest_requests import event_end, new_event
+from a9fe.api_tables.guest_requests import EVENT, EVENT_END, event_end, new_event
+from a9fe.api_tables.schemas import TEXT, Schema, members, of_type, taken_by
 from a9fe.model import codec
-from a9fe.model.guest import ScheduledEvent
+from a9fe.model.guest import PASSWORD_MAX, ScheduledEvent
 from a9fe.operations.instances import guests
 from a9fe.operations.transaction import Transaction
 from a9fe.server.asgi import body
 from a9fe.server.asgi.api import api_of
-from a9fe.server.native.agent_reports import BASE
+from a9fe.server.asgi.examples import example
+from a9fe.server.asgi.operation import Access, OperationTable
+from a9fe.server.native.collections import BASE
 
-ONE = f"{BASE}/instances/{{id}}"
-ATTRIBUTE = f"{ONE}/guest-attributes/{{namespace}}/{{key}}"
+INSTANCE = OperationTable(f"{BASE}/instances/{{id}}", chapter="a9fe: instances")
+_ATTRIBUTE_PATH = "/guest-attributes/{namespace}/{key}"
+_ONE = example(id="{instance}")
+_REVISION: Schema = {"type": "integer", "minimum": 0}
+_EVENT = of_type(ScheduledEvent)
+_NEW_EVENT = members(tuple(EVENT)[1:], **{n: taken_by(r) for n, r in EVENT.items()})
+_ATTRIBUTE = members(namespace=TEXT, key=TEXT, value=TEXT)
+_REACHED = members(revision=_REVISION)
+_ANNOUNCED = members(event=_EVENT, revision=_REVISION)
 
 
 async def _read(request: Request, work: Callable[[Transaction, str], Any]) -> Any:  # noqa: ANN401 - work's
@@ -42,33 +48,47 @@ def _shown(event: ScheduledEvent, revision: int) -> dict[str, object]:
     return {"event": codec.encode(event), "revision": revision}
 
 
-async def show_password(request: Request) -> Response:
-    """Show the password that the guest posted; "" without."""
-    found = await _read(request, lambda tx, id: guests.of_caller(tx, id).password)
-    return JSONResponse({"password": found})
-
-
+@INSTANCE.add(
+    "PUT",
+    "/password",
+    Access.AGENT,
+    body=members(password={"type": "string", "minLength": 1, "maxLength": PASSWORD_MAX}),
+    answers={200: _REACHED},
+    examples=(example({"password": "bG9uZyBhbmQgZW5jcnlwdGVk"}, id="{instance}"),),
+)
 async def set_password(request: Request) -> Response:
     """Keep the password that the guest posted, once."""
     text = member(await body.read(request), "password")
     return _reached(await _write(request, lambda tx, id: guests.set_password(tx, id, text)))
 
 
+@INSTANCE.add(
+    "GET", "/password", Access.PROJECT, answers={200: members(password=TEXT)}, examples=(_ONE,)
+)
+async def show_password(request: Request) -> Response:
+    """Show the password that the guest posted; "" without."""
+    found = await _read(request, lambda tx, id: guests.of_caller(tx, id).password)
+    return JSONResponse({"password": found})
+
+
+@INSTANCE.add("DELETE", "/password", Access.PROJECT, answers={200: _REACHED}, examples=(_ONE,))
 async def clear_password(request: Request) -> Response:
     """Forget the password, so that the guest may post another."""
     return _reached(await _write(request, guests.clear_password))
-
-
-async def list_attributes(request: Request) -> Response:
-    """List the attributes that the guest wrote."""
-    found = await _read(request, lambda tx, id: guests.attributes(guests.of_caller(tx, id)))
-    return JSONResponse({"guest_attributes": found})
 
 
 def _path_in(request: Request) -> str:
     return guests.path_of(request.path_params["namespace"], request.path_params["key"])
 
 
+@INSTANCE.add(
+    "PUT",
+    _ATTRIBUTE_PATH,
+    Access.AGENT,
+    body=members(value=TEXT),
+    answers={200: _REACHED},
+    examples=(example({"value": "ready"}, id="{instance}", namespace="health", key="state"),),
+)
 async def set_attribute(request: Request) -> Response:
     """Write an attribute for the guest."""
     value, path = member(await body.read(request), "value"), _path_in(request)
@@ -77,18 +97,54 @@ async def set_attribute(request: Request) -> Response:
     )
 
 
+@INSTANCE.add(
+    "GET",
+    "/guest-attributes",
+    Access.PROJECT,
+    answers={200: members(guest_attributes={"type": "array", "items": _ATTRIBUTE})},
+    examples=(_ONE,),
+)
+async def list_attributes(request: Request) -> Response:
+    """List the attributes that the guest wrote."""
+    found = await _read(request, lambda tx, id: guests.attributes(guests.of_caller(tx, id)))
+    return JSONResponse({"guest_attributes": found})
+
+
+@INSTANCE.add(
+    "DELETE",
+    _ATTRIBUTE_PATH,
+    Access.AGENT,
+    answers={200: _REACHED},
+    examples=(example(id="{instance}", namespace="health", key="state"),),
+)
 async def remove_attribute(request: Request) -> Response:
     """Remove an attribute for the guest."""
     path = _path_in(request)
     return _reached(await _write(request, lambda tx, id: guests.remove_attribute(tx, id, path)))
 
 
-async def list_events(request: Request) -> Response:
-    """List the events announced to the guest."""
-    found = await _read(request, lambda tx, id: guests.of_caller(tx, id).events)
-    return JSONResponse({"events": [codec.encode(event) for event in found]})
-
-
+@INSTANCE.add(
+    "POST",
+    "/events",
+    Access.ADMIN,
+    body=members(event=_NEW_EVENT),
+    answers={201: _ANNOUNCED},
+    examples=(
+        example(
+            {
+                "event": {
+                    "code": "system-reboot",
+                    "description": "a new kernel on the host",
+                    "not_before": "2026-11-29T02:00:00Z",
+                    "not_after": "2026-11-29T04:00:00Z",
+                }
+            },
+            201,
+            id="{instance}",
+            save={"event": "event.id"},
+        ),
+    ),
+)
 async def create_event(request: Request) -> Response:
     """Announce an event to the guest."""
     new = new_event("event", member(await body.read(request), "event"))
@@ -96,6 +152,40 @@ async def create_event(request: Request) -> Response:
     return JSONResponse(_shown(*event), status_code=201)
 
 
+@INSTANCE.add(
+    "GET",
+    "/events",
+    Access.PROJECT,
+    answers={200: members(events={"type": "array", "items": _EVENT})},
+    examples=(_ONE,),
+)
+async def list_events(request: Request) -> Response:
+    """List the events announced to the guest."""
+    found = await _read(request, lambda tx, id: guests.of_caller(tx, id).events)
+    return JSONResponse({"events": [codec.encode(event) for event in found]})
+
+
+@INSTANCE.add(
+    "POST",
+    "/events/{event_id}/acknowledge",
+    Access.AGENT,
+    answers={200: _REACHED},
+    examples=(example(id="{instance}", event_id="{event}"),),
+)
+async def acknowledge(request: Request) -> Response:
+    """Keep that the guest is ready for an event."""
+    event_id = request.path_params["event_id"]
+    return _reached(await _write(request, lambda tx, id: guests.acknowledge(tx, id, event_id)))
+
+
+@INSTANCE.add(
+    "PUT",
+    "/events/{event_id}",
+    Access.ADMIN,
+    body=members(event=members(state=taken_by(EVENT_END))),
+    answers={200: _ANNOUNCED},
+    examples=(example({"event": {"state": "completed"}}, id="{instance}", event_id="{event}"),),
+)
 async def end_event(request: Request) -> Response:
     """Say that an event is over: completed or canceled."""
     state = event_end("event", member(await body.read(request), "event"))
@@ -104,24 +194,4 @@ async def end_event(request: Request) -> Response:
     return JSONResponse(_shown(*event))
 
 
-async def acknowledge(request: Request) -> Response:
-    """Keep that the guest is ready for an event."""
-    event_id = request.path_params["event_id"]
-    return _reached(await _write(request, lambda tx, id: guests.acknowledge(tx, id, event_id)))
-
-
-def routes() -> list[Route]:
-    """All of these paths."""
-    event = f"{ONE}/events/{{event_id}}"
-    return [
-        Route(f"{ONE}/password", show_password, methods=["GET"]),
-        Route(f"{ONE}/password", set_password, methods=["PUT"]),
-        Route(f"{ONE}/password", clear_password, methods=["DELETE"]),
-        Route(f"{ONE}/guest-attributes", list_attributes, methods=["GET"]),
-        Route(ATTRIBUTE, set_attribute, methods=["PUT"]),
-        Route(ATTRIBUTE, remove_attribute, methods=["DELETE"]),
-        Route(f"{ONE}/events", list_events, methods=["GET"]),
-        Route(f"{ONE}/events", create_event, methods=["POST"]),
-        Route(event, end_event, methods=["PUT"]),
-        Route(f"{event}/acknowledge", acknowledge, methods=["POST"]),
-    ]
+OPERATIONS = tuple(INSTANCE)

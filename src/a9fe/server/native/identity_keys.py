@@ -13,11 +13,10 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey, RSAPubli
 from cryptography.hazmat.primitives.serialization import Encoding
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
 
 from a9fe.api_tables import converters as to
 from a9fe.api_tables.envelope import member
-from a9fe.api_tables.schemas import Schema, members, text_of
+from a9fe.api_tables.schemas import OBJECT, TEXT, Schema, members, text_of
 from a9fe.model import jwk
 from a9fe.model.errors import Conflict, Forbidden, InvalidInput, NotFound
 from a9fe.model.policy import check_host
@@ -25,12 +24,17 @@ from a9fe.model.rules.scheduling import seconds, timestamp
 from a9fe.operations.transaction import Transaction
 from a9fe.server.asgi import body
 from a9fe.server.asgi.api import api_of, caller_of
+from a9fe.server.asgi.examples import example
+from a9fe.server.asgi.operation import Access, OperationTable
+from a9fe.server.native.collections import BASE
+from a9fe.server.native.identity_example import EXAMPLE_KEY, EXAMPLE_KEY_ID
 from a9fe.store.side_tables.identity_keys import IdentityKey
 
 Json = dict[str, Any]
 
-BASE = "/a9fe/v1/identity"
-DISCOVERY = "/.well-known/openid-configuration"
+IDENTITY = f"{BASE}/identity"
+KEYS = OperationTable(IDENTITY, chapter="a9fe: identity")
+DISCOVERY = OperationTable("/.well-known/openid-configuration", chapter="About the server")
 FIELDS = ("host", "jwk", "certificate", "expires_at")
 BITS = range(2048, 4097)  # of a modulus
 EXPONENT = 65537
@@ -53,29 +57,27 @@ _JWK = members(
     use={"const": "sig"},
     kid=_KEY_ID,
 )
-_SHOWN = members(
-    kid=_KEY_ID, host={"type": "string"}, created_at=_TIME_SHOWN, expires_at=_TIME_SHOWN
-)
-BODIES: dict[str, Schema] = {
-    f"PUT {BASE}/keys/{{kid}}": members(
+_SHOWN = members(kid=_KEY_ID, host=TEXT, created_at=_TIME_SHOWN, expires_at=_TIME_SHOWN)
+
+
+# -- What hosts publish --------------------------------------------------------------------
+
+
+@KEYS.add(
+    "PUT",
+    "/keys/{kid}",
+    Access.AGENT,
+    body=members(
         key=members(
             host=text_of(to.NAME_MAX),
             jwk=_JWK,
             certificate={"type": "string", "maxLength": CERTIFICATE_MAX},
             expires_at=_TIME_SHOWN,
         )
-    )
-}
-ANSWERS: dict[str, Schema] = {
-    f"PUT {BASE}/keys/{{kid}}": members(key=_SHOWN, issuer={"type": "string"}),
-    f"GET {BASE}/keys": members(keys={"type": "array", "items": _SHOWN}),
-    f"GET {BASE}/jwks": members(keys={"type": "array", "items": _JWK}),
-}
-
-
-# -- What hosts publish --------------------------------------------------------------------
-
-
+    ),
+    answers={200: members(key=_SHOWN, issuer=TEXT)},
+    examples=(example({"key": EXAMPLE_KEY}, kid=EXAMPLE_KEY_ID),),
+)
 async def publish(request: Request) -> Response:
     """Publish a key that a host signs identities with, or say the same again."""
     kid = request.path_params["kid"]
@@ -173,6 +175,13 @@ def _keep(tx: Transaction, key: IdentityKey) -> IdentityKey:
 # -- What operators see and do -------------------------------------------------------------
 
 
+@KEYS.add(
+    "GET",
+    "/keys",
+    Access.ADMIN,
+    answers={200: members(keys={"type": "array", "items": _SHOWN})},
+    examples=(example(),),
+)
 async def listed(request: Request) -> Response:
     """List the keys that identities are signed with, and whose they are."""
 
@@ -182,6 +191,13 @@ async def listed(request: Request) -> Response:
     return JSONResponse({"keys": await api_of(request).read(request, work)})
 
 
+@KEYS.add(
+    "DELETE",
+    "/keys/{kid}",
+    Access.ADMIN,
+    answers={204: None},
+    examples=(example(status=204, kid=EXAMPLE_KEY_ID, last=True),),
+)
 async def revoke(request: Request) -> Response:
     """Publish a key no longer, nor ever again: what it signed is not to be believed."""
     kid = request.path_params["kid"]
@@ -207,12 +223,13 @@ def shown(key: IdentityKey) -> Json:
 # -- What anyone reads ---------------------------------------------------------------------
 
 
+@DISCOVERY.add("GET", "", Access.ANYONE, answers={200: OBJECT}, examples=(example(),))
 async def discovery(request: Request) -> Response:
     """Where who verifies tokens finds the keys (OpenID Connect Discovery 1.0)."""
     issuer = api_of(request).config.identity_issuer
     document = {
         "issuer": issuer,
-        "jwks_uri": f"{issuer.rstrip('/')}{BASE}/jwks",
+        "jwks_uri": f"{issuer.rstrip('/')}{IDENTITY}/jwks",
         "response_types_supported": ["id_token"],
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": [jwk.ALGORITHM],
@@ -221,11 +238,26 @@ async def discovery(request: Request) -> Response:
     return JSONResponse(document, headers=PUBLIC)
 
 
+@KEYS.add(
+    "GET",
+    "/jwks",
+    Access.ANYONE,
+    answers={200: members(keys={"type": "array", "items": _JWK})},
+    examples=(example(),),
+)
 async def jwks(request: Request) -> Response:
     """The keys that tokens are signed with now, and were or will be soon (RFC 7517)."""
     return JSONResponse({"keys": [key.jwk for key in await _live(request)]}, headers=PUBLIC)
 
 
+@KEYS.add(
+    "GET",
+    "/certificates",
+    Access.ANYONE,
+    answers={200: TEXT},
+    answer_type=CERTIFICATES_TYPE,
+    examples=(example(),),
+)
 async def certificates(request: Request) -> Response:
     """The same keys' certificates, PEM, for signed identity documents."""
     text = "".join(key.certificate for key in await _live(request))
@@ -236,13 +268,4 @@ async def _live(request: Request) -> list[IdentityKey]:
     return await api_of(request).read(request, lambda tx: tx.session.identity_keys.valid(tx.at))
 
 
-def routes() -> list[Route]:
-    """All paths about identities."""
-    return [
-        Route(DISCOVERY, discovery, methods=["GET"]),
-        Route(f"{BASE}/jwks", jwks, methods=["GET"]),
-        Route(f"{BASE}/certificates", certificates, methods=["GET"]),
-        Route(f"{BASE}/keys", listed, methods=["GET"]),
-        Route(f"{BASE}/keys/{{kid}}", publish, methods=["PUT"]),
-        Route(f"{BASE}/keys/{{kid}}", revoke, methods=["DELETE"]),
-    ]
+OPERATIONS = (*KEYS, *DISCOVERY)

@@ -5,11 +5,10 @@ from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
 
 from a9fe.api_tables import converters as to
 from a9fe.api_tables import schemas
-from a9fe.api_tables.schemas import Schema, members, taken_by
+from a9fe.api_tables.schemas import TEXT, members, taken_by
 from a9fe.model.errors import InvalidInput
 from a9fe.model.imds_usage import ImdsUsage
 from a9fe.model.policy import check_host
@@ -17,11 +16,14 @@ from a9fe.operations.instances import guests
 from a9fe.operations.transaction import Transaction
 from a9fe.server.asgi import body
 from a9fe.server.asgi.api import api_of, caller_of
+from a9fe.server.asgi.examples import example
+from a9fe.server.asgi.operation import Access, OperationTable
+from a9fe.server.native.collections import BASE
 from a9fe.store import UsageOfInstance
 
 Json = dict[str, Any]
 
-PATH = "/a9fe/v1/imds-usage"
+USAGE = OperationTable(f"{BASE}/imds-usage", chapter="About the server")
 INSTANCES_MAX = 1000  # of one message
 REQUESTS_MAX = 2**31 - 1  # of one message: so many of these that sums stay 64-bit numbers
 _TIME = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z)?")
@@ -53,23 +55,36 @@ _ALL = to.list_of(_one, INSTANCES_MAX)
 _USAGE = members((), **{name: taken_by(read) for name, read in MEMBERS.items()})
 _SHOWN = members(
     (),
-    name={"type": "string"},
-    project_id={"type": "string"},
-    http_tokens={"type": "string"},
+    name=TEXT,
+    project_id=TEXT,
+    http_tokens=TEXT,
     **{name: taken_by(read) for name, read in MEMBERS.items()},
 )
-BODIES: dict[str, Schema] = {
-    f"POST {PATH}": members(
-        host={"type": "string"},
-        usage={"type": "array", "items": _USAGE, "maxItems": INSTANCES_MAX},
-    )
-}
-ANSWERS: dict[str, Schema] = {
-    f"POST {PATH}": members(counted={"type": "integer"}),
-    f"GET {PATH}": members(usage={"type": "array", "items": _SHOWN}),
-}
 
 
+@USAGE.add(
+    "POST",
+    "",
+    Access.AGENT,
+    body=members(host=TEXT, usage={"type": "array", "items": _USAGE, "maxItems": INSTANCES_MAX}),
+    answers={200: members(counted={"type": "integer"})},
+    examples=(
+        example(
+            {
+                "host": "node1",
+                "usage": [
+                    {
+                        "instance_id": "{instance}",
+                        "v1_requests": 12,
+                        "v2_requests": 3,
+                        "v1_last_at": "2026-11-22T15:00:00Z",
+                        "v2_last_at": "2026-11-22T15:00:05Z",
+                    }
+                ],
+            }
+        ),
+    ),
+)
 async def tell(request: Request) -> Response:
     """Count what a host's metadata service was asked, with and without tokens."""
     document = to.only_members("body", await body.read(request), ("host", "usage"))
@@ -94,6 +109,13 @@ def _merged(told: list[ImdsUsage]) -> list[ImdsUsage]:
     return list(found.values())
 
 
+@USAGE.add(
+    "GET",
+    "",
+    Access.PROJECT,
+    answers={200: members(usage={"type": "array", "items": _SHOWN})},
+    examples=(example(),),
+)
 async def show(request: Request) -> Response:
     """Show how often instances asked their metadata with and without tokens."""
 
@@ -113,6 +135,4 @@ def shown(of: UsageOfInstance) -> Json:
     }
 
 
-def routes() -> list[Route]:
-    """Both."""
-    return [Route(PATH, tell, methods=["POST"]), Route(PATH, show, methods=["GET"])]
+OPERATIONS = tuple(USAGE)

@@ -1,22 +1,28 @@
-"""The calls about quotas."""
+"""Operations on quotas."""
 
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
 
 from a9fe.api_tables import converters as to
 from a9fe.api_tables.envelope import member
+from a9fe.api_tables.schemas import OBJECT, members
 from a9fe.model.errors import Conflict, InvalidInput, NotFound
 from a9fe.operations import access
 from a9fe.operations.quotas import ENFORCED, defaults, limits
 from a9fe.operations.transaction import Transaction
 from a9fe.server.asgi import body
 from a9fe.server.asgi.api import api_of
+from a9fe.server.asgi.examples import example
+from a9fe.server.asgi.operation import Access, OperationTable
+from a9fe.server.neutron.collections import BASE
 
 Json = dict[str, Any]
 
+ALL = OperationTable(f"{BASE}/quotas", chapter="Network: quotas")
+ONE = OperationTable(f"{BASE}/quotas/{{project_id}}", chapter="Network: quotas")
+_OF_DEFAULT = (example(project_id="default"),)
 MAXIMUM = to.integer(-1, 2**31 - 1)
 
 
@@ -73,8 +79,34 @@ def _project(request: Request) -> str:
     return project_id
 
 
-async def listed(request: Request) -> Response:
-    """GET /quotas: of the projects that have limits of their own."""
+@ONE.add(
+    "PUT",
+    "",
+    Access.ADMIN,
+    body=members(
+        quota={"type": "object", "additionalProperties": {"type": "integer", "minimum": -1}}
+    ),
+    answers={200: OBJECT},
+    examples=(example({"quota": {"port": 1000}}, project_id="default"),),
+)
+async def update_quota(request: Request) -> Response:
+    """Set a project's quotas."""
+    project_id, document = _project(request), await body.read(request)
+
+    def work(tx: Transaction) -> Json:
+        access.require_admin(tx, "quotas")
+        given = member(document, "quota")
+        wanted = _read(given)
+        _check_used(tx, project_id, wanted, forced=_forced(given))
+        tx.session.quotas.set(project_id, wanted)
+        return _shown(tx, project_id)
+
+    return JSONResponse({"quota": await api_of(request).write(request, work)})
+
+
+@ALL.add("GET", "", Access.ADMIN, answers={200: OBJECT}, examples=(example(),))
+async def list_quotas(request: Request) -> Response:
+    """List the quotas that differ from the defaults."""
 
     def work(tx: Transaction) -> list[Json]:
         access.require_admin(tx, "quotas")
@@ -83,18 +115,28 @@ async def listed(request: Request) -> Response:
     return JSONResponse({"quotas": await api_of(request).read(request, work)})
 
 
-def _own(name: str) -> Route:
-    async def handler(request: Request) -> Response:
-        def work(tx: Transaction) -> Json:
-            return {"tenant_id": tx.project_id, "project_id": tx.project_id}
+async def _own_project(request: Request, name: str) -> Response:
+    def work(tx: Transaction) -> Json:
+        return {"tenant_id": tx.project_id, "project_id": tx.project_id}
 
-        return JSONResponse({name: await api_of(request).read(request, work)})
-
-    return Route(f"/v2.0/quotas/{name}", handler, methods=["GET"])
+    return JSONResponse({name: await api_of(request).read(request, work)})
 
 
-async def shown(request: Request) -> Response:
-    """GET /quotas/{project_id}."""
+@ALL.add("GET", "/tenant", Access.PROJECT, answers={200: OBJECT}, examples=(example(),))
+async def show_own_tenant(request: Request) -> Response:
+    """Show the caller's own project."""
+    return await _own_project(request, "tenant")
+
+
+@ALL.add("GET", "/project", Access.PROJECT, answers={200: OBJECT}, examples=(example(),))
+async def show_own_project(request: Request) -> Response:
+    """Show the caller's own project."""
+    return await _own_project(request, "project")
+
+
+@ONE.add("GET", "", Access.OWN_PROJECT, answers={200: OBJECT}, examples=_OF_DEFAULT)
+async def show_quota(request: Request) -> Response:
+    """Show a project's quotas."""
     project_id = _project(request)
 
     def work(tx: Transaction) -> Json:
@@ -109,8 +151,9 @@ def _check_readable(tx: Transaction, project_id: str) -> None:
         access.require_admin(tx, "quotas of other projects")
 
 
-async def default(request: Request) -> Response:
-    """GET /quotas/{project_id}/default."""
+@ONE.add("GET", "/default", Access.OWN_PROJECT, answers={200: OBJECT}, examples=_OF_DEFAULT)
+async def show_defaults(request: Request) -> Response:
+    """Show the default quotas."""
     project_id = _project(request)
 
     def work(tx: Transaction) -> Json:
@@ -121,8 +164,10 @@ async def default(request: Request) -> Response:
     return JSONResponse({"quota": await api_of(request).read(request, work)})
 
 
-async def details(request: Request) -> Response:
-    """GET /quotas/{project_id}/details: with how much is used."""
+@ONE.add("GET", "/details", Access.OWN_PROJECT, answers={200: OBJECT}, examples=_OF_DEFAULT)
+@ONE.add("GET", "/details.json", Access.OWN_PROJECT, answers={200: OBJECT}, examples=_OF_DEFAULT)
+async def show_details(request: Request) -> Response:
+    """Show a project's quotas, and what is used."""
     project_id = _project(request)
 
     def work(tx: Transaction) -> Json:
@@ -139,23 +184,15 @@ def _used(tx: Transaction, name: str, project_id: str) -> int:
     return tx.session.quotas.used(name, project_id) if name in ENFORCED else 0
 
 
-async def updated(request: Request) -> Response:
-    """PUT /quotas/{project_id}."""
-    project_id, document = _project(request), await body.read(request)
-
-    def work(tx: Transaction) -> Json:
-        access.require_admin(tx, "quotas")
-        given = member(document, "quota")
-        wanted = _read(given)
-        _check_used(tx, project_id, wanted, forced=_forced(given))
-        tx.session.quotas.set(project_id, wanted)
-        return _shown(tx, project_id)
-
-    return JSONResponse({"quota": await api_of(request).write(request, work)})
-
-
-async def deleted(request: Request) -> Response:
-    """DELETE /quotas/{project_id}: back to the defaults."""
+@ONE.add(
+    "DELETE",
+    "",
+    Access.ADMIN,
+    answers={204: None},
+    examples=(example(status=204, project_id="default"),),
+)
+async def delete_quota(request: Request) -> Response:
+    """Return a project to the default quotas."""
     project_id = _project(request)
 
     def work(tx: Transaction) -> None:
@@ -168,17 +205,4 @@ async def deleted(request: Request) -> Response:
     return Response(status_code=204)
 
 
-def routes() -> list[Route]:
-    """All of the paths."""
-    one = "/v2.0/quotas/{project_id}"
-    return [
-        Route("/v2.0/quotas", listed, methods=["GET"]),
-        _own("tenant"),
-        _own("project"),
-        Route(f"{one}/default", default, methods=["GET"]),
-        Route(f"{one}/details", details, methods=["GET"]),
-        Route(f"{one}/details.json", details, methods=["GET"]),
-        Route(one, shown, methods=["GET"]),
-        Route(one, updated, methods=["PUT"]),
-        Route(one, deleted, methods=["DELETE"]),
-    ]
+OPERATIONS = (*ONE, *ALL)

@@ -1,13 +1,13 @@
-"""Tags: words that operators put on resources, and find them by (standard-attr-tag)."""
+"""Operations on the tags of resources (standard-attr-tag)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
 
 from a9fe.api_tables import converters as to
 from a9fe.api_tables.envelope import member
+from a9fe.api_tables.schemas import NULL, OBJECT, members, text_of
 from a9fe.model.errors import InvalidInput
 from a9fe.operations import access
 from a9fe.operations.collections import Collection
@@ -16,13 +16,16 @@ from a9fe.operations.tags import TagNotFound
 from a9fe.operations.transaction import Transaction
 from a9fe.server.asgi import body
 from a9fe.server.asgi.api import api_of
+from a9fe.server.asgi.examples import example
+from a9fe.server.asgi.operation import Access, Operation, OperationTable
 
 TAGS_MAX = 50  # of one resource
 TAG_MAX = 255  # characters
+_TAGS = members(tags={"type": "array", "items": text_of(TAG_MAX)})
 
 
 def tag(field: str, value: object) -> str:
-    """A word without a comma, which separates tags in filters."""
+    """Check a tag: text without a comma, as commas separate tags in filters."""
     expected = f"text of 1 to {TAG_MAX} characters without a comma"
     if not isinstance(value, str) or not 0 < len(value) <= TAG_MAX or "," in value:
         raise InvalidInput(field, value, expected)
@@ -45,7 +48,7 @@ def _bounded(tags: list[str]) -> list[str]:
 def _change(
     request: Request, collection: Collection, work: Callable[[list[str]], list[str]]
 ) -> Callable[[Transaction], list[str]]:
-    """A change of a resource's tags by `work`, which is given those it has."""
+    """Return the work that replaces a resource's tags by what `work` makes of them."""
 
     def changed(tx: Transaction) -> list[str]:
         found = require(tx, collection, request.path_params["id"])
@@ -73,47 +76,88 @@ def _without(present: list[str], name: str) -> list[str]:
     return [other for other in present if other != name]
 
 
-def routes(base: str, collection: Collection) -> list[Route]:
-    """The paths of a kind's tags."""
+def operations(base: str, chapter: str, collection: Collection, name: str) -> Iterator[Operation]:
+    """Yield the operations of the tags of a collection; `name` is its examples' variable."""
+    path = collection.table.path
+    rows = OperationTable(f"{base}/{path}/{{id}}/tags", chapter=f"{chapter}: {path}")
+    id = f"{{{name}}}"
+    _add_puts(rows, collection, id)
+    _add_gets(rows, collection, id)
+    _add_deletes(rows, collection, id)
+    yield from rows
 
-    async def listed(request: Request) -> Response:
-        return JSONResponse(
-            {"tags": await api_of(request).read(request, _present(request, collection))}
-        )
 
-    async def replaced(request: Request) -> Response:
+def _add_puts(rows: OperationTable, collection: Collection, id: str) -> None:
+    @rows.add(
+        "PUT",
+        "",
+        Access.PROJECT,
+        body=_TAGS,
+        answers={200: OBJECT},
+        examples=(example({"tags": ["blue", "green"]}, id=id),),
+    )
+    async def replace_tags(request: Request) -> Response:
+        """Replace the tags."""
         wanted = _read(await body.read(request))
         work = _change(request, collection, lambda _: wanted)
         return JSONResponse({"tags": await api_of(request).write(request, work)})
 
-    async def cleared(request: Request) -> Response:
-        await api_of(request).write(request, _change(request, collection, lambda _: []))
-        return Response(status_code=204)
-
-    async def has(request: Request) -> Response:
-        present = await api_of(request).read(request, _present(request, collection))
-        _without(present, request.path_params["tag"])
-        return Response(status_code=204)
-
-    async def added(request: Request) -> Response:
+    @rows.add(
+        "PUT",
+        "/{tag}",
+        Access.PROJECT,
+        answers={201: NULL},
+        examples=(example(status=201, id=id, tag="red"),),
+    )
+    async def add_tag(request: Request) -> Response:
+        """Add a tag."""
         name = tag("tag", request.path_params["tag"])
         work = _change(request, collection, lambda present: [*present, name])
         await api_of(request).write(request, work)
         return JSONResponse(None, status_code=201)
 
-    async def removed(request: Request) -> Response:
+
+def _add_gets(rows: OperationTable, collection: Collection, id: str) -> None:
+    @rows.add("GET", "", Access.PROJECT, answers={200: OBJECT}, examples=(example(id=id),))
+    async def list_tags(request: Request) -> Response:
+        """List the tags."""
+        return JSONResponse(
+            {"tags": await api_of(request).read(request, _present(request, collection))}
+        )
+
+    @rows.add(
+        "GET",
+        "/{tag}",
+        Access.PROJECT,
+        answers={204: None},
+        examples=(example(status=204, id=id, tag="red"),),
+    )
+    async def has_tag(request: Request) -> Response:
+        """Answer whether the resource has the tag."""
+        present = await api_of(request).read(request, _present(request, collection))
+        _without(present, request.path_params["tag"])
+        return Response(status_code=204)
+
+
+def _add_deletes(rows: OperationTable, collection: Collection, id: str) -> None:
+    @rows.add(
+        "DELETE",
+        "/{tag}",
+        Access.PROJECT,
+        answers={204: None},
+        examples=(example(status=204, id=id, tag="red"),),
+    )
+    async def remove_tag(request: Request) -> Response:
+        """Remove a tag."""
         name = request.path_params["tag"]
         work = _change(request, collection, lambda present: _without(present, name))
         await api_of(request).write(request, work)
         return Response(status_code=204)
 
-    many = f"{base}/{collection.table.path}/{{id}}/tags"
-    single = f"{many}/{{tag}}"
-    return [
-        Route(many, listed, methods=["GET"]),
-        Route(many, replaced, methods=["PUT"]),
-        Route(many, cleared, methods=["DELETE"]),
-        Route(single, has, methods=["GET"]),
-        Route(single, added, methods=["PUT"]),
-        Route(single, removed, methods=["DELETE"]),
-    ]
+    @rows.add(
+        "DELETE", "", Access.PROJECT, answers={204: None}, examples=(example(status=204, id=id),)
+    )
+    async def remove_all_tags(request: Request) -> Response:
+        """Remove all tags."""
+        await api_of(request).write(request, _change(request, collection, lambda _: []))
+        return Response(status_code=204)

@@ -1,1 +1,11 @@
-"""Handlers of Nova's compute API below /v2.1, whose servers are instances."""
+"""Nova's compute API v2.1, as far as clients need it to record servers; nothing starts a VM."""
+
+from a9fe.server.nova import handlers, records, server_metadata, service, versions
+
+OPERATIONS = (
+    *versions.OPERATIONS,
+    *service.OPERATIONS,
+    *records.OPERATIONS,
+    *handlers.OPERATIONS,
+    *server_metadata.OPERATIONS,
+)

@@ -1,25 +1,27 @@
-"""Handlers of the compute API for flavors, key pairs, limits, and availability zones."""
+"""Handlers of the compute API for flavors and key pairs."""
 
 from collections.abc import Mapping
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
 
 from a9fe.api_tables import converters as to
 from a9fe.api_tables import record_tables
 from a9fe.api_tables.envelope import member
+from a9fe.api_tables.schemas import OBJECT, enclosed, enclosed_list, members, taken_by
 from a9fe.model.compute import Flavor, KeypairRecord
 from a9fe.model.errors import Forbidden, InvalidInput, NotFound
 from a9fe.model.pages import Filter, Page, Slice
-from a9fe.model.resources import Agent
-from a9fe.operations import access, quotas
+from a9fe.operations import access
 from a9fe.operations.answers import Json
 from a9fe.operations.instances import records
 from a9fe.operations.slices import filter_by, read_slice, unknown_marker
 from a9fe.operations.transaction import Transaction
 from a9fe.server.asgi import body
 from a9fe.server.asgi.api import api_of, last_values
+from a9fe.server.asgi.examples import example
+from a9fe.server.asgi.operation import Access
+from a9fe.server.nova import schemas
 from a9fe.server.nova.fields import (
     FLAVOR_DETAIL,
     FLAVOR_SUMMARY,
@@ -32,9 +34,13 @@ from a9fe.server.nova.fields import (
     RecordView,
     render,
 )
-from a9fe.server.nova.handlers import Handler, next_link, route
+from a9fe.server.nova.pages import next_link
 from a9fe.server.nova.server_request import Reader
 from a9fe.server.nova.servers import AnswerFormat
+from a9fe.server.nova.versions import Handler, compute_table
+
+FLAVORS = compute_table("/flavors", chapter="Compute: flavors")
+KEYPAIRS = compute_table("/os-keypairs", chapter="Compute: os-keypairs")
 
 FLAVOR_MEMBERS: dict[str, tuple[str, Reader]] = {
     "name": ("name", record_tables.visible_name),
@@ -56,6 +62,22 @@ KEYPAIR_MEMBERS: dict[str, Reader] = {
     "type": to.choice("ssh", "x509"),
     "user_id": to.string(),
 }
+
+
+_FLAVOR_FILTERS = {"is_public": "None: also those that are not, for admins", **schemas.PAGE}
+_FLAVOR_REQUIRED = ("name", "ram", "vcpus", "disk")
+_FLAVOR_REQUEST = members(
+    tuple(FLAVOR_MEMBERS.keys() - set(_FLAVOR_REQUIRED)),
+    **{name: taken_by(read) for name, (_, read) in FLAVOR_MEMBERS.items()},
+)
+_EXAMPLE_KEY = (
+    "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIKpj3vZ6Tn9w0Jq1cX0m5Yx0T3uWm1gk3b5kq0s0f0aB me@desk"
+)
+_KEYPAIR_REQUIRED = ("name", "public_key")
+_KEYPAIR_REQUEST = members(
+    tuple(KEYPAIR_MEMBERS.keys() - set(_KEYPAIR_REQUIRED)),
+    **{name: taken_by(read) for name, read in KEYPAIR_MEMBERS.items()},
+)
 
 
 def _members(
@@ -109,15 +131,26 @@ def _flavors(*, detail: bool) -> Handler:
         marker = found.rows[-1].id if found.more and found.rows else ""
         return JSONResponse(answer | next_link(request, form, "flavors", marker))
 
-    listed.__doc__ = "List flavors" + (", with all of their fields." if detail else " briefly.")
-    listed.__name__ = "list_flavors_detail" if detail else "list_flavors"
     return listed
 
 
+@FLAVORS.add(
+    "POST",
+    "",
+    Access.ADMIN,
+    body=members(flavor=_FLAVOR_REQUEST),
+    answers={200: enclosed("flavor", schemas.FLAVOR)},
+    examples=(
+        example(
+            {"flavor": {"name": "db.large", "vcpus": 4, "ram": 8192, "disk": 80}},
+            save={"large": "flavor.id"},
+        ),
+    ),
+)
 async def create_flavor(request: Request, form: AnswerFormat) -> Response:
     """Create a flavor."""
     document = member(await body.read(request), "flavor")
-    given = _members(document, FLAVOR_MEMBERS, ("name", "ram", "vcpus", "disk"))
+    given = _members(document, FLAVOR_MEMBERS, _FLAVOR_REQUIRED)
     read = {n: FLAVOR_MEMBERS[n][1](n, value) for n, value in given.items()}
     values = {FLAVOR_MEMBERS[n][0]: value for n, value in read.items() if value is not None}
     values.pop("", None)
@@ -131,6 +164,33 @@ async def create_flavor(request: Request, form: AnswerFormat) -> Response:
     return JSONResponse({"flavor": await api_of(request).write(request, work)})
 
 
+FLAVORS.add(
+    "GET",
+    "",
+    Access.PROJECT,
+    summary="List flavors briefly",
+    query=_FLAVOR_FILTERS,
+    answers={200: enclosed_list("flavors", schemas.FLAVOR_SUMMARY)},
+    examples=(example(),),
+)(_flavors(detail=False))
+FLAVORS.add(
+    "GET",
+    "/detail",
+    Access.PROJECT,
+    summary="List flavors, with all of their fields",
+    query=_FLAVOR_FILTERS,
+    answers={200: enclosed_list("flavors", schemas.FLAVOR)},
+    examples=(example(),),
+)(_flavors(detail=True))
+
+
+@FLAVORS.add(
+    "GET",
+    "/{id}",
+    Access.PROJECT,
+    answers={200: enclosed("flavor", schemas.FLAVOR)},
+    examples=(example(id="{large}"),),
+)
 async def show_flavor(request: Request, form: AnswerFormat) -> Response:
     """Show a flavor."""
     id = request.path_params["id"]
@@ -138,6 +198,13 @@ async def show_flavor(request: Request, form: AnswerFormat) -> Response:
     return JSONResponse({"flavor": render(FLAVOR_DETAIL, _of(form, found))})
 
 
+@FLAVORS.add(
+    "DELETE",
+    "/{id}",
+    Access.ADMIN,
+    answers={202: None},
+    examples=(example(status=202, id="{large}", last=True),),
+)
 async def delete_flavor(request: Request, _form: AnswerFormat) -> Response:
     """Delete a flavor. Servers keep its name."""
     id = request.path_params["id"]
@@ -151,6 +218,13 @@ async def delete_flavor(request: Request, _form: AnswerFormat) -> Response:
     return Response(status_code=202)
 
 
+@FLAVORS.add(
+    "GET",
+    "/{id}/os-extra_specs",
+    Access.PROJECT,
+    answers={200: OBJECT},
+    examples=(example(id="{large}"),),
+)
 async def show_extra_specs(request: Request, _form: AnswerFormat) -> Response:
     """Show the extra specs of a flavor."""
     id = request.path_params["id"]
@@ -174,6 +248,14 @@ def _keypair_fields(
     return {"keypair": render(fields, _of(form, record))}
 
 
+@KEYPAIRS.add(
+    "GET",
+    "",
+    Access.PROJECT,
+    query=schemas.PAGE,
+    answers={200: enclosed_list("keypairs", enclosed("keypair", schemas.KEYPAIR_SUMMARY))},
+    examples=(example(),),
+)
 async def list_keypairs(request: Request, form: AnswerFormat) -> Response:
     """List the project's key pairs."""
     query = last_values(request)
@@ -197,10 +279,18 @@ def _list_keypairs(tx: Transaction, query: dict[str, str]) -> Slice[KeypairRecor
     return read_slice(tx, KeypairRecord, wanted, query)
 
 
+@KEYPAIRS.add(
+    "POST",
+    "",
+    Access.PROJECT,
+    body=members(keypair=_KEYPAIR_REQUEST),
+    answers=dict.fromkeys((200, 201), enclosed("keypair", schemas.KEYPAIR_SUMMARY)),
+    examples=(example({"keypair": {"name": "laptop", "public_key": _EXAMPLE_KEY}}),),
+)
 async def create_keypair(request: Request, form: AnswerFormat) -> Response:
     """Create a key pair from a public key. The server generates no keys."""
     document = member(await body.read(request), "keypair")
-    given = _members(document, KEYPAIR_MEMBERS, ("name", "public_key"))
+    given = _members(document, KEYPAIR_MEMBERS, _KEYPAIR_REQUIRED)
     values = {name: KEYPAIR_MEMBERS[name](name, value) for name, value in given.items()}
     values.pop("user_id", None)
     new = records.NewKeypair(**values)
@@ -215,6 +305,13 @@ async def create_keypair(request: Request, form: AnswerFormat) -> Response:
     return JSONResponse(made, status_code=201 if form.version >= 2 else 200)
 
 
+@KEYPAIRS.add(
+    "GET",
+    "/{name}",
+    Access.PROJECT,
+    answers={200: enclosed("keypair", schemas.KEYPAIR)},
+    examples=(example(name="laptop"),),
+)
 async def show_keypair(request: Request, form: AnswerFormat) -> Response:
     """Show a key pair."""
     name = request.path_params["name"]
@@ -222,6 +319,13 @@ async def show_keypair(request: Request, form: AnswerFormat) -> Response:
     return JSONResponse(_keypair_fields(form, KEYPAIR_DETAIL, found))
 
 
+@KEYPAIRS.add(
+    "DELETE",
+    "/{name}",
+    Access.PROJECT,
+    answers={202: None, 204: None},
+    examples=(example(status=202, name="laptop", last=True),),
+)
 async def delete_keypair(request: Request, form: AnswerFormat) -> Response:
     """Delete a key pair. Servers keep their copy."""
     name = request.path_params["name"]
@@ -229,73 +333,4 @@ async def delete_keypair(request: Request, form: AnswerFormat) -> Response:
     return Response(status_code=204 if form.version >= 2 else 202)
 
 
-# ---- the service
-
-LIMITS = {
-    "maxServerMeta": to.METADATA_MAX,
-    "maxTotalCores": -1,
-    "maxTotalRAMSize": -1,
-    "maxServerGroups": 0,
-    "maxServerGroupMembers": 0,
-    "totalCoresUsed": 0,
-    "totalRAMUsed": 0,
-    "totalServerGroupsUsed": 0,
-}
-"""Limits that are not options; -1 means unlimited, as records use no CPU or memory."""
-
-
-async def show_limits(request: Request, _form: AnswerFormat) -> Response:
-    """Show the project's limits and usage."""
-
-    def work(tx: Transaction) -> Json:
-        return {
-            **LIMITS,
-            "maxTotalInstances": quotas.record_limit(tx, "instance"),
-            "maxTotalKeypairs": quotas.record_limit(tx, "keypair"),
-            "totalInstancesUsed": tx.session.quotas.used("instance", tx.project_id),
-        }
-
-    absolute = await api_of(request).read(request, work)
-    return JSONResponse({"limits": {"rate": [], "absolute": absolute}})
-
-
-async def list_zones(request: Request, _form: AnswerFormat) -> Response:
-    """List the availability zones: the default one and those of agents."""
-
-    def work(tx: Transaction) -> list[str]:
-        zones = {agent.availability_zone for agent in tx.session.find(Agent)}
-        return sorted({tx.config.default_availability_zone, *zones})
-
-    names = await api_of(request).read(request, work)
-    zones = [{"zoneName": n, "zoneState": {"available": True}, "hosts": None} for n in names]
-    return JSONResponse({"availabilityZoneInfo": zones})
-
-
-async def list_zones_detail(request: Request, form: AnswerFormat) -> Response:
-    """List the availability zones. Their hosts are not listed."""
-    return await list_zones(request, form)
-
-
-async def list_none(_request: Request, _form: AnswerFormat) -> Response:
-    """List extensions: none, as microversions replace them."""
-    return JSONResponse({"extensions": []})
-
-
-def routes() -> list[Route]:
-    """Return the routes of flavors, key pairs, limits and zones."""
-    return [
-        route("/flavors", _flavors(detail=False), "GET"),
-        route("/flavors", create_flavor, "POST"),
-        route("/flavors/detail", _flavors(detail=True), "GET"),
-        route("/flavors/{id}", show_flavor, "GET"),
-        route("/flavors/{id}", delete_flavor, "DELETE"),
-        route("/flavors/{id}/os-extra_specs", show_extra_specs, "GET"),
-        route("/os-keypairs", list_keypairs, "GET"),
-        route("/os-keypairs", create_keypair, "POST"),
-        route("/os-keypairs/{name}", show_keypair, "GET"),
-        route("/os-keypairs/{name}", delete_keypair, "DELETE"),
-        route("/limits", show_limits, "GET"),
-        route("/os-availability-zone", list_zones, "GET"),
-        route("/os-availability-zone/detail", list_zones_detail, "GET"),
-        route("/extensions", list_none, "GET"),
-    ]
+OPERATIONS = (*FLAVORS, *KEYPAIRS)

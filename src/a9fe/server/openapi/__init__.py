@@ -1,1 +1,5 @@
-"""The API's OpenAPI document and its page, generated from routes, tables and examples."""
+"""The API's OpenAPI document and its page, made from the rows of all operations."""
+
+from a9fe.server.openapi.handlers import OPERATIONS
+
+__all__ = ["OPERATIONS"]

@@ -1,19 +1,16 @@
-"""The API's document, OpenAPI 3.1: from the routes, the attribute tables and the examples."""
+"""The API's document, OpenAPI 3.1, from the rows of its operations."""
 
-import inspect
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
 from importlib.metadata import version
+from typing import Any
 
-from starlette.routing import BaseRoute, Match, Route
-
+from a9fe.api_tables.schemas import Schema, components_in
 from a9fe.server.asgi import faults
-from a9fe.server.openapi import bodies as openapi_bodies
-from a9fe.server.openapi import schemas as openapi_schemas
-from a9fe.server.openapi.examples import Example, Samples, filled
-from a9fe.server.openapi.schemas import Json
+from a9fe.server.asgi.examples import ExampleRequest, Samples, filled
+from a9fe.server.asgi.operation import Operation
 
+Json = dict[str, Any]
 VERSION = version("a9fe")  # read before privileges are dropped
 
 ABOUT = """\
@@ -24,12 +21,7 @@ calls keep records; nothing starts a VM.
 Text is accepted where a value is typed ("True", "22"), as OpenStack's clients send it.
 """
 JSON = "application/json"
-TEXT = {
-    "/metrics": "text/plain",
-    "/a9fe/v1/feed": "application/x-ndjson",
-    "/a9fe/v1/identity/certificates": "application/x-pem-file",
-    "/docs": "text/html",
-}
+METHODS = ("get", "post", "put", "patch", "delete")
 READS, WRITES = (400, 401, 403, 404, 503), (400, 401, 403, 404, 409, 413, 415, 503)
 REASONS = {
     400: "Invalid: the message names what",
@@ -42,81 +34,53 @@ REASONS = {
     415: "The body is not of the type that is read here",
     503: "The database is not usable now",
 }
-_PARAMETER = re.compile(r"\{(\w+)(?::\w+)?\}")
+_PARAMETER = re.compile(r"\{(\w+)\}")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Operation:
-    """A method of a path, with what serves it."""
-
-    method: str
-    path: str
-    route: Route
-    examples: tuple[Example, ...] = ()
-
-    @property
-    def key(self) -> str:
-        """E.g. "GET /v2.0/networks/{id}"."""
-        return f"{self.method} {self.path}"
-
-
-def operations(
-    routes: Iterable[BaseRoute], examples: Iterable[Example]
-) -> tuple[list[Operation], list[Example]]:
-    """What the routes serve, each with its examples; and the examples that nothing serves."""
-    served = [
-        Operation(method=method, path=_PARAMETER.sub(r"{\1}", route.path), route=route)
-        for route in routes
-        if isinstance(route, Route)
-        for method in sorted((route.methods or set()) - {"HEAD"})
-    ]
-    found: dict[str, list[Example]] = {operation.key: [] for operation in served}
-    lost = []
-    for example in examples:
-        operation = next((o for o in served if _serves(o, example)), None)
-        if operation is None:
-            lost.append(example)
-        else:
-            found[operation.key].append(example)
-    first = {o.key: o for o in reversed(served)}  # of two routes alike the first serves
-    return [replace(first[key], examples=tuple(calls)) for key, calls in found.items()], lost
-
-
-def _serves(operation: Operation, example: Example) -> bool:
-    path = filled(example.path, Samples()).partition("?")[0]
-    scope = {"type": "http", "method": example.method, "path": path, "root_path": ""}
-    return example.method == operation.method and operation.route.matches(scope)[0] is Match.FULL
-
-
-def document(routes: Iterable[BaseRoute], examples: Iterable[Example]) -> Json:
-    """The whole document."""
+def document(operations: Iterable[Operation]) -> Json:
+    """Return the document of all operations."""
+    rows = tuple(operations)
+    known = {row.path for row in rows}
     paths: dict[str, Json] = {}
-    served = operations(routes, examples)[0]
-    known = {operation.path for operation in served}
-    for operation in served:
-        item = paths.setdefault(operation.path, _parameters(operation.path, known))
-        item[operation.method.lower()] = _shown(operation)
+    for row in sorted(rows, key=_order_of_row):
+        item = paths.setdefault(row.path, _parameters(row.path, known))
+        item[row.method.lower()] = _shown(row)
     return {
         "openapi": "3.1.0",
         "info": {"title": "a9fe", "version": VERSION, "description": ABOUT},
         "servers": [{"url": "/"}],
         "security": [{}, {"token": []}],
-        "tags": [
-            {"name": tag} for tag in dict.fromkeys(openapi_bodies.tag_of(path) for path in paths)
-        ],
-        "paths": dict(sorted(paths.items(), key=lambda item: _order(item[0]))),
+        "tags": [{"name": tag} for tag in _tags(paths)],
+        "paths": paths,
         "components": {
             "securitySchemes": {
                 "token": {"type": "apiKey", "in": "header", "name": "X-Auth-Token"}
             },
-            "schemas": openapi_schemas.components(),
+            "schemas": _components(rows),
         },
     }
 
 
-def _order(path: str) -> tuple[int, str]:
+def _components(rows: Iterable[Operation]) -> Json:
+    """Return every schema that an operation refers to, by name."""
+    found: dict[str, Schema] = dict(_FAULTS)
+    for row in rows:
+        found |= components_in(row.body.schema if row.body else None)
+        found |= components_in(row.answers)
+    return dict(sorted(found.items()))
+
+
+def _order_of_row(row: Operation) -> tuple[int, str, int]:
+    """Sort by API, path and method."""
     bases = ("/v2.0", "/a9fe/v1", "/v2.1", "/image")
-    return next((i for i, base in enumerate(bases) if path.startswith(base)), len(bases)), path
+    api = next((i for i, base in enumerate(bases) if row.path.startswith(base)), len(bases))
+    return api, row.path, METHODS.index(row.method.lower())
+
+
+def _tags(paths: Json) -> dict[str, None]:
+    """Return the chapters, in the order of the paths."""
+    shown = (item[method] for item in paths.values() for method in METHODS if method in item)
+    return dict.fromkeys(tag for operation in shown for tag in operation["tags"])
 
 
 def _parameters(path: str, known: set[str]) -> Json:
@@ -134,40 +98,40 @@ def _parameters(path: str, known: set[str]) -> Json:
     return {"parameters": found} if found else {}
 
 
-def _shown(operation: Operation) -> Json:
-    shown: Json = {
-        "operationId": _id(operation),
-        "tags": [openapi_bodies.tag_of(operation.path)],
-        "summary": summary(operation),
-    }
-    query = openapi_bodies.query_of(operation.method, operation.path)
-    headers = _headers(operation)
-    if query or headers:
-        shown["parameters"] = [*query, *headers]
-    body = _request(operation)
-    if body:
-        shown["requestBody"] = body
-    shown["responses"] = _responses(operation)
-    if operation.examples:
-        shown["x-examples"] = [_call(example) for example in operation.examples]
+def _shown(row: Operation) -> Json:
+    shown: Json = {"operationId": _id(row), "tags": [row.chapter], "summary": row.summary}
+    parameters = [*_query(row), *_headers(row)]
+    if parameters:
+        shown["parameters"] = parameters
+    if row.body:
+        shown["requestBody"] = _request(row)
+    shown["responses"] = _responses(row)
+    if row.examples:
+        shown["x-examples"] = [_example(request) for request in row.requests()]
     return shown
 
 
-def _id(operation: Operation) -> str:
-    words = re.sub(r"[^A-Za-z0-9]+", "_", operation.path).strip("_") or "root"
-    trailing = "_root" if operation.path.endswith("/") and words != "root" else ""
-    return f"{operation.method.lower()}_{words}{trailing}"
+def _id(row: Operation) -> str:
+    words = re.sub(r"[^A-Za-z0-9]+", "_", row.path).strip("_") or "root"
+    trailing = "_root" if row.path.endswith("/") and words != "root" else ""
+    return f"{row.method.lower()}_{words}{trailing}"
 
 
-def summary(operation: Operation) -> str:
-    """One line: from the tables, or the first of the handler's own words."""
-    known = openapi_bodies.summary_of(operation.method, operation.path)
-    text = (inspect.getdoc(operation.route.endpoint) or "").partition("\n")[0]
-    return known or text.rstrip(".")
+def _query(row: Operation) -> list[Json]:
+    return [
+        {
+            "name": name,
+            "in": "query",
+            "schema": {"type": "string"},
+            "description": about,
+            **({"required": True} if name in row.query_required else {}),
+        }
+        for name, about in row.query.items()
+    ]
 
 
-def _headers(operation: Operation) -> list[Json]:
-    if not faults.below(operation.path, faults.COMPUTE):
+def _headers(row: Operation) -> list[Json]:
+    if not faults.below(row.path, faults.COMPUTE):
         return []
     schema = {"type": "string", "examples": ["compute 2.96"]}
     about = "The microversion; 2.1 without"
@@ -176,52 +140,36 @@ def _headers(operation: Operation) -> list[Json]:
     ]
 
 
-def _request(operation: Operation) -> Json | None:
-    schema = openapi_bodies.request_of(operation.method, operation.path)
-    with_body = [e for e in operation.examples if e.body is not None]
-    if schema is None and not with_body:
-        return None
-    content: Json = {"schema": schema or {}}
+def _request(row: Operation) -> Json:
+    assert row.body is not None
+    content: Json = {"schema": row.body.schema}
+    with_body = [r for r in row.requests() if r.body is not None]
     if with_body:
         content["example"] = filled(with_body[0].body, Samples())
-    media_type = openapi_bodies.TYPES.get(operation.key, JSON)
-    return {"required": True, "content": {media_type: content}}
+    return {"required": True, "content": {row.body.media_type: content}}
 
 
-def _responses(operation: Operation) -> Json:
-    method, path = operation.method, operation.path
-    good = {e.expect for e in operation.examples if e.expect < 400}
-    good |= set(openapi_bodies.ALSO.get(operation.key, ()))
-    if not good and not operation.examples:
-        good = {{"POST": 201, "DELETE": 204}.get(method, 200)}
+def _responses(row: Operation) -> Json:
     found: Json = {}
-    for status in sorted(good):
-        found[str(status)] = _good(method, path, status)
-    for status in _refusals(operation):
-        schema = {"$ref": f"#/components/schemas/{_fault(path)}"}
+    for status, schema in sorted(row.answers.items()):
+        found[str(status)] = {"description": _GOOD.get(status, "Found")}
+        if schema is not None:
+            found[str(status)]["content"] = {row.answer_type: {"schema": schema}}
+    fault = {"$ref": f"#/components/schemas/{_fault(row.path)}"}
+    for status in _refusals(row):
         found[str(status)] = {
             "description": REASONS[status],
-            "content": {JSON: {"schema": schema}},
+            "content": {JSON: {"schema": fault}},
         }
     return found
 
 
-def _refusals(operation: Operation) -> tuple[int, ...]:
-    if operation.path in openapi_bodies.OPEN:
-        return (406, 400) if faults.below(operation.path, faults.COMPUTE) else ()
-    statuses = READS if operation.method == "GET" else WRITES
-    return (*statuses, 406) if faults.below(operation.path, faults.COMPUTE) else statuses
-
-
-def _good(method: str, path: str, status: int) -> Json:
-    description = {201: "Made", 202: "Accepted", 204: "Done"}.get(status, "Found")
-    if status == 204 or (status == 202 and method == "DELETE"):
-        return {"description": description}
-    if path in TEXT:
-        content: Mapping[str, Json] = {TEXT[path]: {"schema": {"type": "string"}}}
-    else:
-        content = {JSON: {"schema": openapi_bodies.answer_of(method, path)}}
-    return {"description": description, "content": content}
+def _refusals(row: Operation) -> tuple[int, ...]:
+    compute = faults.below(row.path, faults.COMPUTE)
+    if not row.can_fail:
+        return (406, 400) if compute else ()
+    statuses = READS if row.method == "GET" else WRITES
+    return (*statuses, 406) if compute else statuses
 
 
 def _fault(path: str) -> str:
@@ -230,11 +178,29 @@ def _fault(path: str) -> str:
     return "GlanceFault" if faults.below(path, faults.IMAGE) else "NeutronError"
 
 
-def _call(example: Example) -> Json:
+def _example(request: ExampleRequest) -> Json:
     samples = Samples()
-    call: Json = {"method": example.method, "path": filled(example.path, samples)}
-    if example.headers:
-        call["headers"] = dict(example.headers)
-    if example.body is not None:
-        call["body"] = filled(example.body, samples)
-    return {**call, "status": example.expect}
+    shown: Json = {"method": request.method, "path": filled(request.path, samples)}
+    if request.headers:
+        shown["headers"] = dict(request.headers)
+    if request.body is not None:
+        shown["body"] = filled(request.body, samples)
+    return {**shown, "status": request.status}
+
+
+def _message(**properties: Json) -> Json:
+    return {"type": "object", "properties": properties, "required": list(properties)}
+
+
+_TEXT: Json = {"type": "string"}
+_FAULTS: Json = {
+    "NeutronError": _message(NeutronError=_message(type=_TEXT, message=_TEXT, detail=_TEXT)),
+    "NovaFault": {
+        "type": "object",
+        "minProperties": 1,
+        "maxProperties": 1,
+        "additionalProperties": _message(code={"type": "integer"}, message=_TEXT),
+    },
+    "GlanceFault": _message(code=_TEXT, title=_TEXT, message=_TEXT),
+}
+_GOOD = {201: "Made", 202: "Accepted", 204: "Done"}

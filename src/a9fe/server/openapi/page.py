@@ -6,9 +6,8 @@ import shlex
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from a9fe.server.openapi.schemas import Json
+from a9fe.server.openapi.document import METHODS, Json
 
-METHODS = ("get", "post", "put", "patch", "delete")
 SERVER = "http://127.0.0.1:9696"
 
 STYLE = """

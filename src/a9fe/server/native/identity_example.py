@@ -1,16 +1,14 @@
-"""The examples of keys that sign identities: one that nobody has the private half of."""
+"""The example of an identity key; nobody has its private half."""
 
-from a9fe.server.openapi.examples import delete, get, put
-
-KEY_ID = "jsJAmI0yP4VjYRt_6TdY4NzCrcS7y5vkvNNFVF9Zid4"
-MODULUS = (
+EXAMPLE_KEY_ID = "jsJAmI0yP4VjYRt_6TdY4NzCrcS7y5vkvNNFVF9Zid4"
+_MODULUS = (
     "uOvzp5PSDu7jMU4XNZcnGjxJtxp4hlUD5GQjuDwBYReIPKdapm9sapTORQI248xFAQZsGyKPpbolVjha"
     "-6UgK_1UsgERTBeCVeq-HOr0T8-TBVj2VHpkNOiL3esBe8IbwsBlTfiyq5J962dCPR6q52phgu9PLmhF"
     "4k078EZ5abfOrP5kD-kJxAkq7BXUqwN-6mVyWTzOf7CM9xz0_fBFshaXzVxnC98GEIvKgtXiTl9Q5TWJ"
     "vD-RjeNbs6xi0qm6bTO0FaD9VktvkIcYV9-MP_oRNd7m6dWrs2iDpLcNTn8rp5LuIc5VvMa8V10Onmu0"
     "UgkzpAc44jyZhq-3PDtEuw"
 )
-CERTIFICATE = """\
+_CERTIFICATE = """\
 -----BEGIN CERTIFICATE-----
 MIIDODCCAiCgAwIBAgIUdfseddhmkyOrKbAPvq0cSjLuT34wDQYJKoZIhvcNAQEL
 BQAwRDFCMEAGA1UEAww5YTlmZSBpZGVudGl0eSBqc0pBbUkweVA0VmpZUnRfNlRk
@@ -32,29 +30,16 @@ tTmudlF4FBChNu/a9Z3EDU5kbnJ64eVDsi6YKFrJGlZ0TiJwqTvkAl3OLWhS4edr
 hYI7WpRs1ircKZL0
 -----END CERTIFICATE-----
 """
-EXPIRES_AT = "2026-12-01T00:00:00Z"
-IDENTITY = (
-    put(
-        f"/a9fe/v1/identity/keys/{KEY_ID}",
-        {
-            "key": {
-                "host": "node1",
-                "jwk": {
-                    "kty": "RSA",
-                    "n": MODULUS,
-                    "e": "AQAB",
-                    "alg": "RS256",
-                    "use": "sig",
-                    "kid": KEY_ID,
-                },
-                "certificate": CERTIFICATE,
-                "expires_at": EXPIRES_AT,
-            }
-        },
-    ),
-    get("/a9fe/v1/identity/keys"),
-    get("/a9fe/v1/identity/jwks"),
-    get("/a9fe/v1/identity/certificates"),
-    get("/.well-known/openid-configuration"),
-    delete(f"/a9fe/v1/identity/keys/{KEY_ID}"),
-)
+EXAMPLE_KEY = {
+    "host": "node1",
+    "jwk": {
+        "kty": "RSA",
+        "n": _MODULUS,
+        "e": "AQAB",
+        "alg": "RS256",
+        "use": "sig",
+        "kid": EXAMPLE_KEY_ID,
+    },
+    "certificate": _CERTIFICATE,
+    "expires_at": "2026-12-01T00:00:00Z",
+}

@@ -1,52 +1,52 @@
-"""The schemas of the API's document: from attribute tables, Nova's fields, and error bodies."""
+"""JSON Schemas of a collection's requests and answers, from its attribute table."""
 
 from collections.abc import Iterable
 from typing import Any
 
 from a9fe.api_tables import schemas
 from a9fe.api_tables.attributes import Attribute, AttributeTable, Permission
-from a9fe.api_tables.schemas import ANY
+from a9fe.api_tables.schemas import ANY, Component, Schema, enclosed, enclosed_list
 from a9fe.operations.collections import COLLECTIONS, Collection
-from a9fe.server.nova import fields as nova
 
 Json = dict[str, Any]
+BULK_MAX = 1000  # resources of one POST
 
 
-def name_of(table: AttributeTable) -> str:
-    """The name of a kind's schema: "SecurityGroup"."""
+def _name_of(table: AttributeTable) -> str:
+    """Return the name of a kind's schema: "SecurityGroup"."""
     return "".join(word.capitalize() for word in table.kind.split("_"))
 
 
-def ref(name: str) -> Json:
-    """A reference to a schema."""
-    return {"$ref": f"#/components/schemas/{name}"}
+def shown(plural: str) -> Component:
+    """Return the schema of one resource of a collection, as it is answered."""
+    collection = COLLECTIONS[plural]
+    table = collection.table
+    schema = {"type": "object", "properties": _answered(table, collection.cls)}
+    return Component(_name_of(table), schema)
 
 
-def components() -> Json:
-    """Every schema by name."""
-    found: Json = {}
-    for collection in COLLECTIONS.values():
-        found |= _of_collection(collection)
-    tables: dict[str, tuple[nova.Field[Any], ...]] = {
-        "Server": nova.DETAIL,
-        "ServerSummary": nova.SUMMARY,
-        "ServerFlavor": nova.FLAVOR_DETAIL,
-        "ServerFlavorSummary": nova.FLAVOR_SUMMARY,
-        "ServerKeypair": nova.KEYPAIR_DETAIL,
-        "ServerKeypairSummary": nova.KEYPAIR_SUMMARY,
-    }
-    found |= {name: _of_fields(fields) for name, fields in tables.items()}
-    return dict(sorted({**found, **_FAULTS}.items()))
+def created(collection: Collection) -> Schema:
+    """Return the schema of a POST's body: one resource, or several."""
+    table = collection.table
+    request = collection.create_table or table
+    schema = _taken((a for a in request.attributes if a.create), create=True)
+    one = Component(f"{_name_of(table)}Create", schema)
+    many = {"type": "array", "items": one, "minItems": 1, "maxItems": BULK_MAX}
+    bodies = {table.kind: one, table.plural: many}
+    return {"oneOf": [schemas.members((), **{name: body}) for name, body in bodies.items()]}
 
 
-def _of_collection(collection: Collection) -> Json:
-    table, name = collection.table, name_of(collection.table)
-    found = {name: {"type": "object", "properties": _answered(table, collection.cls)}}
-    if collection.create is not None:
-        request = collection.create_table or table
-        found[f"{name}Create"] = _taken((a for a in request.attributes if a.create), create=True)
-    found[f"{name}Update"] = _taken((a for a in table.attributes if a.update), create=False)
-    return found
+def created_answer(collection: Collection) -> Schema:
+    """Return the schema of a POST's answer: one resource, or several."""
+    table, schema = collection.table, shown(collection.table.plural)
+    return {"anyOf": [enclosed(table.kind, schema), enclosed_list(table.plural, schema)]}
+
+
+def updated(collection: Collection) -> Schema:
+    """Return the schema of a PUT's body."""
+    table = collection.table
+    schema = _taken((a for a in table.attributes if a.update), create=False)
+    return schemas.members((), **{table.kind: Component(f"{_name_of(table)}Update", schema)})
 
 
 def _answered(table: AttributeTable, cls: type[Any]) -> Json:
@@ -55,7 +55,7 @@ def _answered(table: AttributeTable, cls: type[Any]) -> Json:
 
 
 def _shown(attribute: Attribute, of_model: dict[str, schemas.Schema]) -> Json:
-    """The schema of what is answered: the model's, where the attribute is a field of it."""
+    """Return an attribute's schema in answers: the model's, if it is a field of the model."""
     if attribute.name in SHOWN_OTHERWISE:
         return SHOWN_OTHERWISE[attribute.name]
     return dict(of_model.get(attribute.field, ANY))
@@ -68,8 +68,7 @@ SHOWN_OTHERWISE: dict[str, Json] = {
     "alive": {"type": "boolean"},
     **{f"{name}_prefixlen": {"type": "string"} for name in ("min", "max", "default")},
 }
-"""Attributes whose answer is not what the model keeps."""
-
+"""Attributes that answers show in another form than the model has."""
 
 _FIXED_IP: Json = {
     "type": "object",
@@ -98,7 +97,7 @@ GIVEN: dict[str, Json] = {
         "additionalProperties": False,
     },
 }
-"""What converters take that nobody described."""
+"""Attributes whose converters have no schema of their own."""
 
 
 def _marks(attribute: Attribute) -> Json:
@@ -124,33 +123,3 @@ def _given(attribute: Attribute, who: Permission) -> Json:
     if isinstance(default, str | bool | int) and default != "":
         schema["default"] = default
     return schema
-
-
-def _of_fields(fields: Iterable[nova.Field[Any]]) -> Json:
-    """Nova's fields; one whose schema changes between microversions has either."""
-    properties: Json = {}
-    for field in fields:
-        schema = dict(field.schema)
-        if field.since > 1:
-            schema["description"] = f"Since 2.{field.since}"
-        if field.name in properties:
-            schema = {"anyOf": [properties[field.name], schema]}
-        properties[field.name] = schema
-    return {"type": "object", "properties": properties}
-
-
-def _message(**properties: Json) -> Json:
-    return {"type": "object", "properties": properties, "required": list(properties)}
-
-
-TEXT: Json = {"type": "string"}
-_FAULTS: Json = {
-    "NeutronError": _message(NeutronError=_message(type=TEXT, message=TEXT, detail=TEXT)),
-    "NovaFault": {
-        "type": "object",
-        "minProperties": 1,
-        "maxProperties": 1,
-        "additionalProperties": _message(code={"type": "integer"}, message=TEXT),
-    },
-    "GlanceFault": _message(code=TEXT, title=TEXT, message=TEXT),
-}

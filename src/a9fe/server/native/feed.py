@@ -1,0 +1,138 @@
+"""The operation by which agents follow what changes: GET /a9fe/v1/feed."""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import AbstractContextManager, suppress
+
+import structlog
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.types import Message, Receive, Scope, Send
+
+from a9fe.api_tables.schemas import TEXT
+from a9fe.model.errors import InvalidInput
+from a9fe.model.policy import ANY_HOST, check_host
+from a9fe.server.asgi.api import api_of, caller_of
+from a9fe.server.asgi.examples import example
+from a9fe.server.asgi.operation import Access, OperationTable
+from a9fe.server.auth.credentials import shown_in
+from a9fe.server.feed.lines import MEDIA_TYPE, once
+from a9fe.server.feed.roles import ROLES, Follower
+from a9fe.server.native.collections import BASE
+
+log = structlog.get_logger()
+
+FEED = OperationTable(f"{BASE}/feed", chapter="About the server")
+SEND_TIMEOUT = 30.0
+"""Seconds that a feed's reader may refuse to read: three heartbeats."""
+LAST_TIMEOUT = 1.0  # s for the last word to a reader whose stream is ended
+REVISION_DIGITS = 18  # of a signed 64-bit number
+
+
+class _Patient(StreamingResponse):
+    """A stream whose reader must read: one that does not for SEND_TIMEOUT is cut off.
+
+    It ends, too, when its caller is known no longer.
+    """
+
+    def __init__(
+        self,
+        first: bytes,
+        lines: AsyncGenerator[bytes, None],
+        admitted: Callable[[Callable[[], None]], AbstractContextManager[None]],
+    ) -> None:
+        """`first` was read from `lines` before. `admitted` is told how to end it."""
+
+        async def whole() -> AsyncIterator[bytes]:
+            yield first
+            async for chunk in lines:
+                yield chunk
+
+        super().__init__(whole(), media_type=MEDIA_TYPE)
+        self._lines = lines
+        self._admitted = admitted
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it, for as long as it may be."""
+        now = asyncio.get_running_loop().time
+        try:
+            async with asyncio.timeout(None) as until:
+                with self._admitted(lambda: until.reschedule(now())):
+                    await self._send(scope, receive, send)
+        except TimeoutError:
+            log.warning("feed ended: its token is known no longer", client=str(scope["client"]))
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LAST_TIMEOUT):
+                    await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def _send(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def timed(message: Message) -> None:
+            async with asyncio.timeout(SEND_TIMEOUT):
+                await send(message)
+
+        try:
+            await super().__call__(scope, receive, timed)
+        except TimeoutError:
+            log.warning("feed reader disconnected: does not read", client=str(scope.get("client")))
+        finally:
+            await self._lines.aclose()
+
+
+@FEED.add(
+    "GET",
+    "",
+    Access.AGENT,
+    query={
+        "host": "The agent's host",
+        "agent": "l3, dhcp, metadata or service",
+        "from": "Send changes after this revision; without it, a snapshot",
+        "once": "1: send the changes committed after `from`, then end",
+    },
+    query_required=("host", "agent"),
+    answers={200: TEXT},
+    answer_type=MEDIA_TYPE,
+    examples=(example(query="host=node1&agent=dhcp"),),
+)
+async def follow(request: Request) -> Response:
+    """Follow what changes: a snapshot, then one JSON object a line.
+
+    A metadata service with host=* gets the parts of all hosts. With once=1 the answer has the
+    changes committed after `from`, and ends.
+    """
+    query = request.query_params
+    host, agent = query.get("host", ""), query.get("agent", "")
+    if not host:
+        raise InvalidInput("host", host, "the name of the agent's host")
+    if agent not in ROLES:
+        raise InvalidInput("agent", agent, "one of " + ", ".join(ROLES))
+    if host == ANY_HOST and agent != "service":
+        raise InvalidInput("host", host, "the name of a host; * is for agent=service")
+    check_host(caller_of(request), host)
+    follower, since = Follower(host, agent), _revision(query.get("from"))
+    if _flag("once", query.get("once")):
+        if since is None:
+            raise InvalidInput("from", None, "a revision, if once is 1")
+        after = since
+        found = await api_of(request).read(request, lambda c: once(c.session, follower, after))
+        return Response(b"".join(found), media_type=MEDIA_TYPE)
+    lines = api_of(request).hub.follow(follower, since)
+    first = await anext(lines, b"")  # a database that is away is a status, not a broken answer
+    shown = shown_in(request.headers)
+    return _Patient(first, lines, lambda end: api_of(request).admissions.hold(shown, end))
+
+
+def _flag(name: str, text: str | None) -> bool:
+    if text not in (None, "0", "1"):
+        raise InvalidInput(name, text, "0 or 1")
+    return text == "1"
+
+
+def _revision(text: str | None) -> int | None:
+    if text is None:
+        return None
+    if not text.isascii() or not text.isdigit() or len(text) > REVISION_DIGITS:
+        raise InvalidInput("from", text, "a revision, which is a whole number")
+    return int(text)
+
+
+OPERATIONS = tuple(FEED)

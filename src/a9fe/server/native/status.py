@@ -1,0 +1,44 @@
+"""Operations for operators: what the server holds, and its metrics."""
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from a9fe.api_tables.schemas import OBJECT, TEXT
+from a9fe.model.resources import KINDS
+from a9fe.operations.transaction import Transaction
+from a9fe.runtime import metrics
+from a9fe.server.asgi.api import api_of
+from a9fe.server.asgi.examples import example
+from a9fe.server.asgi.operation import Access, OperationTable
+from a9fe.server.native.collections import BASE
+
+STATUS = OperationTable("", chapter="About the server")
+
+
+@STATUS.add("GET", f"{BASE}/status", Access.ADMIN, answers={200: OBJECT}, examples=(example(),))
+async def status(request: Request) -> Response:
+    """Show the revision, the count of each kind, and the feeds that are open."""
+
+    def work(tx: Transaction) -> dict[str, object]:
+        counts = {kind: tx.session.count(kind) for kind in KINDS}
+        return {"revision": tx.session.revision(), "counts": counts}
+
+    found = await api_of(request).read(request, work)
+    streams = sorted(str(stream.follower) for stream in api_of(request).hub.streams)
+    return JSONResponse({**found, "streams": streams})
+
+
+@STATUS.add(
+    "GET",
+    "/metrics",
+    Access.ADMIN,
+    answers={200: TEXT},
+    answer_type="text/plain",
+    examples=(example(),),
+)
+async def metrics_page(_request: Request) -> Response:
+    """Show counters, for Prometheus."""
+    return Response(metrics.exposition(), media_type=metrics.CONTENT_TYPE)
+
+
+OPERATIONS = tuple(STATUS)

@@ -1,0 +1,119 @@
+"""Operations that change a part of a resource: a router's interfaces, a group's addresses."""
+
+from collections.abc import Callable
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from a9fe.api_tables import pool_tables
+from a9fe.api_tables.converters import Converter
+from a9fe.api_tables.envelope import member
+from a9fe.api_tables.requests import InterfaceRequest, interface_request
+from a9fe.api_tables.schemas import OBJECT, UUID, Schema, members, taken_by
+from a9fe.model.resources import Router
+from a9fe.model.rules import addresses as rules
+from a9fe.model.subnet_pools import AddressGroup
+from a9fe.operations import access
+from a9fe.operations.answers import Json, one_shown
+from a9fe.operations.routers import routers
+from a9fe.operations.security_groups import address_groups
+from a9fe.operations.transaction import Transaction
+from a9fe.server.asgi import body
+from a9fe.server.asgi.api import api_of
+from a9fe.server.asgi.examples import example
+from a9fe.server.asgi.operation import Access, OperationTable
+from a9fe.server.neutron.collections import BASE
+
+ROUTERS = OperationTable(f"{BASE}/routers/{{id}}", chapter="Network: routers")
+GROUPS = OperationTable(f"{BASE}/address-groups/{{id}}", chapter="Network: address-groups")
+
+_INTERFACE: Schema = {
+    **members(("subnet_id", "port_id"), subnet_id=UUID, port_id=UUID),
+    "description": "One of the two; both on removal where they belong together",
+}
+_ADDRESSES = members(addresses={"type": "array", "maxItems": 1000, "items": taken_by(rules.cidr)})
+_MORE = {"addresses": ["192.0.2.64/28"]}
+
+
+async def _interface(
+    request: Request, action: Callable[[Transaction, Router, InterfaceRequest], routers.Interface]
+) -> Response:
+    id, document = request.path_params["id"], await body.read(request)
+
+    def work(tx: Transaction) -> dict[str, object]:
+        router = tx.session.require(Router, id)
+        return action(tx, router, interface_request(document)).shown()
+
+    return JSONResponse(await api_of(request).write(request, work))
+
+
+@ROUTERS.add(
+    "PUT",
+    "/add_router_interface",
+    Access.PROJECT,
+    body=_INTERFACE,
+    answers={200: OBJECT},
+    examples=(example({"subnet_id": "{subnet}"}, id="{router}"),),
+)
+async def add_router_interface(request: Request) -> Response:
+    """Put a router on a subnet."""
+    return await _interface(request, routers.add_interface)
+
+
+@ROUTERS.add(
+    "PUT",
+    "/remove_router_interface",
+    Access.PROJECT,
+    body=_INTERFACE,
+    answers={200: OBJECT},
+    examples=(example({"subnet_id": "{subnet}"}, id="{router}", last=True),),
+)
+async def remove_router_interface(request: Request) -> Response:
+    """Take a router from a subnet."""
+    return await _interface(request, routers.remove_interface)
+
+
+async def _addresses(
+    request: Request,
+    action: Callable[[Transaction, AddressGroup, tuple[str, ...]], AddressGroup],
+    read: Converter,
+) -> Response:
+    table = pool_tables.ADDRESS_GROUP
+    id, document = request.path_params["id"], await body.read(request)
+
+    def work(tx: Transaction) -> Json:
+        group = access.require(tx, AddressGroup, id)
+        access.check_change(tx, group)
+        addresses = read("addresses", member(document, "addresses"))
+        return {table.kind: one_shown(tx, action(tx, group, addresses), table)}
+
+    return JSONResponse(await api_of(request).write(request, work))
+
+
+@GROUPS.add(
+    "PUT",
+    "/add_addresses",
+    Access.PROJECT,
+    body=_ADDRESSES,
+    answers={200: OBJECT},
+    examples=(example(_MORE, id="{address_group}"),),
+)
+async def add_addresses(request: Request) -> Response:
+    """Put addresses into an address group."""
+    return await _addresses(request, address_groups.add, pool_tables.ADDRESSES_TO_ADD)
+
+
+@GROUPS.add(
+    "PUT",
+    "/remove_addresses",
+    Access.PROJECT,
+    body=_ADDRESSES,
+    answers={200: OBJECT},
+    examples=(example(_MORE, id="{address_group}"),),
+)
+async def remove_addresses(request: Request) -> Response:
+    """Take addresses from an address group."""
+    return await _addresses(request, address_groups.remove, pool_tables.ADDRESSES_TO_REMOVE)
+
+
+OPERATIONS = (*ROUTERS, *GROUPS)
