@@ -1,7 +1,7 @@
 """A guest that forges its address reaches nothing and misleads no other guest.
 
 Each attack also runs with port security off, where it succeeds, so that it is known to work. Raw
-frames of all kinds are in tests/kernel/test_linux_port_security.py.
+frames of all kinds are in tests/kernel/linux/test_port_security.py.
 """
 
 from pathlib import Path
