@@ -12,11 +12,7 @@ from a9fe.runtime import metrics
 from a9fe.runtime.clock import Clock
 from a9fe.runtime.config import Config
 from a9fe.server import glance, native, neutron, nova, openapi
-from a9fe.server.asgi.api import Api
-from a9fe.server.asgi.errors import on_error, on_failure
-from a9fe.server.asgi.gate import Gate
-from a9fe.server.asgi.operation import Operation
-from a9fe.server.auth.admissions import Admissions
+from a9fe.server.asgi import Api, Gate, Operation, on_error, on_failure
 from a9fe.server.auth.credentials import Authenticator, Everyone
 from a9fe.server.feed.hub import Hub
 from a9fe.store import Store
@@ -77,5 +73,5 @@ def application(
     )
     app.router.redirect_slashes = False
     app.state.operations = rows
-    app.state.api = Api(store, config, clock, hub, Admissions(authenticator))
+    app.state.api = Api(store, config, clock, hub, authenticator)
     return app

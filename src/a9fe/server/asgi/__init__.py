@@ -1,1 +1,52 @@
-"""Between HTTP and the operations: connections, callers, bodies, transactions, errors."""
+"""Between HTTP and the operations: connections, rows, the gate, bodies, transactions, errors.
+
+The names below are what the handlers of each API need.
+"""
+
+from a9fe.server.asgi.api import Api, api_of, caller_of, last_values, query_of, root_of
+from a9fe.server.asgi.body import read as read_body
+from a9fe.server.asgi.collection_operations import (
+    CollectionExamples,
+    asked_fields,
+    operations_of,
+)
+from a9fe.server.asgi.collection_schemas import shown as resource_schema
+from a9fe.server.asgi.errors import on_error, on_failure
+from a9fe.server.asgi.examples import ExampleRequest, Samples, example, filled
+from a9fe.server.asgi.faults import COMPUTE, IMAGE, NATIVE, NEUTRON, below
+from a9fe.server.asgi.faults import nova as nova_fault
+from a9fe.server.asgi.gate import Gate
+from a9fe.server.asgi.operation import Access, Body, Operation, OperationTable
+from a9fe.server.asgi.operation import Handler as RequestHandler
+
+__all__ = [
+    "COMPUTE",
+    "IMAGE",
+    "NATIVE",
+    "NEUTRON",
+    "Access",
+    "Api",
+    "Body",
+    "CollectionExamples",
+    "ExampleRequest",
+    "Gate",
+    "Operation",
+    "OperationTable",
+    "RequestHandler",
+    "Samples",
+    "api_of",
+    "asked_fields",
+    "below",
+    "caller_of",
+    "example",
+    "filled",
+    "last_values",
+    "nova_fault",
+    "on_error",
+    "on_failure",
+    "operations_of",
+    "query_of",
+    "read_body",
+    "resource_schema",
+    "root_of",
+]

@@ -13,6 +13,7 @@ from a9fe.runtime.clock import Clock
 from a9fe.runtime.config import Config
 from a9fe.server.asgi.writes import Writes
 from a9fe.server.auth.admissions import Admissions
+from a9fe.server.auth.credentials import Authenticator
 from a9fe.server.feed.hub import Hub
 from a9fe.store import Session, Store
 
@@ -26,12 +27,12 @@ class Api:
     """What every handler needs; it is the application's state."""
 
     def __init__(
-        self, store: Store, config: Config, clock: Clock, hub: Hub, admissions: Admissions
+        self, store: Store, config: Config, clock: Clock, hub: Hub, authenticator: Authenticator
     ) -> None:
         """All are used from the event loop's thread and from worker threads."""
         self.store = store
         self.hub = hub
-        self.admissions = admissions
+        self.admissions = Admissions(authenticator)
         self.config = config
         self._writes = Writes(store)
         self._clock = clock

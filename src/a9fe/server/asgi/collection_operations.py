@@ -50,7 +50,7 @@ class CollectionExamples:
         return self.of or next(iter(self.create))
 
 
-def collection_operations(
+def operations_of(
     base: str,
     chapter: str,
     collection: Collection,

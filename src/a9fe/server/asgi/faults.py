@@ -6,6 +6,8 @@ own words.
 
 from http import HTTPStatus
 
+NEUTRON = "/v2.0"
+NATIVE = "/a9fe/v1"
 COMPUTE = "/v2.1"
 IMAGE = "/image"
 

@@ -20,12 +20,19 @@ from a9fe.operations.answers import Json
 from a9fe.operations.instances import records
 from a9fe.operations.slices import filter_by, read_limit, read_slice
 from a9fe.operations.transaction import Transaction
-from a9fe.server.asgi import body, faults
-from a9fe.server.asgi.api import api_of, last_values, root_of
-from a9fe.server.asgi.examples import example
-from a9fe.server.asgi.operation import Access, Body, OperationTable
+from a9fe.server.asgi import (
+    IMAGE,
+    Access,
+    Body,
+    OperationTable,
+    api_of,
+    example,
+    last_values,
+    read_body,
+    root_of,
+)
 
-BASE = faults.IMAGE
+BASE = IMAGE
 PATH = f"{BASE}/v2/images"
 SCHEMA = "/v2/schemas/image"
 VERSIONS = OperationTable(BASE, chapter="Images")
@@ -162,7 +169,7 @@ def _check_given(tx: Transaction, values: Values) -> None:
 )
 async def create_image(request: Request) -> Response:
     """Create an image."""
-    values = read(await body.read(request))
+    values = read(await read_body(request))
 
     def work(tx: Transaction) -> Json:
         _check_given(tx, values)
@@ -244,7 +251,7 @@ async def show_image(request: Request) -> Response:
 )
 async def patch_image(request: Request) -> Response:
     """Change an image by a JSON patch (RFC 6902) that adds, replaces or removes attributes."""
-    patch = await body.read(request)
+    patch = await read_body(request)
 
     def work(tx: Transaction) -> Json:
         image = _require(tx, request)

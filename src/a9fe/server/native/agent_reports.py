@@ -8,13 +8,9 @@ from a9fe.api_tables.agent_reports import read_report
 from a9fe.api_tables.schemas import UUID, enclosed, members, taken_by, text_of
 from a9fe.model.policy import check_reports
 from a9fe.operations.agents import agents
-from a9fe.server.asgi import body
-from a9fe.server.asgi.api import api_of, caller_of
-from a9fe.server.asgi.examples import example
-from a9fe.server.asgi.operation import Access, OperationTable
-from a9fe.server.native.collections import BASE
+from a9fe.server.asgi import NATIVE, Access, OperationTable, api_of, caller_of, example, read_body
 
-REPORTS = OperationTable(f"{BASE}/agents/report", chapter="About the server")
+REPORTS = OperationTable(f"{NATIVE}/agents/report", chapter="About the server")
 _IDS = {"type": "array", "items": UUID}
 _NAME = text_of(to.NAME_MAX)
 
@@ -52,7 +48,7 @@ _NAME = text_of(to.NAME_MAX)
 )
 async def report(request: Request) -> Response:
     """Take an agent's heartbeat, with the status of its ports."""
-    document = await body.read(request)
+    document = await read_body(request)
     if isinstance(document, dict):
         check_reports(caller_of(request), document.get("host"))
     received = read_report(document)

@@ -14,13 +14,9 @@ from a9fe.model.api_tokens import ApiToken
 from a9fe.model.errors import InvalidInput
 from a9fe.model.policy import AGENT, MEMBER, ROLES
 from a9fe.operations.transaction import Transaction
-from a9fe.server.asgi import body
-from a9fe.server.asgi.api import api_of
-from a9fe.server.asgi.examples import example
-from a9fe.server.asgi.operation import Access, OperationTable
-from a9fe.server.native.collections import BASE
+from a9fe.server.asgi import NATIVE, Access, OperationTable, api_of, example, read_body
 
-TOKENS = OperationTable(f"{BASE}/tokens", chapter="a9fe: tokens")
+TOKENS = OperationTable(f"{NATIVE}/tokens", chapter="a9fe: tokens")
 _NEW = members(
     ("project_id", "role", "host", "description"),
     project_id=text_of(to.NAME_MAX),
@@ -82,7 +78,7 @@ def _whose(given: dict[str, Any]) -> dict[str, str]:
 )
 async def create_token(request: Request) -> Response:
     """Create a token; only this answer has it."""
-    token, text = new(member(await body.read(request), "token"))
+    token, text = new(member(await read_body(request), "token"))
 
     def work(tx: Transaction) -> ApiToken:
         tx.session.api_tokens.add(token)

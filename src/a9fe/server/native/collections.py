@@ -1,10 +1,8 @@
 """The operations of the collections below /a9fe/v1: instances and records, with examples."""
 
 from a9fe.operations.collections import COLLECTIONS
-from a9fe.server.asgi.collection_operations import CollectionExamples, collection_operations
-from a9fe.server.asgi.operation import Access
+from a9fe.server.asgi import NATIVE, Access, CollectionExamples, operations_of
 
-BASE = "/a9fe/v1"
 CHAPTER = "a9fe"
 _KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIKpj3vZ6Tn9w0Jq1cX0m5Yx0T3uWm1gk3b5kq0s0f0aB me@desk"
 
@@ -42,7 +40,7 @@ _WRITES = {"flavors": Access.ADMIN}
 OPERATIONS = tuple(
     operation
     for plural, examples in EXAMPLES.items()
-    for operation in collection_operations(
-        BASE, CHAPTER, COLLECTIONS[plural], examples, _WRITES.get(plural, Access.PROJECT)
+    for operation in operations_of(
+        NATIVE, CHAPTER, COLLECTIONS[plural], examples, _WRITES.get(plural, Access.PROJECT)
     )
 )

@@ -18,17 +18,14 @@ from a9fe.model.user_data import loaded
 from a9fe.operations.instances import guests
 from a9fe.operations.transaction import Transaction
 from a9fe.runtime.static_vendordata import VendordataFile
-from a9fe.server.asgi.api import api_of
-from a9fe.server.asgi.examples import example
-from a9fe.server.asgi.operation import Access, OperationTable
-from a9fe.server.native.collections import BASE
+from a9fe.server.asgi import NATIVE, Access, OperationTable, api_of, example
 from a9fe.store import Session
 
 log = structlog.get_logger()
 
 Json = dict[str, Any]
 
-INSTANCE = OperationTable(f"{BASE}/instances/{{id}}", chapter="a9fe: instances")
+INSTANCE = OperationTable(f"{NATIVE}/instances/{{id}}", chapter="a9fe: instances")
 _FILE = members(path=TEXT, content={"type": "string", "format": "byte"})
 
 

@@ -12,17 +12,14 @@ from starlette.types import Message, Receive, Scope, Send
 from a9fe.api_tables.schemas import TEXT
 from a9fe.model.errors import InvalidInput
 from a9fe.model.policy import ANY_HOST, check_host
-from a9fe.server.asgi.api import api_of, caller_of
-from a9fe.server.asgi.examples import example
-from a9fe.server.asgi.operation import Access, OperationTable
+from a9fe.server.asgi import NATIVE, Access, OperationTable, api_of, caller_of, example
 from a9fe.server.auth.credentials import shown_in
 from a9fe.server.feed.lines import MEDIA_TYPE, once
 from a9fe.server.feed.roles import ROLES, Follower
-from a9fe.server.native.collections import BASE
 
 log = structlog.get_logger()
 
-FEED = OperationTable(f"{BASE}/feed", chapter="About the server")
+FEED = OperationTable(f"{NATIVE}/feed", chapter="About the server")
 SEND_TIMEOUT = 30.0
 """Seconds that a feed's reader may refuse to read: three heartbeats."""
 LAST_TIMEOUT = 1.0  # s for the last word to a reader whose stream is ended

@@ -13,13 +13,9 @@ from a9fe.model import codec
 from a9fe.model.guest import PASSWORD_MAX, ScheduledEvent
 from a9fe.operations.instances import guests
 from a9fe.operations.transaction import Transaction
-from a9fe.server.asgi import body
-from a9fe.server.asgi.api import api_of
-from a9fe.server.asgi.examples import example
-from a9fe.server.asgi.operation import Access, OperationTable
-from a9fe.server.native.collections import BASE
+from a9fe.server.asgi import NATIVE, Access, OperationTable, api_of, example, read_body
 
-INSTANCE = OperationTable(f"{BASE}/instances/{{id}}", chapter="a9fe: instances")
+INSTANCE = OperationTable(f"{NATIVE}/instances/{{id}}", chapter="a9fe: instances")
 _ATTRIBUTE_PATH = "/guest-attributes/{namespace}/{key}"
 _ONE = example(id="{instance}")
 _REVISION: Schema = {"type": "integer", "minimum": 0}
@@ -58,7 +54,7 @@ def _shown(event: ScheduledEvent, revision: int) -> dict[str, object]:
 )
 async def set_password(request: Request) -> Response:
     """Keep the password that the guest posted, once."""
-    text = member(await body.read(request), "password")
+    text = member(await read_body(request), "password")
     return _reached(await _write(request, lambda tx, id: guests.set_password(tx, id, text)))
 
 
@@ -91,7 +87,7 @@ def _path_in(request: Request) -> str:
 )
 async def set_attribute(request: Request) -> Response:
     """Write an attribute for the guest."""
-    value, path = member(await body.read(request), "value"), _path_in(request)
+    value, path = member(await read_body(request), "value"), _path_in(request)
     return _reached(
         await _write(request, lambda tx, id: guests.set_attribute(tx, id, path, value))
     )
@@ -147,7 +143,7 @@ async def remove_attribute(request: Request) -> Response:
 )
 async def create_event(request: Request) -> Response:
     """Announce an event to the guest."""
-    new = new_event("event", member(await body.read(request), "event"))
+    new = new_event("event", member(await read_body(request), "event"))
     event = await _write(request, lambda tx, id: guests.announce(tx, id, new))
     return JSONResponse(_shown(*event), status_code=201)
 
@@ -188,7 +184,7 @@ async def acknowledge(request: Request) -> Response:
 )
 async def end_event(request: Request) -> Response:
     """Say that an event is over: completed or canceled."""
-    state = event_end("event", member(await body.read(request), "event"))
+    state = event_end("event", member(await read_body(request), "event"))
     event_id = request.path_params["event_id"]
     event = await _write(request, lambda tx, id: guests.end_event(tx, id, event_id, state))
     return JSONResponse(_shown(*event))

@@ -22,17 +22,13 @@ from a9fe.model.errors import Conflict, Forbidden, InvalidInput, NotFound
 from a9fe.model.policy import check_host
 from a9fe.model.rules.scheduling import seconds, timestamp
 from a9fe.operations.transaction import Transaction
-from a9fe.server.asgi import body
-from a9fe.server.asgi.api import api_of, caller_of
-from a9fe.server.asgi.examples import example
-from a9fe.server.asgi.operation import Access, OperationTable
-from a9fe.server.native.collections import BASE
+from a9fe.server.asgi import NATIVE, Access, OperationTable, api_of, caller_of, example, read_body
 from a9fe.server.native.identity_example import EXAMPLE_KEY, EXAMPLE_KEY_ID
 from a9fe.store.side_tables.identity_keys import IdentityKey
 
 Json = dict[str, Any]
 
-IDENTITY = f"{BASE}/identity"
+IDENTITY = f"{NATIVE}/identity"
 KEYS = OperationTable(IDENTITY, chapter="a9fe: identity")
 DISCOVERY = OperationTable("/.well-known/openid-configuration", chapter="About the server")
 FIELDS = ("host", "jwk", "certificate", "expires_at")
@@ -81,7 +77,7 @@ _SHOWN = members(kid=_KEY_ID, host=TEXT, created_at=_TIME_SHOWN, expires_at=_TIM
 async def publish(request: Request) -> Response:
     """Publish a key that a host signs identities with, or say the same again."""
     kid = request.path_params["kid"]
-    given = to.only_members("key", member(await body.read(request), "key"), FIELDS)
+    given = to.only_members("key", member(await read_body(request), "key"), FIELDS)
     host = to.header_text(minimum=1)("host", given["host"])
     check_host(caller_of(request), host)
 

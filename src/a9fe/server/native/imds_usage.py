@@ -14,16 +14,12 @@ from a9fe.model.imds_usage import ImdsUsage
 from a9fe.model.policy import check_host
 from a9fe.operations.instances import guests
 from a9fe.operations.transaction import Transaction
-from a9fe.server.asgi import body
-from a9fe.server.asgi.api import api_of, caller_of
-from a9fe.server.asgi.examples import example
-from a9fe.server.asgi.operation import Access, OperationTable
-from a9fe.server.native.collections import BASE
+from a9fe.server.asgi import NATIVE, Access, OperationTable, api_of, caller_of, example, read_body
 from a9fe.store import UsageOfInstance
 
 Json = dict[str, Any]
 
-USAGE = OperationTable(f"{BASE}/imds-usage", chapter="About the server")
+USAGE = OperationTable(f"{NATIVE}/imds-usage", chapter="About the server")
 INSTANCES_MAX = 1000  # of one message
 REQUESTS_MAX = 2**31 - 1  # of one message: so many of these that sums stay 64-bit numbers
 _TIME = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z)?")
@@ -87,7 +83,7 @@ _SHOWN = members(
 )
 async def tell(request: Request) -> Response:
     """Count what a host's metadata service was asked, with and without tokens."""
-    document = to.only_members("body", await body.read(request), ("host", "usage"))
+    document = to.only_members("body", await read_body(request), ("host", "usage"))
     host = to.header_text(minimum=1)("host", document["host"])
     check_host(caller_of(request), host)
     told = _merged(_ALL("usage", document["usage"]))

@@ -7,15 +7,12 @@ from a9fe.api_tables.schemas import OBJECT, TEXT
 from a9fe.model.resources import KINDS
 from a9fe.operations.transaction import Transaction
 from a9fe.runtime import metrics
-from a9fe.server.asgi.api import api_of
-from a9fe.server.asgi.examples import example
-from a9fe.server.asgi.operation import Access, OperationTable
-from a9fe.server.native.collections import BASE
+from a9fe.server.asgi import NATIVE, Access, OperationTable, api_of, example
 
 STATUS = OperationTable("", chapter="About the server")
 
 
-@STATUS.add("GET", f"{BASE}/status", Access.ADMIN, answers={200: OBJECT}, examples=(example(),))
+@STATUS.add("GET", f"{NATIVE}/status", Access.ADMIN, answers={200: OBJECT}, examples=(example(),))
 async def status(request: Request) -> Response:
     """Show the revision, the count of each kind, and the feeds that are open."""
 

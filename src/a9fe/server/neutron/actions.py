@@ -18,14 +18,10 @@ from a9fe.operations.answers import Json, one_shown
 from a9fe.operations.routers import routers
 from a9fe.operations.security_groups import address_groups
 from a9fe.operations.transaction import Transaction
-from a9fe.server.asgi import body
-from a9fe.server.asgi.api import api_of
-from a9fe.server.asgi.examples import example
-from a9fe.server.asgi.operation import Access, OperationTable
-from a9fe.server.neutron.collections import BASE
+from a9fe.server.asgi import NEUTRON, Access, OperationTable, api_of, example, read_body
 
-ROUTERS = OperationTable(f"{BASE}/routers/{{id}}", chapter="Network: routers")
-GROUPS = OperationTable(f"{BASE}/address-groups/{{id}}", chapter="Network: address-groups")
+ROUTERS = OperationTable(f"{NEUTRON}/routers/{{id}}", chapter="Network: routers")
+GROUPS = OperationTable(f"{NEUTRON}/address-groups/{{id}}", chapter="Network: address-groups")
 
 _INTERFACE: Schema = {
     **members(("subnet_id", "port_id"), subnet_id=UUID, port_id=UUID),
@@ -38,7 +34,7 @@ _MORE = {"addresses": ["192.0.2.64/28"]}
 async def _interface(
     request: Request, action: Callable[[Transaction, Router, InterfaceRequest], routers.Interface]
 ) -> Response:
-    id, document = request.path_params["id"], await body.read(request)
+    id, document = request.path_params["id"], await read_body(request)
 
     def work(tx: Transaction) -> dict[str, object]:
         router = tx.session.require(Router, id)
@@ -79,7 +75,7 @@ async def _addresses(
     read: Converter,
 ) -> Response:
     table = pool_tables.ADDRESS_GROUP
-    id, document = request.path_params["id"], await body.read(request)
+    id, document = request.path_params["id"], await read_body(request)
 
     def work(tx: Transaction) -> Json:
         group = access.require(tx, AddressGroup, id)

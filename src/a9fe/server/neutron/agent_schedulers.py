@@ -11,18 +11,21 @@ from a9fe.model.resources import Agent, Binding, Network, Router
 from a9fe.operations.agents import scheduling
 from a9fe.operations.answers import ALL, Json, shown
 from a9fe.operations.transaction import Transaction
-from a9fe.server.asgi import body
-from a9fe.server.asgi import collection_schemas as schemas
-from a9fe.server.asgi.api import api_of
-from a9fe.server.asgi.collection_operations import asked_fields
-from a9fe.server.asgi.examples import example
-from a9fe.server.asgi.operation import Access, OperationTable
-from a9fe.server.neutron.collections import BASE
+from a9fe.server.asgi import (
+    NEUTRON,
+    Access,
+    OperationTable,
+    api_of,
+    asked_fields,
+    example,
+    read_body,
+    resource_schema,
+)
 
-AGENTS = OperationTable(f"{BASE}/agents/{{id}}", chapter="Network: agents")
-NETWORKS = OperationTable(f"{BASE}/networks/{{id}}", chapter="Network: networks")
-ROUTERS = OperationTable(f"{BASE}/routers/{{id}}", chapter="Network: routers")
-_AGENT_LIST = enclosed_list("agents", schemas.shown("agents"))
+AGENTS = OperationTable(f"{NEUTRON}/agents/{{id}}", chapter="Network: agents")
+NETWORKS = OperationTable(f"{NEUTRON}/networks/{{id}}", chapter="Network: networks")
+ROUTERS = OperationTable(f"{NEUTRON}/routers/{{id}}", chapter="Network: routers")
+_AGENT_LIST = enclosed_list("agents", resource_schema("agents"))
 
 
 def _resources_of(tx: Transaction, kind: str, agent_id: str) -> list[str]:
@@ -44,7 +47,7 @@ def _id_in(document: object, name: str) -> str:
     "GET",
     "/dhcp-networks",
     Access.ADMIN,
-    answers={200: enclosed_list("networks", schemas.shown("networks"))},
+    answers={200: enclosed_list("networks", resource_schema("networks"))},
     examples=(example(id="{dhcp_agent}"),),
 )
 async def list_networks(request: Request) -> Response:
@@ -86,7 +89,7 @@ async def unbind_network(request: Request) -> Response:
 )
 async def bind_network(request: Request) -> Response:
     """Let a DHCP agent serve a network."""
-    network_id = _id_in(await body.read(request), "network_id")
+    network_id = _id_in(await read_body(request), "network_id")
 
     def work(tx: Transaction) -> None:
         agent = tx.session.require(Agent, request.path_params["id"])
@@ -100,7 +103,7 @@ async def bind_network(request: Request) -> Response:
     "GET",
     "/l3-routers",
     Access.ADMIN,
-    answers={200: enclosed_list("routers", schemas.shown("routers"))},
+    answers={200: enclosed_list("routers", resource_schema("routers"))},
     examples=(example(id="{l3_agent}"),),
 )
 async def list_routers(request: Request) -> Response:
@@ -142,7 +145,7 @@ async def unbind_router(request: Request) -> Response:
 )
 async def bind_router(request: Request) -> Response:
     """Let an L3 agent serve a router."""
-    router_id = _id_in(await body.read(request), "router_id")
+    router_id = _id_in(await read_body(request), "router_id")
 
     def work(tx: Transaction) -> None:
         agent = tx.session.require(Agent, request.path_params["id"])

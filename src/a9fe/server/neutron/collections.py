@@ -4,10 +4,9 @@ An example's variables, such as {network}, are the ids of what other examples cr
 """
 
 from a9fe.operations.collections import COLLECTIONS, OURS
-from a9fe.server.asgi.collection_operations import CollectionExamples, collection_operations
+from a9fe.server.asgi import NEUTRON, CollectionExamples, operations_of
 from a9fe.server.neutron import tags
 
-BASE = "/v2.0"
 CHAPTER = "Network"
 
 EXAMPLES = {
@@ -119,12 +118,12 @@ OPERATIONS = (
         operation
         for plural, collection in COLLECTIONS.items()
         if plural not in OURS
-        for operation in collection_operations(BASE, CHAPTER, collection, EXAMPLES[plural])
+        for operation in operations_of(NEUTRON, CHAPTER, collection, EXAMPLES[plural])
     ),
     *(
         operation
         for plural, collection in COLLECTIONS.items()
         if collection.table.tagged
-        for operation in tags.operations(BASE, CHAPTER, collection, EXAMPLES[plural].name)
+        for operation in tags.operations(NEUTRON, CHAPTER, collection, EXAMPLES[plural].name)
     ),
 )

@@ -10,37 +10,39 @@ from a9fe.model.rules.scheduling import DHCP_AGENT, L3_AGENT
 from a9fe.operations.answers import Json
 from a9fe.operations.collections import COLLECTIONS, OURS
 from a9fe.operations.transaction import Transaction
-from a9fe.server.asgi.api import api_of, root_of
-from a9fe.server.asgi.examples import example
-from a9fe.server.asgi.operation import Access, OperationTable
+from a9fe.server.asgi import NEUTRON, Access, OperationTable, api_of, example, root_of
 from a9fe.server.neutron import extensions
-from a9fe.server.neutron.collections import BASE
 
 ABOUT = OperationTable("", chapter="About the server")
-EXTENSIONS = OperationTable(f"{BASE}/extensions", chapter="Network: extensions")
+EXTENSIONS = OperationTable(f"{NEUTRON}/extensions", chapter="Network: extensions")
 _SERVED_BY = {DHCP_AGENT: "network", L3_AGENT: "router"}
 
 
 @ABOUT.add("GET", "/", Access.ANYONE, answers={200: OBJECT}, can_fail=False, examples=(example(),))
 async def show_versions(request: Request) -> Response:
     """List the versions of the network API."""
-    link = {"href": f"{root_of(request)}{BASE}/", "rel": "self"}
+    link = {"href": f"{root_of(request)}{NEUTRON}/", "rel": "self"}
     version = {"id": "v2.0", "status": "CURRENT", "links": [link]}
     return JSONResponse({"versions": [version]})
 
 
 @ABOUT.add(
-    "GET", BASE, Access.PROJECT, answers={200: OBJECT}, can_fail=False, examples=(example(),)
+    "GET", NEUTRON, Access.PROJECT, answers={200: OBJECT}, can_fail=False, examples=(example(),)
 )
 @ABOUT.add(
-    "GET", f"{BASE}/", Access.PROJECT, answers={200: OBJECT}, can_fail=False, examples=(example(),)
+    "GET",
+    f"{NEUTRON}/",
+    Access.PROJECT,
+    answers={200: OBJECT},
+    can_fail=False,
+    examples=(example(),),
 )
 async def list_resources(request: Request) -> Response:
     """List the resources of the network API."""
     root = root_of(request)
     names = [n for n in COLLECTIONS if n not in OURS]
     path = {n: COLLECTIONS[n].table.path for n in names}
-    links = {n: [{"href": f"{root}{BASE}/{path[n]}", "rel": "self"}] for n in names}
+    links = {n: [{"href": f"{root}{NEUTRON}/{path[n]}", "rel": "self"}] for n in names}
     return JSONResponse(
         {
             "resources": [
@@ -52,7 +54,7 @@ async def list_resources(request: Request) -> Response:
 
 @ABOUT.add(
     "GET",
-    f"{BASE}/availability_zones",
+    f"{NEUTRON}/availability_zones",
     Access.PROJECT,
     answers={200: OBJECT},
     examples=(example(),),

@@ -12,16 +12,12 @@ from a9fe.model.errors import Conflict, InvalidInput, NotFound
 from a9fe.operations import access
 from a9fe.operations.quotas import ENFORCED, defaults, limits
 from a9fe.operations.transaction import Transaction
-from a9fe.server.asgi import body
-from a9fe.server.asgi.api import api_of
-from a9fe.server.asgi.examples import example
-from a9fe.server.asgi.operation import Access, OperationTable
-from a9fe.server.neutron.collections import BASE
+from a9fe.server.asgi import NEUTRON, Access, OperationTable, api_of, example, read_body
 
 Json = dict[str, Any]
 
-ALL = OperationTable(f"{BASE}/quotas", chapter="Network: quotas")
-ONE = OperationTable(f"{BASE}/quotas/{{project_id}}", chapter="Network: quotas")
+ALL = OperationTable(f"{NEUTRON}/quotas", chapter="Network: quotas")
+ONE = OperationTable(f"{NEUTRON}/quotas/{{project_id}}", chapter="Network: quotas")
 _OF_DEFAULT = (example(project_id="default"),)
 MAXIMUM = to.integer(-1, 2**31 - 1)
 
@@ -91,7 +87,7 @@ def _project(request: Request) -> str:
 )
 async def update_quota(request: Request) -> Response:
     """Set a project's quotas."""
-    project_id, document = _project(request), await body.read(request)
+    project_id, document = _project(request), await read_body(request)
 
     def work(tx: Transaction) -> Json:
         access.require_admin(tx, "quotas")

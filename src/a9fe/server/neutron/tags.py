@@ -14,10 +14,7 @@ from a9fe.operations.collections import Collection
 from a9fe.operations.resources import require
 from a9fe.operations.tags import TagNotFound
 from a9fe.operations.transaction import Transaction
-from a9fe.server.asgi import body
-from a9fe.server.asgi.api import api_of
-from a9fe.server.asgi.examples import example
-from a9fe.server.asgi.operation import Access, Operation, OperationTable
+from a9fe.server.asgi import Access, Operation, OperationTable, api_of, example, read_body
 
 TAGS_MAX = 50  # of one resource
 TAG_MAX = 255  # characters
@@ -98,7 +95,7 @@ def _add_puts(rows: OperationTable, collection: Collection, id: str) -> None:
     )
     async def replace_tags(request: Request) -> Response:
         """Replace the tags."""
-        wanted = _read(await body.read(request))
+        wanted = _read(await read_body(request))
         work = _change(request, collection, lambda _: wanted)
         return JSONResponse({"tags": await api_of(request).write(request, work)})
 

@@ -11,17 +11,12 @@ from a9fe.model.resources import Instance
 from a9fe.operations.answers import Json
 from a9fe.operations.instances import guests, instances
 from a9fe.operations.transaction import Transaction
-from a9fe.server.asgi import body
-from a9fe.server.asgi.api import api_of, last_values
-from a9fe.server.asgi.examples import example
-from a9fe.server.asgi.operation import Access
+from a9fe.server.asgi import Access, api_of, example, last_values, read_body
 from a9fe.server.nova import schemas
 from a9fe.server.nova import servers as compute_servers
 from a9fe.server.nova.fields import addresses
-from a9fe.server.nova.pages import next_link
 from a9fe.server.nova.server_request import read_server
-from a9fe.server.nova.servers import AnswerFormat
-from a9fe.server.nova.versions import BASE, Handler, compute_table
+from a9fe.server.nova.versions import BASE, AnswerFormat, Handler, compute_table, next_link
 
 T = TypeVar("T")
 SERVERS = compute_table("/servers", chapter="Compute: servers")
@@ -54,7 +49,7 @@ _OF_SERVER = (example(id="{server}"),)
 )
 async def create_server(request: Request, form: AnswerFormat) -> Response:
     """Create a server, or several equal ones, with a port on each network."""
-    wanted = read_server(await body.read(request), form.version)
+    wanted = read_server(await read_body(request), form.version)
     made = await api_of(request).write(request, lambda tx: compute_servers.create(tx, wanted))
     first = made[0]
     href = f"{form.base}{BASE}/servers/{first.id}"
@@ -141,7 +136,7 @@ async def show_server(request: Request, form: AnswerFormat) -> Response:
 )
 async def update_server(request: Request, form: AnswerFormat) -> Response:
     """Change a server's name or description."""
-    document = await body.read(request)
+    document = await read_body(request)
 
     def work(tx: Transaction, instance: Instance) -> Json:
         changed = compute_servers.update(tx, instance, document)

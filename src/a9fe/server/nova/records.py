@@ -17,10 +17,7 @@ from a9fe.operations.answers import Json
 from a9fe.operations.instances import records
 from a9fe.operations.slices import filter_by, read_slice, unknown_marker
 from a9fe.operations.transaction import Transaction
-from a9fe.server.asgi import body
-from a9fe.server.asgi.api import api_of, last_values
-from a9fe.server.asgi.examples import example
-from a9fe.server.asgi.operation import Access
+from a9fe.server.asgi import Access, api_of, example, last_values, read_body
 from a9fe.server.nova import schemas
 from a9fe.server.nova.fields import (
     FLAVOR_DETAIL,
@@ -34,10 +31,8 @@ from a9fe.server.nova.fields import (
     RecordView,
     render,
 )
-from a9fe.server.nova.pages import next_link
 from a9fe.server.nova.server_request import Reader
-from a9fe.server.nova.servers import AnswerFormat
-from a9fe.server.nova.versions import Handler, compute_table
+from a9fe.server.nova.versions import AnswerFormat, Handler, compute_table, next_link
 
 FLAVORS = compute_table("/flavors", chapter="Compute: flavors")
 KEYPAIRS = compute_table("/os-keypairs", chapter="Compute: os-keypairs")
@@ -149,7 +144,7 @@ def _flavors(*, detail: bool) -> Handler:
 )
 async def create_flavor(request: Request, form: AnswerFormat) -> Response:
     """Create a flavor."""
-    document = member(await body.read(request), "flavor")
+    document = member(await read_body(request), "flavor")
     given = _members(document, FLAVOR_MEMBERS, _FLAVOR_REQUIRED)
     read = {n: FLAVOR_MEMBERS[n][1](n, value) for n, value in given.items()}
     values = {FLAVOR_MEMBERS[n][0]: value for n, value in read.items() if value is not None}
@@ -289,7 +284,7 @@ def _list_keypairs(tx: Transaction, query: dict[str, str]) -> Slice[KeypairRecor
 )
 async def create_keypair(request: Request, form: AnswerFormat) -> Response:
     """Create a key pair from a public key. The server generates no keys."""
-    document = member(await body.read(request), "keypair")
+    document = member(await read_body(request), "keypair")
     given = _members(document, KEYPAIR_MEMBERS, _KEYPAIR_REQUIRED)
     values = {name: KEYPAIR_MEMBERS[name](name, value) for name, value in given.items()}
     values.pop("user_id", None)

@@ -9,13 +9,10 @@ from a9fe.api_tables.schemas import OBJECT, enclosed, members, taken_by
 from a9fe.model.errors import InvalidInput, NotFound
 from a9fe.model.resources import Instance
 from a9fe.operations.transaction import Transaction
-from a9fe.server.asgi import body
-from a9fe.server.asgi.examples import example
-from a9fe.server.asgi.operation import Access
+from a9fe.server.asgi import Access, example, read_body
 from a9fe.server.nova import servers as compute_servers
 from a9fe.server.nova.handlers import read_server_of, write_server_of
-from a9fe.server.nova.servers import AnswerFormat
-from a9fe.server.nova.versions import compute_table
+from a9fe.server.nova.versions import AnswerFormat, compute_table
 
 METADATA = compute_table("/servers/{id}/metadata", chapter="Compute: servers")
 _ITEMS = taken_by(to.string_map)
@@ -44,7 +41,7 @@ def _metadata_in(document: object) -> dict[str, str]:
 )
 async def add_metadata(request: Request, _form: AnswerFormat) -> Response:
     """Add items to the metadata of a server."""
-    given = _metadata_in(await body.read(request))
+    given = _metadata_in(await read_body(request))
 
     def work(tx: Transaction, i: Instance) -> dict[str, str]:
         return compute_servers.set_metadata(tx, i, {**i.metadata, **given}).metadata
@@ -62,7 +59,7 @@ async def add_metadata(request: Request, _form: AnswerFormat) -> Response:
 )
 async def replace_metadata(request: Request, _form: AnswerFormat) -> Response:
     """Replace the metadata of a server."""
-    given = _metadata_in(await body.read(request))
+    given = _metadata_in(await read_body(request))
 
     def work(tx: Transaction, i: Instance) -> dict[str, str]:
         return compute_servers.set_metadata(tx, i, given).metadata
@@ -100,7 +97,7 @@ async def show_item(request: Request, _form: AnswerFormat) -> Response:
 async def set_item(request: Request, _form: AnswerFormat) -> Response:
     """Set one item of a server's metadata."""
     key = request.path_params["key"]
-    given = to.string_map("meta", member(await body.read(request), "meta"))
+    given = to.string_map("meta", member(await read_body(request), "meta"))
     if list(given) != [key]:
         raise InvalidInput(
             "meta", given, f"an object with the one item {key[:100]!r}, as the path says"

@@ -1,7 +1,7 @@
 """Nova's servers, which are instances: create, find, list and show them inside a transaction."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from a9fe.api_tables import converters as to
 from a9fe.api_tables.requests import NetworkCard
@@ -18,14 +18,7 @@ from a9fe.operations.transaction import Transaction
 from a9fe.server.nova import server_list
 from a9fe.server.nova.fields import DETAIL, SUMMARY, ServerView, render
 from a9fe.server.nova.server_request import NONE, ServerRequest
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AnswerFormat:
-    """The microversion of an answer, and the root URL of its links."""
-
-    version: int
-    base: str
+from a9fe.server.nova.versions import AnswerFormat
 
 
 def require(tx: Transaction, id: str, *, change: bool = False) -> Instance:

@@ -9,11 +9,8 @@ from a9fe.model.resources import Agent
 from a9fe.operations import quotas
 from a9fe.operations.answers import Json
 from a9fe.operations.transaction import Transaction
-from a9fe.server.asgi.api import api_of
-from a9fe.server.asgi.examples import example
-from a9fe.server.asgi.operation import Access
-from a9fe.server.nova.servers import AnswerFormat
-from a9fe.server.nova.versions import compute_table
+from a9fe.server.asgi import Access, api_of, example
+from a9fe.server.nova.versions import AnswerFormat, compute_table
 
 SERVICE = compute_table()
 _EXAMPLES = (example(),)

@@ -1,6 +1,8 @@
-"""Nova's microversions around every compute handler, and the operations that show them."""
+"""What every compute handler needs: microversions, links; and the operations that show them."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from urllib.parse import urlencode
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -8,36 +10,61 @@ from starlette.responses import JSONResponse, Response
 from a9fe.api_tables.schemas import OBJECT
 from a9fe.model.errors import A9feError
 from a9fe.operations.answers import Json
-from a9fe.server.asgi import errors, faults, operation
-from a9fe.server.asgi.api import root_of
-from a9fe.server.asgi.examples import example
-from a9fe.server.asgi.operation import Access, OperationTable
+from a9fe.server.asgi import (
+    COMPUTE,
+    Access,
+    OperationTable,
+    RequestHandler,
+    example,
+    nova_fault,
+    on_error,
+    root_of,
+)
 from a9fe.server.nova import microversion
-from a9fe.server.nova.servers import AnswerFormat
 
-BASE = faults.COMPUTE
+BASE = COMPUTE
 UPDATED = "2013-07-23T11:33:21Z"  # Nova's value for v2.1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnswerFormat:
+    """The microversion of an answer, and the root URL of its links."""
+
+    version: int
+    base: str
+
+
 Handler = Callable[[Request, AnswerFormat], Awaitable[Response]]
 
 
-def versioned(handler: Handler) -> operation.Handler:
+def versioned(handler: Handler) -> RequestHandler:
     """Return a handler that reads the microversion; every answer has it in its headers."""
 
     async def answered(request: Request) -> Response:
         try:
             version = microversion.asked(request.headers)
         except microversion.BadVersion as error:
-            fault = faults.nova(error.status, str(error))
+            fault = nova_fault(error.status, str(error))
             headers = microversion.said(microversion.LEAST)
             return JSONResponse(fault, status_code=error.status, headers=headers)
         try:
             answer = await handler(request, AnswerFormat(version=version, base=root_of(request)))
         except A9feError as error:
-            answer = await errors.on_error(request, error)
+            answer = await on_error(request, error)
         answer.headers.update(microversion.said(version))
         return answer
 
     return answered
+
+
+def next_link(request: Request, form: AnswerFormat, plural: str, marker: str) -> Json:
+    """Return the member `<plural>_links` that leads to the page behind `marker`; {} for none."""
+    if not marker:
+        return {}
+    kept = [(name, v) for name, v in request.query_params.multi_items() if name != "marker"]
+    query = urlencode([*kept, ("marker", marker)])
+    href = f"{form.base}{request.url.path}?{query}"
+    return {f"{plural}_links": [{"rel": "next", "href": href}]}
 
 
 def compute_table(path: str = "", *, chapter: str = "Compute") -> OperationTable:

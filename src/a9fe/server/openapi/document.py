@@ -6,9 +6,7 @@ from importlib.metadata import version
 from typing import Any
 
 from a9fe.api_tables.schemas import Schema, components_in
-from a9fe.server.asgi import faults
-from a9fe.server.asgi.examples import ExampleRequest, Samples, filled
-from a9fe.server.asgi.operation import Operation
+from a9fe.server.asgi import COMPUTE, IMAGE, ExampleRequest, Operation, Samples, below, filled
 
 Json = dict[str, Any]
 VERSION = version("a9fe")  # read before privileges are dropped
@@ -131,7 +129,7 @@ def _query(row: Operation) -> list[Json]:
 
 
 def _headers(row: Operation) -> list[Json]:
-    if not faults.below(row.path, faults.COMPUTE):
+    if not below(row.path, COMPUTE):
         return []
     schema = {"type": "string", "examples": ["compute 2.96"]}
     about = "The microversion; 2.1 without"
@@ -165,7 +163,7 @@ def _responses(row: Operation) -> Json:
 
 
 def _refusals(row: Operation) -> tuple[int, ...]:
-    compute = faults.below(row.path, faults.COMPUTE)
+    compute = below(row.path, COMPUTE)
     if not row.can_fail:
         return (406, 400) if compute else ()
     statuses = READS if row.method == "GET" else WRITES
@@ -173,9 +171,9 @@ def _refusals(row: Operation) -> tuple[int, ...]:
 
 
 def _fault(path: str) -> str:
-    if faults.below(path, faults.COMPUTE):
+    if below(path, COMPUTE):
         return "NovaFault"
-    return "GlanceFault" if faults.below(path, faults.IMAGE) else "NeutronError"
+    return "GlanceFault" if below(path, IMAGE) else "NeutronError"
 
 
 def _example(request: ExampleRequest) -> Json:

@@ -4,8 +4,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from a9fe.api_tables.schemas import OBJECT, TEXT
-from a9fe.server.asgi.examples import example
-from a9fe.server.asgi.operation import Access, OperationTable
+from a9fe.server.asgi import Access, OperationTable, example
 from a9fe.server.openapi.document import Json, document
 from a9fe.server.openapi.page import page
 
