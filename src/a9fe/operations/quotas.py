@@ -6,7 +6,6 @@ from a9fe.operations import access
 from a9fe.operations.transaction import Transaction
 from a9fe.runtime.config import Config
 
-ENFORCED = QUOTA_KINDS
 RECORDS = {"instance": "instances", "keypair": "key_pairs", "image": "image_count_total"}
 """Nova's and Glance's kinds, with the names of their quotas. Neutron's API does not show them."""
 

@@ -6,11 +6,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from a9fe.api_tables import converters as to
-from a9fe.api_tables.envelope import member
+from a9fe.api_tables.quota_requests import read_quota
 from a9fe.api_tables.schemas import OBJECT, members
-from a9fe.model.errors import Conflict, InvalidInput, NotFound
-from a9fe.operations import access
-from a9fe.operations.quotas import ENFORCED, defaults, limits
+from a9fe.model.errors import InvalidInput
+from a9fe.operations import quotas
 from a9fe.operations.transaction import Transaction
 from a9fe.server.asgi import NEUTRON, Access, OperationTable, api_of, example, read_body
 
@@ -19,53 +18,10 @@ Json = dict[str, Any]
 ALL = OperationTable(f"{NEUTRON}/quotas", chapter="Network: quotas")
 ONE = OperationTable(f"{NEUTRON}/quotas/{{project_id}}", chapter="Network: quotas")
 _OF_DEFAULT = (example(project_id="default"),)
-MAXIMUM = to.integer(-1, 2**31 - 1)
 
 
-def _forced(document: object) -> bool | None:
-    """The member `force`; None: it is not given."""
-    value = document.get("force") if isinstance(document, dict) else None
-    return None if value is None else bool(to.boolean("force", value))
-
-
-def _check_used(
-    tx: Transaction, project_id: str, wanted: dict[str, int], *, forced: bool | None
-) -> None:
-    """Raises for a limit below what the project uses, unless forced (Neutron since 2025.1).
-
-    400 as Neutron has it, but 409 where the client says `force: false`.
-    """
-    if forced:
-        return
-    for kind, maximum in wanted.items():
-        used = _used(tx, kind, project_id)
-        if 0 <= maximum < used:
-            words = (
-                f"Quota limit {maximum} for {kind} must be greater than or equal to already used"
-            )
-            message = f"{words} {used}; use force, or delete some"
-            if forced is False:
-                raise Conflict("QuotaLimitBelowUse", message)
-            expected = f"at least {used} (the usage), or force: true"
-            raise InvalidInput(kind, maximum, expected, type="HTTPBadRequest", words=message)
-
-
-def _shown(tx: Transaction, project_id: str) -> Json:
-    return {**limits(tx, project_id), "project_id": project_id, "tenant_id": project_id}
-
-
-def _read(document: object) -> dict[str, int]:
-    if not isinstance(document, dict):
-        raise InvalidInput("quota", document, "an object")
-    known = set(ENFORCED)
-    found = {}
-    for name, value in document.items():
-        if name in {"tenant_id", "project_id", "force", "check_limit"}:
-            continue
-        if name not in known:
-            raise InvalidInput(name, "unknown resource", "one of " + ", ".join(sorted(known)))
-        found[name] = MAXIMUM(name, value)
-    return found
+def _shown(limits: dict[str, int], project_id: str) -> Json:
+    return {**limits, "project_id": project_id, "tenant_id": project_id}
 
 
 def _project(request: Request) -> str:
@@ -87,15 +43,10 @@ def _project(request: Request) -> str:
 )
 async def update_quota(request: Request) -> Response:
     """Set a project's quotas."""
-    project_id, document = _project(request), await read_body(request)
+    project_id, change = _project(request), read_quota(await read_body(request))
 
     def work(tx: Transaction) -> Json:
-        access.require_admin(tx, "quotas")
-        given = member(document, "quota")
-        wanted = _read(given)
-        _check_used(tx, project_id, wanted, forced=_forced(given))
-        tx.session.quotas.set(project_id, wanted)
-        return _shown(tx, project_id)
+        return _shown(quotas.update(tx, project_id, change), project_id)
 
     return JSONResponse({"quota": await api_of(request).write(request, work)})
 
@@ -105,8 +56,7 @@ async def list_quotas(request: Request) -> Response:
     """List the quotas that differ from the defaults."""
 
     def work(tx: Transaction) -> list[Json]:
-        access.require_admin(tx, "quotas")
-        return [_shown(tx, project_id) for project_id in tx.session.quotas.all()]
+        return [_shown(limits, id) for id, limits in quotas.changed_limits(tx).items()]
 
     return JSONResponse({"quotas": await api_of(request).read(request, work)})
 
@@ -136,15 +86,10 @@ async def show_quota(request: Request) -> Response:
     project_id = _project(request)
 
     def work(tx: Transaction) -> Json:
-        _check_readable(tx, project_id)
-        return _shown(tx, project_id)
+        quotas.check_readable(tx, project_id)
+        return _shown(quotas.limits(tx, project_id), project_id)
 
     return JSONResponse({"quota": await api_of(request).read(request, work)})
-
-
-def _check_readable(tx: Transaction, project_id: str) -> None:
-    if project_id != tx.project_id:
-        access.require_admin(tx, "quotas of other projects")
 
 
 @ONE.add("GET", "/default", Access.OWN_PROJECT, answers={200: OBJECT}, examples=_OF_DEFAULT)
@@ -153,9 +98,8 @@ async def show_defaults(request: Request) -> Response:
     project_id = _project(request)
 
     def work(tx: Transaction) -> Json:
-        _check_readable(tx, project_id)
-        mine = {"project_id": project_id, "tenant_id": project_id}
-        return {**defaults(tx.config), **mine}
+        quotas.check_readable(tx, project_id)
+        return _shown(quotas.defaults(tx.config), project_id)
 
     return JSONResponse({"quota": await api_of(request).read(request, work)})
 
@@ -167,17 +111,13 @@ async def show_details(request: Request) -> Response:
     project_id = _project(request)
 
     def work(tx: Transaction) -> Json:
-        _check_readable(tx, project_id)
+        quotas.check_readable(tx, project_id)
         return {
-            name: {"limit": limit, "used": _used(tx, name, project_id), "reserved": 0}
-            for name, limit in limits(tx, project_id).items()
+            kind: {"limit": limit, "used": quotas.used(tx, kind, project_id), "reserved": 0}
+            for kind, limit in quotas.limits(tx, project_id).items()
         }
 
     return JSONResponse({"quota": await api_of(request).read(request, work)})
-
-
-def _used(tx: Transaction, name: str, project_id: str) -> int:
-    return tx.session.quotas.used(name, project_id) if name in ENFORCED else 0
 
 
 @ONE.add(
@@ -191,13 +131,7 @@ async def delete_quota(request: Request) -> Response:
     """Return a project to the default quotas."""
     project_id = _project(request)
 
-    def work(tx: Transaction) -> None:
-        access.require_admin(tx, "quotas")
-        if not tx.session.quotas.of(project_id):
-            raise NotFound("tenant_quota", project_id)
-        tx.session.quotas.clear(project_id)
-
-    await api_of(request).write(request, work)
+    await api_of(request).write(request, lambda tx: quotas.delete(tx, project_id))
     return Response(status_code=204)
 
 

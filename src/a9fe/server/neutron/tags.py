@@ -1,76 +1,29 @@
 """Operations on the tags of resources (standard-attr-tag)."""
 
 from collections.abc import Callable, Iterator
+from typing import TypeVar
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from a9fe.api_tables import converters as to
-from a9fe.api_tables.envelope import member
 from a9fe.api_tables.schemas import NULL, OBJECT, members, text_of
-from a9fe.model.errors import InvalidInput
-from a9fe.operations import access
+from a9fe.api_tables.tags import TAG_MAX, read_tags, tag
+from a9fe.model.resources import Resource
+from a9fe.operations import tags
 from a9fe.operations.collections import Collection
 from a9fe.operations.resources import require
-from a9fe.operations.tags import TagNotFound
 from a9fe.operations.transaction import Transaction
 from a9fe.server.asgi import Access, Operation, OperationTable, api_of, example, read_body
 
-TAGS_MAX = 50  # of one resource
-TAG_MAX = 255  # characters
+T = TypeVar("T")
 _TAGS = members(tags={"type": "array", "items": text_of(TAG_MAX)})
 
 
-def tag(field: str, value: object) -> str:
-    """Check a tag: text without a comma, as commas separate tags in filters."""
-    expected = f"text of 1 to {TAG_MAX} characters without a comma"
-    if not isinstance(value, str) or not 0 < len(value) <= TAG_MAX or "," in value:
-        raise InvalidInput(field, value, expected)
-    if "\0" in value:
-        raise InvalidInput(field, value, expected)
-    return value
-
-
-def _read(document: object) -> list[str]:
-    wanted = to.list_of(tag)("tags", member(document, "tags"))
-    return _bounded(sorted(set(wanted)))
-
-
-def _bounded(tags: list[str]) -> list[str]:
-    if len(tags) > TAGS_MAX:
-        raise InvalidInput("tags", f"{len(tags)} tags", f"at most {TAGS_MAX}")
-    return tags
-
-
-def _change(
-    request: Request, collection: Collection, work: Callable[[list[str]], list[str]]
-) -> Callable[[Transaction], list[str]]:
-    """Return the work that replaces a resource's tags by what `work` makes of them."""
-
-    def changed(tx: Transaction) -> list[str]:
-        found = require(tx, collection, request.path_params["id"])
-        access.check_change(tx, found)
-        present = list(tx.session.tags.of([found.id]).get(found.id, ()))
-        wanted = sorted(set(work(present)))
-        if wanted != present:
-            tx.session.retag(found, _bounded(wanted))
-        return wanted
-
-    return changed
-
-
-def _present(request: Request, collection: Collection) -> Callable[[Transaction], list[str]]:
-    def work(tx: Transaction) -> list[str]:
-        found = require(tx, collection, request.path_params["id"])
-        return list(tx.session.tags.of([found.id]).get(found.id, ()))
-
-    return work
-
-
-def _without(present: list[str], name: str) -> list[str]:
-    if name not in present:
-        raise TagNotFound(f"Tag {name[:TAG_MAX]!r} could not be found")
-    return [other for other in present if other != name]
+def _with_resource(
+    request: Request, collection: Collection, action: Callable[[Transaction, Resource], T]
+) -> Callable[[Transaction], T]:
+    """Return the work that calls `action` with the resource of the path."""
+    return lambda tx: action(tx, require(tx, collection, request.path_params["id"]))
 
 
 def operations(base: str, chapter: str, collection: Collection, name: str) -> Iterator[Operation]:
@@ -95,8 +48,10 @@ def _add_puts(rows: OperationTable, collection: Collection, id: str) -> None:
     )
     async def replace_tags(request: Request) -> Response:
         """Replace the tags."""
-        wanted = _read(await read_body(request))
-        work = _change(request, collection, lambda _: wanted)
+        wanted = read_tags(await read_body(request))
+        work = _with_resource(
+            request, collection, lambda tx, found: tags.set_tags(tx, found, wanted)
+        )
         return JSONResponse({"tags": await api_of(request).write(request, work)})
 
     @rows.add(
@@ -109,7 +64,7 @@ def _add_puts(rows: OperationTable, collection: Collection, id: str) -> None:
     async def add_tag(request: Request) -> Response:
         """Add a tag."""
         name = tag("tag", request.path_params["tag"])
-        work = _change(request, collection, lambda present: [*present, name])
+        work = _with_resource(request, collection, lambda tx, found: tags.add_tag(tx, found, name))
         await api_of(request).write(request, work)
         return JSONResponse(None, status_code=201)
 
@@ -118,9 +73,8 @@ def _add_gets(rows: OperationTable, collection: Collection, id: str) -> None:
     @rows.add("GET", "", Access.PROJECT, answers={200: OBJECT}, examples=(example(id=id),))
     async def list_tags(request: Request) -> Response:
         """List the tags."""
-        return JSONResponse(
-            {"tags": await api_of(request).read(request, _present(request, collection))}
-        )
+        work = _with_resource(request, collection, tags.tags_of)
+        return JSONResponse({"tags": await api_of(request).read(request, work)})
 
     @rows.add(
         "GET",
@@ -131,8 +85,11 @@ def _add_gets(rows: OperationTable, collection: Collection, id: str) -> None:
     )
     async def has_tag(request: Request) -> Response:
         """Answer whether the resource has the tag."""
-        present = await api_of(request).read(request, _present(request, collection))
-        _without(present, request.path_params["tag"])
+        name = request.path_params["tag"]
+        work = _with_resource(
+            request, collection, lambda tx, found: tags.check_tag(tx, found, name)
+        )
+        await api_of(request).read(request, work)
         return Response(status_code=204)
 
 
@@ -147,7 +104,9 @@ def _add_deletes(rows: OperationTable, collection: Collection, id: str) -> None:
     async def remove_tag(request: Request) -> Response:
         """Remove a tag."""
         name = request.path_params["tag"]
-        work = _change(request, collection, lambda present: _without(present, name))
+        work = _with_resource(
+            request, collection, lambda tx, found: tags.remove_tag(tx, found, name)
+        )
         await api_of(request).write(request, work)
         return Response(status_code=204)
 
@@ -156,5 +115,8 @@ def _add_deletes(rows: OperationTable, collection: Collection, id: str) -> None:
     )
     async def remove_all_tags(request: Request) -> Response:
         """Remove all tags."""
-        await api_of(request).write(request, _change(request, collection, lambda _: []))
+        work = _with_resource(
+            request, collection, lambda tx, found: tags.set_tags(tx, found, frozenset())
+        )
+        await api_of(request).write(request, work)
         return Response(status_code=204)
