@@ -150,7 +150,7 @@ def test_a_token_is_listed_without_itself_and_revoked_at_once(
     assert status(token) == 401
     refused = member.a9fe.run("network", "list")
     assert refused.returncode == 1
-    assert refused.stderr.startswith("a9fe: error: The token is not one of this server's")
+    assert refused.stderr.startswith("a9fe: error: The token is not known to this server")
 
 
 def database() -> bytes:

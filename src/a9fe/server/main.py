@@ -1,4 +1,4 @@
-"""The process: database, privileges, then uvicorn until a signal."""
+"""The server process: open the database, drop privileges, run uvicorn until a signal."""
 
 import asyncio
 import contextlib
@@ -42,8 +42,10 @@ UMASK = 0o077  # the database has user data
 
 
 class Server(uvicorn.Server):
-    """uvicorn whose signals are ours, whose connections are bounded, and which ends the feeds
-    when it ends."""
+    """uvicorn with bounds on connections and with our signal handlers.
+
+    It closes the feeds before it ends.
+    """
 
     def __init__(
         self, config: uvicorn.Config, hub: Hub, failover: Failover, bounds: Bounds
@@ -54,24 +56,24 @@ class Server(uvicorn.Server):
         self.bounds = bounds
 
     async def on_tick(self, counter: int) -> bool:
-        """uvicorn calls it TICKS times a second."""
+        """Sweep the connections once a second. uvicorn calls this TICKS times a second."""
         if counter % TICKS == 0:
             self.bounds.sweep()
         return await super().on_tick(counter)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """runtime.tasks has them."""
+        """Do nothing: runtime.tasks handles signals."""
         yield
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Streams would keep their connections for ever."""
+        """Close the feeds first: their connections would never become idle."""
         self.hub.close()
         await super().shutdown(sockets)
 
 
 def run(config: Config) -> None:
-    """Serve until SIGTERM or SIGINT. Raises A9feError for what stops it from starting."""
+    """Serve until SIGTERM or SIGINT. Raises A9feError if the server cannot start."""
     os.umask(UMASK)
     clock = SystemClock()
     check_bind_host(config.auth_strategy, config.bind_host)
@@ -88,7 +90,7 @@ def run(config: Config) -> None:
 
 
 def authenticator_of(config: Config, store: Store, clock: Clock) -> Authenticator:
-    """The way of knowing callers that auth_strategy names."""
+    """Return the authenticator that auth_strategy names."""
     if config.auth_strategy == TOKEN:
         return OwnTokens(store)
     if config.auth_strategy == KEYSTONE:
@@ -97,13 +99,13 @@ def authenticator_of(config: Config, store: Store, clock: Clock) -> Authenticato
 
 
 def keep_tokens(store: Store, host: str, known: list[ApiToken]) -> None:
-    """Know the tokens of this machine, and no former ones."""
+    """Store the API tokens of this machine in place of its former ones."""
     description = local_tokens.description(host)
     store.transact(lambda session: session.api_tokens.replace(description, known))
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A listening socket. Raises A9feError if the address is taken or not ours."""
+    """Return a listening socket. Raises A9feError if the address is in use or not local."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -124,7 +126,7 @@ def prepare(
     authenticator: Authenticator | None = None,
     hub: Hub | None = None,
 ) -> Server:
-    """The server over a store."""
+    """Return the server over a store."""
     hub = hub or Hub(store)
     bounds = Bounds(clock.monotonic, descriptors.raise_limit())
     served = uvicorn.Config(

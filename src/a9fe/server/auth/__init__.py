@@ -1,1 +1,1 @@
-"""Who calls the API, and which paths that caller may use."""
+"""Authentication of the API's callers. May import the store and the rooms below it."""

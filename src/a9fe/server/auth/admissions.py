@@ -1,8 +1,8 @@
-"""Streams that stay open, and whether those whom they were opened for are still known.
+"""Ends open streams whose API token is no longer valid.
 
-A request is admitted once, by the gate; a stream outlives that. All credentials that streams are
-open with are looked at together, at once when a token is revoked here, and every few seconds for
-what ends elsewhere: by another server, in the database, or by time.
+The gate authenticates a request once, but a stream stays open. The tokens of all open streams are
+checked together: at once when this server revokes a token, and every few seconds, because a token
+can also be revoked by another server or expire.
 """
 
 import asyncio
@@ -23,21 +23,21 @@ End = Callable[[], None]
 
 
 class Admissions:
-    """The open streams by credential. Belongs to the event loop's thread."""
+    """The open streams by API token. Not thread-safe: use it in the event loop's thread."""
 
     def __init__(self, authenticator: Authenticator, interval: float = INTERVAL) -> None:
-        """Nothing runs while no stream is open."""
+        """`interval`: seconds between checks. No check runs while no stream is open."""
         self._authenticator = authenticator
         self._interval = interval
         self._open: dict[str, set[End]] = {}
         self._watch: asyncio.Task[None] | None = None
-        self._hurry = asyncio.Event()
+        self._check_now = asyncio.Event()
 
     @contextmanager
     def hold(self, shown: str | None, end: End) -> Iterator[None]:
-        """While this lasts, `end` is called as soon as the credential is nobody's any more.
+        """Call `end` as soon as the token `shown` is invalid, while this context lasts.
 
-        None: nothing was shown, where nothing needs to be.
+        `shown` None: the request had no token, and needed none.
         """
         if shown is None:
             yield
@@ -51,8 +51,8 @@ class Admissions:
             self._drop(shown, end)
 
     def review(self) -> None:
-        """Look now: somebody may have lost admission."""
-        self._hurry.set()
+        """Check all tokens now."""
+        self._check_now.set()
 
     def _drop(self, shown: str, end: End) -> None:
         ends = self._open.get(shown, set())
@@ -67,12 +67,12 @@ class Admissions:
         while True:
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._interval):
-                    await self._hurry.wait()
-            self._hurry.clear()
+                    await self._check_now.wait()
+            self._check_now.clear()
             try:
                 gone = await self._authenticator.unknown(tuple(self._open))
-            except A9feError as error:  # no word against anybody
-                log.warning("cannot look whether open streams may go on", reason=str(error))
+            except A9feError as error:  # nothing says that a token is invalid
+                log.warning("cannot check the tokens of open streams", reason=str(error))
                 continue
             for shown in gone:
                 for end in tuple(self._open.get(shown, ())):

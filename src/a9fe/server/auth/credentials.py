@@ -1,7 +1,7 @@
-"""Who calls: what a request shows of itself, and the ways of knowing whose that is.
+"""Authenticates callers by the token of a request, as auth_strategy says.
 
-none: everyone is trusted, and the server listens on loopback only. token: tokens of our own.
-keystone: Keystone's tokens for people, and ours for agents.
+none: every caller is admin, and the server listens on loopback only. token: our own API tokens.
+keystone: Keystone's tokens for people, our own for agents.
 """
 
 import base64
@@ -21,7 +21,7 @@ from a9fe.store import Store
 
 TOKEN, KEYSTONE = "token", "keystone"
 PROJECT_MAX = 255
-TEXT_MAX = 8192  # bytes of a token: Keystone's largest, PKI ones, are below
+TEXT_MAX = 8192  # bytes of a token: more than Keystone's largest (PKI)
 
 
 class Unauthorized(A9feError):
@@ -39,26 +39,26 @@ class IdentityUnavailable(A9feError):
 
 
 class Authenticator(Protocol):
-    """A way of knowing callers. `challenge` is what WWW-Authenticate says with a 401."""
+    """Authenticates callers. `challenge` is the value of WWW-Authenticate of a 401."""
 
     challenge: str
 
     async def caller(self, headers: Headers) -> Caller | None:
-        """Who it is; None: nothing was shown. Raises Unauthorized, IdentityUnavailable."""
+        """Return the caller, None without a token. Raises Unauthorized, IdentityUnavailable."""
         ...
 
     async def unknown(self, shown: Collection[str]) -> frozenset[str]:
-        """Those of these tokens that are nobody's, or not any more. Raises A9feError."""
+        """Return which of these tokens are not valid, or not any more. Raises A9feError."""
         ...
 
 
 class Everyone:
-    """Everyone is admin, of the project that X-Project-Id names."""
+    """auth_strategy none: every caller is admin, of the project in X-Project-Id."""
 
     challenge = ""
 
     async def caller(self, headers: Headers) -> Caller | None:
-        """Raises InvalidInput for a project that cannot be."""
+        """Return an admin. Raises InvalidInput for an invalid project id."""
         project = headers.get("x-project-id", DEFAULT_PROJECT)
         if not 0 < len(project) <= PROJECT_MAX or not fits_header(project):
             expected = f"1 to {PROJECT_MAX} printable ASCII characters"
@@ -66,43 +66,43 @@ class Everyone:
         return trusted(project)
 
     async def unknown(self, _shown: Collection[str]) -> frozenset[str]:
-        """None: nobody needs a token."""
+        """Return no token: none is needed."""
         return frozenset()
 
 
 class OwnTokens:
-    """Tokens of our own; with `agents_only` no others than agents'."""
+    """Our own API tokens; with `agents_only`, only those of agents."""
 
     challenge = 'Bearer realm="a9fe"'
 
     def __init__(self, store: Store, *, agents_only: bool = False) -> None:
-        """Each call asks the store, so that a token is of no use once it is revoked."""
+        """Each call reads the store, so a revoked token is refused at once."""
         self._store = store
         self._agents_only = agents_only
 
     async def caller(self, headers: Headers) -> Caller | None:
-        """Raises Unauthorized."""
+        """Return the caller, None without a token. Raises Unauthorized."""
         shown = shown_in(headers)
         if shown is None:
             return None
         return await run_in_threadpool(self.known, shown)
 
     def known(self, shown: str) -> Caller:
-        """Whose token it is. Raises Unauthorized."""
+        """Return the caller that owns a token. Raises Unauthorized."""
         token = self._found([shown]).get(shown)
         if token is None:
-            raise Unauthorized("The token is not one of this server's, or was revoked")
+            raise Unauthorized("The token is not known to this server, or was revoked")
         if self._agents_only and token.role != AGENT:
             raise Unauthorized("Only agents have tokens of a9fe here; others have Keystone's")
         return token.caller
 
     async def unknown(self, shown: Collection[str]) -> frozenset[str]:
-        """Those that were revoked."""
+        """Return the tokens that are unknown or revoked."""
         found = await run_in_threadpool(self._found, shown)
         return frozenset(shown) - found.keys()
 
     def _found(self, shown: Collection[str]) -> dict[str, ApiToken]:
-        """What is kept of each of those that are ours."""
+        """Return the records of the tokens that are ours, by the token's text."""
         ids = {text: id for text in shown if (id := tokens.id_of(text))}
         if not ids:
             return {}
@@ -116,7 +116,10 @@ class OwnTokens:
 
 
 def shown_in(headers: Headers) -> str | None:
-    """The token: X-Auth-Token, or Authorization's Bearer, or Basic's password."""
+    """Return the token: X-Auth-Token, else Authorization's Bearer, else Basic's password.
+
+    None if the request has none. Raises Unauthorized if it is not readable.
+    """
     text = headers.get("x-auth-token") or _authorization(headers.get("authorization", ""))
     if text is None:
         return None

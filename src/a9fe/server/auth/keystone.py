@@ -1,7 +1,7 @@
-"""Callers by Keystone's tokens (Identity API v3), asked about with our own service credentials.
+"""Authenticates callers by Keystone's tokens (Identity API v3), with our service credentials.
 
-What Keystone said of a token is believed for token_cache_time seconds, and no longer than the
-token lives; so a revoked token works that long at most. Tokens are kept as hashes only.
+An answer of Keystone is cached for token_cache_time seconds, and not beyond the token's expiry. So
+a revoked token works for that time at most. Only hashes of tokens are stored.
 """
 
 import asyncio
@@ -35,48 +35,51 @@ class KeystoneSettings(Protocol):
 
     @property
     def keystone_auth_url(self) -> str:
-        """Its URL, with or without /v3."""
+        """Keystone's URL, with or without /v3."""
 
     @property
     def keystone_username(self) -> str:
-        """Our user."""
+        """Name of our service user."""
 
     @property
     def keystone_password(self) -> str:
-        """Its password."""
+        """Password of our service user."""
 
     @property
     def keystone_project_name(self) -> str:
-        """Its project."""
+        """Project of our service user."""
 
     @property
     def keystone_user_domain_name(self) -> str:
-        """The domain of the user."""
+        """Domain of our service user."""
 
     @property
     def keystone_project_domain_name(self) -> str:
-        """The domain of the project."""
+        """Domain of that project."""
 
     @property
     def token_cache_time(self) -> int:
-        """Seconds for which Keystone's word counts."""
+        """Seconds for which an answer of Keystone is cached."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """A caller, until a time (UNIX seconds)."""
+    """A cached caller. `until`: UNIX seconds."""
 
     caller: Caller
     until: float
 
 
 def caller_of(token: dict[str, Any]) -> Caller:
-    """Whom the token of an answer stands for. Raises Unauthorized for one without a project."""
+    """Return the caller of a token in Keystone's answer.
+
+    Raises Unauthorized for a token without a project and without system scope.
+    """
     roles = frozenset(str(role["name"]).lower() for role in token.get("roles", ()))
     project = token.get("project")
     is_system = bool(token.get("system"))
     if project is None and not is_system:
-        raise Unauthorized("The token is of no project")
+        raise Unauthorized("The token has no project")
     return Caller(
         project_id=str(project["id"]) if project else "",
         roles=roles,
@@ -85,12 +88,12 @@ def caller_of(token: dict[str, Any]) -> Caller:
 
 
 def expiry_of(token: dict[str, Any]) -> float:
-    """When a token ends, in UNIX seconds."""
+    """Return when a token expires, in UNIX seconds."""
     return datetime.fromisoformat(str(token["expires_at"])).timestamp()
 
 
 class Keystone:
-    """Knows callers by Keystone's tokens, and agents by tokens of our own."""
+    """Authenticates callers by Keystone's tokens, and agents by our own API tokens."""
 
     def __init__(
         self,
@@ -99,7 +102,7 @@ class Keystone:
         clock: Clock,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
-        """Nothing is asked before a token is shown. `transport`: a Keystone that is no socket."""
+        """Keystone is called only for a request with a token. `transport` replaces it in tests."""
         self._settings = settings
         self._clock = clock
         self._url = settings.keystone_auth_url.rstrip("/").removesuffix("/v3") + "/v3"
@@ -111,7 +114,7 @@ class Keystone:
         self._asking: dict[str, asyncio.Future[Caller]] = {}
 
     async def caller(self, headers: Headers) -> Caller | None:
-        """Raises Unauthorized and IdentityUnavailable."""
+        """Return the caller, None without a token. Raises Unauthorized, IdentityUnavailable."""
         shown = shown_in(headers)
         if shown is None:
             return None
@@ -124,11 +127,11 @@ class Keystone:
         return await self._ask_once(name, shown)
 
     async def unknown(self, shown: Collection[str]) -> frozenset[str]:
-        """Only agents hold anything open, with tokens of ours."""
+        """Return the invalid tokens. Only agents have open streams, with our own API tokens."""
         return await self._agents.unknown(shown)
 
     async def _ask_once(self, name: str, shown: str) -> Caller:
-        """Many requests with one token ask Keystone once."""
+        """Concurrent requests with one token share one call to Keystone."""
         if name not in self._asking:
             self._asking[name] = asyncio.ensure_future(self._ask(name, shown))
             self._asking[name].add_done_callback(lambda _: self._asking.pop(name, None))
@@ -145,18 +148,18 @@ class Keystone:
         return caller
 
     async def _validate(self, shown: str) -> dict[str, Any]:
-        """What Keystone says of a token. Our own may have expired: then we get another."""
+        """Return the token's data from Keystone. Renews our own token once if it has expired."""
         for own in (self._own or await self._log_in(), ""):
             asking = {"X-Auth-Token": own or await self._log_in(), "X-Subject-Token": shown}
             answer = await self._send("GET", headers=asking)
             if answer.status_code != httpx.codes.UNAUTHORIZED:
                 break
         if answer.status_code == httpx.codes.NOT_FOUND:
-            raise Unauthorized("Keystone does not know the token, or it has ended")
+            raise Unauthorized("Keystone does not know the token, or it has expired")
         return self._token(answer)
 
     async def _log_in(self) -> str:
-        """A token of our own service user."""
+        """Return a new token of our service user."""
         s = self._settings
         user = {
             "name": s.keystone_username,
@@ -186,7 +189,10 @@ class Keystone:
             raise IdentityUnavailable(f"Keystone does not answer: {reason}") from error
 
     def _token(self, answer: httpx.Response) -> dict[str, Any]:
-        """The token of a successful answer; anything else is no word about the caller."""
+        """Return the token of a successful answer.
+
+        Raises IdentityUnavailable for any other answer, which does not concern the caller.
+        """
         try:
             answer.raise_for_status()
             found: dict[str, Any] = answer.json()["token"]
