@@ -1,4 +1,4 @@
-"""Calls that run in a thread, each inside one transaction of the store."""
+"""The application's state: runs handlers' work in threads, each in one transaction."""
 
 from collections.abc import Callable
 from typing import TypeVar
@@ -24,12 +24,12 @@ QUERY_MAX = 500
 
 
 class Api:
-    """What every handler needs; it is the application's state."""
+    """What every handler needs: the store, the feed, configuration."""
 
     def __init__(
         self, store: Store, config: Config, clock: Clock, hub: Hub, authenticator: Authenticator
     ) -> None:
-        """All are used from the event loop's thread and from worker threads."""
+        """The arguments are used from the event loop's thread and from worker threads."""
         self.store = store
         self.hub = hub
         self.admissions = Admissions(authenticator)
@@ -38,12 +38,12 @@ class Api:
         self._clock = clock
 
     async def write(self, request: Request, work: Callable[[Transaction], T]) -> T:
-        """Do `work` in a transaction; it is repeated if it loses a race."""
+        """Do `work` in a write transaction; it runs again after a lost race."""
         caller = caller_of(request)
         return await self._writes.do(lambda session: work(self._call(session, caller)))
 
     async def read(self, request: Request, work: Callable[[Transaction], T]) -> T:
-        """Do `work` over a consistent view."""
+        """Do `work` in a read transaction."""
         caller = caller_of(request)
 
         def reading() -> T:
@@ -58,19 +58,19 @@ class Api:
 
 
 def api_of(request: Request) -> Api:
-    """The application's Api."""
+    """Return the application's Api."""
     api: Api = request.app.state.api
     return api
 
 
 def caller_of(request: Request) -> Caller:
-    """Who calls, as the gate found out."""
+    """Return the caller that the gate authenticated."""
     caller: Caller = request.state.caller
     return caller
 
 
 def query_of(request: Request) -> dict[str, list[str]]:
-    """The query: each name with all of its values. Raises InvalidInput for too many."""
+    """Return the query: each name with its values. Raises InvalidInput for more than QUERY_MAX."""
     query: dict[str, list[str]] = {}
     for name, value in request.query_params.multi_items():
         query.setdefault(name, []).append(value)
@@ -87,5 +87,5 @@ def last_values(request: Request) -> dict[str, str]:
 
 
 def root_of(request: Request) -> str:
-    """The URL of the server's root, without a slash at its end."""
+    """Return the URL of the server's root, without a trailing slash."""
     return str(request.base_url).rstrip("/")

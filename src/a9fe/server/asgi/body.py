@@ -1,4 +1,4 @@
-"""Bodies of requests: read whole within a limit, decoded, and checked to be storable text."""
+"""Reads request bodies: limits their size and time, decodes JSON, checks that text is storable."""
 
 import asyncio
 import json
@@ -30,7 +30,7 @@ async def read(request: Request, time_max: float = TIME_MAX) -> object:
 
 
 def _check_type(request: Request, expected: str) -> None:
-    """A body without a type is taken for what is expected, as Neutron does."""
+    """Accept the expected media type, and a body without one, as Neutron does."""
     if request.headers.get("content-encoding", "identity").lower() != "identity":
         given = request.headers["content-encoding"][:NAME_SHOWN_MAX]
         raise _unsupported(f"Content-Encoding {given!r} is not read; send the body as it is")
@@ -78,7 +78,7 @@ def _too_large() -> BadRequest:
 
 
 def parse(body: bytes) -> object:
-    """The document of JSON bytes. Raises BadRequest."""
+    """Return the document of JSON bytes. Raises BadRequest."""
     try:
         document = json.loads(
             body.decode("utf-8"),
@@ -99,7 +99,7 @@ def parse(body: bytes) -> object:
 
 
 def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object, each of whose members is given once: of two, readers take one or the other."""
+    """Return an object. Raises BadRequest for a repeated member: parsers differ on those."""
     found = dict(pairs)
     if len(found) < len(pairs):
         counts = Counter(name for name, _ in pairs)
@@ -130,7 +130,7 @@ def _too_deep() -> BadRequest:
 
 
 def _check_texts(document: object) -> None:
-    """Refuse text that no database can keep: NUL, and halves of surrogate pairs."""
+    """Raise BadRequest for text that databases cannot store: NUL, half a surrogate pair."""
     level: list[tuple[str, Any]] = [("body", document)]
     for _ in range(DEPTH_MAX):
         for field, item in level:
@@ -152,7 +152,7 @@ def _storable(text: str) -> bool:
 
 
 def _inside(field: str, item: object) -> list[tuple[str, Any]]:
-    """What is in an item, each with the name of the member that it is in."""
+    """Return the items inside an item, each with the name of its member."""
     if isinstance(item, dict):
         return [(field, name) for name in item] + list(item.items())
     return [(field, inner) for inner in item] if isinstance(item, list) else []

@@ -28,25 +28,25 @@ LOG_INTERVAL = 10.0  # s
 
 
 class Connection(Protocol):
-    """What the bounds need of a connection."""
+    """The interface of a connection that Bounds needs."""
 
     @property
     def peer(self) -> str:
-        """Whose it is, as by `peer_of`."""
+        """The peer, as returned by `peer_of`."""
 
     @property
     def proven(self) -> bool:
-        """Whether a request of it was answered."""
+        """Whether one of its requests was answered."""
 
     def expire(self, now: float) -> str:
-        """Close if its deadline has passed; the reason, else "". `now` in monotonic seconds."""
+        """Close it if its deadline has passed; return the reason, else "". Monotonic seconds."""
 
     def abort(self) -> None:
-        """End at once."""
+        """Close without sending what is buffered."""
 
 
 def peer_of(address: str) -> str:
-    """The peer of a connection: its IPv4 address, or the /64 of its IPv6 address."""
+    """Return the peer of a connection: its IPv4 address, or the /64 of its IPv6 address."""
     try:
         ip = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:
@@ -58,10 +58,10 @@ def peer_of(address: str) -> str:
 
 
 class Bounds:
-    """The connections of a server. Belongs to the event loop's thread."""
+    """The connections of a server. Use it from the event loop's thread only."""
 
     def __init__(self, monotonic: Callable[[], float], descriptors: int) -> None:
-        """`descriptors`: how many files and sockets the process may have open."""
+        """`descriptors` is the process's limit of open files and sockets."""
         self.monotonic = monotonic
         self.total_max = max(16, min(TOTAL_MAX, descriptors - RESERVED))
         self.peer_max = min(PEER_MAX, max(8, self.total_max // 4))
@@ -75,7 +75,7 @@ class Bounds:
         return len(self._all)
 
     def admit(self, connection: Connection) -> bool:
-        """Add a waiting connection; another may be closed for it. False if there is no room."""
+        """Add a waiting connection, and close another one if needed. Return False without room."""
         if len(self._waiting.get(connection.peer, ())) >= self.peer_max:
             self._evict(connection.peer)
         if len(self._all) >= self.total_max:
@@ -89,13 +89,13 @@ class Bounds:
         return True
 
     def waits(self, connection: Connection) -> None:
-        """It waits from now on: the last of its peer to be closed for others."""
+        """Mark it as waiting. Of its peer's connections it is the last to be closed for others."""
         of_peer = self._waiting.setdefault(connection.peer, {})
         of_peer.pop(connection, None)
         of_peer[connection] = None
 
     def works(self, connection: Connection) -> None:
-        """It is being answered."""
+        """Mark it as being answered."""
         of_peer = self._waiting.get(connection.peer)
         if of_peer is not None:
             of_peer.pop(connection, None)
@@ -103,12 +103,12 @@ class Bounds:
                 del self._waiting[connection.peer]
 
     def forget(self, connection: Connection) -> None:
-        """It has ended."""
+        """Remove a closed connection."""
         self._all.discard(connection)
         self.works(connection)
 
     def _evict(self, peer: str) -> None:
-        """Close the one that waits longest of those without an answered request, else of all."""
+        """Close a peer's longest-waiting connection, one without an answered request first."""
         of_peer = self._waiting[peer]
         oldest = next((c for c in of_peer if not c.proven), next(iter(of_peer)))
         self.count("too many connections of one peer", peer)
@@ -116,7 +116,7 @@ class Bounds:
         oldest.abort()
 
     def count(self, reason: str, peer: str) -> None:
-        """Count a closed connection; `sweep` says it."""
+        """Count a closed connection; `sweep` logs the counts."""
         self._closed[reason] += 1
         self._last_peer = peer
         metrics.connection_closed(reason)

@@ -1,7 +1,6 @@
-"""Error bodies as each API's clients read them: Neutron's; Nova's, Glance's below their paths.
+"""Error bodies in the shape of each API, chosen by the prefix of the path. Pure.
 
-Pure; the paths' prefixes are this module's, so that an unknown path too is answered in the API's
-own words.
+An unknown path below an API's prefix gets an error in the API's shape, too.
 """
 
 from http import HTTPStatus
@@ -28,38 +27,38 @@ _NOVA_NAMES = {
 
 
 OVER_QUOTA = {COMPUTE: 403, IMAGE: 413}
-"""The status of a quota that is reached, where it is not Neutron's 409."""
+"""The status of an exceeded quota, where it is not Neutron's 409."""
 
 
 def over_quota(path: str) -> int:
-    """The status with which the path's API says that a quota is reached."""
+    """Return the status of an exceeded quota in the path's API."""
     return next((status for base, status in OVER_QUOTA.items() if below(path, base)), 409)
 
 
 def below(path: str, base: str) -> bool:
-    """Whether a path is that of an API or under it."""
+    """Whether a path is `base` or below it."""
     return path == base or path.startswith(base + "/")
 
 
 def neutron(status: int, type: str, message: str) -> Json:
-    """{"NeutronError": {"type", "message", "detail"}}."""
+    """Return {"NeutronError": {"type", "message", "detail"}}."""
     del status
     return {"NeutronError": {"type": type, "message": message, "detail": ""}}
 
 
 def nova(status: int, message: str) -> Json:
-    """{"badRequest": {"code", "message"}} and its like."""
+    """Return Nova's body, such as {"badRequest": {"code", "message"}}."""
     return {_NOVA_NAMES.get(status, "computeFault"): {"code": status, "message": message}}
 
 
 def glance(status: int, message: str) -> Json:
-    """{"code", "title", "message"}, as the JSON form of WebOb's errors."""
+    """Return {"code", "title", "message"}, as the JSON form of WebOb's errors."""
     title = HTTPStatus(status).phrase
     return {"code": f"{status} {title}", "title": title, "message": message}
 
 
 def body_of(path: str, status: int, type: str, message: str) -> Json:
-    """The body of an error at a path."""
+    """Return the error body for a path."""
     if below(path, COMPUTE):
         return nova(status, message)
     if below(path, IMAGE):

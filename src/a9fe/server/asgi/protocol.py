@@ -24,7 +24,7 @@ NEVER = float("inf")
 
 
 class Step(Enum):
-    """Where a connection is. The value says what was too slow."""
+    """What a connection waits for. The value is the reason if it is closed for that."""
 
     HEAD = "head too slow"
     BODY = "body too slow"
@@ -40,7 +40,7 @@ class BoundedProtocol(HttpToolsProtocol):
     """One connection."""
 
     def __init__(self, bounds: Bounds, **of_uvicorn: Any) -> None:  # noqa: ANN401 - uvicorn's
-        """`of_uvicorn`: what uvicorn makes a protocol with."""
+        """`of_uvicorn` are the arguments of uvicorn's protocol."""
         super().__init__(**of_uvicorn)
         self._bounds = bounds
         self._step = Step.IDLE
@@ -51,10 +51,10 @@ class BoundedProtocol(HttpToolsProtocol):
         self.peer = ""
         self.proven = False
 
-    # ---- what the bounds ask
+    # ---- called by Bounds
 
     def expire(self, now: float) -> str:
-        """Close if its deadline has passed; returns the reason, else ""."""
+        """Close the connection if its deadline has passed; return the reason, else ""."""
         if self.transport.is_closing() and not self._closing:
             self._close_by(now)
         if now < self._deadline:
@@ -64,7 +64,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._closing:
             self.abort()
             return Step.ANSWER.value
-        if self._step is Step.BODY and self.pipeline:  # held up by its predecessor's answer
+        if self._step is Step.BODY and self.pipeline:  # waits for the previous answer
             self._deadline = now + BODY_TIME
             return ""
         reason = self._step.value
@@ -77,13 +77,13 @@ class BoundedProtocol(HttpToolsProtocol):
         return reason
 
     def _is_answered(self) -> bool:
-        """Whether an answer has begun, and another one would be read as a part of it."""
+        """Whether an answer has begun, so that the client would read another as a part of it."""
         cycle = self._request
         return cycle is not None and cycle.response_started and not cycle.response_complete
 
     @property
     def _request(self) -> RequestResponseCycle | None:
-        """The last request; None before the first one."""
+        """The latest request; None before the first one."""
         return self.cycle
 
     def _is_being_read(self, now: float) -> bool:
@@ -95,17 +95,17 @@ class BoundedProtocol(HttpToolsProtocol):
         return True
 
     def abort(self) -> None:
-        """End at once."""
+        """Close without sending what is buffered."""
         self.transport.abort()
 
     def _close_by(self, now: float) -> None:
-        """What is unsent is sent first, as long as the peer reads."""
+        """Let buffered bytes be sent for as long as the peer reads them."""
         self._closing = True
         self._unsent = self.transport.get_write_buffer_size()
         self._deadline = now + STALL_TIME
 
     def _refuse(self, status: bytes) -> None:
-        """Send an error that the application does not see, and close."""
+        """Send an error without the application, and close."""
         cycle = self._request
         if cycle is not None and not cycle.response_complete:
             cycle.disconnected = True
@@ -124,10 +124,10 @@ class BoundedProtocol(HttpToolsProtocol):
         else:
             self._bounds.waits(self)
 
-    # ---- asyncio's and the parser's calls
+    # ---- called by asyncio and by the parser
 
     def connection_made(self, transport: Any) -> None:  # noqa: ANN401 - as uvicorn's
-        """Take a place, or end at once."""
+        """Close the connection if Bounds does not admit it."""
         super().connection_made(transport)
         self.peer = peer_of(self.client[0] if self.client else "")
         if self._bounds.admit(self):
@@ -136,16 +136,16 @@ class BoundedProtocol(HttpToolsProtocol):
             self.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Give the place back."""
+        """Remove the connection from Bounds."""
         self._bounds.forget(self)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Read on, within the size of a head, and nothing behind a request that is answered."""
+        """Parse data, up to the maximum size of a head; ignore data during an answer."""
         if self._closing or self.transport.is_closing():
             return
         if self._step is Step.ANSWER:
-            self._end_with_answer()  # what came is not read: the client may send it again
+            self._end_with_answer()  # this data is dropped: the client may send it again
             return
         if self._step is Step.IDLE:
             self._enter(Step.HEAD)
@@ -170,17 +170,17 @@ class BoundedProtocol(HttpToolsProtocol):
             self.abort()
 
     def on_headers_complete(self) -> None:
-        """A body follows, or none."""
+        """Wait for the body."""
         super().on_headers_complete()
         self._enter(Step.BODY)
 
     def on_message_complete(self) -> None:
-        """The request has arrived whole."""
+        """Wait for the answer: the request is complete."""
         super().on_message_complete()
         self._enter(Step.IDLE if self.cycle.response_complete else Step.ANSWER)
 
     def on_response_complete(self) -> None:
-        """The next request, or the rest of a body that nobody read."""
+        """Wait for the next request, or for the rest of a body that was not read."""
         self.proven = True
         super().on_response_complete()
         if self.transport.is_closing() or self._step is Step.HEAD:
@@ -191,7 +191,10 @@ class BoundedProtocol(HttpToolsProtocol):
             self._enter(Step.IDLE)
 
     def pause_writing(self) -> None:
-        """The peer does not read. It may be closed for others unless an agent or an admin."""
+        """Start a deadline: the peer does not read.
+
+        The connection may be closed to make room, unless the caller is an agent or an admin.
+        """
         super().pause_writing()
         self._unsent = self.transport.get_write_buffer_size()
         self._deadline = self._bounds.monotonic() + STALL_TIME
@@ -200,7 +203,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._bounds.waits(self)
 
     def resume_writing(self) -> None:
-        """It reads again."""
+        """End the deadline: the peer reads again."""
         super().resume_writing()
         if self._step is Step.ANSWER and not self._closing:
             self._enter(Step.IDLE if self.cycle.response_complete else Step.ANSWER)

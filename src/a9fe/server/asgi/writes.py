@@ -1,8 +1,7 @@
-"""Writes of requests, in one thread: what waits during a commit is the next one, together.
+"""Runs the requests' writes in one thread; writes that wait during a commit share the next one.
 
-Each is all or nothing for itself, and is answered after its commit. A thread each would not
-write at the same time either: they would only take the processor from each other. Reads have
-other threads, and go on while the database is held up.
+Each write is atomic, and is answered after its commit. More threads would not help, as databases
+here have one writer at a time. Reads use other threads, so a slow commit does not delay them.
 """
 
 import asyncio
@@ -18,7 +17,7 @@ from a9fe.store import BUSY_TIMEOUT, Outcome, Session, Store, StoreError
 T = TypeVar("T")
 
 MOST = 64
-"""Writes of one commit."""
+"""Most writes in one commit."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,8 +37,10 @@ class Writes:
         self._running = False
 
     async def do(self, work: Callable[[Session], T]) -> T:
-        """What `work` returns, or raises, once it is committed; it is repeated if it loses a
-        race. Raises StoreError, also if its turn does not come."""
+        """Return or raise what `work` does, after its commit; it runs again after a lost race.
+
+        Raises StoreError, also if it waits longer than BUSY_TIMEOUT.
+        """
         answer: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         write = _Write(work, answer)
         self._waiting.append(write)
@@ -79,7 +80,7 @@ class Writes:
 
 
 def _tell(answer: asyncio.Future[Any], outcome: Outcome[Any]) -> None:
-    if answer.done():  # who asked has gone
+    if answer.done():  # the client disconnected
         return
     if outcome.error is not None:
         answer.set_exception(outcome.error)

@@ -1,4 +1,4 @@
-"""Tokens of our own through the API: /a9fe/v1/tokens, for admins."""
+"""Operations on a9fe's API tokens, for admins."""
 
 import secrets
 from typing import Any
@@ -28,12 +28,12 @@ FIELDS = ("id", "project_id", "role", "host", "description", "created_at")
 
 
 def shown(token: ApiToken) -> dict[str, str]:
-    """A token without its hash."""
+    """Return the JSON of a token, without its hash."""
     return {name: getattr(token, name) for name in FIELDS}
 
 
 def new(given: Any) -> tuple[ApiToken, str]:  # noqa: ANN401 - a JSON value
-    """A token as asked for, and its text: of an agent's host, or of a project and role."""
+    """Return a new token of an agent's host, or of a project and role, and its text."""
     if not isinstance(given, dict):
         raise InvalidInput("token", given, "an object")
     for name in given:

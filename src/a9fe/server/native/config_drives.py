@@ -1,4 +1,4 @@
-"""What is on an instance's config drive, from the store itself."""
+"""The operation that returns the files of an instance's config drive."""
 
 import base64
 import secrets
@@ -30,24 +30,24 @@ _FILE = members(path=TEXT, content={"type": "string", "format": "byte"})
 
 
 class Stored:
-    """The resources of a transaction, as views are gathered from them."""
+    """A transaction's resources, in the interface from which an InstanceView is built."""
 
     def __init__(self, session: Session) -> None:
-        """Nothing is read before it is asked for."""
+        """Each call reads the session."""
         self._session = session
 
     def get(self, kind: str, id: str) -> Resource | None:
-        """The resource."""
+        """Return the resource, None without."""
         found: Resource | None = self._session.get(KINDS[kind], id)
         return found
 
     def ports_by_device(self, device_id: str) -> tuple[Port, ...]:
-        """The ports with that device_id."""
+        """Return the ports with this device_id."""
         return tuple(self._session.find(Port, device_id=device_id))
 
 
 def made(tx: Transaction, id: str, format: str) -> Json:
-    """The label and the files of a config drive, in base64. Raises NotFound, InvalidInput."""
+    """Return the label and the files, in base64. Raises NotFound, InvalidInput."""
     layout = LAYOUTS.get(format)
     if layout is None:
         raise InvalidInput("format", format, "one of " + ", ".join(LAYOUTS))
@@ -68,7 +68,7 @@ def _view(tx: Transaction, id: str) -> InstanceView:
         region=tx.config.region_name,
     )
     view = view_of(Stored(tx.session), loaded(instance), settings, secrets.token_bytes)
-    if view is None:  # a port's network always is
+    if view is None:  # cannot happen: a port has a network
         raise NotFound("instance", id)
     return view
 
@@ -86,7 +86,7 @@ def _unusable(path: str, reason: str) -> None:
     examples=(example(id="{instance}", query="format=nocloud"),),
 )
 async def config_drive(request: Request) -> Response:
-    """The files of an instance's config drive, for a VM without a network."""
+    """Show the files of an instance's config drive, for a VM without a network."""
     id, format = request.path_params["id"], request.query_params.get("format", "openstack")
     return JSONResponse(await api_of(request).read(request, lambda tx: made(tx, id, format)))
 

@@ -22,15 +22,12 @@ log = structlog.get_logger()
 FEED = OperationTable(f"{NATIVE}/feed", chapter="About the server")
 SEND_TIMEOUT = 30.0
 """Seconds that a feed's reader may refuse to read: three heartbeats."""
-LAST_TIMEOUT = 1.0  # s for the last word to a reader whose stream is ended
+LAST_TIMEOUT = 1.0  # s to send the end of the stream to its reader
 REVISION_DIGITS = 18  # of a signed 64-bit number
 
 
-class _Patient(StreamingResponse):
-    """A stream whose reader must read: one that does not for SEND_TIMEOUT is cut off.
-
-    It ends, too, when its caller is known no longer.
-    """
+class _FeedResponse(StreamingResponse):
+    """A stream that ends when its reader does not read for SEND_TIMEOUT, or its token expires."""
 
     def __init__(
         self,
@@ -38,7 +35,7 @@ class _Patient(StreamingResponse):
         lines: AsyncGenerator[bytes, None],
         admitted: Callable[[Callable[[], None]], AbstractContextManager[None]],
     ) -> None:
-        """`first` was read from `lines` before. `admitted` is told how to end it."""
+        """`first` was read from `lines` before. `admitted` is called with what ends the stream."""
 
         async def whole() -> AsyncIterator[bytes]:
             yield first
@@ -50,14 +47,14 @@ class _Patient(StreamingResponse):
         self._admitted = admitted
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send it, for as long as it may be."""
+        """Send the stream while its token is valid."""
         now = asyncio.get_running_loop().time
         try:
             async with asyncio.timeout(None) as until:
                 with self._admitted(lambda: until.reschedule(now())):
                     await self._send(scope, receive, send)
         except TimeoutError:
-            log.warning("feed ended: its token is known no longer", client=str(scope["client"]))
+            log.warning("feed ended: its token is no longer valid", client=str(scope["client"]))
             with suppress(TimeoutError):
                 async with asyncio.timeout(LAST_TIMEOUT):
                     await send({"type": "http.response.body", "body": b"", "more_body": False})
@@ -113,9 +110,9 @@ async def follow(request: Request) -> Response:
         found = await api_of(request).read(request, lambda c: once(c.session, follower, after))
         return Response(b"".join(found), media_type=MEDIA_TYPE)
     lines = api_of(request).hub.follow(follower, since)
-    first = await anext(lines, b"")  # a database that is away is a status, not a broken answer
+    first = await anext(lines, b"")  # a failure of the database becomes 503, not a broken answer
     shown = shown_in(request.headers)
-    return _Patient(first, lines, lambda end: api_of(request).admissions.hold(shown, end))
+    return _FeedResponse(first, lines, lambda end: api_of(request).admissions.hold(shown, end))
 
 
 def _flag(name: str, text: str | None) -> bool:

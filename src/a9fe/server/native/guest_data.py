@@ -53,7 +53,7 @@ def _shown(event: ScheduledEvent, revision: int) -> dict[str, object]:
     examples=(example({"password": "bG9uZyBhbmQgZW5jcnlwdGVk"}, id="{instance}"),),
 )
 async def set_password(request: Request) -> Response:
-    """Keep the password that the guest posted, once."""
+    """Store the password that the guest posted, once."""
     text = member(await read_body(request), "password")
     return _reached(await _write(request, lambda tx, id: guests.set_password(tx, id, text)))
 
@@ -62,14 +62,14 @@ async def set_password(request: Request) -> Response:
     "GET", "/password", Access.PROJECT, answers={200: members(password=TEXT)}, examples=(_ONE,)
 )
 async def show_password(request: Request) -> Response:
-    """Show the password that the guest posted; "" without."""
+    """Show the password that the guest posted; "" if it posted none."""
     found = await _read(request, lambda tx, id: guests.of_caller(tx, id).password)
     return JSONResponse({"password": found})
 
 
 @INSTANCE.add("DELETE", "/password", Access.PROJECT, answers={200: _REACHED}, examples=(_ONE,))
 async def clear_password(request: Request) -> Response:
-    """Forget the password, so that the guest may post another."""
+    """Delete the password, so that the guest may post another."""
     return _reached(await _write(request, guests.clear_password))
 
 
@@ -169,7 +169,7 @@ async def list_events(request: Request) -> Response:
     examples=(example(id="{instance}", event_id="{event}"),),
 )
 async def acknowledge(request: Request) -> Response:
-    """Keep that the guest is ready for an event."""
+    """Record that the guest is ready for an event."""
     event_id = request.path_params["event_id"]
     return _reached(await _write(request, lambda tx, id: guests.acknowledge(tx, id, event_id)))
 
@@ -183,7 +183,7 @@ async def acknowledge(request: Request) -> Response:
     examples=(example({"event": {"state": "completed"}}, id="{instance}", event_id="{event}"),),
 )
 async def end_event(request: Request) -> Response:
-    """Say that an event is over: completed or canceled."""
+    """End an event: completed or canceled."""
     state = event_end("event", member(await read_body(request), "event"))
     event_id = request.path_params["event_id"]
     event = await _write(request, lambda tx, id: guests.end_event(tx, id, event_id, state))

@@ -1,4 +1,4 @@
-"""Keys that sign identities: hosts publish theirs, and anyone may read them to verify.
+"""Operations on identity keys: hosts publish theirs, anyone may read them to verify signatures.
 
 OpenID's discovery document and a JWK set, for tokens; X.509 certificates, for EC2's documents.
 """
@@ -38,7 +38,7 @@ LIFE_MAX = 60 * 86400  # seconds until a key expires, at most
 KEYS_MAX = 8  # of one host: it needs two, three while a lifetime is made shorter
 CERTIFICATE_MAX = 8192
 PUBLIC = {"Cache-Control": "public, max-age=300"}
-"""Far below the hour for which a key is published before it signs."""
+"""Much shorter than the hour between the publication of a key and its first signature."""
 CERTIFICATES_TYPE = "application/x-pem-file"
 _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")
 
@@ -75,7 +75,7 @@ _SHOWN = members(kid=_KEY_ID, host=TEXT, created_at=_TIME_SHOWN, expires_at=_TIM
     examples=(example({"key": EXAMPLE_KEY}, kid=EXAMPLE_KEY_ID),),
 )
 async def publish(request: Request) -> Response:
-    """Publish a key that a host signs identities with, or say the same again."""
+    """Publish a host's identity key; publishing the same again changes nothing."""
     kid = request.path_params["kid"]
     given = to.only_members("key", member(await read_body(request), "key"), FIELDS)
     host = to.header_text(minimum=1)("host", given["host"])
@@ -90,7 +90,7 @@ async def publish(request: Request) -> Response:
 
 
 def read_key(kid: str, host: str, given: Json, now: float) -> IdentityKey:
-    """The key of a body, whose parts belong together. Raises InvalidInput."""
+    """Return the key of a body. Raises InvalidInput, also if its parts do not match."""
     modulus, exponent = _numbers(kid, given["jwk"])
     expires_at = _expiry(given["expires_at"], now)
     certificate = _certificate(given["certificate"])
@@ -105,7 +105,9 @@ def read_key(kid: str, host: str, given: Json, now: float) -> IdentityKey:
     except (ValueError, TypeError, InvalidSignature) as error:
         raise InvalidInput("certificate", "not signed by itself", expected) from error
     if certificate.not_valid_after_utc.timestamp() < seconds(expires_at):
-        raise InvalidInput("expires_at", expires_at, "no time after the certificate's end")
+        raise InvalidInput(
+            "expires_at", expires_at, "a time not later than the certificate's notAfter"
+        )
     return IdentityKey(
         id=kid,
         host=host,
@@ -179,7 +181,7 @@ def _keep(tx: Transaction, key: IdentityKey) -> IdentityKey:
     examples=(example(),),
 )
 async def listed(request: Request) -> Response:
-    """List the keys that identities are signed with, and whose they are."""
+    """List the identity keys with their hosts."""
 
     def work(tx: Transaction) -> list[Json]:
         return [shown(key) for key in tx.session.identity_keys.valid(tx.at)]
@@ -195,7 +197,7 @@ async def listed(request: Request) -> Response:
     examples=(example(status=204, kid=EXAMPLE_KEY_ID, last=True),),
 )
 async def revoke(request: Request) -> Response:
-    """Publish a key no longer, nor ever again: what it signed is not to be believed."""
+    """Revoke a key for ever: its signatures must not be accepted any more."""
     kid = request.path_params["kid"]
 
     def work(tx: Transaction) -> None:
@@ -207,7 +209,7 @@ async def revoke(request: Request) -> Response:
 
 
 def shown(key: IdentityKey) -> Json:
-    """A key as operators see it."""
+    """Return the JSON of a key for operators."""
     return {
         "kid": key.id,
         "host": key.host,
@@ -221,7 +223,7 @@ def shown(key: IdentityKey) -> Json:
 
 @DISCOVERY.add("GET", "", Access.ANYONE, answers={200: OBJECT}, examples=(example(),))
 async def discovery(request: Request) -> Response:
-    """Where who verifies tokens finds the keys (OpenID Connect Discovery 1.0)."""
+    """Show where the keys are, for verifiers of tokens (OpenID Connect Discovery 1.0)."""
     issuer = api_of(request).config.identity_issuer
     document = {
         "issuer": issuer,
@@ -242,7 +244,7 @@ async def discovery(request: Request) -> Response:
     examples=(example(),),
 )
 async def jwks(request: Request) -> Response:
-    """The keys that tokens are signed with now, and were or will be soon (RFC 7517)."""
+    """Show the current, next and recent keys of tokens (RFC 7517)."""
     return JSONResponse({"keys": [key.jwk for key in await _live(request)]}, headers=PUBLIC)
 
 
@@ -255,7 +257,7 @@ async def jwks(request: Request) -> Response:
     examples=(example(),),
 )
 async def certificates(request: Request) -> Response:
-    """The same keys' certificates, PEM, for signed identity documents."""
+    """Show the certificates of these keys, PEM, for signed identity documents."""
     text = "".join(key.certificate for key in await _live(request))
     return Response(text, headers=PUBLIC, media_type=CERTIFICATES_TYPE)
 

@@ -1,4 +1,4 @@
-"""Who asks metadata without a token: told by hosts' metadata services, shown to operators."""
+"""Operations on IMDS usage: metadata services report it, operators read it."""
 
 import re
 from typing import Any
@@ -81,25 +81,25 @@ _SHOWN = members(
         ),
     ),
 )
-async def tell(request: Request) -> Response:
-    """Count what a host's metadata service was asked, with and without tokens."""
+async def report_usage(request: Request) -> Response:
+    """Add to the counts of metadata requests with and without tokens."""
     document = to.only_members("body", await read_body(request), ("host", "usage"))
     host = to.header_text(minimum=1)("host", document["host"])
     check_host(caller_of(request), host)
-    told = _merged(_ALL("usage", document["usage"]))
+    reported = _merged(_ALL("usage", document["usage"]))
 
     def work(tx: Transaction) -> None:
-        there = tx.session.imds_usage.existing([one.instance_id for one in told])
+        there = tx.session.imds_usage.existing([one.instance_id for one in reported])
         guests.check_answers(tx, tx.caller.host, there)
-        tx.session.imds_usage.add(told)
+        tx.session.imds_usage.add(reported)
 
     await api_of(request).write(request, work)
-    return JSONResponse({"counted": len(told)})
+    return JSONResponse({"counted": len(reported)})
 
 
-def _merged(told: list[ImdsUsage]) -> list[ImdsUsage]:
+def _merged(reported: list[ImdsUsage]) -> list[ImdsUsage]:
     found: dict[str, ImdsUsage] = {}
-    for one in told:
+    for one in reported:
         before = found.get(one.instance_id)
         found[one.instance_id] = before.plus(one) if before else one
     return list(found.values())
@@ -112,8 +112,8 @@ def _merged(told: list[ImdsUsage]) -> list[ImdsUsage]:
     answers={200: members(usage={"type": "array", "items": _SHOWN})},
     examples=(example(),),
 )
-async def show(request: Request) -> Response:
-    """Show how often instances asked their metadata with and without tokens."""
+async def show_usage(request: Request) -> Response:
+    """Show how often instances requested metadata with and without tokens."""
 
     def work(tx: Transaction) -> list[UsageOfInstance]:
         return tx.session.imds_usage.all(None if tx.caller.is_admin else tx.project_id)
@@ -122,7 +122,7 @@ async def show(request: Request) -> Response:
 
 
 def shown(of: UsageOfInstance) -> Json:
-    """As an answer has it; http_tokens "" where the cloud's counts."""
+    """Return the JSON of an instance's usage; http_tokens "" means the default."""
     return {
         "name": of.name,
         "project_id": of.project_id,
