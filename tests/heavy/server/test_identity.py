@@ -100,7 +100,10 @@ def test_keys_are_no_part_of_the_model(world: World):
 def test_a_key_is_its_hosts_alone(world: World):
     publish(world, key(1))
     type, message = world.error("PUT", f"{KEYS}/{key(1).id}", body_of(key(1), host="h2"), 409)
-    assert (type, message) == ("IdentityKeyInUse", f"identity key {key(1).id} is another host's")
+    assert (type, message) == (
+        "IdentityKeyInUse",
+        f"identity key {key(1).id} belongs to another host",
+    )
     assert world.get(KEYS)["keys"][0]["host"] == "h1"
 
 

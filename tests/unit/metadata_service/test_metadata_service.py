@@ -17,7 +17,7 @@ from a9fe.model.resources import Instance, Network, Port, Resource, SecurityGrou
 from a9fe.model.rules.scheduling import timestamp
 from a9fe.model.user_data import KnownInstance, loaded
 from a9fe.replica import ReplicaUnreadable
-from a9fe.server.native.config_drives import Stored
+from a9fe.server.native.config_drives import StoredSource
 from a9fe.store import Store
 from a9fe.wire.freshness import Freshness
 from a9fe.wire.message import Request
@@ -56,7 +56,7 @@ def lost(seconds: float) -> Freshness:
     return Freshness(ever_synced=True, synced_now=False, lost_for=seconds)
 
 
-class StoreSource(Stored):
+class StoreSource(StoredSource):
     """A transaction of the store, which is always certain."""
 
     def instance(self, id: str) -> KnownInstance | None:

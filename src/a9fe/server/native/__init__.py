@@ -1,4 +1,8 @@
-"""a9fe's own API, /a9fe/v1: instances, agents, feed, guest data, keys, tokens, usage."""
+"""a9fe's own API, /a9fe/v1: what Neutron's, Nova's and Glance's APIs do not have.
+
+Each module has the rows of its operations (OPERATIONS) with their handlers. May import
+`operations`, `api_tables` and the server's `asgi`, `auth` and `feed`.
+"""
 
 from a9fe.server.native import (
     agent_reports,

@@ -1,4 +1,4 @@
-"""The operation by which agents report that they are alive."""
+"""POST /a9fe/v1/agents/report: an agent's heartbeat, with the status of its ports."""
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -47,7 +47,7 @@ _NAME = text_of(to.NAME_MAX)
     ),
 )
 async def report(request: Request) -> Response:
-    """Take an agent's heartbeat, with the status of its ports."""
+    """Record an agent's heartbeat and the status of its ports."""
     document = await read_body(request)
     if isinstance(document, dict):
         check_reports(caller_of(request), document.get("host"))

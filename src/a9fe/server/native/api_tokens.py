@@ -1,4 +1,4 @@
-"""Operations on a9fe's API tokens, for admins."""
+"""Create, list and revoke API tokens: /a9fe/v1/tokens, for admins."""
 
 import secrets
 from typing import Any
@@ -28,12 +28,15 @@ FIELDS = ("id", "project_id", "role", "host", "description", "created_at")
 
 
 def shown(token: ApiToken) -> dict[str, str]:
-    """Return the JSON of a token, without its hash."""
+    """Return a token as answers show it: without its hash."""
     return {name: getattr(token, name) for name in FIELDS}
 
 
 def new(given: Any) -> tuple[ApiToken, str]:  # noqa: ANN401 - a JSON value
-    """Return a new token of an agent's host, or of a project and role, and its text."""
+    """Return a new API token and its secret text, for a host or for a project and role.
+
+    `given` is the inner object of a body. Raises InvalidInput.
+    """
     if not isinstance(given, dict):
         raise InvalidInput("token", given, "an object")
     for name in given:
@@ -45,16 +48,17 @@ def new(given: Any) -> tuple[ApiToken, str]:  # noqa: ANN401 - a JSON value
         id=tokens.id_of(text) or "",
         sha256=tokens.hash_of(text),
         description=read("description", given.get("description", "")),
-        **_whose(given),
+        **_bound_to(given),
     )
     return token, text
 
 
-def _whose(given: dict[str, Any]) -> dict[str, str]:
+def _bound_to(given: dict[str, Any]) -> dict[str, str]:
+    """Return the token's host and role, or its project and role."""
     text = to.header_text(minimum=1)
     if "host" in given:
         if given.keys() & {"project_id", "role"}:
-            raise InvalidInput("host", given["host"], "no project_id or role beside it")
+            raise InvalidInput("host", given["host"], "no host together with project_id or role")
         return {"host": text("host", given["host"]), "role": AGENT}
     return {
         "project_id": text("project_id", given.get("project_id")),
@@ -77,7 +81,7 @@ def _whose(given: dict[str, Any]) -> dict[str, str]:
     ),
 )
 async def create_token(request: Request) -> Response:
-    """Create a token; only this answer has it."""
+    """Create a token. Only this answer contains its text."""
     token, text = new(member(await read_body(request), "token"))
 
     def work(tx: Transaction) -> ApiToken:
@@ -90,7 +94,7 @@ async def create_token(request: Request) -> Response:
 
 @TOKENS.add("GET", "", Access.ADMIN, answers={200: OBJECT}, examples=(example(),))
 async def list_tokens(request: Request) -> Response:
-    """List tokens."""
+    """List the tokens, without their texts."""
     found = await api_of(request).read(request, lambda tx: tx.session.api_tokens.all())
     return JSONResponse({"tokens": [shown(token) for token in found]})
 
@@ -103,10 +107,7 @@ async def list_tokens(request: Request) -> Response:
     examples=(example(status=204, id="{token}"),),
 )
 async def revoke_token(request: Request) -> Response:
-    """Revoke a token.
-
-    The feeds that were opened with it end.
-    """
+    """Revoke a token. Feeds that were opened with it end."""
     id = request.path_params["id"]
     await api_of(request).write(request, lambda tx: tx.session.api_tokens.remove(id))
     api_of(request).admissions.review()

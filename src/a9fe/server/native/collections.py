@@ -1,4 +1,7 @@
-"""The operations of the collections below /a9fe/v1: instances and records, with examples."""
+"""Collections below /a9fe/v1: instances, flavors, images and key pairs, with examples.
+
+The examples run in their order; see server.neutron.collections for their variables.
+"""
 
 from a9fe.operations.collections import COLLECTIONS
 from a9fe.server.asgi import NATIVE, Access, CollectionExamples, operations_of

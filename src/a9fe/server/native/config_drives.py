@@ -1,4 +1,4 @@
-"""The operation that returns the files of an instance's config drive."""
+"""GET /a9fe/v1/instances/{id}/config-drive: the files of an instance's config drive."""
 
 import base64
 import secrets
@@ -29,15 +29,15 @@ INSTANCE = OperationTable(f"{NATIVE}/instances/{{id}}", chapter="a9fe: instances
 _FILE = members(path=TEXT, content={"type": "string", "format": "byte"})
 
 
-class Stored:
-    """A transaction's resources, in the interface from which an InstanceView is built."""
+class StoredSource:
+    """The lookups that view_of needs, on the database instead of a replica."""
 
     def __init__(self, session: Session) -> None:
-        """Each call reads the session."""
+        """Read from `session`; each lookup is a query."""
         self._session = session
 
     def get(self, kind: str, id: str) -> Resource | None:
-        """Return the resource, None without."""
+        """Return the resource of this kind and id, or None."""
         found: Resource | None = self._session.get(KINDS[kind], id)
         return found
 
@@ -46,8 +46,11 @@ class Stored:
         return tuple(self._session.find(Port, device_id=device_id))
 
 
-def made(tx: Transaction, id: str, format: str) -> Json:
-    """Return the label and the files, in base64. Raises NotFound, InvalidInput."""
+def drive_of(tx: Transaction, id: str, format: str) -> Json:
+    """Return the volume label of a config drive and its files, sorted by path, in base64.
+
+    Raises NotFound, or InvalidInput for an unknown format.
+    """
     layout = LAYOUTS.get(format)
     if layout is None:
         raise InvalidInput("format", format, "one of " + ", ".join(LAYOUTS))
@@ -67,8 +70,8 @@ def _view(tx: Transaction, id: str) -> InstanceView:
         static_vendordata=STATIC_JSON in tx.config.vendordata_providers,
         region=tx.config.region_name,
     )
-    view = view_of(Stored(tx.session), loaded(instance), settings, secrets.token_bytes)
-    if view is None:  # cannot happen: a port has a network
+    view = view_of(StoredSource(tx.session), loaded(instance), settings, secrets.token_bytes)
+    if view is None:  # only if a port's network is missing, which the store rules out
         raise NotFound("instance", id)
     return view
 
@@ -81,14 +84,14 @@ def _unusable(path: str, reason: str) -> None:
     "GET",
     "/config-drive",
     Access.PROJECT,
-    query={"format": "openstack, which is the default, or nocloud"},
+    query={"format": "openstack (the default) or nocloud"},
     answers={200: members(label=TEXT, files={"type": "array", "items": _FILE})},
     examples=(example(id="{instance}", query="format=nocloud"),),
 )
 async def config_drive(request: Request) -> Response:
-    """Show the files of an instance's config drive, for a VM without a network."""
+    """Return the files of an instance's config drive, for a VM without a network."""
     id, format = request.path_params["id"], request.query_params.get("format", "openstack")
-    return JSONResponse(await api_of(request).read(request, lambda tx: made(tx, id, format)))
+    return JSONResponse(await api_of(request).read(request, lambda tx: drive_of(tx, id, format)))
 
 
 OPERATIONS = tuple(INSTANCE)

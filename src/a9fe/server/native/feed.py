@@ -1,4 +1,4 @@
-"""The operation by which agents follow what changes: GET /a9fe/v1/feed."""
+"""GET /a9fe/v1/feed: the change feed that agents follow (docs/contracts/change-feed.md)."""
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
@@ -21,13 +21,16 @@ log = structlog.get_logger()
 
 FEED = OperationTable(f"{NATIVE}/feed", chapter="About the server")
 SEND_TIMEOUT = 30.0
-"""Seconds that a feed's reader may refuse to read: three heartbeats."""
-LAST_TIMEOUT = 1.0  # s to send the end of the stream to its reader
-REVISION_DIGITS = 18  # of a signed 64-bit number
+"""Seconds that a follower may leave a line unread: three heartbeats."""
+LAST_TIMEOUT = 1.0  # s to send the end of the body after a token was revoked
+REVISION_DIGITS = 18  # at most 10**18 - 1, so that it fits a signed 64-bit number
 
 
 class _FeedResponse(StreamingResponse):
-    """A stream that ends when its reader does not read for SEND_TIMEOUT, or its token expires."""
+    """A streamed answer. It ends when the follower reads nothing for SEND_TIMEOUT.
+
+    It also ends when the follower's API token stops being valid.
+    """
 
     def __init__(
         self,
@@ -35,7 +38,7 @@ class _FeedResponse(StreamingResponse):
         lines: AsyncGenerator[bytes, None],
         admitted: Callable[[Callable[[], None]], AbstractContextManager[None]],
     ) -> None:
-        """`first` was read from `lines` before. `admitted` is called with what ends the stream."""
+        """Send `first`, then `lines`. `admitted` takes a function that ends the answer."""
 
         async def whole() -> AsyncIterator[bytes]:
             yield first
@@ -47,14 +50,14 @@ class _FeedResponse(StreamingResponse):
         self._admitted = admitted
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send the stream while its token is valid."""
+        """Send the lines until the follower disconnects or the answer is ended."""
         now = asyncio.get_running_loop().time
         try:
             async with asyncio.timeout(None) as until:
                 with self._admitted(lambda: until.reschedule(now())):
                     await self._send(scope, receive, send)
         except TimeoutError:
-            log.warning("feed ended: its token is no longer valid", client=str(scope["client"]))
+            log.warning("feed ended: API token no longer valid", client=str(scope["client"]))
             with suppress(TimeoutError):
                 async with asyncio.timeout(LAST_TIMEOUT):
                     await send({"type": "http.response.body", "body": b"", "more_body": False})
@@ -67,7 +70,7 @@ class _FeedResponse(StreamingResponse):
         try:
             await super().__call__(scope, receive, timed)
         except TimeoutError:
-            log.warning("feed reader disconnected: does not read", client=str(scope.get("client")))
+            log.warning("feed ended: follower does not read", client=str(scope.get("client")))
         finally:
             await self._lines.aclose()
 
@@ -77,7 +80,7 @@ class _FeedResponse(StreamingResponse):
     "",
     Access.AGENT,
     query={
-        "host": "The agent's host",
+        "host": "The follower's host",
         "agent": "l3, dhcp, metadata or service",
         "from": "Send changes after this revision; without it, a snapshot",
         "once": "1: send the changes committed after `from`, then end",
@@ -88,10 +91,10 @@ class _FeedResponse(StreamingResponse):
     examples=(example(query="host=node1&agent=dhcp"),),
 )
 async def follow(request: Request) -> Response:
-    """Follow what changes: a snapshot, then one JSON object a line.
+    """Follow changes: a snapshot, then one JSON object a line.
 
-    A metadata service with host=* gets the parts of all hosts. With once=1 the answer has the
-    changes committed after `from`, and ends.
+    A metadata service with host=* gets the parts of all hosts. With once=1 the answer contains
+    the changes committed after `from`, and ends.
     """
     query = request.query_params
     host, agent = query.get("host", ""), query.get("agent", "")
@@ -110,7 +113,7 @@ async def follow(request: Request) -> Response:
         found = await api_of(request).read(request, lambda c: once(c.session, follower, after))
         return Response(b"".join(found), media_type=MEDIA_TYPE)
     lines = api_of(request).hub.follow(follower, since)
-    first = await anext(lines, b"")  # a failure of the database becomes 503, not a broken answer
+    first = await anext(lines, b"")  # before the headers, so that a database error gives a status
     shown = shown_in(request.headers)
     return _FeedResponse(first, lines, lambda end: api_of(request).admissions.hold(shown, end))
 
@@ -125,7 +128,7 @@ def _revision(text: str | None) -> int | None:
     if text is None:
         return None
     if not text.isascii() or not text.isdigit() or len(text) > REVISION_DIGITS:
-        raise InvalidInput("from", text, "a revision, which is a whole number")
+        raise InvalidInput("from", text, "a revision (a whole number)")
     return int(text)
 
 

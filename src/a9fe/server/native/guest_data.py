@@ -1,4 +1,8 @@
-"""Operations on what guests write and operators announce, below /a9fe/v1/instances/{id}."""
+"""Guest data below /a9fe/v1/instances/{id}: the password, guest attributes, scheduled events.
+
+Metadata services write for guests; owners read and clear; admins announce events. An answer's
+`revision` is the feed's revision that has the change, 0 if nothing changed.
+"""
 
 from collections.abc import Callable
 from typing import Any
@@ -22,25 +26,25 @@ _REVISION: Schema = {"type": "integer", "minimum": 0}
 _EVENT = of_type(ScheduledEvent)
 _NEW_EVENT = members(tuple(EVENT)[1:], **{n: taken_by(r) for n, r in EVENT.items()})
 _ATTRIBUTE = members(namespace=TEXT, key=TEXT, value=TEXT)
-_REACHED = members(revision=_REVISION)
-_ANNOUNCED = members(event=_EVENT, revision=_REVISION)
+_REVISION_ANSWER = members(revision=_REVISION)
+_EVENT_ANSWER = members(event=_EVENT, revision=_REVISION)
 
 
-async def _read(request: Request, work: Callable[[Transaction, str], Any]) -> Any:  # noqa: ANN401 - work's
+async def _read(request: Request, work: Callable[[Transaction, str], Any]) -> Any:  # noqa: ANN401 - of `work`
     id = request.path_params["id"]
     return await api_of(request).read(request, lambda tx: work(tx, id))
 
 
-async def _write(request: Request, work: Callable[[Transaction, str], Any]) -> Any:  # noqa: ANN401 - work's
+async def _write(request: Request, work: Callable[[Transaction, str], Any]) -> Any:  # noqa: ANN401 - of `work`
     id = request.path_params["id"]
     return await api_of(request).write(request, lambda tx: work(tx, id))
 
 
-def _reached(revision: int) -> Response:
+def _revision_answer(revision: int) -> Response:
     return JSONResponse({"revision": revision})
 
 
-def _shown(event: ScheduledEvent, revision: int) -> dict[str, object]:
+def _event_answer(event: ScheduledEvent, revision: int) -> dict[str, object]:
     return {"event": codec.encode(event), "revision": revision}
 
 
@@ -49,28 +53,32 @@ def _shown(event: ScheduledEvent, revision: int) -> dict[str, object]:
     "/password",
     Access.AGENT,
     body=members(password={"type": "string", "minLength": 1, "maxLength": PASSWORD_MAX}),
-    answers={200: _REACHED},
+    answers={200: _REVISION_ANSWER},
     examples=(example({"password": "bG9uZyBhbmQgZW5jcnlwdGVk"}, id="{instance}"),),
 )
 async def set_password(request: Request) -> Response:
-    """Store the password that the guest posted, once."""
+    """Store the encrypted password that the guest posted. It can be set once."""
     text = member(await read_body(request), "password")
-    return _reached(await _write(request, lambda tx, id: guests.set_password(tx, id, text)))
+    return _revision_answer(
+        await _write(request, lambda tx, id: guests.set_password(tx, id, text))
+    )
 
 
 @INSTANCE.add(
     "GET", "/password", Access.PROJECT, answers={200: members(password=TEXT)}, examples=(_ONE,)
 )
 async def show_password(request: Request) -> Response:
-    """Show the password that the guest posted; "" if it posted none."""
+    """Show the encrypted password that the guest posted; "" if there is none."""
     found = await _read(request, lambda tx, id: guests.of_caller(tx, id).password)
     return JSONResponse({"password": found})
 
 
-@INSTANCE.add("DELETE", "/password", Access.PROJECT, answers={200: _REACHED}, examples=(_ONE,))
+@INSTANCE.add(
+    "DELETE", "/password", Access.PROJECT, answers={200: _REVISION_ANSWER}, examples=(_ONE,)
+)
 async def clear_password(request: Request) -> Response:
     """Delete the password, so that the guest may post another."""
-    return _reached(await _write(request, guests.clear_password))
+    return _revision_answer(await _write(request, guests.clear_password))
 
 
 def _path_in(request: Request) -> str:
@@ -82,13 +90,13 @@ def _path_in(request: Request) -> str:
     _ATTRIBUTE_PATH,
     Access.AGENT,
     body=members(value=TEXT),
-    answers={200: _REACHED},
+    answers={200: _REVISION_ANSWER},
     examples=(example({"value": "ready"}, id="{instance}", namespace="health", key="state"),),
 )
 async def set_attribute(request: Request) -> Response:
-    """Write an attribute for the guest."""
+    """Write a guest attribute."""
     value, path = member(await read_body(request), "value"), _path_in(request)
-    return _reached(
+    return _revision_answer(
         await _write(request, lambda tx, id: guests.set_attribute(tx, id, path, value))
     )
 
@@ -101,7 +109,7 @@ async def set_attribute(request: Request) -> Response:
     examples=(_ONE,),
 )
 async def list_attributes(request: Request) -> Response:
-    """List the attributes that the guest wrote."""
+    """List the guest attributes."""
     found = await _read(request, lambda tx, id: guests.attributes(guests.of_caller(tx, id)))
     return JSONResponse({"guest_attributes": found})
 
@@ -110,13 +118,15 @@ async def list_attributes(request: Request) -> Response:
     "DELETE",
     _ATTRIBUTE_PATH,
     Access.AGENT,
-    answers={200: _REACHED},
+    answers={200: _REVISION_ANSWER},
     examples=(example(id="{instance}", namespace="health", key="state"),),
 )
 async def remove_attribute(request: Request) -> Response:
-    """Remove an attribute for the guest."""
+    """Delete a guest attribute."""
     path = _path_in(request)
-    return _reached(await _write(request, lambda tx, id: guests.remove_attribute(tx, id, path)))
+    return _revision_answer(
+        await _write(request, lambda tx, id: guests.remove_attribute(tx, id, path))
+    )
 
 
 @INSTANCE.add(
@@ -124,7 +134,7 @@ async def remove_attribute(request: Request) -> Response:
     "/events",
     Access.ADMIN,
     body=members(event=_NEW_EVENT),
-    answers={201: _ANNOUNCED},
+    answers={201: _EVENT_ANSWER},
     examples=(
         example(
             {
@@ -145,7 +155,7 @@ async def create_event(request: Request) -> Response:
     """Announce an event to the guest."""
     new = new_event("event", member(await read_body(request), "event"))
     event = await _write(request, lambda tx, id: guests.announce(tx, id, new))
-    return JSONResponse(_shown(*event), status_code=201)
+    return JSONResponse(_event_answer(*event), status_code=201)
 
 
 @INSTANCE.add(
@@ -165,13 +175,15 @@ async def list_events(request: Request) -> Response:
     "POST",
     "/events/{event_id}/acknowledge",
     Access.AGENT,
-    answers={200: _REACHED},
+    answers={200: _REVISION_ANSWER},
     examples=(example(id="{instance}", event_id="{event}"),),
 )
 async def acknowledge(request: Request) -> Response:
     """Record that the guest is ready for an event."""
     event_id = request.path_params["event_id"]
-    return _reached(await _write(request, lambda tx, id: guests.acknowledge(tx, id, event_id)))
+    return _revision_answer(
+        await _write(request, lambda tx, id: guests.acknowledge(tx, id, event_id))
+    )
 
 
 @INSTANCE.add(
@@ -179,7 +191,7 @@ async def acknowledge(request: Request) -> Response:
     "/events/{event_id}",
     Access.ADMIN,
     body=members(event=members(state=taken_by(EVENT_END))),
-    answers={200: _ANNOUNCED},
+    answers={200: _EVENT_ANSWER},
     examples=(example({"event": {"state": "completed"}}, id="{instance}", event_id="{event}"),),
 )
 async def end_event(request: Request) -> Response:
@@ -187,7 +199,7 @@ async def end_event(request: Request) -> Response:
     state = event_end("event", member(await read_body(request), "event"))
     event_id = request.path_params["event_id"]
     event = await _write(request, lambda tx, id: guests.end_event(tx, id, event_id, state))
-    return JSONResponse(_shown(*event))
+    return JSONResponse(_event_answer(*event))
 
 
 OPERATIONS = tuple(INSTANCE)

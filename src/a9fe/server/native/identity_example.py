@@ -1,4 +1,4 @@
-"""The example of an identity key; nobody has its private half."""
+"""An identity key for the examples of the OpenAPI document. Nobody has its private key."""
 
 EXAMPLE_KEY_ID = "jsJAmI0yP4VjYRt_6TdY4NzCrcS7y5vkvNNFVF9Zid4"
 _MODULUS = (

@@ -1,6 +1,7 @@
-"""Operations on identity keys: hosts publish theirs, anyone may read them to verify signatures.
+"""Identity keys: hosts publish their public keys, and anyone may read them to verify signatures.
 
-OpenID's discovery document and a JWK set, for tokens; X.509 certificates, for EC2's documents.
+Identity tokens are verified with the JWK set that the OpenID discovery document names, EC2's
+signed identity documents with the X.509 certificates.
 """
 
 import re
@@ -32,13 +33,13 @@ IDENTITY = f"{NATIVE}/identity"
 KEYS = OperationTable(IDENTITY, chapter="a9fe: identity")
 DISCOVERY = OperationTable("/.well-known/openid-configuration", chapter="About the server")
 FIELDS = ("host", "jwk", "certificate", "expires_at")
-BITS = range(2048, 4097)  # of a modulus
+BITS = range(2048, 4097)  # bits of a modulus
 EXPONENT = 65537
-LIFE_MAX = 60 * 86400  # seconds until a key expires, at most
-KEYS_MAX = 8  # of one host: it needs two, three while a lifetime is made shorter
+LIFE_MAX = 60 * 86400  # seconds from now until a key expires, at most
+KEYS_MAX = 8  # keys of one host; it uses two, or three after its lifetime option was lowered
 CERTIFICATE_MAX = 8192
 PUBLIC = {"Cache-Control": "public, max-age=300"}
-"""Much shorter than the hour between the publication of a key and its first signature."""
+"""Caches are refreshed well before a new key signs: it is published an hour earlier."""
 CERTIFICATES_TYPE = "application/x-pem-file"
 _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")
 
@@ -56,7 +57,7 @@ _JWK = members(
 _SHOWN = members(kid=_KEY_ID, host=TEXT, created_at=_TIME_SHOWN, expires_at=_TIME_SHOWN)
 
 
-# -- What hosts publish --------------------------------------------------------------------
+# -- Operations of hosts -------------------------------------------------------------------
 
 
 @KEYS.add(
@@ -75,7 +76,7 @@ _SHOWN = members(kid=_KEY_ID, host=TEXT, created_at=_TIME_SHOWN, expires_at=_TIM
     examples=(example({"key": EXAMPLE_KEY}, kid=EXAMPLE_KEY_ID),),
 )
 async def publish(request: Request) -> Response:
-    """Publish a host's identity key; publishing the same again changes nothing."""
+    """Publish a host's identity key. Repeating the request changes nothing."""
     kid = request.path_params["kid"]
     given = to.only_members("key", member(await read_body(request), "key"), FIELDS)
     host = to.header_text(minimum=1)("host", given["host"])
@@ -83,27 +84,31 @@ async def publish(request: Request) -> Response:
 
     def work(tx: Transaction) -> tuple[IdentityKey, str]:
         key = read_key(kid, host, given, tx.now)
-        return _keep(tx, key), tx.config.identity_issuer
+        return _stored(tx, key), tx.config.identity_issuer
 
     key, issuer = await api_of(request).write(request, work)
     return JSONResponse({"key": shown(key), "issuer": issuer})
 
 
 def read_key(kid: str, host: str, given: Json, now: float) -> IdentityKey:
-    """Return the key of a body. Raises InvalidInput, also if its parts do not match."""
+    """Return the identity key in a body. `now`: UNIX seconds.
+
+    The certificate must be self-signed with this key and be valid until `expires_at`. Raises
+    InvalidInput.
+    """
     modulus, exponent = _numbers(kid, given["jwk"])
     expires_at = _expiry(given["expires_at"], now)
     certificate = _certificate(given["certificate"])
     public = certificate.public_key()
-    expected = "a certificate of the key, which it signed itself"
+    expected = "a self-signed certificate of the key"
     if not isinstance(public, RSAPublicKey):
-        raise InvalidInput("certificate", "of another kind of key", expected)
+        raise InvalidInput("certificate", "not of an RSA key", expected)
     if public.public_numbers() != RSAPublicNumbers(exponent, modulus):
         raise InvalidInput("certificate", "of another key", expected)
     try:
         certificate.verify_directly_issued_by(certificate)
     except (ValueError, TypeError, InvalidSignature) as error:
-        raise InvalidInput("certificate", "not signed by itself", expected) from error
+        raise InvalidInput("certificate", "not self-signed", expected) from error
     if certificate.not_valid_after_utc.timestamp() < seconds(expires_at):
         raise InvalidInput(
             "expires_at", expires_at, "a time not later than the certificate's notAfter"
@@ -125,7 +130,7 @@ def _numbers(kid: str, given: object) -> tuple[int, int]:
         expected = f"a public RSA key for {jwk.ALGORITHM} ({error})"
         raise InvalidInput("jwk", given, expected) from error
     if modulus.bit_length() not in BITS or exponent != EXPONENT:
-        expected = f"a modulus of {BITS[0]} to {BITS[-1]} bits, and the exponent {EXPONENT}"
+        expected = f"a modulus of {BITS[0]} to {BITS[-1]} bits and the exponent {EXPONENT}"
         raise InvalidInput("jwk", f"{modulus.bit_length()} bits, {exponent}", expected)
     if kid != jwk.of_numbers(modulus, exponent)["kid"]:
         raise InvalidInput("kid", kid, "the thumbprint of the key (RFC 7638)")
@@ -133,7 +138,7 @@ def _numbers(kid: str, given: object) -> tuple[int, int]:
 
 
 def _expiry(given: object, now: float) -> str:
-    expected = f"a time such as {timestamp(now + LIFE_MAX)} and not after that"
+    expected = f"a time in the future, at latest {timestamp(now + LIFE_MAX)}"
     try:
         at = seconds(given) if isinstance(given, str) and _TIME.fullmatch(given) else 0.0
     except ValueError:
@@ -153,24 +158,25 @@ def _certificate(given: object) -> x509.Certificate:
     return certificate
 
 
-def _keep(tx: Transaction, key: IdentityKey) -> IdentityKey:
+def _stored(tx: Transaction, key: IdentityKey) -> IdentityKey:
+    """Store a key and return it. Raises Conflict or Forbidden."""
     keys = tx.session.identity_keys
     known = keys.get(key.id)
     if known is not None and known.host != key.host:
-        raise Conflict("IdentityKeyInUse", f"identity key {key.id} is another host's")
+        raise Conflict("IdentityKeyInUse", f"identity key {key.id} belongs to another host")
     if known is not None and known.is_revoked:
         raise Conflict("IdentityKeyRevoked", f"identity key {key.id} was revoked")
     if known is not None and replace(key, created_at=known.created_at) == known:
         return known
     others = [one for one in keys.valid(tx.at) if one.host == key.host and one.id != key.id]
     if len(others) >= KEYS_MAX:
-        raise Forbidden(f"host {key.host} has {KEYS_MAX} identity keys already")
+        raise Forbidden(f"host {key.host} already has {KEYS_MAX} identity keys")
     kept = replace(key, created_at=known.created_at) if known else key
     keys.publish(kept, tx.at)
     return kept
 
 
-# -- What operators see and do -------------------------------------------------------------
+# -- Operations of operators ---------------------------------------------------------------
 
 
 @KEYS.add(
@@ -181,7 +187,7 @@ def _keep(tx: Transaction, key: IdentityKey) -> IdentityKey:
     examples=(example(),),
 )
 async def listed(request: Request) -> Response:
-    """List the identity keys with their hosts."""
+    """List the valid identity keys with their hosts."""
 
     def work(tx: Transaction) -> list[Json]:
         return [shown(key) for key in tx.session.identity_keys.valid(tx.at)]
@@ -197,7 +203,7 @@ async def listed(request: Request) -> Response:
     examples=(example(status=204, kid=EXAMPLE_KEY_ID, last=True),),
 )
 async def revoke(request: Request) -> Response:
-    """Revoke a key for ever: its signatures must not be accepted any more."""
+    """Revoke an identity key for good: it is not published again, and verifiers reject it."""
     kid = request.path_params["kid"]
 
     def work(tx: Transaction) -> None:
@@ -209,7 +215,7 @@ async def revoke(request: Request) -> Response:
 
 
 def shown(key: IdentityKey) -> Json:
-    """Return the JSON of a key for operators."""
+    """Return a key as operators see it."""
     return {
         "kid": key.id,
         "host": key.host,
@@ -218,12 +224,12 @@ def shown(key: IdentityKey) -> Json:
     }
 
 
-# -- What anyone reads ---------------------------------------------------------------------
+# -- Operations without a token ------------------------------------------------------------
 
 
 @DISCOVERY.add("GET", "", Access.ANYONE, answers={200: OBJECT}, examples=(example(),))
 async def discovery(request: Request) -> Response:
-    """Show where the keys are, for verifiers of tokens (OpenID Connect Discovery 1.0)."""
+    """Return the metadata of the token issuer (OpenID Connect Discovery 1.0)."""
     issuer = api_of(request).config.identity_issuer
     document = {
         "issuer": issuer,
@@ -244,8 +250,8 @@ async def discovery(request: Request) -> Response:
     examples=(example(),),
 )
 async def jwks(request: Request) -> Response:
-    """Show the current, next and recent keys of tokens (RFC 7517)."""
-    return JSONResponse({"keys": [key.jwk for key in await _live(request)]}, headers=PUBLIC)
+    """Return the valid identity keys: of the past, in use, and next (JWK set, RFC 7517)."""
+    return JSONResponse({"keys": [key.jwk for key in await _valid_keys(request)]}, headers=PUBLIC)
 
 
 @KEYS.add(
@@ -257,12 +263,12 @@ async def jwks(request: Request) -> Response:
     examples=(example(),),
 )
 async def certificates(request: Request) -> Response:
-    """Show the certificates of these keys, PEM, for signed identity documents."""
-    text = "".join(key.certificate for key in await _live(request))
+    """Return the certificates of the valid identity keys in PEM, for signed documents."""
+    text = "".join(key.certificate for key in await _valid_keys(request))
     return Response(text, headers=PUBLIC, media_type=CERTIFICATES_TYPE)
 
 
-async def _live(request: Request) -> list[IdentityKey]:
+async def _valid_keys(request: Request) -> list[IdentityKey]:
     return await api_of(request).read(request, lambda tx: tx.session.identity_keys.valid(tx.at))
 
 

@@ -1,4 +1,7 @@
-"""Operations on IMDS usage: metadata services report it, operators read it."""
+"""IMDS usage: how many requests each instance sent with IMDSv2 tokens and without (IMDSv1).
+
+Metadata services report counts; operators and owners read the sums.
+"""
 
 import re
 from typing import Any
@@ -20,8 +23,8 @@ from a9fe.store import UsageOfInstance
 Json = dict[str, Any]
 
 USAGE = OperationTable(f"{NATIVE}/imds-usage", chapter="About the server")
-INSTANCES_MAX = 1000  # of one message
-REQUESTS_MAX = 2**31 - 1  # of one message: so many of these that sums stay 64-bit numbers
+INSTANCES_MAX = 1000  # of one report
+REQUESTS_MAX = 2**31 - 1  # of one report; 2**32 such reports fit a signed 64-bit sum
 _TIME = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z)?")
 
 
@@ -42,12 +45,12 @@ MEMBERS: dict[str, to.Converter] = {
 }
 
 
-def _one(field: str, value: object) -> ImdsUsage:
+def _usage_of_instance(field: str, value: object) -> ImdsUsage:
     given = to.only_members(field, value, MEMBERS)
     return ImdsUsage(**{n: read(f"{field}.{n}", given[n]) for n, read in MEMBERS.items()})
 
 
-_ALL = to.list_of(_one, INSTANCES_MAX)
+_ALL = to.list_of(_usage_of_instance, INSTANCES_MAX)
 _USAGE = members((), **{name: taken_by(read) for name, read in MEMBERS.items()})
 _SHOWN = members(
     (),
@@ -82,7 +85,7 @@ _SHOWN = members(
     ),
 )
 async def report_usage(request: Request) -> Response:
-    """Add to the counts of metadata requests with and without tokens."""
+    """Add the requests that a host's metadata service counted, with tokens and without."""
     document = to.only_members("body", await read_body(request), ("host", "usage"))
     host = to.header_text(minimum=1)("host", document["host"])
     check_host(caller_of(request), host)
@@ -98,6 +101,7 @@ async def report_usage(request: Request) -> Response:
 
 
 def _merged(reported: list[ImdsUsage]) -> list[ImdsUsage]:
+    """Return one usage for each instance: the sum."""
     found: dict[str, ImdsUsage] = {}
     for one in reported:
         before = found.get(one.instance_id)
@@ -113,7 +117,7 @@ def _merged(reported: list[ImdsUsage]) -> list[ImdsUsage]:
     examples=(example(),),
 )
 async def show_usage(request: Request) -> Response:
-    """Show how often instances requested metadata with and without tokens."""
+    """Show how many requests each instance sent with tokens and without."""
 
     def work(tx: Transaction) -> list[UsageOfInstance]:
         return tx.session.imds_usage.all(None if tx.caller.is_admin else tx.project_id)
@@ -122,7 +126,7 @@ async def show_usage(request: Request) -> Response:
 
 
 def shown(of: UsageOfInstance) -> Json:
-    """Return the JSON of an instance's usage; http_tokens "" means the default."""
+    """Return the usage as answers show it; http_tokens "" follows the configuration."""
     return {
         "name": of.name,
         "project_id": of.project_id,

@@ -1,4 +1,4 @@
-"""Operations for operators: what the server holds, and its metrics."""
+"""Operations for operators: the server's status and its metrics."""
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -14,7 +14,7 @@ STATUS = OperationTable("", chapter="About the server")
 
 @STATUS.add("GET", f"{NATIVE}/status", Access.ADMIN, answers={200: OBJECT}, examples=(example(),))
 async def status(request: Request) -> Response:
-    """Show the revision, the count of each kind, and the feeds that are open."""
+    """Show the revision, the number of resources of each kind, and the open feeds."""
 
     def work(tx: Transaction) -> dict[str, object]:
         counts = {kind: tx.session.count(kind) for kind in KINDS}
@@ -34,7 +34,7 @@ async def status(request: Request) -> Response:
     examples=(example(),),
 )
 async def metrics_page(_request: Request) -> Response:
-    """Show counters, for Prometheus."""
+    """Show the metrics in Prometheus' text format."""
     return Response(metrics.exposition(), media_type=metrics.CONTENT_TYPE)
 
 

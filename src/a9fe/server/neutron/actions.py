@@ -1,4 +1,4 @@
-"""Operations that change a part of a resource: a router's interfaces, a group's addresses."""
+"""Operations on parts of a resource: a router's interfaces, an address group's addresses."""
 
 from collections.abc import Callable
 
@@ -25,7 +25,7 @@ GROUPS = OperationTable(f"{NEUTRON}/address-groups/{{id}}", chapter="Network: ad
 
 _INTERFACE: Schema = {
     **members(("subnet_id", "port_id"), subnet_id=UUID, port_id=UUID),
-    "description": "One of the two; both on removal where they belong together",
+    "description": "One of the two. A removal may name both: the port and one of its subnets",
 }
 _ADDRESSES = members(addresses={"type": "array", "maxItems": 1000, "items": taken_by(rules.cidr)})
 _MORE = {"addresses": ["192.0.2.64/28"]}
@@ -52,7 +52,7 @@ async def _interface(
     examples=(example({"subnet_id": "{subnet}"}, id="{router}"),),
 )
 async def add_router_interface(request: Request) -> Response:
-    """Put a router on a subnet."""
+    """Add an interface on a subnet, or a port as interface, to a router."""
     return await _interface(request, routers.add_interface)
 
 
@@ -65,7 +65,7 @@ async def add_router_interface(request: Request) -> Response:
     examples=(example({"subnet_id": "{subnet}"}, id="{router}", last=True),),
 )
 async def remove_router_interface(request: Request) -> Response:
-    """Take a router from a subnet."""
+    """Remove an interface from a router, by subnet or port."""
     return await _interface(request, routers.remove_interface)
 
 
@@ -95,7 +95,7 @@ async def _addresses(
     examples=(example(_MORE, id="{address_group}"),),
 )
 async def add_addresses(request: Request) -> Response:
-    """Put addresses into an address group."""
+    """Add addresses to an address group."""
     return await _addresses(request, address_groups.add, pool_tables.ADDRESSES_TO_ADD)
 
 
@@ -108,7 +108,7 @@ async def add_addresses(request: Request) -> Response:
     examples=(example(_MORE, id="{address_group}"),),
 )
 async def remove_addresses(request: Request) -> Response:
-    """Take addresses from an address group."""
+    """Remove addresses from an address group."""
     return await _addresses(request, address_groups.remove, pool_tables.ADDRESSES_TO_REMOVE)
 
 

@@ -1,4 +1,4 @@
-"""Operations on which agents serve a network or a router (dhcp_ and l3_agent_scheduler)."""
+"""Bindings of networks and routers to agents (dhcp_agent_scheduler, l3_agent_scheduler)."""
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -68,7 +68,7 @@ async def list_networks(request: Request) -> Response:
     examples=(example(status=204, id="{dhcp_agent}", network_id="{network}"),),
 )
 async def unbind_network(request: Request) -> Response:
-    """Take a network from a DHCP agent."""
+    """Unbind a network from a DHCP agent."""
 
     def work(tx: Transaction) -> None:
         agent = tx.session.require(Agent, request.path_params["id"])
@@ -88,7 +88,7 @@ async def unbind_network(request: Request) -> Response:
     examples=(example({"network_id": "{network}"}, 201, id="{dhcp_agent}"),),
 )
 async def bind_network(request: Request) -> Response:
-    """Let a DHCP agent serve a network."""
+    """Bind a network to a DHCP agent."""
     network_id = _id_in(await read_body(request), "network_id")
 
     def work(tx: Transaction) -> None:
@@ -124,7 +124,7 @@ async def list_routers(request: Request) -> Response:
     examples=(example(status=204, id="{l3_agent}", router_id="{router}"),),
 )
 async def unbind_router(request: Request) -> Response:
-    """Take a router from an L3 agent."""
+    """Unbind a router from an L3 agent."""
 
     def work(tx: Transaction) -> None:
         agent = tx.session.require(Agent, request.path_params["id"])
@@ -144,7 +144,7 @@ async def unbind_router(request: Request) -> Response:
     examples=(example({"router_id": "{router}"}, 201, id="{l3_agent}"),),
 )
 async def bind_router(request: Request) -> Response:
-    """Let an L3 agent serve a router."""
+    """Bind a router to an L3 agent."""
     router_id = _id_in(await read_body(request), "router_id")
 
     def work(tx: Transaction) -> None:

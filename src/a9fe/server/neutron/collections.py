@@ -1,6 +1,7 @@
-"""The operations of Neutron's collections, and of their tags, with examples.
+"""Operations on Neutron's collections and their tags, with examples.
 
-An example's variables, such as {network}, are the ids of what other examples create.
+An example's variable, such as {network}, is the id of the resource that another example creates
+under this key.
 """
 
 from a9fe.operations.collections import COLLECTIONS, OURS

@@ -1,4 +1,4 @@
-"""Operations by which clients discover Neutron's API: versions, resources, extensions, zones."""
+"""Discovery of Neutron's API: its versions, resources, extensions and availability zones."""
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response

@@ -1,4 +1,4 @@
-"""Operations on quotas."""
+"""Operations on the quotas of projects."""
 
 from typing import Any
 
@@ -107,7 +107,7 @@ async def show_defaults(request: Request) -> Response:
 @ONE.add("GET", "/details", Access.OWN_PROJECT, answers={200: OBJECT}, examples=_OF_DEFAULT)
 @ONE.add("GET", "/details.json", Access.OWN_PROJECT, answers={200: OBJECT}, examples=_OF_DEFAULT)
 async def show_details(request: Request) -> Response:
-    """Show a project's quotas, and what is used."""
+    """Show a project's quotas and how much of each it uses."""
     project_id = _project(request)
 
     def work(tx: Transaction) -> Json:
@@ -128,7 +128,7 @@ async def show_details(request: Request) -> Response:
     examples=(example(status=204, project_id="default"),),
 )
 async def delete_quota(request: Request) -> Response:
-    """Return a project to the default quotas."""
+    """Reset a project to the default quotas."""
     project_id = _project(request)
 
     await api_of(request).write(request, lambda tx: quotas.delete(tx, project_id))

@@ -27,7 +27,10 @@ def _with_resource(
 
 
 def operations(base: str, chapter: str, collection: Collection, name: str) -> Iterator[Operation]:
-    """Yield the operations of the tags of a collection; `name` is its examples' variable."""
+    """Yield the operations on the tags of a collection's resources.
+
+    `name` is the variable for a resource's id in the collection's examples.
+    """
     path = collection.table.path
     rows = OperationTable(f"{base}/{path}/{{id}}/tags", chapter=f"{chapter}: {path}")
     id = f"{{{name}}}"
@@ -84,7 +87,7 @@ def _add_gets(rows: OperationTable, collection: Collection, id: str) -> None:
         examples=(example(status=204, id=id, tag="red"),),
     )
     async def has_tag(request: Request) -> Response:
-        """Answer whether the resource has the tag."""
+        """Check that the resource has the tag (204, or 404)."""
         name = request.path_params["tag"]
         work = _with_resource(
             request, collection, lambda tx, found: tags.check_tag(tx, found, name)
