@@ -15,7 +15,7 @@ from a9fe.linux.processes import process
 from a9fe.linux.rulesets import nftables
 from a9fe.model.errors import A9feError
 from a9fe.plan import names
-from a9fe.plan.mark import ALIAS_PREFIX, Mark, whose
+from a9fe.plan.mark import ALIAS_PREFIX, Mark, owner_of
 
 OUR_KINDS = ("veth", "tun")
 TABLE = "a9fe"  # name of the nftables table before marks existed
@@ -31,7 +31,7 @@ def others(mark: Mark) -> tuple[str, ...]:
 def other_links(mark: Mark) -> tuple[str, ...]:
     """One line per foreign bridge, with its owner as far as known. Taps are not listed."""
     found = observation.Home.read(mark).foreign_bridges()
-    return tuple(f"bridge {name}: left, it is {whose(alias)}" for name, alias in found.items())
+    return tuple(f"bridge {name}: left, it is {owner_of(alias)}" for name, alias in found.items())
 
 
 def has_table_without_mark() -> bool:
@@ -85,14 +85,14 @@ def _other_namespaces(mark: Mark) -> Iterator[str]:
     for space in named_namespaces():
         found = namespace.mark_of(space)
         if found != mark.text:
-            yield f"namespace {space}: left, it is {whose(found)}"
+            yield f"namespace {space}: left, it is {owner_of(found)}"
 
 
 def _other_tables(mark: Mark) -> Iterator[str]:
     for table in _tables():
         text = nftables.comment_of(table)
         if text != mark.text:
-            yield f"nftables table bridge {table}: left, it is {whose(text)}"
+            yield f"nftables table bridge {table}: left, it is {owner_of(text)}"
 
 
 def _tables() -> list[str]:

@@ -20,7 +20,7 @@ from a9fe.linux.rulesets.nftables import Nftables
 from a9fe.plan import names
 from a9fe.plan import operations as op
 from a9fe.plan.host import ANY_FILTER, Address, HostPlan, PortSecurity, Veth
-from a9fe.plan.mark import Mark, whose
+from a9fe.plan.mark import Mark, owner_of
 from a9fe.wire.message import Listener
 
 log = structlog.get_logger("a9fe.linux")
@@ -101,7 +101,7 @@ class Host:
         """Our namespaces with their contents; foreign objects with our names, with the reason."""
         seen: dict[str, observation.Inside] = {}
         foreign = {
-            f"bridge {name}": f"bridge {name}: left alone, it is {whose(alias)}"
+            f"bridge {name}": f"bridge {name}: left alone, it is {owner_of(alias)}"
             for name, alias in home.foreign_bridges().items()
         }
         for space in observation.named_namespaces(owner):

@@ -18,7 +18,7 @@ from a9fe.linux.rulesets import nftables
 from a9fe.linux.vms import guest
 from a9fe.model.errors import A9feError
 from a9fe.plan import names
-from a9fe.plan.mark import Mark, whose
+from a9fe.plan.mark import Mark, owner_of
 
 OUR_DIRECTORY = re.compile(r".*/dhcp/[0-9a-f-]{36}")
 
@@ -120,7 +120,7 @@ def _foreign_device(link: Link, home: observation.Home) -> str:
     if link.kind not in OUR_KINDS:
         return f": left, it is a {link.kind or 'physical'} device, not a veth or tap"
     if not home.owns(link):
-        return f": left, it is {whose(link.alias)}"
+        return f": left, it is {owner_of(link.alias)}"
     return ""
 
 
@@ -129,7 +129,7 @@ def _foreign_bridge(link: Link, home: observation.Home) -> str:
     if link.kind != "bridge":
         return f": left, it is a {link.kind or 'physical'} device, not a bridge"
     if not home.owns(link):
-        return f": left, it is {whose(link.alias)}"
+        return f": left, it is {owner_of(link.alias)}"
     others = sorted(home.on(link.index))
     if others:
         return f": left, {', '.join(others)} on it is not ours"

@@ -22,7 +22,7 @@ from a9fe.wire.message import Answer, Handler
 
 BINARY = "neutron-metadata-agent"
 FEED_AGENT = "metadata"  # this agent's name in the change feed
-SERVICE_PATIENCE = 10.0  # s that a restart of the service may take unnoticed, back-off included
+SERVICE_RESTART_WAIT = 10.0  # s that requests wait for a restart
 HINT_INTERVAL = 60.0  # s between two log lines about refused signatures
 SIGNATURE = b"proxy request signature"  # in the body of Nova's and our 403 for a wrong signature
 
@@ -75,7 +75,7 @@ def service_target(config: Config) -> Target:
 def service_at(config: Config) -> UpstreamPools:
     """Return connections to the metadata service."""
     return UpstreamPools(
-        service_target(config), timeout=config.upstream_timeout, patience=SERVICE_PATIENCE
+        service_target(config), timeout=config.upstream_timeout, restart_wait=SERVICE_RESTART_WAIT
     )
 
 

@@ -7,13 +7,13 @@ from a9fe.http.report import Report
 from a9fe.http.upstream.pool import Target
 from a9fe.http.upstream.waiting_pool import UpstreamPools
 from a9fe.metadata_proxy.proxy import MetadataProxy, Watcher, fair_handler_of
-from a9fe.metadata_proxy.relay import homeward
+from a9fe.metadata_proxy.relay import answer_for_guest
 from a9fe.runtime.config import Config
 from a9fe.wire.message import Handler
 from a9fe.wire.rate_limit import RateLimiter, Window
 
 AGENT_MARGIN = 2.0  # seconds more than the agent waits, so that the agent's refusal comes first
-AGENT_PATIENCE = 10.0  # seconds for which requests wait for a restart of the agent
+AGENT_RESTART_WAIT = 10.0  # seconds for which requests wait for a restart of the agent
 
 
 def build_hop(
@@ -34,7 +34,7 @@ def build_hop(
         closers.callback(upstream.close)
     fair = fair_handler_of(MetadataProxy(upstream, report, limiter_of(config), watcher), report)
     closers.callback(fair.close)
-    return Hop(handler=fair, outgoing=homeward, closers=closers)
+    return Hop(handler=fair, outgoing=answer_for_guest, closers=closers)
 
 
 def agent_at(config: Config) -> UpstreamPools:
@@ -42,7 +42,7 @@ def agent_at(config: Config) -> UpstreamPools:
     return UpstreamPools(
         Target(path=config.metadata_proxy_socket),
         timeout=config.upstream_timeout + AGENT_MARGIN,
-        patience=AGENT_PATIENCE,
+        restart_wait=AGENT_RESTART_WAIT,
     )
 
 

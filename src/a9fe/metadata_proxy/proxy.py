@@ -8,7 +8,7 @@ import structlog
 from a9fe.http.report import Report
 from a9fe.http.server.fair_handler import FairHandler
 from a9fe.http.upstream.errors import UpstreamError
-from a9fe.metadata_proxy.relay import onward
+from a9fe.metadata_proxy.relay import request_for_agent
 from a9fe.wire.limits import AT_ONCE, REFUSED_PAUSE, WAITING
 from a9fe.wire.message import Answer, Handler, Listener, Request
 from a9fe.wire.rate_limit import RateLimiter
@@ -54,7 +54,7 @@ class MetadataProxy:
     def _send_on(
         self, request: Request, listener: Listener, request_id: bytes
     ) -> Answer | Awaitable[Answer]:
-        outgoing = onward(request, listener, request_id)
+        outgoing = request_for_agent(request, listener, request_id)
         result = self._upstream(outgoing)
         if self._watcher is None or isinstance(result, Answer):
             return result

@@ -27,7 +27,7 @@ ID_HEADER = {"network": NETWORK_ID, "router": ROUTER_ID}
 HOPS = re.compile(rb"[1-9][0-9]?")  # 64 at most; more does no harm
 
 
-def onward(request: Request, listener: Listener, request_id: bytes) -> Request:
+def request_for_agent(request: Request, listener: Listener, request_id: bytes) -> Request:
     """Return the request for the agent: the guest's trusted headers are removed, ours added."""
     return Request(
         method=request.method,
@@ -37,7 +37,7 @@ def onward(request: Request, listener: Listener, request_id: bytes) -> Request:
     )
 
 
-def homeward(answer: Answer) -> Answer:
+def answer_for_guest(answer: Answer) -> Answer:
     """Return the answer for the guest: the hops' headers become the answer's fields."""
     found = dict([pair for pair in answer.headers if is_for_hops(pair[0])])
     if not found:

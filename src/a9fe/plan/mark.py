@@ -75,7 +75,7 @@ def read(text: str) -> Mark | None:
     return Mark(id) if text.startswith(ALIAS_PREFIX) and ID.fullmatch(id) else None
 
 
-def whose(text: str) -> str:
+def owner_of(text: str) -> str:
     """Who made an object with this mark, as far as known; the end of "it is ..." in a message."""
     if text.startswith(ALIAS_PREFIX):
         return f"marked by another a9fe installation, {text.removeprefix(ALIAS_PREFIX)}"

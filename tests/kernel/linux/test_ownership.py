@@ -18,7 +18,7 @@ from a9fe.linux.kernel import namespace, netlink
 from a9fe.linux.sweep import clean
 from a9fe.plan.filters.port_security import of_ports
 from a9fe.plan.host import Bridge, HostPlan, NamespacePlan, Veth
-from a9fe.plan.mark import Mark, whose
+from a9fe.plan.mark import Mark, owner_of
 from tests.kit.conditions import eventually
 from tests.kit.host_plans import (
     BRIDGE,
@@ -126,7 +126,7 @@ def test_objects_of_others_survive_and_are_named(state, planted):
     failed = converge(host, "dhcp", desired).failures
     assert converge(host, "l3", router_plan()).failures.keys() == {BRIDGE.name, QROUTER}
     assert failed.keys() == {QDHCP, "port-security"}  # no bridge stands before its filter
-    assert whose(planted) in failed[QDHCP]
+    assert owner_of(planted) in failed[QDHCP]
     assert f"namespace {QDHCP}: left alone" in failed[QDHCP]
     swept = clean(state, MARK)
     assert everything() == before

@@ -18,7 +18,7 @@ from a9fe.linux.sweep import clean
 from a9fe.linux.vms import guest
 from a9fe.plan.filters.port_security import of_ports
 from a9fe.plan.host import ANY_FILTER, HostPlan
-from a9fe.plan.mark import whose
+from a9fe.plan.mark import owner_of
 from tests.kit.host_plans import (
     BRIDGE,
     NETWORK,
@@ -120,7 +120,7 @@ def test_clean_removes_all_our_objects_and_no_others(state, foreign):
         "bridge brq99999999-99: left, vxtap on it is not ours",
         "bridge brqaaaaaaaa-aa: left, it is a ifb device, not a bridge",
         "device tapaaaaaaaa-aa: left, it is a ifb device, not a veth or tap",
-        f"device tapbbbbbbbb-bb: left, it is {whose('')}",
+        f"device tapbbbbbbbb-bb: left, it is {owner_of('')}",
     ]
 
 

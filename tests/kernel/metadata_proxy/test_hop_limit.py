@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import pytest
 
 from a9fe.linux.kernel import namespace
-from a9fe.metadata_proxy.relay import homeward
+from a9fe.metadata_proxy.relay import answer_for_guest
 from a9fe.wire.message import Answer, Request
 from a9fe.wire.trusted import HOP_LIMIT
 from tests.lab.beside import serving_beside
@@ -93,7 +93,7 @@ def served(way: Way, hops: int) -> Iterator[None]:
         sock = socket.create_server(
             (way.listen, PORT), family=way.family, dualstack_ipv6=way.family == socket.AF_INET6
         )
-    with serving_beside(answer, sock, outgoing=homeward):
+    with serving_beside(answer, sock, outgoing=answer_for_guest):
         yield
 
 

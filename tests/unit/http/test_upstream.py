@@ -343,7 +343,7 @@ def test_a_safe_request_in_flight_is_repeated_when_the_upstream_restarts(
         os.unlink(path)
 
     async def main():
-        ask = upstream(path, patience=5.0)
+        ask = upstream(path, restart_wait=5.0)
         async with scripted(path, killed) as accepted:
             asked = ask(replace(GET, method=method))
             await until(lambda: accepted and not os.path.exists(path))
@@ -372,7 +372,7 @@ def test_unsafe_requests_are_sent_once(method, begun, path):
 
     async def main():
         async with scripted(path, script):
-            ask = upstream(path, patience=5.0)
+            ask = upstream(path, restart_wait=5.0)
             await ask(GET)
             with pytest.raises(UpstreamBroken):
                 await ask(replace(POST, method=method))
@@ -589,7 +589,7 @@ def test_time_in_the_queue_counts_against_the_deadline(path):
 @BOTH
 def test_requests_wait_for_a_restart_of_the_upstream(loop, path):
     async def main():
-        ask = upstream(path, patience=5.0)
+        ask = upstream(path, restart_wait=5.0)
         first = await serve(echo, path=path)
         assert (await ask(GET)).status == 200
         await first.close()
@@ -604,9 +604,9 @@ def test_requests_wait_for_a_restart_of_the_upstream(loop, path):
     run(main, loop)
 
 
-def test_patience_ends_with_the_beginning_of_an_outage(path):
+def test_restart_wait_counts_from_the_beginning_of_an_outage(path):
     async def main():
-        ask = upstream(path, patience=0.1)
+        ask = upstream(path, restart_wait=0.1)
         tries = []
         open_one = ask._open
         ask._open = lambda: tries.append(1) or open_one()

@@ -17,7 +17,7 @@ from a9fe.metadata_agent.main import admit_only
 from a9fe.metadata_agent.main import run as run_process
 from a9fe.metadata_agent.upstream_request import upstream_request
 from a9fe.metadata_proxy.proxy import MetadataProxy
-from a9fe.metadata_proxy.relay import homeward
+from a9fe.metadata_proxy.relay import answer_for_guest
 from a9fe.model.errors import InvalidInput
 from a9fe.model.resources import Port
 from a9fe.runtime.config import load
@@ -355,7 +355,7 @@ def on_one_connection(tmp_path, source: Source, script, service=of_instance):
         async with serving(handler.handle, path=path):
             upstream = Upstream(Target(path=path), timeout=5)
             proxy = MetadataProxy(upstream, Report("metadata-proxy", Tally()))
-            async with serving(proxy.handle, listener=NETWORK, outgoing=homeward) as world:
+            async with serving(proxy.handle, listener=NETWORK, outgoing=answer_for_guest) as world:
                 return await script(world), world.tally.refusals
 
     return run(main)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from a9fe.metadata_proxy.relay import homeward, onward
+from a9fe.metadata_proxy.relay import answer_for_guest, request_for_agent
 from a9fe.wire.message import Answer, Listener, Request
 from a9fe.wire.trusted import (
     CLOSE,
@@ -43,7 +43,7 @@ def sent_on(
         client_address=guest_address,
         listener=listener,
     )
-    return onward(request, listener, b"id42")
+    return request_for_agent(request, listener, b"id42")
 
 
 def test_network():
@@ -99,7 +99,7 @@ def test_the_agent_gets_the_router_interface_of_a_request(listener, facts, said)
         listener=listener,
         **facts,
     )
-    sent = onward(request, listener, b"id42").headers
+    sent = request_for_agent(request, listener, b"id42").headers
     assert {name: value for name, value in sent if name in OF_THE_WIRE} == said
 
 
@@ -178,12 +178,12 @@ def test_the_table_of_trusted_headers_is_neutrons():
 
 
 def home(*headers: tuple[bytes, bytes]) -> Answer:
-    return homeward(Answer(status=200, headers=headers, body=b"token"))
+    return answer_for_guest(Answer(status=200, headers=headers, body=b"token"))
 
 
 def test_an_answer_without_hop_headers_passes_unchanged():
     answer = Answer(status=200, headers=((b"content-type", b"text/plain"), (REQUEST_ID, b"id42")))
-    assert homeward(answer) is answer
+    assert answer_for_guest(answer) is answer
 
 
 @pytest.mark.parametrize(

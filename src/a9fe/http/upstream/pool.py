@@ -84,7 +84,7 @@ class Upstream:
         target: Target,
         *,
         timeout: float,
-        patience: float = 0.0,
+        restart_wait: float = 0.0,
         max_connections: int = MAX_UPSTREAM_CONNECTIONS,
         max_body: int = MAX_ANSWER_BYTES,
         max_collected: int = MAX_ANSWERS_BYTES,
@@ -92,7 +92,7 @@ class Upstream:
     ) -> None:
         """`timeout` in seconds for a whole request. Must be made inside a running loop.
 
-        `patience`: seconds after an upstream began to refuse connections during which requests
+        `restart_wait`: seconds after an upstream began to refuse connections during which requests
         wait for its restart; after that they fail at once. `max_body`: most bytes of one answer's
         body. `max_collected`: most bytes of all answers being received; above it the largest
         fails. `max_queue`: most requests that wait for a connection; one more fails with
@@ -102,7 +102,7 @@ class Upstream:
         self.max_body = max_body
         self._authority = target.authority
         self._timeout = timeout
-        self._patience = patience
+        self._restart_wait = restart_wait
         self._max = max_connections
         self._max_queue = max_queue
         self._max_collected = max_collected
@@ -248,11 +248,11 @@ class Upstream:
         return UpstreamConnection(self)
 
     def _worth_waiting(self, deadline: float) -> bool:
-        """Return whether a restart may still end the outage within patience and deadline."""
+        """Return whether a restart may still end the outage within restart_wait and deadline."""
         now = self._loop.time()
         if self._down_since is None:
             self._down_since = now
-        return now + RECONNECT_INTERVAL < min(self._down_since + self._patience, deadline)
+        return now + RECONNECT_INTERVAL < min(self._down_since + self._restart_wait, deadline)
 
     def _sweep(self) -> None:
         now = self._loop.time()

@@ -20,16 +20,16 @@ class UpstreamPools:
         target: Target,
         *,
         timeout: float,
-        patience: float = 0.0,
+        restart_wait: float = 0.0,
         max_waiting: int = MAX_WAITING_UPSTREAM,
     ) -> None:
-        """`timeout` and `patience` as of `Upstream`. `max_waiting`: most waiting requests."""
+        """`timeout` and `restart_wait` as of `Upstream`. `max_waiting`: most waiting requests."""
         self.target = target
-        self._at_once = Upstream(target, timeout=timeout, patience=patience)
+        self._at_once = Upstream(target, timeout=timeout, restart_wait=restart_wait)
         self._waiting = Upstream(
             target,
             timeout=timeout,
-            patience=patience,
+            restart_wait=restart_wait,
             max_connections=max_waiting,
             max_queue=0,
         )

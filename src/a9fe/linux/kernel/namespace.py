@@ -23,7 +23,7 @@ from typing import TypeVar
 
 from a9fe.linux.kernel import libc, netlink
 from a9fe.model.errors import A9feError
-from a9fe.plan.mark import ALIAS_PREFIX, Mark, whose
+from a9fe.plan.mark import ALIAS_PREFIX, Mark, owner_of
 
 T = TypeVar("T")
 
@@ -44,7 +44,7 @@ class NotOurs(A9feError):
 
     def __init__(self, what: str, text: str) -> None:
         """`what` names the object, `text` is its mark, "" for none."""
-        super().__init__(f"{what}: left alone, it is {whose(text)} (`a9fe clean` lists these)")
+        super().__init__(f"{what}: left alone, it is {owner_of(text)} (`a9fe clean` lists these)")
 
 
 def path(name: str) -> str:
