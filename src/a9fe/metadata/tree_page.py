@@ -15,8 +15,8 @@ EC2 versions, `/openstack` the OpenStack versions. A path that begins with neith
 `openstack` is in the EC2 tree. Documents are `text/plain; charset=UTF-8` unless the table says
 otherwise.
 
-Rows of the EC2 table since `latest` are AWS's, not Nova's. They are served at `latest` and at
-every date after 2009-04-04. A path without a value is neither listed nor served.
+Rows of the EC2 table with `latest` in the column "since" are AWS's, not Nova's. They are served at
+`latest` and at every date after 2009-04-04. A path without a value is neither listed nor served.
 
 Every document and listing has an `ETag`, a hash of its content without its random parts. A request
 that sends it in `If-None-Match` gets 304. Query parameters:
@@ -26,11 +26,11 @@ that sends it in `If-None-Match` gets 304. Query parameters:
 | `recursive=true` | return everything below the path as one JSON value |
 | `wait_for_change=true` | answer when the ETag differs from `last_etag`, or at the timeout |
 | `last_etag=<ETag>` | with or without quotes; `0` or no value: answer at once |
-| `timeout_sec=<seconds>` | how long to wait; at most, and by default, `metadata_wait_max` |
+| `timeout_sec=<seconds>` | how long to wait; the maximum and the default is `metadata_wait_max` |
 
 In a recursive answer directories are objects, documents are strings, and JSON documents are
-themselves. A document that is not UTF-8 is in base64, and a key `<name>-encoding` beside it says
-so. The versions are a list of names.
+included as JSON. A document that is not UTF-8 is in base64, and a key `<name>-encoding` beside it
+names the encoding. The versions are a list of names.
 
 A parameter with an invalid value is 400. One instance can have 16 waiting requests; another one is
 503 with `Retry-After`, as is any request when a hop has no place left.
