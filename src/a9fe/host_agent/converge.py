@@ -29,7 +29,7 @@ class Host(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """The result of a pass. `failures`: the reason by what it spoils (plan.operations.scope)."""
+    """The result of a pass. `failures`: reasons by scope (plan.operations.scope)."""
 
     desired: HostPlan
     observed: HostPlan
@@ -45,9 +45,9 @@ class Outcome:
 def converge(
     host: Host, owner: str, desired: HostPlan, stopping: Callable[[], bool] = lambda: False
 ) -> Outcome:
-    """Make one pass, until `stopping`.
+    """Make one pass; end it early if `stopping`.
 
-    A failure ends the work on what it spoils (plan.operations.scope), and on nothing else.
+    A failure ends the work in its scope (plan.operations.scope) only.
     """
     observed = host.observe(owner)
     applied: list[Operation] = []

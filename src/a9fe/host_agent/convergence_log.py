@@ -1,4 +1,4 @@
-"""What operators read of passes: failures that last, damage repaired, work done."""
+"""Log lines about passes: lasting failures, repaired damage, work done."""
 
 import structlog
 
@@ -8,7 +8,7 @@ from a9fe.plan.operations import scope
 
 log = structlog.get_logger()
 
-LASTS = 5  # passes in a row in which the same thing fails: 3 s, longer than a restart takes
+LASTS = 5  # passes in a row in which one scope fails: 3 s, longer than a restart takes
 DAMAGES_LOGGED = 10  # of one pass
 NAMED = 5  # names in one line
 
@@ -39,7 +39,7 @@ class FailureLog:
 
 
 def log_work(outcome: Outcome, *, was_settled: bool) -> None:
-    """Log what a pass did. `was_settled`: the host was as this plan before, so it is damage."""
+    """Log the work of a pass. `was_settled`: the host matched this plan before: it was damaged."""
     repaired = tuple(damages(outcome.applied)) if was_settled else ()
     if repaired:
         _log_damages(repaired)

@@ -1,6 +1,7 @@
 """The loop of passes: wait for a change, make a pass, until cancelled.
 
-No pass is made before the replica has been complete once: it would remove what the model has.
+No pass is made before the replica has been complete once, because it would remove objects that are
+in the model.
 """
 
 import asyncio
@@ -42,7 +43,7 @@ class Source(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Work:
-    """What an agent does in a pass: the owner of its objects, its plan, what follows.
+    """The agent's part of a pass: owner of its objects, plan, and work after the pass.
 
     `plan` and `after_pass` are called in the event loop's thread.
     """

@@ -1,4 +1,4 @@
-"""When the next pass comes, decided from how the last ones went. Pure.
+"""The time of the next pass, from the results of the last ones. Pure.
 
 | last pass                             | next pass, if nothing changes                       |
 |---------------------------------------|-----------------------------------------------------|
@@ -22,11 +22,11 @@ UNSETTLED = 4  # passes in a row that change a host whose plan stays the same: w
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pace:
-    """How the last passes went.
+    """The results of the last passes.
 
     `attempts`: passes in a row, with the same plan, that were not settled. `changing`: those of
     them that changed the host without a failure. `last`: the plan of the last pass. `settled`: the
-    plan that the host was last found to be as.
+    plan that the host matched last.
     """
 
     attempts: int = 0

@@ -38,7 +38,7 @@ class PortReports:
         self._news = asyncio.Event()
 
     def put(self, *states: port_status.PortStates) -> None:
-        """Send these states, one report each, instead of those that are not sent yet."""
+        """Queue these states, one report each, in place of states that are not sent yet."""
         self._states = tuple(one for one in states if one.up or one.down)
         if self._states:
             self._news.set()

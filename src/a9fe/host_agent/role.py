@@ -1,4 +1,4 @@
-"""What differs between the L3 agent and the DHCP agent."""
+"""The differences between the L3 agent and the DHCP agent."""
 
 import os
 from collections.abc import Awaitable, Callable, Iterable, Mapping

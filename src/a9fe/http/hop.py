@@ -1,4 +1,4 @@
-"""A hop of the metadata path as a value, so that a process can serve it or join it by a call."""
+"""A hop of the metadata path as a value: to serve on a socket, or to join to the hop before."""
 
 import asyncio
 import socket

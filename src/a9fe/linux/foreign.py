@@ -1,7 +1,7 @@
 """Objects with our names but without our mark: listing them, and adopting unmarked ones.
 
 They belong to another a9fe installation, to other software (Neutron's agents use the same names),
-or to an a9fe of before marks existed. Only `adopt`, which an operator requests, changes them.
+or to a version of a9fe without marks. Only `adopt`, which an operator requests, changes them.
 """
 
 import os

@@ -40,8 +40,8 @@ class Proxy(Protocol):
     def observed(self, cookies: Mapping[str, int], /) -> dict[str, frozenset[Listener]]:
         """Return the listeners that the proxy serves, by namespace.
 
-        `cookies` maps names of namespaces to their numbers; listeners of former namespaces with
-        such a name are left out.
+        `cookies` maps names of namespaces to their numbers; listeners of deleted namespaces of the
+        same name are left out.
         """
         ...
 

@@ -45,7 +45,8 @@ OUR_TABLES = b"a9fe"
 def route_event_concerns(owner: observation.Owner, kind: int, nsid: int, body: bytes) -> bool:
     """Whether an rtnetlink message may concern our objects. `nsid` HOME is this namespace.
 
-    In HOME only devices with our names, or on a bridge, count; elsewhere all but other devices.
+    In HOME, only devices with our names or on a bridge may be ours. In other namespaces, devices
+    with the agent's prefix, their addresses, static routes and settings may be.
     """
     if kind in RTM_LINK:
         has = netlink.attributes(body[netlink.LINK.size :])
@@ -89,7 +90,7 @@ class KernelEvents:
         self._ends: dict[str, int] = {}  # directory of a dnsmasq -> its pidfd
 
     async def run(self) -> None:
-        """Listen for ever; cancel to end."""
+        """Listen until cancelled."""
         route = _multicast(socket.NETLINK_ROUTE, ROUTE_GROUPS)
         rules = _multicast(netlink.NETLINK_NETFILTER, (NFNLGRP_NFTABLES,))
         loop = asyncio.get_running_loop()
@@ -99,7 +100,7 @@ class KernelEvents:
                 loop.add_reader(rules, self._read, rules, nft_event_concerns)
                 removals = self._open_removals()
                 loop.add_reader(removals, self._read_removals, removals)
-                self._changed()  # earlier changes had no listener
+                self._changed()  # there may have been changes before
                 try:
                     await asyncio.Event().wait()
                 finally:

@@ -75,7 +75,7 @@ class Home:
         )
 
     def unplugged(self) -> dict[str, str]:
-        """Taps and pair ends with our names that are up and on no bridge, by name, with "".
+        """Taps and pair ends with our names that are up and on no bridge, each with "".
 
         A VM's tap of libvirt has no mark. A tap with another mark is foreign.
         """
@@ -135,12 +135,12 @@ class Home:
 
 
 def is_bridge_by_name(link: netlink.Link) -> bool:
-    """Whether it is a bridge with one of our names."""
+    """Whether a device is a bridge with one of our names."""
     return link.kind == "bridge" and names.BRIDGE.fullmatch(link.name) is not None
 
 
 def named_namespaces(owner: Owner) -> list[str]:
-    """Namespaces with names of this agent, whoever made them, including broken handles."""
+    """Namespaces with names of this agent, also foreign ones and broken handles."""
     return [name for name in namespace.handles() if owner.pattern.fullmatch(name)]
 
 

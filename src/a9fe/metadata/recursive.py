@@ -1,7 +1,7 @@
 """A whole directory as one JSON value, as GCE's servers return it for `?recursive=true`.
 
-Directories are objects, documents are strings, and JSON documents are themselves. Content that is
-not UTF-8 is in base64, with a key that says so:
+Directories are objects, documents are strings, and JSON documents are included as JSON. Content
+that is not UTF-8 is in base64, with a key that names the encoding:
 {"user-data": "H4sI...", "user-data-encoding": "base64"}.
 """
 

@@ -11,9 +11,9 @@ LATEST = "latest"  # greater than every date as a string, so versions compare as
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EntryContext:
-    """What an entry's functions get: the instance's view, the version, and the path's keys.
+    """The argument of an entry's functions: the instance's view, the version, the path's keys.
 
-    `version` is one that the family lists. `keys` are the names in the requested path for the
+    `version` is in the family's list. `keys` are the names in the requested path for the
     placeholders of the entry's path, in order.
     """
 

@@ -58,7 +58,7 @@ class PortView(Protocol):
 def identify(
     view: PortView, key: LookupKey, freshness: Freshness, source_lost_after: float
 ) -> Port | Refusal:
-    """Return the instance's port that sent the request, or why there is none or none is certain.
+    """Return the instance's port that the request came from, or the reason for a refusal.
 
     A port that is found is served however old the replica is, so that guests keep their metadata
     while the server is unreachable.

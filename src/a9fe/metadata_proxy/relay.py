@@ -54,7 +54,7 @@ def answer_for_guest(answer: Answer) -> Answer:
 
 
 def _hops(value: bytes) -> int:
-    """Return the hop limit; a value that cannot be read is the strictest limit."""
+    """Return the hop limit; 1, the strictest limit, if the value cannot be parsed."""
     return int(value) if HOPS.fullmatch(value) else 1
 
 

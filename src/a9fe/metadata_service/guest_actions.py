@@ -1,4 +1,4 @@
-"""What a guest can do besides reading documents: rows of method, path and function."""
+"""The actions of guests besides reading documents: rows of method, path and function."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -17,8 +17,8 @@ class Action:
     """One row. `parts` are the segments of the path.
 
     A set stands for any of its names, ANY for any one segment, VERSION for any version of the EC2
-    tree except `latest`. `ungated`: the gates do not apply, because a token is requested by it.
-    `changes`: GET and HEAD of the path read a document, and are 404 if the trees have none.
+    tree except `latest`. `ungated`: the gates do not apply, because guests request tokens through
+    it. `changes`: GET and HEAD of the path read a document, and are 404 if the trees have none.
     """
 
     method: bytes

@@ -121,7 +121,7 @@ class GuestWrites:
         )
 
     def post_password(self, call: GuestCall) -> Result:
-        """Set the password, the request's body, once; again is 409, valid or not (Nova)."""
+        """Set the password to the body, once. A second one is 409, valid or not (Nova)."""
         try:
             text = rules_guest.password("password", _text(call))
         except InvalidInput:

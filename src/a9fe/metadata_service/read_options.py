@@ -15,7 +15,7 @@ NOT_MODIFIED = 304
 BOOLEANS = {"true": True, "false": False}
 WAIT = wait_for_change.PARAMETER.decode()
 SECONDS_MAX_DIGITS = 9
-NO_ETAG = frozenset({b"", b"0", b"NONE"})  # GCE's clients send these first
+NO_ETAG = frozenset({b"", b"0", b"NONE"})  # in the first request of GCE's clients
 
 _TAGS = re.compile(rb'"[^"]*"')  # weak comparison: W/ is ignored
 _ETAG = re.compile(r'(?:W/)?"?([^"]*)"?')

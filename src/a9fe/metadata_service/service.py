@@ -49,7 +49,7 @@ NOT_FOUND = 404
 
 
 class Source(Resources, Protocol):
-    """What the service reads from a replica, without waiting. Raises ReplicaUnreadable."""
+    """The replica, as the service reads it. Does not wait. Raises ReplicaUnreadable."""
 
     def instance(self, id: str) -> KnownInstance | None:
         """Return an instance without reading its user data."""

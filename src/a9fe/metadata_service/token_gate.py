@@ -16,7 +16,7 @@ from a9fe.wire import trusted
 from a9fe.wire.message import Answer, Request
 from a9fe.wire.refusals import Refusal
 
-# EC2's names, and those that Firecracker's MMDS accepts too.
+# EC2's names, and Firecracker's names for the same headers.
 TOKEN = (b"x-aws-ec2-metadata-token", b"x-metadata-token")
 TTL = (b"x-aws-ec2-metadata-token-ttl-seconds", b"x-metadata-token-ttl-seconds")
 PATH = ("latest", "api", "token")
@@ -47,7 +47,7 @@ class TokenGate:
         )
 
     def issue(self, call: GuestCall) -> Outcome:
-        """Return a token, or why there is none."""
+        """Return a token, or a refusal."""
         self._count(call, 2)
         if trusted.is_forwarded(call.request):
             return Refusal.FORWARDED
@@ -77,7 +77,7 @@ class TokenGate:
         if mode == OFF:
             return None
         if not shown:
-            needed = mode == REQUIRED and parts_of(call.path) != PATH  # there 405 says what to do
+            needed = mode == REQUIRED and parts_of(call.path) != PATH  # its action answers 405
             return Refusal.NO_TOKEN if needed else None
         if len(shown) > 1 or self.tokens.check(shown[0][1], _holder(call), call.now):
             return Refusal.BAD_TOKEN

@@ -99,7 +99,7 @@ class Conflict(A9feError):
 
 
 class Forbidden(A9feError):
-    """A known caller may not do this; the text says what."""
+    """The caller is known, but may not do this; the text names the action."""
 
     status = 403
     type = "PolicyNotAuthorized"

@@ -16,7 +16,7 @@ def bridges(view: ModelView) -> frozenset[Bridge]:
 
 
 def link(network: Network, port: Port, inner: str) -> Veth:
-    """The pair of a router or DHCP port, whose end in the namespace is `inner`."""
+    """The pair of a router or DHCP port; `inner` is its end in the namespace."""
     return Veth(
         inner=inner,
         outer=names.outer_device(port.id),

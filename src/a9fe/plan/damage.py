@@ -17,7 +17,7 @@ class Damage:
 
 
 def damages(operations: Iterable[Operation]) -> Iterator[Damage]:
-    """One Damage for each operation; for a missing namespace one in all, not one for each part.
+    """One Damage for each operation; for a missing namespace only one, not one for each part.
 
     A deleted bridge is no damage: the last device has left the bridge of a deleted network.
     """
@@ -35,7 +35,7 @@ def damages(operations: Iterable[Operation]) -> Iterator[Damage]:
 
 
 def _described(operation: Operation) -> tuple[str, str]:
-    """(what was wrong, what was done)."""
+    """Return (the fault, the repair)."""
     found = DESCRIPTIONS.get(type(operation))
     if found is None:
         return f"{type(operation).__name__.removeprefix('Delete')} not in the plan", "removed"

@@ -6,7 +6,7 @@ object with this installation's mark is ours:
 | object            | where the mark is                                                       |
 |-------------------|-------------------------------------------------------------------------|
 | link              | device group, set by the message that makes the link; then its alias     |
-| tap               | alias and group, set before the tap is made to outlive its maker         |
+| tap               | alias and group, set before the tap is made persistent                   |
 | namespace         | alias of its loopback, set before the namespace gets its name            |
 | namespace's file  | its text, there before the namespace is mounted on it                    |
 | nftables table    | its comment, in the transaction that makes it; the id is in its name too |
@@ -58,8 +58,8 @@ class Mark:
     def owns(self, alias: str, group: int = 0) -> bool:
         """Whether a link is ours.
 
-        By alias, or by group: a maker killed between the two leaves no alias, and an operator may
-        have set another one.
+        By alias, or by group: a process killed before it sets the alias leaves only the group,
+        and an operator may have set another alias.
         """
         grouped = group in {self.group, self.vm_group}
         return alias == self.text or (grouped and not alias.startswith(ALIAS_PREFIX))
@@ -76,7 +76,7 @@ def read(text: str) -> Mark | None:
 
 
 def owner_of(text: str) -> str:
-    """Who made an object with this mark, as far as known; the end of "it is ..." in a message."""
+    """Return the owner of an object with this mark, to end a message "it is ..."."""
     if text.startswith(ALIAS_PREFIX):
         return f"marked by another a9fe installation, {text.removeprefix(ALIAS_PREFIX)}"
     return "not marked by a9fe: made by a Neutron agent, other software, or an older a9fe"

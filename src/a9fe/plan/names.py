@@ -1,4 +1,4 @@
-"""Names on a host: the one table of what our kernel objects are called.
+"""Names on a host: the one table of the names of our kernel objects.
 
 | object                         | name                 | where            | made by         |
 |--------------------------------|----------------------|------------------|-----------------|

@@ -73,7 +73,7 @@ class Confirmer:
             self._waiting -= 1
 
     async def _rounds(self) -> None:
-        """Fetch again and again while misses wait."""
+        """Repeat the fetch while misses wait."""
         try:
             while self._next is not None:
                 await self._pause()

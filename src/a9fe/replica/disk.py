@@ -55,7 +55,7 @@ class _Discard(A9feError):
 
 
 class Damaged(A9feError, sqlite3.DatabaseError):
-    """A checksum differs: what was read is not what was written."""
+    """A checksum is wrong: the file is not as it was written."""
 
 
 UNREADABLE = (sqlite3.Error, CodecError, ValueError, TypeError)
@@ -63,7 +63,7 @@ UNREADABLE = (sqlite3.Error, CodecError, ValueError, TypeError)
 
 @dataclass(frozen=True, slots=True)
 class Meta:
-    """What the file says of its state.
+    """The state of the file.
 
     `revision` to resume from, None if it was never complete. `heard_at`: the last contact with the
     server (UNIX seconds). `source`: server, host and agent of the feed. `store`: the id of the

@@ -26,7 +26,7 @@ from a9fe.runtime.tasks import Backoff, jittered, spawn
 log = structlog.get_logger()
 
 BACKOFF = Backoff(first=0.2, ceiling=5.0)
-SERVICE = "service"  # the metadata service, among agents
+SERVICE = "service"  # the metadata service's name in the feed
 LOG_INTERVAL = 60.0  # s between log lines about a database that is not followed
 UNUSUAL = 4  # failures in a row, about 2 s: longer than the server takes to start
 

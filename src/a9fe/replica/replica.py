@@ -30,7 +30,7 @@ log = structlog.get_logger()
 
 NOTHING = -1  # the revision of a replica that was never complete
 BATCH = 500  # rows of a snapshot written at once: blocks the event loop for some ms
-KEPT_DELETIONS = 65536  # far more than a server sends twice
+KEPT_DELETIONS = 65536  # more than a server repeats events
 
 
 class StoreRefused(FeedLost):
@@ -145,7 +145,7 @@ class Replica(Lookups):
     # Events
 
     def apply(self, event: FeedEvent, now: float) -> None:
-        """Apply an event received at `now`. Raises FeedLost, or StoreRefused, which is one."""
+        """Apply an event received at `now`. Raises FeedLost, or its subclass StoreRefused."""
         if event.event == "hello":
             self._accept(event)
             return
@@ -284,7 +284,7 @@ class Replica(Lookups):
             self._set_synced()
 
     def _advanced(self, revision: int, *, whole: bool, now: float) -> Meta:
-        """Return meta after an event of `revision`. `whole`: no more events of it follow.
+        """Return meta after an event of `revision`. `whole`: its events are complete.
 
         Otherwise more may follow, so only the revision seen before is complete.
         """

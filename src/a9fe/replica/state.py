@@ -33,7 +33,7 @@ def entry_of(revision: int, resource: Resource) -> Entry:
 
 
 class Index(Generic[K]):
-    """Ports by a key, of which a port has none, one or several."""
+    """Ports by key. A port has none, one or several keys."""
 
     def __init__(self, keys: Callable[[Port], Iterable[K]]) -> None:
         """`keys(port)` must always return the same keys for the same port."""

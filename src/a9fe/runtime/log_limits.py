@@ -1,6 +1,6 @@
 """Limits on repeated and long log lines.
 
-Without them a defect that every request meets would log a traceback for each request.
+Without them a defect in the path of every request would log a traceback for each.
 """
 
 import sys

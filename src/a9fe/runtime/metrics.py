@@ -85,7 +85,7 @@ STORE_REFUSED = Gauge(
 )
 CONFIRMATIONS = Counter(
     "a9fe_replica_confirmations_total",
-    "Calls that confirm a 404 with the server, by outcome: certain, unsure.",
+    "Fetches that confirm a 404 with the server, by outcome: certain, unsure.",
     ["outcome"],
     registry=REGISTRY,
 )

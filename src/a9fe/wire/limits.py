@@ -106,7 +106,7 @@ AT_ONCE_PER_CLIENT = 4  # keeps three hops busy; the client's other requests are
 BYTE_RATE = 4 * MIB  # of answers to one client, a second; above it requests are queued
 BURST_BYTES = 1 * MIB  # the largest document
 QUEUE_WAIT = 10.0  # seconds in the queue until a request is refused
-FULL_PAUSE = 1.0  # seconds until a request is refused for which the queue is full
+FULL_PAUSE = 1.0  # seconds until a request is refused if the queue is full
 REFUSED_PAUSE = 0.02  # seconds for which a refused request keeps its place
 
 AT_ONCE = QueueLimits(
@@ -125,5 +125,5 @@ WAITING = replace(
     queue=0,
     queue_per_client=0,
 )
-SERVICE_AT_ONCE = replace(AT_ONCE, at_once=MAX_CONNECTIONS)  # agents of many hosts ask
+SERVICE_AT_ONCE = replace(AT_ONCE, at_once=MAX_CONNECTIONS)  # it serves the agents of many hosts
 SERVICE_WAITING = replace(WAITING, at_once=MAX_WAITERS)

@@ -39,7 +39,7 @@ _Full = tuple[float, ...]
 class RateLimiter:
     """Buckets of at most `capacity` clients.
 
-    A full table forgets the client that asked longest ago, and so admits rather than denies.
+    A full table forgets the client with the oldest request, and so admits rather than denies.
     """
 
     __slots__ = ("_capacity", "_full", "_windows")

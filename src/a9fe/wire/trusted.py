@@ -151,5 +151,5 @@ def sign(secret: str, instance_id: str) -> str:
 
 
 def verify(secret: str, instance_id: str, signature: bytes) -> bool:
-    """Return whether the signature is right, in constant time. No signature makes it raise."""
+    """Return whether the signature is right, in constant time. Never raises."""
     return hmac.compare_digest(sign(secret, instance_id).encode(), signature)

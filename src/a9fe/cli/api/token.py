@@ -31,8 +31,8 @@ direct_flag = click.option(
 def token() -> None:
     """API tokens, which callers of the server need if auth_strategy is token.
 
-    The server stores only hashes, so a token is shown once. Commands send A9FE_AUTH_TOKEN; root
-    on the server's machine may leave it out and uses the token that `a9fe up` made.
+    The server stores only hashes, so a token is shown once. Commands send A9FE_AUTH_TOKEN; root on
+    the server's host may leave it out and uses the token that `a9fe up` made.
 
     \b
     a9fe token create --project web

@@ -13,7 +13,7 @@ from a9fe.wire.shares import Bounds, Client, Over, Shares
 
 
 class HeldConnection(Protocol):
-    """What this module needs of a connection."""
+    """The methods of a connection that this module calls."""
 
     client: Client
     held: int
@@ -29,11 +29,11 @@ class HeldConnection(Protocol):
         ...
 
     def pause_reading(self) -> None:
-        """Leave what the client sends to the kernel."""
+        """Stop reading; the kernel buffers the client's data."""
         ...
 
     def resume_reading(self) -> None:
-        """Receive again what the client sends."""
+        """Read the client's data again."""
         ...
 
 

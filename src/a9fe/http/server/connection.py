@@ -42,7 +42,7 @@ log = structlog.get_logger("a9fe.http")
 
 
 class Host(Protocol):
-    """What a connection needs of its server."""
+    """The members of a server that a connection uses."""
 
     handler: Handler
     limits: Limits
@@ -115,7 +115,7 @@ class Connection(asyncio.Protocol):
             self._state = after
             self._since = self._host.now
 
-    # -- what the transport calls ------------------------------------------------------------
+    # -- called by the transport -------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Ask the kernel about the client, and have the server count the connection."""
@@ -177,7 +177,7 @@ class Connection(asyncio.Protocol):
         """The accepted socket, for its options."""
         return cast(socket.socket, self._transport.get_extra_info("socket"))
 
-    # -- what the server calls ---------------------------------------------------------------
+    # -- called by the server ----------------------------------------------------------------
 
     def sweep(self, now: float) -> None:
         """Act if the state's deadline has passed. `now` is the loop's time."""
@@ -220,12 +220,12 @@ class Connection(asyncio.Protocol):
         self._transport.abort()
 
     def pause_reading(self) -> None:
-        """Leave what the client sends to the kernel."""
+        """Stop reading; the kernel buffers the client's data."""
         if not self._transport.is_closing():
             self._transport.pause_reading()
 
     def resume_reading(self) -> None:
-        """Receive again what the client sends."""
+        """Read the client's data again."""
         if not self._transport.is_closing():
             self._transport.resume_reading()
 

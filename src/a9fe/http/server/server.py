@@ -41,7 +41,7 @@ class Listening:
         self.listener = listener
 
     def close(self) -> None:
-        """Accept no more and close this copy of the socket; its connections finish."""
+        """Stop accepting, and close this copy of the socket; its connections finish."""
         self._server.close()
 
 
@@ -133,7 +133,7 @@ class Server:
         """Return the bytes in the buffers of all connections."""
         return self._clients.held_bytes
 
-    # -- what connections call ---------------------------------------------------------------
+    # -- called by connections ---------------------------------------------------------------
 
     def opened(self, connection: Connection) -> Refusal | None:
         """Count a new connection. Return why its requests are refused; None if they are not."""

@@ -14,7 +14,7 @@ from a9fe.wire.limits import Limits
 
 
 class State(Enum):
-    """Where a connection is. `_REST`: the client sends no more, and may still read.
+    """The state of a connection. `_REST`: the client has half-closed, and may still read.
 
     The attributes repeat the state's row of TABLE, as connections read them with each request.
     """
@@ -48,14 +48,14 @@ class Event(IntEnum):
     UNBLOCKED = 6
     REFUSED = 7  # a request is refused before it is whole, or cannot be read
     ENDED = 8  # no further request is answered
-    EOF = 9  # the client sends no more
+    EOF = 9  # the client has half-closed
     HUNG_UP = 10  # the client neither sends nor reads
     ABORTED = 11  # we close at once
     LOST = 12  # the transport is closed
 
 
 class Data(Enum):
-    """What is done with bytes that arrive or are buffered."""
+    """What a connection does with bytes that arrive or are buffered."""
 
     PARSE = "parse"  # answer each whole request
     KEEP = "keep"  # buffer them until the request before is answered
@@ -63,7 +63,7 @@ class Data(Enum):
 
 
 class Expiry(Enum):
-    """What is done at a deadline."""
+    """What a connection does at its deadline."""
 
     CLOSE = "close"
     REFUSE = "refuse"  # answer 408

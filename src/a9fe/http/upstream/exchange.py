@@ -12,7 +12,7 @@ from a9fe.wire.trusted import REQUEST_ID
 
 
 class Abortable(Protocol):
-    """What an exchange needs of its connection."""
+    """The method of a connection that an exchange calls."""
 
     def abort(self) -> None:
         """Close at once."""

@@ -1,4 +1,4 @@
-"""A handler that asks another hop: HTTP/1.1 over a Unix socket or TCP, connections pooled.
+"""A handler that sends requests to another hop: HTTP/1.1 over pooled Unix or TCP connections.
 
 A pool has at most `max_connections` connections, idle ones included. Further requests wait in a
 bounded queue, within their own deadline. A pooled connection may have died unnoticed, and an
@@ -168,7 +168,7 @@ class Upstream:
                 self._connecting += 1
                 tasks.spawn(self._on_new_connection(exchange), "upstream connect")
 
-    # -- what connections call ---------------------------------------------------------------
+    # -- called by connections ---------------------------------------------------------------
 
     def freed(self, connection: UpstreamConnection, *, reusable: bool) -> None:
         """Return a connection whose exchange has ended to the pool."""
@@ -248,7 +248,7 @@ class Upstream:
         return UpstreamConnection(self)
 
     def _worth_waiting(self, deadline: float) -> bool:
-        """Return whether a restart may still end the outage within restart_wait and deadline."""
+        """Return whether to wait for a restart: restart_wait and deadline have not passed."""
         now = self._loop.time()
         if self._down_since is None:
             self._down_since = now

@@ -18,7 +18,7 @@ _END = re.compile(rb"\n\r?\n")
 
 
 class Pool(Protocol):
-    """What a connection needs of its pool."""
+    """The methods of a pool that a connection calls."""
 
     max_body: int
 
@@ -92,7 +92,7 @@ class UpstreamConnection(asyncio.Protocol):
             reset_on_close(sock)
         self._transport.abort()
 
-    # -- what the transport calls ------------------------------------------------------------
+    # -- called by the transport -------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the transport."""

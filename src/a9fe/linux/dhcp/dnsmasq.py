@@ -4,8 +4,9 @@ dnsmasq daemonises itself and outlives our processes. It is recognised by its pi
 command line, which names its directory, and its namespace. It runs as user nobody and reads its
 files again at SIGHUP, so all directories above them must be searchable by all users.
 
-The file `loaded` has the digest of the files that dnsmasq read last. It is written after SIGHUP,
-so that an observation notices an agent that was killed between writing the files and the signal.
+The file `loaded` has the digest of the files that dnsmasq read last. It is written after SIGHUP.
+So an observation shows when an agent was killed after it wrote the files and before it sent the
+signal.
 """
 
 import hashlib

@@ -1,4 +1,4 @@
-"""Which VMs hold a lease whose route to metadata differs from the one that DHCP announces now.
+"""Leases with another route to metadata than the one that DHCP announces now.
 
 Option 121 announces a next hop to metadata (a way): the DHCP port or the gateway. A VM keeps it as
 long as its lease, a day by default, and some clients keep it even if a renewal announces another.
@@ -55,7 +55,7 @@ def remember(directory: str, wanted: Iterable[str], duration: int) -> None:
 
 
 def in_use(directory: str, duration: int) -> Mapping[str, frozenset[str]]:
-    """Return the leased addresses by way. O(leases)."""
+    """Return the leased addresses by way (next hop to metadata). O(leases)."""
     ways = _read(directory)
     if not (ways.told or ways.given):
         return {}
@@ -83,7 +83,7 @@ def live(directory: str, now: float) -> Iterator[Lease]:
 
 
 def _given(ways: Ways, way: str, leases: Iterable[Lease], duration: int) -> Iterator[Holder]:
-    """Holders of leases since the way is announced; infinite leases have no time: all count."""
+    """Leases taken since the way is announced, and all infinite ones, which have no start time."""
     for lease in leases:
         unknown = lease.expires == 0 or duration == FOREVER
         since = lease.expires - duration >= ways.told[way] and lease not in ways.before

@@ -51,8 +51,8 @@ class HolderLink:
     async def _recall(self, channel: Channel) -> dict[str, int]:
         """Take the holder's sockets back. Return their identities by key.
 
-        If one that another version gave is not understood, the holder drops all and this raises
-        Broken: we could not bind beside them.
+        If another version handed over a listener that cannot be parsed, have the holder drop all,
+        because we could not bind to the same addresses, and raise Broken.
         """
         try:
             found = await channel.hello(self._owner)

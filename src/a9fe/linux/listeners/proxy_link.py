@@ -50,7 +50,7 @@ class _Held:
 class ProxyLink:
     """The listeners of an agent, given to the proxy and again to each restarted proxy.
 
-    Thread-safe but for `run`.
+    Thread-safe, except for `run`.
     """
 
     def __init__(

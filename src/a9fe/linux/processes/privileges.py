@@ -1,4 +1,4 @@
-"""Users and capabilities of a process, and its end with its parent.
+"""Users and capabilities of a process; ending it together with its parent.
 
 Capabilities belong to threads: call these functions before a thread is started (they check it).
 Sources: capabilities(7), prctl(2), PR_SET_PDEATHSIG(2const).
@@ -114,7 +114,7 @@ def limit_capabilities(names: Iterable[str] = AGENT_CAPABILITIES) -> None:
 
 
 def _held(names: Iterable[str]) -> list[str]:
-    """Return those of `names` that we have. Raises A9feError without an INDISPENSABLE one."""
+    """Return the names that we have. Raises A9feError if one of INDISPENSABLE is missing."""
     with open("/proc/self/status") as file:
         have = next(int(line.split()[1], 16) for line in file if line.startswith("CapPrm:"))
     lacking = [name for name in names if not have & _bits([name])]

@@ -46,7 +46,7 @@ class Child:
     """A process that we started, in its own session, so that it gets no Ctrl-C."""
 
     def __init__(self, program: Program, process: asyncio.subprocess.Process) -> None:
-        """Use `start`."""
+        """Hold a started process; call `start` to get one."""
         self.program = program
         self._process = process
 

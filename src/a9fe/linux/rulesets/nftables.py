@@ -20,7 +20,7 @@ class _Loaded:
     """The loaded tables with our name.
 
     `any`, `whole`: one exists, all exist. `rules`, `elements`: their markers, "" for none. `ours`:
-    all have our mark; if not, `comment` is that of another one.
+    all have our mark; if not, `comment` is the other owner's.
     """
 
     any: bool = False
@@ -101,7 +101,7 @@ class Nftables:
         return self._known
 
     def _read(self) -> _Loaded:
-        """Read the names of tables and chains, which does not cost more with more ports.
+        """Read the names of tables and chains only, so that the cost does not grow with the ports.
 
         The marker of our rules includes our mark.
         """

@@ -51,9 +51,10 @@ class Image:
 
 
 def directory(state_path: Path, checkout: Path = CHECKOUT) -> Path:
-    """Return the directory of the image: the checkout's if only `./run setup` built one.
+    """Return the directory of the image: the checkout's if it is the only one that was built.
 
-    Else it is below state_path, where `ensure` builds it if it is missing.
+    `./run setup` builds the checkout's. Otherwise it is below state_path, where `ensure` builds
+    it.
     """
     images, built = state_path / "images", checkout / ".cache" / "images"
     is_only_built = not (images / PARTS).exists() and (built / PARTS).exists()

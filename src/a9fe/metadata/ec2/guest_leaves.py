@@ -25,7 +25,7 @@ def events(view: InstanceView) -> dict[str, Json]:
 
 
 def _with_incarnation(context: EntryContext, events: bytes) -> bytes:
-    """Add a number that grows with each change of the instance: unchanged means same events."""
+    """Add a number that grows with each change of the instance. Unchanged: same events."""
     return b'{"incarnation": %d, %b' % (context.view.instance.revision_number, events[1:])
 
 

@@ -1,6 +1,7 @@
 """Identity tokens: JWTs about an instance, made and checked without I/O.
 
-A token is a JWS in compact form (RFC 7515) with the claims of RFC 7519 and one of ours, `a9fe`.
+A token is a JWS in compact form (RFC 7515) with the registered claims of RFC 7519 and the private
+claim `a9fe`.
 """
 
 import json

@@ -33,7 +33,7 @@ KEPT = 2048  # signed documents, some 4 KB each
 CONFLICT = 409  # the key was revoked or belongs to another host: generate another one
 STEP = 60.0  # s between two checks of the keys
 RETRY = Backoff(first=0.2, ceiling=10.0)
-UNUSUAL = 5  # failures in a row, some 3 s: more than a server that is starting explains
+UNUSUAL = 5  # failures in a row, some 3 s: longer than a server takes to start
 KEYS_PATH = "/a9fe/v1/identity/keys"
 ARCHITECTURES = {"aarch64": "arm64"}
 """EC2's names of architectures that the kernel names differently."""
@@ -108,7 +108,7 @@ class KeyRing:
         )
 
     async def run(self) -> None:
-        """Do what is due, again and again, until cancelled."""
+        """Make, publish and remove keys when that is due, until cancelled."""
         failures = 0
         while True:
             reason = await self.step()
@@ -118,7 +118,7 @@ class KeyRing:
             await asyncio.sleep(jittered(RETRY, failures) if failures else STEP)
 
     async def step(self) -> str:
-        """Do what is due now. Return why a key could not be published, "" if none failed."""
+        """Make, publish and remove the keys that are due. Return why publishing failed, or ""."""
         now = self.clock.now()
         self._remove([times.id for times in key_schedule.expired(self._times, now)])
         if key_schedule.is_next_due(self._times, now, self._policy):

@@ -21,7 +21,7 @@ log = structlog.get_logger()
 
 BITS = 2048
 EXPONENT = 65537
-SKEW = timedelta(minutes=5)  # by which a verifier's clock may be behind ours
+SKEW = timedelta(minutes=5)  # that a verifier's clock may be behind
 # Sign the document's bytes unchanged, without attributes: signing again gives the same bytes.
 PKCS7_OPTIONS = [pkcs7.PKCS7Options.Binary, pkcs7.PKCS7Options.NoAttributes]
 

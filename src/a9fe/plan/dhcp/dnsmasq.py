@@ -41,7 +41,7 @@ def dnsmasq(network: DhcpNetwork, settings: DhcpSettings) -> Dnsmasq:
             *_ranges(network, settings),
         ),
         hosts=hosts,
-        names=Writer().text(_names(network, settings)),  # `writer` has what is left out
+        names=Writer().text(_names(network, settings)),  # `writer` records the left-out values
         options=options_text,
         ways=ways(network, settings),
         lease=settings.dhcp_lease_duration,

@@ -16,7 +16,7 @@ OPTION_MAX = 255  # bytes of one DHCP option (RFC 2132)
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9+-]{0,63}")
 NAME_EXPECTED = "letters, digits, '-' and '+', beginning with a letter or digit"
-# Commas are those of a list of addresses: an option's value is the last field of its line.
+# May contain commas, for lists of addresses: the value is the last field of its line.
 _PLAIN = r"[A-Za-z0-9!$%&'()*+,./:;<=>?@\[\]^_{|}~-]"
 VALUE = re.compile(rf"({_PLAIN}(({_PLAIN}| ){{0,253}}{_PLAIN})?)?")
 VALUE_EXPECTED = (

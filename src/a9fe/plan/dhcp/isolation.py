@@ -52,7 +52,7 @@ def serving(subnets: Sequence[Subnet], ports: Iterable[Port], settings: DhcpSett
 
 
 def routed_subnets(subnets: Iterable[Subnet], ports: Iterable[Port]) -> frozenset[str]:
-    """Ids of the subnets whose gateway address is a router interface's. O(subnets + ports).
+    """Ids of the subnets with a router interface on their gateway address. O(subnets + ports).
 
     All others are isolated: they have no gateway, or a router only on another address.
     """

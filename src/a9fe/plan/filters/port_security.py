@@ -30,7 +30,7 @@ Element = tuple[str, str]  # a set's name, and what follows the device in the el
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reserved:
-    """What no VM of a network may claim: gateways, and the MACs and addresses of our own ports."""
+    """Addresses and MACs that no VM of a network may claim: gateways', and our own ports'."""
 
     addresses: frozenset[str] = frozenset()
     macs: frozenset[str] = frozenset()

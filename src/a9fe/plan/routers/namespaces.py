@@ -124,7 +124,7 @@ def _block(cidr: str) -> IPv4Network:
 def _listener(router_: Router, port: Port, namespace: str, metadata_port: int) -> Listener:
     """The listener of an interface, bound to its device, with the interface's network.
 
-    Its requests belong to that network, even if a newer model says otherwise of the router.
+    Its requests belong to that network, even if the router has changed in the model since.
     """
     return Listener(
         kind="router",

@@ -96,7 +96,7 @@ class Locations:
         return self._texts(_NETWORKS_OF, device_id=device_id) if device_id else frozenset()
 
     def answered(self, host: str, instance_ids: Collection[str]) -> frozenset[str]:
-        """Return those of the instances whose requests a host answers.
+        """Return the instances, among those given, that read their metadata on a host.
 
         They have a port, owned by their own project, that is bound to the host or is on a network
         that an agent of the host serves.
@@ -107,7 +107,7 @@ class Locations:
         return frozenset(self._connection.execute(_ANSWERED, query).scalars())
 
     def devices_on(self, network_ids: Collection[str]) -> frozenset[str]:
-        """Return the device ids of ports on networks, except those of the networks themselves."""
+        """Return the ids of the instances with ports on networks."""
         query = select(ports.c.device_id).where(
             ports.c.network_id.in_(sorted(network_ids)),
             ports.c.device_id != "",

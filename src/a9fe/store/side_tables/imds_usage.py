@@ -57,7 +57,7 @@ class UsageCounts:
         return [_usage_of(row) for row in self._connection.execute(query)]
 
     def existing(self, instance_ids: Collection[str]) -> frozenset[str]:
-        """Return those of the ids whose instances exist."""
+        """Return the ids that have an instance."""
         query = select(instances.c.id).where(instances.c.id.in_(instance_ids))
         return frozenset(self._connection.scalars(query))
 

@@ -1,7 +1,7 @@
 """The first schema: resources, addresses, bindings, the change log.
 
-Revision numbers of the change log begin at the milliseconds of the database's making, so that an
-agent which followed a former database of this name is sent a snapshot, not "changes since".
+Revisions of the change log begin at the time of creation, in milliseconds, so that an agent that
+followed a former database of this name gets a snapshot, not changes.
 """
 
 import sqlalchemy as sa

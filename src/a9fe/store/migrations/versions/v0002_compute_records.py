@@ -1,4 +1,4 @@
-"""Flavors, images and key pairs, and what an instance says of them.
+"""Flavors, images and key pairs, and the columns of instances that refer to them.
 
 The five flavors are those that Nova had for years; they may be deleted.
 """

@@ -1,4 +1,4 @@
-"""Tokens of our own; what changed of a port or binding, for those who follow a host's part."""
+"""API tokens; in the change log, where a port or binding was before a change."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""What guests may ask and wrote; keys that sign identities; who still asks without a token."""
+"""Metadata options, data written by guests, identity keys, counts of requests by instance."""
 
 import sqlalchemy as sa
 from alembic import op
