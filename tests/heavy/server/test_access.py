@@ -1,4 +1,4 @@
-"""Tokens of our own over the whole API: members, admins, agents, revocation."""
+"""API tokens over the whole API: members, admins, agents, revocation."""
 
 import base64
 from pathlib import Path
@@ -19,7 +19,7 @@ def world(tmp_path: Path):
     made.close()
 
 
-def test_the_project_is_the_tokens(world: Guarded):
+def test_resources_belong_to_the_project_of_the_token(world: Guarded):
     made = world.call("POST", "/v2.0/networks", {"network": {"name": "a"}}, 201)["network"]
     assert made["project_id"] == made["tenant_id"] == "mine"
     answer = world.send(
@@ -28,7 +28,7 @@ def test_the_project_is_the_tokens(world: Guarded):
     assert answer.json()["network"]["project_id"] == "mine"
 
 
-def test_others_resources_are_not_there(world: Guarded):
+def test_resources_of_other_projects_are_404(world: Guarded):
     network, subnet = world.network()
     port = world.create("port", network_id=network["id"])
     router = world.create("router")
@@ -61,7 +61,7 @@ def test_others_resources_are_not_there(world: Guarded):
     assert world.status("GET", f"/v2.0/networks/{network['id']}") == 200
 
 
-def test_what_is_shared_is_seen_and_used_and_not_changed(world: Guarded):
+def test_shared_resources_are_readable_and_usable_but_not_changeable(world: Guarded):
     world.be("admin")
     network, subnet = world.network()
     path = f"/v2.0/networks/{network['id']}"
@@ -77,7 +77,7 @@ def test_what_is_shared_is_seen_and_used_and_not_changed(world: Guarded):
     assert world.status("GET", f"/v2.0/ports/{port['id']}") == 404
 
 
-def test_admins_attributes_are_refused_and_absent(world: Guarded):
+def test_admin_attributes_are_refused_and_hidden_for_members(world: Guarded):
     network, _ = world.network()
     port = world.create("port", network_id=network["id"])
     assert "provider:network_type" not in network
@@ -106,7 +106,7 @@ def test_agents_are_for_admins(world: Guarded):
     assert [a["id"] for a in world.get("/v2.0/agents")["agents"]] == [agent_id]
 
 
-def test_an_agent_reports_for_its_host_and_does_nothing_else(world: Guarded):
+def test_an_agent_token_only_reports_for_its_host(world: Guarded):
     world.be("h1")
     report = {"agent_type": "DHCP agent", "binary": "x", "host": "h2"}
     assert world.status("POST", "/a9fe/v1/agents/report", report) == 403
@@ -152,7 +152,7 @@ def made_by_admin(world: Guarded, **asked: str) -> Any:
     return world.call("POST", "/a9fe/v1/tokens", {"token": asked}, 201)["token"]
 
 
-def test_tokens_are_made_listed_and_revoked_at_once(world: Guarded):
+def test_tokens_are_created_listed_and_revoked_with_immediate_effect(world: Guarded):
     made = made_by_admin(world, project_id="new", description="ci")
     assert (made["role"], made["project_id"]) == ("member", "new")
     listed = world.get("/a9fe/v1/tokens")["tokens"]
@@ -188,7 +188,7 @@ def test_a_bad_token_request(world: Guarded, asked: dict):
     world.error("POST", "/a9fe/v1/tokens", {"token": asked}, 400)
 
 
-def test_lists_show_exactly_what_the_rules_let_see(world: Guarded):
+def test_lists_in_sql_agree_with_the_visibility_rule(world: Guarded):
     """The condition in SQL and the rule in Python are one."""
     world.be("admin")
     for project in ("mine", "theirs"):
@@ -214,7 +214,7 @@ def test_lists_show_exactly_what_the_rules_let_see(world: Guarded):
             assert listed == {r.id for r in seen}
 
 
-def test_a_port_that_names_anothers_instance_is_no_card_of_its_server(world: Guarded):
+def test_a_port_with_the_device_id_of_another_projects_instance_is_not_shown_on_it(world: Guarded):
     made = world.call("POST", "/a9fe/v1/instances", {"instance": {"name": "web1"}}, 201)
     instance = made["instance"]
     world.be("theirs")

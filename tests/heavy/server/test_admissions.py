@@ -1,4 +1,4 @@
-"""Whom a feed is open for: it ends when the token is revoked; of all hosts it needs its own."""
+"""A feed ends when its API token is revoked. A feed of all hosts needs a token for all hosts."""
 
 import asyncio
 import contextlib
@@ -59,7 +59,7 @@ def following(client: httpx.AsyncClient, token: str, host: str, agent: str = "l3
 
 
 async def read_until(lines: AsyncIterator[str], word: str) -> list[Any]:
-    """What came up to an event of that name, or about that kind, and it."""
+    """Return the lines up to and with an event of this name or about this kind."""
     seen: list[Any] = []
     async with asyncio.timeout(DEADLINE):
         while not seen or word not in {seen[-1]["event"], seen[-1].get("kind")}:
@@ -94,7 +94,7 @@ def test_a_stream_ends_when_its_token_is_revoked_and_others_go_on(tmp_path: Path
 
 
 class Wavering(OwnTokens):
-    """Cannot ask its database, at first."""
+    """Its first reads of the database fail."""
 
     failures = 0
 
@@ -105,7 +105,7 @@ class Wavering(OwnTokens):
         return await super().unknown(shown)
 
 
-def test_what_is_revoked_elsewhere_ends_too_and_a_lost_database_ends_nothing(tmp_path: Path):
+def test_a_revocation_by_another_server_ends_feeds_and_a_lost_database_ends_none(tmp_path: Path):
     async def story() -> None:
         store = store_with_tokens(tmp_path)
         authenticator = Wavering(store)
@@ -126,7 +126,7 @@ def test_what_is_revoked_elsewhere_ends_too_and_a_lost_database_ends_nothing(tmp
     asyncio.run(story())
 
 
-def test_where_everyone_is_trusted_nothing_ends(tmp_path: Path):
+def test_feeds_do_not_end_without_authentication(tmp_path: Path):
     async def story() -> None:
         assert await Everyone().unknown(["anything"]) == frozenset()
         store = store_with_tokens(tmp_path)
@@ -137,7 +137,7 @@ def test_where_everyone_is_trusted_nothing_ends(tmp_path: Path):
     asyncio.run(story())
 
 
-def test_all_hosts_are_for_a_metadata_service_with_a_token_of_all_hosts(tmp_path: Path):
+def test_a_feed_of_all_hosts_needs_a_metadata_service_and_a_token_of_all_hosts(tmp_path: Path):
     async def story() -> None:
         async with served(tmp_path) as client:
             for token, host, agent, status in (

@@ -1,4 +1,4 @@
-"""What an agent's token may say: of its own host's part alone, and as agents that there are."""
+"""An agent's API token may report only for its own host, and only agents of known types."""
 
 from typing import Any
 
@@ -55,7 +55,7 @@ def test_which_ports_an_agent_wires(who: Agent, what: Port, expected: bool):  # 
 
 
 def report(guarded: Guarded, status: int, agent_type: str = DHCP_AGENT, **more: object) -> Any:
-    """A report of h1's token, which changes nothing where it is refused."""
+    """Report with the token of h1; check that a refused report changes nothing."""
     guarded.be("h1")
     before = guarded.revision()
     body = {"agent_type": agent_type, "binary": "x", "host": "h1", **more}
@@ -80,7 +80,7 @@ def status_of(guarded: Guarded, id: str) -> str:
 
 
 @pytest.mark.parametrize("field", ["ports_up", "ports_down"])
-def test_the_status_of_its_hosts_ports_alone(guarded: Guarded, field: str):
+def test_an_agent_token_sets_the_status_of_ports_on_its_host_only(guarded: Guarded, field: str):
     report(guarded, 200)
     here, there, nowhere = (made(guarded, host) for host in ("h1", "h2", ""))
     for foreign in (there, nowhere):
@@ -105,13 +105,13 @@ def test_a_router_interface_is_the_l3_agents_of_its_host(guarded: Guarded):
 
 
 @pytest.mark.parametrize("agent_type", ["Best agent", "dhcp agent", "DHCP  agent"])
-def test_an_agent_type_that_there_is_not(guarded: Guarded, agent_type: str):
+def test_an_unknown_agent_type_is_refused(guarded: Guarded, agent_type: str):
     assert "agent_type" in report(guarded, 403, agent_type)
     guarded.be("admin")
     assert guarded.get("/v2.0/agents")["agents"] == []
 
 
-def test_all_types_that_there_are_make_one_agent_each(guarded: Guarded):
+def test_each_known_agent_type_creates_one_agent(guarded: Guarded):
     for _ in range(2):
         for agent_type in AGENT_TYPES:
             report(guarded, 200, agent_type)
@@ -134,7 +134,7 @@ def test_no_other_host(guarded: Guarded, host: object):
     assert guarded.get("/v2.0/agents")["agents"] == []
 
 
-def test_what_an_agent_says_of_itself_is_short(guarded: Guarded):
+def test_the_configurations_of_an_agent_are_bounded(guarded: Guarded):
     for configurations in ({"a": "x" * 5000}, {str(n): "x" * 100 for n in range(100)}):
         assert "configurations" in report(guarded, 400, configurations=configurations)
 
@@ -151,7 +151,7 @@ def instance(guarded: Guarded, host: str) -> str:
     return id
 
 
-def test_the_usage_of_its_hosts_instances_alone(guarded: Guarded):
+def test_an_agent_token_reports_usage_of_instances_on_its_host_only(guarded: Guarded):
     here, there = instance(guarded, "h1"), instance(guarded, "h2")
 
     def told(status: int, *ids: str) -> None:

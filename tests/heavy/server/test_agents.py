@@ -1,4 +1,4 @@
-"""Agents' reports, and who serves what: DHCP ports follow bindings and subnets."""
+"""Agents' reports and bindings: DHCP ports follow bindings and subnets."""
 
 import uuid
 from pathlib import Path
@@ -124,7 +124,7 @@ def test_several_agents_serve_a_network_when_asked(tmp_path: Path):
     world.close()
 
 
-def test_an_agent_that_starts_or_returns_gets_what_nobody_serves(world: World):
+def test_an_agent_that_starts_or_returns_gets_unserved_networks_and_routers(world: World):
     early, _ = world.network()
     router = world.create("router")
     world.report(start=True)
@@ -162,7 +162,7 @@ def test_a_deleted_dhcp_port_comes_back_while_it_is_needed(world: World):
     assert addresses(world.dhcp_ports(network)[0]) == ["10.1.0.2"]
 
 
-def test_what_the_schedulers_refuse(world: World):
+def test_refused_bindings(world: World):
     dhcp, l3 = world.report(start=True), world.report("L3 agent", start=True)
     network, _ = world.network()
     router = world.create("router")
@@ -221,7 +221,7 @@ def set_up(world: World, agent_id: str, *, up: bool) -> None:
 
 
 def serving_hosts(world: World) -> set[str]:
-    """What feeds are narrowed by."""
+    """Return the hosts of all bindings, by which the feeds are limited."""
     with world.store.read() as session:
         return {binding.host for binding in session.find(Binding)}
 

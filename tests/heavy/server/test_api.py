@@ -1,4 +1,4 @@
-"""Neutron's API: fields, defaults, lists, updates, deletes, and what is refused."""
+"""Neutron's API: fields, defaults, lists, updates, deletes and refusals."""
 
 import pytest
 
@@ -61,14 +61,14 @@ def test_a_port_has_neutrons_fields(world: World):
     assert (port["binding:vif_type"], port["binding:vif_details"]) == ("unbound", {})
 
 
-def test_a_bound_port_says_its_bridge(world: World):
+def test_a_bound_port_shows_its_bridge(world: World):
     network, _ = world.network()
     port = world.create("port", network_id=network["id"], **{"binding:host_id": "h1"})
     assert port["binding:vif_type"] == "bridge"
     assert port["binding:vif_details"]["bridge_name"] == f"brq{network['id'][:11]}"
 
 
-def test_the_project_is_the_bodys_or_the_headers(world: World):
+def test_the_project_comes_from_the_body_or_the_header(world: World):
     body = {"network": {"name": "a"}}
     made = world.send("POST", "/v2.0/networks", json=body, headers={"X-Project-Id": "p1"}).json()
     assert made["network"]["project_id"] == "p1"
@@ -85,7 +85,7 @@ def test_strings_are_taken_for_booleans_and_numbers(world: World):
     assert network["router:external"] is True
 
 
-def test_several_are_made_together_or_not_at_all(world: World):
+def test_a_bulk_create_is_atomic(world: World):
     made = world.call("POST", "/v2.0/networks", {"networks": [{"name": "a"}, {"name": "b"}]}, 201)
     assert [n["name"] for n in made["networks"]] == ["a", "b"]
     world.error("POST", "/v2.0/networks", {"networks": [{"name": "c"}, {"name": 5}]}, 400)
@@ -211,7 +211,7 @@ def test_an_exhausted_subnet(world: World):
     assert world.error("POST", "/v2.0/ports", body, 409)[0] == "IpAddressGenerationFailure"
 
 
-def test_network_delete_takes_what_is_its_own(world: World):
+def test_deleting_a_network_deletes_its_own_ports_and_subnets(world: World):
     world.report(start=True)
     network, _ = world.network()
     assert world.dhcp_ports(network)
@@ -220,7 +220,7 @@ def test_network_delete_takes_what_is_its_own(world: World):
     assert counts == {**dict.fromkeys(counts, 0), "agent": 1, "flavor": 5}
 
 
-def test_what_is_in_use_is_not_deleted(world: World):
+def test_resources_in_use_are_not_deleted(world: World):
     network, subnet = world.network()
     port = world.create("port", network_id=network["id"])
     path = f"/v2.0/networks/{network['id']}"

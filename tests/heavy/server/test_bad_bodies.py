@@ -1,6 +1,6 @@
-"""Bad bodies and queries at every call of every API: refused in its own words, nothing changed.
+"""Bad bodies and queries for every operation get the API's own error, and nothing changes.
 
-The calls are those of the API's document, on what its examples make; so a new one is tried too.
+The operations come from the OpenAPI document and use the resources that its examples create.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ from tests.kit.strategies import json_values
 
 @pytest.fixture(scope="module")
 def world(database_kind: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    """One for all, with what the examples make."""
+    """Return one server for the module, with the resources of the examples."""
     made = World(tmp_path_factory.mktemp("world"))
     yield made
     made.close()
@@ -37,7 +37,7 @@ def world(database_kind: str, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 @dataclass(frozen=True, kw_only=True)
 class Call:
-    """A call that has a body, as an example makes it."""
+    """An example's request with a body."""
 
     key: str
     method: str
@@ -72,7 +72,7 @@ def sent(world: World, call: Call, content: bytes, **headers: str) -> Any:
 
 
 def refused(world: World, call: Call, content: bytes, status: int, **headers: str) -> str:
-    """The message of a refusal, after which nothing has changed."""
+    """Return the message of an error; check that nothing has changed."""
     before = world.revision()
     answer = sent(world, call, content, **headers)
     assert answer.status_code == status, (call.key, content[:80], answer.text)
@@ -106,7 +106,7 @@ NO_DOCUMENTS: list[tuple[bytes, int, str]] = [
 
 
 @pytest.mark.parametrize(("content", "status", "word"), NO_DOCUMENTS, ids=lambda v: str(v)[:30])
-def test_what_is_no_document_is_refused_everywhere(
+def test_a_body_that_is_not_json_is_refused_by_every_operation(
     world: World, calls: dict[str, Call], content: bytes, status: int, word: str
 ):
     for call in calls.values():
@@ -197,7 +197,7 @@ FREE = {
 
 
 def inner(body: Any) -> Any:
-    """The object that has the attributes: that of {"network": {...}}, or the body."""
+    """Return the object with the attributes: the inner one of {"network": {...}}, or the body."""
     values = list(body.values()) if isinstance(body, dict) else body
     return values[0] if len(values) == 1 and isinstance(values[0], dict) else body
 
@@ -225,7 +225,7 @@ ODD = (
 
 
 def places(body: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    """The ways to everything in a body."""
+    """Return the path of every value in a body."""
     yield path
     items = (
         body.items()
@@ -239,7 +239,7 @@ def places(body: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
 
 
 def changed(body: Any, path: tuple[Any, ...], value: Any) -> Any:
-    """The body with another value at one place."""
+    """Return the body with another value at this path."""
     if not path:
         return value
     found = copy.copy(body)
@@ -268,7 +268,7 @@ def test_any_value_at_any_place_of_any_call(
 
 
 def lists(world: World) -> list[tuple[str, str]]:
-    """Every call that takes a query, with each of its names."""
+    """Return every operation with a query, with the names of its parameters."""
     document = world.get("/openapi.json")
     return [
         (path, parameter["name"])

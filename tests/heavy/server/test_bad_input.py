@@ -1,4 +1,4 @@
-"""Bad input: a status, one line that names field, value and what would be right, no change."""
+"""Bad input: a status, one line with the field, the value and what is expected; no change."""
 
 import contextlib
 import json
@@ -108,7 +108,9 @@ LINES = {
         for value in values
     ],
 )
-def test_what_cannot_go_on_is_refused(world: World, path: str, field: str, value: str):
+def test_text_that_would_break_a_header_or_a_line_is_refused(
+    world: World, path: str, field: str, value: str
+):
     """It would end in a header, or as one line of many."""
     given: dict[str, object] = {"name": "web1", field: value}
     if path == "/v2.0/ports":

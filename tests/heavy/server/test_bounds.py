@@ -1,4 +1,4 @@
-"""How much a project may make, a port or an instance may hold, and a query may ask."""
+"""Bounds on a project's resources, on the values of a port or instance, and on queries."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -21,7 +21,7 @@ def pairs(count: int) -> list[dict[str, str]]:
     return [{"ip_address": f"10.1.{n // 250}.{n % 250}"} for n in range(count)]
 
 
-def test_a_port_has_so_many_address_pairs(world: World):
+def test_address_pairs_of_a_port_are_bounded(world: World):
     network, _ = world.network()
     body = {"port": {"network_id": network["id"], "allowed_address_pairs": pairs(11)}}
     kind, message = world.error("POST", "/v2.0/ports", body, 400)
@@ -51,7 +51,7 @@ def options() -> Config:
 
 
 @pytest.mark.parametrize("path", MAKERS)
-def test_a_project_has_so_many_records(tmp_path: Path, path: str):
+def test_records_of_a_project_are_bounded(tmp_path: Path, path: str):
     world = World(tmp_path, options())
     maker, refused = MAKERS[path]
 
@@ -95,7 +95,7 @@ def keys(count: int, size: int) -> list[dict[str, str]]:
         (keys(KEYPAIRS_BYTES_MAX // PUBLIC_KEY_MAX + 1, PUBLIC_KEY_MAX), 400),
     ],
 )
-def test_an_instance_holds_so_many_keys(world: World, given: Any, status: int):
+def test_key_pairs_of_an_instance_are_bounded(world: World, given: Any, status: int):
     body = {"instance": {"name": "web1", "keypairs": given}}
     answer = world.call("POST", "/a9fe/v1/instances", body, status)
     if status == 400:
@@ -130,7 +130,7 @@ def test_a_query_of_very_many_values_is_answered_or_refused(world: World, path: 
 
 
 @pytest.mark.parametrize("name", ["tags", "tags-any", "not-tags", "not-tags-any"])
-def test_a_filter_has_so_many_tags(world: World, name: str):
+def test_tags_in_a_filter_are_bounded(world: World, name: str):
     for count, status in ((EXPRESSIONS_MAX, 200), (EXPRESSIONS_MAX + 1, 400), (5000, 400)):
         tags = ",".join(f"t{n}" for n in range(count))
         answer = world.send("GET", f"/v2.0/networks?{name}={tags}")
@@ -191,7 +191,7 @@ def test_dhcp_needs_room(world: World, prefix: int):
 
 
 @pytest.mark.parametrize("nexthop", ["0.0.0.0", "127.0.0.1", "224.0.0.1"])
-def test_a_next_hop_is_a_machines(world: World, nexthop: str):
+def test_a_next_hop_is_a_host_address(world: World, nexthop: str):
     network = world.create("network")
     routes = [{"destination": "10.9.0.0/24", "nexthop": nexthop}]
     subnet = {"network_id": network["id"], "cidr": "10.1.0.0/24", "ip_version": 4}

@@ -1,4 +1,4 @@
-"""Every call of the compute and image APIs, by every kind of caller."""
+"""Every operation of the compute and image APIs, by every kind of caller."""
 
 import re
 from typing import Any
@@ -184,7 +184,7 @@ def test_who_may(made: Made, row: tuple):
             made.clear()
 
 
-def test_no_call_is_left_out():
+def test_every_operation_is_in_the_table():
     pattern = re.compile(r"\{\w+\}")
     served = {
         pattern.sub("*", o.key)
@@ -237,10 +237,10 @@ def networks(made: Made) -> dict[str, str]:
     ],
     ids=str,
 )
-def test_a_server_of_what_is_another_project_s_is_one_of_nothing(
+def test_references_to_another_projects_resources_get_the_answer_for_missing_ones(
     made: Made, networks: dict[str, str], server: dict
 ):
-    """The answer for what there is and is not the caller's is that for what there is not."""
+    """A hidden resource and a missing one get the same answer."""
     names = {**{n: made[n] for n in ("hidden", "private", "key")}, **networks}
     body = {"server": {"name": "x", **NO_NETWORK, **server}}
     before = made.world.revision()
@@ -264,7 +264,7 @@ def test_a_server_of_what_is_another_project_s_is_one_of_nothing(
     ],
     ids=str,
 )
-def test_what_a_server_may_be_made_with(
+def test_resources_that_a_new_server_may_refer_to(
     made: Made, networks: dict[str, str], server: dict, theirs: int, mine: int
 ):
     names = {**networks, "n": "250"}
@@ -287,7 +287,7 @@ def test_what_a_server_may_be_made_with(
     ],
     ids=str,
 )
-def test_an_instance_of_what_is_another_project_s(
+def test_an_instance_cannot_refer_to_another_projects_resources(
     made: Made, networks: dict[str, str], instance: dict, status: int
 ):
     body = {"instance": {"name": "x", **filled(instance, networks)}}
@@ -317,7 +317,7 @@ LISTS = {
 
 
 @pytest.mark.parametrize("path", LISTS)
-def test_lists_leave_out_what_is_another_project_s(made: Made, path: str):
+def test_lists_omit_other_projects_resources(made: Made, path: str):
     id = made[LISTS[path]]
     assert id not in ids_of(made.answer("theirs", "GET", path))
     owner = "admin" if LISTS[path] == "hidden" else "mine"
@@ -325,7 +325,7 @@ def test_lists_leave_out_what_is_another_project_s(made: Made, path: str):
     assert id in ids_of(made.answer(owner, "GET", path + everything))
 
 
-def test_a_member_is_not_told_where_its_server_is(made: Made):
+def test_a_member_does_not_see_the_host_of_its_server(made: Made):
     path = f"{SERVERS}/{made['server']}"
     of_admin = made.answer("admin", "GET", path).json()["server"]
     of_member = made.answer("mine", "GET", path).json()["server"]
@@ -335,7 +335,7 @@ def test_a_member_is_not_told_where_its_server_is(made: Made):
     assert of_member["OS-EXT-SRV-ATTR:hostname"] == of_admin["OS-EXT-SRV-ATTR:hostname"]
 
 
-def test_a_name_tells_nothing_of_a_flavor_that_is_not_seen(made: Made):
+def test_a_flavor_name_does_not_reveal_a_hidden_flavor(made: Made):
     made.world.be("admin")
     name = made.world.get(f"/v2.1/flavors/{made['hidden']}")["flavor"]["name"]
     given = {"instance": {"name": "x", "flavor": name}}

@@ -1,4 +1,4 @@
-"""The files of a config drive, as the server gives them."""
+"""The files of a config drive in the server's API."""
 
 import base64
 import json
@@ -42,7 +42,7 @@ def test_both_layouts_of_an_instance_with_a_port(world: World):
     assert files["vendor-data"] == b"#cloud-config\n"
 
 
-def test_vendor_data_that_nobody_is_served(tmp_path: Path):
+def test_static_vendor_data_without_its_provider_is_left_out(tmp_path: Path):
     (tmp_path / "vendor.json").write_text('{"cloud-init": "#cloud-config\\n"}')
     options = server_config(
         vendordata_jsonfile_path=str(tmp_path / "vendor.json"),

@@ -1,4 +1,4 @@
-"""The API's document: every endpoint is in it, with examples that work, and it is kept."""
+"""The OpenAPI document: it has every operation, with examples that work, and is up to date."""
 
 import json
 from pathlib import Path
@@ -80,7 +80,7 @@ def test_the_document_in_the_repository_is_the_server_s(document: Any):
     assert kept == document, "docs/openapi.json is not current: ./run docs writes it again"
 
 
-def test_the_page_has_every_operation_and_needs_nobody_else(world: World, document: Any):
+def test_the_page_has_every_operation_and_no_external_resource(world: World, document: Any):
     page = world.send("GET", "/docs").text
     for item in document["paths"].values():
         for method in openapi_page.METHODS:

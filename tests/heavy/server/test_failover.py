@@ -1,4 +1,4 @@
-"""Agents that die: what they served is served by others, and is in those hosts' feeds."""
+"""Failover: bindings of dead agents move to live ones, and into the feeds of their hosts."""
 
 import asyncio
 import contextlib
@@ -78,7 +78,7 @@ def test_the_dead_lose_what_they_serve_to_the_least_loaded(world: World):
     assert failover(world).once() == 0
 
 
-def test_nothing_is_taken_where_nobody_lives(world: World):
+def test_bindings_stay_if_no_agent_is_alive(world: World):
     agents_alive(world, "h1", "h2")
     network, _ = world.network()
     world.clock.at += 10 * DOWN

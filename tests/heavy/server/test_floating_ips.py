@@ -55,7 +55,7 @@ def make(world: World, site: Site, **values: object) -> Any:
     return world.create("floatingip", floating_network_id=site.external["id"], **values)
 
 
-def test_an_address_that_leads_nowhere(world: World, site: Site):
+def test_a_floating_ip_without_a_port(world: World, site: Site):
     made = make(world, site, description="d")
     assert made["floating_ip_address"] == "203.0.113.3"  # .2 is the gateway's
     nowhere = ("port_id", "fixed_ip_address", "router_id", "port_details")
@@ -71,7 +71,7 @@ def test_an_address_that_leads_nowhere(world: World, site: Site):
     assert world.ports(device_owner="network:floatingip") == []
 
 
-def test_it_is_led_to_a_port_and_away(world: World, site: Site):
+def test_a_floating_ip_is_associated_and_dissociated(world: World, site: Site):
     made = make(world, site)
     linked = put(world, made, port_id=site.port["id"])
     address = site.port["fixed_ips"][0]["ip_address"]
@@ -110,7 +110,7 @@ def test_an_instance_goes_and_the_address_stays(world: World, site: Site):
     assert world.get(path(made))["floatingip"]["port_id"] is None
 
 
-def test_what_leads_there_is_held(world: World, site: Site):
+def test_resources_that_a_floating_ip_needs_are_not_deleted(world: World, site: Site):
     make(world, site, port_id=site.port["id"])
     interface = {"subnet_id": site.subnet["id"]}
     router = f"/v2.0/routers/{site.router['id']}"
@@ -127,7 +127,7 @@ def test_what_leads_there_is_held(world: World, site: Site):
         assert world.error(method, where, body, status)[0] == kind
 
 
-def test_an_external_network_goes_with_addresses_that_lead_nowhere(world: World):
+def test_an_external_network_is_deleted_with_its_dissociated_floating_ips(world: World):
     external = outside(world)
     made = world.create("floatingip", floating_network_id=external["id"])
     world.call("DELETE", f"/v2.0/networks/{external['id']}", expect=204)

@@ -1,4 +1,4 @@
-"""What guests write and operators announce: bounds, and who may."""
+"""Passwords, guest attributes and scheduled events: bounds and permissions."""
 
 from typing import Any
 
@@ -169,7 +169,7 @@ def test_what_is_no_event(world: World, bad: object):
     world.error("POST", f"{path}/events", {"event": bad}, 400)
 
 
-def test_so_many_events_are_active_and_remembered(world: World):
+def test_active_and_remembered_events_are_bounded(world: World):
     path = instance_of(world)
     made = [announce(world, path) for _ in range(rules_guest.EVENTS_MAX)]
     assert world.error("POST", f"{path}/events", {"event": EVENT}, 409)[0] == "EventsExceeded"
@@ -225,7 +225,7 @@ def test_a_port_of_another_project_s_lends_no_right(guarded: Guarded):
     assert guarded.status("PUT", f"{there}/password", {"password": "x"}) == 403
 
 
-def test_people_read_and_clear_and_write_nothing_for_guests(guarded: Guarded):
+def test_members_read_and_clear_but_write_nothing_for_guests(guarded: Guarded):
     path = served(guarded)
     for caller, own in (("mine", 200), ("theirs", 404), ("admin", 200)):
         guarded.be(caller)

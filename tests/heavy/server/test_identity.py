@@ -1,4 +1,4 @@
-"""Keys that sign identities: who may publish which, and what anyone reads."""
+"""Identity keys: which host may publish which key, and what is public."""
 
 from copy import deepcopy
 from dataclasses import replace
@@ -74,7 +74,7 @@ def test_the_discovery_document_leads_to_the_keys(world: World):
     assert {"response_types_supported", "subject_types_supported"} <= found.keys()
 
 
-def test_the_same_said_again_changes_nothing(world: World):
+def test_publishing_the_same_key_again_changes_nothing(world: World):
     first = publish(world, key(1))
     world.clock.at += 3600
     assert publish(world, key(1)) == first
@@ -203,7 +203,7 @@ def test_bad_input_is_named(world: World, changes: dict[str, Any], named: str):
     assert ids(world) == []
 
 
-def test_the_parts_of_a_key_belong_together(world: World):
+def test_a_key_with_parts_of_another_key_is_refused(world: World):
     for id, changes, named in (
         (key(2).id, {}, "kid"),
         ("nothing", {}, "kid"),
@@ -216,7 +216,7 @@ def test_the_parts_of_a_key_belong_together(world: World):
         assert message.startswith(named)
 
 
-def test_only_who_has_the_private_half_publishes(world: World):
+def test_a_certificate_must_be_self_signed_by_the_key(world: World):
     """Somebody else's certificate of the key, and keys that are too weak or of another kind."""
     mine, curve = key(1).private, ec.generate_private_key(ec.SECP256R1())
     by_other = certificate_of(mine, key(2).private)

@@ -1,4 +1,4 @@
-"""Who still asks without a token: hosts tell it, operators and owners read it."""
+"""IMDS usage: metadata services report it, operators and owners read it."""
 
 from typing import Any
 
@@ -115,7 +115,7 @@ def on_host(guarded: Guarded, owner: str, host: str) -> str:
     return id
 
 
-def test_whose_counts_one_may_tell_and_see(guarded: Guarded):
+def test_permissions_to_report_and_read_usage(guarded: Guarded):
     mine, theirs = on_host(guarded, "mine", "h1"), on_host(guarded, "theirs", "h1")
     said = {"host": "h1", "usage": [usage(mine, 1, 0, FIRST), usage(theirs, 2, 0, FIRST)]}
     for caller in ("mine", "admin"):

@@ -121,7 +121,7 @@ def test_unknown_ended_and_unscoped_tokens_are_401(world: Guarded):
     assert world.send("GET", "/").status_code == 200
 
 
-def test_a_word_counts_for_a_while_and_a_revoked_token_no_longer(world: Guarded):
+def test_keystones_answer_is_cached_for_a_while_and_a_revoked_token_ends(world: Guarded):
     world.keystone.issue("mine")
     assert [world.status("mine") for _ in range(3)] == [200] * 3
     assert world.keystone.asked == ["mine"]
@@ -132,7 +132,7 @@ def test_a_word_counts_for_a_while_and_a_revoked_token_no_longer(world: Guarded)
     assert world.status("mine") == 401
 
 
-def test_nothing_counts_longer_than_the_token_lives(world: Guarded):
+def test_no_answer_is_cached_longer_than_the_token_is_valid(world: Guarded):
     world.keystone.issue("short", lasts=10)
     assert world.status("short") == 200
     del world.keystone.tokens["short"]
@@ -163,7 +163,7 @@ def test_without_keystone_it_is_503_and_agents_go_on(world: Guarded):
     assert answer.status_code == 200
 
 
-def test_our_own_wrong_password_is_no_word_about_the_caller(tmp_path: Path):
+def test_a_wrong_service_password_is_503_not_401(tmp_path: Path):
     world = Guarded(tmp_path, replace(Options(), keystone_password="wrong"))
     world.keystone.issue("mine")
     assert world.status("mine") == 503

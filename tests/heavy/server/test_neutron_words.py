@@ -1,4 +1,4 @@
-"""Refusals as Neutron's clients know them: status, error type, and the words that they match."""
+"""Errors as Neutron's clients expect them: status, error type, and the text that they match."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Each operation is one row: its route, the gate, the document and its examples come from it."""
+"""Each operation is one row: its route, permission check, document and examples come from it."""
 
 from collections import Counter
 from pathlib import Path
@@ -98,7 +98,7 @@ UNSERVED = {
 
 
 @pytest.mark.parametrize("call", UNSERVED)
-def test_what_no_row_serves_is_told_to_members_alone(world: Guarded, call: str):
+def test_a_request_without_a_row_is_404_or_405_for_members_only(world: Guarded, call: str):
     method, path = call.split(" ")
     found = []
     for caller in ("nobody", "h1", "mine", "admin"):

@@ -1,4 +1,4 @@
-"""The server as a process: it becomes its user, needs no file of ours after that, ends cleanly."""
+"""The server process: it changes to its user, then reads no file of a9fe, and ends cleanly."""
 
 import contextlib
 import json
@@ -97,7 +97,7 @@ def test_it_serves_as_its_user_and_ends_with_0(state: Path, number: signal.Signa
     assert (state / "a9fe.db").stat().st_uid == user().pw_uid
 
 
-def test_half_open_requests_of_one_peer_silence_nobody(state: Path):
+def test_half_open_requests_of_one_peer_do_not_block_others(state: Path):
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with started(state) as (process, url), contextlib.ExitStack() as held:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
@@ -122,7 +122,7 @@ def posted(url: str, body: bytes) -> urllib.request.Request:
     return urllib.request.Request(url, body, {"Content-Type": "application/json"})
 
 
-def test_on_postgresql_it_needs_no_file_of_ours_either(state: Path):
+def test_on_postgresql_it_also_reads_no_file_of_a9fe(state: Path):
     DATABASES.kind = "postgresql"
     with started(state, DATABASES.empty(state)) as (process, url):
         assert status(url)["counts"]["network"] == 0

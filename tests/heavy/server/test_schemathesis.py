@@ -1,6 +1,6 @@
-"""The API, called as its document says and as it does not: no 5xx, no undocumented answer.
+"""Requests that fit the OpenAPI document, and some that do not: no 5xx, no undocumented answer.
 
-Paths have the ids of the examples' resources half of the time, so that bodies are read at all.
+Half of the paths have ids of existing resources, so that the server reads the bodies.
 """
 
 import random
@@ -39,7 +39,7 @@ TRIES = 6  # of each operation, as documented and as not, other ones on each dat
 
 @pytest.fixture(scope="module")
 def world(database_kind: str, tmp_path_factory: pytest.TempPathFactory):
-    """One for all, with what the examples make."""
+    """Return one server for the module, with the resources of the examples."""
     made = World(tmp_path_factory.mktemp("world"))
     yield made
     made.close()
@@ -47,12 +47,12 @@ def world(database_kind: str, tmp_path_factory: pytest.TempPathFactory):
 
 @pytest.fixture(scope="module")
 def known(world: World) -> dict[str, str]:
-    """The ids of what the examples made, by the examples' names."""
+    """Return the ids of the examples' resources, by the examples' variables."""
     return made_by_examples(world)
 
 
 def order(operation: Any) -> int:
-    """What deletes comes last."""
+    """Return the sort key that puts DELETE last."""
     return METHODS.index(operation.method.lower())
 
 
@@ -74,7 +74,7 @@ def may_be_wrong(operation: Any) -> bool:
 
 
 def sent(world: World, case: Any) -> Any:
-    """The answer to a call."""
+    """Send a request; return the answer."""
     given = case.as_transport_kwargs(base_url="http://server")
     given["content"] = given.pop("data", None)
     given.pop("cookies", None)
@@ -82,7 +82,7 @@ def sent(world: World, case: Any) -> Any:
 
 
 def tried(world: World, operation: Any, mode: GenerationMode, ids: dict[str, str]) -> list[str]:
-    """Calls of one operation; what was wrong with the first bad one."""
+    """Send requests to one operation; return what was wrong with the first bad answer."""
     choose = random.Random(operation.label)
 
     @seed(KINDS.index(DATABASES.kind))

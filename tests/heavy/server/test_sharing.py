@@ -1,4 +1,4 @@
-"""Networks that are shared with, or external for, single projects; groups of addresses."""
+"""RBAC policies: networks shared with, or external for, chosen projects; address groups."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -138,7 +138,7 @@ def test_members_share_their_own_networks_and_not_with_everyone(guarded: Guarded
     )
 
 
-def test_a_network_and_its_policies_say_the_same(world: World):
+def test_a_network_and_its_policies_agree(world: World):
     network = world.create("network", **{"router:external": True})
     where = f"/v2.0/networks/{network['id']}"
     assert of(world, network) == [(EXTERNAL, "*")]
@@ -159,7 +159,7 @@ def test_a_network_and_its_policies_say_the_same(world: World):
     assert world.get("/v2.0/rbac-policies")["rbac_policies"] == []
 
 
-def test_what_is_used_stays_shared_and_external(guarded: Guarded):
+def test_a_network_in_use_stays_shared_and_external(guarded: Guarded):
     guarded.be("admin")
     network = guarded.create("network", shared=True, is_default=True,
                              **{"router:external": True})  # fmt: skip

@@ -163,7 +163,7 @@ def test_pools_of_one_scope_have_no_address_in_common(world: World):
         assert status == 200
 
 
-def test_what_is_shared_is_seen_and_is_an_admins_to_share(tmp_path: Any):
+def test_shared_pools_are_visible_and_only_admins_share(tmp_path: Any):
     world = Guarded(tmp_path)
     world.be("admin")
     hidden, shared = (pool(world, "10.0.0.0/8", shared=flag) for flag in (False, True))

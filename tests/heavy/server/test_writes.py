@@ -1,4 +1,4 @@
-"""Writes of requests: those that wait are one commit, and one that is held up says so."""
+"""Waiting writes share one commit; a cancelled write does not affect the others."""
 
 import asyncio
 import threading
@@ -16,7 +16,7 @@ from tests.kit.fake_clock import START
 DEADLINE = 20.0
 
 
-def test_what_waits_during_a_commit_is_the_next_one(tmp_path: Path):
+def test_writes_that_wait_during_a_commit_are_one_commit(tmp_path: Path):
     store = Store(DATABASES.fresh(tmp_path), lambda: START)
     told: list[int] = []
     store.on_commit(told.append)
@@ -47,7 +47,7 @@ def test_what_waits_during_a_commit_is_the_next_one(tmp_path: Path):
     store.close()
 
 
-def test_who_asked_and_went_leaves_the_others_their_answers(tmp_path: Path):
+def test_a_cancelled_write_does_not_affect_the_others(tmp_path: Path):
     store = Store(DATABASES.fresh(tmp_path), lambda: START)
     begun, go_on = threading.Event(), threading.Event()
 
