@@ -10,11 +10,16 @@ from pathlib import Path
 
 import pytest
 import structlog
+from hypothesis import HealthCheck, settings
 
 from a9fe.runtime import logging
 from tests.kit.databases import DATABASES
 from tests.kit.guarded_world import Guarded
 from tests.kit.server_world import World
+
+# How long an example takes says nothing on a busy machine, so no test fails by it.
+settings.register_profile("a9fe", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("a9fe")
 
 BOTH = ["sqlite", pytest.param("postgresql")]
 TESTS = Path(__file__).parent

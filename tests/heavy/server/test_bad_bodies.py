@@ -248,7 +248,7 @@ def changed(body: Any, path: tuple[Any, ...], value: Any) -> Any:
 
 
 @given(data=st.data())
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 def test_any_value_at_any_place_of_any_call(
     world: World, calls: dict[str, Call], data: st.DataObject
 ):

@@ -229,14 +229,13 @@ def test_a_body_of_exactly_the_limit_is_read(world: World):
 
 
 @given(st.binary(max_size=200))
-@settings(deadline=None)
 def test_any_bytes_are_a_document_or_refused(raw: bytes):
     with contextlib.suppress(BadRequest):
         body.parse(raw)
 
 
 @given(data=st.data())
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_any_value_of_any_attribute_is_taken_or_refused(world: World, data: st.DataObject):
 
     table = data.draw(

@@ -88,7 +88,6 @@ def tried(world: World, operation: Any, mode: GenerationMode, ids: dict[str, str
     @seed(KINDS.index(DATABASES.kind))
     @settings(
         max_examples=TRIES,
-        deadline=None,
         database=None,
         phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),
@@ -125,7 +124,7 @@ def feed(world: World) -> Any:
 
 
 @given(data=st.data(), wrong=st.sampled_from(sorted(BAD)))
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 def test_a_feed_refuses_what_it_does_not_know(
     world: World, feed: Any, data: st.DataObject, wrong: str
 ):

@@ -84,7 +84,7 @@ def test_versions_are_a_list_of_names(path: str, first: str):
 
 
 @given(views, roots)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_it_has_every_leaf_that_a_crawl_finds(of: InstanceView, root: str):
     found = value(of, root)
     for path, rendered in crawl(lambda asked: tree.render(of, asked), root):
@@ -135,6 +135,6 @@ def test_a_change_changes_the_tag():
 
 
 @given(views, st.sampled_from(["/latest", "/openstack/latest"]))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_recursive_json_is_valid_for_any_instance(of: InstanceView, root: str):
     assert isinstance(value(of, root), dict)

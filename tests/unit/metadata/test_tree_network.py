@@ -207,7 +207,7 @@ subnets6 = st.builds(
 
 
 @given(subnets4, subnets6, st.integers(0, 65535), st.lists(st.sampled_from([4, 6]), max_size=3))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_any_port_gives_a_valid_document(v4: Subnet, v6: Subnet, mtu: int, held: list):
     lan = replace(LAN, mtu=mtu)
     fixed: Mapping[int, tuple[Subnet, str]] = {4: (v4, "10.0.0.5"), 6: (v6, "2001:db8::5")}

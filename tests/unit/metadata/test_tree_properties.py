@@ -29,14 +29,14 @@ paths = st.lists(st.sampled_from(KNOWN) | st.text(max_size=5), max_size=8).map(
 
 
 @given(paths)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_any_path_is_served_or_missing(path: str):
     rendered = tree.render(OF, path)
     assert rendered is None or isinstance(rendered, Rendered)
 
 
 @given(views, roots)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_every_listed_path_is_served_for_any_instance(of: InstanceView, root: str):
     for path, rendered in crawl(lambda asked: tree.render(of, asked), root):
         if path.endswith(".json"):
@@ -44,7 +44,7 @@ def test_every_listed_path_is_served_for_any_instance(of: InstanceView, root: st
 
 
 @given(views, st.sampled_from([*tree.OPENSTACK.versions]))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_a_later_version_only_adds_to_meta_data(of: InstanceView, version: str):
     documents = [
         json.loads(rendered.body)
@@ -55,7 +55,7 @@ def test_a_later_version_only_adds_to_meta_data(of: InstanceView, version: str):
 
 
 @given(anything)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_any_name_gives_a_label_of_rfc_1123(name: str):
     label = identifiers.hostname(Instance(id=INSTANCE_ID, name=name))
     assert 1 <= len(label) <= 63

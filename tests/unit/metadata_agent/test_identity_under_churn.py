@@ -77,9 +77,7 @@ def check(host: FakeHost, known: FakeModel) -> None:
                 assert found in VMS
 
 
-@settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow], database=None
-)
+@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow], database=None)
 @given(
     st.lists(
         st.tuples(models(), st.integers(0, 30), models()),  # planned, cut off after, known

@@ -25,9 +25,7 @@ from tests.kit.fake_model import (
     subnet,
 )
 
-CHEAP = settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow], database=None
-)
+CHEAP = settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow], database=None)
 CIDRS = ("10.1.0.0/24", "10.1.0.0/25", "10.2.0.0/16")  # overlapping, and sharing addresses
 ADDRESSES = ("2", "3", "9")  # last part, inside each of them
 DHCP_CONFIGS = st.sampled_from(

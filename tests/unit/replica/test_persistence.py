@@ -416,7 +416,8 @@ class Kept:
 
 
 @settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=60,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(steps=changes)
 def test_after_any_faults_the_replica_is_right_and_a_restart_loads_it_or_nothing(

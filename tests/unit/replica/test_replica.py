@@ -643,7 +643,8 @@ def connected(data: st.DataObject, replica: Replica, history: list[FeedEvent]) -
 
 
 @settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=60,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(changes=histories, data=st.data())
 def test_any_sequence_ends_in_the_same_state(
