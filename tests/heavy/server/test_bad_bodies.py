@@ -125,7 +125,7 @@ GOOD = {("POST /image/v2/images", b"{}")}
 """Bodies that need not have anything in them."""
 
 
-# what curl, forms and other tools say of their bodies
+# content types that curl, forms and other tools send
 TYPES = {
     "application/x-www-form-urlencoded": "application/x-www-form-urlencoded",
     "multipart/form-data; boundary=x": "multipart/form-data",

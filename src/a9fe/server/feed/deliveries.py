@@ -66,7 +66,7 @@ class Former:
 
 
 def former(changes: Iterable[Change]) -> Former:
-    """Return what the changes say of the time before them. They may name too many hosts."""
+    """Return the former relations that the changes record. They may name too many hosts."""
     serving: dict[str, set[str]] = defaultdict(set)
     with_port: dict[str, set[str]] = defaultdict(set)
     networks: dict[str, set[str]] = defaultdict(set)
