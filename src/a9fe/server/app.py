@@ -1,4 +1,4 @@
-"""The Starlette application: all operations behind the gate, errors, a count of every answer."""
+"""The Starlette application: all operations behind the gate, error answers, counted answers."""
 
 from collections.abc import Iterable
 
@@ -29,9 +29,9 @@ OPERATIONS: tuple[Operation, ...] = (
 
 
 class _Outermost:
-    """ASGI middleware: counts answers by status, and replaces NUL in paths.
+    """ASGI middleware: counts answers by status and replaces NUL in paths with U+FFFD.
 
-    No name has a NUL, and PostgreSQL refuses a query with one; U+FFFD stands in for it.
+    No resource name contains a NUL, and PostgreSQL refuses a query that does.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -56,7 +56,7 @@ def application(
     authenticator: Authenticator | None = None,
     operations: Iterable[Operation] = OPERATIONS,
 ) -> Starlette:
-    """Return the ASGI application over a migrated store; the caller runs the hub.
+    """Return the ASGI application over a migrated store. The code that calls this runs the hub.
 
     Without an authenticator every caller is admin.
     """

@@ -50,7 +50,7 @@ def admitted(bounds: Bounds, peer: str, count: int, *, working: bool = False) ->
     for line in lines:
         assert bounds.admit(line)
         if working:
-            bounds.works(line)
+            bounds.mark_busy(line)
     return lines
 
 
@@ -102,7 +102,7 @@ def test_what_is_being_answered_is_never_closed_for_others(bounds: Bounds):
     late = Line(peer=B)
     assert not bounds.admit(late)
     assert ended(working) == []
-    bounds.forget(working[0])
+    bounds.remove(working[0])
     assert bounds.admit(late)
 
 

@@ -1,6 +1,7 @@
-"""Between HTTP and the operations: connections, rows, the gate, bodies, transactions, errors.
+"""The layer between HTTP and the operations: connections, operation rows, the gate, bodies,
+transactions, errors.
 
-The names below are what the handlers of each API need.
+The handlers of each API import the names below.
 """
 
 from a9fe.server.asgi.api import Api, api_of, caller_of, last_values, query_of, root_of

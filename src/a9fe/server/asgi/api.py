@@ -1,4 +1,4 @@
-"""The application's state: runs handlers' work in threads, each in one transaction."""
+"""Run an operation's work in a thread, inside one transaction of the store."""
 
 from collections.abc import Callable
 from typing import TypeVar
@@ -20,16 +20,16 @@ from a9fe.store import Session, Store
 T = TypeVar("T")
 
 QUERY_MAX = 500
-"""Values of one query. Databases bound the parameters and the depth of a statement."""
+"""Values in one query string. Databases bound a statement's parameters and depth."""
 
 
 class Api:
-    """What every handler needs: the store, the feed, configuration."""
+    """The objects that every handler needs: `app.state.api`."""
 
     def __init__(
         self, store: Store, config: Config, clock: Clock, hub: Hub, authenticator: Authenticator
     ) -> None:
-        """The arguments are used from the event loop's thread and from worker threads."""
+        """Store the arguments; the event loop's thread and worker threads use all of them."""
         self.store = store
         self.hub = hub
         self.admissions = Admissions(authenticator)
@@ -38,21 +38,24 @@ class Api:
         self._clock = clock
 
     async def write(self, request: Request, work: Callable[[Transaction], T]) -> T:
-        """Do `work` in a write transaction; it runs again after a lost race."""
+        """Return the result of `work`, committed. It runs again if its transaction loses a race.
+
+        Raises what `work` raises, and StoreError.
+        """
         caller = caller_of(request)
-        return await self._writes.do(lambda session: work(self._call(session, caller)))
+        return await self._writes.do(lambda session: work(self._transaction(session, caller)))
 
     async def read(self, request: Request, work: Callable[[Transaction], T]) -> T:
-        """Do `work` in a read transaction."""
+        """Return the result of `work` over a consistent view of the database."""
         caller = caller_of(request)
 
         def reading() -> T:
             with self.store.read() as session:
-                return work(self._call(session, caller))
+                return work(self._transaction(session, caller))
 
         return await run_in_threadpool(reading)
 
-    def _call(self, session: Session, caller: Caller) -> Transaction:
+    def _transaction(self, session: Session, caller: Caller) -> Transaction:
         now = self._clock.now()
         return Transaction(session=session, config=self.config, now=now, caller=caller)
 
@@ -70,19 +73,22 @@ def caller_of(request: Request) -> Caller:
 
 
 def query_of(request: Request) -> dict[str, list[str]]:
-    """Return the query: each name with its values. Raises InvalidInput for more than QUERY_MAX."""
+    """Return all values of each query parameter by name.
+
+    Raises InvalidInput for more than QUERY_MAX values.
+    """
     query: dict[str, list[str]] = {}
     for name, value in request.query_params.multi_items():
         query.setdefault(name, []).append(value)
     if sum(map(len, query.values())) > QUERY_MAX:
         most = max(query, key=lambda name: len(query[name]))
         given = f"{len(query[most])} values"
-        raise InvalidInput(most, given, f"a query of at most {QUERY_MAX} values in all")
+        raise InvalidInput(most, given, f"at most {QUERY_MAX} values in the whole query")
     return query
 
 
 def last_values(request: Request) -> dict[str, str]:
-    """Return the query with the last value of each name. Raises InvalidInput as query_of."""
+    """Return the last value of each query parameter. Raises InvalidInput like query_of."""
     return {name: values[-1] for name, values in query_of(request).items()}
 
 

@@ -1,4 +1,4 @@
-"""The operations of a collection: list, create, show, update and delete, from its table."""
+"""Make a collection's operations from its attribute table: list, create, show, update, delete."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -22,21 +22,22 @@ from a9fe.server.asgi.examples import example
 from a9fe.server.asgi.operation import Access, Handler, Operation, OperationTable
 
 PAGE = {
-    "fields": "Attributes to answer; may be repeated",
-    "limit": "At most so many",
-    "marker": "The id after which the page begins",
+    "fields": "Attribute to return; may be repeated",
+    "limit": "Largest number of resources to return",
+    "marker": "Id of the last resource of the previous page",
     "sort_key": "Attribute to sort by; may be repeated",
     "sort_dir": "asc or desc, one for each sort_key",
-    "page_reverse": "true: the page before the marker",
+    "page_reverse": "true: return the page before the marker",
 }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CollectionExamples:
-    """The examples of a collection.
+    """Example requests for a collection's operations.
 
-    `create` maps names of variables to bodies without their envelope; each variable is the id of
-    what the body creates. The first one, or `of`, is shown and updated.
+    `create` maps names of variables to bodies without their envelope; the variable is the id of
+    the created resource. `of` names the variable of the resource that the other examples show and
+    update; by default it is the first of `create`.
     """
 
     create: Mapping[str, Json] = field(default_factory=dict)
@@ -46,7 +47,7 @@ class CollectionExamples:
 
     @property
     def name(self) -> str:
-        """The variable of the resource that is shown and updated."""
+        """The variable of the resource that the examples show and update."""
         return self.of or next(iter(self.create))
 
 
@@ -57,7 +58,10 @@ def operations_of(
     examples: CollectionExamples,
     writes: Access = Access.PROJECT,
 ) -> Iterator[Operation]:
-    """Yield the operations of one collection; `writes` may create, update and delete."""
+    """Yield the operations of one collection.
+
+    `writes` is the access that create, update and delete require.
+    """
     path = collection.table.path
     rows = OperationTable(f"{base}/{path}", chapter=f"{chapter}: {path}")
     if collection.create is not None:
@@ -68,7 +72,7 @@ def operations_of(
 
 
 def _one(collection: Collection) -> str:
-    """Return the name of one resource for summaries: "an agent"."""
+    """Return the kind with its article, for summaries: "an agent"."""
     kind = collection.table.kind.replace("_", " ")
     return f"{'an' if kind[0] in 'aei' else 'a'} {kind}"
 
@@ -214,12 +218,15 @@ def _delete_handler(collection: Collection) -> Handler:
 
 
 def asked_fields(request: Request) -> frozenset[str]:
-    """Return the attributes that a request's `fields` name; none of them is all."""
+    """Return the attributes that a request's `fields` select; empty means all."""
     return fields_of(query_of(request))
 
 
 def _constraint(request: Request) -> int | None:
-    """Return the revision in If-Match: revision_number=5. Raises InvalidInput."""
+    """Return the revision in `If-Match: revision_number=5` (Neutron), None without the header.
+
+    Raises InvalidInput.
+    """
     text = request.headers.get("if-match")
     if text is None:
         return None
@@ -230,13 +237,17 @@ def _constraint(request: Request) -> int | None:
 
 
 def _create(tx: Transaction, collection: Collection, document: object) -> Json:
-    """Create one, or several in one transaction, each of which may have its own envelope."""
+    """Create one resource, or several in one transaction (Neutron's bulk create).
+
+    The body is {kind: resource} or {plural: [...]}; an item of the list may be wrapped in {kind:
+    ...}. Raises InvalidInput.
+    """
     kind, plural = collection.table.kind, collection.table.plural
     if not isinstance(document, dict) or plural not in document:
         return {kind: resources.create(tx, collection, member(document, kind))}
     items = member(document, plural)
     if not isinstance(items, list) or not 0 < len(items) <= BULK_MAX:
-        raise InvalidInput(plural, items, f"a list of 1 to {BULK_MAX}")
+        raise InvalidInput(plural, items, f"a list of 1 to {BULK_MAX} items")
     inner = [
         item[kind] if isinstance(item, dict) and item.keys() == {kind} else item for item in items
     ]

@@ -1,7 +1,8 @@
-"""Bounds on the API's connections before authentication: how many, per peer, for how long.
+"""Bounds on the API's connections before authentication: total, per peer, and in time.
 
-A connection waits while it has no complete request, or an unread answer. Only waiting connections
-may be closed to make room; one that is being answered, such as an agent's feed, is left alone.
+A connection is waiting while its request is incomplete or its answer is unread. Only waiting
+connections may be closed to make room; one that is being answered, such as an agent's feed, is
+kept (ADR 0015).
 """
 
 import ipaddress
@@ -15,38 +16,41 @@ from a9fe.runtime import metrics
 
 log = structlog.get_logger()
 
-HEAD_MAX = 64 * 1024  # bytes of a request's line and header fields
+HEAD_MAX = 64 * 1024  # bytes of a request line and header fields
 HEAD_TIME = 10.0  # s, from the connection or the first byte to the end of the head
-BODY_TIME = 35.0  # s; server.asgi.body answers 408 before
-DRAIN_TIME = 5.0  # s for the rest of a body whose request is answered already
-DRAIN_MAX = 1024 * 1024  # bytes of it
-STALL_TIME = 30.0  # s in which a reader of an answer must take some of it
-RESERVED = 256  # descriptors for the database, files and the log
-TOTAL_MAX = 16_384  # connections; a host takes one for each agent
-PEER_MAX = 1024  # connections of one peer that wait: many agents may start behind one address
+BODY_TIME = 35.0  # s; longer than asgi.body.TIME_MAX, which answers 408 first
+DRAIN_TIME = 5.0  # s for the rest of a body after the request was answered
+DRAIN_MAX = 1024 * 1024  # bytes of that rest
+STALL_TIME = 30.0  # s within which the peer must read a part of the answer
+RESERVED = 256  # file descriptors kept for the database, files and the log
+TOTAL_MAX = 16_384  # connections; each agent of a host holds one
+PEER_MAX = 1024  # waiting connections of one peer; many agents may start behind one address
 LOG_INTERVAL = 10.0  # s
 
 
 class Connection(Protocol):
-    """The interface of a connection that Bounds needs."""
+    """The part of a connection that Bounds uses."""
 
     @property
     def peer(self) -> str:
-        """The peer, as returned by `peer_of`."""
+        """The key that connections are counted by: see `peer_of`."""
 
     @property
     def proven(self) -> bool:
-        """Whether one of its requests was answered."""
+        """Whether the connection has had a request answered."""
 
     def expire(self, now: float) -> str:
-        """Close it if its deadline has passed; return the reason, else "". Monotonic seconds."""
+        """Close the connection if its deadline has passed, and return the reason, else "".
+
+        `now` is in monotonic seconds.
+        """
 
     def abort(self) -> None:
-        """Close without sending what is buffered."""
+        """Close at once; unsent bytes are dropped."""
 
 
 def peer_of(address: str) -> str:
-    """Return the peer of a connection: its IPv4 address, or the /64 of its IPv6 address."""
+    """Return the key of a client's address: an IPv4 address, or the /64 of an IPv6 address."""
     try:
         ip = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:
@@ -58,10 +62,10 @@ def peer_of(address: str) -> str:
 
 
 class Bounds:
-    """The connections of a server. Use it from the event loop's thread only."""
+    """All connections of a server. Not thread-safe: used from the event loop only."""
 
     def __init__(self, monotonic: Callable[[], float], descriptors: int) -> None:
-        """`descriptors` is the process's limit of open files and sockets."""
+        """`descriptors` is the process's limit of open files (RLIMIT_NOFILE)."""
         self.monotonic = monotonic
         self.total_max = max(16, min(TOTAL_MAX, descriptors - RESERVED))
         self.peer_max = min(PEER_MAX, max(8, self.total_max // 4))
@@ -75,7 +79,11 @@ class Bounds:
         return len(self._all)
 
     def admit(self, connection: Connection) -> bool:
-        """Add a waiting connection, and close another one if needed. Return False without room."""
+        """Add a waiting connection, and return whether there was room.
+
+        At a limit, the oldest waiting connection of the same peer, or of the peer with the most,
+        is closed to make room.
+        """
         if len(self._waiting.get(connection.peer, ())) >= self.peer_max:
             self._evict(connection.peer)
         if len(self._all) >= self.total_max:
@@ -85,34 +93,37 @@ class Bounds:
                 return False
             self._evict(largest)
         self._all.add(connection)
-        self.waits(connection)
+        self.mark_waiting(connection)
         return True
 
-    def waits(self, connection: Connection) -> None:
-        """Mark it as waiting. Of its peer's connections it is the last to be closed for others."""
+    def mark_waiting(self, connection: Connection) -> None:
+        """Mark a connection as waiting, as the newest of its peer: the last to be evicted."""
         of_peer = self._waiting.setdefault(connection.peer, {})
         of_peer.pop(connection, None)
         of_peer[connection] = None
 
-    def works(self, connection: Connection) -> None:
-        """Mark it as being answered."""
+    def mark_busy(self, connection: Connection) -> None:
+        """Mark a connection as being answered: it is not evicted."""
         of_peer = self._waiting.get(connection.peer)
         if of_peer is not None:
             of_peer.pop(connection, None)
             if not of_peer:
                 del self._waiting[connection.peer]
 
-    def forget(self, connection: Connection) -> None:
-        """Remove a closed connection."""
+    def remove(self, connection: Connection) -> None:
+        """Remove a connection that has ended."""
         self._all.discard(connection)
-        self.works(connection)
+        self.mark_busy(connection)
 
     def _evict(self, peer: str) -> None:
-        """Close a peer's longest-waiting connection, one without an answered request first."""
+        """Close a peer's longest-waiting connection.
+
+        Connections that never had a request answered are closed before the others.
+        """
         of_peer = self._waiting[peer]
         oldest = next((c for c in of_peer if not c.proven), next(iter(of_peer)))
         self.count("too many connections of one peer", peer)
-        self.forget(oldest)
+        self.remove(oldest)
         oldest.abort()
 
     def count(self, reason: str, peer: str) -> None:
@@ -122,7 +133,10 @@ class Bounds:
         metrics.connection_closed(reason)
 
     def sweep(self) -> None:
-        """Close connections past their deadline, once a second. O(connections)."""
+        """Close connections past their deadline, and log the counts of closed ones.
+
+        Called once a second; O(connections).
+        """
         now = self.monotonic()
         for connection in tuple(self._all):
             reason = connection.expire(now)

@@ -1,4 +1,4 @@
-"""Turn an error into an answer: status and error body, by the attributes of its class."""
+"""Turn an exception into an error answer, from the attributes of its class."""
 
 from dataclasses import dataclass, replace
 
@@ -11,12 +11,12 @@ from a9fe.server.asgi import faults
 
 log = structlog.get_logger()
 
-RETRY_AFTER = "5"
+RETRY_AFTER = "5"  # s, in answers with status 503
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """What the answer to an error reports."""
+    """The status, error type and message of an error answer."""
 
     status: int
     type: str
@@ -24,19 +24,19 @@ class Problem:
 
 
 def problem_of(error: Exception) -> Problem:
-    """The answer to an error. An error outside A9feError is a defect of ours: 500. Pure."""
+    """Return the problem to report. Any exception but A9feError is a bug: 500. Pure."""
     if not isinstance(error, A9feError):
         return Problem(A9feError.status, A9feError.type, FAILED)
     return Problem(error.status, error.type, error.public)
 
 
 def _one_line(text: str) -> str:
-    """The text, with unprintable characters escaped as Python does: \\n, \\x00."""
+    """Return the text with unprintable characters escaped as in Python: \\n, \\x00."""
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 def answer(problem: Problem, path: str) -> JSONResponse:
-    """The error in the shape of the API that the path belongs to."""
+    """Return the error answer in the format of the API that the path belongs to."""
     message = _one_line(problem.message)
     body = faults.body_of(path, problem.status, problem.type, message)
     headers = {"Retry-After": RETRY_AFTER} if problem.status == 503 else None
@@ -44,7 +44,7 @@ def answer(problem: Problem, path: str) -> JSONResponse:
 
 
 async def on_error(request: Request, error: Exception) -> JSONResponse:
-    """Starlette's exception handler for A9feError."""
+    """Answer an A9feError: Starlette's exception handler."""
     problem = problem_of(error)
     if problem.type == OVER_QUOTA:
         problem = replace(problem, status=faults.over_quota(request.url.path))
@@ -54,6 +54,6 @@ async def on_error(request: Request, error: Exception) -> JSONResponse:
 
 
 async def on_failure(request: Request, error: Exception) -> JSONResponse:
-    """Starlette's handler for all other exceptions; uvicorn logs the traceback."""
+    """Answer any other exception with 500: Starlette's handler. uvicorn logs the traceback."""
     log.error("request failed", path=request.url.path, method=request.method)
     return answer(problem_of(error), request.url.path)

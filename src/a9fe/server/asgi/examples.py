@@ -1,7 +1,8 @@
-"""Examples of requests: each stands in its operation's row, and a test sends all of them.
+"""Example requests: each is in its operation's row, and a test sends all of them.
 
-`{network}` and its like are variables: an earlier example's `save` says where its answer has the
-value. `ordered` sorts the examples so that each one's variables are known when it is sent.
+A name in braces, such as `{network}`, is a variable. An earlier example sets it: its `save` gives
+the place of the value in the answer. `ordered` sorts the examples so that each one's variables are
+set before it is sent.
 """
 
 import re
@@ -17,10 +18,10 @@ _VARIABLE = re.compile(r"\{(\w+)\}")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Example:
-    """One request of an operation, and the status of its answer.
+    """One request for an operation, and the expected status.
 
-    `values` fill the parameters of the path. `save` maps names of variables to places in the
-    answer: {"network": "network.id"}. `last` examples undo what others made.
+    `values` are the path's parameters. `save` maps names of variables to dotted paths in the
+    answer: {"network": "network.id"}. Examples with `last` delete resources, after all others.
     """
 
     values: Mapping[str, str] = field(default_factory=dict)
@@ -42,7 +43,7 @@ def example(
     last: bool = False,
     **values: str,
 ) -> Example:
-    """Return an Example; keywords without a name of its own are parameters of the path."""
+    """Return an Example; `values` are the path's parameters."""
     return Example(
         values=values,
         query=query,
@@ -56,7 +57,7 @@ def example(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExampleRequest:
-    """An example with the method and the path of its operation; variables are still in it."""
+    """An example with its operation's method and path; variables are not replaced yet."""
 
     method: str
     path: str
@@ -72,7 +73,7 @@ class ExampleRequest:
 
 
 def request_of(method: str, path: str, example: Example) -> ExampleRequest:
-    """Return the request of an example. Raises KeyError for a parameter without a value."""
+    """Return the request of an example. Raises KeyError for a path parameter without a value."""
     filled_path = filled(path, example.values)
     return ExampleRequest(
         method=method,
@@ -86,10 +87,10 @@ def request_of(method: str, path: str, example: Example) -> ExampleRequest:
 
 
 def ordered(requests: Iterable[ExampleRequest]) -> tuple[ExampleRequest, ...]:
-    """Sort requests so that each finds its variables; the order is kept where it does not matter.
+    """Sort requests so that each comes after the ones that save its variables; stable otherwise.
 
-    The `last` ones come at the end; what was made last goes first. Raises ValueError for a
-    variable that no example saves.
+    The `last` ones come at the end, in reverse order of creation. Raises ValueError for a variable
+    that no example saves.
     """
     some = list(requests)
     made, waiting = [], [r for r in some if not r.last]
@@ -108,7 +109,10 @@ def ordered(requests: Iterable[ExampleRequest]) -> tuple[ExampleRequest, ...]:
 
 
 def filled(value: Json, known: Mapping[str, str]) -> Json:
-    """Return the value with its variables replaced, also inside lists and objects."""
+    """Return the value with its variables replaced, also inside lists and objects.
+
+    Raises KeyError for a variable that is not in `known`.
+    """
     if isinstance(value, str):
         return _VARIABLE.sub(lambda match: known[match[1]], value)
     if isinstance(value, list):
@@ -119,15 +123,15 @@ def filled(value: Json, known: Mapping[str, str]) -> Json:
 
 
 class Samples(dict[str, str]):
-    """A constant id for every variable, for the document."""
+    """A constant UUID for every variable, for the OpenAPI document."""
 
     def __missing__(self, name: str) -> str:
-        """Return the id of a variable."""
+        """Return the UUID of a variable: the same in every process."""
         return str(uuid.uuid5(uuid.NAMESPACE_DNS, name))
 
 
 def saved(request: ExampleRequest, answer: Json) -> dict[str, str]:
-    """Return the variables that an answer gives."""
+    """Return the variables that a request's `save` reads from the answer."""
     found = {}
     for name, where in request.save.items():
         value = answer

@@ -1,6 +1,6 @@
-"""Error bodies in the shape of each API, chosen by the prefix of the path. Pure.
+"""Error bodies by path: Nova's and Glance's format below their prefixes, else Neutron's.
 
-An unknown path below an API's prefix gets an error in the API's shape, too.
+Pure. The path's prefix selects the format, so that unknown paths have the API's format too.
 """
 
 from http import HTTPStatus
@@ -27,38 +27,38 @@ _NOVA_NAMES = {
 
 
 OVER_QUOTA = {COMPUTE: 403, IMAGE: 413}
-"""The status of an exceeded quota, where it is not Neutron's 409."""
+"""The status for an exceeded quota, by API prefix, where it differs from Neutron's 409."""
 
 
 def over_quota(path: str) -> int:
-    """Return the status of an exceeded quota in the path's API."""
+    """Return the status for an exceeded quota in the API that the path belongs to."""
     return next((status for base, status in OVER_QUOTA.items() if below(path, base)), 409)
 
 
 def below(path: str, base: str) -> bool:
-    """Whether a path is `base` or below it."""
+    """Return whether a path is `base` or below it."""
     return path == base or path.startswith(base + "/")
 
 
 def neutron(status: int, type: str, message: str) -> Json:
-    """Return {"NeutronError": {"type", "message", "detail"}}."""
+    """Return Neutron's error body: {"NeutronError": {"type", "message", "detail"}}."""
     del status
     return {"NeutronError": {"type": type, "message": message, "detail": ""}}
 
 
 def nova(status: int, message: str) -> Json:
-    """Return Nova's body, such as {"badRequest": {"code", "message"}}."""
+    """Return Nova's error body, such as {"badRequest": {"code", "message"}}."""
     return {_NOVA_NAMES.get(status, "computeFault"): {"code": status, "message": message}}
 
 
 def glance(status: int, message: str) -> Json:
-    """Return {"code", "title", "message"}, as the JSON form of WebOb's errors."""
+    """Return Glance's error body, {"code", "title", "message"}: WebOb's JSON format."""
     title = HTTPStatus(status).phrase
     return {"code": f"{status} {title}", "title": title, "message": message}
 
 
 def body_of(path: str, status: int, type: str, message: str) -> Json:
-    """Return the error body for a path."""
+    """Return the error body in the format of the API that the path belongs to."""
     if below(path, COMPUTE):
         return nova(status, message)
     if below(path, IMAGE):

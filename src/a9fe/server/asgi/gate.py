@@ -1,7 +1,6 @@
-"""The gate before every handler: authenticates the caller and checks the row's `access`.
+"""The gate before every handler: authenticate the caller and check the operation's `access`.
 
-What of a resource a caller sees and may change is decided by model.policy, where the resource is
-known.
+model.policy decides which resources and attributes a caller may see and change.
 """
 
 from collections.abc import Iterable
@@ -26,20 +25,21 @@ _UNMATCHED_TYPES = {404: "HTTPNotFound", 405: "HTTPMethodNotAllowed"}
 def check(caller: Caller | None, method: str, path: str, access: Access, project: str) -> None:
     """Raise Unauthorized or Forbidden unless the caller may use an operation.
 
-    `project` is the project in the path, for Access.OWN_PROJECT.
+    `caller` is None for a request without an API token. `project` is the project id in the path,
+    for Access.OWN_PROJECT.
     """
     if access is Access.ANYONE:
         return
     if caller is None:
-        raise Unauthorized("The request needs a token, in X-Auth-Token")
+        raise Unauthorized("The request needs an API token in X-Auth-Token")
     if not _fits(caller, access):
         raise Forbidden(f"{method} {path[:200]} is for {access.value}")
     if caller.host and not caller.is_admin:
         return
     if method not in READS and not caller.may_write:
-        raise Forbidden("A reader's token may not change anything")
+        raise Forbidden("An API token of the reader role may only read")
     if access is Access.OWN_PROJECT and not caller.is_admin and project != caller.project_id:
-        raise Forbidden("Another project's quotas are for admins")
+        raise Forbidden("Only admins may use the quotas of another project")
 
 
 def _fits(caller: Caller, access: Access) -> bool:
@@ -54,19 +54,22 @@ class OperationRoute(Route):
     """Starlette's route of one operation."""
 
     def __init__(self, operation: Operation, endpoint: Handler) -> None:
-        """`endpoint` is the operation's handler behind the gate."""
+        """`endpoint` is the operation's handler, wrapped by the gate."""
         super().__init__(operation.path, endpoint, methods=[operation.method], name=operation.key)
         self.operation = operation
 
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """Authenticates callers with the authenticator of auth_strategy."""
+    """Wraps handlers with authentication and the check of `access`.
+
+    `authenticator` is that of the option auth_strategy.
+    """
 
     authenticator: Authenticator
 
     def routes(self, operations: Iterable[Operation]) -> list[OperationRoute]:
-        """Return a route for each operation; literal paths come before those with parameters."""
+        """Return a route for each operation; literal paths precede paths with parameters."""
         rows = sorted(operations, key=lambda o: [part[:1] == "{" for part in o.path.split("/")])
         return [OperationRoute(operation, self._guarded(operation)) for operation in rows]
 
@@ -81,7 +84,7 @@ class Gate:
         return endpoint
 
     async def _admit(self, request: Request, operation: Operation) -> None:
-        """Put the caller and the row into the request's state."""
+        """Set the request's state: operation and caller. Raises Unauthorized, Forbidden."""
         request.state.operation = operation
         if operation.access is Access.ANYONE:
             request.state.caller = NOBODY
@@ -92,10 +95,10 @@ class Gate:
         request.state.caller = caller
 
     async def on_unmatched(self, request: Request, error: Exception) -> Response:
-        """Answer a request that no operation serves: Starlette's handler for HTTPException.
+        """Answer a request that matches no operation: Starlette's handler for HTTPException.
 
-        404 or 405 is only for a project's members, and for agents that may use another method of
-        the path.
+        Only members of a project, and agents that may use another method of the path, get 404 or
+        405. Others get 401 or 403.
         """
         assert isinstance(error, HTTPException)
         try:
@@ -119,7 +122,7 @@ class Gate:
 
 
 def _is_agent_of(caller: Caller | None, request: Request) -> bool:
-    """Whether an agent may use another method of the path."""
+    """Return whether the caller is an agent that may use another method of the path."""
     if caller is None or not caller.host:
         return False
     return any(

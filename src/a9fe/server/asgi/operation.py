@@ -1,7 +1,7 @@
-"""An operation of the API as one row: who may call it, what it takes, answers, and its handler.
+"""An operation of the API as one row: access, request body, answers and handler.
 
-Routes, the gate's checks, the OpenAPI document and the tests over all operations are made from
-these rows. A row stands above its handler:
+Routes, the gate's checks, the OpenAPI document and the tests of all operations are made from
+these rows. A row is declared above its handler:
 
     OPERATIONS = OperationTable("/a9fe/v1/racks", chapter="a9fe: racks")
 
@@ -29,13 +29,13 @@ JSON = "application/json"
 
 
 class Access(Enum):
-    """Which callers may use an operation; the value ends the sentence "... is for"."""
+    """The callers that may use an operation; the value completes the message "... is for"."""
 
-    ANYONE = "anyone, also without a token"
+    ANYONE = "anyone, also without an API token"
     PROJECT = "a project's members"
     OWN_PROJECT = "members of the project in the path"
     ADMIN = "admins"
-    AGENT = "an agent, with a token that is bound to its host"
+    AGENT = "an agent, with an API token that is bound to its host"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,11 +48,11 @@ class Body:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operation:
-    """One method of one path.
+    """One method and path.
 
     `path` has parameters in braces, each one segment. `answers` maps each status below 400 to the
-    schema of its body; None is no body. `query` maps parameters to their descriptions. An
-    operation that cannot fail has no error statuses in the document.
+    schema of its body, or None for no body. `query` maps query parameters to their descriptions.
+    With `can_fail` False the OpenAPI document lists no error statuses.
     """
 
     method: str
@@ -71,16 +71,16 @@ class Operation:
 
     @property
     def key(self) -> str:
-        """E.g. "GET /v2.0/networks/{id}"."""
+        """The name of the operation: "GET /v2.0/networks/{id}"."""
         return f"{self.method} {self.path}"
 
     def requests(self) -> tuple[ExampleRequest, ...]:
-        """Return the requests of its examples."""
+        """Return the example requests."""
         return tuple(request_of(self.method, self.path, e) for e in self.examples)
 
 
 class OperationTable:
-    """The operations of one module, in the order in which its handlers stand."""
+    """The operations of one module, in the order of its handlers."""
 
     def __init__(
         self,
@@ -89,9 +89,9 @@ class OperationTable:
         chapter: str,
         adapt: Callable[[Any], Handler] = lambda handler: handler,
     ) -> None:
-        """All paths begin with `base`; the document lists the operations under `chapter`.
+        """All paths begin with `base`; the OpenAPI document groups operations by `chapter`.
 
-        `adapt` turns the API's kind of handler into Starlette's.
+        `adapt` turns a handler of this API into a Starlette handler.
         """
         self._base = base
         self._chapter = chapter
@@ -117,9 +117,9 @@ class OperationTable:
         can_fail: bool = True,
         examples: tuple[Example, ...] = (),
     ) -> Callable[[H], H]:
-        """Add the operation of the handler below it.
+        """Return a decorator that adds an operation with the decorated handler.
 
-        `summary` is by default the first line of the handler's docstring.
+        `summary` defaults to the first line of the handler's docstring.
         """
 
         def decorate(handler: H) -> H:

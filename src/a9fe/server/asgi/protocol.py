@@ -1,6 +1,6 @@
-"""uvicorn's HTTP protocol within `connections.Bounds`: deadlines for heads, bodies and readers.
+"""uvicorn's HTTP protocol with `connections.Bounds`: deadlines for heads, bodies and answers.
 
-uvicorn limits only idle connections: a head may be of any size and take any time.
+uvicorn itself only limits idle connections: it accepts a head of any size, at any speed.
 """
 
 from enum import Enum
@@ -24,7 +24,7 @@ NEVER = float("inf")
 
 
 class Step(Enum):
-    """What a connection waits for. The value is the reason if it is closed for that."""
+    """The state of a connection. The value is the reason when its deadline passes."""
 
     HEAD = "head too slow"
     BODY = "body too slow"
@@ -37,24 +37,24 @@ TIMES = {Step.HEAD: HEAD_TIME, Step.BODY: BODY_TIME, Step.DRAIN: DRAIN_TIME}
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """One connection."""
+    """One connection, closed when a deadline of its state passes."""
 
     def __init__(self, bounds: Bounds, **of_uvicorn: Any) -> None:  # noqa: ANN401 - uvicorn's
-        """`of_uvicorn` are the arguments of uvicorn's protocol."""
+        """`of_uvicorn` are the arguments that uvicorn passes to its protocol."""
         super().__init__(**of_uvicorn)
         self._bounds = bounds
         self._step = Step.IDLE
         self._deadline = NEVER
-        self._read = 0  # bytes of a head that has not ended, or after an answer
-        self._unsent = 0  # bytes, while the peer does not read
+        self._read = 0  # bytes received of an incomplete head, or of a body after its answer
+        self._unsent = 0  # bytes in the write buffer when last checked
         self._closing = False
         self.peer = ""
         self.proven = False
 
-    # ---- called by Bounds
+    # ---- Connection, for Bounds
 
     def expire(self, now: float) -> str:
-        """Close the connection if its deadline has passed; return the reason, else ""."""
+        """Close the connection if its deadline has passed, and return the reason, else ""."""
         if self.transport.is_closing() and not self._closing:
             self._close_by(now)
         if now < self._deadline:
@@ -64,7 +64,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._closing:
             self.abort()
             return Step.ANSWER.value
-        if self._step is Step.BODY and self.pipeline:  # waits for the previous answer
+        if self._step is Step.BODY and self.pipeline:  # pipelined: the previous answer blocks it
             self._deadline = now + BODY_TIME
             return ""
         reason = self._step.value
@@ -77,7 +77,7 @@ class BoundedProtocol(HttpToolsProtocol):
         return reason
 
     def _is_answered(self) -> bool:
-        """Whether an answer has begun, so that the client would read another as a part of it."""
+        """Return whether an answer is being sent, so that another one would become part of it."""
         cycle = self._request
         return cycle is not None and cycle.response_started and not cycle.response_complete
 
@@ -95,17 +95,17 @@ class BoundedProtocol(HttpToolsProtocol):
         return True
 
     def abort(self) -> None:
-        """Close without sending what is buffered."""
+        """Close at once; unsent bytes are dropped."""
         self.transport.abort()
 
     def _close_by(self, now: float) -> None:
-        """Let buffered bytes be sent for as long as the peer reads them."""
+        """Mark the connection as closing; unsent bytes are sent as long as the peer reads."""
         self._closing = True
         self._unsent = self.transport.get_write_buffer_size()
         self._deadline = now + STALL_TIME
 
     def _refuse(self, status: bytes) -> None:
-        """Send an error without the application, and close."""
+        """Answer with an empty error, cancel the application's request, and close."""
         cycle = self._request
         if cycle is not None and not cycle.response_complete:
             cycle.disconnected = True
@@ -120,14 +120,14 @@ class BoundedProtocol(HttpToolsProtocol):
         self._read = 0
         self._deadline = self._bounds.monotonic() + TIMES[step] if step in TIMES else NEVER
         if step is Step.ANSWER:
-            self._bounds.works(self)
+            self._bounds.mark_busy(self)
         else:
-            self._bounds.waits(self)
+            self._bounds.mark_waiting(self)
 
-    # ---- called by asyncio and by the parser
+    # ---- callbacks of asyncio and of the HTTP parser
 
     def connection_made(self, transport: Any) -> None:  # noqa: ANN401 - as uvicorn's
-        """Close the connection if Bounds does not admit it."""
+        """Admit the connection, or close it at once if there is no room."""
         super().connection_made(transport)
         self.peer = peer_of(self.client[0] if self.client else "")
         if self._bounds.admit(self):
@@ -136,16 +136,20 @@ class BoundedProtocol(HttpToolsProtocol):
             self.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Remove the connection from Bounds."""
-        self._bounds.forget(self)
+        """Remove the connection from the bounds."""
+        self._bounds.remove(self)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Parse data, up to the maximum size of a head; ignore data during an answer."""
+        """Parse received bytes, up to HEAD_MAX for a head and DRAIN_MAX after an answer.
+
+        Bytes that arrive while a request is being answered are dropped, and the connection closes
+        after the answer.
+        """
         if self._closing or self.transport.is_closing():
             return
         if self._step is Step.ANSWER:
-            self._end_with_answer()  # this data is dropped: the client may send it again
+            self._end_with_answer()  # the dropped request was not run: the client may retry it
             return
         if self._step is Step.IDLE:
             self._enter(Step.HEAD)
@@ -159,7 +163,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _end_with_answer(self) -> None:
         self.cycle.keep_alive = False
-        if self.cycle.response_complete:  # and still being sent
+        if self.cycle.response_complete:  # complete, but still in the write buffer
             self.transport.close()
 
     def _too_long(self, reason: str, status: bytes) -> None:
@@ -170,17 +174,17 @@ class BoundedProtocol(HttpToolsProtocol):
             self.abort()
 
     def on_headers_complete(self) -> None:
-        """Wait for the body."""
+        """Wait for the body, which may be empty."""
         super().on_headers_complete()
         self._enter(Step.BODY)
 
     def on_message_complete(self) -> None:
-        """Wait for the answer: the request is complete."""
+        """Wait for the answer, or for the next request if the answer is complete."""
         super().on_message_complete()
         self._enter(Step.IDLE if self.cycle.response_complete else Step.ANSWER)
 
     def on_response_complete(self) -> None:
-        """Wait for the next request, or for the rest of a body that was not read."""
+        """Wait for the next request, or drain the unread rest of this one's body."""
         self.proven = True
         super().on_response_complete()
         if self.transport.is_closing() or self._step is Step.HEAD:
@@ -191,16 +195,16 @@ class BoundedProtocol(HttpToolsProtocol):
             self._enter(Step.IDLE)
 
     def pause_writing(self) -> None:
-        """Start a deadline: the peer does not read.
+        """Start the deadline for a peer that does not read.
 
-        The connection may be closed to make room, unless the caller is an agent or an admin.
+        The connection may now be evicted, unless its caller is an agent or an admin.
         """
         super().pause_writing()
         self._unsent = self.transport.get_write_buffer_size()
         self._deadline = self._bounds.monotonic() + STALL_TIME
         caller = self.scope.get("state", {}).get("caller")
         if not (isinstance(caller, Caller) and (caller.is_admin or caller.host)):
-            self._bounds.waits(self)
+            self._bounds.mark_waiting(self)
 
     def resume_writing(self) -> None:
         """End the deadline: the peer reads again."""

@@ -1,7 +1,8 @@
-"""Runs the requests' writes in one thread; writes that wait during a commit share the next one.
+"""Group commit: one thread runs all writes, and those that queue during a commit share the next.
 
-Each write is atomic, and is answered after its commit. More threads would not help, as databases
-here have one writer at a time. Reads use other threads, so a slow commit does not delay them.
+Each write is atomic and is answered after its commit. More threads would not write in parallel,
+since the database has one writer (ADR 0007); they would only compete for the processor. Reads run
+in other threads and continue while a commit blocks.
 """
 
 import asyncio
@@ -17,7 +18,7 @@ from a9fe.store import BUSY_TIMEOUT, Outcome, Session, Store, StoreError
 T = TypeVar("T")
 
 MOST = 64
-"""Most writes in one commit."""
+"""Writes in one commit."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -27,19 +28,19 @@ class _Write:
 
 
 class Writes:
-    """The queue and its thread."""
+    """The queue of writes, and the thread that commits them."""
 
     def __init__(self, store: Store) -> None:
-        """The thread starts with the first write."""
+        """Start no thread: it starts with the first write."""
         self._store = store
         self._thread = ThreadPoolExecutor(1, "writes")
         self._waiting: deque[_Write] = deque()
         self._running = False
 
     async def do(self, work: Callable[[Session], T]) -> T:
-        """Return or raise what `work` does, after its commit; it runs again after a lost race.
+        """Return the result of `work` once it is committed. It runs again if it loses a race.
 
-        Raises StoreError, also if it waits longer than BUSY_TIMEOUT.
+        Raises what `work` raises, and StoreError, also after BUSY_TIMEOUT s in the queue.
         """
         answer: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         write = _Write(work, answer)
@@ -54,7 +55,7 @@ class Writes:
             raise
         if not answer.done() and write in self._waiting:
             self._waiting.remove(write)
-            raise StoreError(f"database {self._store.shown}: too many writes wait")
+            raise StoreError(f"database {self._store.shown}: timed out in the queue of writes")
         return await answer
 
     async def _run(self) -> None:
@@ -70,17 +71,17 @@ class Writes:
         loop = asyncio.get_running_loop()
         try:
             outcomes = await loop.run_in_executor(self._thread, self._store.transact_all, works)
-        except BaseException:  # the process ends
+        except BaseException:  # the process is ending
             for write in some:
                 write.answer.cancel()
             raise
         self._waiting.extendleft(reversed(some[len(outcomes) :]))
         for write, outcome in zip(some, outcomes, strict=False):
-            _tell(write.answer, outcome)
+            _resolve(write.answer, outcome)
 
 
-def _tell(answer: asyncio.Future[Any], outcome: Outcome[Any]) -> None:
-    if answer.done():  # the client disconnected
+def _resolve(answer: asyncio.Future[Any], outcome: Outcome[Any]) -> None:
+    if answer.done():  # the request was cancelled
         return
     if outcome.error is not None:
         answer.set_exception(outcome.error)

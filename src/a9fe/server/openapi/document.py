@@ -1,4 +1,4 @@
-"""The API's document, OpenAPI 3.1, from the rows of its operations."""
+"""Make the API's OpenAPI 3.1 document from the rows of its operations."""
 
 import re
 from collections.abc import Iterable
@@ -9,34 +9,34 @@ from a9fe.api_tables.schemas import Schema, components_in
 from a9fe.server.asgi import COMPUTE, IMAGE, ExampleRequest, Operation, Samples, below, filled
 
 Json = dict[str, Any]
-VERSION = version("a9fe")  # read before privileges are dropped
+VERSION = version("a9fe")  # read at import, before privileges are dropped
 
 ABOUT = """\
-OpenStack's Network API below `/v2.0`, its compute API below `/v2.1` and its image API below
-`/image`, as far as a9fe has them, and what is a9fe's own below `/a9fe/v1`. Compute and image
-calls keep records; nothing starts a VM.
+The parts of OpenStack's Network API (below `/v2.0`), compute API (below `/v2.1`) and image API
+(below `/image`) that a9fe implements, and a9fe's own API (below `/a9fe/v1`). The compute and image
+APIs only keep records: they start no VM and store no image data.
 
-Text is accepted where a value is typed ("True", "22"), as OpenStack's clients send it.
+A boolean or a number may be sent as text ("True", "22"), as OpenStack's clients do.
 """
 JSON = "application/json"
 METHODS = ("get", "post", "put", "patch", "delete")
 READS, WRITES = (400, 401, 403, 404, 503), (400, 401, 403, 404, 409, 413, 415, 503)
 REASONS = {
-    400: "Invalid: the message names what",
-    401: "The token is missing or not valid",
-    403: "Not for this caller",
-    404: "There is none, or it is not this caller's",
-    406: "The microversion is not served",
-    409: "Valid, but in conflict with what is there",
+    400: "Not valid; the message names the field, the value and what is expected",
+    401: "The API token is missing or not valid",
+    403: "The caller may not do this",
+    404: "Not found, or not visible to the caller",
+    406: "The microversion is not supported",
+    409: "In conflict with the present state",
     413: "The body is too large",
-    415: "The body is not of the type that is read here",
-    503: "The database is not usable now",
+    415: "The media type of the body is not supported",
+    503: "The database is temporarily unavailable",
 }
 _PARAMETER = re.compile(r"\{(\w+)\}")
 
 
 def document(operations: Iterable[Operation]) -> Json:
-    """Return the document of all operations."""
+    """Return the OpenAPI document of the operations."""
     rows = tuple(operations)
     known = {row.path for row in rows}
     paths: dict[str, Json] = {}
@@ -60,7 +60,7 @@ def document(operations: Iterable[Operation]) -> Json:
 
 
 def _components(rows: Iterable[Operation]) -> Json:
-    """Return every schema that an operation refers to, by name."""
+    """Return every schema that an operation refers to, by component name."""
     found: dict[str, Schema] = dict(_FAULTS)
     for row in rows:
         found |= components_in(row.body.schema if row.body else None)
@@ -69,20 +69,24 @@ def _components(rows: Iterable[Operation]) -> Json:
 
 
 def _order_of_row(row: Operation) -> tuple[int, str, int]:
-    """Sort by API, path and method."""
+    """Return the sort key of a row: API, path, method."""
     bases = ("/v2.0", "/a9fe/v1", "/v2.1", "/image")
     api = next((i for i, base in enumerate(bases) if row.path.startswith(base)), len(bases))
     return api, row.path, METHODS.index(row.method.lower())
 
 
 def _tags(paths: Json) -> dict[str, None]:
-    """Return the chapters, in the order of the paths."""
+    """Return the tags (chapters) in the order of the paths, as a dict's keys."""
     shown = (item[method] for item in paths.values() for method in METHODS if method in item)
     return dict.fromkeys(tag for operation in shown for tag in operation["tags"])
 
 
 def _parameters(path: str, known: set[str]) -> Json:
-    """The parameters of a path; none has the value that makes it another known path."""
+    """Return the parameters of a path.
+
+    A value that would make the path another operation's literal path is excluded: /servers/{id}
+    does not match /servers/detail.
+    """
     found = []
     for match in _PARAMETER.finditer(path):
         before, after = path[: match.start()], path[match.end() :]
@@ -132,7 +136,7 @@ def _headers(row: Operation) -> list[Json]:
     if not below(row.path, COMPUTE):
         return []
     schema = {"type": "string", "examples": ["compute 2.96"]}
-    about = "The microversion; 2.1 without"
+    about = "The microversion; 2.1 without this header"
     return [
         {"name": "OpenStack-API-Version", "in": "header", "schema": schema, "description": about}
     ]
@@ -150,7 +154,7 @@ def _request(row: Operation) -> Json:
 def _responses(row: Operation) -> Json:
     found: Json = {}
     for status, schema in sorted(row.answers.items()):
-        found[str(status)] = {"description": _GOOD.get(status, "Found")}
+        found[str(status)] = {"description": _SUCCESS.get(status, "OK")}
         if schema is not None:
             found[str(status)]["content"] = {row.answer_type: {"schema": schema}}
     fault = {"$ref": f"#/components/schemas/{_fault(row.path)}"}
@@ -201,4 +205,4 @@ _FAULTS: Json = {
     },
     "GlanceFault": _message(code=_TEXT, title=_TEXT, message=_TEXT),
 }
-_GOOD = {201: "Made", 202: "Accepted", 204: "Done"}
+_SUCCESS = {201: "Created", 202: "Accepted", 204: "No content"}

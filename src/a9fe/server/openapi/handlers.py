@@ -1,4 +1,4 @@
-"""Operations that serve the API's own document: /openapi.json, and /docs to read it."""
+"""Operations that serve the API's OpenAPI document: /openapi.json, and /docs as HTML."""
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
@@ -8,11 +8,11 @@ from a9fe.server.asgi import Access, OperationTable, example
 from a9fe.server.openapi.document import Json, document
 from a9fe.server.openapi.page import page
 
-DOCUMENT = OperationTable("", chapter="About the server")
+DOCUMENT = OperationTable("", chapter="API description")
 
 
 def _document(request: Request) -> Json:
-    """Return the document of the application's operations, made once."""
+    """Return the OpenAPI document of the application's operations; it is made once and kept."""
     state = request.app.state
     if not hasattr(state, "document"):
         state.document = document(state.operations)
@@ -29,7 +29,7 @@ def _document(request: Request) -> Json:
     examples=(example(),),
 )
 async def show_document(request: Request) -> Response:
-    """Show this document, as OpenAPI 3.1."""
+    """Show the OpenAPI 3.1 document of this API."""
     return JSONResponse(_document(request))
 
 
@@ -43,7 +43,7 @@ async def show_document(request: Request) -> Response:
     examples=(example(),),
 )
 async def show_page(request: Request) -> Response:
-    """Show this document, to read."""
+    """Show the OpenAPI document as an HTML page."""
     return HTMLResponse(page(_document(request)))
 
 

@@ -1,4 +1,4 @@
-"""The API's document as one page of HTML that needs nothing else: no script, no other host."""
+"""Render the OpenAPI document as one HTML page without scripts or external resources."""
 
 import html
 import json
@@ -54,7 +54,7 @@ pre { background: var(--soft); border: 1px solid var(--line); border-radius: 6px
 
 
 def page(document: Json) -> str:
-    """The page."""
+    """Return the HTML page of an OpenAPI document."""
     chapters = _chapters(document)
     info = document["info"]
     links = "".join(f'<a href="#{_anchor(t)}">{_text(t)}</a>' for t in chapters)
@@ -71,15 +71,15 @@ def page(document: Json) -> str:
 def _about(info: Json) -> str:
     paragraphs = "".join(f"<p>{_inline(p)}</p>" for p in info["description"].split("\n\n"))
     return (
-        f"{paragraphs}<p>Version {_text(info['version'])}. The same as a document for machines: "
-        '<a href="openapi.json">openapi.json</a>. A token, where the server wants one, goes into '
-        "<code>X-Auth-Token</code>; the project, where it does not, into "
+        f"{paragraphs}<p>Version {_text(info['version'])}. The OpenAPI document: "
+        '<a href="openapi.json">openapi.json</a>. If the server requires API tokens, send one in '
+        "<code>X-Auth-Token</code>; otherwise send the project in "
         "<code>X-Project-Id</code>.</p>"
     )
 
 
 def _inline(text: str) -> str:
-    """Text with `code` in it."""
+    """Return text as HTML, with `...` as <code>."""
     parts = text.split("`")
     return "".join(
         f"<code>{_text(part)}</code>" if index % 2 else _text(part)
@@ -99,7 +99,7 @@ Found = tuple[str, str, Json, list[Json]]
 
 
 def _chapters(document: Json) -> dict[str, list[Found]]:
-    """Method, path, operation and parameters, by tag, in the order of the document."""
+    """Return tuples (method, path, operation, parameters) by tag, in the document's order."""
     chapters: dict[str, list[Found]] = {}
     for path, item in document["paths"].items():
         for method in METHODS:
@@ -134,7 +134,7 @@ def _operation(
 
 
 def _table(rows: Iterable[tuple[str, str, str]]) -> str:
-    """Rows of three cells that are HTML already; nothing for no rows."""
+    """Return an HTML table; the cells of `rows` are HTML. "" without rows."""
     lines = "".join(f"<tr><td>{a}</td><td>{b}</td><td>{c}</td></tr>" for a, b, c in rows)
     return f"<table>{lines}</table>" if lines else ""
 
@@ -151,7 +151,7 @@ def _parameters(parameters: list[Json]) -> str:
     return f"<h3>Parameters</h3>{rows}" if rows else ""
 
 
-def _needed(needed: bool) -> str:  # noqa: FBT001 - what it shows
+def _needed(needed: bool) -> str:  # noqa: FBT001 - the only argument
     return ' <span class="needed" title="required">*</span>' if needed else ""
 
 
@@ -163,8 +163,11 @@ def _resolved(document: Json, schema: Json) -> Json:
     return found
 
 
-def _inner(document: Json, schema: Json) -> tuple[str, Json]:
-    """What a body or an answer is wrapped in ("network"), and the object in it."""
+def _unwrapped(document: Json, schema: Json) -> tuple[str, Json]:
+    """Return the envelope's name ("network", "" for none) and the schema of the object inside.
+
+    Of alternatives, the first one counts.
+    """
     for option in ("oneOf", "anyOf"):
         if option in schema:
             schema = schema[option][0]
@@ -180,7 +183,7 @@ def _body(document: Json, operation: Json) -> str:
     content = operation.get("requestBody", {}).get("content", {}).get("application/json")
     if content is None:
         return ""
-    name, schema = _inner(document, content["schema"])
+    name, schema = _unwrapped(document, content["schema"])
     rows = _properties(document, schema)
     title = f"Body: <code>{_text(name)}</code>" if name else "Body"
     return f"<h3>{title}</h3>{rows}" if rows else ""
@@ -199,7 +202,7 @@ def _properties(document: Json, schema: Json) -> str:
 
 
 def kind(document: Json, schema: Json) -> str:
-    """A schema in a few words: "list of text"."""
+    """Return a schema's type in a few words, such as "list of text"."""
     schema = _resolved(document, schema)
     if "const" in schema:
         return f"only {json.dumps(schema['const'])}"
@@ -265,7 +268,7 @@ def _answers(document: Json, operation: Json) -> str:
     )
     good = next(a for s, a in sorted(operation["responses"].items()))
     content = good.get("content", {}).get("application/json")
-    name, schema = _inner(document, content["schema"]) if content else ("", {})
+    name, schema = _unwrapped(document, content["schema"]) if content else ("", {})
     fields = _properties(document, schema)
     answered = f"<h3>Answer: <code>{_text(name)}</code></h3>{fields}" if fields and name else ""
     return f"<h3>Statuses</h3>{rows}{answered}"
@@ -276,6 +279,6 @@ def _content(document: Json, answer: Json) -> str:
         reference = content["schema"].get("$ref", "")
         if reference:
             return str(reference.rpartition("/")[2])
-        name = _inner(document, content["schema"])[0]
+        name = _unwrapped(document, content["schema"])[0]
         return f"{{{name}}}" if name else str(media)
     return ""
