@@ -98,8 +98,8 @@ NO_DOCUMENTS: list[tuple[bytes, int, str]] = [
     (b'{"a": 1e999}', 400, "1e999"),
     (b'{"a": -' + b"9" * (DIGITS_MAX + 1) + b"}", 400, "digits"),
     (b'{"a": ' + b"9" * 100_000 + b"}", 400, "digits"),
-    (b"[" * 100_000, 400, "deeper"),
-    (b'{"a":' * 33 + b"1" + b"}" * 33, 400, "deeper"),
+    (b"[" * 100_000, 400, "levels deep"),
+    (b'{"a":' * 33 + b"1" + b"}" * 33, 400, "levels deep"),
     (b"[" + b" " * BODY_MAX + b"]", 413, "1048576 bytes"),
     (b'"' + b"a" * 10 * BODY_MAX + b'"', 413, "1048576 bytes"),
 ]
