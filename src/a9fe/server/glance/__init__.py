@@ -1,4 +1,4 @@
-"""Glance's image API v2, as far as clients need it to name images; no image has data."""
+"""The part of Glance's image API v2 with which clients record images; it stores no image data."""
 
 from a9fe.server.glance.images import OPERATIONS
 

@@ -1,6 +1,6 @@
 """Handlers of the image API below /image: image records without data.
 
-It is the part of Glance's API v2 with which clients name the images of servers.
+It is the part of Glance's API v2 that clients need to refer to images in servers.
 """
 
 from collections.abc import Iterator, Mapping
@@ -38,9 +38,9 @@ SCHEMA = "/v2/schemas/image"
 VERSIONS = OperationTable(BASE, chapter="Images")
 IMAGES = OperationTable(PATH, chapter="Images")
 PATCH_TYPE = "application/openstack-images-v2.1-json-patch"
-PAGE_DEFAULT = 25  # images of one page (Glance's limit_param_default)
+PAGE_DEFAULT = 25  # images per page (Glance's limit_param_default)
 Values = dict[str, Any]
-"""Converted values by field of the model."""
+"""Converted values, by the model's field names."""
 
 MEMBERS = {
     "id": to.identifier,
@@ -54,7 +54,7 @@ MEMBERS = {
     "tags": to.list_of(to.string(minimum=1), 128),
     "owner": to.header_text(minimum=1),
 }
-"""Members of a body with a field in the model; all others are properties, which are text."""
+"""Members of a body that are fields of the model; all others are text properties."""
 FIELD = {"owner": "project_id"}
 READ_ONLY = frozenset(
     {"status", "checksum", "size", "virtual_size", "created_at", "updated_at", "self", "file"}
@@ -77,17 +77,17 @@ _PATCH: Schema = {
     ),
 }
 _FILTERS = {
-    "name": "Only those with this name",
-    "owner": "Only those of this project",
+    "name": "Only images with this name",
+    "owner": "Only images of this project",
     "visibility": "public, private, shared, community or all",
-    "status": "Every image is active",
-    "limit": "At most so many",
-    "marker": "The id after which the page begins",
+    "status": "All images are active; another status finds none",
+    "limit": "Largest number of images to return",
+    "marker": "Id of the last image of the previous page",
 }
 
 
 def shown(image: Image) -> Json:
-    """Return Glance's answer for an image, which is active at once, as it has no data."""
+    """Return Glance's answer for an image; its status is always active, as it has no data."""
     return {
         **image.properties,
         "id": image.id,
@@ -144,7 +144,7 @@ def read(document: object) -> Values:
 
 def _put(values: Values, name: str, value: object) -> None:
     if name in READ_ONLY:
-        raise InvalidInput(name, value, "an attribute that can be set; this one is read-only")
+        raise InvalidInput(name, value, "a writable attribute; this one is read-only")
     if name in MEMBERS:
         converted = MEMBERS[name](name, value)
         values[FIELD.get(name, name)] = "" if converted is None else converted
@@ -155,7 +155,7 @@ def _put(values: Values, name: str, value: object) -> None:
 
 
 def _check_given(tx: Transaction, values: Values) -> None:
-    """Raise Forbidden for values that the caller may not set; names are the model's."""
+    """Raise Forbidden for values that the caller may not set, by the model's field names."""
     access.check_create(tx, "image", {n: v for n, v in values.items() if n != "properties"})
 
 
@@ -306,7 +306,7 @@ async def delete_image(request: Request) -> Response:
         access.check_change(tx, image)
         try:
             records.delete_image(tx, image)
-        except records.ImageProtected as error:  # Glance answers 403 where our own API has 409
+        except records.ImageProtected as error:  # 403 as in Glance; a9fe's own API answers 409
             raise Forbidden(f"Image {image.id} is protected and cannot be deleted") from error
 
     await api_of(request).write(request, work)
@@ -322,7 +322,7 @@ async def delete_image(request: Request) -> Response:
     examples=(example({}, 204, id="{cirros}"),),
 )
 async def discard_data(request: Request) -> Response:
-    """Accept the data of an image and discard it, as images are records."""
+    """Accept and discard the data of an image: images are only records."""
 
     def work(tx: Transaction) -> None:
         access.check_change(tx, _require(tx, request))
@@ -341,7 +341,7 @@ async def discard_data(request: Request) -> Response:
     examples=(example(status=404, id="{cirros}"),),
 )
 async def no_data(request: Request) -> Response:
-    """Refuse the download of an image's data, as none is stored."""
+    """Answer 404 to the download of an image's data: none is stored."""
 
     def work(tx: Transaction) -> Image:
         image = _require(tx, request)

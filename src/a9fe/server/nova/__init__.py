@@ -1,4 +1,4 @@
-"""Nova's compute API v2.1, as far as clients need it to record servers; nothing starts a VM."""
+"""The part of Nova's compute API v2.1 with which clients record servers; it starts no VM."""
 
 from a9fe.server.nova import handlers, records, server_metadata, service, versions
 

@@ -1,6 +1,6 @@
-"""The fields of Nova's answers, one row for each field, with the microversions that have it.
+"""The fields of Nova's answers: one row for each field, with the microversions that have it.
 
-A server is the record of a VM, and is ACTIVE as long as it exists.
+A server is the record of a VM; its status is ACTIVE until it is deleted.
 """
 
 import base64
@@ -20,8 +20,8 @@ from a9fe.server.nova.microversion import MOST
 R = TypeVar("R", Flavor, KeypairRecord)
 
 RUNNING = 1  # Nova's power_state
-HOSTNAME_FOR_ALL = 90  # the microversion since which members see a server's host name
-EMBEDDED_FLAVOR = 47  # the microversion since which a server has its flavor's sizes, not its id
+HOSTNAME_FOR_ALL = 90  # first microversion in which members see a server's host name
+EMBEDDED_FLAVOR = 47  # first microversion with the flavor's sizes instead of its id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +43,7 @@ class ServerView:
 
     @property
     def host(self) -> str:
-        """The host of the server's first bound port; "" for none."""
+        """The host of the server's first bound port, or ""."""
         return host_of(self.ports)
 
 

@@ -1,4 +1,4 @@
-"""Handlers of the compute API for servers: with them clients record servers; no VM starts."""
+"""Handlers of the compute API for servers, which are records: they start no VM."""
 
 from collections.abc import Callable
 from typing import TypeVar
@@ -82,7 +82,7 @@ SERVERS.add(
     "GET",
     "",
     Access.PROJECT,
-    summary="List servers briefly",
+    summary="List servers: id, name and links",
     query=schemas.SERVER_FILTERS,
     answers={200: enclosed_list("servers", schemas.SERVER_SUMMARY)},
     examples=(example(query="name=vm1"),),
@@ -91,7 +91,7 @@ SERVERS.add(
     "GET",
     "/detail",
     Access.PROJECT,
-    summary="List servers, with all of their fields",
+    summary="List servers with all fields",
     query=schemas.SERVER_FILTERS,
     answers={200: enclosed_list("servers", schemas.SERVER)},
     examples=(example(query="limit=10"),),
@@ -99,7 +99,7 @@ SERVERS.add(
 
 
 async def read_server_of(request: Request, work: Callable[[Transaction, Instance], T]) -> T:
-    """Return the result of `work` for the path's server."""
+    """Return the result of `work` for the server in the path. Raises NotFound."""
     id = request.path_params["id"]
     return await api_of(request).read(
         request, lambda tx: work(tx, compute_servers.require(tx, id))
@@ -107,6 +107,10 @@ async def read_server_of(request: Request, work: Callable[[Transaction, Instance
 
 
 async def write_server_of(request: Request, work: Callable[[Transaction, Instance], T]) -> T:
+    """Return the result of `work`, committed, for the server in the path.
+
+    Raises NotFound, or Forbidden if the caller may not change the server.
+    """
     id = request.path_params["id"]
     return await api_of(request).write(
         request, lambda tx: work(tx, compute_servers.require(tx, id, change=True))

@@ -1,8 +1,8 @@
-"""Nova's microversions: the one that a request wants, and the headers of its answer.
+"""Nova's microversions: read the requested one, and make the headers of the answer.
 
 A request has `OpenStack-API-Version: compute 2.53` (OpenStack's microversion specification) or
-Nova's older `X-OpenStack-Nova-API-Version: 2.53`; without them it gets the lowest. Here a version
-is its minor number.
+Nova's older `X-OpenStack-Nova-API-Version: 2.53`; without them it gets the lowest. In this
+module a version is its minor number.
 """
 
 import re
@@ -18,10 +18,10 @@ _VERSION = re.compile(r"(0|[1-9][0-9]{0,5})\.(0|[1-9][0-9]{0,5})")
 
 
 class BadVersion(A9feError):
-    """A malformed version (400) or one that is not served (406)."""
+    """A malformed microversion (400), or an unsupported one (406)."""
 
     def __init__(self, status: int, message: str) -> None:
-        """`status` of the answer."""
+        """`status` is the HTTP status of the answer."""
         super().__init__(message)
         self.status = status
 
@@ -31,8 +31,8 @@ def shown(minor: int) -> str:
     return f"2.{minor}"
 
 
-def asked(headers: Mapping[str, str]) -> int:
-    """Return the minor version that a request wants. Raises BadVersion."""
+def requested(headers: Mapping[str, str]) -> int:
+    """Return the minor version that the request headers ask for. Raises BadVersion."""
     text = _of_service(headers.get(HEADER.lower(), "")) or headers.get(OLD_HEADER.lower(), "")
     text = text.strip()
     if not text:
@@ -45,12 +45,12 @@ def asked(headers: Mapping[str, str]) -> int:
     minor = int(match[2])
     if match[1] != "2" or not LEAST <= minor <= MOST:
         served = f"{shown(LEAST)} to {shown(MOST)}"
-        raise BadVersion(406, f"Microversion {text} is not served, only {served}")
+        raise BadVersion(406, f"Microversion {text} is not supported; expected {served}")
     return minor
 
 
 def _of_service(header: str) -> str:
-    """Return the version of compute in "compute 2.53, placement 1.2", or ""."""
+    """Return compute's version, "2.53" of "compute 2.53, placement 1.2", or ""."""
     for part in header.split(","):
         words = part.split()
         if len(words) == 2 and words[0].lower() == SERVICE:
@@ -58,8 +58,8 @@ def _of_service(header: str) -> str:
     return ""
 
 
-def said(minor: int) -> dict[str, str]:
-    """Return the headers of an answer."""
+def headers_of(minor: int) -> dict[str, str]:
+    """Return the version headers of an answer."""
     return {
         HEADER: f"{SERVICE} {shown(minor)}",
         OLD_HEADER: shown(minor),

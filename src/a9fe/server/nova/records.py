@@ -49,8 +49,8 @@ FLAVOR_MEMBERS: dict[str, tuple[str, Reader]] = {
     "description": ("description", to.nullable(to.string())),
     "rxtx_factor": ("", lambda _, value: value),
 }
-"""Members of a flavor's body: the model's field ("" to ignore it), and the converter."""
-KEYPAIRS_LINKS = 35  # the microversion since which a list of key pairs links to its next page
+"""Members of a flavor's body: the model's field ("" for an ignored member) and the converter."""
+KEYPAIRS_LINKS = 35  # first microversion in which a list of key pairs links to its next page
 KEYPAIR_MEMBERS: dict[str, Reader] = {
     "name": record_tables.visible_name,
     "public_key": record_tables.public_key,
@@ -59,7 +59,10 @@ KEYPAIR_MEMBERS: dict[str, Reader] = {
 }
 
 
-_FLAVOR_FILTERS = {"is_public": "None: also those that are not, for admins", **schemas.PAGE}
+_FLAVOR_FILTERS = {
+    "is_public": "true, false, or None for both; false and None are for admins",
+    **schemas.PAGE,
+}
 _FLAVOR_REQUIRED = ("name", "ram", "vcpus", "disk")
 _FLAVOR_REQUEST = members(
     tuple(FLAVOR_MEMBERS.keys() - set(_FLAVOR_REQUIRED)),
@@ -78,7 +81,7 @@ _KEYPAIR_REQUEST = members(
 def _members(
     given: object, known: Mapping[str, object], required: tuple[str, ...]
 ) -> dict[str, object]:
-    """Return the object. Raises InvalidInput for unknown and missing members."""
+    """Return `given`, a JSON object. Raises InvalidInput for unknown and missing members."""
     if not isinstance(given, dict):
         raise InvalidInput("body", given, "an object")
     for name in given:
@@ -103,7 +106,7 @@ def _flavor(tx: Transaction, id: str) -> Flavor:
 
 
 def _public(tx: Transaction, query: dict[str, str]) -> bool | None:
-    """Return the is_public of the flavors to list; None for any, which only admins may ask for."""
+    """Return the is_public value of the flavors to list; None, for both, is for admins only."""
     text = query.get("is_public", "true")
     if not tx.caller.is_admin:
         return True
@@ -163,7 +166,7 @@ FLAVORS.add(
     "GET",
     "",
     Access.PROJECT,
-    summary="List flavors briefly",
+    summary="List flavors: id, name and links",
     query=_FLAVOR_FILTERS,
     answers={200: enclosed_list("flavors", schemas.FLAVOR_SUMMARY)},
     examples=(example(),),
@@ -172,7 +175,7 @@ FLAVORS.add(
     "GET",
     "/detail",
     Access.PROJECT,
-    summary="List flavors, with all of their fields",
+    summary="List flavors with all fields",
     query=_FLAVOR_FILTERS,
     answers={200: enclosed_list("flavors", schemas.FLAVOR)},
     examples=(example(),),
@@ -263,7 +266,7 @@ async def list_keypairs(request: Request, form: AnswerFormat) -> Response:
 
 
 def _list_keypairs(tx: Transaction, query: dict[str, str]) -> Slice[KeypairRecord]:
-    """Return a page of the project's key pairs by name; a marker is a name (Nova)."""
+    """Return a page of the project's key pairs, sorted by name; the marker is a name (Nova)."""
     own = filter_by("project_id", tx.project_id)
     wanted = Page(filters=(own,), order=(("name", False),))
     if name := query.get("marker"):
@@ -283,7 +286,7 @@ def _list_keypairs(tx: Transaction, query: dict[str, str]) -> Slice[KeypairRecor
     examples=(example({"keypair": {"name": "laptop", "public_key": _EXAMPLE_KEY}}),),
 )
 async def create_keypair(request: Request, form: AnswerFormat) -> Response:
-    """Create a key pair from a public key. The server generates no keys."""
+    """Create a key pair from a public key; the server generates no keys."""
     document = member(await read_body(request), "keypair")
     given = _members(document, KEYPAIR_MEMBERS, _KEYPAIR_REQUIRED)
     values = {name: KEYPAIR_MEMBERS[name](name, value) for name, value in given.items()}

@@ -9,7 +9,7 @@ from a9fe.server.nova.server_request import MEMBERS, REQUIRED
 
 
 def _component(name: str, fields: Iterable[nova.Field[Any]]) -> Component:
-    """Return the schema of an answer; a field of two schemas changes between microversions."""
+    """Return the schema of an answer; a field with two rows may match either row's schema."""
     properties: dict[str, Any] = {}
     for field in fields:
         schema = dict(field.schema)
@@ -33,18 +33,18 @@ SERVER_REQUEST: Schema = members(
     **{name: taken_by(m.read) for name, m in MEMBERS.items()},
 )
 PAGE = {
-    "limit": "At most so many",
-    "marker": "The id after which the page begins",
+    "limit": "Largest number of resources to return",
+    "marker": "Id (key pairs: name) of the last resource of the previous page",
 }
 SERVER_FILTERS = {
-    "name": "Part of the name; ^ and $ are its ends",
-    "status": "Every server is ACTIVE",
-    "all_tenants": "1: of all projects, for admins",
-    "deleted": "Deleted servers are not kept",
+    "name": "Part of the name; ^ and $ match its start and end",
+    "status": "All servers are ACTIVE; another status finds none",
+    "all_tenants": "1: list the servers of all projects (admins only)",
+    "deleted": "true finds none, as deleted servers are not kept",
     "ip": "Part of an IPv4 address",
     "ip6": "Part of an IPv6 address",
     "image": "Id of the image",
     "flavor": "Id of the flavor",
-    "changes-since": "Changed since then, ISO 8601",
+    "changes-since": "Only servers changed at or after this ISO 8601 time",
     **PAGE,
 }

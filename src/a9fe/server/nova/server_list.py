@@ -1,4 +1,4 @@
-"""Nova's list of servers: filters, order and page of a query, as SQL."""
+"""Nova's list of servers: turn a query into filters, order and page."""
 
 import json
 import math
@@ -25,15 +25,17 @@ _EXACT = {
     "tenant_id": "project_id",
     "description": "description",
 }
-"""Filters that compare a field. Unknown filters are ignored, as Nova does for members."""
+"""Filters by equality: parameter and field. Unknown filters are ignored, as by Nova."""
 _PATTERNS = {"name": "name", "ip": "port_ipv4", "ip6": "port_ipv6"}
 _TEXT_MAX = 3 * to.NAME_MAX
 """The longest casefolded text that a pattern can match."""
 
 
 def list_servers(tx: Transaction, query: Mapping[str, str]) -> Slice[Instance]:
-    """Return the page of servers that a query asks for, newest first. Raises InvalidInput,
-    Forbidden."""
+    """Return the page of servers that a query selects, newest first.
+
+    Raises InvalidInput, Forbidden.
+    """
     wanted = Page(filters=tuple(_filters(tx, query)), newest_first=True)
     return read_slice(tx, Instance, wanted, query, choose=_condition(tx, query))
 
@@ -48,7 +50,7 @@ def _filters(tx: Transaction, query: Mapping[str, str]) -> Iterator[Filter]:
         yield NOTHING
     if query.get("status", "ACTIVE").upper() != "ACTIVE":
         yield NOTHING
-    if "key_name" in query:  # part of the JSON; _condition compares exactly
+    if "key_name" in query:  # matches within the JSON text; _condition compares exactly
         yield filter_by("keypairs", json.dumps(query["key_name"]), "contains")
     if host := _host(tx, query):
         yield filter_by("port_host", host)
@@ -57,7 +59,10 @@ def _filters(tx: Transaction, query: Mapping[str, str]) -> Iterator[Filter]:
 
 
 def _all_projects(tx: Transaction, query: Mapping[str, str]) -> bool:
-    """Read all_tenants, which may have no value. Raises Forbidden unless an admin asks."""
+    """Return all_tenants; without a value it is true.
+
+    Raises Forbidden if it is true and the caller is not admin.
+    """
     if "all_tenants" not in query:
         return False
     wanted = to.boolean("all_tenants", query["all_tenants"] or "true")
@@ -67,16 +72,16 @@ def _all_projects(tx: Transaction, query: Mapping[str, str]) -> bool:
 
 
 def _match(field: str, pattern: str) -> Filter:
-    r"""Match part of a text; ^ and $ anchor it, and \ takes a character literally.
+    r"""Return a filter for a part of a text; ^ and $ anchor it, and \ escapes a character.
 
-    Nova's patterns are regular expressions of its database.
+    Nova instead matches regular expressions in the syntax of its database.
     """
     text = re.sub(r"\\(.)", r"\1", pattern.removeprefix("^").removesuffix("$")).casefold()
     if len(text) > _TEXT_MAX:
         return NOTHING
     at_start, at_end = pattern.startswith("^"), pattern.endswith("$")
     if at_start and at_end and field != "name":
-        return filter_by(field, text)  # addresses have no upper case: an index serves it
+        return filter_by(field, text)  # stored addresses are lower case: an index finds it
     return filter_by(field, text, _ANCHORED[at_start, at_end])
 
 
@@ -93,7 +98,7 @@ def _host(tx: Transaction, query: Mapping[str, str]) -> str:
 
 
 def _condition(tx: Transaction, query: Mapping[str, str]) -> Choose[Instance]:
-    """Return the conditions that SQL only narrows: a key pair's name, the first port's host."""
+    """Return the exact test for filters that SQL only narrows: key_name, and first port's host."""
     key_name, host = query.get("key_name"), _host(tx, query)
     if key_name is None and not host:
         return every_row
@@ -112,7 +117,10 @@ def _on_host(tx: Transaction, found: list[Instance], host: str) -> list[Instance
 
 
 def _since(text: str) -> str:
-    """Return a time as updated_at is stored: whole seconds, UTC; no earlier than 1970."""
+    """Return a time in the format of updated_at: UTC, rounded up to seconds, at least 1970.
+
+    Raises InvalidInput.
+    """
     try:
         found = datetime.fromisoformat(text)
         aware = found if found.tzinfo else found.replace(tzinfo=UTC)

@@ -100,7 +100,7 @@ async def set_item(request: Request, _form: AnswerFormat) -> Response:
     given = to.string_map("meta", member(await read_body(request), "meta"))
     if list(given) != [key]:
         raise InvalidInput(
-            "meta", given, f"an object with the one item {key[:100]!r}, as the path says"
+            "meta", given, f"an object with only the item {key[:100]!r}, the key in the path"
         )
 
     def work(tx: Transaction, i: Instance) -> dict[str, str]:

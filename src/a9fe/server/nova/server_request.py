@@ -1,4 +1,4 @@
-"""The body of Nova's request to create servers: converted and checked without the database."""
+"""Convert and check the body of Nova's request to create servers, without the database."""
 
 import uuid
 from collections.abc import Callable, Mapping
@@ -13,9 +13,9 @@ from a9fe.api_tables.schemas import described
 from a9fe.model.errors import InvalidInput
 from a9fe.model.rules import addresses as rules
 
-COUNT_MAX = 100  # servers of one request
-CARDS_MAX = 64
-NETWORKS_REQUIRED = 37  # the microversion since which `networks` is required
+COUNT_MAX = 100  # servers in one request
+CARDS_MAX = 64  # networks in one request
+NETWORKS_REQUIRED = 37  # first microversion in which `networks` is required
 AUTO, NONE = "auto", "none"
 
 
@@ -50,7 +50,7 @@ def _anything(_field: str, value: object) -> object:
 
 
 def _reference(field: str, value: object) -> str:
-    """Return an id, given alone or as the end of a URL (Nova)."""
+    """Return an id, sent alone or as the last part of a URL (Nova). Raises InvalidInput."""
     text = str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
     id = text.rstrip("/").rpartition("/")[2]
     if not id or len(id) > to.NAME_MAX:
@@ -63,7 +63,7 @@ def _image(field: str, value: object) -> str:
 
 
 def _card(field: str, value: object) -> NetworkCard:
-    """Convert {"port"} or {"uuid", "fixed_ip"}; of port and network, the port wins (Nova)."""
+    """Convert {"port"} or {"uuid", "fixed_ip"}; uuid is ignored if port is given (Nova)."""
     expected = "an object with uuid (and fixed_ip), or port"
     if not isinstance(value, dict) or value.keys() - {"uuid", "fixed_ip", "port", "tag"}:
         raise InvalidInput(field, value, expected)
@@ -215,7 +215,9 @@ def _check(request: ServerRequest) -> None:
     if request.most > 1 and not isinstance(request.networks, str):
         for card in request.networks:
             if card.port_id or card.fixed_ip:
-                expected = "1, as a port or an address is for one server"
+                expected = (
+                    "1, because networks has a port or a fixed IP, which only one server can have"
+                )
                 raise InvalidInput("max_count", request.most, expected)
 
 

@@ -1,4 +1,4 @@
-"""Nova's servers, which are instances: create, find, list and show them inside a transaction."""
+"""Nova's servers: create, find, list and show instances inside a transaction."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -22,8 +22,10 @@ from a9fe.server.nova.versions import AnswerFormat
 
 
 def require(tx: Transaction, id: str, *, change: bool = False) -> Instance:
-    """Return the instance. Raises NotFound if the caller does not see it and, with `change`,
-    Forbidden if it may not change it."""
+    """Return the instance. Raises NotFound if the caller may not see it.
+
+    With `change`, raises Forbidden if the caller may not change it.
+    """
     found: Instance = access.require(tx, Instance, id, "server")
     if change:
         access.check_change(tx, found)
@@ -31,7 +33,7 @@ def require(tx: Transaction, id: str, *, change: bool = False) -> Instance:
 
 
 def create(tx: Transaction, request: ServerRequest) -> list[Instance]:
-    """Create the instances of a request. Raises InvalidInput for a reference that is not found."""
+    """Create the instances of a request. Raises InvalidInput for an id that is not found."""
     try:
         new = _new_instance(tx, request)
         return [
@@ -44,7 +46,7 @@ def create(tx: Transaction, request: ServerRequest) -> list[Instance]:
 
 
 def _names_of(request: ServerRequest) -> list[str]:
-    """Return a name for each server; several servers get numbers at the end (Nova)."""
+    """Return a name for each server; several servers get the suffixes -1, -2, ... (Nova)."""
     if request.most == 1:
         return [request.name]
     return [f"{request.name}-{number}" for number in range(1, request.most + 1)]
@@ -125,7 +127,7 @@ def _cards(tx: Transaction, request: ServerRequest) -> tuple[NetworkCard, ...]:
 
 
 def _usable_networks(tx: Transaction) -> list[Network]:
-    """Return the project's own and shared networks that are not external, up to two of each."""
+    """Return internal networks, at most two of the project and two shared ones."""
     internal = Filter(field="external", values=(False,))
     own = Filter(field="project_id", values=(tx.project_id,))
     shared = Filter(field="shared", values=(True,))
@@ -135,7 +137,7 @@ def _usable_networks(tx: Transaction) -> list[Network]:
 
 
 def update(tx: Transaction, instance: Instance, document: object) -> Instance:
-    """Change a server's name or description."""
+    """Change a server's name or description, and return it. Raises InvalidInput."""
     server = document.get("server") if isinstance(document, dict) else None
     if not isinstance(server, dict):
         raise InvalidInput("body", document, 'an object {"server": ...}')
@@ -151,13 +153,13 @@ def update(tx: Transaction, instance: Instance, document: object) -> Instance:
 
 
 def set_metadata(tx: Transaction, instance: Instance, metadata: Mapping[str, str]) -> Instance:
-    """Replace an instance's metadata."""
+    """Replace an instance's metadata, and return the instance. Raises InvalidInput."""
     checked = to.string_map("metadata", dict(metadata))
     return instances.update(tx, instance, InstanceChange(metadata=checked))
 
 
 def views(tx: Transaction, found: list[Instance], form: AnswerFormat) -> list[ServerView]:
-    """Return the values of the servers' answers."""
+    """Return the views of the servers, from which `render` makes answers."""
     of = instances.ports_by_instance(tx, found)
     ports = [port for owned in of.values() for port in owned]
     networks = _names(tx, Network, (port.network_id for port in ports))
@@ -181,8 +183,10 @@ def views(tx: Transaction, found: list[Instance], form: AnswerFormat) -> list[Se
 def _flavors_of(
     tx: Transaction, found: list[Instance]
 ) -> tuple[dict[str, Flavor], dict[str, Flavor]]:
-    """Return the servers' flavors by id, and by name where the caller sees them: any member may
-    record a server with any flavor's name."""
+    """Return the servers' flavors by id, and by name.
+
+    By name only flavors that the caller may see, as a member may record any flavor name.
+    """
     ids = sorted({instance.flavor_id for instance in found} - {""})
     by_id = {flavor.id: flavor for flavor in tx.session.find(Flavor, id=ids)} if ids else {}
     names = sorted({i.flavor for i in found if i.flavor_id not in by_id} - {""})

@@ -1,4 +1,4 @@
-"""Handlers of the compute API that describe the service: limits, zones, extensions."""
+"""Handlers of the compute API for limits, availability zones and extensions."""
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -25,7 +25,7 @@ LIMITS = {
     "totalRAMUsed": 0,
     "totalServerGroupsUsed": 0,
 }
-"""Limits that are not options; -1 means unlimited, as records use no CPU or memory."""
+"""Fixed limits; -1 means unlimited, since records use no CPU or memory."""
 
 
 @SERVICE.add("GET", "/limits", Access.PROJECT, answers={200: OBJECT}, examples=_EXAMPLES)
@@ -48,7 +48,7 @@ async def show_limits(request: Request, _form: AnswerFormat) -> Response:
     "GET", "/os-availability-zone", Access.PROJECT, answers={200: OBJECT}, examples=_EXAMPLES
 )
 async def list_zones(request: Request, _form: AnswerFormat) -> Response:
-    """List the availability zones: the default one and those of agents."""
+    """List the availability zones: the default zone and the zones of agents."""
 
     def work(tx: Transaction) -> list[str]:
         zones = {agent.availability_zone for agent in tx.session.find(Agent)}
@@ -67,13 +67,13 @@ async def list_zones(request: Request, _form: AnswerFormat) -> Response:
     examples=_EXAMPLES,
 )
 async def list_zones_detail(request: Request, form: AnswerFormat) -> Response:
-    """List the availability zones. Their hosts are not listed."""
+    """List the availability zones, without their hosts."""
     return await list_zones(request, form)
 
 
 @SERVICE.add("GET", "/extensions", Access.PROJECT, answers={200: OBJECT}, examples=_EXAMPLES)
 async def list_extensions(_request: Request, _form: AnswerFormat) -> Response:
-    """List extensions: none, as microversions replace them."""
+    """List extensions; there are none, since microversions replace them."""
     return JSONResponse({"extensions": []})
 
 

@@ -1,4 +1,4 @@
-"""What every compute handler needs: microversions, links; and the operations that show them."""
+"""Microversions and links for all compute handlers, and the operations that show the version."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -38,27 +38,27 @@ Handler = Callable[[Request, AnswerFormat], Awaitable[Response]]
 
 
 def versioned(handler: Handler) -> RequestHandler:
-    """Return a handler that reads the microversion; every answer has it in its headers."""
+    """Return a Starlette handler that reads the microversion and adds it to the answer."""
 
     async def answered(request: Request) -> Response:
         try:
-            version = microversion.asked(request.headers)
+            version = microversion.requested(request.headers)
         except microversion.BadVersion as error:
             fault = nova_fault(error.status, str(error))
-            headers = microversion.said(microversion.LEAST)
+            headers = microversion.headers_of(microversion.LEAST)
             return JSONResponse(fault, status_code=error.status, headers=headers)
         try:
             answer = await handler(request, AnswerFormat(version=version, base=root_of(request)))
         except A9feError as error:
             answer = await on_error(request, error)
-        answer.headers.update(microversion.said(version))
+        answer.headers.update(microversion.headers_of(version))
         return answer
 
     return answered
 
 
 def next_link(request: Request, form: AnswerFormat, plural: str, marker: str) -> Json:
-    """Return the member `<plural>_links` that leads to the page behind `marker`; {} for none."""
+    """Return `<plural>_links` with the link to the page after `marker`; {} without a marker."""
     if not marker:
         return {}
     kept = [(name, v) for name, v in request.query_params.multi_items() if name != "marker"]
@@ -68,7 +68,7 @@ def next_link(request: Request, form: AnswerFormat, plural: str, marker: str) ->
 
 
 def compute_table(path: str = "", *, chapter: str = "Compute") -> OperationTable:
-    """Return a table of operations below /v2.1, whose handlers take the microversion."""
+    """Return a table of operations below /v2.1; their handlers take an AnswerFormat."""
     return OperationTable(f"{BASE}{path}", chapter=chapter, adapt=versioned)
 
 
@@ -76,7 +76,7 @@ VERSIONS = compute_table()
 
 
 def version_shown(base: str) -> Json:
-    """Return the document from which a client chooses its microversion."""
+    """Return Nova's version document, from which clients choose a microversion."""
     return {
         "id": "v2.1",
         "status": "CURRENT",
