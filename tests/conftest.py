@@ -5,6 +5,7 @@ Tests below heavy/store and heavy/server that use a database run on SQLite and o
 """
 
 import logging as stdlib_logging
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,8 +18,14 @@ from tests.kit.databases import DATABASES
 from tests.kit.guarded_world import Guarded
 from tests.kit.server_world import World
 
-# How long an example takes says nothing on a busy machine, so no test fails by it.
-settings.register_profile("a9fe", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# No test fails because an example took long on a busy machine. The same examples run each time,
+# so that a failure concerns the change under test; `./run test --repeat` tries new ones.
+settings.register_profile(
+    "a9fe",
+    deadline=None,
+    derandomize="HYPOTHESIS_NEW_EXAMPLES" not in os.environ,
+    suppress_health_check=[HealthCheck.too_slow],
+)
 settings.load_profile("a9fe")
 
 BOTH = ["sqlite", pytest.param("postgresql")]

@@ -107,7 +107,8 @@ def tried(world: World, operation: Any, mode: GenerationMode, ids: dict[str, str
 
 TEXT = st.text(st.characters(codec="utf-8"), max_size=40)
 AGENTS = sorted(ROLES)
-GOOD = {"host": TEXT.filter(bool), "agent": st.sampled_from(AGENTS), "from": st.just("0")}
+HOST = TEXT.filter(lambda text: text not in ("", "*"))  # "*" is for agent=service only
+GOOD = {"host": HOST, "agent": st.sampled_from(AGENTS), "from": st.just("0")}
 BAD = {
     "host": st.just(""),
     "agent": TEXT.filter(lambda text: text not in AGENTS),

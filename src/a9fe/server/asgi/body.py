@@ -48,7 +48,7 @@ def _check_type(request: Request, expected: str) -> None:
         charset = value.strip().strip('"')
         if key.strip().lower() == "charset" and charset.lower() not in _CHARSETS:
             shown = charset[:NAME_SHOWN_MAX]
-            raise _unsupported(f"Charset {shown!r} is not supported; send UTF-8")
+            raise _unsupported(f"The charset {shown!r} is not supported; send UTF-8")
 
 
 def _unsupported(message: str) -> BadRequest:
