@@ -12,6 +12,7 @@ from a9fe.api_client.errors import ApiError
 from a9fe.linux.vms import guest
 from tests.kit.conditions import eventually
 from tests.lab import host
+from tests.lab.command import DEADLINE
 from tests.lab.house import House
 
 METADATA = "http://169.254.169.254"
@@ -176,7 +177,9 @@ class Cloud:
         for network in self.networks:
             self._delete("networks", network)
         eventually(
-            lambda: gone.isdisjoint(host.namespaces() | host.links()), 60, f"the end of {gone}"
+            lambda: gone.isdisjoint(host.namespaces() | host.links()),
+            DEADLINE,
+            f"the end of {gone}",
         )
 
     def _ids(self, collection: str, names: Iterable[str]) -> list[str]:
