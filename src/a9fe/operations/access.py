@@ -10,9 +10,8 @@ from a9fe.model import policy
 from a9fe.model.errors import Forbidden, NotFound
 from a9fe.model.rbac import ACCESS_AS_SHARED, RbacPolicy
 from a9fe.model.resources import KIND_OF, KINDS, Network, Port, Resource, Router, Subnet
-from a9fe.operations.transaction import Transaction
+from a9fe.operations.transaction import Json, Transaction
 
-Json = dict[str, object]
 R = TypeVar("R", bound=Resource)
 
 REFERENCES = {

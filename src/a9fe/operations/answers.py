@@ -20,9 +20,8 @@ from a9fe.model.subnet_pools import FloatingIp
 from a9fe.operations import access
 from a9fe.operations.networks import subnet_pools
 from a9fe.operations.routers import floating_ips, gateways
-from a9fe.operations.transaction import Transaction
+from a9fe.operations.transaction import Json, Transaction
 
-Json = dict[str, object]
 ALL: frozenset[str] = frozenset()
 """The choice of fields that shows every attribute."""
 BINDING_KINDS = {"network": "dhcp", "router": "l3"}

@@ -9,9 +9,9 @@ from a9fe.api_tables.typed_requests import UNSET, Request, Unset, given
 from a9fe.model.errors import A9feError
 from a9fe.model.resources import Resource
 from a9fe.operations import access, quotas
-from a9fe.operations.answers import Json, one_shown, shown
+from a9fe.operations.answers import one_shown, shown
 from a9fe.operations.collections import Collection
-from a9fe.operations.transaction import Transaction
+from a9fe.operations.transaction import Json, Transaction
 
 
 class RevisionMismatch(A9feError):

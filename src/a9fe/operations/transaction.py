@@ -10,6 +10,9 @@ from a9fe.model.rules.scheduling import timestamp
 from a9fe.runtime.config import Config
 from a9fe.store import Session
 
+Json = dict[str, object]
+"""An object of an answer, as JSON shows it."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Transaction:

@@ -238,35 +238,32 @@ _BRIDGE_CHAINS = """
   }
 """
 
-_INET_CHAINS = """
+_INPUT = """
   chain input {
     type filter hook input priority -300; policy accept;
     iifgroup $GROUP counter drop
     ether daddr $LINK_GROUP counter drop
   }
+"""
+
+_FORWARD = """\
   chain forward {
     type filter hook forward priority -300; policy accept;
     ether daddr $LINK_GROUP counter drop
     iifgroup $GROUP oifgroup != $GROUP counter drop
     iifgroup != $GROUP oifgroup $GROUP counter drop
   }
+"""
+
+_OUTPUT = """\
   chain output {
     type filter hook output priority -300; policy accept;
     oifgroup $GROUP counter drop
   }
 """
 
-_ARP_CHAINS = """
-  chain input {
-    type filter hook input priority -300; policy accept;
-    iifgroup $GROUP counter drop
-    ether daddr $LINK_GROUP counter drop
-  }
-  chain output {
-    type filter hook output priority -300; policy accept;
-    oifgroup $GROUP counter drop
-  }
-"""
+_INET_CHAINS = _INPUT + _FORWARD + _OUTPUT
+_ARP_CHAINS = _INPUT + _OUTPUT
 
 
 def rules_marker(mark: Mark) -> str:

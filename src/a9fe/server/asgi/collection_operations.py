@@ -11,9 +11,9 @@ from a9fe.api_tables.listing import fields_of
 from a9fe.api_tables.schemas import enclosed, enclosed_list
 from a9fe.model.errors import InvalidInput
 from a9fe.operations import resources
-from a9fe.operations.answers import Json, shown
+from a9fe.operations.answers import shown
 from a9fe.operations.collections import Collection
-from a9fe.operations.transaction import Transaction
+from a9fe.operations.transaction import Json, Transaction
 from a9fe.server.asgi import body
 from a9fe.server.asgi import collection_schemas as schemas
 from a9fe.server.asgi.api import api_of, query_of

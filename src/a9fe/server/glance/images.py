@@ -16,10 +16,9 @@ from a9fe.model.compute import Image
 from a9fe.model.errors import Conflict, Forbidden, InvalidInput, NotFound
 from a9fe.model.pages import NOTHING, Filter, Page, Slice
 from a9fe.operations import access
-from a9fe.operations.answers import Json
 from a9fe.operations.instances import records
 from a9fe.operations.slices import filter_by, read_limit, read_slice
-from a9fe.operations.transaction import Transaction
+from a9fe.operations.transaction import Json, Transaction
 from a9fe.server.asgi import (
     IMAGE,
     Access,

@@ -2,7 +2,6 @@
 
 import base64
 import secrets
-from typing import Any
 
 import structlog
 from starlette.requests import Request
@@ -16,14 +15,12 @@ from a9fe.model.errors import InvalidInput, NotFound
 from a9fe.model.resources import KINDS, Port, Resource
 from a9fe.model.user_data import loaded
 from a9fe.operations.instances import guests
-from a9fe.operations.transaction import Transaction
+from a9fe.operations.transaction import Json, Transaction
 from a9fe.runtime.static_vendordata import VendordataFile
 from a9fe.server.asgi import NATIVE, Access, OperationTable, api_of, example
 from a9fe.store import Session
 
 log = structlog.get_logger()
-
-Json = dict[str, Any]
 
 INSTANCE = OperationTable(f"{NATIVE}/instances/{{id}}", chapter="a9fe: instances")
 _FILE = members(path=TEXT, content={"type": "string", "format": "byte"})

@@ -22,12 +22,10 @@ from a9fe.model import jwk
 from a9fe.model.errors import Conflict, Forbidden, InvalidInput, NotFound
 from a9fe.model.policy import check_host
 from a9fe.model.rules.scheduling import seconds, timestamp
-from a9fe.operations.transaction import Transaction
+from a9fe.operations.transaction import Json, Transaction
 from a9fe.server.asgi import NATIVE, Access, OperationTable, api_of, caller_of, example, read_body
 from a9fe.server.native.identity_example import EXAMPLE_KEY, EXAMPLE_KEY_ID
 from a9fe.store.side_tables.identity_keys import IdentityKey
-
-Json = dict[str, Any]
 
 IDENTITY = f"{NATIVE}/identity"
 KEYS = OperationTable(IDENTITY, chapter="a9fe: identity")
@@ -90,7 +88,7 @@ async def publish(request: Request) -> Response:
     return JSONResponse({"key": shown(key), "issuer": issuer})
 
 
-def read_key(kid: str, host: str, given: Json, now: float) -> IdentityKey:
+def read_key(kid: str, host: str, given: dict[str, Any], now: float) -> IdentityKey:
     """Return the identity key in a body. `now`: UNIX seconds.
 
     The certificate must be self-signed with this key and be valid until `expires_at`. Raises

@@ -4,7 +4,6 @@ Metadata services report counts; operators and owners read the sums.
 """
 
 import re
-from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -16,11 +15,9 @@ from a9fe.model.errors import InvalidInput
 from a9fe.model.imds_usage import ImdsUsage
 from a9fe.model.policy import check_host
 from a9fe.operations.instances import guests
-from a9fe.operations.transaction import Transaction
+from a9fe.operations.transaction import Json, Transaction
 from a9fe.server.asgi import NATIVE, Access, OperationTable, api_of, caller_of, example, read_body
 from a9fe.store import UsageOfInstance
-
-Json = dict[str, Any]
 
 USAGE = OperationTable(f"{NATIVE}/imds-usage", chapter="About the server")
 INSTANCES_MAX = 1000  # of one report

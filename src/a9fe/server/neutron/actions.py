@@ -14,10 +14,10 @@ from a9fe.model.resources import Router
 from a9fe.model.rules import addresses as rules
 from a9fe.model.subnet_pools import AddressGroup
 from a9fe.operations import access
-from a9fe.operations.answers import Json, one_shown
+from a9fe.operations.answers import one_shown
 from a9fe.operations.routers import routers
 from a9fe.operations.security_groups import address_groups
-from a9fe.operations.transaction import Transaction
+from a9fe.operations.transaction import Json, Transaction
 from a9fe.server.asgi import NEUTRON, Access, OperationTable, api_of, example, read_body
 
 ROUTERS = OperationTable(f"{NEUTRON}/routers/{{id}}", chapter="Network: routers")

@@ -9,8 +9,8 @@ from a9fe.api_tables.neutron_tables import AGENT, NETWORK, ROUTER
 from a9fe.api_tables.schemas import NULL, UUID, enclosed_list, members
 from a9fe.model.resources import Agent, Binding, Network, Router
 from a9fe.operations.agents import scheduling
-from a9fe.operations.answers import ALL, Json, shown
-from a9fe.operations.transaction import Transaction
+from a9fe.operations.answers import ALL, shown
+from a9fe.operations.transaction import Json, Transaction
 from a9fe.server.asgi import (
     NEUTRON,
     Access,

@@ -7,9 +7,8 @@ from a9fe.api_tables.schemas import OBJECT
 from a9fe.model.errors import NotFound
 from a9fe.model.resources import Agent
 from a9fe.model.rules.scheduling import DHCP_AGENT, L3_AGENT
-from a9fe.operations.answers import Json
 from a9fe.operations.collections import COLLECTIONS, OURS
-from a9fe.operations.transaction import Transaction
+from a9fe.operations.transaction import Json, Transaction
 from a9fe.server.asgi import NEUTRON, Access, OperationTable, api_of, example, root_of
 from a9fe.server.neutron import extensions
 

@@ -1,7 +1,5 @@
 """Operations on the quotas of projects."""
 
-from typing import Any
-
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
@@ -10,10 +8,8 @@ from a9fe.api_tables.quota_requests import read_quota
 from a9fe.api_tables.schemas import OBJECT, members
 from a9fe.model.errors import InvalidInput
 from a9fe.operations import quotas
-from a9fe.operations.transaction import Transaction
+from a9fe.operations.transaction import Json, Transaction
 from a9fe.server.asgi import NEUTRON, Access, OperationTable, api_of, example, read_body
-
-Json = dict[str, Any]
 
 ALL = OperationTable(f"{NEUTRON}/quotas", chapter="Network: quotas")
 ONE = OperationTable(f"{NEUTRON}/quotas/{{project_id}}", chapter="Network: quotas")

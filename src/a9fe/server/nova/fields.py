@@ -13,8 +13,8 @@ from a9fe.metadata import identifiers
 from a9fe.model.compute import Flavor, KeypairRecord
 from a9fe.model.resources import Instance, Port
 from a9fe.model.rules.public_keys import fingerprint
-from a9fe.operations.answers import Json
 from a9fe.operations.instances.instances import host_of
+from a9fe.operations.transaction import Json
 from a9fe.server.nova.microversion import MOST
 
 R = TypeVar("R", Flavor, KeypairRecord)

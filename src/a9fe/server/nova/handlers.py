@@ -8,9 +8,8 @@ from starlette.responses import JSONResponse, Response
 
 from a9fe.api_tables.schemas import OBJECT, TEXT, enclosed, enclosed_list, members
 from a9fe.model.resources import Instance
-from a9fe.operations.answers import Json
 from a9fe.operations.instances import guests, instances
-from a9fe.operations.transaction import Transaction
+from a9fe.operations.transaction import Json, Transaction
 from a9fe.server.asgi import Access, api_of, example, last_values, read_body
 from a9fe.server.nova import schemas
 from a9fe.server.nova import servers as compute_servers

@@ -13,10 +13,9 @@ from a9fe.model.compute import Flavor, KeypairRecord
 from a9fe.model.errors import Forbidden, InvalidInput, NotFound
 from a9fe.model.pages import Filter, Page, Slice
 from a9fe.operations import access
-from a9fe.operations.answers import Json
 from a9fe.operations.instances import records
 from a9fe.operations.slices import filter_by, read_slice, unknown_marker
-from a9fe.operations.transaction import Transaction
+from a9fe.operations.transaction import Json, Transaction
 from a9fe.server.asgi import Access, api_of, example, last_values, read_body
 from a9fe.server.nova import schemas
 from a9fe.server.nova.fields import (

@@ -11,10 +11,9 @@ from a9fe.model.errors import Conflict, Forbidden, InvalidInput, NotFound
 from a9fe.model.pages import Filter, Page
 from a9fe.model.resources import Instance, Keypair, Network, Port, SecurityGroup
 from a9fe.operations import access
-from a9fe.operations.answers import Json
 from a9fe.operations.instances import instances
 from a9fe.operations.instances.instances import InstanceChange, NewInstance
-from a9fe.operations.transaction import Transaction
+from a9fe.operations.transaction import Json, Transaction
 from a9fe.server.nova import server_list
 from a9fe.server.nova.fields import DETAIL, SUMMARY, ServerView, render
 from a9fe.server.nova.server_request import NONE, ServerRequest

@@ -7,8 +7,7 @@ from a9fe.api_tables import converters as to
 from a9fe.api_tables.schemas import OBJECT
 from a9fe.model.resources import Agent
 from a9fe.operations import quotas
-from a9fe.operations.answers import Json
-from a9fe.operations.transaction import Transaction
+from a9fe.operations.transaction import Json, Transaction
 from a9fe.server.asgi import Access, api_of, example
 from a9fe.server.nova.versions import AnswerFormat, compute_table
 

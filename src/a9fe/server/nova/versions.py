@@ -9,7 +9,7 @@ from starlette.responses import JSONResponse, Response
 
 from a9fe.api_tables.schemas import OBJECT
 from a9fe.model.errors import A9feError
-from a9fe.operations.answers import Json
+from a9fe.operations.transaction import Json
 from a9fe.server.asgi import (
     COMPUTE,
     Access,
