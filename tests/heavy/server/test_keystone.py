@@ -10,23 +10,18 @@ import httpx
 import pytest
 
 from a9fe.model.api_tokens import ApiToken, hash_of, id_of, text_of
+from a9fe.runtime.config import Config
 from a9fe.server.auth.keystone import Keystone
 from tests.kit.fake_clock import START, FakeClock
-from tests.kit.server_world import World
+from tests.kit.server_world import World, server_config
 
 AGENT = text_of(b"\x07" * 40)
 PASSWORD = "service-secret"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Options:
-    keystone_auth_url: str = "http://keystone:5000/v3"
-    keystone_username: str = "neutron"
-    keystone_password: str = PASSWORD
-    keystone_project_name: str = "service"
-    keystone_user_domain_name: str = "Default"
-    keystone_project_domain_name: str = "Default"
-    token_cache_time: int = 60
+CONFIG = server_config(
+    keystone_auth_url="http://keystone:5000/v3", keystone_password=PASSWORD, token_cache_time=60
+)
 
 
 @dataclass(kw_only=True)
@@ -76,13 +71,13 @@ class FakeKeystone:
 
 
 class Guarded(World):
-    def __init__(self, directory: Path, options: Options | None = None) -> None:
+    def __init__(self, directory: Path, config: Config = CONFIG) -> None:
         self.keystone = FakeKeystone()
         clock = FakeClock()
         transport = httpx.MockTransport(self.keystone)
         super().__init__(
             directory,
-            authenticator=lambda store: Keystone(options or Options(), store, clock, transport),
+            authenticator=lambda store: Keystone(config, store, clock, transport),
         )
         self.clock = clock
 
@@ -164,7 +159,7 @@ def test_without_keystone_it_is_503_and_agents_go_on(world: Guarded):
 
 
 def test_a_wrong_service_password_is_503_not_401(tmp_path: Path):
-    world = Guarded(tmp_path, replace(Options(), keystone_password="wrong"))
+    world = Guarded(tmp_path, replace(CONFIG, keystone_password="wrong"))
     world.keystone.issue("mine")
     assert world.status("mine") == 503
     world.close()

@@ -10,7 +10,7 @@ from collections import OrderedDict
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any
 
 import httpx
 from starlette.datastructures import Headers
@@ -18,6 +18,7 @@ from starlette.datastructures import Headers
 from a9fe.model.api_tokens import id_of
 from a9fe.model.policy import ADMIN, Caller
 from a9fe.runtime.clock import Clock
+from a9fe.runtime.config import Config
 from a9fe.server.auth.credentials import (
     IdentityUnavailable,
     OwnTokens,
@@ -28,38 +29,6 @@ from a9fe.store import Store
 
 TIMEOUT = 10.0  # s
 CACHE_MAX = 10_000  # tokens; about 3 MB
-
-
-class KeystoneSettings(Protocol):
-    """The options of Keystone; runtime.config.Config has them."""
-
-    @property
-    def keystone_auth_url(self) -> str:
-        """Keystone's URL, with or without /v3."""
-
-    @property
-    def keystone_username(self) -> str:
-        """Name of our service user."""
-
-    @property
-    def keystone_password(self) -> str:
-        """Password of our service user."""
-
-    @property
-    def keystone_project_name(self) -> str:
-        """Project of our service user."""
-
-    @property
-    def keystone_user_domain_name(self) -> str:
-        """Domain of our service user."""
-
-    @property
-    def keystone_project_domain_name(self) -> str:
-        """Domain of that project."""
-
-    @property
-    def token_cache_time(self) -> int:
-        """Seconds for which an answer of Keystone is cached."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,15 +66,15 @@ class Keystone:
 
     def __init__(
         self,
-        settings: KeystoneSettings,
+        config: Config,
         store: Store,
         clock: Clock,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         """Keystone is called only for a request with a token. `transport` replaces it in tests."""
-        self._settings = settings
+        self._config = config
         self._clock = clock
-        self._url = settings.keystone_auth_url.rstrip("/").removesuffix("/v3") + "/v3"
+        self._url = config.keystone_auth_url.rstrip("/").removesuffix("/v3") + "/v3"
         self.challenge = f'Keystone uri="{self._url}"'
         self._agents = OwnTokens(store, agents_only=True)
         self._http = httpx.AsyncClient(timeout=TIMEOUT, trust_env=False, transport=transport)
@@ -141,7 +110,7 @@ class Keystone:
         self._known.pop(name, None)
         token = await self._validate(shown)
         caller = caller_of(token)
-        until = min(self._clock.now() + self._settings.token_cache_time, expiry_of(token))
+        until = min(self._clock.now() + self._config.token_cache_time, expiry_of(token))
         self._known[name] = _Known(caller, until)
         while len(self._known) > CACHE_MAX:
             self._known.popitem(last=False)
@@ -160,15 +129,15 @@ class Keystone:
 
     async def _log_in(self) -> str:
         """Return a new token of our service user."""
-        s = self._settings
+        config = self._config
         user = {
-            "name": s.keystone_username,
-            "password": s.keystone_password,
-            "domain": {"name": s.keystone_user_domain_name},
+            "name": config.keystone_username,
+            "password": config.keystone_password,
+            "domain": {"name": config.keystone_user_domain_name},
         }
         project = {
-            "name": s.keystone_project_name,
-            "domain": {"name": s.keystone_project_domain_name},
+            "name": config.keystone_project_name,
+            "domain": {"name": config.keystone_project_domain_name},
         }
         body = {
             "auth": {
