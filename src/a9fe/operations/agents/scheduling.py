@@ -125,11 +125,8 @@ def bind_network(tx: Transaction, network: Network, agent: Agent) -> None:
 
 def unbind_network(tx: Transaction, network: Network, agent: Agent) -> None:
     """Unbind a network from a DHCP agent; the DHCP port stays reserved, with its addresses."""
-    binding = _binding(tx, DHCP, network.id, agent)
-    if binding is None:
-        message = f"Network {network.id} is not served by DHCP agent {agent.id}"
-        raise Conflict("NetworkNotHostedByDhcpAgent", message)
-    tx.session.delete(Binding, binding.id)
+    message = f"Network {network.id} is not served by DHCP agent {agent.id}"
+    _unbind(tx, DHCP, network.id, agent, Conflict("NetworkNotHostedByDhcpAgent", message))
     for port in _dhcp_ports(tx, network.id):
         if port.device_id == dhcp_device_id(agent.host, network.id):
             freed = replace(port, device_id=RESERVED_DHCP_DEVICE_ID, host="")
@@ -149,17 +146,17 @@ def bind_router(tx: Transaction, router: Router, agent: Agent) -> None:
 
 def unbind_router(tx: Transaction, router: Router, agent: Agent) -> None:
     """Unbind a router from an L3 agent; its ports lose their host."""
-    binding = _binding(tx, L3, router.id, agent)
-    if binding is None:
-        message = f"Router {router.id} is not served by L3 agent {agent.id}"
-        raise Conflict("RouterNotHostedByL3Agent", message)
-    tx.session.delete(Binding, binding.id)
+    message = f"Router {router.id} is not served by L3 agent {agent.id}"
+    _unbind(tx, L3, router.id, agent, Conflict("RouterNotHostedByL3Agent", message))
     _move_router_ports(tx, router, "")
 
 
-def _binding(tx: Transaction, kind: str, resource_id: str, agent: Agent) -> Binding | None:
-    found = (b for b in bindings_of(tx, kind, resource_id) if b.agent_id == agent.id)
-    return next(found, None)
+def _unbind(tx: Transaction, kind: str, resource_id: str, agent: Agent, missing: Conflict) -> None:
+    """Delete the binding of a resource to an agent; raise `missing` if there is none."""
+    found = [b for b in bindings_of(tx, kind, resource_id) if b.agent_id == agent.id]
+    if not found:
+        raise missing
+    tx.session.delete(Binding, found[0].id)
 
 
 def _require_usable(agent: Agent, agent_type: str, error: str) -> None:

@@ -13,7 +13,7 @@ from a9fe.server.asgi.collection_operations import (
 )
 from a9fe.server.asgi.collection_schemas import shown as resource_schema
 from a9fe.server.asgi.errors import on_error, on_failure
-from a9fe.server.asgi.examples import ExampleRequest, Samples, example, filled
+from a9fe.server.asgi.examples import Example, ExampleRequest, Samples, example, filled
 from a9fe.server.asgi.faults import COMPUTE, IMAGE, NATIVE, NEUTRON, below
 from a9fe.server.asgi.faults import nova as nova_fault
 from a9fe.server.asgi.gate import Gate
@@ -29,6 +29,7 @@ __all__ = [
     "Api",
     "Body",
     "CollectionExamples",
+    "Example",
     "ExampleRequest",
     "Gate",
     "Operation",

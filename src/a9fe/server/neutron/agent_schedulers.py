@@ -1,9 +1,14 @@
 """Bindings of networks and routers to agents (dhcp_agent_scheduler, l3_agent_scheduler)."""
 
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from a9fe.api_tables import converters as to
+from a9fe.api_tables.attributes import AttributeTable
 from a9fe.api_tables.envelope import member
 from a9fe.api_tables.neutron_tables import AGENT, NETWORK, ROUTER
 from a9fe.api_tables.schemas import NULL, UUID, enclosed_list, members
@@ -14,6 +19,8 @@ from a9fe.operations.transaction import Json, Transaction
 from a9fe.server.asgi import (
     NEUTRON,
     Access,
+    Example,
+    Operation,
     OperationTable,
     api_of,
     asked_fields,
@@ -22,171 +29,144 @@ from a9fe.server.asgi import (
     resource_schema,
 )
 
-AGENTS = OperationTable(f"{NEUTRON}/agents/{{id}}", chapter="Network: agents")
-NETWORKS = OperationTable(f"{NEUTRON}/networks/{{id}}", chapter="Network: networks")
-ROUTERS = OperationTable(f"{NEUTRON}/routers/{{id}}", chapter="Network: routers")
-_AGENT_LIST = enclosed_list("agents", resource_schema("agents"))
+R = TypeVar("R", Network, Router)
 
 
-def _resources_of(tx: Transaction, kind: str, agent_id: str) -> list[str]:
-    agent = tx.session.require(Agent, agent_id)
-    return [b.resource_id for b in tx.session.find(Binding, kind=kind, agent_id=agent.id)]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scheduler(Generic[R]):
+    """A kind of agent and the resources that are bound to its agents.
+
+    `kind` is the kind of the bindings, `agent` the agent's name with its article in summaries.
+    `served` and `serving` are the last part of the two paths. `example` is the variable with an
+    agent's id in examples.
+    """
+
+    kind: str
+    resource: type[R]
+    table: AttributeTable
+    agent: str
+    served: str
+    serving: str
+    example: str
+    bind: Callable[[Transaction, R, Agent], None]
+    unbind: Callable[[Transaction, R, Agent], None]
 
 
-def _agents_of(tx: Transaction, kind: str, resource_id: str) -> list[Json]:
-    ids = [b.agent_id for b in scheduling.bindings_of(tx, kind, resource_id)]
-    return shown(tx, tx.session.find(Agent, id=ids), AGENT, ALL)
-
-
-def _id_in(document: object, name: str) -> str:
-    id: str = to.identifier(name, member(document, name))
-    return id
-
-
-@AGENTS.add(
-    "GET",
-    "/dhcp-networks",
-    Access.ADMIN,
-    answers={200: enclosed_list("networks", resource_schema("networks"))},
-    examples=(example(id="{dhcp_agent}"),),
+DHCP = Scheduler(
+    kind=scheduling.DHCP,
+    resource=Network,
+    table=NETWORK,
+    agent="a DHCP agent",
+    served="/dhcp-networks",
+    serving="/dhcp-agents",
+    example="{dhcp_agent}",
+    bind=scheduling.bind_network,
+    unbind=scheduling.unbind_network,
 )
-async def list_networks(request: Request) -> Response:
-    """List the networks that a DHCP agent serves."""
-
-    def work(tx: Transaction) -> list[Json]:
-        ids = _resources_of(tx, scheduling.DHCP, request.path_params["id"])
-        return shown(tx, tx.session.find(Network, id=ids), NETWORK, asked_fields(request))
-
-    return JSONResponse({"networks": await api_of(request).read(request, work)})
-
-
-@AGENTS.add(
-    "DELETE",
-    "/dhcp-networks/{network_id}",
-    Access.ADMIN,
-    answers={204: None},
-    examples=(example(status=204, id="{dhcp_agent}", network_id="{network}"),),
+L3 = Scheduler(
+    kind=scheduling.L3,
+    resource=Router,
+    table=ROUTER,
+    agent="an L3 agent",
+    served="/l3-routers",
+    serving="/l3-agents",
+    example="{l3_agent}",
+    bind=scheduling.bind_router,
+    unbind=scheduling.unbind_router,
 )
-async def unbind_network(request: Request) -> Response:
-    """Unbind a network from a DHCP agent."""
-
-    def work(tx: Transaction) -> None:
-        agent = tx.session.require(Agent, request.path_params["id"])
-        network = tx.session.require(Network, request.path_params["network_id"])
-        scheduling.unbind_network(tx, network, agent)
-
-    await api_of(request).write(request, work)
-    return Response(status_code=204)
 
 
-@AGENTS.add(
-    "POST",
-    "/dhcp-networks",
-    Access.ADMIN,
-    body=members(network_id=UUID),
-    answers={201: NULL},
-    examples=(example({"network_id": "{network}"}, 201, id="{dhcp_agent}"),),
+def _of_agents(scheduler: Scheduler[R]) -> Iterator[Operation]:
+    """Yield the operations on the resources that an agent serves."""
+    rows = OperationTable(f"{NEUTRON}/agents/{{id}}", chapter="Network: agents")
+    name, plural = scheduler.table.kind, scheduler.table.plural
+    id_name = f"{name}_id"
+
+    @rows.add(
+        "GET",
+        scheduler.served,
+        Access.ADMIN,
+        summary=f"List the {plural} that {scheduler.agent} serves",
+        answers={200: enclosed_list(plural, resource_schema(plural))},
+        examples=(example(id=scheduler.example),),
+    )
+    async def list_served(request: Request) -> Response:
+        def work(tx: Transaction) -> list[Json]:
+            agent = tx.session.require(Agent, request.path_params["id"])
+            bindings = tx.session.find(Binding, kind=scheduler.kind, agent_id=agent.id)
+            found = tx.session.find(scheduler.resource, id=[b.resource_id for b in bindings])
+            return shown(tx, found, scheduler.table, asked_fields(request))
+
+        return JSONResponse({plural: await api_of(request).read(request, work)})
+
+    @rows.add(
+        "DELETE",
+        f"{scheduler.served}/{{{id_name}}}",
+        Access.ADMIN,
+        summary=f"Unbind a {name} from {scheduler.agent}",
+        answers={204: None},
+        examples=(Example(status=204, values={"id": scheduler.example, id_name: f"{{{name}}}"}),),
+    )
+    async def unbind(request: Request) -> Response:
+        def work(tx: Transaction) -> None:
+            agent = tx.session.require(Agent, request.path_params["id"])
+            resource = tx.session.require(scheduler.resource, request.path_params[id_name])
+            scheduler.unbind(tx, resource, agent)
+
+        await api_of(request).write(request, work)
+        return Response(status_code=204)
+
+    @rows.add(
+        "POST",
+        scheduler.served,
+        Access.ADMIN,
+        summary=f"Bind a {name} to {scheduler.agent}",
+        body=members((), **{id_name: UUID}),
+        answers={201: NULL},
+        examples=(example({id_name: f"{{{name}}}"}, 201, id=scheduler.example),),
+    )
+    async def bind(request: Request) -> Response:
+        id: str = to.identifier(id_name, member(await read_body(request), id_name))
+
+        def work(tx: Transaction) -> None:
+            agent = tx.session.require(Agent, request.path_params["id"])
+            scheduler.bind(tx, tx.session.require(scheduler.resource, id), agent)
+
+        await api_of(request).write(request, work)
+        return JSONResponse(None, status_code=201)
+
+    yield from rows
+
+
+def _of_resources(scheduler: Scheduler[R]) -> Iterator[Operation]:
+    """Yield the operation on the agents that serve a resource."""
+    path, name = scheduler.table.path, scheduler.table.kind
+    rows = OperationTable(f"{NEUTRON}/{path}/{{id}}", chapter=f"Network: {path}")
+    agents = scheduler.agent.partition(" ")[2] + "s"
+
+    @rows.add(
+        "GET",
+        scheduler.serving,
+        Access.ADMIN,
+        summary=f"List the {agents} that serve a {name}",
+        answers={200: enclosed_list("agents", resource_schema("agents"))},
+        examples=(example(id=f"{{{name}}}"),),
+    )
+    async def list_serving(request: Request) -> Response:
+        def work(tx: Transaction) -> list[Json]:
+            resource = tx.session.require(scheduler.resource, request.path_params["id"])
+            bindings = scheduling.bindings_of(tx, scheduler.kind, resource.id)
+            found = tx.session.find(Agent, id=[b.agent_id for b in bindings])
+            return shown(tx, found, AGENT, ALL)
+
+        return JSONResponse({"agents": await api_of(request).read(request, work)})
+
+    yield from rows
+
+
+OPERATIONS = (
+    *_of_agents(DHCP),
+    *_of_agents(L3),
+    *_of_resources(DHCP),
+    *_of_resources(L3),
 )
-async def bind_network(request: Request) -> Response:
-    """Bind a network to a DHCP agent."""
-    network_id = _id_in(await read_body(request), "network_id")
-
-    def work(tx: Transaction) -> None:
-        agent = tx.session.require(Agent, request.path_params["id"])
-        scheduling.bind_network(tx, tx.session.require(Network, network_id), agent)
-
-    await api_of(request).write(request, work)
-    return JSONResponse(None, status_code=201)
-
-
-@AGENTS.add(
-    "GET",
-    "/l3-routers",
-    Access.ADMIN,
-    answers={200: enclosed_list("routers", resource_schema("routers"))},
-    examples=(example(id="{l3_agent}"),),
-)
-async def list_routers(request: Request) -> Response:
-    """List the routers that an L3 agent serves."""
-
-    def work(tx: Transaction) -> list[Json]:
-        ids = _resources_of(tx, scheduling.L3, request.path_params["id"])
-        return shown(tx, tx.session.find(Router, id=ids), ROUTER, asked_fields(request))
-
-    return JSONResponse({"routers": await api_of(request).read(request, work)})
-
-
-@AGENTS.add(
-    "DELETE",
-    "/l3-routers/{router_id}",
-    Access.ADMIN,
-    answers={204: None},
-    examples=(example(status=204, id="{l3_agent}", router_id="{router}"),),
-)
-async def unbind_router(request: Request) -> Response:
-    """Unbind a router from an L3 agent."""
-
-    def work(tx: Transaction) -> None:
-        agent = tx.session.require(Agent, request.path_params["id"])
-        router = tx.session.require(Router, request.path_params["router_id"])
-        scheduling.unbind_router(tx, router, agent)
-
-    await api_of(request).write(request, work)
-    return Response(status_code=204)
-
-
-@AGENTS.add(
-    "POST",
-    "/l3-routers",
-    Access.ADMIN,
-    body=members(router_id=UUID),
-    answers={201: NULL},
-    examples=(example({"router_id": "{router}"}, 201, id="{l3_agent}"),),
-)
-async def bind_router(request: Request) -> Response:
-    """Bind a router to an L3 agent."""
-    router_id = _id_in(await read_body(request), "router_id")
-
-    def work(tx: Transaction) -> None:
-        agent = tx.session.require(Agent, request.path_params["id"])
-        scheduling.bind_router(tx, tx.session.require(Router, router_id), agent)
-
-    await api_of(request).write(request, work)
-    return JSONResponse(None, status_code=201)
-
-
-@NETWORKS.add(
-    "GET",
-    "/dhcp-agents",
-    Access.ADMIN,
-    answers={200: _AGENT_LIST},
-    examples=(example(id="{network}"),),
-)
-async def list_dhcp_agents(request: Request) -> Response:
-    """List the DHCP agents that serve a network."""
-
-    def work(tx: Transaction) -> list[Json]:
-        network = tx.session.require(Network, request.path_params["id"])
-        return _agents_of(tx, scheduling.DHCP, network.id)
-
-    return JSONResponse({"agents": await api_of(request).read(request, work)})
-
-
-@ROUTERS.add(
-    "GET",
-    "/l3-agents",
-    Access.ADMIN,
-    answers={200: _AGENT_LIST},
-    examples=(example(id="{router}"),),
-)
-async def list_l3_agents(request: Request) -> Response:
-    """List the L3 agents that serve a router."""
-
-    def work(tx: Transaction) -> list[Json]:
-        router = tx.session.require(Router, request.path_params["id"])
-        return _agents_of(tx, scheduling.L3, router.id)
-
-    return JSONResponse({"agents": await api_of(request).read(request, work)})
-
-
-OPERATIONS = (*AGENTS, *NETWORKS, *ROUTERS)
