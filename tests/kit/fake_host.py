@@ -56,7 +56,7 @@ class Space:
     addresses: list[Address] = field(default_factory=list)
     routes: dict[str, Route] = field(default_factory=dict)
     sysctls: dict[str, str] = field(default_factory=lambda: dict.fromkeys(sysctls.PATHS, "0"))
-    iptables: str = ""
+    iptables: dict[int, str] = field(default_factory=dict)  # by IP version
     dnsmasq: Dnsmasq | None = None
     listeners: dict[str, Listener] = field(default_factory=dict)
 
@@ -162,7 +162,8 @@ class FakeHost:
             addresses=frozenset(space.addresses),
             routes=frozenset(space.routes.values()),
             sysctls=dict(space.sysctls),
-            iptables=space.iptables,
+            iptables=space.iptables.get(4, ""),
+            ip6tables=space.iptables.get(6, ""),
             dnsmasq=space.dnsmasq,
             listeners=frozenset(
                 each
@@ -235,7 +236,7 @@ class FakeHost:
 
     @_do.register
     def _(self, o: op.SetIptables) -> None:
-        self._space(o.namespace).iptables = o.rules
+        self._space(o.namespace).iptables[o.ip_version] = o.rules
 
     @_do.register
     def _(self, o: op.AddLink) -> None:

@@ -137,7 +137,7 @@ class Host:
             op.AddNamespace: lambda o: self._add_namespace(o.namespace),
             op.DeleteNamespace: lambda o: self._delete_namespace(o.namespace),
             op.SetSysctl: lambda o: _set_sysctl(o.namespace, o.path, o.value),
-            op.SetIptables: lambda o: self._iptables.apply(o.namespace, o.rules),
+            op.SetIptables: lambda o: self._iptables.apply(o.namespace, o.rules, o.ip_version),
             op.AddLink: lambda o: links.add_veth(o.namespace, o.link, self._mark),
             op.ChangeLink: lambda o: self._change_link(o.namespace, o.link),
             op.DeleteLink: lambda o: self._delete_link(o.namespace, o.link.inner, o.link.outer),

@@ -159,6 +159,7 @@ class Inside:
     routes: frozenset[Route]
     sysctls: dict[str, str]
     iptables: str
+    ip6tables: str
 
 
 def look_inside(space: str, owner: Owner, home: Home, iptables: Iptables) -> Inside:
@@ -175,7 +176,8 @@ def look_inside(space: str, owner: Owner, home: Home, iptables: Iptables) -> Ins
             addresses=frozenset(_addresses(ours)),
             routes=frozenset(_routes(ours)),
             sysctls=dict(_sysctls()),
-            iptables=iptables.observe(space) if owner is L3 else "",
+            iptables=iptables.observe(space, 4) if owner is L3 else "",
+            ip6tables=iptables.observe(space, 6) if owner is L3 else "",
         )
 
 
@@ -190,6 +192,7 @@ def as_plan(
         routes=seen.routes,
         sysctls=seen.sysctls,
         iptables=seen.iptables,
+        ip6tables=seen.ip6tables,
         dnsmasq=served,
         listeners=listening,
     )

@@ -51,7 +51,7 @@ DESCRIPTIONS: dict[type, tuple[str, str]] = {
     op.PlugTap: ("{o.tap} was on no bridge", "put on {o.bridge}"),
     op.AddNamespace: ("namespace {o.namespace} was missing", "recreated with its contents"),
     op.SetSysctl: ("{o.path} had a wrong value", "set to {o.value}"),
-    op.SetIptables: ("iptables rules were missing or changed", "reloaded"),
+    op.SetIptables: ("IPv{o.ip_version} iptables rules were missing or changed", "reloaded"),
     op.AddLink: ("{o.link.inner} was missing", "recreated with {o.link.outer} on {o.link.bridge}"),
     op.ChangeLink: (
         "{o.link.inner} or {o.link.outer} was down, unplugged or changed",

@@ -5,9 +5,10 @@
 2. port filters, then bridges, so that no device is on an unfiltered bridge; then VMs' devices
    that lost their bridge;
 3. each planned namespace: the namespace itself; then listeners of a link that differs from the
-   plan are closed, because a listener identifies its link's network; then sysctls, iptables
-   (before any link, so that no request leaves a router before its REDIRECT exists), links,
-   addresses, routes, dnsmasq, listeners; then unplanned objects are deleted in reverse order;
+   plan are closed, because a listener identifies its link's network; then iptables (before
+   forwarding is on and before any link, so that no packet passes a router without its rules),
+   sysctls, links, addresses, routes, dnsmasq, listeners; then unplanned objects are deleted in
+   reverse order;
 4. each unplanned namespace: its listeners, dnsmasq, links, then the namespace itself;
 5. unplanned bridges without devices;
 6. the filters, if none are planned.
@@ -116,6 +117,7 @@ def _without(host: HostPlan, removed: Iterable[DeleteLink]) -> HostPlan:
             routes=frozenset(r for r in plan.routes if r.device != device),
             sysctls=plan.sysctls,
             iptables=plan.iptables,
+            ip6tables=plan.ip6tables,
             dnsmasq=plan.dnsmasq,
             listeners=frozenset(x for x in plan.listeners if x.device != device),
         )
@@ -152,11 +154,15 @@ def _namespace(desired: NamespacePlan, observed: NamespacePlan | None) -> Iterat
 
 
 def _settings(desired: NamespacePlan, observed: NamespacePlan) -> Iterator[Operation]:
+    for version, wanted, found in (
+        (4, desired.iptables, observed.iptables),
+        (6, desired.ip6tables, observed.ip6tables),
+    ):
+        if wanted != found:
+            yield SetIptables(namespace=desired.name, rules=wanted, ip_version=version)
     for path, value in sorted(desired.sysctls.items()):
         if observed.sysctls.get(path) != value:
             yield SetSysctl(namespace=desired.name, path=path, value=value)
-    if desired.iptables != observed.iptables:
-        yield SetIptables(namespace=desired.name, rules=desired.iptables)
 
 
 def _set_links(

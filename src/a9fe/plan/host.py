@@ -99,9 +99,9 @@ class NamespacePlan:
 
     `sysctls` maps a path below /proc/sys ("net/ipv4/ip_forward") to its value; an observation
     may hold more paths than a plan. `iptables` is the IPv4 ruleset of the tables mangle, nat and
-    filter in the form of plan.routers.iptables.canonical, "" where we keep none (DHCP namespaces).
-    `routes` are the static ones only: no routes the kernel made for an address; one for each
-    destination; the default is "0.0.0.0/0".
+    filter in the form of plan.routers.iptables.canonical, "" for none; `ip6tables` is the same
+    for IPv6. `routes` are the static ones only: no routes the kernel made for an address; one for
+    each destination; the default is "0.0.0.0/0".
     """
 
     name: str
@@ -110,6 +110,7 @@ class NamespacePlan:
     routes: frozenset[Route] = frozenset()
     sysctls: dict[str, str] = field(default_factory=dict)
     iptables: str = ""
+    ip6tables: str = ""
     dnsmasq: Dnsmasq | None = None
     listeners: frozenset[Listener] = frozenset()
 

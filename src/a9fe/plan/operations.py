@@ -82,10 +82,14 @@ class SetSysctl:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SetIptables:
-    """Replace the tables mangle, nat and filter by `rules`, a text for iptables-restore."""
+    """Replace the tables mangle, nat and filter of an IP version (4 or 6) by `rules`.
+
+    `rules` is a text as of plan.routers.iptables; "" empties the tables.
+    """
 
     namespace: str
     rules: str
+    ip_version: int = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -27,6 +27,7 @@ def _namespace(plan: NamespacePlan) -> Iterator[str]:
     yield from (f"address {a.cidr} on {a.device}" for a in sorted(plan.addresses))
     yield from (_route(route) for route in sorted(plan.routes))
     yield from _lines("iptables", plan.iptables)
+    yield from _lines("ip6tables", plan.ip6tables)
     if plan.dnsmasq is not None:
         yield from _dnsmasq(plan.dnsmasq)
     yield from sorted(

@@ -36,6 +36,7 @@ from a9fe.plan.operations import (
     SetIptables,
     StartDnsmasq,
 )
+from a9fe.plan.routers.iptables import ruleset
 from tests.kit.conditions import eventually
 from tests.kit.host_plans import (
     BRIDGE,
@@ -109,6 +110,19 @@ def test_a_plan_is_built_seen_by_iproute2_and_removed(host, confs, owner):
     settles(host, owner, HostPlan())
     assert space not in run("ip", "netns", "list")
     assert home_links() == before
+
+
+def test_ipv6_rules_are_loaded_repaired_and_removed(host):
+    text = ruleset({"filter": ("-A FORWARD -j DROP",)})
+    plan = router_plan()
+    ipv6 = replace(plan.namespaces[QROUTER], ip6tables=text)
+    desired = replace(plan, namespaces={QROUTER: ipv6})
+    settles(host, "l3", desired)
+    run("ip", "netns", "exec", QROUTER, "ip6tables", "-F")
+    (repair,) = settles(host, "l3", desired)
+    assert repair == SetIptables(namespace=QROUTER, rules=text, ip_version=6)
+    settles(host, "l3", plan)
+    assert "DROP" not in run("ip", "netns", "exec", QROUTER, "ip6tables-save")
 
 
 def test_bridges_have_no_stp_delay_or_ipv6(host, confs):

@@ -10,7 +10,7 @@ from a9fe.plan import names, sysctls
 from a9fe.plan.dhcp import namespaces as dhcp
 from a9fe.plan.diff import operations
 from a9fe.plan.host import Bridge, HostPlan, NamespacePlan
-from a9fe.plan.operations import DeleteBridge, Operation, PlugTap, scope
+from a9fe.plan.operations import DeleteBridge, Operation, PlugTap, SetIptables, scope
 from a9fe.plan.routers import namespaces as l3
 from a9fe.plan.settings import DhcpSettings, L3Settings
 from tests.kit.fake_host import FakeHost
@@ -83,8 +83,9 @@ def test_a_dhcp_namespace_is_built_from_nothing_and_taken_away_again():
     assert (host.spaces, host.bridges) == ({}, {})
 
 
-def test_the_rules_of_a_router_stand_before_its_first_link():
+def test_the_rules_of_a_router_stand_before_forwarding_and_its_first_link():
     done = kinds(settle(FakeHost(), "l3", l3_plan(*ROUTED)))
+    assert done.index("SetIptables") < done.index("SetSysctl")  # ip_forward is one of them
     assert done.index("SetIptables") < done.index("AddLink") < done.index("AddAddress")
     assert done[-1] == "OpenListener"
 
@@ -183,6 +184,17 @@ def test_a_proxy_switched_off_closes_its_listener_and_rewrites_the_rules():
     settle(host, "l3", l3_plan(*ROUTED))
     off = l3_plan(*ROUTED, settings=L3Settings(enable_metadata_proxy=False))
     assert kinds(settle(host, "l3", off)) == ["CloseListener", "SetIptables"]
+
+
+def test_ipv6_rules_are_set_and_removed_alone():
+    host = FakeHost()
+    plan = l3_plan(*ROUTED)
+    settle(host, "l3", plan)
+    ((name, space),) = plan.namespaces.items()
+    ipv6 = replace(plan, namespaces={name: replace(space, ip6tables="*mangle\nCOMMIT\n")})
+    for desired, rules in ((ipv6, "*mangle\nCOMMIT\n"), (plan, "")):
+        done = settle(host, "l3", desired)
+        assert done == [SetIptables(namespace=name, rules=rules, ip_version=6)]
 
 
 def test_a_port_that_moves_to_another_router_is_first_taken_from_the_old_one():

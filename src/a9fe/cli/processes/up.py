@@ -29,7 +29,8 @@ from a9fe.runtime.state import directories, installation, local_tokens, shared_s
 
 log = structlog.get_logger()
 
-NEEDED = ("ip", "iptables-save", "iptables-restore", "dnsmasq", "nft")
+IPTABLES = ("iptables-save", "iptables-restore", "ip6tables-save", "ip6tables-restore")
+NEEDED = ("ip", *IPTABLES, "dnsmasq", "nft")
 LOCK = "lock"
 SERVING = ("metadata", "service")  # names of the replicas from which metadata is served
 

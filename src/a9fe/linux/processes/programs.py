@@ -18,6 +18,8 @@ PACKAGES = {
     "dnsmasq": "dnsmasq-base",
     "dpkg-deb": "dpkg",
     "ip": "iproute2",
+    "ip6tables-restore": "iptables",
+    "ip6tables-save": "iptables",
     "iptables-restore": "iptables",
     "iptables-save": "iptables",
     "lz4": "lz4",

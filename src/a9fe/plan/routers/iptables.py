@@ -5,7 +5,7 @@ differences, so that a loaded ruleset equals its plan and is not loaded again.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 
 BUILTIN_CHAINS = {
     "filter": ("INPUT", "FORWARD", "OUTPUT"),
@@ -15,9 +15,12 @@ BUILTIN_CHAINS = {
 COUNTERS = re.compile(r" *\[\d+:\d+\] *")
 
 
-def ruleset(rules: dict[str, tuple[str, ...]]) -> str:
-    """The canonical text of the rules ("-A CHAIN ...", in iptables-save form) of each table."""
-    return "".join(_table(table, {}, rules.get(table, ())) for table in BUILTIN_CHAINS)
+def ruleset(rules: Mapping[str, Sequence[str]]) -> str:
+    """The canonical text of the rules ("-A CHAIN ...", in iptables-save form) of each table.
+
+    It is "" if there are no rules.
+    """
+    return _text({}, rules)
 
 
 def canonical(saved: str) -> str:
@@ -37,10 +40,19 @@ def canonical(saved: str) -> str:
             policies[table][chain] = policy
         elif table in BUILTIN_CHAINS and line.startswith("-"):
             rules[table].append(line)
-    return "".join(_table(name, policies[name], rules[name]) for name in BUILTIN_CHAINS)
+    return _text(policies, rules)
 
 
-def _table(table: str, policies: dict[str, str], rules: Iterable[str]) -> str:
-    chains = dict.fromkeys(BUILTIN_CHAINS[table], "ACCEPT") | policies
+def _text(policies: Mapping[str, Mapping[str, str]], rules: Mapping[str, Sequence[str]]) -> str:
+    tables = (_table(t, policies.get(t, {}), rules.get(t, ())) for t in BUILTIN_CHAINS)
+    text = "".join(tables)
+    return "" if text == NO_RULES else text
+
+
+def _table(table: str, policies: Mapping[str, str], rules: Iterable[str]) -> str:
+    chains = {**dict.fromkeys(BUILTIN_CHAINS[table], "ACCEPT"), **policies}
     lines = (f":{chain} {policy}" for chain, policy in chains.items())
     return "".join(f"{line}\n" for line in (f"*{table}", *lines, *rules, "COMMIT"))
+
+
+NO_RULES = "".join(_table(table, {}, ()) for table in BUILTIN_CHAINS)
