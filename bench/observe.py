@@ -29,14 +29,14 @@ def create_network(name: str, cidr: str) -> dict[str, Any]:
     return dict(printed.get("network", printed))
 
 
-def until(condition: Callable[[], object], deadline: float = 60) -> None:
-    """Wait until `condition` is true; exit if it stays false."""
+def until(condition: Callable[[], object], deadline: float = 60, pause: float = 0.005) -> None:
+    """Wait until `condition` is true; exit if it stays false. `pause`: s between two looks."""
     end = time.monotonic() + deadline
     while time.monotonic() < end:
         with suppress(OSError):
             if condition():
                 return
-        time.sleep(0.005)
+        time.sleep(pause)
     sys.exit("bench: waited in vain")
 
 

@@ -6,7 +6,8 @@ run, and compared as ratios. `./run bench service`: the metadata service by itse
 with 100,000 instances and 10,000 waiting guests. `./run bench floods`: one guest floods, its
 neighbour measures. `./run bench control`: creates, both databases with 1,000 and 1,000,000 ports,
 the change feed. `./run bench filters`: the nftables tables of a
-host with 1,000, 6,000 and 20,000 ports. Absolute numbers hold for one
+host with 1,000, 6,000 and 20,000 ports. `./run bench hosts`: host agents with 10, 100 and 1,000
+networks and 200 routers, beside haproxy and dnsmasq. Absolute numbers hold for one
 machine and moment. `--write` replaces the part in the page.
 """
 
@@ -21,7 +22,7 @@ from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 
-from bench import chain, control, feed, filters, floods, metadata
+from bench import chain, control, feed, filters, floods, hosts, metadata
 from bench.observe import (
     A9FE,
     HOPS,
@@ -37,7 +38,7 @@ from bench.observe import (
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
 GUEST = "a9fe-guest-bench"
-PARTS = ("chain", "service", "floods", "control", "filters")
+PARTS = ("chain", "service", "floods", "control", "filters", "hosts")
 MARK = "<!-- part: {} -->"
 HEAD = """# Benchmark results
 
@@ -56,11 +57,16 @@ def main() -> None:
     parser.add_argument("part", nargs="?", choices=PARTS, default="chain")
     parser.add_argument("--write", action="store_true", help="replace the part in RESULTS.md")
     parser.add_argument(
-        "--rounds", type=int, default=5, help="chain, service: pairs of bursts [5]"
+        "--rounds", type=int, default=5, help="pairs of bursts, or repetitions of one more [5]"
     )
-    parser.add_argument("--seconds", type=int, help="of a burst [3], of writes to the feed [20]")
+    parser.add_argument(
+        "--seconds", type=int, help="of a burst [3], of writes to the feed [20], of idling [60]"
+    )
     parser.add_argument("--ports", type=int, default=LARGE, help=f"control: large store [{LARGE}]")
     parser.add_argument("--flood", action="append", default=[], help="floods: this one only")
+    counts = " ".join(map(str, hosts.SIZES))
+    parser.add_argument("--networks", type=int, nargs="*", help=f"hosts: sizes [{counts}]")
+    parser.add_argument("--routers", type=int, help=f"hosts: routers [{hosts.ROUTERS}]")
     options = parser.parse_args()
     parts = {
         "chain": chain_part,
@@ -68,6 +74,7 @@ def main() -> None:
         "service": service_part,
         "control": control_part,
         "filters": filters_part,
+        "hosts": hosts_part,
     }
     lines = parts[options.part](options)
     print("\n".join(lines))
@@ -98,6 +105,15 @@ def control_part(options: argparse.Namespace) -> list[str]:
 def filters_part(_: argparse.Namespace) -> list[str]:
     """Measure the nftables tables of a host."""
     return [*filters.page(), "", *measured_on("filters")]
+
+
+def hosts_part(options: argparse.Namespace) -> list[str]:
+    """Measure the host agents. Given only --networks or --routers, measure only those."""
+    given = (options.networks, options.routers)
+    chosen = (hosts.SIZES, hosts.ROUTERS) if given == (None, None) else given
+    networks, routers = list(chosen[0] or ()), chosen[1] or 0
+    lines = hosts.page(networks, routers, options.seconds or hosts.IDLE, options.rounds)
+    return [*lines, "", *measured_on("hosts")]
 
 
 def service_part(options: argparse.Namespace) -> list[str]:
