@@ -4,7 +4,7 @@ import time
 
 from a9fe.linux.rulesets.nftables import Nftables
 from a9fe.model.resources import COMPUTE_OWNER, FixedIp, Port
-from a9fe.plan.filters.port_security import of_ports
+from a9fe.plan.filters.port_security import of_network
 from a9fe.plan.mark import Mark
 
 SIZES = (1_000, 6_000, 20_000)
@@ -26,11 +26,11 @@ def row(size: int) -> str:
     tables = Nftables(Mark("0123456789abcdef" * 2))
     ports = [port(number) for number in range(size)]
     start = time.perf_counter()
-    planned = of_ports(ports)
+    planned = of_network(ports, (), "")
     built = time.perf_counter()
     tables.apply(planned)
     loaded = time.perf_counter()
-    more = of_ports([*ports, port(size)])
+    more = of_network([*ports, port(size)], (), "")
     begun = time.perf_counter()
     tables.observe()
     tables.apply(more)

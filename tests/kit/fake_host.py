@@ -11,13 +11,14 @@ replaced an object: the kernel takes them, but a plan should not need them.
 """
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from functools import singledispatchmethod
 from ipaddress import ip_address, ip_interface, ip_network
 
 from a9fe.plan import names, sysctls
 from a9fe.plan import operations as op
+from a9fe.plan.filters import fingerprint
 from a9fe.plan.host import (
     ANY_FILTER,
     Address,
@@ -27,6 +28,7 @@ from a9fe.plan.host import (
     NamespacePlan,
     PortSecurity,
     Route,
+    TapElements,
     Veth,
 )
 from a9fe.plan.operations import Operation
@@ -124,6 +126,13 @@ class FakeHost:
                 taps=self._unplugged() if owner == "dhcp" else {},
             )
 
+    def recognise(self, filters: PortSecurity) -> None:
+        """Nothing to do: the fake keeps the elements."""
+
+    def filters_of(self, devices: Iterable[str]) -> dict[str, TapElements] | None:
+        loaded = self.port_security
+        return loaded and {d: loaded.taps[d] for d in devices if d in loaded.taps}
+
     def apply(self, operation: Operation) -> None:
         with self.lock:
             self.failing(operation)
@@ -191,6 +200,14 @@ class FakeHost:
     def _(self, o: op.SetPortSecurity) -> None:
         if o.port_security != ANY_FILTER or self.port_security is None:
             self.port_security = o.port_security
+
+    @_do.register
+    def _(self, o: op.SetTaps) -> None:
+        require(self.port_security, "no filters")
+        changed = self.port_security.taps | o.taps
+        left = {d: elements for d, elements in changed.items() if elements is not None}
+        self._note(o, needless=left == self.port_security.taps)
+        self.port_security = fingerprint.security(left)
 
     @_do.register
     def _(self, o: op.SetIsolation) -> None:

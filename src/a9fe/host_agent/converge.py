@@ -11,7 +11,8 @@ from typing import Protocol
 
 from a9fe.model.errors import A9feError
 from a9fe.plan.diff import operations
-from a9fe.plan.host import HostPlan
+from a9fe.plan.filters import admission
+from a9fe.plan.host import HostPlan, PortSecurity
 from a9fe.plan.operations import Operation, is_spoilt, scope
 
 
@@ -20,6 +21,10 @@ class Host(Protocol):
 
     def observe(self, owner: str, /) -> HostPlan:
         """Return all objects with names of the agent ("l3" or "dhcp"), and every bridge."""
+        ...
+
+    def recognise(self, filters: PortSecurity, /) -> None:
+        """Know these filters as the loaded ones, if they are; so that SetTaps can change them."""
         ...
 
     def apply(self, operation: Operation, /) -> None:
@@ -50,6 +55,9 @@ def converge(
     A failure ends the work in its scope (plan.operations.scope) only.
     """
     observed = host.observe(owner)
+    filters = admission.effective(desired, observed)
+    if filters is not None:
+        host.recognise(filters)
     applied: list[Operation] = []
     failures: dict[str, str] = {}
     for operation in operations(desired, observed):

@@ -5,7 +5,7 @@ be repeated.
 """
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from typing import Protocol
 
@@ -19,7 +19,7 @@ from a9fe.linux.rulesets.iptables import Iptables
 from a9fe.linux.rulesets.nftables import Nftables
 from a9fe.plan import names
 from a9fe.plan import operations as op
-from a9fe.plan.host import ANY_FILTER, Address, HostPlan, PortSecurity, Veth
+from a9fe.plan.host import ANY_FILTER, Address, HostPlan, PortSecurity, TapElements, Veth
 from a9fe.plan.mark import Mark, owner_of
 from a9fe.wire.message import Listener
 
@@ -66,6 +66,14 @@ class Host:
     def observe(self, owner: str) -> HostPlan:
         """Return the objects of an agent (`owner` is "l3" or "dhcp"), and all our bridges."""
         return namespace.in_thread(lambda: self._observe(observation.OWNERS[owner]))
+
+    def recognise(self, filters: PortSecurity) -> None:
+        """Know these filters as the loaded ones, if they are; so that SetTaps can change them."""
+        self._nftables.recognise(filters)
+
+    def filters_of(self, devices: Iterable[str]) -> dict[str, TapElements] | None:
+        """The loaded filters of those taps that have any; None if unknown: a whole pass is due."""
+        return self._nftables.loaded(devices)
 
     def apply(self, operation: op.Operation) -> None:
         """Apply one operation. Raises A9feError or OSError."""
@@ -130,6 +138,7 @@ class Host:
     def _table(self) -> dict[type, Callable[..., None]]:
         return {
             op.SetPortSecurity: lambda o: self._nftables.apply(o.port_security),
+            op.SetTaps: lambda o: self._nftables.change(o.taps),
             op.SetBridge: lambda o: links.set_bridge(o.bridge, self._mark),
             op.PlugTap: lambda o: links.plug(o.tap, o.bridge, self._mark),
             op.SetIsolation: lambda o: links.isolate(o.bridge, o.device, isolated=o.isolated),

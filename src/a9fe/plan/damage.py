@@ -47,6 +47,7 @@ DNSMASQ = "dnsmasq of network {o.dnsmasq.network_id}"
 # Deletions have no line here: they remove what is not in the plan.
 DESCRIPTIONS: dict[type, tuple[str, str]] = {
     op.SetPortSecurity: ("filters were missing or changed", "reloaded"),
+    op.SetTaps: ("filters of taps were missing or changed", "set"),
     op.SetBridge: ("bridge {o.bridge.name} was missing, down or changed", "recreated or reset"),
     op.PlugTap: ("{o.tap} was on no bridge", "put on {o.bridge}"),
     op.AddNamespace: ("namespace {o.namespace} was missing", "recreated with its contents"),

@@ -78,16 +78,22 @@ class Dnsmasq:
     left_out: tuple[str, ...] = field(default=(), compare=False)
 
 
+TapElements = frozenset[tuple[str, str]]
+"""What one tap has in the sets of plan.filters.bridge_filter: a set's name, and the key after the
+device ("" if the device is the whole key)."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PortSecurity:
-    """The filters of the host's taps: the elements of each set of filters.bridge_filter by name.
+    """The filters of taps: the elements of each tap, by device name.
 
-    Only `marker` is compared: it is a fingerprint of the elements, and an observation reads it
-    back without the elements. ANY_FILTER stands for whatever is loaded.
+    Only `marker` is compared: the fingerprint of `taps` (plan.filters.fingerprint), which an
+    observation of the whole host reads back without the elements. A part has its own taps and
+    their marker. ANY_FILTER stands for whatever is loaded.
     """
 
     marker: str
-    elements: Mapping[str, frozenset[str]] = field(default_factory=dict, compare=False)
+    taps: Mapping[str, TapElements] = field(default_factory=dict, compare=False)
 
 
 ANY_FILTER = PortSecurity(marker="any")

@@ -5,10 +5,10 @@ adding an existing object or deleting a missing one is no error, so that an inte
 repeated. `namespace` is a name below /run/netns.
 """
 
-from collections.abc import Container
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 
-from a9fe.plan.host import Address, Bridge, Dnsmasq, PortSecurity, Route, Veth
+from a9fe.plan.host import Address, Bridge, Dnsmasq, PortSecurity, Route, TapElements, Veth
 from a9fe.wire.message import Listener
 
 
@@ -20,6 +20,16 @@ class SetPortSecurity:
     """
 
     port_security: PortSecurity | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetTaps:
+    """Set the filters of these taps in one transaction, by device; None: the tap is unknown.
+
+    The other taps stay. Fails without an effect if the loaded elements are not known.
+    """
+
+    taps: Mapping[str, TapElements | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -205,7 +215,7 @@ class CloseListener:
     listener: Listener
 
 
-HostOperation = SetPortSecurity | SetBridge | SetIsolation | PlugTap | DeleteBridge
+HostOperation = SetPortSecurity | SetTaps | SetBridge | SetIsolation | PlugTap | DeleteBridge
 NamespaceOperation = (
     AddNamespace
     | DeleteNamespace
@@ -228,7 +238,7 @@ NamespaceOperation = (
 Operation = HostOperation | NamespaceOperation
 
 
-FILTERS = "port-security"  # the scope of SetPortSecurity
+FILTERS = "port-security"  # the scope of SetPortSecurity and SetTaps
 _OF_DNSMASQ = StartDnsmasq | RestartDnsmasq | ReloadDnsmasq | StopDnsmasq
 _OF_LISTENERS = OpenListener | CloseListener
 
@@ -237,7 +247,7 @@ def scope(operation: Operation) -> str:
     """The scope that a failure affects: "port-security", a bridge, device or namespace by name, or
     "<namespace> dnsmasq" or "<namespace> listener", on which nothing depends.
     """
-    if isinstance(operation, SetPortSecurity):
+    if isinstance(operation, SetPortSecurity | SetTaps):
         return FILTERS
     if isinstance(operation, SetBridge):
         return operation.bridge.name

@@ -18,7 +18,8 @@ from a9fe.linux.host import Host
 from a9fe.model.errors import A9feError
 from a9fe.plan import operations as op
 from a9fe.plan.diff import operations
-from a9fe.plan.filters.port_security import of_ports
+from a9fe.plan.filters import fingerprint
+from a9fe.plan.filters.fingerprint import NOTHING
 from a9fe.plan.host import ANY_FILTER, Address, Bridge, HostPlan, NamespacePlan, Route, Veth
 from a9fe.wire.message import Listener
 from tests.kit import host_plans
@@ -29,7 +30,7 @@ from tests.lab.handmade import sh
 from tests.lab.places import MARK
 from tests.lab.proxy import proxy_link
 
-FILTERS = of_ports(())
+FILTERS = NOTHING
 OTHER_BRIDGE = Bridge(name="brq22222222-22", mtu=1450)
 PLAN: dict[str, Callable[[str], HostPlan]] = {
     "dhcp": lambda confs: replace(dhcp_plan(confs), port_security=FILTERS),
@@ -370,13 +371,25 @@ def test_a_namespace_made_again_has_no_listener(router: Place) -> None:
 def test_any_filter_keeps_what_is_loaded_and_is_all_that_the_l3_agent_observes(
     place: Place,
 ) -> None:
-    loaded = of_ports(()), ANY_FILTER
+    loaded = FILTERS, ANY_FILTER
     place.apply(*(op.SetPortSecurity(port_security=each) for each in loaded))
     assert place.host.observe("dhcp").port_security == FILTERS
     assert place.host.observe("l3").port_security == ANY_FILTER
     place.apply(op.SetPortSecurity(port_security=None))
     assert place.host.observe("dhcp").port_security is None
     assert place.host.observe("l3").port_security is None
+
+
+def test_taps_are_set_and_removed_one_by_one(place: Place) -> None:
+    one, two = frozenset({("taps", "")}), frozenset({("taps", ""), ("open", "")})
+    place.apply(
+        op.SetPortSecurity(port_security=FILTERS),
+        op.SetTaps(taps={"tap1": one, "tap2": one, "tap3": one}),
+        op.SetTaps(taps={"tap1": None, "tap2": two, "tap9": None}),
+    )
+    wanted = fingerprint.security({"tap2": two, "tap3": one})
+    assert place.host.observe("dhcp").port_security == wanted
+    assert place.host.filters_of(["tap1", "tap2"]) == {"tap2": two}
 
 
 def test_a_tap_on_no_bridge_is_observed_by_the_dhcp_agent_until_it_is_plugged(

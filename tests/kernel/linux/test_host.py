@@ -20,11 +20,10 @@ from a9fe.linux.host import Host
 from a9fe.linux.kernel import libc, links, namespace, netlink
 from a9fe.linux.processes import process
 from a9fe.plan.diff import operations
-from a9fe.plan.filters.bridge_filter import elements_marker
+from a9fe.plan.filters.fingerprint import security
 from a9fe.plan.host import (
     HostPlan,
     NamespacePlan,
-    PortSecurity,
     Route,
 )
 from a9fe.plan.operations import (
@@ -323,8 +322,7 @@ def test_a_failed_namespace_does_not_stop_the_others(host, confs):
 
 def test_port_security_is_set_recognised_and_removed(host):
     for element in ("tap0", "tap1"):
-        elements = {"taps": frozenset({element})}
-        guarded = PortSecurity(marker=elements_marker(elements), elements=elements)
+        guarded = security({element: frozenset({("taps", "")})})
         assert len(settles(host, "dhcp", HostPlan(port_security=guarded))) == 1
     shown = run("nft", "list", "table", "bridge", MARK.table)
     assert guarded.marker in shown

@@ -16,7 +16,7 @@ from a9fe.linux import foreign
 from a9fe.linux.host import Host
 from a9fe.linux.kernel import namespace, netlink
 from a9fe.linux.sweep import clean
-from a9fe.plan.filters.port_security import of_ports
+from a9fe.plan.filters.fingerprint import NOTHING
 from a9fe.plan.host import Bridge, HostPlan, NamespacePlan, Veth
 from a9fe.plan.mark import Mark, owner_of
 from tests.kit.conditions import eventually
@@ -32,7 +32,7 @@ from tests.kit.host_plans import (
 from tests.lab.places import MARK
 
 OTHER = Mark("fedcba98" * 4)
-FILTERS = of_ports(())
+FILTERS = NOTHING
 
 
 def run(*argv):

@@ -14,13 +14,14 @@ import pytest
 from a9fe.host_agent.converge import converge
 from a9fe.linux.host import Host
 from a9fe.linux.kernel import namespace
+from a9fe.linux.rulesets.nftables import Unrecognised
 from a9fe.model.resources import METADATA_IPV4, Port
 from a9fe.plan import names
 from a9fe.plan.bridges import bridges
 from a9fe.plan.dhcp import namespaces as dhcp
 from a9fe.plan.filters import admission, port_security
 from a9fe.plan.host import ANY_FILTER, HostPlan, Veth
-from a9fe.plan.operations import AddLink, AddNamespace, DeleteNamespace
+from a9fe.plan.operations import AddLink, AddNamespace, DeleteNamespace, SetTaps
 from tests.kit.conditions import eventually
 from tests.kit.fake_model import HOST, FakeModel, port
 from tests.lab import frames
@@ -355,5 +356,10 @@ def test_counters_go_on_when_ports_change_and_another_agent_takes_over(world: Wo
     assert counter("arp") == 1
     world.host = Host(NoListeners(), "/nonexistent", MARK)
     assert converge(world.host, "dhcp", world.desired()).applied == ()
+    assert world.host.filters_of([guest.device]) is not None, "recognised by the marker"
+    world.host.apply(SetTaps(taps={guest.device: None}))
+    world.drops(guest, arp(GUARDED, "10.1.0.5"), "stranger")
     run("nft", "delete", "table", "inet", MARK.table)
+    with pytest.raises(Unrecognised):
+        world.host.apply(SetTaps(taps={guest.device: None}))
     world.converges()

@@ -16,7 +16,7 @@ from a9fe.linux.kernel import namespace, netlink
 from a9fe.linux.processes import process
 from a9fe.linux.sweep import clean
 from a9fe.linux.vms import guest
-from a9fe.plan.filters.port_security import of_ports
+from a9fe.plan.filters.fingerprint import NOTHING
 from a9fe.plan.host import ANY_FILTER, HostPlan
 from a9fe.plan.mark import owner_of
 from tests.kit.host_plans import (
@@ -85,9 +85,7 @@ def build(state):
     confs = f"{state}/dhcp"
     host = Host(FakeProxy(), confs, MARK)
     plan = dhcp_plan(confs)
-    desired = HostPlan(
-        bridges=plan.bridges, namespaces=plan.namespaces, port_security=of_ports(())
-    )
+    desired = HostPlan(bridges=plan.bridges, namespaces=plan.namespaces, port_security=NOTHING)
     assert converge(host, "dhcp", desired).failures == {}
     assert converge(host, "l3", replace(router_plan(), port_security=ANY_FILTER)).failures == {}
     return int(Path(confs, NETWORK, "pid").read_text())

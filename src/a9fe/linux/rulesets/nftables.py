@@ -1,18 +1,21 @@
 """The nftables tables of the host's namespace, by `nft`; read only after a change of the rules."""
 
 import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from a9fe.linux.kernel import netlink
 from a9fe.linux.kernel.namespace import NotOurs
 from a9fe.linux.processes import programs
-from a9fe.plan.filters import bridge_filter, port_security
-from a9fe.plan.host import ANY_FILTER, PortSecurity
+from a9fe.model.errors import A9feError
+from a9fe.plan.filters import bridge_filter, fingerprint, port_security
+from a9fe.plan.filters.fingerprint import NOTHING
+from a9fe.plan.host import ANY_FILTER, PortSecurity, TapElements
 from a9fe.plan.mark import Mark
 
 FAMILY = "bridge"
 OTHER = "other"
-NOTHING = port_security.of_ports(())  # tables without elements: no tap is known
+TapChanges = Mapping[str, TapElements | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,8 +34,12 @@ class _Loaded:
     comment: str = ""
 
 
+class Unrecognised(A9feError):
+    """The loaded tables are not those that this process knows: observe and apply the whole."""
+
+
 class Nftables:
-    """Reads and sets the tables. Caches the last state."""
+    """Reads and sets the tables. Knows the elements of each tap that it loaded or recognised."""
 
     def __init__(self, mark: Mark) -> None:
         """The tables' name and comment are those of the mark."""
@@ -40,7 +47,8 @@ class Nftables:
         self._rules = bridge_filter.rules_marker(mark)
         self._generation: int | None = None
         self._known = _Loaded()
-        self._applied = NOTHING
+        self._marker = NOTHING.marker
+        self._taps: dict[str, TapElements] = {}  # those of `_marker`
 
     def observe(self) -> PortSecurity | None:
         """Return the loaded elements by their marker; None if no table of ours exists.
@@ -53,45 +61,86 @@ class Nftables:
         marker = known.elements if known.rules == self._rules else OTHER
         return PortSecurity(marker=marker if known.whole else "")
 
+    def recognise(self, wanted: PortSecurity) -> None:
+        """Know these elements as the loaded ones, if they are by their marker. O(taps)."""
+        if self._look().elements == wanted.marker != self._marker:
+            self._remember(wanted)
+
+    def loaded(self, devices: Iterable[str]) -> dict[str, TapElements] | None:
+        """The loaded elements of those devices that have any; None if unknown. O(devices)."""
+        if not self._is_known(self._look()):
+            return None
+        return {device: self._taps[device] for device in devices if device in self._taps}
+
     def apply(self, wanted: PortSecurity | None) -> None:
         """Load the tables in one transaction; None removes them. Raises NotOurs.
 
-        Costs the difference if this process loaded the elements, else O(elements).
+        Costs O(taps) and the difference if the loaded elements are known, else O(elements).
         """
         known = self._look()
         if not known.ours:
             raise NotOurs(f"nftables table {self._mark.table}", known.comment)
+        if wanted not in (None, ANY_FILTER) and self._is_known(known):
+            self._change(port_security.changes(wanted.taps, self._taps), wanted.marker)
+            return
         text, before = self._text(wanted, known), self._generation
         programs.run(("nft", "-f", "-"), text)
-        self._applied = NOTHING if wanted is None or wanted == ANY_FILTER else wanted
         if text:
-            self._loaded(wanted, before)
+            self._remember(NOTHING if wanted in (None, ANY_FILTER) else wanted)
+            self._loaded(before, exists=wanted is not None)
 
-    def _loaded(self, wanted: PortSecurity | None, before: int | None) -> None:
+    def change(self, taps: TapChanges) -> None:
+        """Set the elements of these taps, None removes a tap, in one transaction.
+
+        O(elements of these taps). Raises Unrecognised, and nothing is changed, if the loaded
+        elements are not known.
+        """
+        if not self._is_known(self._look()):
+            raise Unrecognised("the loaded port security is not what this process knows")
+        old, new = self._before(taps), _present(taps)
+        if old != new:
+            self._change(taps, fingerprint.changed(self._marker, old, new))
+
+    def _change(self, taps: TapChanges, marker: str) -> None:
+        before, old, new = self._generation, self._before(taps), _present(taps)
+        programs.run(
+            ("nft", "-f", "-"), bridge_filter.change(old, self._marker, new, marker, self._mark)
+        )
+        for device in old:
+            del self._taps[device]
+        self._taps |= new
+        self._marker = marker
+        self._loaded(before)
+
+    def _before(self, taps: TapChanges) -> dict[str, TapElements]:
+        return {device: self._taps[device] for device in taps if device in self._taps}
+
+    def _is_known(self, found: _Loaded) -> bool:
+        is_ours = found.whole and found.ours and found.rules == self._rules
+        return is_ours and found.elements == self._marker
+
+    def _remember(self, loaded: PortSecurity) -> None:
+        self._marker, self._taps = loaded.marker, dict(loaded.taps)
+
+    def _loaded(self, before: int | None, *, exists: bool = True) -> None:
         """Cache the tables as loaded, unless another process also changed nftables."""
         now = netlink.ruleset_generation()
         if before is None or now != before + 1:
             return
         self._generation, self._known = now, _Loaded()
-        if wanted is not None:
-            marker = self._applied.marker
-            self._known = _Loaded(any=True, whole=True, rules=self._rules, elements=marker)
+        if exists:
+            self._known = _Loaded(any=True, whole=True, rules=self._rules, elements=self._marker)
 
     def _text(self, wanted: PortSecurity | None, known: _Loaded) -> str:
-        """Return the text for `nft`: the difference if the loaded elements are known, else all."""
-        applied, mark = self._applied, self._mark
+        """Return the text for `nft` that loads all, or removes the tables."""
         if wanted is None:
-            return bridge_filter.removal(mark)
-        if wanted == ANY_FILTER:
-            if known.whole:
-                return ""
-            missing = not known.any
-            return bridge_filter.whole(NOTHING.elements, NOTHING.marker, mark, created=missing)
-        if known.rules == self._rules and known.elements == applied.marker and known.whole:
-            return bridge_filter.change(
-                applied.elements, applied.marker, wanted.elements, wanted.marker, mark
-            )
-        return bridge_filter.whole(wanted.elements, wanted.marker, mark)
+            return bridge_filter.removal(self._mark)
+        if wanted != ANY_FILTER:
+            return bridge_filter.whole(wanted.taps, wanted.marker, self._mark)
+        if known.whole:
+            return ""
+        missing = not known.any
+        return bridge_filter.whole({}, NOTHING.marker, self._mark, created=missing)
 
     def _look(self) -> _Loaded:
         generation = netlink.ruleset_generation()
@@ -129,6 +178,10 @@ class Nftables:
             if text != self._mark.text:
                 return text
         return None
+
+
+def _present(taps: TapChanges) -> dict[str, TapElements]:
+    return {device: found for device, found in taps.items() if found is not None}
 
 
 def tables() -> list[str]:

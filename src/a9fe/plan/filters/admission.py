@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from a9fe.model.resources import Network, Port
 from a9fe.plan import names
 from a9fe.plan.filters import port_security
-from a9fe.plan.host import Bridge, HostPlan, PortSecurity
+from a9fe.plan.host import ANY_FILTER, Bridge, HostPlan, PortSecurity
 from a9fe.plan.model_view import ModelView
 from a9fe.plan.operations import SetIsolation
 
@@ -28,7 +28,7 @@ class Refused:
 
 def effective(desired: HostPlan, observed: HostPlan) -> PortSecurity | None:
     """The planned filter without taps that are on another network's bridge."""
-    if desired.port_security is None or not desired.port_security.elements:
+    if desired.port_security is None or not desired.port_security.taps:
         return desired.port_security
     return port_security.without(desired.port_security, _misplaced(desired, observed))
 
@@ -36,7 +36,7 @@ def effective(desired: HostPlan, observed: HostPlan) -> PortSecurity | None:
 def isolations(desired: HostPlan, observed: HostPlan) -> Iterator[SetIsolation]:
     """Isolate exactly the unknown devices on our bridges. O(devices)."""
     security = effective(desired, observed)
-    if security is None or "taps" not in security.elements:
+    if security is None or security == ANY_FILTER:
         return  # the L3 agent knows no taps
     for bridge in observed.bridges:
         unknown = _unknown(bridge, security)
@@ -49,7 +49,7 @@ def refused(
 ) -> frozenset[Refused]:
     """All devices refused now."""
     security = effective(desired, observed)
-    if security is None or "taps" not in security.elements:
+    if security is None or security == ANY_FILTER:
         return frozenset()
     found = [(bridge, _unknown(bridge, security)) for bridge in observed.bridges]
     if not any(unknown for _, unknown in found):
@@ -83,8 +83,7 @@ def _reason(device: str, port: Port | None, bridge: Bridge, host: str) -> str:
 
 
 def _unknown(bridge: Bridge, security: PortSecurity) -> frozenset[str]:
-    taps = security.elements["taps"]
-    return frozenset(d for d in bridge.devices - bridge.ours if f'"{d}"' not in taps)
+    return bridge.devices - bridge.ours - security.taps.keys()
 
 
 def _misplaced(desired: HostPlan, observed: HostPlan) -> Set[str]:

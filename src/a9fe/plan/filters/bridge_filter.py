@@ -22,15 +22,17 @@ from collections.abc import Iterable, Mapping
 from ipaddress import IPv6Address
 
 from a9fe.model.resources import METADATA_IPV4, METADATA_IPV6
+from a9fe.plan.filters.fingerprint import MARKER
+from a9fe.plan.host import TapElements
 from a9fe.plan.mark import Mark
 
 FAMILIES = ("bridge", "inet", "arp")
 RULES_PREFIX = "rules-"  # the name of an empty chain: fingerprint of the loaded chains and sets
-ELEMENTS_PREFIX = "plan-"  # the name of another one: fingerprint of the loaded elements
 FINGERPRINT_LENGTH = 16
+_RULES_MARKER = re.compile(rf"{RULES_PREFIX}[0-9a-f]{{{FINGERPRINT_LENGTH}}}")
 
-Elements = Mapping[str, frozenset[str]]
-_NONE: frozenset[str] = frozenset()
+Taps = Mapping[str, TapElements]
+_NONE: TapElements = frozenset()
 
 # Key types. Each element's first part is the device, so that elements of one tap are found by it.
 SETS = {
@@ -271,25 +273,23 @@ def rules_marker(mark: Mark) -> str:
     return f"{RULES_PREFIX}{_digest([_fixed(mark)])}"
 
 
-def elements_marker(elements: Elements) -> str:
-    """The name of the marker chain of these elements: a fingerprint of them. O(elements)."""
-    words = (word for name in sorted(SETS) for word in (name, *sorted(elements.get(name, ()))))
-    return f"{ELEMENTS_PREFIX}{_digest(words)}"
-
-
-def whole(elements: Elements, marker: str, mark: Mark, *, created: bool = False) -> str:
+def whole(taps: Taps, marker: str, mark: Mark, *, created: bool = False) -> str:
     """Replace all tables in one transaction; counters restart at 0. With `created` it fails if a
     table exists meanwhile, so that the L3 agent never replaces the DHCP agent's.
     """
     first = _created(mark) if created else f"{removal(mark)}{_added(mark)}"
-    made = f"{_marks(mark, rules_marker(mark), marker)}{_each('add', elements, mark)}"
+    made = f"{_marks(mark, rules_marker(mark), marker)}{_each('add', taps, mark)}"
     return f"{first}{_fixed(mark)}{made}"
 
 
-def change(old: Elements, old_marker: str, new: Elements, marker: str, mark: Mark) -> str:
-    """Change the loaded elements into the new ones; costs the difference. Counters are kept."""
-    gone = {name: old.get(name, _NONE) - new.get(name, _NONE) for name in SETS}
-    added = {name: new.get(name, _NONE) - old.get(name, _NONE) for name in SETS}
+def change(old: Taps, old_marker: str, new: Taps, marker: str, mark: Mark) -> str:
+    """Change elements of the taps in `old` or `new`. Costs the difference. Counters are kept.
+
+    The markers are those of all loaded elements, before and after.
+    """
+    devices = old.keys() | new.keys()
+    gone = {d: old.get(d, _NONE) - new.get(d, _NONE) for d in devices}
+    added = {d: new.get(d, _NONE) - old.get(d, _NONE) for d in devices}
     changed = f"{_each('delete', gone, mark)}{_each('add', added, mark)}"
     return f"{changed}delete chain bridge {mark.table} {old_marker}\n{_marks(mark, marker)}"
 
@@ -303,11 +303,11 @@ def removal(mark: Mark) -> str:
 def markers(shown: str, mark: Mark) -> tuple[str, str]:
     """The markers of rules and elements in the output of `nft list chains`, "" if missing."""
     own = shown.partition(f"table bridge {mark.table} {{\n")[2].partition("\n}")[0]
-    return _marker(RULES_PREFIX, own), _marker(ELEMENTS_PREFIX, own)
+    return _found(_RULES_MARKER, own), _found(MARKER, own)
 
 
-def _marker(prefix: str, text: str) -> str:
-    found = re.search(rf"\bchain ({prefix}[0-9a-f]{{{FINGERPRINT_LENGTH}}})\b", text)
+def _found(marker: re.Pattern[str], shown: str) -> str:
+    found = re.search(rf"\bchain ({marker.pattern}) ", shown)
     return found.group(1) if found else ""
 
 
@@ -340,11 +340,16 @@ def _marks(mark: Mark, *names: str) -> str:
     return "".join(f"add chain bridge {mark.table} {name}\n" for name in names)
 
 
-def _each(verb: str, elements: Elements, mark: Mark) -> str:
+def _each(verb: str, taps: Taps, mark: Mark) -> str:
+    sets: dict[str, list[str]] = {}
+    for device, elements in taps.items():
+        for name, rest in elements:
+            key = f'"{device}" . {rest}' if rest else f'"{device}"'
+            sets.setdefault(name, []).append(key)
     return "".join(
-        f"{verb} element bridge {mark.table} {name} {{ {', '.join(sorted(found))} }}\n"
+        f"{verb} element bridge {mark.table} {name} {{ {', '.join(sets[name])} }}\n"
         for name in SETS
-        if (found := elements.get(name))
+        if name in sets
     )
 
 

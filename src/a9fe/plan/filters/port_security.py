@@ -17,9 +17,10 @@ from netaddr import EUI, AddrFormatError, mac_unix_expanded
 
 from a9fe.model.resources import Port, Subnet, is_network_owner
 from a9fe.plan import names
-from a9fe.plan.filters.bridge_filter import SETS, elements_marker
-from a9fe.plan.host import PortSecurity
-from a9fe.plan.model_view import ModelView
+from a9fe.plan.filters.bridge_filter import Taps
+from a9fe.plan.filters.fingerprint import changed, security, union
+from a9fe.plan.host import PortSecurity, TapElements
+from a9fe.plan.model_view import ModelView, subnets_by_network
 
 CANONICAL_MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
 LINK_LOCAL = 0xFE80 << 112
@@ -42,72 +43,65 @@ def is_vm(port: Port) -> bool:
 
 
 def of_host(model: ModelView, host: str) -> PortSecurity:
-    """Elements for taps that may appear on this host: of VMs' ports with admin_state_up that are
-    not bound to another host.
+    """The filters of all taps that may appear on this host: the union of its networks'."""
+    networks = {port.network_id for port in model.all("port") if isinstance(port, Port)}
+    subnets = subnets_by_network(model)
+    return union(
+        of_network(model.ports_by_network(id), subnets.get(id, ()), host) for id in networks
+    )
+
+
+def of_network(ports: Iterable[Port], subnets: Iterable[Subnet], host: str) -> PortSecurity:
+    """The filters of one network's taps: of VMs' ports with admin_state_up that are not bound to
+    another host.
+
+    `ports` and `subnets` are all of that network. Gateways and our own ports decide about the taps
+    of ports without port security or with address pairs, so plan all taps of a network again
+    after any change of its ports or subnets. O(ports of the network).
     """
-    here = (p for p in model.all("port") if isinstance(p, Port) and p.host in {"", host})
-    on = (port for port in here if is_vm(port) and port.admin_state_up)
-    return of_ports(on, _Reservations(model))
-
-
-def of_ports(ports: Iterable[Port], reservations: "_Reservations | None" = None) -> PortSecurity:
-    """Elements for the taps of these VMs' ports. O(ports)."""
-    sets: dict[str, set[str]] = {name: set() for name in SETS}
-    for port in ports:
-        device = f'"{names.outer_device(port.id)}"'
-        reserved = reservations.of(port) if reservations else Reserved()
-        for name, rest in _elements(port, reserved):
-            sets[name].add(f"{device} . {rest}" if rest else device)
-    return _value({name: frozenset(found) for name, found in sets.items()})
-
-
-def without(security: PortSecurity, devices: Set[str]) -> PortSecurity:
-    """The filter without these devices, which are then unknown."""
-    if not devices:
-        return security
-    quoted = {f'"{device}"' for device in devices}
-    return _value(
+    listed = tuple(ports)
+    reserved = reservations(listed, subnets)
+    return security(
         {
-            name: frozenset(e for e in found if e.partition(" ")[0] not in quoted)
-            for name, found in security.elements.items()
+            names.outer_device(port.id): of_port(port, reserved)
+            for port in listed
+            if port.host in {"", host} and is_vm(port) and port.admin_state_up
         }
     )
 
 
-def _value(elements: dict[str, frozenset[str]]) -> PortSecurity:
-    return PortSecurity(marker=elements_marker(elements), elements=elements)
+def of_port(port: Port, reserved: Reserved) -> TapElements:
+    """The elements of the tap of a VM's port. `reserved` are its network's."""
+    is_strict = port.port_security_enabled and not port.allowed_address_pairs
+    return frozenset(_elements(port, Reserved() if is_strict else reserved))
 
 
-class _Reservations:
-    """The reserved MACs and addresses of each network; looked up only for ports that need it."""
+def reservations(ports: Iterable[Port], subnets: Iterable[Subnet]) -> Reserved:
+    """What no VM may claim on a network with these ports and subnets."""
+    ours = [port for port in ports if not is_vm(port)]
+    gateways = {subnet.gateway_ip for subnet in subnets if subnet.gateway_ip}
+    return Reserved(
+        addresses=frozenset(gateways.union(ip.ip_address for p in ours for ip in p.fixed_ips)),
+        macs=frozenset(port.mac_address for port in ours),
+    )
 
-    def __init__(self, model: ModelView) -> None:
-        """Nothing is looked up yet."""
-        self._model = model
-        self._gateways: dict[str, set[str]] | None = None
-        self._known: dict[str, Reserved] = {}
 
-    def of(self, port: Port) -> Reserved:
-        """Reserved elements of a port without port security or with address pairs."""
-        if port.port_security_enabled and not port.allowed_address_pairs:
-            return Reserved()
-        network = port.network_id
-        if network not in self._known:
-            self._known[network] = self._look_up(network)
-        return self._known[network]
+def without(filters: PortSecurity, devices: Set[str]) -> PortSecurity:
+    """The filters without these devices, which are then unknown. O(taps)."""
+    gone = {device: filters.taps[device] for device in devices & filters.taps.keys()}
+    if not gone:
+        return filters
+    taps = {d: elements for d, elements in filters.taps.items() if d not in gone}
+    return PortSecurity(marker=changed(filters.marker, gone, {}), taps=taps)
 
-    def _look_up(self, network_id: str) -> Reserved:
-        if self._gateways is None:
-            self._gateways = {}
-            for subnet in self._model.all("subnet"):
-                if isinstance(subnet, Subnet) and subnet.gateway_ip:
-                    self._gateways.setdefault(subnet.network_id, set()).add(subnet.gateway_ip)
-        ours = [p for p in self._model.ports_by_network(network_id) if not is_vm(p)]
-        addresses = {ip.ip_address for port in ours for ip in port.fixed_ips}
-        return Reserved(
-            addresses=frozenset(addresses | self._gateways.get(network_id, set())),
-            macs=frozenset(port.mac_address for port in ours),
-        )
+
+def changes(wanted: Taps, loaded: Taps) -> dict[str, TapElements | None]:
+    """What turns the `loaded` taps into the `wanted` ones: elements by device, None to remove."""
+    return {
+        device: wanted.get(device)
+        for device in wanted.keys() | loaded.keys()
+        if wanted.get(device) != loaded.get(device)
+    }
 
 
 def _elements(port: Port, reserved: Reserved) -> Iterator[Element]:
