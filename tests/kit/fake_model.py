@@ -60,6 +60,21 @@ class FakeModel:
     def ports_by_network(self, network_id: str) -> list[Port]:
         return [p for p in self._ports() if p.network_id == network_id]
 
+    def ports_by_short_id(self, short_id: str) -> list[Port]:
+        return [p for p in self._ports() if p.id.startswith(short_id)]
+
+    def networks_by_short_id(self, short_id: str) -> list[Network]:
+        found = (r for r in self.all("network") if isinstance(r, Network))
+        return [n for n in found if n.id.startswith(short_id)]
+
+    def subnets_by_network(self, network_id: str) -> list[Subnet]:
+        found = (r for r in self.all("subnet") if isinstance(r, Subnet))
+        return [s for s in found if s.network_id == network_id]
+
+    def bindings_by_resource(self, resource_id: str) -> list[Binding]:
+        found = (r for r in self.all("binding") if isinstance(r, Binding))
+        return [b for b in found if b.resource_id == resource_id]
+
     def _ports(self) -> Iterator[Port]:
         return (r for r in self.all("port") if isinstance(r, Port))
 

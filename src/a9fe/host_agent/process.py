@@ -50,7 +50,7 @@ async def serve(config: Config, role: Role) -> None:
     events = KernelEvents(role.owner, kernel_changed)
 
     def passed(outcome: Outcome) -> None:
-        ports = tuple(role.ports(replica))
+        ports = tuple(p for part in role.parts(replica) for p in role.ports(replica, part))
         reports.put(*port_status.by_binding(port_states(ports, outcome), ports))
         events.follow(_dnsmasq_directories(outcome))
         role.after_pass(replica, outcome)

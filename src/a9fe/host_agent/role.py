@@ -10,6 +10,7 @@ from a9fe.linux.listeners.proxy_link import ProxyLink
 from a9fe.model.resources import Port
 from a9fe.plan.host import HostPlan
 from a9fe.plan.model_view import ModelView
+from a9fe.plan.parts import Part
 from a9fe.runtime.config import Config
 
 DHCP_DIRECTORY = "dhcp"  # below state_path
@@ -28,16 +29,17 @@ class Role:
     """One agent.
 
     `owner` ("l3", "dhcp") selects its feed, its replica and its kernel objects. `agent_type` and
-    `binary` are Neutron's. `plan` is the desired state of the host, `ports` the ports whose status
-    it reports, `configurations` its own part of `agent show`. `after_pass` is called after every
-    pass; `tasks` run beside the loop.
+    `binary` are Neutron's. `plan` is the desired state of the host, `parts` are all its parts,
+    `ports` the ports of a part whose status it reports, `configurations` its own part of `agent
+    show`. `after_pass` is called after every pass; `tasks` run beside the loop.
     """
 
     owner: str
     agent_type: str
     binary: str
     plan: Callable[[ModelView], HostPlan]
-    ports: Callable[[ModelView], Iterable[Port]]
+    parts: Callable[[ModelView], Iterable[Part]]
+    ports: Callable[[ModelView, Part], Iterable[Port]]
     configurations: Callable[[ModelView], Configurations]
     after_pass: Callable[[ModelView, Outcome], None] = lambda _model, _outcome: None
     tasks: Callable[[Config, ProxyLink], Tasks] = no_tasks

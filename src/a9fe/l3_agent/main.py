@@ -4,7 +4,7 @@ from a9fe.api_client.state_reports import Configurations
 from a9fe.host_agent.process import serve
 from a9fe.host_agent.role import Role, host_has_ipv6
 from a9fe.linux.processes import privileges
-from a9fe.plan import model_view
+from a9fe.plan import model_view, parts
 from a9fe.plan.model_view import ModelView
 from a9fe.plan.routers import namespaces as l3
 from a9fe.plan.settings import L3Settings
@@ -35,15 +35,17 @@ def make_role(config: Config) -> Role:
         agent_type="L3 agent",
         binary="neutron-l3-agent",
         plan=lambda model: l3.plan(model, config.host, settings),
-        ports=lambda model: l3.ports(model, config.host),
+        parts=lambda model: l3.all_parts(model, config.host),
+        ports=lambda model, part: l3.ports(model, config.host, part),
         configurations=lambda model: configurations(model, config.host),
     )
 
 
 def configurations(model: ModelView, host: str) -> Configurations:
     """Return what the agent reports of itself, with Neutron's keys."""
+    routers = tuple(model_view.bound(model, OWNER, host))
     return {
         "agent_mode": "legacy",
-        "routers": len(tuple(model_view.bound(model, OWNER, host))),
-        "interfaces": len(l3.ports(model, host)),
+        "routers": len(routers),
+        "interfaces": sum(len(l3.ports(model, host, parts.router(id))) for id in routers),
     }

@@ -2,17 +2,17 @@
 
 from a9fe.model.resources import Network, Port
 from a9fe.model.rules import addresses as rules
-from a9fe.plan import names
+from a9fe.plan import model_view, names
 from a9fe.plan.host import Bridge, Veth
 from a9fe.plan.model_view import ModelView
 
 
-def bridges(view: ModelView) -> frozenset[Bridge]:
-    """One bridge for each network. O(networks)."""
-    networks = (n for n in view.all("network") if isinstance(n, Network))
-    return frozenset(
-        Bridge(name=names.bridge(n.id), mtu=rules.device_mtu(n.mtu)) for n in networks
-    )
+def bridges(view: ModelView, network_id: str) -> frozenset[Bridge]:
+    """The bridge of a network of the model; none if there is no such network."""
+    network = model_view.get(view, Network, "network", network_id)
+    if network is None:
+        return frozenset()
+    return frozenset({Bridge(name=names.bridge(network_id), mtu=rules.device_mtu(network.mtu))})
 
 
 def link(network: Network, port: Port, inner: str) -> Veth:

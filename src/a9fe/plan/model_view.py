@@ -27,6 +27,22 @@ class ModelView(Protocol):
         """The ports of a network, in any order."""
         ...
 
+    def subnets_by_network(self, network_id: str, /) -> Iterable[Subnet]:
+        """The subnets of a network, in any order."""
+        ...
+
+    def bindings_by_resource(self, resource_id: str, /) -> Iterable[Binding]:
+        """The bindings of a network or router, in any order."""
+        ...
+
+    def ports_by_short_id(self, short_id: str, /) -> Iterable[Port]:
+        """The ports whose id begins with these 11 characters, as device names do."""
+        ...
+
+    def networks_by_short_id(self, short_id: str, /) -> Iterable[Network]:
+        """The networks whose id begins with these 11 characters."""
+        ...
+
 
 def get(view: ModelView, cls: type[R], kind: str, id: str) -> R | None:
     """Return the resource if it exists and is of the class, else None."""
@@ -37,20 +53,21 @@ def get(view: ModelView, cls: type[R], kind: str, id: str) -> R | None:
 def bound(view: ModelView, kind: str, host: str) -> Iterator[str]:
     """Ids of the resources bound to the agent of `host`, sorted. `kind` is "dhcp" or "l3".
 
-    O(bindings): the replica of an agent has only its own.
+    O(bindings): the replica of an agent has only its own. Not for a change's way.
     """
     bindings = (b for b in view.all("binding") if isinstance(b, Binding))
     found = {b.resource_id for b in bindings if b.kind == kind and b.host == host}
     yield from sorted(found)
 
 
-def subnets_by_network(view: ModelView) -> dict[str, tuple[Subnet, ...]]:
-    """Return the subnets of each network, oldest first, so that "first subnet" never changes."""
-    found: dict[str, list[Subnet]] = {}
-    for subnet in view.all("subnet"):
-        if isinstance(subnet, Subnet):
-            found.setdefault(subnet.network_id, []).append(subnet)
-    return {network_id: tuple(sorted(group, key=_age)) for network_id, group in found.items()}
+def is_bound(view: ModelView, kind: str, host: str, id: str) -> bool:
+    """Whether a network ("dhcp") or router ("l3") is bound to the agent of `host`."""
+    return any(b.kind == kind and b.host == host for b in view.bindings_by_resource(id))
+
+
+def subnets_of(view: ModelView, network_id: str) -> tuple[Subnet, ...]:
+    """The subnets of a network, oldest first, so that "first subnet" never changes."""
+    return tuple(sorted(view.subnets_by_network(network_id), key=_age))
 
 
 def ports_of(view: ModelView, network: Network) -> tuple[Port, ...]:

@@ -1,4 +1,4 @@
-"""Look-ups in the replica: resources by kind and id, ports by address, MAC, device, network."""
+"""Look-ups in the replica: resources by kind and id, and by what they belong to."""
 
 from collections import OrderedDict
 from collections.abc import Callable
@@ -147,3 +147,19 @@ class Lookups:
     def ports_by_network(self, network_id: str) -> tuple[Port, ...]:
         """Return the ports of a network."""
         return self._state.by_network.find(network_id)
+
+    def ports_by_short_id(self, short_id: str) -> tuple[Port, ...]:
+        """Return the ports whose id begins with these 11 characters, as device names do."""
+        return self._state.ports_by_short_id.find(short_id)
+
+    def networks_by_short_id(self, short_id: str) -> tuple[Network, ...]:
+        """Return the networks whose id begins with these 11 characters."""
+        return self._state.networks_by_short_id.find(short_id)
+
+    def subnets_by_network(self, network_id: str) -> tuple[Subnet, ...]:
+        """Return the subnets of a network."""
+        return self._state.subnets_by_network.find(network_id)
+
+    def bindings_by_resource(self, resource_id: str) -> tuple[Binding, ...]:
+        """Return the bindings of a network or router."""
+        return self._state.bindings_by_resource.find(resource_id)

@@ -133,9 +133,9 @@ class World:
 
     def desired(self) -> HostPlan:
         return HostPlan(
-            bridges=bridges(self.model),
+            bridges=bridges(self.model, NET.id),
             port_security=port_security.of_host(self.model, HOST),
-            taps=dhcp.taps(self.model, HOST),
+            taps=dhcp.taps(self.model, HOST, NET.id),
         )
 
     def converges(self) -> None:
@@ -339,7 +339,7 @@ def test_the_hosts_own_stack_is_unreachable(world: World, of: Port) -> None:
 
 def test_the_l3_agent_alone_leaves_no_bridge_unfiltered(world: World) -> None:
     run("nft", "delete", "table", "bridge", MARK.table)
-    desired = HostPlan(bridges=bridges(world.model), port_security=ANY_FILTER)
+    desired = HostPlan(bridges=bridges(world.model, NET.id), port_security=ANY_FILTER)
     assert converge(world.host, "l3", desired).failures == {}
     assert converge(world.host, "l3", desired).applied == ()
     world.drops(world.vm(GUARDED), arp(GUARDED, "10.1.0.5"), "stranger")

@@ -13,7 +13,7 @@ from a9fe.api_client.state_reports import StateReporter
 from a9fe.dhcp_agent.main import make_role
 from a9fe.host_agent.converge import Outcome
 from a9fe.host_agent.port_reports import PortReports, port_states
-from a9fe.plan import names, port_status
+from a9fe.plan import names, parts, port_status
 from a9fe.plan.filters import admission
 from a9fe.plan.host import Bridge, HostPlan
 from a9fe.runtime.config import Config, load
@@ -24,6 +24,7 @@ SUBNET = subnet(1, NET, "10.1.0.0/24", "10.1.0.1")
 OWN = dhcp_port(1, NET, (SUBNET, "10.1.0.2"))
 VM = port(2, NET, (SUBNET, "10.1.0.5"), status="ACTIVE")
 MODEL = FakeModel([NET, SUBNET, OWN, VM, bound("dhcp", NET)])
+PART = parts.network(NET.id)
 SPACE = names.dhcp_namespace(NET.id)
 
 
@@ -71,13 +72,13 @@ def test_after_a_pass_its_own_port_is_up_and_an_unplugged_vm_is_down(tmp_path: P
     role = make_role(config(tmp_path))
     outcome = Outcome(desired=role.plan(MODEL), observed=HostPlan())
     expected = port_status.PortStates(up=frozenset({OWN.id}), down=frozenset({VM.id}))
-    assert port_states(role.ports(MODEL), outcome) == expected
+    assert port_states(role.ports(MODEL, PART), outcome) == expected
 
 
 def test_after_a_failure_its_port_is_not_up(tmp_path: Path):
     role = make_role(config(tmp_path))
     failed = Outcome(desired=role.plan(MODEL), observed=HostPlan(), failures={SPACE: "no"})
-    assert port_states(role.ports(MODEL), failed).up == frozenset()
+    assert port_states(role.ports(MODEL, PART), failed).up == frozenset()
 
 
 class FakeServer(httpx.AsyncBaseTransport):

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from a9fe.plan import names, port_status
+from a9fe.plan import names, parts, port_status
 from a9fe.plan.dhcp import namespaces as dhcp
 from a9fe.plan.host import Bridge, HostPlan
 from a9fe.plan.routers import namespaces as l3
@@ -68,9 +68,13 @@ def test_the_dhcp_agent_reports_its_own_ports_and_vms_of_its_host():
     other = dhcp_port(9, NET, (SUBNET, "10.1.0.3"), host="node2")
     unbound = port(7, NET, (SUBNET, "10.1.0.7"), host="")
     model = FakeModel([*MODEL.resources.values(), elsewhere, other, unbound])
-    assert {p.id for p in dhcp.ports(model, HOST)} == {OWN.id, VM.id, unbound.id}
+    assert {p.id for p in dhcp.ports(model, HOST, parts.network(NET.id))} == {
+        OWN.id,
+        VM.id,
+        unbound.id,
+    }
     both = port_status.PortStates(up=frozenset({VM.id, unbound.id}))
-    apart = port_status.by_binding(both, dhcp.ports(model, HOST))
+    apart = port_status.by_binding(both, dhcp.ports(model, HOST, parts.network(NET.id)))
     assert [one.up for one in apart] == [{VM.id}, {unbound.id}]
 
 
@@ -87,5 +91,5 @@ def test_a_vms_port_without_filters_or_dhcp_does_not_come_up(failed: str):
 
 def test_the_l3_agent_reports_the_interfaces_of_its_routers_also_those_that_are_down():
     down = FakeModel([*MODEL.resources.values(), replace(ROUTER, admin_state_up=False)])
-    assert [p.id for p in l3.ports(down, HOST)] == [LEG.id]
+    assert [p.id for p in l3.ports(down, HOST, parts.router(ROUTER.id))] == [LEG.id]
     assert l3.plan(down, HOST, L3Settings()).namespaces == {}

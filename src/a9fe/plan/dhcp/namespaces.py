@@ -1,13 +1,13 @@
 """The DHCP namespaces of a host, and the filters of its VMs' ports. IPv4 only.
 
-Cost: O(all ports and subnets of the agent's part of the model), as each pass plans all networks.
+Planned network by network (plan.parts).
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from ipaddress import IPv4Address, IPv4Interface
 
 from a9fe.model.resources import DHCP_OWNER, METADATA_IPV4, Network, Port, is_network_owner
-from a9fe.plan import model_view, names, sysctls
+from a9fe.plan import model_view, names, parts, sysctls
 from a9fe.plan.bridges import bridges, link
 from a9fe.plan.dhcp import dnsmasq, isolation
 from a9fe.plan.dhcp.options import (
@@ -19,12 +19,17 @@ from a9fe.plan.dhcp.options import (
     prefix,
 )
 from a9fe.plan.filters import port_security
+from a9fe.plan.filters.fingerprint import NOTHING
 from a9fe.plan.host import Address, HostPlan, NamespacePlan, Route
 from a9fe.plan.model_view import ModelView
+from a9fe.plan.parts import Part
 from a9fe.plan.settings import DhcpSettings
 from a9fe.wire.message import Listener
 
 InUse = Callable[[str], Mapping[str, frozenset[str]]]
+
+EMPTY = HostPlan(port_security=NOTHING)
+"""The plan of a host without networks."""
 
 
 def no_leases(network_id: str) -> Mapping[str, frozenset[str]]:
@@ -35,44 +40,71 @@ def no_leases(network_id: str) -> Mapping[str, frozenset[str]]:
 def plan(
     model: ModelView, host: str, settings: DhcpSettings, in_use: InUse = no_leases
 ) -> HostPlan:
-    """The DHCP agent's plan for `host`: all networks bound to it with admin_state_up and a DHCP
-    port of this host.
+    """The DHCP agent's plan for `host`: the union of the plans of all its parts."""
+    found = (plan_part(model, host, settings, part, in_use) for part in all_parts(model))
+    return parts.union(found, EMPTY)
+
+
+def all_parts(model: ModelView) -> Iterator[Part]:
+    """All parts with something to plan: the networks. O(networks)."""
+    return (parts.network(network.id) for network in model.all("network"))
+
+
+def plan_part(
+    model: ModelView, host: str, settings: DhcpSettings, part: Part, in_use: InUse = no_leases
+) -> HostPlan:
+    """The plan of one network: its bridge, its taps, and its namespace if it is served here.
 
     `in_use` gives, by network id, the leased addresses by way to metadata (plan.dhcp.options).
-    Each way in use is served, even if DHCP announces another one now.
+    Each way in use is served, even if DHCP announces another one now. O(ports of the network).
     """
-    plans = (
-        _namespace(network, settings, in_use(network.network.id))
-        for network in networks(model, host)
-    )
+    if part.kind != "network" or model.get("network", part.id) is None:
+        return EMPTY
+    network = served(model, host, part.id)
+    spaces = () if network is None else (_namespace(network, settings, in_use(part.id)),)
     return HostPlan(
-        bridges=bridges(model),
-        namespaces={plan.name: plan for plan in plans},
-        port_security=port_security.of_host(model, host),
-        taps=taps(model, host),
+        bridges=bridges(model, part.id),
+        namespaces={space.name: space for space in spaces},
+        port_security=port_security.of_network(
+            model.ports_by_network(part.id), model.subnets_by_network(part.id), host
+        ),
+        taps=taps(model, host, part.id),
+    )
+
+
+def served(model: ModelView, host: str, network_id: str) -> DhcpNetwork | None:
+    """The network if the DHCP agent of `host` serves it: if it is bound to it, with
+    admin_state_up and a DHCP port of this host; else None.
+    """
+    network = model_view.get(model, Network, "network", network_id)
+    if network is None or not network.admin_state_up:
+        return None
+    port = own_port(model, host, network_id)
+    if port is None or not model_view.is_bound(model, "dhcp", host, network_id):
+        return None
+    return DhcpNetwork(
+        network=network,
+        subnets=model_view.subnets_of(model, network_id),
+        ports=model_view.ports_of(model, network),
+        port=port,
     )
 
 
 def networks(model: ModelView, host: str) -> Iterator[DhcpNetwork]:
-    """The networks that the DHCP agent of `host` serves, sorted by id."""
-    subnets = model_view.subnets_by_network(model)
+    """The networks that the DHCP agent of `host` serves, sorted by id. O(all of them)."""
     for network_id in model_view.bound(model, "dhcp", host):
-        network = model_view.get(model, Network, "network", network_id)
-        port = own_port(model, host, network_id)
-        if network is not None and network.admin_state_up and port is not None:
-            yield DhcpNetwork(
-                network=network,
-                subnets=subnets.get(network_id, ()),
-                ports=model_view.ports_of(model, network),
-                port=port,
-            )
+        network = served(model, host, network_id)
+        if network is not None:
+            yield network
 
 
-def ports(model: ModelView, host: str) -> tuple[Port, ...]:
-    """The ports whose status the DHCP agent of `host` reports: its own, and VMs' ports bound to
-    this host or to none.
+def ports(model: ModelView, host: str, part: Part) -> tuple[Port, ...]:
+    """The ports of a part whose status the DHCP agent of `host` reports: its own, and VMs' ports
+    bound to this host or to none.
     """
-    found = (p for p in model.all("port") if isinstance(p, Port) and p.host in {"", host})
+    if part.kind != "network":
+        return ()
+    found = (port for port in model.ports_by_network(part.id) if port.host in {"", host})
     return tuple(
         port
         for port in found
@@ -163,12 +195,10 @@ def _listeners(
         yield isolation.listener(network.network)
 
 
-def taps(model: ModelView, host: str) -> dict[str, str]:
-    """Devices of VMs' ports that may be on this host, with their bridges."""
+def taps(model: ModelView, host: str, network_id: str) -> dict[str, str]:
+    """Devices of a network's VMs that may be on this host, each with its bridge."""
     return {
-        names.outer_device(port.id): names.bridge(port.network_id)
-        for port in model.all("port")
-        if isinstance(port, Port)
-        and port.host in {"", host}
-        and not is_network_owner(port.device_owner)
+        names.outer_device(port.id): names.bridge(network_id)
+        for port in model.ports_by_network(network_id)
+        if port.host in {"", host} and not is_network_owner(port.device_owner)
     }

@@ -20,7 +20,7 @@ from a9fe.plan import names
 from a9fe.plan.filters.bridge_filter import Taps
 from a9fe.plan.filters.fingerprint import changed, security, union
 from a9fe.plan.host import PortSecurity, TapElements
-from a9fe.plan.model_view import ModelView, subnets_by_network
+from a9fe.plan.model_view import ModelView
 
 CANONICAL_MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
 LINK_LOCAL = 0xFE80 << 112
@@ -44,10 +44,9 @@ def is_vm(port: Port) -> bool:
 
 def of_host(model: ModelView, host: str) -> PortSecurity:
     """The filters of all taps that may appear on this host: the union of its networks'."""
-    networks = {port.network_id for port in model.all("port") if isinstance(port, Port)}
-    subnets = subnets_by_network(model)
     return union(
-        of_network(model.ports_by_network(id), subnets.get(id, ()), host) for id in networks
+        of_network(model.ports_by_network(one.id), model.subnets_by_network(one.id), host)
+        for one in model.all("network")
     )
 
 

@@ -1,36 +1,55 @@
 """The router namespaces of a host: internal interfaces, extra routes and metadata.
 
-IPv4 only; external gateways are not built. Cost: O(networks + ports of the host's routers).
+IPv4 only; external gateways are not built. Planned router by router (plan.parts).
 """
 
 from collections.abc import Iterable, Iterator, Sequence, Set
+from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Network
 
 from a9fe.model.resources import ROUTER_INTERFACE_OWNERS, HostRoute, Network, Port, Router, Subnet
 from a9fe.model.rules import addresses as rules
-from a9fe.plan import model_view, names, sysctls
+from a9fe.plan import model_view, names, parts, sysctls
 from a9fe.plan.bridges import bridges, link
 from a9fe.plan.host import ANY_FILTER, Address, HostPlan, NamespacePlan, Route, Veth
 from a9fe.plan.model_view import ModelView
+from a9fe.plan.parts import Part
 from a9fe.plan.routers import rules as router
 from a9fe.plan.settings import L3Settings
 from a9fe.wire.message import Listener
 
+EMPTY = HostPlan(port_security=ANY_FILTER)
+"""The plan of a host without networks and routers."""
 ANY = "0.0.0.0"  # noqa: S104 - in the router's namespace; filter INPUT lets only marked packets in
 
 
 def plan(model: ModelView, host: str, settings: L3Settings) -> HostPlan:
-    """The L3 agent's plan for `host`: the routers bound to it with admin_state_up."""
-    plans = (
-        _namespace(model, found, settings)
-        for router_id in model_view.bound(model, "l3", host)
-        if (found := model_view.get(model, Router, "router", router_id)) and found.admin_state_up
-    )
-    return HostPlan(
-        bridges=bridges(model),
-        namespaces={plan.name: plan for plan in plans},
-        port_security=ANY_FILTER,
-    )
+    """The L3 agent's plan for `host`: the union of the plans of all its parts."""
+    found = (plan_part(model, host, settings, part) for part in all_parts(model, host))
+    return parts.union(found, EMPTY)
+
+
+def all_parts(model: ModelView, host: str) -> Iterator[Part]:
+    """All parts with something to plan: the networks, and the routers bound to `host`."""
+    yield from (parts.network(network.id) for network in model.all("network"))
+    yield from (parts.router(id) for id in model_view.bound(model, "l3", host))
+
+
+def plan_part(model: ModelView, host: str, settings: L3Settings, part: Part) -> HostPlan:
+    """The plan of one part: a network's bridge, or the namespace of a router that is bound to
+    `host` with admin_state_up. O(networks and ports of the router).
+    """
+    if part.kind == "network":
+        return replace(EMPTY, bridges=bridges(model, part.id))
+    found = model_view.get(model, Router, "router", part.id) if part.kind == "router" else None
+    if found is None or not found.admin_state_up or not _is_here(model, host, part):
+        return EMPTY
+    space = _namespace(model, found, settings)
+    return replace(EMPTY, namespaces={space.name: space})
+
+
+def _is_here(model: ModelView, host: str, part: Part) -> bool:
+    return model_view.is_bound(model, "l3", host, part.id)
 
 
 def interfaces(model: ModelView, router_id: str) -> tuple[Port, ...]:
@@ -40,14 +59,12 @@ def interfaces(model: ModelView, router_id: str) -> tuple[Port, ...]:
     return tuple(sorted(ours, key=lambda port: port.id))
 
 
-def ports(model: ModelView, host: str) -> tuple[Port, ...]:
-    """The interfaces of all routers bound to `host`; its L3 agent reports their status."""
-    return tuple(
-        port
-        for router_id in model_view.bound(model, "l3", host)
-        for port in model.ports_by_device(router_id)
-        if port.device_owner in ROUTER_INTERFACE_OWNERS
-    )
+def ports(model: ModelView, host: str, part: Part) -> tuple[Port, ...]:
+    """The interfaces of a router bound to `host`; its L3 agent reports their status."""
+    if part.kind != "router" or not _is_here(model, host, part):
+        return ()
+    found = model.ports_by_device(part.id)
+    return tuple(port for port in found if port.device_owner in ROUTER_INTERFACE_OWNERS)
 
 
 def _namespace(model: ModelView, router_: Router, settings: L3Settings) -> NamespacePlan:

@@ -1,0 +1,182 @@
+"""The parts of a host: one for each network and each router.
+
+A host is planned, observed and changed by parts. A part's plan has only its own bridge, namespace,
+taps and filters, and depends on its own network or router and their neighbours only; the plan of
+the host is the union of its parts' plans. `touched` gives the parts whose plan a change of the
+model may change, so that a change costs O(its parts), whatever the size of the host.
+
+| kind     | id             | DHCP agent                              | L3 agent                  |
+|----------|----------------|-----------------------------------------|---------------------------|
+| network  | network's      | bridge, DHCP namespace, taps, filters   | bridge                    |
+| router   | router's       |                                         | router namespace          |
+| bridge   | bridge's name  | a bridge that no network of the model has; planned as nothing     | |
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from a9fe.model.resources import (
+    ROUTER_GATEWAY_OWNER,
+    ROUTER_INTERFACE_OWNERS,
+    Binding,
+    Network,
+    Port,
+    Resource,
+    Router,
+    Subnet,
+)
+from a9fe.plan import names
+from a9fe.plan.filters import fingerprint
+from a9fe.plan.host import ANY_FILTER, Bridge, HostPlan, NamespacePlan, PortSecurity
+from a9fe.plan.model_view import ModelView
+
+ROUTER_OWNERS = ROUTER_INTERFACE_OWNERS | {ROUTER_GATEWAY_OWNER}
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Part:
+    """One part of a host. `id`: see the table above."""
+
+    kind: Literal["network", "router", "bridge"]
+    id: str
+
+    def __str__(self) -> str:
+        """Return it as logs show it: "network <id>"."""
+        return f"{self.kind} {self.id}"
+
+    @property
+    def bridge(self) -> str:
+        """The name of its bridge, "" for a router."""
+        return {"network": names.bridge(self.id), "bridge": self.id}.get(self.kind, "")
+
+    def namespace(self, owner: str) -> str:
+        """The name of its namespace of an agent ("l3" or "dhcp"), "" for none."""
+        if (owner, self.kind) == ("dhcp", "network"):
+            return names.dhcp_namespace(self.id)
+        return names.router_namespace(self.id) if (owner, self.kind) == ("l3", "router") else ""
+
+
+def network(id: str) -> Part:
+    """The part of a network."""
+    return Part("network", id)
+
+
+def router(id: str) -> Part:
+    """The part of a router."""
+    return Part("router", id)
+
+
+def union(plans: Iterable[HostPlan], none: HostPlan) -> HostPlan:
+    """The plan with all objects of the plans, which have none in common. O(objects).
+
+    `none` is the plan of a host without parts.
+    """
+    bridges: set[Bridge] = set()
+    namespaces: dict[str, NamespacePlan] = {}
+    taps: dict[str, str] = {}
+    filters: list[PortSecurity] = []
+    for plan in plans:
+        bridges |= plan.bridges
+        namespaces |= plan.namespaces
+        taps |= plan.taps
+        if plan.port_security is not None:
+            filters.append(plan.port_security)
+    is_any = none.port_security in (None, ANY_FILTER)
+    return HostPlan(
+        bridges=frozenset(bridges),
+        namespaces=namespaces,
+        port_security=none.port_security if is_any else fingerprint.union(filters),
+        taps=taps,
+    )
+
+
+def touched(
+    owner: str,
+    kind: str,
+    before: Resource | None,
+    after: Resource | None,
+    view: ModelView,
+) -> frozenset[Part]:
+    """The parts of an agent ("l3" or "dhcp") that a change of a resource may change.
+
+    `before` and `after` are None for a created or deleted resource; `view` is the model after it.
+    Kinds that no plan depends on touch nothing.
+    """
+    found = _TOUCHED[owner].get(kind)
+    if found is None or _same_for_plans(before, after):
+        return frozenset()
+    resources = (resource for resource in (before, after) if resource is not None)
+    return frozenset(part for resource in resources for part in found(resource, view))
+
+
+def _same_for_plans(before: Resource | None, after: Resource | None) -> bool:
+    """Whether only fields differ that no plan has: a port's status is our own report."""
+    if not isinstance(before, Port) or not isinstance(after, Port):
+        return before == after
+    same = {"status": after.status, "revision_number": after.revision_number}
+    return replace(before, updated_at=after.updated_at, **same) == after  # type: ignore[arg-type]
+
+
+def _network(resource: Resource, view: ModelView) -> Iterator[Part]:
+    if isinstance(resource, Network):
+        yield network(resource.id)
+
+
+def _its_network(resource: Resource, view: ModelView) -> Iterator[Part]:
+    if isinstance(resource, Port | Subnet):
+        yield network(resource.network_id)
+
+
+def _bound_network(resource: Resource, view: ModelView) -> Iterator[Part]:
+    if isinstance(resource, Binding) and resource.kind == "dhcp":
+        yield network(resource.resource_id)
+
+
+def _network_and_routers(resource: Resource, view: ModelView) -> Iterator[Part]:
+    if isinstance(resource, Network):
+        yield network(resource.id)
+        yield from _routers_on(resource.id, view)
+
+
+def _routers_of_subnet(resource: Resource, view: ModelView) -> Iterator[Part]:
+    if isinstance(resource, Subnet):
+        yield from _routers_on(resource.network_id, view)
+
+
+def _router(resource: Resource, view: ModelView) -> Iterator[Part]:
+    if isinstance(resource, Router):
+        yield router(resource.id)
+
+
+def _router_of_port(resource: Resource, view: ModelView) -> Iterator[Part]:
+    if isinstance(resource, Port) and resource.device_owner in ROUTER_OWNERS:
+        yield router(resource.device_id)
+
+
+def _bound_router(resource: Resource, view: ModelView) -> Iterator[Part]:
+    if isinstance(resource, Binding) and resource.kind == "l3":
+        yield router(resource.resource_id)
+
+
+def _routers_on(network_id: str, view: ModelView) -> Iterator[Part]:
+    """The routers with a port on a network. O(ports of the network)."""
+    for port in view.ports_by_network(network_id):
+        yield from _router_of_port(port, view)
+
+
+_TOUCHED: Mapping[str, Mapping[str, Callable[[Resource, ModelView], Iterable[Part]]]] = {
+    "dhcp": {
+        "network": _network,
+        "subnet": _its_network,
+        "port": _its_network,
+        "binding": _bound_network,
+    },
+    "l3": {
+        "network": _network_and_routers,
+        "subnet": _routers_of_subnet,
+        "port": _router_of_port,
+        "router": _router,
+        "binding": _bound_router,
+    },
+}
