@@ -36,10 +36,10 @@ class Guarded(World):
         self.be("mine")
 
     def be(self, name: str) -> None:
-        self._client.headers["X-Auth-Token"] = TEXTS[name]
+        self.client.headers["X-Auth-Token"] = TEXTS[name]
 
     def show_nothing(self) -> None:
-        self._client.headers.pop("X-Auth-Token", None)
+        self.client.headers.pop("X-Auth-Token", None)
 
     def status(self, method: str, path: str, body: object = None, **headers: str) -> int:
         return self.send(method, path, json=body, headers=headers).status_code

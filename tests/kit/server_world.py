@@ -51,19 +51,19 @@ class World:
             operations,
         )
         transport = httpx.ASGITransport(self.app)
-        self._client = httpx.AsyncClient(
+        self.client = httpx.AsyncClient(
             transport=transport, base_url="http://server", trust_env=False
         )
         self._loop = asyncio.Runner()
 
     def close(self) -> None:
-        self._loop.run(self._client.aclose())
+        self._loop.run(self.client.aclose())
         self._loop.close()
         self.store.close()
 
     def send(self, method: str, path: str, **more: Any) -> httpx.Response:
         """Send one request and return the response."""
-        return self._loop.run(self._client.request(method, path, **more))
+        return self._loop.run(self.client.request(method, path, **more))
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """Run a coroutine in the server's event loop."""

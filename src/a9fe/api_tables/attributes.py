@@ -22,7 +22,8 @@ class AnswerContext:
 
     `gateways` has the gateway port of each router; `zones` the availability zones of the agents
     of a network or router; `scopes` the address scope by network and IP version; `port_details`
-    the port of each floating IP; `granted` the networks that RBAC policies share with the caller.
+    the port of each floating IP; `granted` the networks that RBAC policies share with the caller;
+    `in_error` the networks and routers that an agent cannot build.
     `now` is UNIX seconds, `agent_down_time` seconds.
     """
 
@@ -34,6 +35,7 @@ class AnswerContext:
     scopes: Mapping[tuple[str, int], str] = field(default_factory=dict)
     port_details: Mapping[str, dict[str, Any]] = field(default_factory=dict)
     granted: Collection[str] = ()
+    in_error: Collection[str] = ()
     now: float = 0.0
     agent_down_time: float = 75.0
     dns_domain: str = "openstacklocal"

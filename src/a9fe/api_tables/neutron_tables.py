@@ -100,13 +100,24 @@ def fixed(name: str, value: object) -> Attribute:
     return replace(constant(name, value), convert=None, create="", update="")
 
 
+def _status(resource: Network | Router, context: AnswerContext) -> str:
+    return "ERROR" if resource.id in context.in_error else "ACTIVE"
+
+
+def _has_status(values: list[str], _: AnswerContext) -> tuple[Filter, ...]:
+    wanted = {value.upper() for value in values} & {"ACTIVE", "ERROR"}
+    if not wanted:
+        return (NOTHING,)
+    return (Filter(field="in_error", values=tuple(value == "ERROR" for value in wanted)),)
+
+
 NETWORK = AttributeTable(
     kind="network",
     plural="networks",
     attributes=(
         *leading_attributes(),
         stored("admin_state_up", to.boolean, default=True),
-        fixed("status", "ACTIVE"),
+        computed("status", _status, _has_status),
         computed("subnets", _subnets),
         replace(stored("shared", to.boolean, "cu", default=False), show=_is_shared),
         stored("router:external", to.boolean, "cu", default=False, at="external"),
@@ -273,7 +284,7 @@ ROUTER = AttributeTable(
     attributes=(
         *leading_attributes(),
         stored("admin_state_up", to.boolean, default=True),
-        read_only("status", text=True),
+        computed("status", _status, _has_status),
         Attribute(
             name="external_gateway_info",
             show=_gateway,

@@ -35,7 +35,8 @@ class Filter:
 
     Fields beside the kind's own: every kind has "visible_to" (rows that members of this project
     see); ports have "ip_address" and "subnet_id" (of one fixed IP) and "security_group_id";
-    subnets have "network_shared"; instances have "port_ipv4" and "port_ipv6" (a fixed IP of a
+    subnets have "network_shared"; networks and routers have "in_error" (an agent reported a
+    problem); instances have "port_ipv4" and "port_ipv6" (a fixed IP of a
     port that the instance's project owns) and "port_host" (the host of any port with the
     instance's device_id). A list or dictionary is compared as its JSON text.
     """

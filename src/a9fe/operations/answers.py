@@ -38,6 +38,7 @@ def context_of(tx: Transaction, table: AttributeTable, ids: Sequence[str]) -> An
         rules=_rules(tx, ids) if is_group else {},
         scopes=_scopes(tx, ids) if table.kind == "network" else {},
         granted=_granted(tx, ids) if table.kind == "network" else (),
+        in_error=_in_error(tx, ids) if table.kind in BINDING_KINDS else (),
         port_details=_port_details(tx, ids) if table.kind == "floatingip" else {},
         tags=tx.session.tags.of(ids) if table.tagged else {},
         now=tx.now,
@@ -81,6 +82,11 @@ def _granted(tx: Transaction, ids: Sequence[str]) -> frozenset[str]:
     named = {"target_project": tx.project_id, "action": ACCESS_AS_SHARED}
     found = [p for c in _chunks(ids) for p in tx.session.find(RbacPolicy, object_id=c, **named)]
     return frozenset(policy.object_id for policy in found)
+
+
+def _in_error(tx: Transaction, ids: Sequence[str]) -> frozenset[str]:
+    """Return the resources among these of which an agent reported a problem."""
+    return frozenset(one.problem.id for one in tx.session.problems.of(ids))
 
 
 def _port_details(tx: Transaction, ids: Sequence[str]) -> dict[str, dict[str, object]]:

@@ -30,6 +30,7 @@ from a9fe.store.side_tables.free_addresses import FreeAddresses
 from a9fe.store.side_tables.identity_keys import IdentityKeys
 from a9fe.store.side_tables.imds_usage import UsageCounts
 from a9fe.store.side_tables.port_groups import write_groups
+from a9fe.store.side_tables.problems import Problems
 from a9fe.store.side_tables.quotas import Quotas
 from a9fe.store.side_tables.tags import Tags
 
@@ -81,6 +82,11 @@ class Session:
     def imds_usage(self) -> UsageCounts:
         """Counts of metadata requests by instance."""
         return UsageCounts(self._connection)
+
+    @property
+    def problems(self) -> Problems:
+        """What agents reported that they cannot build."""
+        return Problems(self._connection)
 
     @property
     def tags(self) -> Tags:

@@ -39,7 +39,9 @@ def port(owner: str = "", device_id: str = "", host: str = "h1") -> Port:
         (agent(DHCP_AGENT), port("compute:nova"), True),
         (agent(DHCP_AGENT), port(), True),
         (agent(DHCP_AGENT), port(host="h2"), False),
-        (agent(DHCP_AGENT), port(host=""), False),
+        (agent(DHCP_AGENT), port(host=""), True),
+        (agent(L3_AGENT), port(host=""), False),
+        (agent(DHCP_AGENT), port("network:dhcp", dhcp_device_id("h1", NETWORK), host=""), False),
         (agent(DHCP_AGENT), port("network:dhcp", dhcp_device_id("h1", NETWORK)), True),
         (agent(DHCP_AGENT), port("network:dhcp", dhcp_device_id("h2", NETWORK)), False),
         (agent(DHCP_AGENT), port(OWNER), False),
@@ -66,10 +68,10 @@ def report(guarded: Guarded, status: int, agent_type: str = DHCP_AGENT, **more: 
     return answer["agent_id"]
 
 
-def made(guarded: Guarded, host: str, **more: object) -> str:
-    """The id of a port on a host."""
+def made(guarded: Guarded, host: str, *, served: bool = True, **more: object) -> str:
+    """The id of a port on a host, and on a network that h1 serves if `served`."""
     guarded.be("admin")
-    network, _ = guarded.network()
+    network, _ = guarded.network(enable_dhcp=served)
     given = {"network_id": network["id"], "binding:host_id": host, **more}
     return str(guarded.create("port", **given)["id"])
 
@@ -82,13 +84,14 @@ def status_of(guarded: Guarded, id: str) -> str:
 @pytest.mark.parametrize("field", ["ports_up", "ports_down"])
 def test_an_agent_token_sets_the_status_of_ports_on_its_host_only(guarded: Guarded, field: str):
     report(guarded, 200)
-    here, there, nowhere = (made(guarded, host) for host in ("h1", "h2", ""))
-    for foreign in (there, nowhere):
+    here, there, anywhere = (made(guarded, host) for host in ("h1", "h2", ""))
+    for foreign in (there, made(guarded, "", served=False)):
         assert foreign in report(guarded, 403, **{field: [here, foreign]})
         assert {status_of(guarded, id) for id in (here, foreign)} == {"DOWN"}
     report(guarded, 403, "Metadata agent", **{field: [here]})
-    report(guarded, 200, **{field: [here, NOBODY]})
-    assert status_of(guarded, here) == ("ACTIVE" if field == "ports_up" else "DOWN")
+    report(guarded, 200, **{field: [here, anywhere, NOBODY]})
+    expected = "ACTIVE" if field == "ports_up" else "DOWN"
+    assert {status_of(guarded, id) for id in (here, anywhere)} == {expected}
 
 
 def test_a_router_interface_is_the_l3_agents_of_its_host(guarded: Guarded):

@@ -1,5 +1,6 @@
 """Agents: their reports, and what operators change."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from a9fe.api_tables.agent_reports import AgentReport
@@ -15,6 +16,7 @@ from a9fe.model.resources import (
     is_network_owner,
 )
 from a9fe.model.rules.scheduling import AGENT_TYPES, DHCP_AGENT, L3_AGENT, alive
+from a9fe.operations.agents import problems
 from a9fe.operations.agents.scheduling import (
     DHCP,
     follow_admin_state,
@@ -55,7 +57,7 @@ def delete(tx: Transaction, agent: Agent) -> None:
 
 
 def report(tx: Transaction, received: AgentReport) -> Agent:
-    """Record an agent's heartbeat and the status of its ports.
+    """Record an agent's heartbeat, the status of its ports, and its problems.
 
     An agent that starts, or was not alive, is bound to what has too few agents. Raises Forbidden
     for what a token that is bound to a host may not report.
@@ -66,6 +68,8 @@ def report(tx: Transaction, received: AgentReport) -> Agent:
     agent = _recorded(tx, old, received)
     _set_status(tx, agent, "ports_up", received.ports_up, "ACTIVE")
     _set_status(tx, agent, "ports_down", received.ports_down, DOWN)
+    if received.problems is not None:
+        problems.record(tx, agent, received.problems)
     if received.start or old is None or not alive(old, tx.now, tx.config.agent_down_time):
         schedule_unserved(tx, agent)
     return agent
@@ -82,9 +86,10 @@ def wires(agent: Agent, port: Port) -> bool:
     """Whether the agent connects the port to its network, and so may report its status. Pure.
 
     A DHCP agent connects its own DHCP ports and the ports of VMs on its host; an L3 agent
-    connects the router interfaces on its host.
+    connects the router interfaces on its host. A VM's port without a host may be on any.
     """
-    if port.host != agent.host:
+    is_unbound = not port.host and not is_network_owner(port.device_owner)
+    if port.host != agent.host and not is_unbound:
         return False
     if agent.agent_type == L3_AGENT:
         return port.device_owner in ROUTER_INTERFACE_OWNERS
@@ -130,21 +135,34 @@ def _set_status(
 ) -> None:
     if not ids:
         return
-    for port in tx.session.find(Port, id=list(ids)):
-        if not tx.caller.is_admin and not wires(agent, port):
+    found = tx.session.find(Port, id=list(ids))
+    unbound = [port.id for port in found if not port.host]
+    wired_on = tx.session.problems.wired_on(unbound) if unbound else {}
+    for port in found:
+        if not tx.caller.is_admin and not _may_report(tx, agent, port):
             reason = f"port {port.id} is not wired by the {agent.agent_type} of this host"
             raise Forbidden(f"{field}: {reason}")
-        if status == DOWN and _may_be_elsewhere(tx, agent, port):
-            continue
+        if status == DOWN and wired_on.get(port.id, agent.host) != agent.host:
+            continue  # the VM runs on another host
         wanted = status if port.admin_state_up else DOWN  # a port that is switched off stays DOWN
         if port.status != wanted:
             tx.session.update(replace(port, status=wanted))
+        if port.id in unbound:
+            _note_host(tx, port, agent.host if wanted != DOWN else "", wired_on)
 
 
-def _may_be_elsewhere(tx: Transaction, agent: Agent, port: Port) -> bool:
-    """Whether the port has no host and its VM may run on a host other than the agent's."""
-    if port.host or is_network_owner(port.device_owner):
+def _note_host(tx: Transaction, port: Port, host: str, wired_on: Mapping[str, str]) -> None:
+    """Record on which host a port without binding:host_id is; only that host sets it DOWN."""
+    if wired_on.get(port.id, "") != host and not is_network_owner(port.device_owner):
+        tx.session.problems.set_wired_on(port.id, host)
+
+
+def _may_report(tx: Transaction, agent: Agent, port: Port) -> bool:
+    """Whether the agent wires the port; a port without a host, if its network is of the host."""
+    if not wires(agent, port):
         return False
+    if port.host:
+        return True
     parts, network_id = tx.session.locations, port.network_id
-    hosts = parts.bound_hosts(DHCP, network_id) | parts.port_hosts(network_id)
-    return bool(hosts - {agent.host})
+    is_bound = agent.host in parts.bound_hosts(DHCP, network_id)
+    return is_bound or parts.has_port(network_id, agent.host)

@@ -157,6 +157,7 @@ def _unbind(tx: Transaction, kind: str, resource_id: str, agent: Agent, missing:
     if not found:
         raise missing
     tx.session.delete(Binding, found[0].id)
+    tx.session.problems.forget(agent.id, resource_id)
 
 
 def _require_usable(agent: Agent, agent_type: str, error: str) -> None:

@@ -15,6 +15,7 @@ from a9fe.server.asgi.writes import Writes
 from a9fe.server.auth.admissions import Admissions
 from a9fe.server.auth.credentials import Authenticator
 from a9fe.server.feed.hub import Hub
+from a9fe.server.feed.port_watch import PortWatch
 from a9fe.store import Session, Store
 
 T = TypeVar("T")
@@ -32,6 +33,7 @@ class Api:
         """Store the arguments; the event loop's thread and worker threads use all of them."""
         self.store = store
         self.hub = hub
+        self.port_watch = PortWatch(store)
         self.admissions = Admissions(authenticator)
         self.config = config
         self._writes = Writes(store)

@@ -13,12 +13,14 @@ from a9fe.server.native import (
     guest_data,
     identity_keys,
     imds_usage,
+    resource_status,
     status,
 )
 
 OPERATIONS = (
     *agent_reports.OPERATIONS,
     *status.OPERATIONS,
+    *resource_status.OPERATIONS,
     *feed.OPERATIONS,
     *collections.OPERATIONS,
     *guest_data.OPERATIONS,

@@ -1,11 +1,11 @@
-"""POST /a9fe/v1/agents/report: an agent's heartbeat, with the status of its ports."""
+"""POST /a9fe/v1/agents/report: an agent's heartbeat, its ports' status, and its problems."""
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from a9fe.api_tables import converters as to
-from a9fe.api_tables.agent_reports import read_report
-from a9fe.api_tables.schemas import UUID, enclosed, members, taken_by, text_of
+from a9fe.api_tables.agent_reports import PROBLEMS, read_report
+from a9fe.api_tables.schemas import UUID, enclosed, members, nullable, taken_by, text_of
 from a9fe.model.policy import check_reports
 from a9fe.operations.agents import agents
 from a9fe.server.asgi import NATIVE, Access, OperationTable, api_of, caller_of, example, read_body
@@ -20,7 +20,7 @@ _NAME = text_of(to.NAME_MAX)
     "",
     Access.AGENT,
     body=members(
-        ("configurations", "start", "ports_up", "ports_down"),
+        ("configurations", "start", "ports_up", "ports_down", "problems"),
         agent_type=_NAME,
         binary=_NAME,
         host=_NAME,
@@ -28,6 +28,7 @@ _NAME = text_of(to.NAME_MAX)
         start={"type": "boolean"},
         ports_up=_IDS,
         ports_down=_IDS,
+        problems=nullable(taken_by(PROBLEMS)),
     ),
     answers={200: enclosed("agent_id", UUID)},
     examples=(
@@ -41,13 +42,18 @@ _NAME = text_of(to.NAME_MAX)
             save={"dhcp_agent": "agent_id"},
         ),
         example(
-            {"agent_type": "L3 agent", "binary": "neutron-l3-agent", "host": "node1"},
+            {
+                "agent_type": "L3 agent",
+                "binary": "neutron-l3-agent",
+                "host": "node1",
+                "problems": [{"kind": "agent", "id": "", "reason": "nft: no such program"}],
+            },
             save={"l3_agent": "agent_id"},
         ),
     ),
 )
 async def report(request: Request) -> Response:
-    """Record an agent's heartbeat and the status of its ports."""
+    """Record an agent's heartbeat, the status of its ports, and its problems."""
     document = await read_body(request)
     if isinstance(document, dict):
         check_reports(caller_of(request), document.get("host"))

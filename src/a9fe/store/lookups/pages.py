@@ -26,9 +26,10 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from a9fe.model.errors import NotFound
 from a9fe.model.pages import Filter, Page, Value
-from a9fe.model.resources import Instance, Port, Subnet
+from a9fe.model.resources import Instance, Network, Port, Router, Subnet
 from a9fe.store.engine import CASEFOLD
 from a9fe.store.schema.columns import BORN
+from a9fe.store.schema.problem_tables import problems
 from a9fe.store.schema.rows import columns_of, kind_of, table_of
 from a9fe.store.schema.tables import (
     instances,
@@ -154,11 +155,22 @@ def _port_address(connection: Connection, wanted: Filter) -> ColumnElement[bool]
     return tuple_(instances.c.id, instances.c.project_id).in_(found)
 
 
+def _in_error(cls: type[Any]) -> Callable[[Connection, Filter], ColumnElement[bool]]:
+    found = table_of(cls).c.id.in_(select(problems.c.resource_id))
+
+    def matches(_connection: Connection, wanted: Filter) -> ColumnElement[bool]:
+        return or_(false(), *(found if value else ~found for value in wanted.values))
+
+    return matches
+
+
 _SPECIAL: dict[tuple[type[Any], str], Callable[[Connection, Filter], ColumnElement[bool]]] = {
     (Port, "security_group_id"): _in_group,
     (Port, "ip_address"): _fixed_ip,
     (Port, "subnet_id"): _fixed_ip,
     (Subnet, "network_shared"): _network_shared,
+    (Network, "in_error"): _in_error(Network),
+    (Router, "in_error"): _in_error(Router),
     (Instance, "port_host"): _port_host,
     (Instance, "port_ipv4"): _port_address,
     (Instance, "port_ipv6"): _port_address,
