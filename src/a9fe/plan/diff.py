@@ -7,8 +7,8 @@
 3. each planned namespace: the namespace itself; then listeners of a link that differs from the
    plan are closed, because a listener identifies its link's network; then iptables (before
    forwarding is on and before any link, so that no packet passes a router without its rules),
-   sysctls, links, addresses, routes, dnsmasq, listeners; then unplanned objects are deleted in
-   reverse order;
+   sysctls, links, listeners (before any address, so that no connection to it is refused),
+   addresses, routes, dnsmasq; then unplanned objects are deleted in reverse order, listeners last;
 4. each unplanned namespace: its listeners, dnsmasq, links, then the namespace itself;
 5. unplanned bridges without devices;
 6. the filters, if none are planned.
@@ -139,6 +139,11 @@ def _namespace(desired: NamespacePlan, observed: NamespacePlan | None) -> Iterat
     yield from _close(name, [listener for listener in stale if listener.device])
     yield from _settings(desired, observed)
     yield from _set_links(name, desired.links, observed.links)
+    # An address can be bound only once: close those that are replaced before the new ones open.
+    keys = {listener.key for listener in desired.listeners}
+    shared = [listener for listener in stale if not listener.device]
+    yield from _close(name, [listener for listener in shared if listener.key in keys])
+    yield from _open(name, desired, observed)
     yield from (
         AddAddress(namespace=name, address=address)
         for address in sorted(desired.addresses - observed.addresses, key=_own_first)
@@ -148,9 +153,8 @@ def _namespace(desired: NamespacePlan, observed: NamespacePlan | None) -> Iterat
         for route in _routes(desired.routes - observed.routes)
     )
     yield from _set_dnsmasq(desired, observed)
-    yield from _close(name, [listener for listener in stale if not listener.device])
-    yield from _open(name, desired, observed)
     yield from _surplus(desired, observed)
+    yield from _close(name, [listener for listener in shared if listener.key not in keys])
 
 
 def _settings(desired: NamespacePlan, observed: NamespacePlan) -> Iterator[Operation]:
@@ -192,7 +196,6 @@ def _set_dnsmasq(desired: NamespacePlan, observed: NamespacePlan) -> Iterator[Op
 
 
 def _close(namespace: str, listeners: Iterable[Listener]) -> Iterator[NamespaceOperation]:
-    """Close before opening: an address can be bound only once."""
     yield from (
         CloseListener(namespace=namespace, listener=listener) for listener in _by_key(listeners)
     )

@@ -60,9 +60,9 @@ class Dnsmasq:
 
     `arguments` (without the program's name) change -> restart; a file changes -> SIGHUP. Files
     are whole texts, in `directory`: `hosts` in "host" (leases), `names` in "addn_hosts" (DNS),
-    `options` in "opts". dnsmasq itself writes "leases" and "pid" there. `ways`
-    are the announced ways to metadata (plan.dhcp.options), `lease` is in s (-1: infinite), and
-    `left_out` are the values that cannot be written safely. These three are not compared, because
+    `options` in "opts". dnsmasq itself writes "leases" and "pid" there. `next_hops`
+    are the announced next hops to metadata, `lease` is in s (-1: infinite), and `left_out` are
+    the values that are not written, with reasons. These three are not compared, because
     an observation does not have them.
     """
 
@@ -73,7 +73,7 @@ class Dnsmasq:
     options: str
     names: str = ""
     directory: str = ""
-    ways: frozenset[str] = field(default=frozenset(), compare=False)
+    next_hops: frozenset[str] = field(default=frozenset(), compare=False)
     lease: int = field(default=-1, compare=False)
     left_out: tuple[str, ...] = field(default=(), compare=False)
 

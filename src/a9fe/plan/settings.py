@@ -23,8 +23,14 @@ class DhcpSettings:
     dhcp_confs: str
     enable_isolated_metadata: bool = True
     force_metadata: bool = False
+    enable_metadata_network: bool = False
     dhcp_lease_duration: int = 86400
     dnsmasq_dns_servers: tuple[str, ...] = ()
     dnsmasq_lease_max: int = 2**24
     dns_domain: str = "openstacklocal"
     ipv6_on_host: bool = True
+
+    @property
+    def serves_isolated(self) -> bool:
+        """Whether DHCP namespaces may serve metadata."""
+        return self.force_metadata or self.enable_isolated_metadata

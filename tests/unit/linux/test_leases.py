@@ -1,4 +1,4 @@
-"""Leases whose route to metadata is not announced any more."""
+"""Leases whose next hop to metadata is not announced any more."""
 
 from pathlib import Path
 
@@ -8,6 +8,7 @@ from a9fe.linux.dhcp import leases
 from a9fe.runtime.clock import SystemClock
 
 LEASE = 1000  # s
+DHCP, ROUTER = "10.1.0.2", "10.1.0.1"  # next hops
 MACS = {"10.1.0.5": "fa:16:3e:00:00:05", "10.1.0.6": "fa:16:3e:00:00:06"}
 
 
@@ -21,65 +22,84 @@ def hold(directory: Path, **ages: int) -> None:
     (directory / "leases").write_text("\n".join([*lines, "duid 00:01", ""]))
 
 
-def tell(directory: Path, *ways: str) -> None:
-    leases.remember(str(directory), ways, LEASE)
+def tell(directory: Path, *hops: str) -> None:
+    leases.begin(str(directory), hops, LEASE)
+    leases.end(str(directory), hops, LEASE)
 
 
 def in_use(directory: Path) -> dict[str, set[str]]:
-    return {way: set(found) for way, found in leases.in_use(str(directory), LEASE).items()}
+    return {hop: set(found) for hop, found in leases.in_use(str(directory), LEASE).items()}
 
 
-def test_without_announced_ways_none_is_in_use(tmp_path: Path) -> None:
+def test_without_announced_next_hops_none_is_in_use(tmp_path: Path) -> None:
     assert in_use(tmp_path) == {}
     hold(tmp_path, a5=0)
     assert in_use(tmp_path) == {}
 
 
-def test_a_lease_keeps_the_way_announced_when_it_was_granted(tmp_path: Path) -> None:
-    tell(tmp_path, "dhcp")
+def test_a_lease_keeps_the_next_hop_announced_when_it_was_granted(tmp_path: Path) -> None:
+    tell(tmp_path, DHCP)
     hold(tmp_path, a5=0)
-    assert in_use(tmp_path) == {"dhcp": {"10.1.0.5"}}
-    tell(tmp_path, "router")
-    assert in_use(tmp_path) == {"dhcp": {"10.1.0.5"}}, "not also the new one, in the same second"
+    assert in_use(tmp_path) == {DHCP: {"10.1.0.5"}}
+    tell(tmp_path, ROUTER)
+    assert in_use(tmp_path) == {DHCP: {"10.1.0.5"}}, "not also the new one, in the same second"
     hold(tmp_path, a5=900, a6=0)
-    assert in_use(tmp_path) == {"dhcp": {"10.1.0.5"}, "router": {"10.1.0.6"}}
-    tell(tmp_path, "dhcp")
-    assert in_use(tmp_path)["router"] == {"10.1.0.6"}
+    assert in_use(tmp_path) == {DHCP: {"10.1.0.5"}, ROUTER: {"10.1.0.6"}}
+    tell(tmp_path, DHCP)
+    assert in_use(tmp_path)[ROUTER] == {"10.1.0.6"}
 
 
 @pytest.mark.parametrize("left", [{}, {"a5": LEASE + 1}, {"a6": 900}])
 def test_a_lease_that_has_ended_uses_nothing(tmp_path: Path, left: dict[str, int]) -> None:
-    tell(tmp_path, "dhcp")
+    tell(tmp_path, DHCP)
     hold(tmp_path, a5=0)
-    tell(tmp_path, "router")
+    tell(tmp_path, ROUTER)
     hold(tmp_path, **left)
-    assert "dhcp" not in in_use(tmp_path)
+    assert DHCP not in in_use(tmp_path)
 
 
-def test_a_renewed_lease_counts_for_both_ways(tmp_path: Path) -> None:
+def test_a_renewed_lease_counts_for_both_next_hops(tmp_path: Path) -> None:
     """A client may keep the old route or take the new one."""
-    tell(tmp_path, "dhcp")
+    tell(tmp_path, DHCP)
     hold(tmp_path, a5=0)
-    tell(tmp_path, "router")
+    tell(tmp_path, ROUTER)
     hold(tmp_path, a5=-1)
-    assert in_use(tmp_path) == {"dhcp": {"10.1.0.5"}, "router": {"10.1.0.5"}}
+    assert in_use(tmp_path) == {DHCP: {"10.1.0.5"}, ROUTER: {"10.1.0.5"}}
 
 
-def test_a_way_announced_between_two_leases_is_not_in_use(tmp_path: Path) -> None:
+def test_a_next_hop_announced_between_two_leases_is_not_in_use(tmp_path: Path) -> None:
     hold(tmp_path, a5=900)
-    tell(tmp_path, "dhcp")
-    tell(tmp_path, "router")
+    tell(tmp_path, DHCP)
+    tell(tmp_path, ROUTER)
     assert in_use(tmp_path) == {}
 
 
-def test_an_infinite_lease_counts_for_all_ways(tmp_path: Path) -> None:
+def test_an_infinite_lease_counts_for_all_next_hops(tmp_path: Path) -> None:
     (tmp_path / "leases").write_text(f"0 {MACS['10.1.0.5']} 10.1.0.5 h *\n")
-    leases.remember(str(tmp_path), ["dhcp"], -1)
-    leases.remember(str(tmp_path), ["router"], -1)
-    assert leases.in_use(str(tmp_path), -1)["dhcp"] == {"10.1.0.5"}
+    for hop in (DHCP, ROUTER):
+        leases.begin(str(tmp_path), [hop], -1)
+        leases.end(str(tmp_path), [hop], -1)
+    assert leases.in_use(str(tmp_path), -1)[DHCP] == {"10.1.0.5"}
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"told": 1, "given": {}}', '{"told": {}}'])
 def test_an_unreadable_file_counts_as_empty(tmp_path: Path, text: str) -> None:
-    (tmp_path / "ways").write_text(text)
+    (tmp_path / "next_hops").write_text(text)
     assert in_use(tmp_path) == {}
+
+
+def test_an_agent_killed_during_a_change_knows_both_next_hops(tmp_path: Path) -> None:
+    """Until dnsmasq has read the new options, new leases have the old next hop."""
+    tell(tmp_path, DHCP)
+    leases.begin(str(tmp_path), [ROUTER], LEASE)
+    hold(tmp_path, a5=-1)
+    assert in_use(tmp_path) == {DHCP: {"10.1.0.5"}, ROUTER: {"10.1.0.5"}}
+    tell(tmp_path, ROUTER)
+    assert in_use(tmp_path) == {DHCP: {"10.1.0.5"}, ROUTER: {"10.1.0.5"}}
+
+
+def test_another_next_hop_changes_nothing_for_those_that_stay(tmp_path: Path) -> None:
+    tell(tmp_path, DHCP)
+    hold(tmp_path, a5=-1)
+    tell(tmp_path, DHCP, "10.2.0.2")
+    assert in_use(tmp_path)[DHCP] == {"10.1.0.5"}

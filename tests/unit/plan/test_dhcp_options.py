@@ -6,7 +6,8 @@ import pytest
 
 from a9fe.model.resources import DhcpOption, HostRoute, Port, Subnet
 from a9fe.plan.dhcp.dnsmasq_lines import Writer
-from a9fe.plan.dhcp.options import DhcpNetwork, classless_routes, options
+from a9fe.plan.dhcp.network import DhcpNetwork
+from a9fe.plan.dhcp.options import classless_routes, options
 from a9fe.plan.settings import DhcpSettings
 from tests.kit.fake_model import dhcp_port, interface, network, port, router, subnet
 

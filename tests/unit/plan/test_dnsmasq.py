@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from a9fe.model.resources import DhcpOption, HostRoute, Network, Port, Subnet
 from a9fe.plan.dhcp.dnsmasq import dnsmasq
-from a9fe.plan.dhcp.options import DhcpNetwork
+from a9fe.plan.dhcp.network import DhcpNetwork
 from a9fe.plan.settings import DhcpSettings
 from tests.kit.fake_model import dhcp_port, network, port, subnet
 

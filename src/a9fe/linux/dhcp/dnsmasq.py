@@ -64,7 +64,7 @@ def start(space: str, wanted: Dnsmasq) -> None:
     files = _write(wanted)
     argv = ["dnsmasq", *wanted.arguments]
     namespace.call_inside(space, lambda: programs.run(argv))
-    _mark_loaded(wanted.directory, files)
+    _mark_loaded(wanted, files)
 
 
 def reload(space: str, wanted: Dnsmasq) -> None:
@@ -75,7 +75,7 @@ def reload(space: str, wanted: Dnsmasq) -> None:
         return
     files = _write(wanted)
     if process.signal_if(pid, signal.SIGHUP, lambda found: is_ours(found, wanted.directory)):
-        _mark_loaded(wanted.directory, files)
+        _mark_loaded(wanted, files)
 
 
 def stop(directory: str) -> list[int]:
@@ -152,7 +152,7 @@ def _texts(wanted: Dnsmasq) -> dict[str, str]:
 
 
 def _write(wanted: Dnsmasq) -> dict[str, str]:
-    leases.remember(wanted.directory, wanted.ways, wanted.lease)
+    leases.begin(wanted.directory, wanted.next_hops, wanted.lease)
     files = _texts(wanted)
     for name, text in files.items():
         _write_text(wanted.directory, name, text)
@@ -163,8 +163,9 @@ def _read(directory: str) -> dict[str, str]:
     return {name: _read_text(directory, name) for name in (HOSTS_FILE, NAMES_FILE, OPTIONS_FILE)}
 
 
-def _mark_loaded(directory: str, files: dict[str, str]) -> None:
-    _write_text(directory, LOADED_FILE, _digest(files))
+def _mark_loaded(wanted: Dnsmasq, files: dict[str, str]) -> None:
+    leases.end(wanted.directory, wanted.next_hops, wanted.lease)
+    _write_text(wanted.directory, LOADED_FILE, _digest(files))
 
 
 def _digest(files: dict[str, str]) -> str:

@@ -1,22 +1,27 @@
 """Leases with another route to metadata than the one that DHCP announces now.
 
-Option 121 announces a next hop to metadata (a way): the DHCP port or the gateway. A VM keeps it as
-long as its lease, a day by default, and some clients keep it even if a renewal announces another.
-So the JSON file `ways` beside dnsmasq's files has: `told`, the UNIX time in s since which each way
-is announced; `given`, the lease holders (MAC, address) of former ways; and `before`, the leases
-that already existed in the second of a change, because dnsmasq's times are whole seconds.
+Option 121 announces a next hop to metadata on each subnet. A VM keeps it as long as its lease, a
+day by default, and some clients keep it even if a renewal announces another. So the JSON file
+`next_hops` beside dnsmasq's files has: `told`, the UNIX time in s since which each next hop is
+announced; `given`, the lease holders (MAC, address) of former ones; and `before`, the leases that
+already existed in the second in which each was announced, because dnsmasq's times are whole
+seconds.
+
+While dnsmasq reads new options, old and new next hops are announced (`begin`, then `end`). So an
+agent that is killed in between attributes no lease to the wrong one.
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import astuple, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from a9fe.plan.dhcp.dnsmasq import FOREVER, LEASES_FILE
 from a9fe.runtime import whole_files
 from a9fe.runtime.clock import SystemClock
 
-WAYS_FILE = "ways"
+NEXT_HOPS_FILE = "next_hops"
 
 Holder = tuple[str, str]  # MAC, address
 
@@ -30,41 +35,54 @@ class Lease:
 
 
 @dataclass(slots=True, kw_only=True)
-class Ways:
-    """The content of the file `ways`."""
+class NextHops:
+    """The content of the file `next_hops`."""
 
     told: dict[str, int] = field(default_factory=dict)
     given: dict[str, set[Holder]] = field(default_factory=dict)
-    before: set[Lease] = field(default_factory=set)
+    before: dict[str, set[Lease]] = field(default_factory=dict)
 
 
-def remember(directory: str, wanted: Iterable[str], duration: int) -> None:
-    """Record the ways announced from now on, and the lease holders of ways no longer announced.
+def begin(directory: str, wanted: Iterable[str], duration: int) -> None:
+    """Record that these next hops may be announced from now on, beside the recorded ones.
 
-    Call it before dnsmasq reloads. `duration` of its leases in s, or FOREVER.
+    Call it before dnsmasq can read them. `duration` of its leases in s, or FOREVER.
     """
-    ways, now, new = _read(directory), SystemClock().now(), set(wanted)
-    if ways.told.keys() == new:
-        return
-    leases = list(live(directory, now))
-    for way in ways.told.keys() - new:
-        ways.given.setdefault(way, set()).update(_given(ways, way, leases, duration))
-    ways.told = {way: ways.told.get(way, int(now)) for way in new}
-    ways.before = {one for one in leases if one.expires and one.expires - duration >= int(now)}
-    _write(directory, ways)
+    hops, now = _read(directory), SystemClock().now()
+    new = set(wanted) - hops.told.keys()
+    if new:
+        present = {one for one in live(directory, now) if one.expires - duration >= int(now)}
+        hops.told |= dict.fromkeys(new, int(now))
+        hops.before |= dict.fromkeys(new, present)
+        _write(directory, hops)
+
+
+def end(directory: str, wanted: Iterable[str], duration: int) -> None:
+    """Record that only these next hops are announced from now on.
+
+    Call it after dnsmasq was told to read them.
+    """
+    hops, kept = _read(directory), set(wanted)
+    gone = hops.told.keys() - kept
+    if gone:
+        leases = list(live(directory, SystemClock().now()))
+        for hop in gone:
+            hops.given.setdefault(hop, set()).update(_given(hops, hop, leases, duration))
+            del hops.told[hop], hops.before[hop]
+        _write(directory, hops)
 
 
 def in_use(directory: str, duration: int) -> Mapping[str, frozenset[str]]:
-    """Return the leased addresses by way (next hop to metadata). O(leases)."""
-    ways = _read(directory)
-    if not (ways.told or ways.given):
+    """Return the leased addresses by next hop to metadata. O(leases)."""
+    hops = _read(directory)
+    if not (hops.told or hops.given):
         return {}
     leases = list(live(directory, SystemClock().now()))
     holders = {lease.holder for lease in leases}
-    found = {way: held & holders for way, held in ways.given.items()}
-    for way in ways.told:
-        found.setdefault(way, set()).update(_given(ways, way, leases, duration))
-    return {way: frozenset(address for _, address in held) for way, held in found.items() if held}
+    found = {hop: held & holders for hop, held in hops.given.items()}
+    for hop in hops.told:
+        found.setdefault(hop, set()).update(_given(hops, hop, leases, duration))
+    return {hop: frozenset(address for _, address in held) for hop, held in found.items() if held}
 
 
 def live(directory: str, now: float) -> Iterator[Lease]:
@@ -82,33 +100,38 @@ def live(directory: str, now: float) -> Iterator[Lease]:
             yield lease
 
 
-def _given(ways: Ways, way: str, leases: Iterable[Lease], duration: int) -> Iterator[Holder]:
-    """Leases taken since the way is announced, and all infinite ones, which have no start time."""
+def _given(hops: NextHops, hop: str, leases: Iterable[Lease], duration: int) -> Iterator[Holder]:
+    """Leases taken since the next hop is announced, and all infinite ones, which have no start."""
     for lease in leases:
         unknown = lease.expires == 0 or duration == FOREVER
-        since = lease.expires - duration >= ways.told[way] and lease not in ways.before
+        since = lease.expires - duration >= hops.told[hop] and lease not in hops.before[hop]
         if unknown or since:
             yield lease.holder
 
 
-def _read(directory: str) -> Ways:
+def _read(directory: str) -> NextHops:
     """The content of the file; empty if missing or unreadable."""
     try:
-        found = json.loads(Path(directory, WAYS_FILE).read_text())
-        return Ways(
+        found = json.loads(Path(directory, NEXT_HOPS_FILE).read_text())
+        return NextHops(
             told=dict(found["told"]),
-            given={way: {(mac, ip) for mac, ip in held} for way, held in found["given"].items()},
-            before={Lease(holder=(mac, ip), expires=end) for mac, ip, end in found["before"]},
+            given={hop: {(mac, ip) for mac, ip in held} for hop, held in found["given"].items()},
+            before={hop: set(map(_lease, found["before"][hop])) for hop in found["told"]},
         )
     except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
-        return Ways()
+        return NextHops()
 
 
-def _write(directory: str, ways: Ways) -> None:
+def _lease(written: Sequence[Any]) -> Lease:
+    (mac, address), expires = written
+    return Lease(holder=(mac, address), expires=expires)
+
+
+def _write(directory: str, hops: NextHops) -> None:
     document = {
-        "told": ways.told,
-        "given": {way: sorted(held) for way, held in ways.given.items()},
-        "before": [[*one.holder, one.expires] for one in sorted(ways.before)],
+        "told": hops.told,
+        "given": {hop: sorted(held) for hop, held in hops.given.items()},
+        "before": {hop: [astuple(one) for one in sorted(hops.before[hop])] for hop in hops.told},
     }
     content = json.dumps(document).encode()
-    whole_files.replace(Path(directory, WAYS_FILE), content, mode=0o644, durable=False)
+    whole_files.replace(Path(directory, NEXT_HOPS_FILE), content, mode=0o644, durable=False)

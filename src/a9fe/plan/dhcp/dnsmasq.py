@@ -12,7 +12,9 @@ from a9fe.model.resources import Port
 from a9fe.plan import names
 from a9fe.plan.dhcp import dnsmasq_lines as lines
 from a9fe.plan.dhcp.dnsmasq_lines import Writer
-from a9fe.plan.dhcp.options import DhcpNetwork, Maker, extra, options, prefix, ways
+from a9fe.plan.dhcp.isolation import next_hops
+from a9fe.plan.dhcp.network import DhcpNetwork
+from a9fe.plan.dhcp.options import Maker, extra, options
 from a9fe.plan.host import Dnsmasq
 from a9fe.plan.settings import DhcpSettings
 
@@ -43,7 +45,7 @@ def dnsmasq(network: DhcpNetwork, settings: DhcpSettings) -> Dnsmasq:
         hosts=hosts,
         names=Writer().text(_names(network, settings)),  # `writer` records the left-out values
         options=options_text,
-        ways=ways(network, settings),
+        next_hops=next_hops(network, settings),
         lease=settings.dhcp_lease_duration,
         left_out=tuple(writer.left_out),
     )
@@ -78,7 +80,7 @@ def _ranges(network: DhcpNetwork, settings: DhcpSettings) -> Iterator[str]:
     lease = "infinite" if duration == FOREVER else f"{duration}s"
     size = 0
     for subnet in network.served:
-        block = prefix(subnet)
+        block = network.blocks[subnet.id]
         size += block.num_addresses
         yield "--dhcp-range=" + lines.line(
             f"set:{lines.tag('subnet', subnet.id)}",

@@ -3,36 +3,30 @@
 Planned network by network (plan.parts).
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from ipaddress import IPv4Address, IPv4Interface
 
 from a9fe.model.resources import DHCP_OWNER, METADATA_IPV4, Network, Port, is_network_owner
 from a9fe.plan import model_view, names, parts, sysctls
 from a9fe.plan.bridges import bridges, link
-from a9fe.plan.dhcp import dnsmasq, isolation
-from a9fe.plan.dhcp.options import (
-    BY_DHCP_PORT,
-    BY_GATEWAY,
-    DEFAULT_ROUTE,
-    DhcpNetwork,
-    address_in,
-    prefix,
-)
+from a9fe.plan.dhcp import dnsmasq, isolation, older_leases
+from a9fe.plan.dhcp.isolation import DEFAULT_ROUTE, Serving
+from a9fe.plan.dhcp.network import DhcpNetwork, address_in
+from a9fe.plan.dhcp.older_leases import Leases
 from a9fe.plan.filters import port_security
 from a9fe.plan.filters.fingerprint import NOTHING
 from a9fe.plan.host import Address, HostPlan, NamespacePlan, Route
 from a9fe.plan.model_view import ModelView
 from a9fe.plan.parts import Part
 from a9fe.plan.settings import DhcpSettings
-from a9fe.wire.message import Listener
 
-InUse = Callable[[str], Mapping[str, frozenset[str]]]
+InUse = Callable[[str], Leases]
 
 EMPTY = HostPlan(port_security=NOTHING)
 """The plan of a host without networks."""
 
 
-def no_leases(network_id: str) -> Mapping[str, frozenset[str]]:
+def no_leases(network_id: str) -> Leases:
     """No recorded leases."""
     return {}
 
@@ -55,8 +49,9 @@ def plan_part(
 ) -> HostPlan:
     """The plan of one network: its bridge, its taps, and its namespace if it is served here.
 
-    `in_use` gives, by network id, the leased addresses by way to metadata (plan.dhcp.options).
-    Each way in use is served, even if DHCP announces another one now. O(ports of the network).
+    `in_use` gives, by network id, the leased addresses by next hop to metadata. Each next hop in
+    use is served, even if DHCP announces another one now (plan.dhcp.older_leases). O(ports of the
+    network).
     """
     if part.kind != "network" or model.get("network", part.id) is None:
         return EMPTY
@@ -120,41 +115,21 @@ def own_port(model: ModelView, host: str, network_id: str) -> Port | None:
     return min(ours, key=lambda port: port.id, default=None)
 
 
-def _namespace(
-    network: DhcpNetwork, settings: DhcpSettings, in_use: Mapping[str, frozenset[str]]
-) -> NamespacePlan:
+def _namespace(network: DhcpNetwork, settings: DhcpSettings, leases: Leases) -> NamespacePlan:
     device = names.dhcp_device(network.port.id)
-    holders = {ip.ip_address for port in network.ports for ip in port.fixed_ips}
-    old = {way: addresses & holders for way, addresses in in_use.items()}
-    gateways = _lost_gateways(network, settings, old.get(BY_GATEWAY, frozenset()))
+    why = isolation.serving(network, settings)
+    older = leases if why is not Serving.NO_DHCP_SUBNET else {}
+    extra = older_leases.stand_ins(network, settings, older)
+    serves = why.serves or extra or older_leases.leads_here(network, settings, older)
+    single = (*extra, METADATA_IPV4) if serves else extra
     return NamespacePlan(
         name=names.dhcp_namespace(network.network.id),
         links=frozenset({link(network.network, network.port, device)}),
-        addresses=frozenset((*_addresses(network, device, settings), *_single(gateways, device))),
-        routes=frozenset(r for r in _routes(network, device) if r.via not in gateways),
+        addresses=frozenset((*_addresses(network, device), *_single(single, device))),
+        routes=frozenset(r for r in _routes(network, device) if r.via not in extra),
         sysctls=sysctls.dhcp(ipv6_on_host=settings.ipv6_on_host),
         dnsmasq=dnsmasq.dnsmasq(network, settings) if network.served else None,
-        listeners=frozenset(_listeners(network, settings, led_here=bool(old.get(BY_DHCP_PORT)))),
-    )
-
-
-def _lost_gateways(
-    network: DhcpNetwork, settings: DhcpSettings, led_there: frozenset[str]
-) -> frozenset[str]:
-    """Gateway addresses that no router has any more, but to which older leases route metadata.
-
-    The DHCP port takes them until those leases end or a port has the address. It does not forward.
-    """
-    if not (settings.force_metadata or settings.enable_isolated_metadata):
-        return frozenset()
-    taken = {ip.ip_address for port in network.ports for ip in port.fixed_ips}
-    return frozenset(
-        subnet.gateway_ip
-        for subnet in network.served
-        if subnet.gateway_ip is not None
-        and subnet.gateway_ip not in taken
-        and IPv4Address(subnet.gateway_ip) in prefix(subnet)
-        and any(IPv4Address(address) in prefix(subnet) for address in led_there)
+        listeners=frozenset({isolation.listener(network, settings)} if serves else ()),
     )
 
 
@@ -162,15 +137,12 @@ def _single(addresses: Iterable[str], device: str) -> Iterator[Address]:
     return (Address(device=device, cidr=f"{address}/32") for address in addresses)
 
 
-def _addresses(network: DhcpNetwork, device: str, settings: DhcpSettings) -> Iterator[Address]:
-    """The port's addresses, and the metadata address if the options allow metadata here."""
-    blocks = {s.id: prefix(s) for s in network.subnets if s.ip_version == 4}
+def _addresses(network: DhcpNetwork, device: str) -> Iterator[Address]:
+    """The port's addresses."""
     for ip in network.port.fixed_ips:
-        if ip.subnet_id in blocks:
-            length = blocks[ip.subnet_id].prefixlen
+        if ip.subnet_id in network.blocks:
+            length = network.blocks[ip.subnet_id].prefixlen
             yield Address(device=device, cidr=f"{ip.ip_address}/{length}")
-    if settings.force_metadata or settings.enable_isolated_metadata:
-        yield Address(device=device, cidr=f"{METADATA_IPV4}/32")
 
 
 def _routes(network: DhcpNetwork, device: str) -> Iterator[Route]:
@@ -179,20 +151,11 @@ def _routes(network: DhcpNetwork, device: str) -> Iterator[Route]:
         gateway, own = subnet.gateway_ip, address_in(network.port, subnet)
         if gateway is not None and own is not None:
             # While the model changes, the port's address may be outside of its subnet.
-            connected = IPv4Interface(f"{own}/{prefix(subnet).prefixlen}").network
+            connected = IPv4Interface(f"{own}/{network.blocks[subnet.id].prefixlen}").network
             if IPv4Address(gateway) not in connected:
                 yield Route(destination=f"{gateway}/32", via="", device=device)
             yield Route(destination=DEFAULT_ROUTE, via=gateway, device=device)
             return
-
-
-def _listeners(
-    network: DhcpNetwork, settings: DhcpSettings, *, led_here: bool
-) -> Iterator[Listener]:
-    """The listener, if Neutron's rules want one or older leases route VMs to this namespace."""
-    serving = isolation.serving(network.subnets, network.ports, settings)
-    if serving.serves or (led_here and serving is isolation.Serving.ROUTED):
-        yield isolation.listener(network.network)
 
 
 def taps(model: ModelView, host: str, network_id: str) -> dict[str, str]:

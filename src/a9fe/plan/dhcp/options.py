@@ -7,39 +7,21 @@ the default route.
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from functools import partial
-from ipaddress import IPv4Network
 
-from a9fe.model.resources import DHCP_OWNER, METADATA_IPV4, DhcpOption, Network, Port, Subnet
+from a9fe.model.resources import METADATA_IPV4, DhcpOption, Port, Subnet
 from a9fe.plan.dhcp import dnsmasq_lines as lines
 from a9fe.plan.dhcp.dnsmasq_lines import Writer
-from a9fe.plan.dhcp.isolation import routed_subnets
+from a9fe.plan.dhcp.isolation import DEFAULT_ROUTE, gateway, next_hop
+from a9fe.plan.dhcp.network import DhcpNetwork, address_in
 from a9fe.plan.settings import DhcpSettings
 
-DEFAULT_ROUTE = "0.0.0.0/0"
 ON_LINK = "0.0.0.0"  # noqa: S104 - RFC 3442's next hop of an on-link route
 ANNOUNCE_NONE = ("0.0.0.0",)  # noqa: S104 - as dns_nameservers: announce no server at all
 MS_CLASSLESS_STATIC_ROUTE = "249"  # option 121's number for Windows before Vista
 ROUTE_SIZE = 9  # maximum bytes of a route in option 121 (RFC 3442)
 CLIENT_ID = frozenset({"client-id", "61"})
-BY_DHCP_PORT, BY_GATEWAY = "dhcp", "router"  # next hops to metadata that options announce
 Maker = Callable[[], str]  # makes a line, or raises UnsafeValue
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DhcpNetwork:
-    """A network with all its subnets and ports; `port` is this agent's own DHCP port."""
-
-    network: Network
-    subnets: tuple[Subnet, ...]
-    ports: tuple[Port, ...]
-    port: Port
-
-    @property
-    def served(self) -> tuple[Subnet, ...]:
-        """The IPv4 subnets with DHCP."""
-        return tuple(s for s in self.subnets if s.ip_version == 4 and s.enable_dhcp)
 
 
 def options(network: DhcpNetwork, settings: DhcpSettings, writer: Writer) -> str:
@@ -75,25 +57,17 @@ def _subnet(network: DhcpNetwork, subnet: Subnet, settings: DhcpSettings) -> Ite
         return lambda: lines.line(f"tag:{lines.tag('subnet', subnet.id)}", option, *values())
 
     def routes() -> Iterator[str]:
-        for destination, next_hop in classless_routes(network, subnet, settings):
-            yield from (lines.prefix(destination), lines.address(next_hop))
+        for destination, hop in classless_routes(network, subnet, settings):
+            yield from (lines.prefix(destination), lines.address(hop))
 
-    gateway, servers = _gateway(subnet), _dns_servers(network, subnet)
+    router, servers = gateway(subnet), _dns_servers(network, subnet)
     if servers is not None:
         yield said("option:dns-server", lambda: map(lines.address, servers))
     if classless_routes(network, subnet, settings):
         yield said("option:classless-static-route", routes)
         yield said(MS_CLASSLESS_STATIC_ROUTE, routes)
     # Without a value the option is not sent; without this line dnsmasq announces itself.
-    yield said("option:router", lambda: [lines.address(gateway)] if gateway else [])
-
-
-def _gateway(subnet: Subnet) -> str | None:
-    """The subnet's gateway, else the next hop of a default route among its host routes."""
-    if subnet.gateway_ip:
-        return subnet.gateway_ip
-    defaults = (r.nexthop for r in subnet.host_routes if r.destination == DEFAULT_ROUTE)
-    return next(defaults, None)
+    yield said("option:router", lambda: [lines.address(router)] if router else [])
 
 
 def classless_routes(
@@ -104,7 +78,7 @@ def classless_routes(
     The network's other IPv4 subnets on-link, host routes, the metadata route, and the default
     route if there is any other and a gateway.
     """
-    gateway = _gateway(subnet)
+    router = gateway(subnet)
     others = (s for s in network.subnets if s.ip_version == 4 and s.id != subnet.id)
     routes = [(other.cidr, ON_LINK) for other in others]
     routes += [
@@ -112,10 +86,10 @@ def classless_routes(
         for r in subnet.host_routes
         if r.destination != DEFAULT_ROUTE and ":" not in r.destination + r.nexthop
     ]
-    metadata = _metadata_next_hop(network, subnet, settings)
+    metadata = next_hop(network, subnet, settings)
     last = [(f"{METADATA_IPV4}/32", metadata)] if metadata else []
-    if (routes or last) and gateway:
-        last.append((DEFAULT_ROUTE, gateway))
+    if (routes or last) and router:
+        last.append((DEFAULT_ROUTE, router))
     return (*_fitting(routes, ROUTE_SIZE * len(last)), *last)
 
 
@@ -124,46 +98,11 @@ def _fitting(routes: list[tuple[str, str]], taken: int) -> list[tuple[str, str]]
     return routes[: max(0, lines.OPTION_MAX - taken) // ROUTE_SIZE]
 
 
-def ways(network: DhcpNetwork, settings: DhcpSettings) -> frozenset[str]:
-    """The next hops to metadata that the options of the network's subnets announce.
-
-    A way is BY_DHCP_PORT or BY_GATEWAY.
-    """
-    found = (_way(network, subnet, settings) for subnet in network.served)
-    return frozenset(way for way in found if way)
-
-
-def _way(network: DhcpNetwork, subnet: Subnet, settings: DhcpSettings) -> str:
-    """The next hop to metadata: our DHCP port if it serves, else the gateway if a router does, so
-    that Windows does not ARP for the address; else "".
-    """
-    isolated = subnet.id not in routed_subnets(network.subnets, network.ports)
-    if settings.force_metadata or (isolated and settings.enable_isolated_metadata):
-        return BY_DHCP_PORT
-    return "" if isolated else BY_GATEWAY
-
-
-def _metadata_next_hop(network: DhcpNetwork, subnet: Subnet, settings: DhcpSettings) -> str | None:
-    hops = {BY_DHCP_PORT: address_in(network.port, subnet), BY_GATEWAY: _gateway(subnet)}
-    return hops.get(_way(network, subnet, settings))
-
-
-def address_in(port: Port, subnet: Subnet) -> str | None:
-    """The first address of a port in a subnet."""
-    return next((ip.ip_address for ip in port.fixed_ips if ip.subnet_id == subnet.id), None)
-
-
 def _dns_servers(network: DhcpNetwork, subnet: Subnet) -> tuple[str, ...] | None:
     """The DNS servers to announce, () for none; None: dnsmasq announces itself."""
     if subnet.dns_nameservers == ANNOUNCE_NONE:
         return ()
     if subnet.dns_nameservers:
         return tuple(s for s in subnet.dns_nameservers if ":" not in s)
-    dhcp_ports = (port for port in network.ports if port.device_owner == DHCP_OWNER)
-    own = [a for port in dhcp_ports if (a := address_in(port, subnet)) is not None]
+    own = [a for port in network.dhcp_ports if (a := address_in(port, subnet)) is not None]
     return tuple(own) if len(own) > 1 else None
-
-
-def prefix(subnet: Subnet) -> IPv4Network:
-    """The CIDR of an IPv4 subnet."""
-    return IPv4Network(subnet.cidr)
