@@ -19,6 +19,7 @@ lies beyond the end of a short frame.
 import hashlib
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from ipaddress import IPv6Address
 
 from a9fe.model.resources import METADATA_IPV4, METADATA_IPV6
@@ -34,29 +35,57 @@ _RULES_MARKER = re.compile(rf"{RULES_PREFIX}[0-9a-f]{{{FINGERPRINT_LENGTH}}}")
 Taps = Mapping[str, TapElements]
 _NONE: TapElements = frozenset()
 
-# Key types. Each element's first part is the device, so that elements of one tap are found by it.
+FIELDS = {
+    "mac": "ether saddr",
+    "ipv4": "ip saddr",
+    "ipv6": "ip6 saddr",
+    "chaddr": "@th,288,48",
+    "target": "@th,64,128",
+}
+"""The fields of keys as nftables' expressions."""
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """The keys of a set: the device, then these fields. In an interval the last one is a range.
+
+    Only ports with prefixes in their pairs have elements in sets of intervals, because the kernel
+    copies such a set when it changes.
+    """
+
+    fields: tuple[str, ...] = ()
+    is_interval: bool = False
+
+    @property
+    def text(self) -> str:
+        """The type of the set for `nft`."""
+        key = " . ".join(("iifname", *(FIELDS[field] for field in self.fields)))
+        return f"typeof {key};{' flags interval;' if self.is_interval else ''}"
+
+
 SETS = {
     # every VM's tap, and those without port security
-    "taps": "type ifname;",
-    "open": "type ifname;",
+    "taps": Keys(),
+    "open": Keys(),
     # source MACs of a guarded tap: the port's own and those of its pairs
-    "macs": "type ifname . ether_addr;",
+    "macs": Keys(("mac",)),
     # the port's own MAC with its fixed addresses: identity, for metadata
-    "own4": "type ifname . ether_addr . ipv4_addr;",
-    "own6": "type ifname . ether_addr . ipv6_addr;",
+    "own4": Keys(("mac", "ipv4")),
+    "own6": Keys(("mac", "ipv6")),
     # allowed_address_pairs: addresses, and prefixes
-    "pairs4": "type ifname . ether_addr . ipv4_addr;",
-    "pairs6": "type ifname . ether_addr . ipv6_addr;",
-    "wide4": "type ifname . ether_addr . ipv4_addr; flags interval;",
-    "wide6": "type ifname . ether_addr . ipv6_addr; flags interval;",
+    "pairs4": Keys(("mac", "ipv4")),
+    "pairs6": Keys(("mac", "ipv6")),
+    "wide4": Keys(("mac", "ipv4"), is_interval=True),
+    "wide6": Keys(("mac", "ipv6"), is_interval=True),
     # addresses that a guarded tap may announce by neighbour discovery
-    "targets": "typeof iifname . @th,64,128; flags interval;",
+    "targets": Keys(("target",)),
+    "wide_targets": Keys(("target",), is_interval=True),
     # client hardware address of DHCP requests
-    "chaddrs": "typeof iifname . @th,288,48;",
+    "chaddrs": Keys(("chaddr",)),
     # gateways, DHCP ports and router interfaces, for taps that could otherwise claim them
-    "reserved4": "type ifname . ipv4_addr;",
-    "reserved6": "typeof iifname . @th,64,128;",
-    "reserved_macs": "type ifname . ether_addr;",
+    "reserved4": Keys(("ipv4",)),
+    "reserved6": Keys(("target",)),
+    "reserved_macs": Keys(("mac",)),
 }
 
 COUNTERS = {
@@ -225,10 +254,12 @@ _BRIDGE_CHAINS = """
   }
   chain advert {
     iifname . @th,64,128 @targets goto sender6
+    iifname . @th,64,128 @wide_targets goto sender6
     counter name refused_neighbour_advert drop
   }
   chain unspecified {
     icmpv6 type nd-neighbor-solicit iifname . @th,64,128 @targets accept
+    icmpv6 type nd-neighbor-solicit iifname . @th,64,128 @wide_targets accept
     icmpv6 type { nd-router-solicit, 131, 132, 143 } accept
     counter name refused_neighbour_advert drop
   }
@@ -327,7 +358,7 @@ def _table(verb: str, family: str, mark: Mark) -> str:
 def _fixed(mark: Mark) -> str:
     """The chains, the counters and the empty sets."""
     counters = "".join(f"  counter refused_{name} {{\n  }}\n" for name in COUNTERS)
-    sets = "".join(f"  set {name} {{ {kind} }}\n" for name, kind in SETS.items())
+    sets = "".join(f"  set {name} {{ {keys.text} }}\n" for name, keys in SETS.items())
     bridge = f"table bridge $TABLE {{\n{counters}{sets}{_BRIDGE_CHAINS}}}\n"
     others = f"table inet $TABLE {{{_INET_CHAINS}}}\ntable arp $TABLE {{{_ARP_CHAINS}}}\n"
     text = bridge + others

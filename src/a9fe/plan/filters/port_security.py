@@ -149,11 +149,14 @@ def _pairs(port: Port, mac: str) -> Iterator[Element]:
 
 
 def _targets(port: Port, own: list[Address]) -> Iterator[Element]:
+    yield from (("targets", hex(int(address))) for address in own if address.version == 6)
     pairs = (_prefix(pair.ip_address) for pair in port.allowed_address_pairs)
-    wanted = [*(ipaddress.ip_network(a) for a in own), *(p for p in pairs if p is not None)]
-    for prefix in _collapsed(p for p in wanted if p.version == 6):
+    for prefix in _collapsed(p for p in pairs if p is not None and p.version == 6):
         first, last = int(prefix.network_address), int(prefix.broadcast_address)
-        yield "targets", hex(first) if first == last else f"{first:#x}-{last:#x}"
+        if first == last:
+            yield "targets", hex(first)
+        else:
+            yield "wide_targets", f"{first:#x}-{last:#x}"
 
 
 def _collapsed(prefixes: Iterable[Prefix]) -> Iterator[Prefix]:
