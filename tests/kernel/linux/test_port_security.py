@@ -17,11 +17,11 @@ from a9fe.linux.kernel import namespace
 from a9fe.linux.rulesets.nftables import Unrecognised
 from a9fe.model.resources import METADATA_IPV4, Port
 from a9fe.plan import names
-from a9fe.plan.bridges import bridges
 from a9fe.plan.dhcp import namespaces as dhcp
-from a9fe.plan.filters import admission, port_security
+from a9fe.plan.filters import admission
 from a9fe.plan.host import ANY_FILTER, HostPlan, Veth
 from a9fe.plan.operations import AddLink, AddNamespace, DeleteNamespace, SetTaps
+from a9fe.plan.settings import DhcpSettings
 from tests.kit.conditions import eventually
 from tests.kit.fake_model import HOST, FakeModel, port
 from tests.lab import frames
@@ -132,11 +132,7 @@ class World:
         self.service = Guest("service", link.outer, card("service", "ns-service"))
 
     def desired(self) -> HostPlan:
-        return HostPlan(
-            bridges=bridges(self.model, NET.id),
-            port_security=port_security.of_host(self.model, HOST),
-            taps=dhcp.taps(self.model, HOST, NET.id),
-        )
+        return dhcp.plan(self.model, HOST, DhcpSettings(dhcp_confs="/nonexistent"))
 
     def converges(self) -> None:
         assert converge(self.host, "dhcp", self.desired()).failures == {}
@@ -339,7 +335,7 @@ def test_the_hosts_own_stack_is_unreachable(world: World, of: Port) -> None:
 
 def test_the_l3_agent_alone_leaves_no_bridge_unfiltered(world: World) -> None:
     run("nft", "delete", "table", "bridge", MARK.table)
-    desired = HostPlan(bridges=bridges(world.model, NET.id), port_security=ANY_FILTER)
+    desired = HostPlan(bridges=world.desired().bridges, port_security=ANY_FILTER)
     assert converge(world.host, "l3", desired).failures == {}
     assert converge(world.host, "l3", desired).applied == ()
     world.drops(world.vm(GUARDED), arp(GUARDED, "10.1.0.5"), "stranger")

@@ -10,7 +10,7 @@ from a9fe.model.resources import AddressPair, Port
 from a9fe.plan import names
 from a9fe.plan.filters import fingerprint, port_security
 from a9fe.plan.host import TapElements
-from tests.kit.fake_model import HOST, FakeModel, dhcp_port, network, port, subnet
+from tests.kit.fake_model import HOST, dhcp_port, network, port, subnet
 
 NET = network(1)
 SUBNET = subnet(10, NET, "10.1.0.0/24", "10.1.0.1")
@@ -61,12 +61,11 @@ def test_elements_of_two_taps_are_not_the_elements_of_one() -> None:
     assert len(markers) == 4
 
 
-def test_the_filters_of_a_host_are_those_of_its_networks() -> None:
-    model = FakeModel([NET, SUBNET, DHCP, GUARDED, OPEN, PAIRED, OTHER_NET, OTHER])
+def test_the_union_of_networks_filters_has_the_taps_of_all() -> None:
     first = port_security.of_network([DHCP, GUARDED, OPEN, PAIRED], [SUBNET], HOST)
     second = port_security.of_network([OTHER], [], HOST)
-    whole = port_security.of_host(model, HOST)
-    assert whole == fingerprint.union([first, second]) == fingerprint.security(whole.taps)
+    whole = fingerprint.union([first, second])
+    assert whole == fingerprint.security(whole.taps)
     assert whole.taps == {**first.taps, **second.taps}
     assert whole.taps.keys() == {names.outer_device(p.id) for p in (GUARDED, OPEN, PAIRED, OTHER)}
 

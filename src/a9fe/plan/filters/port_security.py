@@ -18,9 +18,8 @@ from netaddr import EUI, AddrFormatError, mac_unix_expanded
 from a9fe.model.resources import Port, Subnet, is_network_owner
 from a9fe.plan import names
 from a9fe.plan.filters.bridge_filter import Taps
-from a9fe.plan.filters.fingerprint import changed, security, union
+from a9fe.plan.filters.fingerprint import changed, security
 from a9fe.plan.host import PortSecurity, TapElements
-from a9fe.plan.model_view import ModelView
 
 CANONICAL_MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
 LINK_LOCAL = 0xFE80 << 112
@@ -40,14 +39,6 @@ class Reserved:
 def is_vm(port: Port) -> bool:
     """Whether the port is a VM's, not one of ours."""
     return not is_network_owner(port.device_owner)
-
-
-def of_host(model: ModelView, host: str) -> PortSecurity:
-    """The filters of all taps that may appear on this host: the union of its networks'."""
-    return union(
-        of_network(model.ports_by_network(one.id), model.subnets_by_network(one.id), host)
-        for one in model.all("network")
-    )
 
 
 def of_network(ports: Iterable[Port], subnets: Iterable[Subnet], host: str) -> PortSecurity:
