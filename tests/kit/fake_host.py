@@ -29,6 +29,7 @@ from a9fe.plan.host import (
     PortSecurity,
     Route,
     TapElements,
+    Uplink,
     Veth,
 )
 from a9fe.plan.operations import Operation
@@ -92,6 +93,7 @@ class FakeHost:
     def __init__(self) -> None:
         self.spaces: dict[str, Space] = {}
         self.bridges: dict[str, int] = {}
+        self.uplinks: dict[str, str] = {}  # the device of each bridge's uplink
         self.taps: dict[str, str] = {}  # a VM's device -> its bridge, "" for none
         self.port_security: PortSecurity | None = None
         self.isolated: set[str] = set()
@@ -112,10 +114,13 @@ class FakeHost:
                         name=name,
                         mtu=mtu,
                         devices=self.devices(name),
-                        ours=self.devices(name) & self._outers(),
+                        ours=self.devices(name) & (self._outers() | {*self.uplinks.values()}),
                         isolated=self.devices(name) & self.isolated,
                     )
                     for name, mtu in self.bridges.items()
+                ),
+                uplinks=frozenset(
+                    Uplink(bridge=bridge, device=device) for bridge, device in self.uplinks.items()
                 ),
                 namespaces={
                     name: self._observed(name, space)
@@ -145,7 +150,7 @@ class FakeHost:
         outers = {
             link.outer: link.bridge for s in self.spaces.values() for link in s.links.values()
         }
-        on = outers | self.taps
+        on = outers | self.taps | {device: bridge for bridge, device in self.uplinks.items()}
         return frozenset(device for device, where in on.items() if where == bridge)
 
     def plug(self, tap: str, bridge: str) -> None:
@@ -224,6 +229,19 @@ class FakeHost:
         require(o.bridge in self.bridges, f"{o.bridge} does not exist")
         require(o.tap in self.taps, f"{o.tap} does not exist")
         self.taps[o.tap] = o.bridge
+
+    @_do.register
+    def _(self, o: op.SetUplink) -> None:
+        require(o.uplink.bridge in self.bridges, f"{o.uplink.bridge} does not exist")
+        require(o.uplink.device, "not in bridge_mappings")
+        require(o.uplink.bridge not in self.uplinks, "it has another uplink")
+        require(o.uplink.device not in self.uplinks.values(), f"{o.uplink.device} is in use")
+        self.uplinks[o.uplink.bridge] = o.uplink.device
+
+    @_do.register
+    def _(self, o: op.DeleteUplink) -> None:
+        self._note(o, needless=self.uplinks.get(o.uplink.bridge) != o.uplink.device)
+        self.uplinks.pop(o.uplink.bridge, None)
 
     @_do.register
     def _(self, o: op.DeleteBridge) -> None:

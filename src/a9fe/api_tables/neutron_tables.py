@@ -68,7 +68,7 @@ NETWORK_TYPES = to.choice("local", "flat", "vlan", "vxlan", "gre", "geneve")
 
 
 def _provider() -> tuple[Attribute, ...]:
-    """Return the provider:* attributes: recorded only, since each network is a bridge."""
+    """Return the provider:* attributes. Of all types, hosts connect flat networks only."""
     kind = stored("provider:network_type", NETWORK_TYPES, "c", default="local", at="network_type")
     place = stored(
         "provider:physical_network",

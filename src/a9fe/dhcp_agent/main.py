@@ -10,6 +10,7 @@ from a9fe.host_agent.role import Role, Tasks, dhcp_confs, host_has_ipv6
 from a9fe.linux.dhcp import leases
 from a9fe.linux.listeners.proxy_link import ProxyLink
 from a9fe.linux.processes import privileges
+from a9fe.plan import uplinks
 from a9fe.plan.dhcp import namespaces as dhcp
 from a9fe.plan.model_view import ModelView
 from a9fe.plan.settings import DhcpSettings
@@ -38,6 +39,7 @@ def make_role(config: Config) -> Role:
         dnsmasq_lease_max=config.dnsmasq_lease_max,
         dns_domain=config.dns_domain,
         ipv6_on_host=host_has_ipv6(),
+        bridge_mappings=uplinks.mappings(config.bridge_mappings),
     )
 
     def in_use(network_id: str) -> Mapping[str, frozenset[str]]:

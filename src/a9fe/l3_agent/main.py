@@ -4,7 +4,7 @@ from a9fe.api_client.state_reports import Configurations
 from a9fe.host_agent.process import serve
 from a9fe.host_agent.role import Role, host_has_ipv6
 from a9fe.linux.processes import privileges
-from a9fe.plan import model_view, parts
+from a9fe.plan import model_view, parts, uplinks
 from a9fe.plan.model_view import ModelView
 from a9fe.plan.routers import namespaces as l3
 from a9fe.plan.settings import L3Settings
@@ -29,6 +29,7 @@ def make_role(config: Config) -> Role:
         metadata_port=config.metadata_port,
         metadata_access_mark=int(config.metadata_access_mark, 0),
         ipv6_on_host=host_has_ipv6(),
+        bridge_mappings=uplinks.mappings(config.bridge_mappings),
     )
     return Role(
         owner=OWNER,

@@ -13,7 +13,7 @@ import structlog
 
 from a9fe.linux import observation
 from a9fe.linux.dhcp import dnsmasq
-from a9fe.linux.kernel import links, namespace, netlink
+from a9fe.linux.kernel import links, namespace, netlink, uplinks
 from a9fe.linux.kernel.announce import Announcer
 from a9fe.linux.rulesets.iptables import Iptables
 from a9fe.linux.rulesets.nftables import Nftables
@@ -98,6 +98,7 @@ class Host:
         }
         return HostPlan(
             bridges=home.bridges(),
+            uplinks=frozenset(home.uplinks()),
             namespaces=plans,
             port_security=self._filters(owner),
             taps=home.unplugged() if owner is observation.DHCP else {},
@@ -142,6 +143,8 @@ class Host:
             op.SetBridge: lambda o: links.set_bridge(o.bridge, self._mark),
             op.PlugTap: lambda o: links.plug(o.tap, o.bridge, self._mark),
             op.SetIsolation: lambda o: links.isolate(o.bridge, o.device, isolated=o.isolated),
+            op.SetUplink: lambda o: uplinks.set_uplink(o.uplink, self._mark),
+            op.DeleteUplink: lambda o: uplinks.delete_uplink(o.uplink, self._mark),
             op.DeleteBridge: lambda o: self._delete_bridge(o.name),
             op.AddNamespace: lambda o: self._add_namespace(o.namespace),
             op.DeleteNamespace: lambda o: self._delete_namespace(o.namespace),

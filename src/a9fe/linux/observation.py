@@ -14,7 +14,7 @@ from a9fe.linux.dhcp import dnsmasq
 from a9fe.linux.kernel import namespace, netlink
 from a9fe.linux.rulesets.iptables import Iptables
 from a9fe.plan import names, sysctls
-from a9fe.plan.host import Address, Bridge, Dnsmasq, NamespacePlan, Route, Veth
+from a9fe.plan.host import Address, Bridge, Dnsmasq, NamespacePlan, Route, Uplink, Veth
 from a9fe.plan.mark import ALIAS_PREFIX, Mark
 from a9fe.wire.message import Listener
 
@@ -66,13 +66,36 @@ class Home:
 
     def _bridge(self, link: netlink.Link) -> Bridge:
         ports = self.ports.get(link.index, ())
+        trusted = (self.mark.group, self.mark.uplink_group)
         return Bridge(
             name=link.name,
             mtu=self._bridge_mtu(link),
             devices=self.on(link.index),
-            ours=frozenset(port.name for port in ports if port.group == self.mark.group),
+            ours=frozenset(port.name for port in ports if port.group in trusted),
             isolated=frozenset(port.name for port in ports if port.isolated),
         )
+
+    def uplinks(self) -> Iterator[Uplink]:
+        """The uplinks of our bridges, and interfaces of our uplink group that are on none."""
+        for link in self.links.values():
+            if names.UPLINK.fullmatch(link.name) and self.owns(link):
+                yield self._pair_to_foreign_bridge(link)
+            elif link.group == self.mark.uplink_group:
+                yield Uplink(bridge=self._our_bridge_of(link), device=link.name, whole=link.up)
+
+    def _pair_to_foreign_bridge(self, inner: netlink.Link) -> Uplink:
+        outer = self.links.get(inner.peer)
+        device = self.master_of(outer) if outer is not None else ""
+        bridge = names.bridge_of_uplink(inner.name)
+        are_up = inner.up and outer is not None and outer.up
+        is_in_place = self._our_bridge_of(inner) == bridge and bool(device)
+        whole = are_up and is_in_place and inner.group == self.mark.uplink_group
+        return Uplink(bridge=bridge, device=device, whole=whole)
+
+    def _our_bridge_of(self, link: netlink.Link) -> str:
+        """The bridge of ours that a device is on; "" for none."""
+        master = self.links.get(link.master)
+        return master.name if master is not None and self.is_our_bridge(master) else ""
 
     def unplugged(self) -> dict[str, str]:
         """Taps and pair ends with our names that are up and on no bridge, each with "".

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from a9fe.linux import foreign, observation
 from a9fe.linux.dhcp import dnsmasq
 from a9fe.linux.foreign import OUR_KINDS
-from a9fe.linux.kernel import links, namespace
+from a9fe.linux.kernel import links, namespace, uplinks
 from a9fe.linux.kernel.netlink import Link
 from a9fe.linux.processes import process
 from a9fe.linux.rulesets import nftables
@@ -40,6 +40,7 @@ def clean(state_path: str, mark: Mark) -> Swept:
     removed.extend(_dnsmasqs(confs, mark))
     left.extend(_foreign_processes(mark))
     removed.extend(_namespaces(mark))
+    removed.extend(_uplinks(mark))
     for device, reason in _devices(mark):
         (left if reason else removed).append(f"{device}{reason}")
     removed.extend(_filters(mark))
@@ -98,6 +99,13 @@ def _namespaces(mark: Mark) -> Iterator[str]:
         if namespace.delete(space, mark):
             yield f"namespace {space}"
     namespace.remove_draft(mark)
+
+
+def _uplinks(mark: Mark) -> Iterator[str]:
+    """Remove pairs to foreign bridges, and release interfaces."""
+    for uplink in sorted(observation.Home.read(mark).uplinks()):
+        uplinks.delete_uplink(uplink, mark)
+        yield f"uplink of {uplink.bridge or 'no bridge'} to {uplink.device or 'no device'}"
 
 
 def _devices(mark: Mark) -> Iterator[tuple[str, str]]:

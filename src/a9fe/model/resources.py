@@ -42,7 +42,8 @@ class Network:
     """A layer-2 network. `mtu` is in bytes; `external` is Neutron's router:external.
 
     `external_to_some`: it is external only for the projects in its RBAC policies. `network_type`,
-    `physical_network` and `segmentation_id` are the provider:* attributes, which have no effect.
+    `physical_network` and `segmentation_id` are the provider:* attributes. A host connects a flat
+    network with its physical network, if it has a mapping (plan.uplinks).
     """
 
     id: str

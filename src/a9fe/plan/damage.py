@@ -50,6 +50,7 @@ DESCRIPTIONS: dict[type, tuple[str, str]] = {
     op.SetTaps: ("filters of taps were missing or changed", "set"),
     op.SetBridge: ("bridge {o.bridge.name} was missing, down or changed", "recreated or reset"),
     op.PlugTap: ("{o.tap} was on no bridge", "put on {o.bridge}"),
+    op.SetUplink: ("uplink {o.uplink.device} was missing or down", "connected"),
     op.AddNamespace: ("namespace {o.namespace} was missing", "recreated with its contents"),
     op.SetSysctl: ("{o.path} had a wrong value", "set to {o.value}"),
     op.SetIptables: ("IPv{o.ip_version} iptables rules were missing or changed", "reloaded"),

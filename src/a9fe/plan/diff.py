@@ -2,8 +2,8 @@
 
 1. links that block others, such as those that move to another namespace, are removed, each after
    the listeners bound to it;
-2. port filters, then bridges, so that no device is on an unfiltered bridge; then VMs' devices
-   that lost their bridge;
+2. port filters, then bridges, so that no device is on an unfiltered bridge; then uplinks and VMs'
+   devices that lost their bridge;
 3. each planned namespace: the namespace itself; then listeners of a link that differs from the
    plan are closed, because a listener identifies its link's network; then iptables (before
    forwarding is on and before any link, so that no packet passes a router without its rules),
@@ -20,6 +20,7 @@ plan.operations. Cost: O(objects log objects) of the agent.
 
 from collections.abc import Iterable, Iterator, Set
 
+from a9fe.plan import uplinks
 from a9fe.plan.filters import admission
 from a9fe.plan.host import Address, HostPlan, NamespacePlan, Route, Veth
 from a9fe.plan.operations import (
@@ -33,6 +34,7 @@ from a9fe.plan.operations import (
     DeleteLink,
     DeleteNamespace,
     DeleteRoute,
+    DeleteUplink,
     NamespaceOperation,
     OpenListener,
     Operation,
@@ -44,6 +46,7 @@ from a9fe.plan.operations import (
     SetPortSecurity,
     SetRoute,
     SetSysctl,
+    SetUplink,
     StartDnsmasq,
     StopDnsmasq,
 )
@@ -70,6 +73,7 @@ def _operations(desired: HostPlan, observed: HostPlan) -> Iterator[Operation]:
         SetBridge(bridge=bridge)
         for bridge in sorted(desired.bridges - observed.bridges, key=lambda b: b.name)
     )
+    yield from _uplinks(desired, observed)
     yield from _unplugged(desired, observed)
     yield from admission.isolations(desired, observed)
     for name, plan in sorted(desired.namespaces.items()):
@@ -80,6 +84,14 @@ def _operations(desired: HostPlan, observed: HostPlan) -> Iterator[Operation]:
     yield from _remove_bridges(desired, observed)
     if filters is None and observed.port_security is not None:
         yield SetPortSecurity(port_security=None)
+
+
+def _uplinks(desired: HostPlan, observed: HostPlan) -> Iterator[Operation]:
+    going = frozenset(removed.name for removed in _remove_bridges(desired, observed))
+    for uplink in uplinks.surplus(desired, observed, going):
+        yield DeleteUplink(uplink=uplink)
+    for uplink in sorted(desired.uplinks - observed.uplinks):
+        yield SetUplink(uplink=uplink)
 
 
 def _unplugged(desired: HostPlan, observed: HostPlan) -> Iterator[PlugTap]:
@@ -248,7 +260,7 @@ def _remove_bridges(desired: HostPlan, observed: HostPlan) -> Iterator[DeleteBri
     deletes it.
     """
     wanted = {bridge.name for bridge in desired.bridges}
-    going = _outers(observed) - _outers(desired)
+    going = (_outers(observed) - _outers(desired)) | uplinks.ports(observed)
     for bridge in sorted(observed.bridges, key=lambda b: b.name):
         if bridge.name not in wanted and bridge.devices <= going:
             yield DeleteBridge(name=bridge.name)

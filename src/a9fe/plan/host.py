@@ -26,6 +26,20 @@ class Bridge:
     isolated: frozenset[str] = field(default=frozenset(), compare=False)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class Uplink:
+    """The way from a network's bridge to a physical network (plan.uplinks).
+
+    `device` is the host's interface or bridge. A plan has `whole` True; an observation has False
+    for a damaged one, and `bridge` "" for an interface of ours that is on none of our bridges.
+    """
+
+    bridge: str
+    device: str
+    whole: bool = True
+    physical_network: str = field(default="", compare=False)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Veth:
     """A veth pair: `outer` on `bridge` in the host's namespace, `inner` with `mac` in ours."""
@@ -132,6 +146,7 @@ class HostPlan:
     """
 
     bridges: frozenset[Bridge] = frozenset()
+    uplinks: frozenset[Uplink] = frozenset()
     namespaces: dict[str, NamespacePlan] = field(default_factory=dict)
     port_security: PortSecurity | None = None
     taps: dict[str, str] = field(default_factory=dict, compare=False)

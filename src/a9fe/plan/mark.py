@@ -7,6 +7,7 @@ object with this installation's mark is ours:
 |-------------------|-------------------------------------------------------------------------|
 | link              | device group, set by the message that makes the link; then its alias     |
 | tap               | alias and group, set before the tap is made persistent                   |
+| uplink            | device group; an interface of the host keeps its alias                   |
 | namespace         | alias of its loopback, set before the namespace gets its name            |
 | namespace's file  | its text, there before the namespace is mounted on it                    |
 | nftables table    | its comment, in the transaction that makes it; the id is in its name too |
@@ -23,6 +24,7 @@ ID = re.compile(r"[0-9a-f]{32}")
 GROUP_BITS = 0x1FFFFFFF
 GROUP_BASE = 0x40000000  # far from the small numbers that people give to groups of devices
 VM_GROUP_BASE = 0x60000000
+UPLINK_GROUP_BASE = 0x20000000
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,14 @@ class Mark:
     def vm_group(self) -> int:
         """The device group of VMs' devices that we make; filters know those by name."""
         return VM_GROUP_BASE | self._bits
+
+    @property
+    def uplink_group(self) -> int:
+        """The device group of uplinks: the filters let them exchange frames with our devices.
+
+        It gives no right to remove a device: an interface of the host has it while we use it.
+        """
+        return UPLINK_GROUP_BASE | self._bits
 
     @property
     def _bits(self) -> int:

@@ -6,12 +6,14 @@
 | DHCP namespace                 | qdhcp-<network id>   | /run/netns       | DHCP agent      |
 | network's bridge               | brq<network id 11>   | host             | both agents     |
 | outer end of a pair, or a tap  | tap<port id 11>      | host, on bridge  | agents, VMs     |
+| uplink to a foreign bridge     | upl<network id 11>   | host, on bridge  | both agents     |
+| its other end                  | phy<network id 11>   | host             | both agents     |
 | router interface               | qr-<port id 11>      | router namespace | L3 agent        |
 | DHCP interface                 | ns-<port id 11>      | DHCP namespace   | DHCP agent      |
 | guest namespace                | a9fe-guest-<name>    | /run/netns       | `a9fe guest`    |
 
-All but the last are the names of Neutron and its linuxbridge driver, so that its tools work. So a
-name does not show that an object is ours; its mark does (plan.mark).
+All but the uplink's and the guest's are the names of Neutron and its linuxbridge driver, so that
+its tools work. So a name does not show that an object is ours; its mark does (plan.mark).
 """
 
 import re
@@ -23,6 +25,8 @@ ROUTER_NAMESPACE = re.compile(r"qrouter-([0-9a-f-]{36})")
 DHCP_NAMESPACE = re.compile(r"qdhcp-([0-9a-f-]{36})")
 BRIDGE = re.compile(r"brq[0-9a-f-]{11}")
 OUTER_DEVICE = re.compile(r"tap[0-9a-f-]{11}")
+UPLINK = re.compile(r"upl[0-9a-f-]{11}")
+UPLINK_PEER = re.compile(r"phy[0-9a-f-]{11}")
 GUEST_PREFIX = "a9fe-guest-"
 
 
@@ -39,6 +43,21 @@ def dhcp_namespace(network_id: str) -> str:
 def bridge(network_id: str) -> str:
     """The bridge of a network."""
     return f"brq{network_id[:DEVICE_ID_LENGTH]}"
+
+
+def uplink(bridge: str) -> str:
+    """The end, on a network's bridge, of its pair to a foreign bridge."""
+    return f"upl{bridge.removeprefix('brq')}"
+
+
+def bridge_of_uplink(uplink: str) -> str:
+    """The bridge that the end of a pair belongs on."""
+    return f"brq{uplink.removeprefix('upl')}"
+
+
+def uplink_peer(bridge: str) -> str:
+    """The end of that pair on the foreign bridge."""
+    return f"phy{bridge.removeprefix('brq')}"
 
 
 def outer_device(port_id: str) -> str:

@@ -8,7 +8,16 @@ repeated. `namespace` is a name below /run/netns.
 from collections.abc import Container, Mapping
 from dataclasses import dataclass
 
-from a9fe.plan.host import Address, Bridge, Dnsmasq, PortSecurity, Route, TapElements, Veth
+from a9fe.plan.host import (
+    Address,
+    Bridge,
+    Dnsmasq,
+    PortSecurity,
+    Route,
+    TapElements,
+    Uplink,
+    Veth,
+)
 from a9fe.wire.message import Listener
 
 
@@ -58,6 +67,24 @@ class SetIsolation:
     bridge: str
     device: str
     isolated: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetUplink:
+    """Connect a bridge of ours with the interface or bridge of its physical network.
+
+    Fails, with the reason, for a device that is missing, that the host or another bridge uses, or
+    that is ours. A bridge of the operator gets one end of a pair, and is not changed otherwise.
+    """
+
+    uplink: Uplink
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeleteUplink:
+    """Remove the pair, or take the interface off our bridge; it stays up."""
+
+    uplink: Uplink
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -215,7 +242,16 @@ class CloseListener:
     listener: Listener
 
 
-HostOperation = SetPortSecurity | SetTaps | SetBridge | SetIsolation | PlugTap | DeleteBridge
+HostOperation = (
+    SetPortSecurity
+    | SetTaps
+    | SetBridge
+    | SetIsolation
+    | PlugTap
+    | SetUplink
+    | DeleteUplink
+    | DeleteBridge
+)
 NamespaceOperation = (
     AddNamespace
     | DeleteNamespace
@@ -245,18 +281,10 @@ _OF_LISTENERS = OpenListener | CloseListener
 
 def scope(operation: Operation) -> str:
     """The scope that a failure affects: "port-security", a bridge, device or namespace by name, or
-    "<namespace> dnsmasq" or "<namespace> listener", on which nothing depends.
+    "<namespace> dnsmasq", "<namespace> listener" or "<bridge> uplink", on which nothing depends.
     """
-    if isinstance(operation, SetPortSecurity | SetTaps):
-        return FILTERS
-    if isinstance(operation, SetBridge):
-        return operation.bridge.name
-    if isinstance(operation, PlugTap):
-        return operation.bridge
-    if isinstance(operation, SetIsolation):
-        return operation.device
-    if isinstance(operation, DeleteBridge):
-        return operation.name
+    if isinstance(operation, HostOperation):
+        return _host_scope(operation)
     if isinstance(operation, _OF_DNSMASQ):
         return f"{operation.namespace} dnsmasq"
     if isinstance(operation, _OF_LISTENERS):
@@ -264,12 +292,29 @@ def scope(operation: Operation) -> str:
     return operation.namespace
 
 
+def _host_scope(operation: HostOperation) -> str:
+    if isinstance(operation, SetPortSecurity | SetTaps):
+        return FILTERS
+    if isinstance(operation, SetUplink | DeleteUplink):
+        return uplink_scope(operation.uplink.bridge)
+    if isinstance(operation, SetBridge):
+        return operation.bridge.name
+    if isinstance(operation, SetIsolation):
+        return operation.device
+    return operation.bridge if isinstance(operation, PlugTap) else operation.name
+
+
+def uplink_scope(bridge: str) -> str:
+    """The scope of a bridge's uplink."""
+    return f"{bridge} uplink"
+
+
 def is_spoilt(operation: Operation, failed: Container[str]) -> bool:
     """Whether the operation must be skipped because an earlier one failed in its scope.
 
     Without filters no bridge is made, and no device is put on a bridge.
     """
-    if isinstance(operation, SetBridge | PlugTap) and FILTERS in failed:
+    if isinstance(operation, SetBridge | PlugTap | SetUplink) and FILTERS in failed:
         return True
     where = scope(operation)
     return where in failed or where.partition(" ")[0] in failed

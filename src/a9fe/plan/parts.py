@@ -7,7 +7,7 @@ model may change, so that a change costs O(its parts), whatever the size of the 
 
 | kind     | id             | DHCP agent                              | L3 agent                  |
 |----------|----------------|-----------------------------------------|---------------------------|
-| network  | network's      | bridge, DHCP namespace, taps, filters   | bridge                    |
+| network  | network's      | bridge, uplink, DHCP namespace, taps, filters | bridge, uplink      |
 | router   | router's       |                                         | router namespace          |
 | bridge   | bridge's name  | a bridge that no network of the model has; planned as nothing     | |
 """
@@ -28,7 +28,7 @@ from a9fe.model.resources import (
 )
 from a9fe.plan import names
 from a9fe.plan.filters import fingerprint
-from a9fe.plan.host import ANY_FILTER, Bridge, HostPlan, NamespacePlan, PortSecurity
+from a9fe.plan.host import ANY_FILTER, Bridge, HostPlan, NamespacePlan, PortSecurity, Uplink
 from a9fe.plan.model_view import ModelView
 
 ROUTER_OWNERS = ROUTER_INTERFACE_OWNERS | {ROUTER_GATEWAY_OWNER}
@@ -73,11 +73,13 @@ def union(plans: Iterable[HostPlan], none: HostPlan) -> HostPlan:
     `none` is the plan of a host without parts.
     """
     bridges: set[Bridge] = set()
+    uplinks: set[Uplink] = set()
     namespaces: dict[str, NamespacePlan] = {}
     taps: dict[str, str] = {}
     filters: list[PortSecurity] = []
     for plan in plans:
         bridges |= plan.bridges
+        uplinks |= plan.uplinks
         namespaces |= plan.namespaces
         taps |= plan.taps
         if plan.port_security is not None:
@@ -85,6 +87,7 @@ def union(plans: Iterable[HostPlan], none: HostPlan) -> HostPlan:
     is_any = none.port_security in (None, ANY_FILTER)
     return HostPlan(
         bridges=frozenset(bridges),
+        uplinks=frozenset(uplinks),
         namespaces=namespaces,
         port_security=none.port_security if is_any else fingerprint.union(filters),
         taps=taps,

@@ -13,6 +13,8 @@ def text(plan: HostPlan) -> str:
 def _host(plan: HostPlan) -> Iterator[str]:
     for bridge in sorted(plan.bridges, key=lambda b: b.name):
         yield f"bridge {bridge.name} mtu {bridge.mtu}"
+    for uplink in sorted(plan.uplinks):
+        yield f"uplink {uplink.bridge} to {uplink.device or 'nothing'}"
     if plan.port_security is not None:
         yield f"port security {plan.port_security.marker}"
     for _, namespace in sorted(plan.namespaces.items()):

@@ -1,16 +1,21 @@
 """The options that planning depends on, with Neutron's names, meanings and units."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class L3Settings:
-    """Options of the L3 agent. `ipv6_on_host`: whether the host's kernel has IPv6 at all."""
+    """Options of the L3 agent. `ipv6_on_host`: whether the host's kernel has IPv6 at all.
+
+    `bridge_mappings`: interface or bridge by physical network (plan.uplinks.mappings).
+    """
 
     enable_metadata_proxy: bool = True
     metadata_port: int = 9697
     metadata_access_mark: int = 0x1
     ipv6_on_host: bool = True
+    bridge_mappings: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +34,7 @@ class DhcpSettings:
     dnsmasq_lease_max: int = 2**24
     dns_domain: str = "openstacklocal"
     ipv6_on_host: bool = True
+    bridge_mappings: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def serves_isolated(self) -> bool:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from a9fe.metadata.openstack import vendordata
+from a9fe.plan import uplinks
 
 Value = str | int | bool | tuple[str, ...]
 
@@ -136,11 +137,22 @@ def _targets(raw: object) -> tuple[str, ...]:
     return found
 
 
+def _mappings(raw: object) -> tuple[str, ...]:
+    found = _words(raw)
+    uplinks.mappings(found)
+    return found
+
+
 TEXT = ValueType(_text, "text without control characters")
 BOOLEAN = ValueType(_boolean, "true or false")
 ADDRESS = ValueType(_address, "an IP address such as 127.0.0.1")
 ADDRESSES = ValueType(_addresses, "a list of IP addresses such as 192.0.2.53, 192.0.2.54")
 TARGETS = ValueType(_targets, "a list of name@url such as site@http://127.0.0.1:9090/")
+MAPPINGS = ValueType(
+    _mappings,
+    "physical networks, each with an interface or bridge of its own, such as"
+    " physnet1:br-ex, physnet2:eth1",
+)
 PATH = ValueType(_path, "a path such as /var/lib/a9fe")
 MARK = ValueType(_mark, "a packet mark from 0x1 to 0xffffffff")
 PORT = whole(1, 65535)

@@ -57,6 +57,7 @@ _access = partial(_row, "authentication")
 _metadata = partial(_row, "metadata")
 _rate_limit = partial(_row, "rate limit")
 _dhcp = partial(_row, "dhcp")
+_uplinks = partial(_row, "physical networks")
 _logging = partial(_row, "logging")
 
 _LIMIT = v.whole(-1, 2**31 - 1)
@@ -267,6 +268,13 @@ class Config:
     )
     dnsmasq_lease_max: int = _dhcp(
         v.whole(1, 2**31 - 1), 16777216, "maximum of leases of one dnsmasq"
+    )
+
+    # physical networks
+    bridge_mappings: tuple[str, ...] = _uplinks(
+        v.MAPPINGS,
+        (),
+        "interface or bridge of each physical network, e.g. physnet1:br-ex, physnet2:eth1",
     )
 
     # logging

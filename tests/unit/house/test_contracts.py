@@ -15,6 +15,8 @@ OF_CODE = {
     "DHCP namespace": names.dhcp_namespace(ID),
     "bridge of a network": names.bridge(ID),
     "outer end of a pair, or tap of a VM": names.outer_device(ID),
+    "uplink to a bridge of the operator": names.uplink(names.bridge(ID)),
+    "its other end": names.uplink_peer(names.bridge(ID)),
     "router interface": names.router_device(ID),
     "DHCP interface": names.dhcp_device(ID),
     "guest namespace": names.guest_namespace(ID),

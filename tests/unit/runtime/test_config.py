@@ -89,6 +89,7 @@ BAD_TEXT = {
     "nova_metadata_protocol": ["ftp"],
     "log_format": ["xml"],
     "dnsmasq_dns_servers": ["dns.example"],
+    "bridge_mappings": ["physnet1", "physnet1:eth1, physnet1:eth2", "a:eth1,b:eth1", "a:b c"],
     "dhcp_lease_duration": ["-2"],
     "state_path": ["", "a\nb"],
     "host": ["a b", "-x"],

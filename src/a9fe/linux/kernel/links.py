@@ -246,6 +246,11 @@ def _delete(ip: Netlink, name: str, mark: Mark) -> None:
             ip.link("del", index=index)
 
 
+def keep_ipv6_off(name: str) -> None:
+    """Disable IPv6 on a device of the calling thread's namespace, if the kernel has IPv6."""
+    _set_if_there(f"net/ipv6/conf/{name}/disable_ipv6", "1")
+
+
 def _find(name: str) -> int | None:
     try:
         return socket.if_nametoindex(name)

@@ -19,6 +19,7 @@ from a9fe.plan.host import Address, HostPlan, NamespacePlan, Route
 from a9fe.plan.model_view import ModelView
 from a9fe.plan.parts import Part
 from a9fe.plan.settings import DhcpSettings
+from a9fe.plan.uplinks import uplinks
 
 InUse = Callable[[str], Leases]
 
@@ -59,6 +60,7 @@ def plan_part(
     spaces = () if network is None else (_namespace(network, settings, in_use(part.id)),)
     return HostPlan(
         bridges=bridges(model, part.id),
+        uplinks=uplinks(model, part.id, settings.bridge_mappings),
         namespaces={space.name: space for space in spaces},
         port_security=port_security.of_network(
             model.ports_by_network(part.id), model.subnets_by_network(part.id), host

@@ -6,11 +6,11 @@ Three tables of one name, that of the installation (plan.mark):
   that only known devices exchange frames on our bridges;
 - inet and arp: the host's own IP stack neither answers nor sends through our bridges.
 
-Our devices (bridges, and outer ends of our pairs) are known by their device group (plan.mark),
-set at creation. VM taps are known by name, from the model. Not every kernel has `meta ibrname`, so
-no rule matches a frame's bridge: a frame is forwarded if both of its devices are known, or neither
-(a foreign bridge). Port isolation separates two unknown devices on one of our bridges
-(plan.filters.admission).
+Our devices (bridges, and outer ends of our pairs) are known by their device group (plan.mark), set
+at creation. So are uplinks (plan.uplinks), which no metadata frame passes. VM taps are known by
+name, from the model. Not every kernel has `meta ibrname`, so no rule matches a frame's bridge: a
+frame is forwarded if both of its devices are known, or neither (a foreign bridge). Port isolation
+separates two unknown devices on one of our bridges (plan.filters.admission).
 
 Every decision accepts what matches and drops the rest, because nftables skips a rule whose field
 lies beyond the end of a short frame.
@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from ipaddress import IPv6Address
 
 from a9fe.model.resources import METADATA_IPV4, METADATA_IPV6
+from a9fe.plan.filters.counters import COUNTERS
 from a9fe.plan.filters.fingerprint import MARKER
 from a9fe.plan.host import TapElements
 from a9fe.plan.mark import Mark
@@ -88,22 +89,6 @@ SETS = {
     "reserved_macs": Keys(("mac",)),
 }
 
-COUNTERS = {
-    "stranger": "frames forwarded from or to an unknown device",
-    "host": "frames between our bridges and the host's own stack",
-    "mac": "source MAC that is not the port's",
-    "ethertype": "neither ARP nor IPv4 nor IPv6, or malformed",
-    "priority_tag": "VLAN 0 tags, which receivers strip",
-    "arp": "ARP sender or probed address that is not the port's",
-    "address": "source address that is not the port's",
-    "claim": "claims of a gateway's, DHCP port's or router's MAC or address",
-    "metadata": "metadata address: used from or by another MAC or address, or claimed",
-    "dhcp": "DHCP: another client's hardware address, fragments, or a server's answer",
-    "router_advert": "router advertisements and redirects",
-    "fragment": "IPv6 fragments that could hide ICMPv6 or headers",
-    "neighbour_advert": "neighbour discovery for an address that is not the port's",
-}
-
 _VALUES = {
     # The kernel hands frames to these MACs to the stack past the bridge (LLDP's even past the
     # bridge's hooks), as if the port were the host's own. IP and ARP are never sent to them.
@@ -117,17 +102,19 @@ _BRIDGE_CHAINS = """
   chain prerouting {
     type filter hook prerouting priority -300; policy accept;
     iifgroup $GROUP accept
+    iifgroup $UPLINKS goto not_metadata
     iifname @taps goto tap
   }
   chain forward {
     type filter hook forward priority -300; policy accept;
-    iifgroup $GROUP goto to_known
+    iifgroup { $GROUP, $UPLINKS } goto to_known
     iifname @taps goto to_known
-    oifgroup $GROUP counter name refused_stranger drop
+    oifgroup { $GROUP, $UPLINKS } counter name refused_stranger drop
     oifname @taps counter name refused_stranger drop
   }
   chain to_known {
     oifgroup $GROUP accept
+    oifgroup $UPLINKS iifgroup != $UPLINKS goto not_metadata
     oifname @taps goto to_tap
     counter name refused_stranger drop
   }
@@ -141,14 +128,25 @@ _BRIDGE_CHAINS = """
     ip6 daddr $METADATA6 counter name refused_metadata drop
     accept
   }
+  chain not_metadata {
+    ip saddr $METADATA4 counter name refused_metadata drop
+    ip daddr $METADATA4 counter name refused_metadata drop
+    ip6 saddr $METADATA6 counter name refused_metadata drop
+    ip6 daddr $METADATA6 counter name refused_metadata drop
+    arp saddr ip $METADATA4 counter name refused_metadata drop
+    arp daddr ip $METADATA4 counter name refused_metadata drop
+    icmpv6 type nd-neighbor-solicit @th,64,128 $TARGET6 counter name refused_metadata drop
+    icmpv6 type nd-neighbor-advert @th,64,128 $TARGET6 counter name refused_metadata drop
+    accept
+  }
   chain input {
     type filter hook input priority -300; policy accept;
-    iifgroup $GROUP counter name refused_host drop
+    iifgroup { $GROUP, $UPLINKS } counter name refused_host drop
     iifname @taps counter name refused_host drop
   }
   chain output {
     type filter hook output priority -300; policy accept;
-    oifgroup $GROUP counter name refused_host drop
+    oifgroup { $GROUP, $UPLINKS } counter name refused_host drop
     oifname @taps counter name refused_host drop
   }
   chain tap {
@@ -362,7 +360,8 @@ def _fixed(mark: Mark) -> str:
     bridge = f"table bridge $TABLE {{\n{counters}{sets}{_BRIDGE_CHAINS}}}\n"
     others = f"table inet $TABLE {{{_INET_CHAINS}}}\ntable arp $TABLE {{{_ARP_CHAINS}}}\n"
     text = bridge + others
-    for name, value in {**_VALUES, "TABLE": mark.table, "GROUP": str(mark.group)}.items():
+    groups = {"GROUP": str(mark.group), "UPLINKS": str(mark.uplink_group)}
+    for name, value in {**_VALUES, **groups, "TABLE": mark.table}.items():
         text = re.sub(rf"\${name}\b", value, text)
     return text
 

@@ -16,6 +16,7 @@ from a9fe.plan.model_view import ModelView
 from a9fe.plan.parts import Part
 from a9fe.plan.routers import rules as router
 from a9fe.plan.settings import L3Settings
+from a9fe.plan.uplinks import uplinks
 from a9fe.wire.message import Listener
 
 EMPTY = HostPlan(port_security=ANY_FILTER)
@@ -40,7 +41,11 @@ def plan_part(model: ModelView, host: str, settings: L3Settings, part: Part) -> 
     `host` with admin_state_up. O(networks and ports of the router).
     """
     if part.kind == "network":
-        return replace(EMPTY, bridges=bridges(model, part.id))
+        return replace(
+            EMPTY,
+            bridges=bridges(model, part.id),
+            uplinks=uplinks(model, part.id, settings.bridge_mappings),
+        )
     found = model_view.get(model, Router, "router", part.id) if part.kind == "router" else None
     if found is None or not found.admin_state_up or not _is_here(model, host, part):
         return EMPTY

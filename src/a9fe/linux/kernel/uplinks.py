@@ -1,0 +1,139 @@
+"""Uplinks of our bridges in the host's own namespace (plan.uplinks).
+
+An interface or bridge named in `bridge_mappings` is the operator's. An interface is put on our
+bridge and gets our uplink group, in one message; it is refused if anybody uses it. A bridge gets
+one end of a pair of ours, and nothing else of it changes: the end has the bridge's MTU, and a MAC
+above those of network cards, because a bridge follows the lowest MTU and MAC of its devices.
+"""
+
+import os
+
+from pyroute2 import IPRoute
+from pyroute2.netlink.exceptions import NetlinkError
+
+from a9fe.linux.kernel import links, namespace, netlink
+from a9fe.linux.kernel.links import LinkError
+from a9fe.linux.kernel.namespace import NotOurs
+from a9fe.linux.kernel.netlink import Link
+from a9fe.plan import names
+from a9fe.plan.host import Uplink
+from a9fe.plan.mark import Mark
+
+HIGH_MAC = "fe:ff"  # locally administered, as libvirt chooses
+
+
+def set_uplink(uplink: Uplink, mark: Mark) -> None:
+    """Connect our bridge. Raises LinkError with the reason, which names the physical network."""
+    namespace.in_thread(lambda: _set(uplink, mark))
+
+
+def delete_uplink(uplink: Uplink, mark: Mark) -> None:
+    """Remove our pair, or release the interface."""
+    links.delete_link(names.uplink(uplink.bridge), mark)
+    release(uplink.device, mark)
+
+
+def release(device: str, mark: Mark) -> None:
+    """Take an interface with our uplink group off our bridge, and out of the group."""
+    namespace.in_thread(lambda: _release(device, mark))
+
+
+def _set(uplink: Uplink, mark: Mark) -> None:
+    bridge, device = _own_bridge(uplink.bridge, mark), _mapped(uplink, mark)
+    if device.kind == "bridge":
+        _make_pair(uplink.bridge, device, mark)
+        _join(uplink.bridge, bridge, device, mark)
+        return
+    _check_unused(uplink, device, bridge, mark)
+    group = mark.uplink_group
+    _change(device.name, index=device.index, master=bridge.index, group=group, state="up")
+
+
+def _release(name: str, mark: Mark) -> None:
+    device = netlink.find(name)
+    if device is None or device.group != mark.uplink_group:
+        return
+    master = _by_index(device.master)
+    is_on_ours = master is not None and mark.owns(master.alias, master.group)
+    if is_on_ours:
+        _change(name, index=device.index, master=0)
+    _change(name, index=device.index, group=0)
+
+
+def _own_bridge(name: str, mark: Mark) -> Link:
+    found = netlink.find(name)
+    if found is None:
+        raise LinkError(f"device {name}: does not exist")
+    if not mark.owns(found.alias, found.group):
+        raise NotOurs(f"device {name}", found.alias)
+    return found
+
+
+def _mapped(uplink: Uplink, mark: Mark) -> Link:
+    """The mapped device. Raises LinkError if there is none, or it is ours."""
+    if not uplink.device:
+        words = f"physical network {uplink.physical_network}: not in bridge_mappings of this host"
+        raise LinkError(words)
+    found = netlink.find(uplink.device)
+    if found is None:
+        raise _refusal(uplink, "does not exist")
+    if mark.owns(found.alias, found.group) or found.index == netlink.LOOPBACK:
+        raise _refusal(uplink, "is not an interface or bridge of the operator")
+    return found
+
+
+def _refusal(uplink: Uplink, why: str) -> LinkError:
+    words = f"physical network {uplink.physical_network}: {uplink.device} (bridge_mappings)"
+    return LinkError(f"{words} {why}")
+
+
+def _check_unused(uplink: Uplink, device: Link, bridge: Link, mark: Mark) -> None:
+    """Refuse an interface that the host, another bridge or another installation uses."""
+    if device.master not in (0, bridge.index):
+        master = _by_index(device.master)
+        raise _refusal(uplink, f"is on {master.name if master else 'a device'}; map that bridge")
+    if device.group not in (0, mark.uplink_group):
+        raise _refusal(uplink, f"is in device group {device.group}; expected the default group")
+    for address in netlink.addresses():
+        if address.index == device.index and not address.cidr.startswith("fe80:"):
+            why = f"has the address {address.cidr}, which the host would lose; map a bridge"
+            raise _refusal(uplink, why)
+
+
+def _make_pair(bridge: str, device: Link, mark: Mark) -> None:
+    """Make the pair if it is missing. Both ends begin in the VM group, which no filter trusts."""
+    inner, outer = names.uplink(bridge), names.uplink_peer(bridge)
+    present = netlink.find(inner)
+    if present is not None and present.peer:
+        return
+    links.delete_link(inner, mark)
+    links.delete_link(outer, mark)
+    digits = bridge.removeprefix("brq").replace("-", "")
+    mac = ":".join((HIGH_MAC, *(digits[i : i + 2] for i in (0, 2, 4, 6))))
+    group, mtu = mark.vm_group, device.mtu
+    peer = {"ifname": outer, "address": mac, "group": group, "mtu": mtu}
+    _change(inner, "add", ifname=inner, kind="veth", peer=peer, group=group, mtu=mtu)
+
+
+def _join(name: str, bridge: Link, device: Link, mark: Mark) -> None:
+    inner, outer = names.uplink(name), names.uplink_peer(name)
+    ends = ((outer, device, mark.vm_group), (inner, bridge, mark.uplink_group))
+    for end, master, group in ends:
+        links.keep_ipv6_off(end)
+        found = netlink.find(end)
+        if found is None:
+            raise LinkError(f"device {end}: does not exist")
+        _change(end, index=found.index, group=group, ifalias=mark.text, mtu=device.mtu)
+        _change(end, index=found.index, master=master.index, state="up")
+
+
+def _by_index(index: int) -> Link | None:
+    return next((link for link in netlink.links() if link.index == index), None)
+
+
+def _change(what: str, command: str = "set", **arguments: object) -> None:
+    try:
+        with IPRoute() as ip:
+            ip.link(command, **arguments)
+    except NetlinkError as error:
+        raise LinkError(f"{what}: {os.strerror(error.code)}") from error
