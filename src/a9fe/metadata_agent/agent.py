@@ -31,7 +31,13 @@ from a9fe.wire.trusted import (
 
 # Replica and connection disagree: close the connection, so that the guest makes another one.
 ENDS_CONNECTION = frozenset(
-    {Refusal.WIRE_DIFFERS, Refusal.WRONG_MAC, Refusal.CONNECTION_TOO_OLD, Refusal.OTHER_OWNER}
+    {
+        Refusal.WIRE_DIFFERS,
+        Refusal.WRONG_MAC,
+        Refusal.MAC_UNKNOWN,
+        Refusal.CONNECTION_TOO_OLD,
+        Refusal.OTHER_OWNER,
+    }
 )
 FORBIDDEN, NOT_FOUND = 403, 404
 SIGNATURES_REMEMBERED = 4096  # one per instance; 64 bytes each

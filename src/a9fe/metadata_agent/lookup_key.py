@@ -15,6 +15,7 @@ from a9fe.wire.trusted import (
     INTERFACE_PORT,
     LOCAL_ADDRESS,
     NETWORK_ID,
+    OUR_HOP,
     OVN_NETWORK_ID,
     ROUTER_ID,
     WIRED_NETWORK,
@@ -43,9 +44,10 @@ class RouterInterface:
 class LookupKey:
     """The key to the port with `guest_address` (canonical text) on a network or behind a router.
 
-    Exactly one of `network_id` and `router_id` is not "". A proxy that is not ours sends neither
-    `interface` (None) nor `guest_mac`, the source MAC of the connection (""), nor `connected_at`,
-    the time of its handshake in seconds of CLOCK_MONOTONIC (None).
+    Exactly one of `network_id` and `router_id` is not "". A proxy that is not ours
+    (`by_our_proxy`) sends neither `interface` (None) nor `guest_mac`, the source MAC of the
+    connection (""), nor `connected_at`, the time of its handshake in seconds of CLOCK_MONOTONIC
+    (None).
     """
 
     guest_address: str
@@ -54,6 +56,7 @@ class LookupKey:
     interface: RouterInterface | None = None
     guest_mac: str = ""
     connected_at: float | None = None
+    by_our_proxy: bool = False
 
 
 def parse_lookup_key(request: Request) -> LookupKey | Refusal:
@@ -78,8 +81,7 @@ def parse_lookup_key(request: Request) -> LookupKey | Refusal:
             by_name.get(WIRED_NETWORK, b""),
             by_name.get(LOCAL_ADDRESS, b""),
         ),
-        by_name.get(GUEST_MAC, b""),
-        by_name.get(CONNECTED_AT),
+        (by_name.get(GUEST_MAC, b""), by_name.get(CONNECTED_AT), OUR_HOP in by_name),
     )
 
 
@@ -89,10 +91,10 @@ def _lookup_key(
     router: bytes,
     forwarded: bytes,
     interface: tuple[bytes | None, bytes, bytes],
-    mac: bytes,
-    connected_at: bytes | None,
+    connection: tuple[bytes, bytes | None, bool],
 ) -> LookupKey | Refusal:
     """Return the key of these header values; cached, because a guest repeats them."""
+    mac, connected_at, by_our_proxy = connection
     if not network and not router:
         return Refusal.NO_ID
     address = parse_address(forwarded)
@@ -105,6 +107,7 @@ def _lookup_key(
         interface=_interface(*interface),
         guest_mac=_id(mac),
         connected_at=_seconds(connected_at),
+        by_our_proxy=by_our_proxy,
     )
 
 

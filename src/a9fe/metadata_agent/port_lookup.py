@@ -3,6 +3,10 @@
 The look-up is on one network: that of the DHCP namespace, or the one that the router interface is
 wired to. Neutron's proxy sends no interface; then all networks of the router count.
 
+An IPv4 address is a port's fixed IP. An IPv6 address is a link-local one made from the port's MAC
+(EUI-64, Neutron's rule) or a fixed IP. Any other IPv6 address (privacy, RFC 8981; stable and
+opaque, RFC 7217) belongs to no port, and the port is the one with the guest MAC.
+
 | found there                                             | certain  | uncertain |
 |---------------------------------------------------------|----------|-----------|
 | one port of an instance                                 | the port | the port  |
@@ -10,6 +14,7 @@ wired to. Neutron's proxy sends no interface; then all networks of the router co
 | several ports                                           | 404      | 503       |
 | one port without an instance (network:*, no device_id)  | 404      | 503       |
 | one port whose ids cannot be sent in a header           | 404      | 503       |
+| no port, an IPv6 address, and our proxy sent no MAC     | 503      | 503       |
 
 The proxy's facts about the connection must agree with the replica. If they do not, one of the two
 is outdated and the answer is 503, however fresh the replica is: the interface must be the
@@ -22,7 +27,12 @@ from ipaddress import IPv6Address
 from typing import Protocol
 
 from a9fe.metadata_agent.lookup_key import LookupKey, RouterInterface
-from a9fe.model.resources import ROUTER_INTERFACE_OWNERS, Port, is_network_owner
+from a9fe.model.resources import (
+    METADATA_IPV6,
+    ROUTER_INTERFACE_OWNERS,
+    Port,
+    is_network_owner,
+)
 from a9fe.model.rules.text import fits_header
 from a9fe.wire.freshness import Freshness, uncertainty
 from a9fe.wire.refusals import Refusal
@@ -87,7 +97,19 @@ def _is_wired(view: PortView, interface: RouterInterface, router_id: str) -> boo
         and port.device_id == router_id
         and port.device_owner in ROUTER_INTERFACE_OWNERS
         and port.network_id == interface.network_id
-        and interface.local_address in [ip.ip_address for ip in port.fixed_ips]
+        and _is_local(interface.local_address, port)
+    )
+
+
+def _is_local(address: str, port: Port) -> bool:
+    """Return whether the interface has the address.
+
+    The kernel redirects a connection to fe80::a9fe:a9fe to a link-local address of the interface.
+    """
+    return (
+        address in [ip.ip_address for ip in port.fixed_ips]
+        or address == METADATA_IPV6
+        or mac_of_link_local(address) == port.mac_address.lower()
     )
 
 
@@ -125,15 +147,23 @@ def _networks(view: PortView, key: LookupKey) -> Iterable[str]:
     return networks_of_router(view, key.router_id)
 
 
-def _look_up(view: PortView, key: LookupKey) -> Port | Refusal:
+def _found(view: PortView, key: LookupKey) -> list[Port]:
     networks = _networks(view, key)
     mac = mac_of_link_local(key.guest_address)
     if mac:  # as in Neutron: no port has a link-local fixed IP
         ports = [port for id in networks for port in view.ports_by_mac(id, mac)]
     else:
         ports = [port for id in networks for port in view.ports_by_address(id, key.guest_address)]
+    if not ports and ":" in key.guest_address and key.guest_mac:
+        return [port for id in networks for port in view.ports_by_mac(id, key.guest_mac)]
+    return ports
+
+
+def _look_up(view: PortView, key: LookupKey) -> Port | Refusal:
+    ports = _found(view, key)
     if not ports:
-        return Refusal.NO_PORT
+        unknown = ":" in key.guest_address and key.by_our_proxy and not key.guest_mac
+        return Refusal.MAC_UNKNOWN if unknown else Refusal.NO_PORT
     if len(ports) > 1:
         return Refusal.SEVERAL_PORTS
     port = ports[0]

@@ -101,10 +101,12 @@ def check_listener(listener: Listener) -> None:
         raise InvalidInput("listener.kind", listener.kind, " or ".join(ID_HEADER))
     if not (listener.id and listener.id.isascii() and listener.id.isprintable()):
         raise InvalidInput("listener.id", listener.id, "the id of a network or a router")
+    on_interface = listener.kind == "router" and bool(listener.device)
     for name in ("port_id", "network_id"):
         value = getattr(listener, name)
-        if not value.isascii() or not value.isprintable() or bool(value) != bool(listener.device):
-            raise InvalidInput(f"listener.{name}", value, "an id if device is given, else nothing")
+        if not value.isascii() or not value.isprintable() or bool(value) != on_interface:
+            expected = "an id if it is on a router's device, else nothing"
+            raise InvalidInput(f"listener.{name}", value, expected)
 
 
 def check_socket(sock: socket.socket) -> None:

@@ -18,8 +18,9 @@ class Listener:
 
     `kind` is "network" or "router", `id` that network's or router's id. `namespace`, `address`,
     `port` and `device` say where the socket is bound; together they are the listener's key.
-    `device` is "" for any device of the namespace; else `port_id` is the port of that router
-    interface, and `network_id` the network that it is wired to.
+    `device` is "" for any device of the namespace, but not for a link-local address. With a device
+    of a router, `port_id` is the port of that interface, and `network_id` the network that it is
+    wired to.
     """
 
     kind: str
@@ -34,10 +35,11 @@ class Listener:
     @property
     def key(self) -> str:
         """Return the key, unique on a host: "qdhcp-<id>/169.254.169.254:80", or, for a socket of
-        one device, "qrouter-<id>/0.0.0.0:9697%qr-1".
+        one device, "qrouter-<id>/0.0.0.0:9697%qr-1", "qdhcp-<id>/[fe80::a9fe:a9fe]:80%ns-1".
         """
         zone = f"%{self.device}" if self.device else ""
-        return f"{self.namespace}/{self.address}:{self.port}{zone}"
+        address = f"[{self.address}]" if ":" in self.address else self.address
+        return f"{self.namespace}/{address}:{self.port}{zone}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

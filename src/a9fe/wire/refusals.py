@@ -69,6 +69,12 @@ class Refusal(Enum):
         "the guest MAC is not the MAC of the port with this address",
         2,
     )
+    MAC_UNKNOWN = Rule(
+        503,
+        "Not ready yet, try again.",
+        "no port has this IPv6 address, and the MAC of the connection is unknown",
+        1,
+    )
     CONNECTION_TOO_OLD = Rule(
         503,
         "The address has a new owner, connect again.",

@@ -201,6 +201,58 @@ def test_a_link_local_address_identifies_the_port_by_its_mac(address, network, e
         assert identify(view, key, fresh(), LOST_AFTER) == expected
 
 
+OPAQUE, PRIVATE = "fe80::5c1e:77aa:9d:1", "fd00::9d:1"  # of no port, and not made of a MAC
+MAC_B = "fa:16:3e:00:00:0b"
+V6 = FakePorts(
+    VM_A,
+    replace(port("b6", "net-a", "fd00::b"), mac_address=MAC_B),
+    replace(port("b7", "net-b", "fd00::b"), mac_address=MAC_B),
+)
+IPV6_SOURCES = {
+    "opaque link-local": (OPAQUE, MAC_B, V6.ports[1]),
+    "privacy": (PRIVATE, MAC_B, V6.ports[1]),
+    "fixed IP": ("fd00::b", MAC_B, V6.ports[1]),
+    "fixed IP of another port": ("fd00::b", VM_A.mac_address, Refusal.WRONG_MAC),
+    "link-local address of another port": (
+        "fe80::f816:3eff:fe00:b",
+        VM_A.mac_address,
+        Refusal.WRONG_MAC,
+    ),
+    "fixed IP, no MAC": ("fd00::b", "", V6.ports[1]),
+    "opaque, no MAC": (OPAQUE, "", Refusal.MAC_UNKNOWN),
+    "opaque, a MAC of no port": (OPAQUE, "fa:16:3e:00:00:0c", Refusal.NO_PORT),
+    "IPv4 of no port": ("10.0.0.99", MAC_B, Refusal.NO_PORT),
+}
+
+
+@pytest.mark.parametrize(
+    ("address", "mac", "expected"), IPV6_SOURCES.values(), ids=IPV6_SOURCES.keys()
+)
+def test_an_ipv6_address_of_no_port_identifies_by_mac(address, mac, expected):
+    key = LookupKey(guest_address=address, network_id="net-a", guest_mac=mac, by_our_proxy=True)
+    assert identify(V6, key, fresh(), LOST_AFTER) == expected
+
+
+def test_another_proxy_sends_no_mac_and_an_opaque_address_is_a_miss_as_in_neutron():
+    key = LookupKey(guest_address=OPAQUE, network_id="net-a")
+    assert identify(V6, key, fresh(), LOST_AFTER) == Refusal.NO_PORT
+
+
+@pytest.mark.parametrize(
+    ("local", "expected"),
+    [
+        ("fe80::a9fe:a9fe", VM_A),
+        ("fe80::f816:3eff:fe00:1", VM_A),  # where the kernel redirects to
+        ("fe80::f816:3eff:fe00:2", Refusal.WIRE_DIFFERS),
+        ("fd00::1", Refusal.WIRE_DIFFERS),
+    ],
+)
+def test_a_router_interface_has_its_link_local_addresses(local, expected):
+    interface = RouterInterface(port_id="ra", network_id="net-a", local_address=local)
+    key = LookupKey(guest_address="10.0.0.5", router_id="r-a", interface=interface)
+    assert identify(VIEW, key, fresh(), LOST_AFTER) == expected
+
+
 @pytest.mark.parametrize("owner", sorted(ROUTER_INTERFACE_OWNERS))
 def test_every_kind_of_router_interface_counts(owner):
     view = FakePorts(VM_A, port("r", "net-a", "10.0.0.1", device="r1", owner=owner))
@@ -223,6 +275,10 @@ HEADERS = {
     "network": ((FIVE, (NET, b"n")), LookupKey(guest_address="10.0.0.5", network_id="n")),
     "router": ((FIVE, (ROUTER, b"r")), LookupKey(guest_address="10.0.0.5", router_id="r")),
     "upper case": ((FIVE, (NET, b"AB-C")), LookupKey(guest_address="10.0.0.5", network_id="ab-c")),
+    "our proxy's": (
+        (FIVE, (NET, b"n"), (b"x-a9fe-hop", b"1")),
+        LookupKey(guest_address="10.0.0.5", network_id="n", by_our_proxy=True),
+    ),
     "OVN's": ((FIVE, (OVN, b"n")), LookupKey(guest_address="10.0.0.5", network_id="n")),
     "OVN's and Neutron's": ((FIVE, (OVN, b"n"), (NET, b"n")), Refusal.BOTH_IDS),
     "OVN's and a router": ((FIVE, (OVN, b"n"), (ROUTER, b"r")), Refusal.BOTH_IDS),

@@ -41,6 +41,8 @@ OLD = {"kind": "router", "id": "r", "namespace": "q", "address": "0.0.0.0", "por
         ({"device": "qr-1", "port_id": "p"}, "listener.network_id"),
         ({"port_id": "p", "network_id": "n"}, "listener.port_id"),
         ({"device": "qr-1", "port_id": "p\r\n", "network_id": "n"}, "listener.port_id"),
+        ({"kind": "network", "device": "ns-1"}, None),
+        ({"kind": "network", "device": "ns-1", "port_id": "p"}, "listener.port_id"),
         ({"device": 1}, "listener.device: 1"),
         ({"devise": ""}, "expected an object with"),
     ],

@@ -21,7 +21,7 @@ class ListenerError(A9feError):
 def open_socket(listener: Listener, backlog: int) -> socket.socket:
     """Return a listening, non-blocking socket. Its address need not exist yet (IP_FREEBIND).
 
-    Raises ListenerError.
+    A link-local address needs the listener's device, which is its zone. Raises ListenerError.
     """
 
     def opened() -> socket.socket:
@@ -64,6 +64,8 @@ def _bind(sock: socket.socket, listener: Listener) -> None:
     if sock.family == socket.AF_INET6:
         sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         sock.setsockopt(socket.IPPROTO_IPV6, IPV6_FREEBIND, 1)
+        zone = socket.if_nametoindex(listener.device) if listener.device else 0
+        sock.bind((listener.address, listener.port, 0, zone))
     else:
         sock.setsockopt(socket.IPPROTO_IP, IP_FREEBIND, 1)
-    sock.bind((listener.address, listener.port))
+        sock.bind((listener.address, listener.port))
