@@ -377,6 +377,8 @@ class FakeHost:
             if other.key == o.listener.key:
                 continue
             both = {other.device, o.listener.device}
+            if (":" in other.address) != (":" in o.listener.address):
+                continue  # IPv6 sockets are for IPv6 only
             taken = other.port == o.listener.port and (len(both) == 1 or "" in both)
             require(not taken, f"{other.key} is bound")
         space.listeners[o.listener.key] = o.listener

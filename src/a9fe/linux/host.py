@@ -15,9 +15,10 @@ from a9fe.linux import observation
 from a9fe.linux.dhcp import dnsmasq
 from a9fe.linux.kernel import links, namespace, netlink, uplinks
 from a9fe.linux.kernel.announce import Announcer
+from a9fe.linux.kernel.shared_addresses import SharedAddresses
 from a9fe.linux.rulesets.iptables import Iptables
 from a9fe.linux.rulesets.nftables import Nftables
-from a9fe.plan import names
+from a9fe.plan import ipv6, names
 from a9fe.plan import operations as op
 from a9fe.plan.host import ANY_FILTER, Address, HostPlan, PortSecurity, TapElements, Veth
 from a9fe.plan.mark import Mark, owner_of
@@ -60,6 +61,7 @@ class Host:
         self._iptables = Iptables()
         self._nftables = Nftables(mark)
         self._announcer = Announcer()
+        self._shared = SharedAddresses()
         self._recovered = False
         self._steps = self._table()
 
@@ -167,7 +169,10 @@ class Host:
 
     def _add_address(self, space: str, address: Address) -> None:
         """Announce it, because neighbours may have cached another MAC."""
-        links.add_address(space, address)
+        if ipv6.is_shared(address):
+            self._shared.add(space, address)
+        else:
+            links.add_address(space, address)
         self._announcer.announce(space, address.device)
 
     def _change_link(self, space: str, link: Veth) -> None:

@@ -231,9 +231,9 @@ def dnsmasq_of(space: str, owner: Owner, confs: str) -> Dnsmasq | None:
 
 def _addresses(ours: dict[int, netlink.Link]) -> Iterator[Address]:
     for address in netlink.addresses():
-        made_by_kernel = address.cidr.startswith("fe80:") and address.cidr.endswith("/64")
-        if address.index in ours and not made_by_kernel:
-            yield Address(device=ours[address.index].name, cidr=address.cidr)
+        if address.index in ours:
+            device = ours[address.index].name
+            yield Address(device=device, cidr=address.cidr, usable=address.usable)
 
 
 def _routes(ours: dict[int, netlink.Link]) -> Iterator[Route]:

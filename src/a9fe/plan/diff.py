@@ -227,6 +227,7 @@ def _surplus(desired: NamespacePlan, observed: NamespacePlan) -> Iterator[Namesp
     name = desired.name
     kept = {link.inner for link in desired.links}
     destinations = {route.destination for route in desired.routes}
+    added = {(address.device, address.cidr) for address in desired.addresses}
     yield from (
         DeleteRoute(namespace=name, route=route)
         for route in reversed(_routes(observed.routes - desired.routes))
@@ -235,7 +236,7 @@ def _surplus(desired: NamespacePlan, observed: NamespacePlan) -> Iterator[Namesp
     yield from (
         DeleteAddress(namespace=name, address=address)
         for address in sorted(observed.addresses - desired.addresses, reverse=True)
-        if address.device in kept
+        if address.device in kept and (address.device, address.cidr) not in added
     )
     yield from (
         DeleteLink(namespace=name, link=link)
@@ -276,7 +277,7 @@ def _links(links: Iterable[Veth]) -> list[Veth]:
 
 def _own_first(address: Address) -> tuple[bool, Address]:
     """Sort addresses with a subnet first: dnsmasq takes the first one as its own."""
-    return (address.cidr.endswith("/32"), address)
+    return (address.cidr.endswith(("/32", "/128")), address)
 
 
 def _routes(routes: Iterable[Route]) -> list[Route]:

@@ -53,10 +53,15 @@ class Veth:
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
 class Address:
-    """An address in CIDR form on a device of a namespace."""
+    """An address in CIDR form on a device of a namespace.
+
+    `usable` False is only observed: the kernel is still looking for a duplicate of the address, or
+    has found one (plan.ipv6).
+    """
 
     device: str
     cidr: str
+    usable: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)

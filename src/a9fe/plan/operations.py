@@ -8,6 +8,8 @@ repeated. `namespace` is a name below /run/netns.
 from collections.abc import Container, Mapping
 from dataclasses import dataclass
 
+from a9fe.model.resources import METADATA_IPV6
+from a9fe.plan import ipv6
 from a9fe.plan.host import (
     Address,
     Bridge,
@@ -158,7 +160,11 @@ class DeleteLink:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AddAddress:
-    """Add an address to a device. Its broadcast address does not matter."""
+    """Add an address to a device. Its broadcast address does not matter.
+
+    The IPv6 metadata address (plan.ipv6) is added and looked for on the network. The operation
+    fails with the reason until it is usable.
+    """
 
     namespace: str
     address: Address
@@ -281,15 +287,24 @@ _OF_LISTENERS = OpenListener | CloseListener
 
 def scope(operation: Operation) -> str:
     """The scope that a failure affects: "port-security", a bridge, device or namespace by name, or
-    "<namespace> dnsmasq", "<namespace> listener" or "<bridge> uplink", on which nothing depends.
+    "<namespace> dnsmasq", "<namespace> listener", "<namespace> fe80::a9fe:a9fe" or
+    "<bridge> uplink", on which nothing depends.
     """
     if isinstance(operation, HostOperation):
         return _host_scope(operation)
+    part = _part(operation)
+    return f"{operation.namespace} {part}" if part else operation.namespace
+
+
+def _part(operation: NamespaceOperation) -> str:
+    """The part of a namespace on which nothing depends, "" for the namespace itself."""
     if isinstance(operation, _OF_DNSMASQ):
-        return f"{operation.namespace} dnsmasq"
+        return "dnsmasq"
     if isinstance(operation, _OF_LISTENERS):
-        return f"{operation.namespace} listener"
-    return operation.namespace
+        return "listener"
+    if isinstance(operation, AddAddress) and ipv6.is_shared(operation.address):
+        return METADATA_IPV6
+    return ""
 
 
 def _host_scope(operation: HostOperation) -> str:

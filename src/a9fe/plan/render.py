@@ -33,7 +33,7 @@ def _namespace(plan: NamespacePlan) -> Iterator[str]:
     if plan.dnsmasq is not None:
         yield from _dnsmasq(plan.dnsmasq)
     yield from sorted(
-        f"listen {one.address}:{one.port} for {one.kind} {one.id}" for one in plan.listeners
+        f"listen {one.key.partition('/')[2]} for {one.kind} {one.id}" for one in plan.listeners
     )
 
 

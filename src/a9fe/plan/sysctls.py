@@ -1,7 +1,8 @@
 """The kernel settings of our namespaces: paths below /proc/sys and their values.
 
-Both kinds of namespace set the same paths. IPv6 is off in them until IPv6 metadata is built, so
-that no link-local address of ours answers tenants.
+Both kinds of namespace set the same paths. IPv6 is on only in a namespace with IPv6 addresses, so
+that elsewhere no link-local address of ours answers tenants. All its addresses are planned: the
+kernel makes none, and takes none from a router advertisement.
 """
 
 _IPV4 = {
@@ -12,8 +13,9 @@ _IPV4 = {
     "net/ipv4/conf/all/promote_secondaries": "1",
 }
 _IPV6 = {
-    "net/ipv6/conf/all/disable_ipv6": "1",
-    "net/ipv6/conf/default/disable_ipv6": "1",
+    "net/ipv6/conf/default/accept_ra": "0",
+    "net/ipv6/conf/default/addr_gen_mode": "1",  # the kernel makes no address
+    "net/ipv6/conf/default/router_solicitations": "0",
 }
 # Strict: a VM cannot send from an address of another network of the router.
 _ROUTER = {
@@ -29,17 +31,27 @@ _DHCP = {
     "net/ipv4/ip_forward": "0",
     "net/ipv4/ip_nonlocal_bind": "1",
 }
-PATHS = frozenset(_IPV4 | _IPV6 | _ROUTER)
 
 
-def router(*, ipv6_on_host: bool) -> dict[str, str]:
-    """Sysctls of a router namespace."""
-    return _IPV4 | _ROUTER | (_IPV6 if ipv6_on_host else {})
+def router(*, ipv6_on_host: bool, ipv6: bool = False) -> dict[str, str]:
+    """Sysctls of a router namespace; `ipv6`: it has IPv6 addresses."""
+    return _IPV4 | _ROUTER | (_ipv6(on=ipv6, forwarding=ipv6) if ipv6_on_host else {})
 
 
-def dhcp(*, ipv6_on_host: bool) -> dict[str, str]:
-    """Sysctls of a DHCP namespace."""
-    return _IPV4 | _DHCP | (_IPV6 if ipv6_on_host else {})
+def dhcp(*, ipv6_on_host: bool, ipv6: bool = False) -> dict[str, str]:
+    """Sysctls of a DHCP namespace; `ipv6`: it has IPv6 addresses."""
+    return _IPV4 | _DHCP | (_ipv6(on=ipv6, forwarding=False) if ipv6_on_host else {})
+
+
+def _ipv6(*, on: bool, forwarding: bool) -> dict[str, str]:
+    return _IPV6 | {
+        "net/ipv6/conf/all/disable_ipv6": "0" if on else "1",
+        "net/ipv6/conf/default/disable_ipv6": "0" if on else "1",
+        "net/ipv6/conf/all/forwarding": "1" if forwarding else "0",
+    }
+
+
+PATHS = frozenset(router(ipv6_on_host=True))
 
 
 def bridge(name: str) -> dict[str, str]:

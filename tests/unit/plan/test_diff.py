@@ -10,7 +10,7 @@ from a9fe.plan import names, sysctls
 from a9fe.plan.dhcp import namespaces as dhcp
 from a9fe.plan.diff import operations
 from a9fe.plan.host import Bridge, HostPlan, NamespacePlan
-from a9fe.plan.operations import DeleteBridge, Operation, PlugTap, SetIptables, scope
+from a9fe.plan.operations import AddAddress, DeleteBridge, Operation, PlugTap, SetIptables, scope
 from a9fe.plan.routers import namespaces as l3
 from a9fe.plan.settings import DhcpSettings, L3Settings
 from tests.kit.fake_host import FakeHost
@@ -235,6 +235,20 @@ def test_lost_objects_are_made_again():
     space.addresses.pop()
     done = settle(host, "dhcp", dhcp_plan(*ISOLATED))
     assert kinds(done) == ["OpenListener", "AddAddress", "StartDnsmasq"]
+
+
+def test_an_address_that_is_not_usable_yet_is_asked_for_again_and_not_deleted():
+    host = FakeHost()
+    six = subnet(6, NET, "fd00::/64", "fd00::1", ip_version=6)
+    desired = dhcp_plan(*ISOLATED, six)
+    settle(host, "dhcp", desired)
+    addresses = host.spaces[names.dhcp_namespace(NET.id)].addresses
+    shared = next(a for a in addresses if a.cidr == "fe80::a9fe:a9fe/128")
+    addresses[addresses.index(shared)] = replace(shared, usable=False)
+    (again,) = operations(desired, host.observe("dhcp"))
+    assert again == AddAddress(namespace=names.dhcp_namespace(NET.id), address=shared)
+    assert scope(again) == f"{names.dhcp_namespace(NET.id)} fe80::a9fe:a9fe"
+    assert kinds(settle(host, "dhcp", dhcp_plan(*ISOLATED)))[-2:] == ["DeleteAddress"] * 2
 
 
 def test_a_bridge_with_a_vms_tap_stays():

@@ -68,6 +68,18 @@ MIXED = [
     bound("l3", ROUTER),
     bound("dhcp", NET),
 ]
+SIX = subnet(
+    6,
+    NET,
+    "fd00:6::/64",
+    "fd00:6::1",
+    ip_version=6,
+    ipv6_ra_mode="slaac",
+    ipv6_address_mode="slaac",
+)
+OWN_SIX = dhcp_port(1, NET, (SUBNET, "10.1.0.2"), (SIX, "fd00:6::f816:3eff:fe00:1"))
+DUAL = [NET, SUBNET, SIX, OWN_SIX, VM, bound("dhcp", NET)]
+LEG_SIX = interface(4, ROUTER, NET, (SIX, "fd00:6::1"))
 OUTSIDE = [
     NET,
     replace(SUBNET, gateway_ip="10.200.0.1"),
@@ -101,6 +113,8 @@ SCENARIOS: dict[str, tuple[list[Resource], Plan]] = {
     "twins-l3": (TWINS, l3_text()),
     "mixed-dhcp": (MIXED, dhcp_text()),
     "mixed-l3": (MIXED, l3_text()),
+    "dual-isolated-dhcp": (DUAL, dhcp_text()),
+    "dual-routed-dhcp": ([*DUAL, ROUTER, LEG_SIX], dhcp_text(force_metadata=True)),
     "nothing-bound-here-dhcp": ([*TWINS[:2], OWN, bound("dhcp", NET, "node2")], dhcp_text()),
 }
 

@@ -119,7 +119,7 @@ def send(space: str, device: str) -> None:
         link = next((found for found in netlink.links() if found.name == device), None)
         if link is None or not link.up:
             return
-        found = [a.cidr for a in netlink.addresses() if a.index == link.index]
+        found = [a.cidr for a in netlink.addresses() if a.index == link.index and a.usable]
         with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0) as sock:
             sock.bind((device, 0))
             for cidr in found:

@@ -21,7 +21,7 @@ from pyroute2.netlink.exceptions import NetlinkError
 from a9fe.linux.kernel import namespace, netlink
 from a9fe.linux.kernel.namespace import NotOurs
 from a9fe.model.errors import A9feError
-from a9fe.plan import sysctls
+from a9fe.plan import ipv6, sysctls
 from a9fe.plan.host import Address, Bridge, Route, Veth
 from a9fe.plan.mark import ALIAS_PREFIX, Mark
 
@@ -151,11 +151,13 @@ def _master(device: str) -> str:
 
 
 def add_address(space: str, address: Address) -> None:
-    """Add an address. IPv6 addresses skip duplicate detection, because we allocate them."""
+    """Add an address. IPv6 addresses skip duplicate detection, because we allocate them, except
+    for those that several devices of a network may want (plan.ipv6).
+    """
 
     def change(ip: Netlink) -> None:
         own, length = address.cidr.split("/")
-        options = {"flags": IFA_F_NODAD} if ":" in own else {}
+        options = {"flags": IFA_F_NODAD} if ":" in own and not ipv6.is_shared(address) else {}
         index = _index(address.device)
         with _may(errno.EEXIST):
             ip.addr("add", index=index, address=own, prefixlen=int(length), **options)

@@ -33,6 +33,8 @@ LINK = struct.Struct("=BxHiII")
 ADDRESS = struct.Struct("=BBBBI")
 ROUTE = struct.Struct("=BBBBBBBBI")
 IFF_UP = 1
+IFA_FLAGS = 8
+IFA_F_DADFAILED, IFA_F_TENTATIVE = 0x08, 0x40
 IFLA_IFNAME = 3
 IFLA_IFALIAS = 20
 IFLA_GROUP = 27
@@ -76,10 +78,20 @@ class Link:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeviceAddress:
-    """An address in CIDR form on the device of that index."""
+    """An address in CIDR form on the device of that index.
+
+    `tentative`: the kernel looks for a duplicate (IPv6); `duplicate`: it has found one.
+    """
 
     index: int
     cidr: str
+    tentative: bool = False
+    duplicate: bool = False
+
+    @property
+    def usable(self) -> bool:
+        """Whether the kernel uses the address."""
+        return not (self.tentative or self.duplicate)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -232,7 +244,13 @@ def _link(body: bytes) -> Link:
 def _address(body: bytes) -> DeviceAddress:
     _, length, _, _, index = ADDRESS.unpack_from(body)
     has = attributes(body[ADDRESS.size :])
-    return DeviceAddress(index=index, cidr=f"{ip_address(has.get(2) or has[1])}/{length}")
+    flags = _number(has, IFA_FLAGS)
+    return DeviceAddress(
+        index=index,
+        cidr=f"{ip_address(has.get(2) or has[1])}/{length}",
+        tentative=bool(flags & IFA_F_TENTATIVE),
+        duplicate=bool(flags & IFA_F_DADFAILED),
+    )
 
 
 def _route(body: bytes) -> StaticRoute | None:

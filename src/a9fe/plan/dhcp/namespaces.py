@@ -1,4 +1,4 @@
-"""The DHCP namespaces of a host, and the filters of its VMs' ports. IPv4 only.
+"""The DHCP namespaces of a host, and the filters of its VMs' ports.
 
 Planned network by network (plan.parts).
 """
@@ -9,7 +9,7 @@ from ipaddress import IPv4Address, IPv4Interface
 from a9fe.model.resources import DHCP_OWNER, METADATA_IPV4, Network, Port, is_network_owner
 from a9fe.plan import model_view, names, parts, sysctls
 from a9fe.plan.bridges import bridges, link
-from a9fe.plan.dhcp import dnsmasq, isolation, older_leases
+from a9fe.plan.dhcp import dnsmasq, ipv6, isolation, older_leases
 from a9fe.plan.dhcp.isolation import DEFAULT_ROUTE, Serving
 from a9fe.plan.dhcp.network import DhcpNetwork, address_in
 from a9fe.plan.dhcp.older_leases import Leases
@@ -127,11 +127,24 @@ def _namespace(network: DhcpNetwork, settings: DhcpSettings, leases: Leases) -> 
     return NamespacePlan(
         name=names.dhcp_namespace(network.network.id),
         links=frozenset({link(network.network, network.port, device)}),
-        addresses=frozenset((*_addresses(network, device), *_single(single, device))),
+        addresses=frozenset(
+            (
+                *_addresses(network, device),
+                *_single(single, device),
+                *ipv6.addresses(network, device, settings),
+            )
+        ),
         routes=frozenset(r for r in _routes(network, device) if r.via not in extra),
-        sysctls=sysctls.dhcp(ipv6_on_host=settings.ipv6_on_host),
+        sysctls=sysctls.dhcp(
+            ipv6_on_host=settings.ipv6_on_host, ipv6=ipv6.is_on(network, settings)
+        ),
         dnsmasq=dnsmasq.dnsmasq(network, settings) if network.served else None,
-        listeners=frozenset({isolation.listener(network, settings)} if serves else ()),
+        listeners=frozenset(
+            (
+                *((isolation.listener(network, settings),) if serves else ()),
+                *ipv6.listeners(network, device, settings),
+            )
+        ),
     )
 
 

@@ -1,0 +1,49 @@
+"""Add an address that only one device of a network may have (plan.ipv6): fe80::a9fe:a9fe.
+
+The kernel looks for a duplicate for 1 to 2 s (RFC 4862 section 5.4), in which an agent must not
+wait. So an operation adds the address, fails while it is not usable, and is repeated. If the
+kernel has found a duplicate, a repetition removes the address and adds it again.
+"""
+
+from a9fe.linux.kernel import links, namespace, netlink
+from a9fe.linux.kernel.links import LinkError
+from a9fe.plan.host import Address
+
+
+class SharedAddresses:
+    """Adds shared addresses, and remembers which ones another device had."""
+
+    def __init__(self) -> None:
+        """No address is known to be taken."""
+        self._taken: set[tuple[str, Address]] = set()
+
+    def add(self, space: str, address: Address) -> None:
+        """Add the address; does nothing if it is usable. Raises LinkError if it is not usable yet.
+
+        No error after the first call: the kernel has just begun to look.
+        """
+        found = namespace.call_inside(space, lambda: _found(address))
+        if found is not None and found.usable:
+            self._taken.discard((space, address))
+            return
+        if found is not None and found.duplicate:
+            self._taken.add((space, address))
+            links.delete_address(space, address)
+        if found is None or found.duplicate:
+            links.add_address(space, address)
+        if (space, address) in self._taken:
+            raise LinkError(
+                f"{address.cidr} on {address.device}: not used, another device on the network has"
+                " it (a router or DHCP port of another agent?); VMs reach metadata there"
+            )
+        if found is not None:
+            raise LinkError(f"{address.cidr} on {address.device}: looking for duplicates")
+
+
+def _found(address: Address) -> netlink.DeviceAddress | None:
+    link = netlink.find(address.device)
+    if link is None:
+        raise LinkError(f"device {address.device}: does not exist")
+    return next(
+        (a for a in netlink.addresses() if (a.index, a.cidr) == (link.index, address.cidr)), None
+    )
