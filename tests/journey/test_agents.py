@@ -70,6 +70,13 @@ def test_agent_list_shows_what_runs(cloud: Cloud) -> None:
         lambda: {a["agent_type"] for a in a9fe.json("agent", "list") if a["alive"]} >= types,
         what="all agents are listed",
     )
+    hop = agent(cloud.house, "Metadata agent")
+    assert hop["binary"] == "neutron-metadata-agent"
+    assert hop["configurations"]["nova_metadata_port"] == 8775
+    eventually(
+        lambda: agent(cloud.house, "Metadata agent")["configurations"]["networks"] > 0,
+        what="its counts are reported",
+    )
     refused = a9fe.run("agent", "networks", "neutron-l3-agent")
     assert "is of type L3 agent, expected DHCP agent" in refused.stderr
 

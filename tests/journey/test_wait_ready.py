@@ -73,7 +73,7 @@ def test_a_vm_is_not_ready_while_a_part_of_its_path_is_missing(cloud: Cloud) -> 
         (behind, ran("nft", "flush", "ruleset"), "not in the bridge filters"),
         (alone, ran("ip", "link", "delete", bridge), f"bridge {bridge} is missing"),
         (behind, ran("ip", "netns", "delete", qrouter), f"namespace {qrouter} is missing"),
-        (behind, unplug, "no listener on port 80"),
+        (behind, unplug, "has no address 169.254"),
     ]
     for vm, damage, reason in cases:
         with standing_still(house, "l3-agent", "dhcp-agent"):

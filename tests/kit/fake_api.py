@@ -22,7 +22,13 @@ class Refused(Exception):
 
 
 DEFAULTS: dict[str, Document] = {
-    "networks": {"name": "", "subnets": [], "mtu": 1500, "project_id": "default"},
+    "networks": {
+        "name": "",
+        "subnets": [],
+        "mtu": 1500,
+        "project_id": "default",
+        "status": "ACTIVE",
+    },
     "subnets": {"name": "", "gateway_ip": "", "enable_dhcp": True, "project_id": "default"},
     "ports": {"name": "", "fixed_ips": [], "device_id": "", "device_owner": "", "status": "DOWN"},
     "routers": {"name": "", "status": "ACTIVE", "admin_state_up": True},
@@ -43,6 +49,7 @@ class FakeApi:
     def __init__(self) -> None:
         self.resources: dict[str, dict[str, Document]] = {name: {} for name in DEFAULTS}
         self.served: dict[str, set[str]] = {}
+        self.reasons: dict[str, str] = {}  # status_reason by id
         self.requests: list[tuple[str, str, Document | None]] = []
         self.url = ""
 
@@ -61,6 +68,8 @@ class FakeApi:
             raise Refused(404, "HTTPNotFound", "The resource could not be found.")
         if parts[2:] == ["dhcp-networks"] or parts[2:3] == ["dhcp-networks"]:
             return self._dhcp_networks(method, parts, body)
+        if parts[2:] == ["status"]:
+            return 200, {"status": self._status(parts[0], parts[1])}
         if len(parts) == 3 and method == "PUT":
             return 200, self._interface(parts[1], parts[2], body or {})
         if len(parts) == 2:
@@ -88,6 +97,16 @@ class FakeApi:
         if method == "PUT":
             self.resources[collection][id] |= (body or {})[word]
         return 200, {word: self.resources[collection][id]}
+
+    def _status(self, collection: str, id: str) -> Document:
+        found = self.resources[collection][id]
+        status, reason = found.get("status", "ACTIVE"), self.reasons.get(id, "")
+        return {
+            "status": "ERROR" if reason else status,
+            "ready": status == "ACTIVE",
+            "status_reason": reason,
+            "problems": [],
+        }
 
     def _check_unused(self, collection: str, id: str) -> None:
         used = [p for p in self.resources["ports"].values() if p["network_id"] == id]

@@ -82,6 +82,15 @@ class ApiClient:
         answer = self.call("GET", _one(collection, id))
         return self._object(answer.get(singular(collection)))
 
+    def status(self, collection: str, id: str, wait: int = 0) -> Document:
+        """Return the status of a network, router, port or agent, with its problems.
+
+        `wait`: seconds, at most 25, that the server waits until a port is ACTIVE.
+        """
+        path = f"/a9fe/v1/{collection}/{quote(id, safe='')}/status"
+        answer = self.call("GET", path, params={"wait": str(wait)} if wait else None)
+        return self._object(answer.get("status"))
+
     def create(self, collection: str, attributes: Document) -> Document:
         """Create a resource; return it with all its attributes."""
         key = singular(collection)

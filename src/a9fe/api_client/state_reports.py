@@ -2,11 +2,13 @@
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict
 
 import structlog
 
 from a9fe.api_client.agent_client import AgentClient
 from a9fe.model.errors import A9feError
+from a9fe.model.problems import Problem
 from a9fe.runtime.config import Config
 from a9fe.runtime.tasks import Backoff, jittered
 
@@ -34,8 +36,12 @@ class StateReporter:
         *,
         ports_up: Iterable[str] | None = None,
         ports_down: Iterable[str] | None = None,
+        problems: Iterable[Problem] | None = None,
     ) -> str:
-        """Report once. Return the agent's id. Raises ServerUnreachable or ApiError."""
+        """Report once. Return the agent's id. Raises ServerUnreachable or ApiError.
+
+        `problems` are all that there are; None: as in the last report.
+        """
         body: dict[str, object] = {
             "agent_type": self._agent_type,
             "binary": self._binary,
@@ -46,6 +52,8 @@ class StateReporter:
         for key, ports in (("ports_up", ports_up), ("ports_down", ports_down)):
             if ports is not None:
                 body[key] = sorted(ports)
+        if problems is not None:
+            body["problems"] = [asdict(one) for one in problems]
         answer = await self._client.call("POST", "/a9fe/v1/agents/report", body)
         self._started = True
         return str(answer.get("agent_id", ""))
@@ -77,12 +85,16 @@ class StateReporter:
 
 
 async def keep_reporting(
-    config: Config, agent_type: str, binary: str, is_alive: Callable[[], bool] = lambda: True
+    config: Config,
+    agent_type: str,
+    binary: str,
+    is_alive: Callable[[], bool] = lambda: True,
+    configurations: Callable[[], Configurations] = dict,
 ) -> None:
     """Report a process that wires no ports, so that `agent list` shows it, while it is alive."""
     client = AgentClient.of(config)
     try:
         reporter = StateReporter(client, agent_type, binary)
-        await reporter.run(config.report_interval, dict, is_alive)
+        await reporter.run(config.report_interval, configurations, is_alive)
     finally:
         await client.close()

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+TIMED_OUT = 124  # exit status, as of timeout(1)
 UNLIMITED = 10_000  # columns when stdout is not a terminal, so that lines are not folded
 
 

@@ -1,7 +1,7 @@
 """The DHCP agent's process: its role, and the privileges that it keeps."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 
 from a9fe.api_client.state_reports import Configurations, keep_reporting
 from a9fe.dhcp_agent.admission_log import AdmissionLog
@@ -10,9 +10,10 @@ from a9fe.host_agent.role import Role, Tasks, dhcp_confs, host_has_ipv6
 from a9fe.linux.dhcp import leases
 from a9fe.linux.listeners.proxy_link import ProxyLink
 from a9fe.linux.processes import privileges
-from a9fe.plan import uplinks
+from a9fe.plan import port_status, uplinks
 from a9fe.plan.dhcp import namespaces as dhcp
 from a9fe.plan.model_view import ModelView
+from a9fe.plan.parts import Part
 from a9fe.plan.settings import DhcpSettings
 from a9fe.runtime import tasks
 from a9fe.runtime.config import Config
@@ -54,9 +55,17 @@ def make_role(config: Config) -> Role:
         parts=dhcp.all_parts,
         ports=lambda model, part: dhcp.ports(model, config.host, part),
         configurations=lambda model: configurations(model, config),
+        unrouted=lambda model, part: unrouted(model, config, part),
         after_pass=AdmissionLog(config.host).passed,
         tasks=proxy_heartbeat,
     )
+
+
+def unrouted(model: ModelView, config: Config, part: Part) -> Set[str]:
+    """Return the subnets of a network whose VMs read metadata from a router not yet in place."""
+    if part.kind != "network" or config.force_metadata:
+        return frozenset()
+    return port_status.unrouted(model, part.id)
 
 
 def configurations(model: ModelView, config: Config) -> Configurations:

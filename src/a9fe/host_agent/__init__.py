@@ -7,5 +7,6 @@ like: that is `plan`. May import `replica`, `linux`, and the rooms below them.
     role          what differs between the two agents
     converge      one pass: observe, apply the difference
     converger     the loop of passes; pace decides when the next one comes
-    convergence_log, port_reports   the log lines and the port states sent after a pass
+    convergence_log                 the log lines after a pass
+    reports                         the port states and the problems sent after a pass
 """

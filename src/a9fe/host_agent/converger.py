@@ -45,12 +45,14 @@ class Source(Protocol):
 class Work:
     """The agent's part of a pass: owner of its objects, plan, and work after the pass.
 
-    `plan` and `after_pass` are called in the event loop's thread.
+    `plan`, `after_pass` and `after_error` are called in the event loop's thread. `after_error` is
+    given the reason why a pass could not plan or observe.
     """
 
     owner: str
     plan: Callable[[], HostPlan]
     after_pass: Callable[[Outcome], None]
+    after_error: Callable[[str], None] = lambda _reason: None
 
 
 class Converger:
@@ -129,6 +131,7 @@ class Converger:
             )
         except Exception as error:  # noqa: BLE001 - an agent that gives up serves no network
             self._failures.passed({"host": reason_of(error)})
+            self._work.after_error(reason_of(error))
             self._pace = self._pace.after_error()
         else:
             self._failures.passed(outcome.failures)

@@ -1,7 +1,7 @@
 """Reports to the server which ports are wired (ACTIVE) and which are not (DOWN)."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Set
 
 import structlog
 
@@ -10,15 +10,23 @@ from a9fe.host_agent.converge import Outcome
 from a9fe.model.errors import A9feError
 from a9fe.model.resources import Port
 from a9fe.plan import port_status
+from a9fe.plan.problems import ports_left_out
 
 log = structlog.get_logger()
 
 
-def port_states(ports: Iterable[Port], outcome: Outcome) -> port_status.PortStates:
-    """Return which of the ports a pass found or made up or down."""
+def port_states(
+    ports: Iterable[Port], outcome: Outcome, unrouted: Set[str] = frozenset()
+) -> port_status.PortStates:
+    """Return which of the ports a pass found or made up or down (port_status.Wiring)."""
     failed = outcome.failures.keys()
-    devices = port_status.wired(outcome.desired, outcome.observed, failed)
-    return port_status.states(ports, devices, failed)
+    host = port_status.Wiring(
+        devices=port_status.wired(outcome.desired, outcome.observed, failed),
+        failed=failed,
+        left_out=ports_left_out(outcome.desired),
+        unrouted=unrouted,
+    )
+    return port_status.states(ports, host)
 
 
 class PortReports:

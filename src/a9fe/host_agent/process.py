@@ -10,13 +10,12 @@ from a9fe.api_client.agent_client import AgentClient
 from a9fe.api_client.state_reports import StateReporter
 from a9fe.host_agent.converge import Outcome
 from a9fe.host_agent.converger import Converger, Work
-from a9fe.host_agent.port_reports import PortReports, port_states
+from a9fe.host_agent.reports import Reports
 from a9fe.host_agent.role import Role, Tasks, dhcp_confs
 from a9fe.linux.host import Host
 from a9fe.linux.kernel_events import KernelEvents
 from a9fe.linux.listeners.holder_link import HolderLink
 from a9fe.linux.listeners.proxy_link import ProxyLink
-from a9fe.plan import port_status
 from a9fe.plan.mark import Mark
 from a9fe.replica import connector, follow, open_for
 from a9fe.runtime import tasks
@@ -35,7 +34,7 @@ async def serve(config: Config, role: Role) -> None:
     replica = open_for(config, role.owner)
     client = AgentClient.of(config)
     reporter = StateReporter(client, role.agent_type, role.binary)
-    reports = PortReports(reporter, lambda: role.configurations(replica))
+    reports = Reports(role, replica, reporter)
     control = os.path.join(config.run_path, PROXY_SOCKET)
 
     def proxy_changed() -> None:
@@ -50,12 +49,16 @@ async def serve(config: Config, role: Role) -> None:
     events = KernelEvents(role.owner, kernel_changed)
 
     def passed(outcome: Outcome) -> None:
-        ports = tuple(p for part in role.parts(replica) for p in role.ports(replica, part))
-        reports.put(*port_status.by_binding(port_states(ports, outcome), ports))
+        reports.passed(outcome)
         events.follow(_dnsmasq_directories(outcome))
         role.after_pass(replica, outcome)
 
-    work = Work(owner=role.owner, plan=lambda: role.plan(replica), after_pass=passed)
+    work = Work(
+        owner=role.owner,
+        plan=lambda: role.plan(replica),
+        after_pass=passed,
+        after_error=reports.failed,
+    )
     converger = Converger(work, replica, Host(proxy, dhcp_confs(config), mark), clock)
     log.info(
         "ready",
@@ -72,10 +75,7 @@ async def serve(config: Config, role: Role) -> None:
                 "holder": holder.run,
                 "kernel events": events.run,
                 "converge": converger.run,
-                "heartbeat": lambda: reporter.run(
-                    config.report_interval, lambda: role.configurations(replica)
-                ),
-                "ports": reports.run,
+                **reports.tasks(config.report_interval),
                 **role.tasks(config, proxy),
             }
         )

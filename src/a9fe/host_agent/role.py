@@ -1,7 +1,7 @@
 """The differences between the L3 agent and the DHCP agent."""
 
 import os
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Set
 from dataclasses import dataclass
 
 from a9fe.api_client.state_reports import Configurations
@@ -30,8 +30,9 @@ class Role:
 
     `owner` ("l3", "dhcp") selects its feed, its replica and its kernel objects. `agent_type` and
     `binary` are Neutron's. `plan` is the desired state of the host, `parts` are all its parts,
-    `ports` the ports of a part whose status it reports, `configurations` its own part of `agent
-    show`. `after_pass` is called after every pass; `tasks` run beside the loop.
+    `ports` the ports of a part whose status it reports, `unrouted` the subnets of a part whose
+    router is not in place yet, `configurations` its own part of `agent show`. `after_pass` is
+    called after every pass; `tasks` run beside the loop.
     """
 
     owner: str
@@ -41,6 +42,7 @@ class Role:
     parts: Callable[[ModelView], Iterable[Part]]
     ports: Callable[[ModelView, Part], Iterable[Port]]
     configurations: Callable[[ModelView], Configurations]
+    unrouted: Callable[[ModelView, Part], Set[str]] = lambda _model, _part: frozenset()
     after_pass: Callable[[ModelView, Outcome], None] = lambda _model, _outcome: None
     tasks: Callable[[Config, ProxyLink], Tasks] = no_tasks
 

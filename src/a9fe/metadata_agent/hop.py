@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack, closing
 
 import structlog
 
-from a9fe.api_client.state_reports import keep_reporting
+from a9fe.api_client.state_reports import Configurations, keep_reporting
 from a9fe.http.hop import Hop
 from a9fe.http.report import Report
 from a9fe.http.server.fair_handler import FairHandler
@@ -14,7 +14,7 @@ from a9fe.http.upstream.pool import Target
 from a9fe.http.upstream.waiting_pool import UpstreamPools
 from a9fe.metadata_agent.agent import MetadataAgent, signer
 from a9fe.metadata_agent.lookup_key import client_of_request
-from a9fe.replica import confirmer_of, connector, follow, open_for
+from a9fe.replica import Replica, confirmer_of, connector, follow, open_for
 from a9fe.runtime.clock import SystemClock
 from a9fe.runtime.config import Config
 from a9fe.wire.limits import AT_ONCE, WAITING
@@ -61,10 +61,27 @@ async def build_hop(config: Config, report: Report, *, upstream: Handler | None 
             handler=turns,
             tasks={
                 "feed": lambda: follow(replica, connector(config, FEED_AGENT), clock),
-                "heartbeat": lambda: keep_reporting(config, "Metadata agent", BINARY),
+                "heartbeat": lambda: keep_reporting(
+                    config,
+                    "Metadata agent",
+                    BINARY,
+                    configurations=lambda: configurations(config, replica),
+                ),
             },
             closers=closers.pop_all(),
         )
+
+
+def configurations(config: Config, replica: Replica) -> Configurations:
+    """Return what the agent reports of itself, with Neutron's keys, and what it serves."""
+    return {
+        "metadata_proxy_socket": config.metadata_proxy_socket,
+        "nova_metadata_host": config.nova_metadata_host,
+        "nova_metadata_port": config.nova_metadata_port,
+        "log_agent_heartbeats": False,
+        "networks": len(replica.all("network")),
+        "ports": len(replica.all("port")),
+    }
 
 
 def service_target(config: Config) -> Target:

@@ -155,7 +155,12 @@ def _tasks(config: Config, parts: Parts) -> dict[str, Task]:
     if parts.keys is not None:
         tasks["identity"] = parts.keys.run
     if config.metadata_service_hosts != ANY_HOST:
-        tasks["heartbeat"] = lambda: keep_reporting(config, "Metadata service", BINARY)
+        tasks["heartbeat"] = lambda: keep_reporting(
+            config,
+            "Metadata service",
+            BINARY,
+            configurations=lambda: {"instances": len(parts.replica.all("instance"))},
+        )
     return tasks
 
 

@@ -107,16 +107,20 @@ def touched(
     Kinds that no plan depends on touch nothing.
     """
     found = _TOUCHED[owner].get(kind)
-    if found is None or _same_for_plans(before, after):
+    if found is None or _same_for_plans(owner, before, after):
         return frozenset()
     resources = (resource for resource in (before, after) if resource is not None)
     return frozenset(part for resource in resources for part in found(resource, view))
 
 
-def _same_for_plans(before: Resource | None, after: Resource | None) -> bool:
-    """Whether only fields differ that no plan has: a port's status is our own report."""
+def _same_for_plans(owner: str, before: Resource | None, after: Resource | None) -> bool:
+    """Whether only fields differ that no plan has: a port's status is our own report. That of a
+    router's port is the other agent's: VMs' ports are ACTIVE after it (plan.port_status).
+    """
     if not isinstance(before, Port) or not isinstance(after, Port):
         return before == after
+    if owner == "dhcp" and after.device_owner in ROUTER_OWNERS and before.status != after.status:
+        return False
     same = {"status": after.status, "revision_number": after.revision_number}
     return replace(before, updated_at=after.updated_at, **same) == after  # type: ignore[arg-type]
 

@@ -3,9 +3,11 @@
 from collections.abc import Iterable, Set
 from dataclasses import dataclass
 
-from a9fe.model.resources import Port, is_network_owner
-from a9fe.plan import names
+from a9fe.model.resources import ROUTER_INTERFACE_OWNERS, Port, Subnet, is_network_owner
+from a9fe.plan import model_view, names
 from a9fe.plan.host import HostPlan
+from a9fe.plan.model_view import ModelView
+from a9fe.plan.operations import FILTERS
 
 ACTIVE = "ACTIVE"
 
@@ -35,28 +37,61 @@ def wired(desired: HostPlan, observed: HostPlan, failed: Set[str]) -> frozenset[
     return (plugged(observed) - broken) | good
 
 
-def ready(port: Port, devices: Set[str], failed: Set[str]) -> bool:
-    """Whether a port can be ACTIVE: its device is in place and, for a VM's port, its filters and
-    DHCP entry exist.
+NONE: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wiring:
+    """What is in place on a host: `devices` by name, and what is not: `failed` scopes of a pass,
+    `left_out` ports without a DHCP entry, `unrouted` subnets whose router is not in place.
     """
-    if names.outer_device(port.id) not in devices:
+
+    devices: Set[str]
+    failed: Set[str] = NONE
+    left_out: Set[str] = NONE
+    unrouted: Set[str] = NONE
+
+
+def unrouted(model: ModelView, network_id: str) -> frozenset[str]:
+    """Ids of a network's subnets whose gateway is a router interface that is not ACTIVE.
+
+    O(ports of the network).
+    """
+    return frozenset(
+        ip.subnet_id
+        for port in model.ports_by_network(network_id)
+        if port.device_owner in ROUTER_INTERFACE_OWNERS and port.status != ACTIVE
+        for ip in port.fixed_ips
+        if (subnet := model_view.get(model, Subnet, "subnet", ip.subnet_id)) is not None
+        and subnet.gateway_ip == ip.ip_address
+    )
+
+
+def ready(port: Port, host: Wiring) -> bool:
+    """Whether a port can be ACTIVE: its device is in place and, for a VM's port, its filters, its
+    DHCP entry, and the listener or router through which it reads metadata.
+    """
+    if names.outer_device(port.id) not in host.devices:
         return False
     if is_network_owner(port.device_owner):
         return True
     space = names.dhcp_namespace(port.network_id)
-    return failed.isdisjoint({"port-security", space, f"{space} dnsmasq"})
+    needed = {FILTERS, space, f"{space} dnsmasq", f"{space} listener"}
+    subnets = {ip.subnet_id for ip in port.fixed_ips}
+    has_way = not subnets or not subnets <= host.unrouted
+    return host.failed.isdisjoint(needed) and port.id not in host.left_out and has_way
 
 
-def states(ports: Iterable[Port], devices: Set[str], failed: Set[str] = frozenset()) -> PortStates:
-    """The states to report for this agent's `ports`, given the `devices` in place.
+def states(ports: Iterable[Port], host: Wiring) -> PortStates:
+    """The states to report for this agent's `ports`.
 
     A port that is ACTIVE stays so as long as its device is in place.
     """
     up, down = set(), set()
     for port in ports:
-        if port.status != ACTIVE and ready(port, devices, failed):
+        if port.status != ACTIVE and ready(port, host):
             up.add(port.id)
-        elif port.status == ACTIVE and names.outer_device(port.id) not in devices:
+        elif port.status == ACTIVE and names.outer_device(port.id) not in host.devices:
             down.add(port.id)
     return PortStates(up=frozenset(up), down=frozenset(down))
 

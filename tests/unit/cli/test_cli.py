@@ -324,3 +324,35 @@ def test_no_arguments_show_the_commands(shell: Shell):
 
 def test_the_version(shell: Shell):
     assert shell.ok("--version").startswith("a9fe 0.")
+
+
+# ---- what agents report
+
+
+def test_show_has_the_reason_of_a_problem(shell: Shell, lab: str):
+    assert shell.json("network show lab")["status_reason"] == ""
+    shell.api.reasons[lab] = "AddNamespace: File exists (DHCP agent on node1, since ...)"
+    shown = shell.json("network show lab")
+    assert (shown["status"], shown["status_reason"]) == ("ERROR", shell.api.reasons[lab])
+    assert "File exists" in shell.ok("network show lab")
+
+
+def test_agent_list_has_the_counts_of_each_agent(shell: Shell):
+    counted = {"networks": 2, "ports": 0, "nova_metadata_port": 8775}
+    given = {"agent_type": "Metadata agent", "host": "h1", "binary": "x"}
+    shell.api.add("agents", **given, configurations=counted)
+    assert "networks 2, ports 0 " in shell.ok("agent list")
+
+
+def test_a_port_that_is_active_is_ready(shell: Shell, lab: str):
+    port = shell.json("port create lab --name probe")
+    shell.api.resources["ports"][port["id"]]["status"] = "ACTIVE"
+    assert shell.ok("port wait-ready probe") == "port probe: ready\n"
+
+
+def test_a_port_that_is_not_ready_in_time_is_said_with_what_is_missing(shell: Shell, lab: str):
+    port = shell.json("port create lab --name probe")
+    shell.api.reasons[port["id"]] = "waiting for tap1 on bridge brq1 of host node1"
+    late = shell.type("port wait-ready probe --timeout 0")
+    assert (late.exit_code, late.stdout) == (124, "")
+    assert "not ready after 0 s: waiting for tap1 on bridge brq1" in late.stderr

@@ -88,6 +88,15 @@ def test_an_unreadable_file_counts_as_empty(tmp_path: Path, text: str) -> None:
     assert in_use(tmp_path) == {}
 
 
+@pytest.mark.parametrize("name", ["next_hops", "leases"])
+def test_a_file_that_cannot_be_read_stops_no_plan(tmp_path: Path, name: str) -> None:
+    tell(tmp_path, DHCP)
+    hold(tmp_path, a5=-1)
+    (tmp_path / name).unlink(missing_ok=True)
+    (tmp_path / name).mkdir()
+    assert in_use(tmp_path) == {}
+
+
 def test_an_agent_killed_during_a_change_knows_both_next_hops(tmp_path: Path) -> None:
     """Until dnsmasq has read the new options, new leases have the old next hop."""
     tell(tmp_path, DHCP)

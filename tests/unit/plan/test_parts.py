@@ -39,6 +39,7 @@ N, M, R = network(NET.id), network(OTHER.id), router(ROUTER.id)
         ("port", LEG, None, {N}, {R}),
         ("port", LEG, replace(LEG, device_id="r2"), {N}, {R, router("r2")}),
         ("port", VM, replace(VM, status="ACTIVE"), set(), set()),
+        ("port", replace(LEG, status="DOWN"), replace(LEG, status="ACTIVE"), {N}, set()),
         ("port", VM, replace(VM, admin_state_up=False), {N}, set()),
         ("router", None, ROUTER, set(), {R}),
         ("router", ROUTER, ROUTER, set(), set()),

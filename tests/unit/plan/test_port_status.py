@@ -4,9 +4,12 @@ from dataclasses import replace
 
 import pytest
 
+from a9fe.model.resources import Port
 from a9fe.plan import names, parts, port_status
 from a9fe.plan.dhcp import namespaces as dhcp
 from a9fe.plan.host import Bridge, HostPlan
+from a9fe.plan.port_status import Wiring
+from a9fe.plan.problems import ports_left_out
 from a9fe.plan.routers import namespaces as l3
 from a9fe.plan.settings import DhcpSettings, L3Settings
 from tests.kit.fake_model import (
@@ -60,7 +63,7 @@ def test_a_pair_in_a_failed_namespace_is_not_in_place():
 def test_only_what_differs_is_reported(
     status: str, devices: set[str], expected: port_status.PortStates
 ):
-    assert port_status.states([replace(VM, status=status)], devices) == expected
+    assert port_status.states([replace(VM, status=status)], Wiring(devices=devices)) == expected
 
 
 def test_the_dhcp_agent_reports_its_own_ports_and_vms_of_its_host():
@@ -78,15 +81,53 @@ def test_the_dhcp_agent_reports_its_own_ports_and_vms_of_its_host():
     assert [one.up for one in apart] == [{VM.id}, {unbound.id}]
 
 
+SPACE = names.dhcp_namespace(NET.id)
+
+
 @pytest.mark.parametrize(
-    "failed",
-    ["port-security", names.dhcp_namespace(NET.id), f"{names.dhcp_namespace(NET.id)} dnsmasq"],
+    "lacking",
+    [
+        Wiring(devices=set()),
+        Wiring(devices={TAP}, failed={"port-security"}),
+        Wiring(devices={TAP}, failed={SPACE}),
+        Wiring(devices={TAP}, failed={f"{SPACE} dnsmasq"}),
+        Wiring(devices={TAP}, failed={f"{SPACE} listener"}),
+        Wiring(devices={TAP}, left_out={VM.id}),
+        Wiring(devices={TAP}, unrouted={SUBNET.id}),
+    ],
 )
-def test_a_vms_port_without_filters_or_dhcp_does_not_come_up(failed: str):
+def test_a_vms_port_without_its_tap_filters_dhcp_or_way_does_not_come_up(lacking: Wiring):
     down, up = replace(VM, status="DOWN"), replace(VM, status="ACTIVE")
-    assert port_status.states([down], {TAP}, {failed}) == port_status.PortStates()
-    running = port_status.states([up], {TAP}, {failed})
-    assert running == port_status.PortStates(), "what runs stays ACTIVE"
+    assert port_status.states([down], lacking) == port_status.PortStates()
+    if lacking.devices:
+        running = port_status.states([up], lacking)
+        assert running == port_status.PortStates(), "what runs stays ACTIVE"
+
+
+def test_a_port_of_the_network_itself_needs_its_device_only():
+    failed = Wiring(devices={OUTER}, failed={"port-security"}, unrouted={SUBNET.id})
+    assert port_status.states([replace(OWN, status="DOWN")], failed).up == {OWN.id}
+
+
+@pytest.mark.parametrize(
+    ("leg", "expected"),
+    [
+        (replace(LEG, status="DOWN"), {SUBNET.id}),
+        (replace(LEG, status="ACTIVE"), set()),
+        (interface(3, ROUTER, NET, (SUBNET, "10.1.0.9")), set()),
+    ],
+)
+def test_a_subnet_waits_for_the_router_on_its_gateway_address(leg: Port, expected: set[str]):
+    model = FakeModel([*MODEL.resources.values(), leg])
+    assert port_status.unrouted(model, NET.id) == expected
+
+
+def test_a_port_that_is_left_out_of_dhcp_is_named():
+    left_out = (f"port {VM.id}: bad MAC", f"port {OWN.id}, option 'x': bad", "subnet 1: bad")
+    space = PLAN.namespaces[SPACE]
+    assert space.dnsmasq is not None
+    spoilt = replace(space, dnsmasq=replace(space.dnsmasq, left_out=left_out))
+    assert ports_left_out(replace(PLAN, namespaces={SPACE: spoilt})) == {VM.id}
 
 
 def test_the_l3_agent_reports_the_interfaces_of_its_routers_also_those_that_are_down():

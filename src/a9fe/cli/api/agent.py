@@ -9,6 +9,7 @@ from a9fe.cli.flags import client_flags
 from a9fe.cli.output import print_json, print_table
 
 DHCP = "DHCP agent"
+COUNTED = ("routers", "interfaces", "networks", "subnets", "ports", "instances")
 
 
 @click.group()
@@ -37,13 +38,26 @@ def _choose(agents: Documents, name: str) -> Document:
     return found[0]
 
 
+def counts(agent: Document) -> str:
+    """Return what an agent serves, from its configurations: "networks 3, ports 10"."""
+    configurations = agent.get("configurations") or {}
+    found = [(name, configurations.get(name)) for name in COUNTED]
+    return ", ".join(f"{name} {count}" for name, count in found if count is not None)
+
+
+def _rows(_: ApiClient, found: Documents) -> list[tuple[object, ...]]:
+    names = ("id", "agent_type", "host", "alive", "admin_state_up", "binary")
+    return [(*(one.get(name) for name in names), counts(one)) for one in found]
+
+
 AGENT = resource.Kind(
     word="agent",
     example="neutron-dhcp-agent",
     collection="agents",
-    columns=("ID", "Type", "Host", "Alive", "Up", "Binary"),
-    rows=resource.columns("id", "agent_type", "host", "alive", "admin_state_up", "binary"),
+    columns=("ID", "Type", "Host", "Alive", "Up", "Binary", "Counts"),
+    rows=_rows,
     find=find_agent,
+    has_problems=True,
 )
 resource.add_list(agent, AGENT)
 resource.add_show(agent, AGENT)

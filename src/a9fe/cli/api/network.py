@@ -34,7 +34,9 @@ def subnet() -> None:
 
 def _network_rows(api: ApiClient, found: Documents) -> list[tuple[object, ...]]:
     cidrs = {s["id"]: f"{s['id']} {s['cidr']}" for s in api.list("subnets")}
-    return [(n["id"], n["name"], [cidrs.get(s, s) for s in n["subnets"]]) for n in found]
+    return [
+        (n["id"], n["name"], [cidrs.get(s, s) for s in n["subnets"]], n["status"]) for n in found
+    ]
 
 
 def find_subnet(api: ApiClient, name: str) -> Document:
@@ -63,9 +65,10 @@ NETWORK = resource.Kind(
     word="network",
     example="lab",
     collection="networks",
-    columns=("ID", "Name", "Subnets"),
+    columns=("ID", "Name", "Subnets", "Status"),
     rows=_network_rows,
     find=resource.by_name("networks"),
+    has_problems=True,
 )
 SUBNET = resource.Kind(
     word="subnet",

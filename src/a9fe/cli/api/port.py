@@ -7,6 +7,7 @@ import click
 from a9fe.api_client import ApiClient
 from a9fe.api_client.client import Document, Documents
 from a9fe.cli.api import resource
+from a9fe.cli.api.port_wait import wait_ready
 from a9fe.cli.flags import client_flags
 
 
@@ -16,6 +17,7 @@ def port() -> None:
 
     \b
     a9fe port list --filter device_owner=network:dhcp
+    a9fe port wait-ready 6d4b3a1e-8c52-4f0b-9d9a-2b1c7e5f4a33 --timeout 60
     a9fe port show 6d4b3a1e-8c52-4f0b-9d9a-2b1c7e5f4a33
     """
 
@@ -48,10 +50,12 @@ PORT = resource.Kind(
     columns=("ID", "Name", "Network", "MAC", "Addresses", "Owner", "Status"),
     rows=_rows,
     find=resource.by_name("ports"),
+    has_problems=True,
 )
 resource.add_list(port, PORT)
 resource.add_show(port, PORT)
 resource.add_delete(port, PORT)
+port.add_command(wait_ready)
 
 
 @port.command("create")

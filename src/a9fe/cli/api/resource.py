@@ -24,7 +24,7 @@ class Kind:
     `noun` is its word in help texts, if that differs; `example` is a name in examples.
     `rows` returns the cells of each listed resource in the order of `columns`. `brief` shortens
     a resource for the table of `show`; JSON has everything. `more` adds fields from other API
-    calls.
+    calls. `has_problems`: agents report problems of it, which `show` adds.
     """
 
     word: str
@@ -36,6 +36,7 @@ class Kind:
     find: Callable[[ApiClient, str], Document]
     brief: Callable[[Document], Document] = dict
     more: Callable[[ApiClient, Documents], Documents] = lambda _, found: found
+    has_problems: bool = False
 
 
 def by_name(collection: str) -> Callable[[ApiClient, str], Document]:
@@ -110,7 +111,15 @@ def add_show(group: click.Group, kind: Kind) -> None:
     def show(name: str, *, as_json: bool) -> None:
         with connect() as api:
             (found,) = kind.more(api, [kind.find(api, name)])
+            if kind.has_problems:
+                found = {**found, **_status(api, kind, found)}
             print_one(found if as_json else kind.brief(found), as_json=as_json)
+
+
+def _status(api: ApiClient, kind: Kind, found: Document) -> Document:
+    """Return the status that agents report, and why it is not as wanted ("" if it is)."""
+    status = api.status(kind.collection, found["id"])
+    return {"status": status["status"], "status_reason": status["status_reason"]}
 
 
 def add_delete(group: click.Group, kind: Kind) -> None:

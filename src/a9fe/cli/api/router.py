@@ -54,6 +54,7 @@ ROUTER = resource.Kind(
     find=resource.by_name("routers"),
     brief=_brief,
     more=_with_interfaces,
+    has_problems=True,
 )
 resource.add_list(router, ROUTER)
 resource.add_show(router, ROUTER)

@@ -9,12 +9,12 @@ import click
 from a9fe.cli.api import resource
 from a9fe.cli.flags import client_flags, settings
 from a9fe.cli.host.boot_port import Target, resolve
+from a9fe.cli.output import TIMED_OUT
 from a9fe.linux.processes import privileges, programs
 from a9fe.linux.vms import qemu, tiny_vm
 
 FILE = click.Path(path_type=Path)
 ENDED_BADLY = 1
-TIMED_OUT = 124  # as timeout(1)
 
 
 class Options(TypedDict):

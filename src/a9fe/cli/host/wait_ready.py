@@ -10,7 +10,7 @@ from a9fe.api_client import ApiClient
 from a9fe.api_client.client import Document
 from a9fe.cli.api import resource
 from a9fe.cli.flags import settings, settings_flags
-from a9fe.cli.host.boot import TIMED_OUT
+from a9fe.cli.output import TIMED_OUT
 from a9fe.linux.processes import privileges
 from a9fe.linux.vms import way_to_metadata
 from a9fe.linux.vms.way_to_metadata import Way

@@ -89,7 +89,7 @@ def live(directory: str, now: float) -> Iterator[Lease]:
     """The IPv4 leases in dnsmasq's file that have not expired."""
     try:
         text = Path(directory, LEASES_FILE).read_text()
-    except FileNotFoundError:
+    except OSError:  # an unreadable file of one network must not stop the plan of the others
         return
     for line in text.splitlines():
         words = line.split()
@@ -118,7 +118,7 @@ def _read(directory: str) -> NextHops:
             given={hop: {(mac, ip) for mac, ip in held} for hop, held in found["given"].items()},
             before={hop: set(map(_lease, found["before"][hop])) for hop in found["told"]},
         )
-    except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return NextHops()
 
 

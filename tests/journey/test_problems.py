@@ -1,0 +1,95 @@
+"""What the kernel or dnsmasq refuses shows in `show` with its reason, and goes when it is mended;
+the rest works on. `port wait-ready` waits for a VM's tap.
+"""
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.kit.conditions import eventually
+from tests.lab import host
+from tests.lab.cloud import Cloud
+
+SOON = 10  # s; 1 s until a problem counts as lasting, and the agents retry within seconds
+
+
+def reason(cloud: Cloud, kind: str, name: str) -> str:
+    return str(cloud.house.a9fe.json(kind, "show", name)["status_reason"])
+
+
+def refused_and_mended(
+    cloud: Cloud, kind: str, name: str, word: str, mend: Callable[[], object]
+) -> None:
+    """Wait for the word in the reason, and after mending for the end of the reason."""
+    eventually(lambda: word in reason(cloud, kind, name), SOON, f"{kind} {name}: {word}")
+    shown = cloud.house.a9fe.json(kind, "show", name)
+    assert shown["status"] == "ERROR"
+    assert "agent on" in shown["status_reason"], "names the agent and its host"
+    mend()
+    eventually(lambda: reason(cloud, kind, name) == "", 30, f"{kind} {name} is mended")
+
+
+@contextmanager
+def agents_stopped(cloud: Cloud) -> Iterator[None]:
+    pids = [pid for name in ("l3-agent", "dhcp-agent") for pid in cloud.house.pids(name)]
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
+
+
+def test_taken_names_show_on_their_network_and_router_and_the_rest_works(cloud: Cloud) -> None:
+    with agents_stopped(cloud):
+        first, second = cloud.network(), cloud.network()
+        router = cloud.router()
+        dhcp, bridge = cloud.dhcp_space(first), f"brq{cloud.id('networks', second)[:11]}"
+        qrouter = f"qrouter-{cloud.id('routers', router)}"
+        for space in (dhcp, qrouter):
+            host.output("ip", "netns", "add", space)
+        host.output("ip", "link", "add", bridge, "type", "bridge")
+    cloud.settled_isolated(cloud.network())
+    port = cloud.vm(first).port["id"]
+    eventually(lambda: dhcp in reason(cloud, "port", port), SOON, "its ports have the reason too")
+    refused_and_mended(
+        cloud, "network", first, dhcp, lambda: host.output("ip", "netns", "delete", dhcp)
+    )
+    refused_and_mended(
+        cloud, "router", router, qrouter, lambda: host.output("ip", "netns", "delete", qrouter)
+    )
+    refused_and_mended(
+        cloud, "network", second, bridge, lambda: host.output("ip", "link", "delete", bridge)
+    )
+    for network in (first, second):
+        cloud.settled_isolated(network)
+
+
+def test_a_dnsmasq_that_cannot_start_shows_on_its_network(cloud: Cloud) -> None:
+    network = cloud.isolated()
+    directory = cloud.house.state / "dhcp" / cloud.id("networks", network)
+    leases = directory / "leases"
+    with agents_stopped(cloud):
+        pid = int((directory / "pid").read_text())
+        os.kill(pid, signal.SIGKILL)
+        leases.unlink(missing_ok=True)
+        leases.mkdir()  # dnsmasq cannot open it
+    refused_and_mended(cloud, "network", network, "dnsmasq", leases.rmdir)
+    assert cloud.vm(network).start("udhcpc").reads_its_own()
+
+
+def test_a_port_is_ready_when_its_tap_is_there_and_not_after(cloud: Cloud, tmp_path: Path) -> None:
+    vm = cloud.vm(cloud.isolated())
+    a9fe, port = cloud.house.a9fe, vm.port["id"]
+    early = a9fe.run("port", "wait-ready", port, "--timeout", "0")
+    assert (early.returncode, vm.tap in early.stderr) == (124, True), early.stderr
+    waiting = a9fe.spawn("port", "wait-ready", port, output=str(tmp_path / "said"))
+    vm.start("udhcpc")
+    assert waiting.wait(60) == 0
+    a9fe("guest", "stop", vm.name)
+    eventually(
+        lambda: a9fe.json("port", "show", port)["status"] == "DOWN", SOON, "DOWN without its tap"
+    )
