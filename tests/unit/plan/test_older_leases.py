@@ -23,9 +23,11 @@ NET = network(1)
 SUBNET = subnet(1, NET, "10.1.0.0/24", "10.1.0.1")
 OTHER = subnet(2, NET, "10.2.0.0/24", "10.2.0.1")
 OWN = dhcp_port(1, NET, (SUBNET, "10.1.0.2"))
+OWN_OTHER = dhcp_port(1, NET, (OTHER, "10.2.0.2"))
 VM = port(2, NET, (SUBNET, "10.1.0.5"))
 LEG = interface(3, router(1), NET, (SUBNET, "10.1.0.1"))
 ON_GATEWAY = port(4, NET, (SUBNET, "10.1.0.1"))
+SUBNET_OFF = replace(SUBNET, enable_dhcp=False)
 MOVED = replace(SUBNET, gateway_ip="10.1.0.254")
 
 ON = DhcpSettings(dhcp_confs="/d")
@@ -51,27 +53,27 @@ OF_OTHER = {"10.2.0.1": {"10.1.0.5"}}  # of another subnet than the lease's
         ([SUBNET], [VM], OFF, TO_DHCP, False, ""),
         ([SUBNET], [VM], OFF, TO_ROUTER, False, ""),
         # a router was removed: the DHCP port takes its address
-        ([SUBNET], [VM], ON, TO_ROUTER, True, "10.1.0.1"),
+        ([SUBNET], [VM], ON, TO_ROUTER, True, "10.1.0.1/32"),
         ([SUBNET], [], ON, TO_ROUTER, True, ""),
         ([SUBNET], [VM, ON_GATEWAY], ON, TO_ROUTER, True, ""),  # another port has it
         # the gateway was changed, without a router and with one
-        ([MOVED], [VM], ON, TO_ROUTER, True, "10.1.0.1"),
+        ([MOVED], [VM], ON, TO_ROUTER, True, "10.1.0.1/32"),
         (
             [MOVED],
             [VM, interface(5, router(1), NET, (SUBNET, "10.1.0.254"))],
             ON,
             TO_ROUTER,
             True,
-            "10.1.0.1",
+            "10.1.0.1/32",
         ),
         # the DHCP port had another address
-        ([SUBNET], [VM], ON, TO_FORMER, True, "10.1.0.9"),
-        ([SUBNET], [VM, LEG], ON, TO_FORMER, True, "10.1.0.9"),
+        ([SUBNET], [VM], ON, TO_FORMER, True, "10.1.0.9/32"),
+        ([SUBNET], [VM, LEG], ON, TO_FORMER, True, "10.1.0.9/32"),
         # DHCP was switched off on this subnet, and the network has another
-        ([replace(SUBNET, enable_dhcp=False), OTHER], [VM], ON, TO_FORMER, True, "10.1.0.9"),
+        ([SUBNET_OFF, OTHER], [VM, OWN_OTHER], ON, TO_DHCP, True, "10.1.0.2/24"),
         # DHCP is off everywhere
-        ([replace(SUBNET, enable_dhcp=False)], [VM], ON, TO_DHCP, False, ""),
-        ([replace(SUBNET, enable_dhcp=False)], [VM], ON, TO_FORMER, False, ""),
+        ([SUBNET_OFF], [VM], ON, TO_DHCP, False, ""),
+        ([SUBNET_OFF], [VM], ON, TO_FORMER, False, ""),
         # the subnet is deleted, or is another now
         ([OTHER], [VM], ON, TO_ROUTER, True, ""),
         ([replace(SUBNET, cidr="10.7.0.0/24", gateway_ip=None)], [VM], ON, TO_ROUTER, True, ""),
@@ -93,6 +95,7 @@ def test_older_leases(
     plans = dhcp.plan(FakeModel(resources), HOST, settings, lambda _: given).namespaces
     (plan,) = plans.values()
     assert bool(plan.listeners) == listens
-    taken = {a.cidr for a in plan.addresses if a.cidr.endswith("/32")}
-    assert taken == {f"{a}/32" for a in ("169.254.169.254" if listens else "", takes) if a}
-    assert not any(route.via == takes for route in plan.routes)
+    own = {"10.1.0.2/24"} if OWN_OTHER not in ports else {"10.2.0.2/24"}
+    metadata = {"169.254.169.254/32"} if listens else set()
+    assert {a.cidr for a in plan.addresses} - own == metadata | ({takes} if takes else set())
+    assert not any(route.via == takes.partition("/")[0] for route in plan.routes)

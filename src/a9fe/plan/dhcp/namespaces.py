@@ -3,7 +3,7 @@
 Planned network by network (plan.parts).
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from ipaddress import IPv4Address, IPv4Interface
 
 from a9fe.model.resources import DHCP_OWNER, METADATA_IPV4, Network, Port, is_network_owner
@@ -23,6 +23,7 @@ from a9fe.plan.uplinks import uplinks
 
 InUse = Callable[[str], Leases]
 
+METADATA = f"{METADATA_IPV4}/32"
 EMPTY = HostPlan(port_security=NOTHING)
 """The plan of a host without networks."""
 
@@ -122,15 +123,14 @@ def _namespace(network: DhcpNetwork, settings: DhcpSettings, leases: Leases) -> 
     why = isolation.serving(network, settings)
     older = leases if why is not Serving.NO_DHCP_SUBNET else {}
     extra = older_leases.stand_ins(network, settings, older)
-    serves = why.serves or extra or older_leases.leads_here(network, settings, older)
-    single = (*extra, METADATA_IPV4) if serves else extra
+    serves = why.serves or bool(extra) or older_leases.leads_here(network, settings, older)
+    cidrs = (*_own(network), *extra.values(), *((METADATA,) if serves else ()))
     return NamespacePlan(
         name=names.dhcp_namespace(network.network.id),
         links=frozenset({link(network.network, network.port, device)}),
         addresses=frozenset(
             (
-                *_addresses(network, device),
-                *_single(single, device),
+                *(Address(device=device, cidr=cidr) for cidr in cidrs),
                 *ipv6.addresses(network, device, settings),
             )
         ),
@@ -148,16 +148,11 @@ def _namespace(network: DhcpNetwork, settings: DhcpSettings, leases: Leases) -> 
     )
 
 
-def _single(addresses: Iterable[str], device: str) -> Iterator[Address]:
-    return (Address(device=device, cidr=f"{address}/32") for address in addresses)
-
-
-def _addresses(network: DhcpNetwork, device: str) -> Iterator[Address]:
-    """The port's addresses."""
+def _own(network: DhcpNetwork) -> Iterator[str]:
+    """The port's addresses, in CIDR form."""
     for ip in network.port.fixed_ips:
         if ip.subnet_id in network.blocks:
-            length = network.blocks[ip.subnet_id].prefixlen
-            yield Address(device=device, cidr=f"{ip.ip_address}/{length}")
+            yield f"{ip.ip_address}/{network.blocks[ip.subnet_id].prefixlen}"
 
 
 def _routes(network: DhcpNetwork, device: str) -> Iterator[Route]:

@@ -35,12 +35,20 @@ def leads_here(network: DhcpNetwork, settings: DhcpSettings, leases: Leases) -> 
     )
 
 
-def stand_ins(network: DhcpNetwork, settings: DhcpSettings, leases: Leases) -> frozenset[str]:
-    """Addresses for the DHCP port to take, until the leases end or a port has the address."""
+def stand_ins(network: DhcpNetwork, settings: DhcpSettings, leases: Leases) -> dict[str, str]:
+    """Addresses for the DHCP port to take, until the leases end or a port has the address.
+
+    With their CIDR forms: with the subnet's prefix if the DHCP port has no address there, so that
+    there is a route to the VMs.
+    """
     if not settings.serves_isolated:
-        return frozenset()
+        return {}
+    own = {ip.subnet_id for ip in network.port.fixed_ips}
     gone = leases.keys() - network.held
-    return frozenset(hop for hop, _ in _led(network, leases, gone))
+    return {
+        hop: f"{hop}/{32 if subnet.id in own else network.blocks[subnet.id].prefixlen}"
+        for hop, subnet in _led(network, leases, gone)
+    }
 
 
 def _led(network: DhcpNetwork, leases: Leases, hops: Set[str]) -> Iterator[tuple[str, Subnet]]:
