@@ -9,8 +9,8 @@ import re
 from collections.abc import Iterator
 
 from a9fe.linux import observation
-from a9fe.linux.kernel import links, namespace, netlink
-from a9fe.linux.kernel.netlink import Link
+from a9fe.linux.kernel import links, namespace, rtnetlink
+from a9fe.linux.kernel.rtnetlink import Link
 from a9fe.linux.processes import process
 from a9fe.linux.rulesets import nftables
 from a9fe.model.errors import A9feError
@@ -106,7 +106,7 @@ def _inner_devices(space: str) -> list[str]:
     if not namespace.exists(space):
         return []
     prefixes = tuple(owner.prefix for owner in observation.OWNERS.values())
-    inside = namespace.call_inside(space, netlink.links)
+    inside = namespace.call_inside(space, rtnetlink.links)
     return [link.name for link in inside if link.name.startswith(prefixes)]
 
 

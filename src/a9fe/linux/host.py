@@ -13,7 +13,7 @@ import structlog
 
 from a9fe.linux import observation
 from a9fe.linux.dhcp import dnsmasq
-from a9fe.linux.kernel import links, namespace, netlink, uplinks
+from a9fe.linux.kernel import links, namespace, rtnetlink, uplinks
 from a9fe.linux.kernel.announce import Announcer
 from a9fe.linux.kernel.shared_addresses import SharedAddresses
 from a9fe.linux.rulesets.iptables import Iptables
@@ -228,9 +228,10 @@ def recover(owner: observation.Owner, confs: str, mark: Mark) -> None:
 
 
 def _set_sysctl(space: str, path: str, value: str) -> None:
-    namespace.call_inside(space, lambda: namespace.write_sysctl(path, value))
+    with namespace.inside(space):
+        namespace.write_sysctl(path, value)
 
 
 def _is_veth(name: str) -> bool:
-    found = netlink.find(name)
+    found = rtnetlink.find(name)
     return found is not None and found.kind == "veth"

@@ -17,7 +17,7 @@ import structlog
 
 from a9fe.linux import observation
 from a9fe.linux.dhcp import dnsmasq
-from a9fe.linux.kernel import inotify, namespace, netlink
+from a9fe.linux.kernel import inotify, namespace, netlink, nfnetlink, rtnetlink
 from a9fe.plan import names
 
 log = structlog.get_logger("a9fe.linux")
@@ -49,7 +49,7 @@ def route_event_concerns(owner: observation.Owner, kind: int, nsid: int, body: b
     with the agent's prefix, their addresses, static routes and settings may be.
     """
     if kind in RTM_LINK:
-        has = netlink.attributes(body[netlink.LINK.size :])
+        has = netlink.attributes(body[rtnetlink.LINK.size :])
         name = has.get(IFLA_IFNAME, b"").rstrip(b"\0").decode(errors="replace")
         if nsid == HOME:
             ours = names.OUTER_DEVICE.fullmatch(name) or names.BRIDGE.fullmatch(name)
@@ -58,12 +58,12 @@ def route_event_concerns(owner: observation.Owner, kind: int, nsid: int, body: b
     if nsid == HOME:
         return False
     if kind in RTM_ADDRESS:
-        label = netlink.attributes(body[netlink.ADDRESS.size :]).get(IFA_LABEL)
+        label = netlink.attributes(body[rtnetlink.ADDRESS.size :]).get(IFA_LABEL)
         return label is None or label.startswith(owner.prefix.encode())
     if kind in RTM_ROUTE:
-        table, protocol = netlink.ROUTE.unpack_from(body)[4:6]
-        by_kernel = protocol in (netlink.RTPROT_KERNEL, netlink.RTPROT_RA)
-        return table == netlink.RT_TABLE_MAIN and not by_kernel
+        table, protocol = rtnetlink.ROUTE.unpack_from(body)[4:6]
+        by_kernel = protocol in (rtnetlink.RTPROT_KERNEL, rtnetlink.RTPROT_RA)
+        return table == rtnetlink.RT_TABLE_MAIN and not by_kernel
     return kind in RTM_SETTINGS
 
 
@@ -92,7 +92,7 @@ class KernelEvents:
     async def run(self) -> None:
         """Listen until cancelled."""
         route = _multicast(socket.NETLINK_ROUTE, ROUTE_GROUPS)
-        rules = _multicast(netlink.NETLINK_NETFILTER, (NFNLGRP_NFTABLES,))
+        rules = _multicast(nfnetlink.NETLINK_NETFILTER, (NFNLGRP_NFTABLES,))
         loop = asyncio.get_running_loop()
         try:
             with route, rules:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from a9fe.linux.dhcp import dnsmasq
-from a9fe.linux.kernel import namespace, netlink
+from a9fe.linux.kernel import namespace, rtnetlink
 from a9fe.linux.rulesets.iptables import Iptables
 from a9fe.plan import names, sysctls
 from a9fe.plan.host import Address, Bridge, Dnsmasq, NamespacePlan, Route, Uplink, Veth
@@ -46,14 +46,14 @@ class Home:
     """The devices of the host's own namespace by index, and those on each bridge."""
 
     mark: Mark
-    links: dict[int, netlink.Link]
-    ports: dict[int, list[netlink.Link]]
+    links: dict[int, rtnetlink.Link]
+    ports: dict[int, list[rtnetlink.Link]]
 
     @classmethod
     def read(cls, mark: Mark) -> "Home":
         """Read the calling thread's namespace; `mark` identifies our objects."""
-        links = {link.index: link for link in netlink.links()}
-        ports: dict[int, list[netlink.Link]] = {}
+        links = {link.index: link for link in rtnetlink.links()}
+        ports: dict[int, list[rtnetlink.Link]] = {}
         for link in links.values():
             ports.setdefault(link.master, []).append(link)
         return cls(mark=mark, links=links, ports=ports)
@@ -64,7 +64,7 @@ class Home:
             self._bridge(link) for link in self.links.values() if self.is_our_bridge(link)
         )
 
-    def _bridge(self, link: netlink.Link) -> Bridge:
+    def _bridge(self, link: rtnetlink.Link) -> Bridge:
         ports = self.ports.get(link.index, ())
         trusted = (self.mark.group, self.mark.uplink_group)
         return Bridge(
@@ -83,7 +83,7 @@ class Home:
             elif link.group == self.mark.uplink_group:
                 yield Uplink(bridge=self._our_bridge_of(link), device=link.name, whole=link.up)
 
-    def _pair_to_foreign_bridge(self, inner: netlink.Link) -> Uplink:
+    def _pair_to_foreign_bridge(self, inner: rtnetlink.Link) -> Uplink:
         outer = self.links.get(inner.peer)
         device = self.master_of(outer) if outer is not None else ""
         bridge = names.bridge_of_uplink(inner.name)
@@ -92,7 +92,7 @@ class Home:
         whole = are_up and is_in_place and inner.group == self.mark.uplink_group
         return Uplink(bridge=bridge, device=device, whole=whole)
 
-    def _our_bridge_of(self, link: netlink.Link) -> str:
+    def _our_bridge_of(self, link: rtnetlink.Link) -> str:
         """The bridge of ours that a device is on; "" for none."""
         master = self.links.get(link.master)
         return master.name if master is not None and self.is_our_bridge(master) else ""
@@ -112,11 +112,11 @@ class Home:
             and (self.owns(link) or not link.alias.startswith(ALIAS_PREFIX))
         }
 
-    def owns(self, link: netlink.Link) -> bool:
+    def owns(self, link: rtnetlink.Link) -> bool:
         """Whether a device has our mark."""
         return self.mark.owns(link.alias, link.group)
 
-    def is_our_bridge(self, link: netlink.Link) -> bool:
+    def is_our_bridge(self, link: rtnetlink.Link) -> bool:
         """Whether a bridge is ours: by mark, name and kind."""
         return is_bridge_by_name(link) and self.owns(link)
 
@@ -125,22 +125,22 @@ class Home:
         found = (x for x in self.links.values() if is_bridge_by_name(x) and not self.owns(x))
         return {link.name: link.alias for link in found}
 
-    def _bridge_mtu(self, link: netlink.Link) -> int:
+    def _bridge_mtu(self, link: rtnetlink.Link) -> int:
         return link.mtu if link.up and not link.stp and self._whole(link) else WRONG_MTU
 
-    def _whole(self, link: netlink.Link) -> bool:
+    def _whole(self, link: rtnetlink.Link) -> bool:
         return self.mark.whole(link.alias, link.group)
 
     def on(self, bridge: int) -> frozenset[str]:
         """The names of the devices on a bridge."""
         return frozenset(port.name for port in self.ports.get(bridge, ()))
 
-    def master_of(self, link: netlink.Link) -> str:
+    def master_of(self, link: rtnetlink.Link) -> str:
         """The bridge of a device; "" for none."""
         master = self.links.get(link.master)
         return master.name if master else ""
 
-    def pair(self, inner: netlink.Link) -> Veth:
+    def pair(self, inner: rtnetlink.Link) -> Veth:
         """The pair of an inner end."""
         outer = self.links.get(inner.peer)
         lost = outer is None or outer.kind != "veth" or outer.peer != inner.index
@@ -157,7 +157,7 @@ class Home:
         )
 
 
-def is_bridge_by_name(link: netlink.Link) -> bool:
+def is_bridge_by_name(link: rtnetlink.Link) -> bool:
     """Whether a device is a bridge with one of our names."""
     return link.kind == "bridge" and names.BRIDGE.fullmatch(link.name) is not None
 
@@ -191,7 +191,7 @@ def look_inside(space: str, owner: Owner, home: Home, iptables: Iptables) -> Ins
         found = namespace.own_mark()
         if found != home.mark.text:
             raise namespace.NotOurs(f"namespace {space}", found)
-        named = (i for i in netlink.links() if i.name.startswith(owner.prefix))
+        named = (i for i in rtnetlink.links() if i.name.startswith(owner.prefix))
         ours = {i.index: i for i in named if home.owns(i)}
         return Inside(
             cookie=namespace.own_cookie(),
@@ -229,15 +229,15 @@ def dnsmasq_of(space: str, owner: Owner, confs: str) -> Dnsmasq | None:
     return dnsmasq.observe(space, network_id, f"{confs}/{network_id}")
 
 
-def _addresses(ours: dict[int, netlink.Link]) -> Iterator[Address]:
-    for address in netlink.addresses():
+def _addresses(ours: dict[int, rtnetlink.Link]) -> Iterator[Address]:
+    for address in rtnetlink.addresses():
         if address.index in ours:
             device = ours[address.index].name
             yield Address(device=device, cidr=address.cidr, usable=address.usable)
 
 
-def _routes(ours: dict[int, netlink.Link]) -> Iterator[Route]:
-    for route in netlink.static_routes():
+def _routes(ours: dict[int, rtnetlink.Link]) -> Iterator[Route]:
+    for route in rtnetlink.static_routes():
         if route.index in ours:
             device = ours[route.index].name
             yield Route(destination=route.destination, via=route.via, device=device)

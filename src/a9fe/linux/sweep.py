@@ -12,7 +12,7 @@ from a9fe.linux import foreign, observation
 from a9fe.linux.dhcp import dnsmasq
 from a9fe.linux.foreign import OUR_KINDS
 from a9fe.linux.kernel import links, namespace, uplinks
-from a9fe.linux.kernel.netlink import Link
+from a9fe.linux.kernel.rtnetlink import Link
 from a9fe.linux.processes import process
 from a9fe.linux.rulesets import nftables
 from a9fe.linux.vms import guest

@@ -23,7 +23,7 @@ EventDict = MutableMapping[str, Any]
 READY = "ready"  # each process logs this event when it serves; readiness.notify follows
 PLAIN = re.compile(r"[!#-<>-\[\]-~]+")  # printable ASCII but space, quote, = and backslash
 # Libraries whose info lines repeat ours.
-QUIET = ("httpx", "httpcore", "uvicorn.access", "uvicorn.error", "alembic", "asyncio", "pyroute2")
+QUIET = ("httpx", "httpcore", "uvicorn.access", "uvicorn.error", "alembic", "asyncio")
 
 
 class _Output:

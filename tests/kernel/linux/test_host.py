@@ -17,7 +17,7 @@ from a9fe.host_agent.converge import converge
 from a9fe.linux import observation
 from a9fe.linux.dhcp import dnsmasq
 from a9fe.linux.host import Host
-from a9fe.linux.kernel import libc, links, namespace, netlink
+from a9fe.linux.kernel import libc, links, namespace, rtnetlink
 from a9fe.linux.processes import process
 from a9fe.plan.diff import operations
 from a9fe.plan.filters.fingerprint import security
@@ -86,7 +86,7 @@ def run(*argv):
 
 
 def home_links():
-    return {link.name for link in namespace.in_thread(netlink.links)}
+    return {link.name for link in namespace.in_thread(rtnetlink.links)}
 
 
 @pytest.mark.parametrize("owner", ["dhcp", "l3"])

@@ -65,17 +65,17 @@ def test_a_foreign_file_is_neither_replaced_nor_removed(name, text):
 
 KILLED_IN_CREATE = """
 import os, signal, sys
-from a9fe.linux.kernel import libc, namespace, netlink
+from a9fe.linux.kernel import libc, namespace, rtnetlink
 from tests.lab.places import MARK
 module, function = sys.argv[1:]
-setattr(dict(libc=libc, netlink=netlink, namespace=namespace)[module], function,
+setattr(dict(libc=libc, rtnetlink=rtnetlink, namespace=namespace)[module], function,
         lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL))
 namespace.create("t-space", MARK)
 """
 
 
 @pytest.mark.parametrize(
-    "step", ["namespace _make_handle", "libc unshare", "netlink set_loopback", "libc mount"]
+    "step", ["namespace _make_handle", "libc unshare", "rtnetlink change_link", "libc mount"]
 )
 def test_a_namespace_whose_maker_was_killed_is_ours(name, step):
     namespace.create(name, MARK)  # makes the directory a shared mount, which uses mount too

@@ -14,7 +14,7 @@ import pytest
 from a9fe.host_agent.converge import converge
 from a9fe.linux import foreign
 from a9fe.linux.host import Host
-from a9fe.linux.kernel import namespace, netlink
+from a9fe.linux.kernel import namespace, rtnetlink
 from a9fe.linux.sweep import clean
 from a9fe.plan.filters.fingerprint import NOTHING
 from a9fe.plan.host import Bridge, HostPlan, NamespacePlan, Veth
@@ -42,7 +42,7 @@ def run(*argv):
 def everything():
     """All kernel objects: namespaces by inode, links with index and mark, tables."""
     spaces = {name: namespace.inode(name) for name in namespace.handles()}
-    links = set(namespace.in_thread(netlink.links))
+    links = set(namespace.in_thread(rtnetlink.links))
     return spaces, links, run("nft", "list", "tables")
 
 
@@ -190,10 +190,10 @@ from tests.kit.host_plans import FakeProxy, dhcp_plan
 from tests.lab.places import MARK
 confs, left = sys.argv[1], int(sys.argv[2])
 marked = links._marked
-def die(mark):
+def die(mark, **rest):
     global left
     left -= 1
-    return marked(mark) if left >= 0 else os.kill(os.getpid(), signal.SIGKILL)
+    return marked(mark, **rest) if left >= 0 else os.kill(os.getpid(), signal.SIGKILL)
 links._marked = die
 converge(Host(FakeProxy(), confs, MARK), "dhcp", dhcp_plan(confs))
 """
@@ -204,12 +204,12 @@ def test_a_link_whose_maker_was_killed_before_its_alias_is_ours(state, already):
     confs = f"{state}/dhcp"
     argv = [sys.executable, "-c", KILLED_BEFORE_ALIAS, confs, str(already)]
     assert subprocess.run(argv, check=False).returncode == -signal.SIGKILL
-    halves = [x for x in namespace.in_thread(netlink.links) if x.group and not x.alias]
+    halves = [x for x in namespace.in_thread(rtnetlink.links) if x.group and not x.alias]
     assert bool(halves) == (already < 2)  # the last one is the inner end
     host = Host(FakeProxy(), confs, MARK)
     assert converge(host, "dhcp", dhcp_plan(confs)).failures == {}
     assert converge(host, "dhcp", dhcp_plan(confs)).settled
-    marks = {(x.alias, x.group) for x in namespace.in_thread(netlink.links) if x.group}
+    marks = {(x.alias, x.group) for x in namespace.in_thread(rtnetlink.links) if x.group}
     assert marks == {(MARK.text, MARK.group)}
 
 

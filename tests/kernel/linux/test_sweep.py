@@ -12,7 +12,7 @@ import pytest
 from a9fe.host_agent.converge import converge
 from a9fe.linux.dhcp import dnsmasq
 from a9fe.linux.host import Host
-from a9fe.linux.kernel import namespace, netlink
+from a9fe.linux.kernel import namespace, rtnetlink
 from a9fe.linux.processes import process
 from a9fe.linux.sweep import clean
 from a9fe.linux.vms import guest
@@ -78,7 +78,7 @@ def run(*argv):
 
 
 def home_links():
-    return {link.name for link in namespace.in_thread(netlink.links)}
+    return {link.name for link in namespace.in_thread(rtnetlink.links)}
 
 
 def build(state):

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from a9fe.cli.host.boot_lines import Nic, qemu_lines
-from a9fe.linux.kernel import namespace, netlink
+from a9fe.linux.kernel import namespace, rtnetlink
 from a9fe.linux.vms import taps
 from a9fe.plan.mark import Mark
 from tests.lab.handmade import sh
@@ -38,12 +38,12 @@ def pasted(alias: str) -> None:
 def test_pasted_lines_work_twice_and_their_tap_is_removed(alias: str) -> None:
     pasted(alias)
     pasted(alias)
-    found = netlink.find(TAP)
+    found = rtnetlink.find(TAP)
     assert found is not None
     assert (found.alias, found.kind, found.mtu, taps.is_tap(TAP)) == (alias, "tun", 1450, True)
     assert taps.remove_idle(TAP)
     assert not taps.remove_idle(TAP)
-    assert netlink.find(TAP) is None
+    assert rtnetlink.find(TAP) is None
 
 
 def test_a_tap_that_a_vm_uses_stays() -> None:
@@ -62,24 +62,24 @@ def test_a_tap_of_others_stays(alias: str) -> None:
     for act in (lambda: taps.remove_idle(TAP), lambda: taps.claim(WHERE)):
         with pytest.raises(namespace.NotOurs, match=f"device {TAP}: left alone"):
             act()
-    assert netlink.find(TAP) is not None
+    assert rtnetlink.find(TAP) is not None
 
 
 def test_a_bridge_of_others_takes_no_tap() -> None:
     sh(f"ip link set {BRIDGE} alias ''")
     with pytest.raises(namespace.NotOurs, match=f"bridge {BRIDGE}"), taps.attached(WHERE):
         pass
-    assert netlink.find(TAP) is None
+    assert rtnetlink.find(TAP) is None
 
 
 def test_a_tap_is_of_the_installation_whose_bridge_it_is_on() -> None:
     other = Mark("ab" * 16)
     sh(f"ip link set {BRIDGE} alias {other.text}")
     with taps.attached(WHERE):
-        found = netlink.find(TAP)
+        found = rtnetlink.find(TAP)
     assert found is not None
     assert (found.alias, found.group) == (other.text, other.vm_group)
-    assert netlink.find(TAP) is None
+    assert rtnetlink.find(TAP) is None
 
 
 KILLED = """
@@ -97,8 +97,8 @@ with taps.attached(taps.Tap(name=sys.argv[2], bridge=sys.argv[3], mtu=1450)):
 def test_a_tap_outlives_its_killed_maker_with_its_mark_only(moment: str, *, left: bool) -> None:
     argv = [sys.executable, "-c", KILLED, moment, TAP, BRIDGE]
     assert subprocess.run(argv, check=False).returncode == -signal.SIGKILL
-    found = netlink.find(TAP)
+    found = rtnetlink.find(TAP)
     assert (found is not None) == left
     assert found is None or found.alias == MARK.text
     taps.claim(WHERE)
-    assert netlink.find(TAP) is None
+    assert rtnetlink.find(TAP) is None

@@ -9,7 +9,7 @@ import pytest
 
 from a9fe.host_agent.converge import Outcome, converge
 from a9fe.linux.host import Host
-from a9fe.linux.kernel import namespace, netlink
+from a9fe.linux.kernel import namespace, rtnetlink
 from a9fe.linux.sweep import clean
 from a9fe.plan import names
 from a9fe.plan.bridges import bridges
@@ -41,7 +41,9 @@ def desired(device: str) -> HostPlan:
     return HostPlan(
         bridges=bridges(MODEL, NET.id),
         uplinks=frozenset({Uplink(bridge=BRIDGE, device=device, physical_network="physnet1")}),
-        port_security=port_security.of_host(MODEL, HOST),
+        port_security=port_security.of_network(
+            MODEL.ports_by_network(NET.id), MODEL.subnets_by_network(NET.id), HOST
+        ),
         taps={TAP: BRIDGE},
     )
 
@@ -72,7 +74,7 @@ class Place:
     def ends(self) -> None:
         ip("link", "del", TAP)
         converge(self.host, "dhcp", HostPlan())
-        assert not namespace.in_thread(lambda: netlink.find(names.uplink(BRIDGE)))
+        assert not namespace.in_thread(lambda: rtnetlink.find(names.uplink(BRIDGE)))
         for device in ("eth1", "br-ex"):
             subprocess.run(["ip", "link", "del", device], check=False, capture_output=True)
         for space in ("provider", "vm"):
@@ -111,7 +113,7 @@ def connects(here: str, there: str) -> bool:
 
 def state(name: str) -> object:
     """What an operator sees of a device, without the devices on it."""
-    found = namespace.in_thread(lambda: netlink.find(name))
+    found = namespace.in_thread(lambda: rtnetlink.find(name))
     addresses = run("ip", "-brief", "addr", "show", "dev", name)
     return found, addresses, run("bridge", "link", "show", "dev", name)
 
@@ -130,7 +132,7 @@ def test_a_vm_reaches_it_by_a_bridge_which_is_left_as_it_was(place: Place, br_ex
     swept = clean("/nonexistent", MARK)
     assert f"uplink of {BRIDGE} to {br_ex}" in swept.removed
     assert (state(br_ex), state("eth1")) == before
-    assert namespace.in_thread(lambda: netlink.find(names.uplink_peer(BRIDGE))) is None
+    assert namespace.in_thread(lambda: rtnetlink.find(names.uplink_peer(BRIDGE))) is None
 
 
 def test_clean_gives_the_interface_back(place: Place):
@@ -240,7 +242,7 @@ def test_an_interface_that_the_operator_takes_away_leaves_our_group(place: Place
     ip("link", "set", "eth1", "master", "br-ex")
     outcome = place.converges(desired("eth1"))
     assert "is on br-ex" in outcome.failures[uplink_scope(BRIDGE)]
-    found = namespace.in_thread(lambda: netlink.find("eth1"))
+    found = namespace.in_thread(lambda: rtnetlink.find("eth1"))
     assert found is not None
     assert found.group == 0
 
@@ -250,4 +252,4 @@ def test_a_changed_mapping_moves_the_uplink(place: Place, br_ex: str):
     ip("link", "set", "eth1", "nomaster")
     assert place.converges(desired("eth1")).failures == {}
     assert eventually(lambda: connects("vm", "provider"))
-    assert namespace.in_thread(lambda: netlink.find(names.uplink(BRIDGE))) is None
+    assert namespace.in_thread(lambda: rtnetlink.find(names.uplink(BRIDGE))) is None

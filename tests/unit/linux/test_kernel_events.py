@@ -4,7 +4,7 @@ import struct
 
 import pytest
 
-from a9fe.linux.kernel import netlink
+from a9fe.linux.kernel import rtnetlink
 from a9fe.linux.kernel_events import (
     HOME,
     RTM_ADDRESS,
@@ -25,15 +25,15 @@ def attribute(kind: int, value: bytes) -> bytes:
 
 def link(name: str, master: int = 0) -> bytes:
     on = attribute(10, struct.pack("=I", master)) if master else b""
-    return netlink.LINK.pack(0, 0, 1, 0, 0) + attribute(3, name.encode() + b"\0") + on
+    return rtnetlink.LINK.pack(0, 0, 1, 0, 0) + attribute(3, name.encode() + b"\0") + on
 
 
 def address(label: str) -> bytes:
-    return netlink.ADDRESS.pack(2, 24, 0, 0, 1) + attribute(3, label.encode() + b"\0")
+    return rtnetlink.ADDRESS.pack(2, 24, 0, 0, 1) + attribute(3, label.encode() + b"\0")
 
 
 def route(table: int = 254, protocol: int = 3) -> bytes:
-    return netlink.ROUTE.pack(2, 24, 0, 0, table, protocol, 0, 1, 0)
+    return rtnetlink.ROUTE.pack(2, 24, 0, 0, table, protocol, 0, 1, 0)
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from ipaddress import IPv6Address, ip_interface
 
 import structlog
 
-from a9fe.linux.kernel import namespace, netlink
+from a9fe.linux.kernel import namespace, rtnetlink
 from a9fe.model.errors import A9feError
 
 log = structlog.get_logger("a9fe.linux")
@@ -116,10 +116,10 @@ class Announcer:
 def send(space: str, device: str) -> None:
     """Announce the device's current addresses once. Raises NoSuchNamespace or OSError."""
     with namespace.inside(space):
-        link = next((found for found in netlink.links() if found.name == device), None)
+        link = rtnetlink.find(device)
         if link is None or not link.up:
             return
-        found = [a.cidr for a in netlink.addresses() if a.index == link.index and a.usable]
+        found = [a.cidr for a in rtnetlink.addresses() if a.index == link.index and a.usable]
         with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0) as sock:
             sock.bind((device, 0))
             for cidr in found:

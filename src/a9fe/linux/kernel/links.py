@@ -1,51 +1,29 @@
-"""Changing links, addresses and routes by pyroute2.
+"""Changing links, addresses and routes, of our mark only.
 
-Each function works in its own thread, because an IPRoute belongs to the thread and the namespace
-in which it was opened, and cannot be used within a running event loop. The calling thread stays in
-its namespace. Each call may be repeated: existing or missing objects are no error.
+Functions without a namespace's name work in the calling thread's namespace, which must be the
+host's; the others enter the namespace and come back. Each call may be repeated: existing or
+missing objects are no error.
 
 A new link has our group from creation. The next message sets its alias, which the kernel does not
-accept at creation. Objects without our mark (plan.mark) are not changed or removed: NotOurs.
+accept at creation. Objects without our mark (plan.mark) are not changed or removed: NotOurs. The
+change goes to the index of the device that was checked, so it never meets another of that name.
 """
 
 import errno
 import os
 import socket
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from typing import Protocol
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext, suppress
 
-from pyroute2 import IPRoute
-from pyroute2.netlink.exceptions import NetlinkError
-
-from a9fe.linux.kernel import namespace, netlink
+from a9fe.linux.kernel import namespace, netlink, rtnetlink
 from a9fe.linux.kernel.namespace import NotOurs
+from a9fe.linux.kernel.rtnetlink import LinkChange
 from a9fe.model.errors import A9feError
 from a9fe.plan import ipv6, sysctls
 from a9fe.plan.host import Address, Bridge, Route, Veth
 from a9fe.plan.mark import ALIAS_PREFIX, Mark
 
 GONE = (errno.ENODEV, errno.ENOENT, errno.ESRCH, errno.EADDRNOTAVAIL)
-
-
-IFA_F_NODAD = 0x02
-RT_SCOPE_LINK = 253
-
-
-class Netlink(Protocol):
-    """The part of IPRoute that we use. Arguments are pyroute2's."""
-
-    def link(self, command: str, **arguments: object) -> object:
-        """Change links."""
-
-    def brport(self, command: str, **arguments: object) -> object:
-        """Change attributes of bridge ports."""
-
-    def addr(self, command: str, **arguments: object) -> object:
-        """Change addresses."""
-
-    def route(self, command: str, **arguments: object) -> object:
-        """Change routes."""
 
 
 class LinkError(A9feError):
@@ -57,154 +35,98 @@ def set_bridge(bridge: Bridge, mark: Mark) -> None:
 
     Sysctls keep the host's stack off it even without filters: no IPv6, no ARP replies, rp_filter.
     """
-
-    def change(ip: Netlink) -> None:
-        if netlink.find(bridge.name) is None:
+    with about(bridge.name):
+        if rtnetlink.find(bridge.name) is None:
             with _may(errno.EEXIST):  # the other agent makes the same bridges
-                ip.link("add", ifname=bridge.name, kind="bridge", group=mark.group)
+                rtnetlink.add_bridge(LinkChange(name=bridge.name, group=mark.group))
         index = _ours(bridge.name, mark)
         for path, value in sysctls.bridge(bridge.name).items():
             _set_if_there(path, value)
-        ip.link("set", index=index, kind="bridge", br_stp_state=0, br_forward_delay=0)
-        ip.link("set", index=index, mtu=bridge.mtu, state="up", **_marked(mark))
-
-    _at_home(bridge.name, change)
+        rtnetlink.set_bridge(index, stp=0, forward_delay=0)
+        rtnetlink.change_link(index, _marked(mark, mtu=bridge.mtu))
 
 
 def delete_link(name: str, mark: Mark, inside: str | None = None) -> None:
     """Remove a device of the host's namespace, or of the namespace `inside`."""
-
-    def change(ip: Netlink) -> None:
-        _delete(ip, name, mark)
-
-    if inside is None:
-        _at_home(name, change)
-    else:
-        _in_namespace(inside, name, change)
+    with about(name, inside):
+        _delete(name, mark)
 
 
 def add_veth(space: str, link: Veth, mark: Mark) -> None:
     """Make the pair with the inner end in `space`. A left-over outer end of ours is replaced."""
-
-    def make(ip: Netlink) -> None:
-        _delete(ip, link.outer, mark)
+    with about(link.inner, space):
+        namespace.require_here_ours(space, mark)
+        _delete(link.inner, mark)
+    with about(link.outer):
+        _delete(link.outer, mark)
         fd = os.open(namespace.path(space), os.O_RDONLY | os.O_CLOEXEC)
         try:
-            both = {"mtu": link.mtu, "group": mark.group}
-            peer = {"ifname": link.inner, "net_ns_fd": fd, "address": link.mac, **both}
-            ip.link("add", ifname=link.outer, kind="veth", peer=peer, **both)
+            outer = LinkChange(name=link.outer, mtu=link.mtu, group=mark.group)
+            inner = LinkChange(
+                name=link.inner, mac=link.mac, mtu=link.mtu, group=mark.group, namespace=fd
+            )
+            rtnetlink.add_veth(outer, inner)
         finally:
             os.close(fd)
-
-    namespace.require_ours(space, mark)
-    delete_link(link.inner, mark, inside=space)
-    _at_home(link.outer, make)
     change_veth(space, link, mark)
 
 
 def change_veth(space: str, link: Veth, mark: Mark) -> None:
     """Set MAC, MTU, bridge and mark of an existing pair, and bring both ends up."""
-
-    def outer(ip: Netlink) -> None:
+    with about(link.outer):
         master = _ours(link.bridge, mark)
-        _set_if_there(f"net/ipv6/conf/{link.outer}/disable_ipv6", "1")
+        keep_ipv6_off(link.outer)
         index = _ours(link.outer, mark)
-        up = {"mtu": link.mtu, "master": master, "state": "up"}
-        ip.link("set", index=index, **up, **_marked(mark))
-
-    def inner(ip: Netlink) -> None:
+        rtnetlink.change_link(index, _marked(mark, mtu=link.mtu, master=master))
+    with about(link.inner, space):
         index = _ours(link.inner, mark)
-        up = {"address": link.mac, "mtu": link.mtu, "state": "up"}
-        ip.link("set", index=index, **up, **_marked(mark))
-
-    _at_home(link.outer, outer)
-    _in_namespace(space, link.inner, inner)
+        rtnetlink.change_link(index, _marked(mark, mtu=link.mtu, mac=link.mac))
 
 
 def plug(device: str, bridge: str, mark: Mark) -> None:
     """Put a VM's device of the host's namespace on a bridge of ours."""
-
-    def change(ip: Netlink) -> None:
-        ip.link("set", index=_index(device), master=_ours(bridge, mark))
-
-    _at_home(device, change)
+    with about(device):
+        rtnetlink.change_link(_index(device), LinkChange(master=_ours(bridge, mark)))
 
 
 def isolate(bridge: str, device: str, *, isolated: bool) -> None:
     """Set port isolation of a device; does nothing if it is no longer on that bridge."""
-
-    def change(ip: Netlink) -> None:
-        index = _find(device)
-        if index is not None and _master(device) == bridge:
-            with _may(*GONE):
-                ip.brport("set", index=index, isolated=int(isolated))
-
-    _at_home(device, change)
-
-
-def _master(device: str) -> str:
-    """The bridge that the device is on, "" for none."""
-    try:
-        return os.path.basename(os.readlink(f"/sys/class/net/{device}/master"))
-    except OSError:
-        return ""
+    with about(device):
+        link, on = rtnetlink.find(device), rtnetlink.find(bridge)
+        if link is not None and on is not None and link.master == on.index:
+            with _may(*GONE, errno.EOPNOTSUPP):  # it has left the bridge since
+                rtnetlink.set_isolated(link.index, isolated=isolated)
 
 
 def add_address(space: str, address: Address) -> None:
     """Add an address. IPv6 addresses skip duplicate detection, because we allocate them, except
     for those that several devices of a network may want (plan.ipv6).
     """
-
-    def change(ip: Netlink) -> None:
-        own, length = address.cidr.split("/")
-        options = {"flags": IFA_F_NODAD} if ":" in own and not ipv6.is_shared(address) else {}
+    with about(address.device, space), _may(errno.EEXIST):
         index = _index(address.device)
-        with _may(errno.EEXIST):
-            ip.addr("add", index=index, address=own, prefixlen=int(length), **options)
-
-    _in_namespace(space, address.device, change)
+        shared = ipv6.is_shared(address)
+        rtnetlink.add_address(index, address.cidr, detect_duplicates=shared)
 
 
 def delete_address(space: str, address: Address) -> None:
     """Remove an address."""
-
-    def change(ip: Netlink) -> None:
-        own, length = address.cidr.split("/")
+    with about(address.device, space):
         index = _find(address.device)
         if index is not None:
             with _may(*GONE):
-                ip.addr("del", index=index, address=own, prefixlen=int(length))
-
-    _in_namespace(space, address.device, change)
+                rtnetlink.delete_address(index, address.cidr)
 
 
 def set_route(space: str, route: Route) -> None:
     """Add a route, or replace the one to the same destination."""
-
-    def change(ip: Netlink) -> None:
-        ip.route("replace", **_route(route))
-
-    _in_namespace(space, route.destination, change)
+    with about(route.destination, space):
+        rtnetlink.set_route(route.destination, route.via, _index(route.device))
 
 
 def delete_route(space: str, route: Route) -> None:
     """Remove the route to a destination."""
-
-    def change(ip: Netlink) -> None:
-        with _may(*GONE):
-            ip.route("del", **_route(route))
-
-    _in_namespace(space, route.destination, change)
-
-
-def _route(route: Route) -> dict[str, object]:
-    """pyroute2's arguments; on-link routes have link scope, as `ip route` gives them."""
-    wanted: dict[str, object] = {"dst": route.destination, "oif": _index(route.device)}
-    if route.via:
-        wanted["gateway"] = route.via
-    elif ":" not in route.destination:
-        wanted["scope"] = RT_SCOPE_LINK
-    return wanted
+    with about(route.destination, space), _may(*GONE):
+        rtnetlink.delete_route(route.destination, route.via, _index(route.device))
 
 
 def adopt(name: str, mark: Mark, inside: str | None = None) -> None:
@@ -212,28 +134,25 @@ def adopt(name: str, mark: Mark, inside: str | None = None) -> None:
 
     It gets the VM group, which the filters do not trust; agents set the group of their devices.
     """
-
-    def change(ip: Netlink) -> None:
-        link = netlink.find(name)
+    with about(name, inside):
+        link = rtnetlink.find(name)
         if link is None:
             return
         if link.alias.startswith(ALIAS_PREFIX):
             _ours(name, mark)
-        ip.link("set", index=link.index, ifalias=mark.text, group=mark.vm_group)
-
-    if inside is None:
-        _at_home(name, change)
-    else:
-        _in_namespace(inside, name, change)
+        rtnetlink.change_link(link.index, LinkChange(alias=mark.text, group=mark.vm_group))
 
 
-def _marked(mark: Mark) -> dict[str, object]:
-    return {"ifalias": mark.text, "group": mark.group}
+def _marked(
+    mark: Mark, *, mtu: int, master: int | None = None, mac: str | None = None
+) -> LinkChange:
+    """The change that completes the mark and brings the link up."""
+    return LinkChange(alias=mark.text, group=mark.group, mtu=mtu, master=master, mac=mac, up=True)
 
 
 def _ours(name: str, mark: Mark) -> int:
     """The index of a device of ours. Raises LinkError or NotOurs."""
-    link = netlink.find(name)
+    link = rtnetlink.find(name)
     if link is None:
         raise LinkError(f"device {name}: does not exist")
     if not mark.owns(link.alias, link.group):
@@ -241,11 +160,11 @@ def _ours(name: str, mark: Mark) -> int:
     return link.index
 
 
-def _delete(ip: Netlink, name: str, mark: Mark) -> None:
-    if netlink.find(name) is not None:
+def _delete(name: str, mark: Mark) -> None:
+    if _find(name) is not None:
         index = _ours(name, mark)
         with _may(*GONE):
-            ip.link("del", index=index)
+            rtnetlink.delete_link(index)
 
 
 def keep_ipv6_off(name: str) -> None:
@@ -277,22 +196,17 @@ def _set_if_there(key: str, value: str) -> None:
 def _may(*codes: int) -> Iterator[None]:
     try:
         yield
-    except NetlinkError as error:
-        if error.code not in codes:
+    except netlink.Refused as error:
+        if error.errno not in codes:
             raise
 
 
-def _at_home(what: str, change: Callable[[Netlink], None]) -> None:
-    namespace.in_thread(lambda: _change(what, change))
-
-
-def _in_namespace(space: str, what: str, change: Callable[[Netlink], None]) -> None:
-    namespace.call_inside(space, lambda: _change(f"{what} in {space}", change))
-
-
-def _change(what: str, change: Callable[[Netlink], None]) -> None:
+@contextmanager
+def about(what: str, space: str | None = None) -> Iterator[None]:
+    """Work in the namespace, None for the calling thread's. A refusal names `what` and it."""
+    where = f"{what} in {space}" if space else what
     try:
-        with IPRoute() as ip:
-            change(ip)
-    except NetlinkError as error:
-        raise LinkError(f"{what}: {os.strerror(error.code)}") from error
+        with namespace.inside(space) if space else nullcontext():
+            yield
+    except netlink.Refused as error:
+        raise LinkError(f"{where}: {error.strerror}") from error

@@ -7,8 +7,7 @@ handle, which a killed process leaves, is recognised too.
 setns(2) and unshare(2) act on the calling thread only. A namespace is made in a thread that then
 ends, so that no other thread can see or inherit the change.
 
-A socket opened in a namespace belongs to it for its life. An IPRoute of pyroute2 opens a socket
-for each thread that uses it, so use it only in the thread and namespace in which it was opened.
+A socket opened in a namespace belongs to it for its life.
 """
 
 import errno
@@ -21,7 +20,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import TypeVar
 
-from a9fe.linux.kernel import libc, netlink
+from a9fe.linux.kernel import libc, rtnetlink
 from a9fe.model.errors import A9feError
 from a9fe.plan.mark import ALIAS_PREFIX, Mark, owner_of
 
@@ -87,14 +86,15 @@ def _is_netns(fd: int) -> bool:
 def mark_of(name: str) -> str:
     """The mark of a namespace, or of a broken handle; "" for none."""
     try:
-        return call_inside(name, own_mark)
+        with inside(name):
+            return own_mark()
     except NoSuchNamespace:
         return _text_of_handle(name)
 
 
 def own_mark() -> str:
     """The mark of the calling thread's namespace; "" for none."""
-    alias = netlink.loopback().alias
+    alias = rtnetlink.loopback().alias
     return alias if alias.startswith(ALIAS_PREFIX) else ""
 
 
@@ -133,12 +133,20 @@ def require_ours(name: str, mark: Mark) -> None:
         raise NotOurs(f"namespace {name}", found)
 
 
+def require_here_ours(name: str, mark: Mark) -> None:
+    """Raise NotOurs unless the calling thread's namespace, which is `name`, has the mark."""
+    found = own_mark()
+    if found != mark.text:
+        raise NotOurs(f"namespace {name}", found)
+
+
 def adopt(name: str, mark: Mark) -> None:
     """Mark a namespace, or a broken handle, without a mark. Raises NotOurs for another mark."""
     if mark_of(name):
         require_ours(name, mark)
     elif exists(name):
-        call_inside(name, lambda: netlink.set_loopback(mark.text))
+        with inside(name):
+            _mark_loopback(mark)
     else:
         with _locked():
             _remove_handle(name)
@@ -251,9 +259,15 @@ def _go_home(home: int) -> None:
         os.abort()  # never continue in a tenant's namespace
 
 
+def _mark_loopback(mark: Mark) -> None:
+    """Set the loopback's alias and bring it up, in one message."""
+    change = rtnetlink.LinkChange(alias=mark.text, up=True)
+    rtnetlink.change_link(rtnetlink.LOOPBACK, change)
+
+
 def _unshare_to(target: str, mark: Mark) -> None:
     libc.unshare(libc.CLONE_NEWNET)
-    netlink.set_loopback(mark.text, up=True)
+    _mark_loopback(mark)
     libc.mount(HERE, target, libc.MS_BIND)
 
 
@@ -325,7 +339,7 @@ def _share_directory() -> None:
     Removals then reach all mount namespaces; else a guest's would keep removed namespaces alive.
     """
     try:
-        libc.mount("", DIRECTORY, libc.MS_SHARED | libc.MS_REC)
+        libc.mount("", DIRECTORY, libc.MS_SHARED)  # not the mounts below: each is shared as made
     except OSError as error:
         if error.errno != errno.EINVAL:
             raise

@@ -5,7 +5,7 @@ wait. So an operation adds the address, fails while it is not usable, and is rep
 kernel has found a duplicate, a repetition removes the address and adds it again.
 """
 
-from a9fe.linux.kernel import links, namespace, netlink
+from a9fe.linux.kernel import links, namespace, rtnetlink
 from a9fe.linux.kernel.links import LinkError
 from a9fe.plan.host import Address
 
@@ -40,10 +40,10 @@ class SharedAddresses:
             raise LinkError(f"{address.cidr} on {address.device}: looking for duplicates")
 
 
-def _found(address: Address) -> netlink.DeviceAddress | None:
-    link = netlink.find(address.device)
+def _found(address: Address) -> rtnetlink.DeviceAddress | None:
+    link = rtnetlink.find(address.device)
     if link is None:
         raise LinkError(f"device {address.device}: does not exist")
     return next(
-        (a for a in netlink.addresses() if (a.index, a.cidr) == (link.index, address.cidr)), None
+        (a for a in rtnetlink.addresses() if (a.index, a.cidr) == (link.index, address.cidr)), None
     )

@@ -6,15 +6,10 @@ one end of a pair of ours, and nothing else of it changes: the end has the bridg
 above those of network cards, because a bridge follows the lowest MTU and MAC of its devices.
 """
 
-import os
-
-from pyroute2 import IPRoute
-from pyroute2.netlink.exceptions import NetlinkError
-
-from a9fe.linux.kernel import links, namespace, netlink
+from a9fe.linux.kernel import links, rtnetlink
 from a9fe.linux.kernel.links import LinkError
 from a9fe.linux.kernel.namespace import NotOurs
-from a9fe.linux.kernel.netlink import Link
+from a9fe.linux.kernel.rtnetlink import Link, LinkChange
 from a9fe.plan import names
 from a9fe.plan.host import Uplink
 from a9fe.plan.mark import Mark
@@ -24,7 +19,8 @@ HIGH_MAC = "fe:ff"  # locally administered, as libvirt chooses
 
 def set_uplink(uplink: Uplink, mark: Mark) -> None:
     """Connect our bridge. Raises LinkError with the reason, which names the physical network."""
-    namespace.in_thread(lambda: _set(uplink, mark))
+    with links.about(uplink.bridge):
+        _set(uplink, mark)
 
 
 def delete_uplink(uplink: Uplink, mark: Mark) -> None:
@@ -35,7 +31,8 @@ def delete_uplink(uplink: Uplink, mark: Mark) -> None:
 
 def release(device: str, mark: Mark) -> None:
     """Take an interface with our uplink group off our bridge, and out of the group."""
-    namespace.in_thread(lambda: _release(device, mark))
+    with links.about(device):
+        _release(device, mark)
 
 
 def _set(uplink: Uplink, mark: Mark) -> None:
@@ -45,23 +42,24 @@ def _set(uplink: Uplink, mark: Mark) -> None:
         _join(uplink.bridge, bridge, device, mark)
         return
     _check_unused(uplink, device, bridge, mark)
-    group = mark.uplink_group
-    _change(device.name, index=device.index, master=bridge.index, group=group, state="up")
+    change = LinkChange(master=bridge.index, group=mark.uplink_group, up=True)
+    with links.about(device.name):
+        rtnetlink.change_link(device.index, change)
 
 
 def _release(name: str, mark: Mark) -> None:
-    device = netlink.find(name)
+    device = rtnetlink.find(name)
     if device is None or device.group != mark.uplink_group:
         return
     master = _by_index(device.master)
     is_on_ours = master is not None and mark.owns(master.alias, master.group)
     if is_on_ours:
-        _change(name, index=device.index, master=0)
-    _change(name, index=device.index, group=0)
+        rtnetlink.change_link(device.index, LinkChange(master=0))
+    rtnetlink.change_link(device.index, LinkChange(group=0))
 
 
 def _own_bridge(name: str, mark: Mark) -> Link:
-    found = netlink.find(name)
+    found = rtnetlink.find(name)
     if found is None:
         raise LinkError(f"device {name}: does not exist")
     if not mark.owns(found.alias, found.group):
@@ -74,10 +72,10 @@ def _mapped(uplink: Uplink, mark: Mark) -> Link:
     if not uplink.device:
         words = f"physical network {uplink.physical_network}: not in bridge_mappings of this host"
         raise LinkError(words)
-    found = netlink.find(uplink.device)
+    found = rtnetlink.find(uplink.device)
     if found is None:
         raise _refusal(uplink, "does not exist")
-    if mark.owns(found.alias, found.group) or found.index == netlink.LOOPBACK:
+    if mark.owns(found.alias, found.group) or found.index == rtnetlink.LOOPBACK:
         raise _refusal(uplink, "is not an interface or bridge of the operator")
     return found
 
@@ -94,7 +92,7 @@ def _check_unused(uplink: Uplink, device: Link, bridge: Link, mark: Mark) -> Non
         raise _refusal(uplink, f"is on {master.name if master else 'a device'}; map that bridge")
     if device.group not in (0, mark.uplink_group):
         raise _refusal(uplink, f"is in device group {device.group}; expected the default group")
-    for address in netlink.addresses():
+    for address in rtnetlink.addresses():
         if address.index == device.index and not address.cidr.startswith("fe80:"):
             why = f"has the address {address.cidr}, which the host would lose; map a bridge"
             raise _refusal(uplink, why)
@@ -103,7 +101,7 @@ def _check_unused(uplink: Uplink, device: Link, bridge: Link, mark: Mark) -> Non
 def _make_pair(bridge: str, device: Link, mark: Mark) -> None:
     """Make the pair if it is missing. Both ends begin in the VM group, which no filter trusts."""
     inner, outer = names.uplink(bridge), names.uplink_peer(bridge)
-    present = netlink.find(inner)
+    present = rtnetlink.find(inner)
     if present is not None and present.peer:
         return
     links.delete_link(inner, mark)
@@ -111,8 +109,9 @@ def _make_pair(bridge: str, device: Link, mark: Mark) -> None:
     digits = bridge.removeprefix("brq").replace("-", "")
     mac = ":".join((HIGH_MAC, *(digits[i : i + 2] for i in (0, 2, 4, 6))))
     group, mtu = mark.vm_group, device.mtu
-    peer = {"ifname": outer, "address": mac, "group": group, "mtu": mtu}
-    _change(inner, "add", ifname=inner, kind="veth", peer=peer, group=group, mtu=mtu)
+    with links.about(inner):
+        peer = LinkChange(name=outer, mac=mac, group=group, mtu=mtu)
+        rtnetlink.add_veth(LinkChange(name=inner, group=group, mtu=mtu), peer)
 
 
 def _join(name: str, bridge: Link, device: Link, mark: Mark) -> None:
@@ -120,20 +119,14 @@ def _join(name: str, bridge: Link, device: Link, mark: Mark) -> None:
     ends = ((outer, device, mark.vm_group), (inner, bridge, mark.uplink_group))
     for end, master, group in ends:
         links.keep_ipv6_off(end)
-        found = netlink.find(end)
+        found = rtnetlink.find(end)
         if found is None:
             raise LinkError(f"device {end}: does not exist")
-        _change(end, index=found.index, group=group, ifalias=mark.text, mtu=device.mtu)
-        _change(end, index=found.index, master=master.index, state="up")
+        marked = LinkChange(group=group, alias=mark.text, mtu=device.mtu)
+        with links.about(end):
+            rtnetlink.change_link(found.index, marked)
+            rtnetlink.change_link(found.index, LinkChange(master=master.index, up=True))
 
 
 def _by_index(index: int) -> Link | None:
-    return next((link for link in netlink.links() if link.index == index), None)
-
-
-def _change(what: str, command: str = "set", **arguments: object) -> None:
-    try:
-        with IPRoute() as ip:
-            ip.link(command, **arguments)
-    except NetlinkError as error:
-        raise LinkError(f"{what}: {os.strerror(error.code)}") from error
+    return next((link for link in rtnetlink.links() if link.index == index), None)

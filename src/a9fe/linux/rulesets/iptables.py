@@ -5,7 +5,7 @@ counts the changes of a namespace's rules, so a cached ruleset is valid until th
 with iptables-legacy the ruleset is read each time.
 """
 
-from a9fe.linux.kernel import namespace, netlink
+from a9fe.linux.kernel import namespace, nfnetlink
 from a9fe.linux.processes import programs
 from a9fe.plan.routers.iptables import BUILTIN_CHAINS, canonical
 
@@ -57,4 +57,4 @@ class Iptables:
                 return None
         if not self._counted:
             return None
-        return namespace.own_cookie(), netlink.ruleset_generation()
+        return namespace.own_cookie(), nfnetlink.ruleset_generation()

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from a9fe.linux.kernel import netlink
+from a9fe.linux.kernel import nfnetlink
 from a9fe.linux.kernel.namespace import NotOurs
 from a9fe.linux.processes import programs
 from a9fe.model.errors import A9feError
@@ -124,7 +124,7 @@ class Nftables:
 
     def _loaded(self, before: int | None, *, exists: bool = True) -> None:
         """Cache the tables as loaded, unless another process also changed nftables."""
-        now = netlink.ruleset_generation()
+        now = nfnetlink.ruleset_generation()
         if before is None or now != before + 1:
             return
         self._generation, self._known = now, _Loaded()
@@ -143,7 +143,7 @@ class Nftables:
         return bridge_filter.whole({}, NOTHING.marker, self._mark, created=missing)
 
     def _look(self) -> _Loaded:
-        generation = netlink.ruleset_generation()
+        generation = nfnetlink.ruleset_generation()
         if generation != self._generation:
             self._known = self._read()
             self._generation = generation

@@ -17,7 +17,7 @@ from importlib import resources
 from signal import SIGKILL
 from typing import NoReturn
 
-from a9fe.linux.kernel import namespace, netlink
+from a9fe.linux.kernel import namespace, rtnetlink
 from a9fe.linux.processes import process, programs
 from a9fe.linux.vms import taps
 from a9fe.linux.vms.qemu import PRODUCT
@@ -115,7 +115,7 @@ def require_programs(client: str) -> None:
 
 def _await_bridge(tap: taps.Tap) -> None:
     end = time.monotonic() + BRIDGE_DEADLINE
-    while (bridge := netlink.find(tap.bridge)) is None or not bridge.alias:
+    while (bridge := rtnetlink.find(tap.bridge)) is None or not bridge.alias:
         if time.monotonic() > end:
             return  # taps.claim reports what is wrong
         time.sleep(POLL)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from a9fe.linux.kernel import links, netlink
+from a9fe.linux.kernel import links, rtnetlink
 from a9fe.linux.kernel.namespace import NotOurs
 from a9fe.linux.processes import programs
 from a9fe.model.errors import A9feError
@@ -81,7 +81,7 @@ def claim(tap: Tap) -> Mark:
 
 
 def _mark_of_bridge(name: str) -> Mark:
-    bridge = netlink.find(name)
+    bridge = rtnetlink.find(name)
     if bridge is None:
         raise NoBridge(f"bridge {name}: does not exist, expected a bridge of a running `a9fe up`")
     found = marks.read(bridge.alias)
@@ -103,7 +103,7 @@ def remove(name: str) -> bool:
     A VM's tap made by libvirt or by hand has no mark: with a port's name and on one of our bridges
     it is ours.
     """
-    found = netlink.find(name)
+    found = rtnetlink.find(name)
     if found is None:
         return False
     if marks.read(found.alias) is None and not _is_on_bridge_of_ours(found):
@@ -114,7 +114,7 @@ def remove(name: str) -> bool:
 
 def is_tap(name: str) -> bool:
     """Whether a tap of that name exists; a namespace guest has a veth end instead."""
-    found = netlink.find(name)
+    found = rtnetlink.find(name)
     return found is not None and found.kind == "tun"
 
 
@@ -128,8 +128,8 @@ def remove_idle(name: str) -> bool:
     return remove(name)
 
 
-def _is_on_bridge_of_ours(tap: netlink.Link) -> bool:
-    master = next((x for x in netlink.links() if x.index == tap.master), None)
+def _is_on_bridge_of_ours(tap: rtnetlink.Link) -> bool:
+    master = next((x for x in rtnetlink.links() if x.index == tap.master), None)
     named = names.OUTER_DEVICE.fullmatch(tap.name) and not tap.alias
     return bool(named) and master is not None and marks.read(master.alias) is not None
 

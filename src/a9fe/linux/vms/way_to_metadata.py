@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from a9fe.linux.dhcp import dnsmasq
-from a9fe.linux.kernel import namespace, netlink
+from a9fe.linux.kernel import namespace, rtnetlink
 from a9fe.linux.processes import process, programs
 from a9fe.model.errors import A9feError
 from a9fe.model.resources import METADATA_IPV4
@@ -59,7 +59,7 @@ def lacking(way: Way) -> str:
 
 def _wires(way: Way) -> Iterator[str]:
     """Check the bridge, the outer end of our pair, and the VM's tap if it exists."""
-    links = {link.name: link for link in namespace.in_thread(netlink.links)}
+    links = {link.name: link for link in namespace.in_thread(rtnetlink.links)}
     bridge = links.get(names.bridge(way.network_id))
     if bridge is None or not bridge.up:
         yield f"bridge {names.bridge(way.network_id)} is missing or down"
@@ -112,8 +112,8 @@ def _inside(way: Way) -> Iterator[str]:
 
 def _addresses(device: str) -> set[str]:
     """The addresses of a device; empty if it is down or missing."""
-    index = next((link.index for link in netlink.links() if link.name == device and link.up), 0)
-    return {a.cidr.partition("/")[0] for a in netlink.addresses() if index and a.index == index}
+    index = next((link.index for link in rtnetlink.links() if link.name == device and link.up), 0)
+    return {a.cidr.partition("/")[0] for a in rtnetlink.addresses() if index and a.index == index}
 
 
 def _redirects(way: Way) -> bool:

@@ -1,0 +1,50 @@
+"""nfnetlink: nftables' requests and transactions. Source: linux/netfilter/nf_tables.h."""
+
+import socket
+import struct
+from collections.abc import Sequence
+
+from a9fe.linux.kernel import netlink
+
+NETLINK_NETFILTER = 12
+SUBSYSTEM = 10  # nftables
+BATCH_BEGIN = 16
+BATCH_END = 17
+GENERATION = 16  # NFT_MSG_GETGEN
+NFTA_GEN_ID = 1
+HEADER = struct.Struct("!BBH")  # family, version, resource
+
+Request = tuple[int, int, bytes]  # kind (NFT_MSG_*), flags, attributes
+
+
+def ruleset_generation() -> int:
+    """The generation of this namespace's nftables rules: each change increments it."""
+    body = netlink.get(NETLINK_NETFILTER, SUBSYSTEM << 8 | GENERATION, HEADER.pack(0, 0, 0))
+    return int(struct.unpack(">I", netlink.attributes(body[HEADER.size :])[NFTA_GEN_ID])[0])
+
+
+def dump(family: int, kind: int, body: bytes = b"") -> list[netlink.Attributes]:
+    """All objects of a kind (NFT_MSG_GET*) of an address family in this namespace."""
+    request = HEADER.pack(family, 0, 0) + body
+    found = netlink.dump(NETLINK_NETFILTER, SUBSYSTEM << 8 | kind, request)
+    return [netlink.attributes(each[HEADER.size :]) for each in found]
+
+
+def transaction(family: int, requests: Sequence[Request]) -> None:
+    """Apply all requests or none. Raises netlink.Refused."""
+    if not requests:
+        return
+    last = len(requests)
+    edge = HEADER.pack(socket.AF_UNSPEC, 0, SUBSYSTEM)
+    request = netlink.NLM_F_REQUEST
+    whole = [netlink.message(BATCH_BEGIN, request, edge, 0)]
+    for number, (kind, flags, body) in enumerate(requests, 1):
+        # The kernel answers each refused message, and the last one in any case.
+        answered = netlink.NLM_F_ACK if number == last else 0
+        whole_body = HEADER.pack(family, 0, 0) + body
+        message = netlink.message(
+            SUBSYSTEM << 8 | kind, flags | request | answered, whole_body, number
+        )
+        whole.append(message)
+    whole.append(netlink.message(BATCH_END, request, edge, last + 1))
+    netlink.batch(NETLINK_NETFILTER, whole, last)
