@@ -3,14 +3,18 @@ the rest works on. `port wait-ready` waits for a VM's tap.
 """
 
 import os
+import shutil
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
 from tests.kit.conditions import eventually
 from tests.lab import host
 from tests.lab.cloud import Cloud
+from tests.lab.house import House
 
 SOON = 10  # s; 1 s until a problem counts as lasting, and the agents retry within seconds
 
@@ -81,7 +85,20 @@ def test_a_dnsmasq_that_cannot_start_shows_on_its_network(cloud: Cloud) -> None:
     assert cloud.vm(network).start("udhcpc").reads_its_own()
 
 
-def test_a_port_is_ready_when_its_tap_is_there_and_not_after(cloud: Cloud, tmp_path: Path) -> None:
+@pytest.fixture
+def told(house: House) -> Iterator[Path]:
+    """Make a hook that appends each event with its port and address to a file; yield the file."""
+    house.hooks.mkdir(mode=0o755)
+    hook, file = house.hooks / "tell", house.hooks / "told"
+    hook.write_text(f'#!/bin/sh\necho "$A9FE_EVENT $A9FE_PORT_ID $A9FE_ADDRESSES" >> {file}\n')
+    hook.chmod(0o755)
+    yield file
+    shutil.rmtree(house.hooks)
+
+
+def test_a_port_is_ready_when_its_tap_is_there_and_not_after(
+    cloud: Cloud, told: Path, tmp_path: Path
+) -> None:
     vm = cloud.vm(cloud.isolated())
     a9fe, port = cloud.house.a9fe, vm.port["id"]
     early = a9fe.run("port", "wait-ready", port, "--timeout", "0")
@@ -93,3 +110,5 @@ def test_a_port_is_ready_when_its_tap_is_there_and_not_after(cloud: Cloud, tmp_p
     eventually(
         lambda: a9fe.json("port", "show", port)["status"] == "DOWN", SOON, "DOWN without its tap"
     )
+    ready, gone = (f"{event} {port} {vm.address}" for event in ("ready", "gone"))
+    eventually(lambda: told.read_text().splitlines() == [ready, gone], SOON, "both hooks ran")

@@ -38,7 +38,13 @@ class House:
     def a9fe(self) -> Command:
         """Run `a9fe` with this house's environment."""
         traced = {"PYTHONPATH": str(LATE), "LATE_IMPORTS": str(self.late)}
-        return Command(variables={"A9FE_STATE_PATH": str(self.state), **traced, **self.variables})
+        paths = {"A9FE_STATE_PATH": str(self.state), "A9FE_HOOKS_PATH": str(self.hooks)}
+        return Command(variables={**paths, **traced, **self.variables})
+
+    @property
+    def hooks(self) -> Path:
+        """Return the directory of the operator's hooks; it does not exist at the start."""
+        return self.state.with_suffix(".hooks")
 
     @property
     def late(self) -> Path:

@@ -9,4 +9,5 @@ like: that is `plan`. May import `replica`, `linux`, and the rooms below them.
     converger     the loop of passes; pace decides when the next one comes
     convergence_log                 the log lines after a pass
     reports                         the port states and the problems sent after a pass
+    hooks, port_events              the operator's programs, run on events of ports
 """

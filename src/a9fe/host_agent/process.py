@@ -10,6 +10,7 @@ from a9fe.api_client.agent_client import AgentClient
 from a9fe.api_client.state_reports import StateReporter
 from a9fe.host_agent.converge import Outcome
 from a9fe.host_agent.converger import Converger, Work
+from a9fe.host_agent.hooks import Hooks
 from a9fe.host_agent.reports import Reports
 from a9fe.host_agent.role import Role, Tasks, dhcp_confs
 from a9fe.linux.host import Host
@@ -34,7 +35,7 @@ async def serve(config: Config, role: Role) -> None:
     replica = open_for(config, role.owner)
     client = AgentClient.of(config)
     reporter = StateReporter(client, role.agent_type, role.binary)
-    reports = Reports(role, replica, reporter)
+    reports = Reports(role, replica, reporter, Hooks(config.hooks_path, config.host))
     control = os.path.join(config.run_path, PROXY_SOCKET)
 
     def proxy_changed() -> None:

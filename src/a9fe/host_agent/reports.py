@@ -1,7 +1,11 @@
-"""What an agent reports after its passes: states of ports, and problems with their reasons."""
+"""What an agent reports after its passes: states of ports, problems with their reasons, and the
+events of ports to the operator's hooks.
+"""
 
 from a9fe.api_client.state_reports import Configurations, StateReporter
 from a9fe.host_agent.converge import Outcome
+from a9fe.host_agent.hooks import Hooks
+from a9fe.host_agent.port_events import PortEvents
 from a9fe.host_agent.port_reports import PortReports, port_states
 from a9fe.host_agent.problem_reports import ProblemReports
 from a9fe.host_agent.role import Role, Tasks
@@ -14,8 +18,11 @@ from a9fe.plan.problems import problems
 class Reports:
     """Sends the reports of one agent in tasks of their own, so that no pass waits for them."""
 
-    def __init__(self, role: Role, model: ModelView, reporter: StateReporter) -> None:
-        """Send nothing before a pass."""
+    def __init__(
+        self, role: Role, model: ModelView, reporter: StateReporter, hooks: Hooks
+    ) -> None:
+        """Send nothing, and run no hook, before a pass."""
+        self._hooks, self._events = hooks, PortEvents()
         self._role, self._model, self._reporter = role, model, reporter
         self._ports = PortReports(reporter, self._configurations)
         self._problems = ProblemReports(reporter, self._configurations)
@@ -23,12 +30,13 @@ class Reports:
     def passed(self, outcome: Outcome) -> None:
         """Report what a pass over the whole host found and could not build."""
         role, model = self._role, self._model
-        parts = tuple(role.parts(model))
-        ports = tuple(port for part in parts for port in role.ports(model, part))
-        unrouted = frozenset(id for part in parts for id in role.unrouted(model, part))
+        by_part = {part: tuple(role.ports(model, part)) for part in role.parts(model)}
+        ports = tuple(port for found in by_part.values() for port in found)
+        unrouted = frozenset(id for part in by_part for id in role.unrouted(model, part))
         states = port_states(ports, outcome, unrouted)
         self._ports.put(*port_status.by_binding(states, ports))
-        self._problems.put(problems(outcome.failures, outcome.desired, parts))
+        self._problems.put(problems(outcome.failures, outcome.desired, by_part))
+        self._hooks.put(self._events.passed(by_part, states, whole=True))
 
     def failed(self, reason: str) -> None:
         """Report that a pass could not plan or observe."""
@@ -40,6 +48,7 @@ class Reports:
             "heartbeat": lambda: self._reporter.run(interval, self._configurations),
             "ports": self._ports.run,
             "problems": self._problems.run,
+            "hooks": self._hooks.run,
         }
 
     def _configurations(self) -> Configurations:

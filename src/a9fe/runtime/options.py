@@ -74,6 +74,9 @@ class Config:
     # paths
     state_path: str = _paths(v.PATH, "/var/lib/a9fe", "directory of persistent state", main=True)
     run_path: str = _paths(v.PATH, "/run/a9fe", "directory of sockets", main=True)
+    hooks_path: str = _paths(
+        v.PATH, "/etc/a9fe/hooks.d", "directory of programs to run on a port's ready and gone"
+    )
 
     # server
     bind_host: str = _server(
