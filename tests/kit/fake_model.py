@@ -8,6 +8,7 @@ from a9fe.model.resources import (
     COMPUTE_OWNER,
     DHCP_OWNER,
     KIND_OF,
+    ROUTER_GATEWAY_OWNER,
     ROUTER_INTERFACE_OWNER,
     Binding,
     FixedIp,
@@ -110,6 +111,10 @@ def dhcp_port(number: int, of: Network, *ips: tuple[Subnet, str], host: str = HO
 
 def interface(number: int, on: Router, of: Network, *ips: tuple[Subnet, str]) -> Port:
     return port(number, of, *ips, device_owner=ROUTER_INTERFACE_OWNER, device_id=on.id)
+
+
+def gateway(number: int, on: Router, of: Network, *ips: tuple[Subnet, str]) -> Port:
+    return port(number, of, *ips, device_owner=ROUTER_GATEWAY_OWNER, device_id=on.id)
 
 
 def router(number: int, **fields: object) -> Router:

@@ -105,7 +105,8 @@ def _tables() -> list[str]:
 def _inner_devices(space: str) -> list[str]:
     if not namespace.exists(space):
         return []
-    prefixes = tuple(owner.prefix for owner in observation.OWNERS.values())
+    owners = observation.OWNERS.values()
+    prefixes = tuple(prefix for owner in owners for prefix in owner.prefixes)
     inside = namespace.call_inside(space, rtnetlink.links)
     return [link.name for link in inside if link.name.startswith(prefixes)]
 

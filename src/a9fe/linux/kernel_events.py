@@ -46,7 +46,7 @@ def route_event_concerns(owner: observation.Owner, kind: int, nsid: int, body: b
     """Whether an rtnetlink message may concern our objects. `nsid` HOME is this namespace.
 
     In HOME, only devices with our names or on a bridge may be ours. In other namespaces, devices
-    with the agent's prefix, their addresses, static routes and settings may be.
+    with the agent's prefixes, their addresses, static routes and settings may be.
     """
     if kind in RTM_LINK:
         has = netlink.attributes(body[rtnetlink.LINK.size :])
@@ -54,12 +54,12 @@ def route_event_concerns(owner: observation.Owner, kind: int, nsid: int, body: b
         if nsid == HOME:
             ours = names.OUTER_DEVICE.fullmatch(name) or names.BRIDGE.fullmatch(name)
             return ours is not None or IFLA_MASTER in has
-        return name.startswith(owner.prefix)
+        return name.startswith(owner.prefixes)
     if nsid == HOME:
         return False
     if kind in RTM_ADDRESS:
         label = netlink.attributes(body[rtnetlink.ADDRESS.size :]).get(IFA_LABEL)
-        return label is None or label.startswith(owner.prefix.encode())
+        return label is None or label.decode(errors="replace").startswith(owner.prefixes)
     if kind in RTM_ROUTE:
         table, protocol = rtnetlink.ROUTE.unpack_from(body)[4:6]
         by_kernel = protocol in (rtnetlink.RTPROT_KERNEL, rtnetlink.RTPROT_RA)

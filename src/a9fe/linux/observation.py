@@ -24,11 +24,11 @@ VM_KINDS = ("tun", "veth")  # kinds of devices of VMs and namespace guests
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """The names of an agent's objects: namespaces by pattern, devices in them by prefix."""
+    """The names of an agent's objects: namespaces by pattern, devices in them by prefixes."""
 
     name: str
     pattern: re.Pattern[str]
-    prefix: str
+    prefixes: tuple[str, ...]
 
     def network_id(self, space: str) -> str:
         """The network's or router's id in the name of a namespace, "" if it has another form."""
@@ -36,8 +36,8 @@ class Owner:
         return found.group(1) if found else ""
 
 
-L3 = Owner("l3", names.ROUTER_NAMESPACE, names.router_device(""))
-DHCP = Owner("dhcp", names.DHCP_NAMESPACE, names.dhcp_device(""))
+L3 = Owner("l3", names.ROUTER_NAMESPACE, (names.router_device(""), names.gateway_device("")))
+DHCP = Owner("dhcp", names.DHCP_NAMESPACE, (names.dhcp_device(""),))
 OWNERS = {owner.name: owner for owner in (L3, DHCP)}
 
 
@@ -191,7 +191,7 @@ def look_inside(space: str, owner: Owner, home: Home, iptables: Iptables) -> Ins
         found = namespace.own_mark()
         if found != home.mark.text:
             raise namespace.NotOurs(f"namespace {space}", found)
-        named = (i for i in rtnetlink.links() if i.name.startswith(owner.prefix))
+        named = (i for i in rtnetlink.links() if i.name.startswith(owner.prefixes))
         ours = {i.index: i for i in named if home.owns(i)}
         return Inside(
             cookie=namespace.own_cookie(),

@@ -9,6 +9,7 @@
 | uplink to a foreign bridge     | upl<network id 11>   | host, on bridge  | both agents     |
 | its other end                  | phy<network id 11>   | host             | both agents     |
 | router interface               | qr-<port id 11>      | router namespace | L3 agent        |
+| router's external gateway      | qg-<port id 11>      | router namespace | L3 agent        |
 | DHCP interface                 | ns-<port id 11>      | DHCP namespace   | DHCP agent      |
 | guest namespace                | a9fe-guest-<name>    | /run/netns       | `a9fe guest`    |
 
@@ -68,6 +69,11 @@ def outer_device(port_id: str) -> str:
 def router_device(port_id: str) -> str:
     """The device of an internal router port in its namespace."""
     return f"qr-{port_id[:DEVICE_ID_LENGTH]}"
+
+
+def gateway_device(port_id: str) -> str:
+    """The device of a router's external gateway in its namespace."""
+    return f"qg-{port_id[:DEVICE_ID_LENGTH]}"
 
 
 def dhcp_device(port_id: str) -> str:

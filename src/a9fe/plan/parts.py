@@ -159,6 +159,8 @@ def _router(resource: Resource, view: ModelView) -> Iterator[Part]:
 def _router_of_port(resource: Resource, view: ModelView) -> Iterator[Part]:
     if isinstance(resource, Port) and resource.device_owner in ROUTER_OWNERS:
         yield router(resource.device_id)
+        if resource.device_owner == ROUTER_GATEWAY_OWNER:
+            yield network(resource.network_id)  # it needs the uplink
 
 
 def _bound_router(resource: Resource, view: ModelView) -> Iterator[Part]:

@@ -3,11 +3,17 @@
 from collections.abc import Iterable, Set
 from dataclasses import dataclass
 
-from a9fe.model.resources import ROUTER_INTERFACE_OWNERS, Port, Subnet, is_network_owner
+from a9fe.model.resources import (
+    ROUTER_GATEWAY_OWNER,
+    ROUTER_INTERFACE_OWNERS,
+    Port,
+    Subnet,
+    is_network_owner,
+)
 from a9fe.plan import model_view, names
 from a9fe.plan.host import HostPlan
 from a9fe.plan.model_view import ModelView
-from a9fe.plan.operations import FILTERS
+from a9fe.plan.operations import FILTERS, uplink_scope
 
 ACTIVE = "ACTIVE"
 
@@ -73,6 +79,8 @@ def ready(port: Port, host: Wiring) -> bool:
     """
     if names.outer_device(port.id) not in host.devices:
         return False
+    if port.device_owner == ROUTER_GATEWAY_OWNER:
+        return uplink_scope(names.bridge(port.network_id)) not in host.failed
     if is_network_owner(port.device_owner):
         return True
     space = names.dhcp_namespace(port.network_id)
@@ -85,15 +93,21 @@ def ready(port: Port, host: Wiring) -> bool:
 def states(ports: Iterable[Port], host: Wiring) -> PortStates:
     """The states to report for this agent's `ports`.
 
-    A port that is ACTIVE stays so as long as its device is in place.
+    A port that is ACTIVE stays so as long as its device is in place, and a gateway's its uplink.
     """
     up, down = set(), set()
     for port in ports:
         if port.status != ACTIVE and ready(port, host):
             up.add(port.id)
-        elif port.status == ACTIVE and names.outer_device(port.id) not in host.devices:
+        elif port.status == ACTIVE and _is_gone(port, host):
             down.add(port.id)
     return PortStates(up=frozenset(up), down=frozenset(down))
+
+
+def _is_gone(port: Port, host: Wiring) -> bool:
+    if port.device_owner == ROUTER_GATEWAY_OWNER:
+        return not ready(port, host)
+    return names.outer_device(port.id) not in host.devices
 
 
 def by_binding(states: PortStates, ports: Iterable[Port]) -> tuple[PortStates, PortStates]:

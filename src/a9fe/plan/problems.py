@@ -4,7 +4,7 @@
 |---------------------------------------------------------|--------------|
 | a DHCP namespace, with " dnsmasq", " listener", ...     | its network  |
 | a router namespace, with " listener", ...               | its router   |
-| a bridge                                                | its network  |
+| a bridge, or its " uplink"                              | its network  |
 | a VM's device                                           | its network  |
 | any other: the filters, or the whole pass ("host")      | the agent    |
 | a value left out of dnsmasq's files (Dnsmasq.left_out)  | its port, or the network |
@@ -51,7 +51,8 @@ def ports_left_out(desired: HostPlan) -> frozenset[str]:
 
 def _names_bridge(failures: Iterable[str]) -> bool:
     patterns = (names.BRIDGE, names.OUTER_DEVICE)
-    return any(pattern.fullmatch(scope) for scope in failures for pattern in patterns)
+    devices = [scope.partition(" ")[0] for scope in failures]
+    return any(pattern.fullmatch(device) for device in devices for pattern in patterns)
 
 
 def _failed(

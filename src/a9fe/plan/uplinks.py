@@ -8,7 +8,7 @@ put on the network's bridge. A bridge, which is the operator's, gets one end of 
 import re
 from collections.abc import Iterable, Iterator, Mapping
 
-from a9fe.model.resources import Network
+from a9fe.model.resources import ROUTER_GATEWAY_OWNER, Network
 from a9fe.plan import model_view, names
 from a9fe.plan.host import HostPlan, Uplink
 from a9fe.plan.model_view import ModelView
@@ -33,17 +33,30 @@ def mappings(items: Iterable[str]) -> dict[str, str]:
     return found
 
 
-def uplinks(view: ModelView, network_id: str, mapped: Mapping[str, str]) -> frozenset[Uplink]:
-    """The uplink of a network; none if it is not flat, or has no mapping on this host."""
+def uplinks(
+    view: ModelView, network_id: str, mapped: Mapping[str, str], *, for_gateways: bool = False
+) -> frozenset[Uplink]:
+    """The uplink of a network; none if it is not flat, or has no mapping on this host.
+
+    With `for_gateways`, a network with a router's gateway has one without a mapping, too: its
+    device is "", and to set it fails with the reason.
+    """
     network = model_view.get(view, Network, "network", network_id)
     if network is None or network.network_type != FLAT:
         return frozenset()
     physical_network = network.physical_network or ""
     device = mapped.get(physical_network)
-    if device is None:
+    if device is None and not (for_gateways and _has_gateway(view, network_id)):
         return frozenset()
     bridge = names.bridge(network_id)
-    return frozenset({Uplink(bridge=bridge, device=device, physical_network=physical_network)})
+    return frozenset(
+        {Uplink(bridge=bridge, device=device or "", physical_network=physical_network)}
+    )
+
+
+def _has_gateway(view: ModelView, network_id: str) -> bool:
+    ports = view.ports_by_network(network_id)
+    return any(port.device_owner == ROUTER_GATEWAY_OWNER for port in ports)
 
 
 def surplus(desired: HostPlan, observed: HostPlan, going: frozenset[str]) -> Iterator[Uplink]:

@@ -18,6 +18,7 @@ OF_CODE = {
     "uplink to a bridge of the operator": names.uplink(names.bridge(ID)),
     "its other end": names.uplink_peer(names.bridge(ID)),
     "router interface": names.router_device(ID),
+    "external gateway of a router": names.gateway_device(ID),
     "DHCP interface": names.dhcp_device(ID),
     "guest namespace": names.guest_namespace(ID),
 }

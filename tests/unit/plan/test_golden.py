@@ -17,6 +17,7 @@ from tests.kit.fake_model import (
     FakeModel,
     bound,
     dhcp_port,
+    gateway,
     interface,
     network,
     port,
@@ -80,6 +81,17 @@ SIX = subnet(
 OWN_SIX = dhcp_port(1, NET, (SUBNET, "10.1.0.2"), (SIX, "fd00:6::f816:3eff:fe00:1"))
 DUAL = [NET, SUBNET, SIX, OWN_SIX, VM, bound("dhcp", NET)]
 LEG_SIX = interface(4, ROUTER, NET, (SIX, "fd00:6::1"))
+EXTERNAL = network(3, external=True, network_type="flat", physical_network="physnet1")
+EXTERNAL_SUBNET = subnet(4, EXTERNAL, "203.0.113.0/24", "203.0.113.1")
+WAY_OUT = [
+    *ROUTED[:-3],
+    replace(ROUTER, routes=(HostRoute(destination="10.8.0.0/16", nexthop="203.0.113.8"),)),
+    *ROUTED[-2:],
+    EXTERNAL,
+    EXTERNAL_SUBNET,
+    subnet(5, EXTERNAL, "198.51.100.0/24", "198.51.100.1"),
+    gateway(21, ROUTER, EXTERNAL, (EXTERNAL_SUBNET, "203.0.113.10")),
+]
 OUTSIDE = [
     NET,
     replace(SUBNET, gateway_ip="10.200.0.1"),
@@ -109,6 +121,8 @@ SCENARIOS: dict[str, tuple[list[Resource], Plan]] = {
     "routed-forced-dhcp": (ROUTED, dhcp_text(force_metadata=True, ipv6_on_host=False)),
     "routed-l3": (ROUTED, l3_text()),
     "routed-no-proxy-l3": (ROUTED, l3_text(enable_metadata_proxy=False, ipv6_on_host=False)),
+    "way-out-l3": (WAY_OUT, l3_text(bridge_mappings={"physnet1": "br-ex"})),
+    "way-out-unmapped-l3": (WAY_OUT, l3_text()),
     "twins-dhcp": (TWINS, dhcp_text()),
     "twins-l3": (TWINS, l3_text()),
     "mixed-dhcp": (MIXED, dhcp_text()),

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from a9fe.plan.routers.iptables import BUILTIN_CHAINS, canonical, ruleset
-from a9fe.plan.routers.rules import rules
+from a9fe.plan.routers.rules import External, rules
 from a9fe.plan.settings import L3Settings
 
 MARK = (
@@ -20,6 +20,10 @@ REDIRECT = (
 ACCEPT = "-A INPUT -m mark --mark 0x1/0xffff -j ACCEPT"
 DIRECT = "-A INPUT -p tcp -m tcp --dport 9697 -j DROP"
 LEAVING = "-A FORWARD -m mark --mark 0x1/0xffff -j DROP"
+METADATA = [
+    "-A FORWARD -s 169.254.169.254/32 -j DROP",
+    "-A FORWARD -d 169.254.169.254/32 -j DROP",
+]
 
 
 def of(text: str, table: str) -> list[str]:
@@ -31,14 +35,14 @@ def test_the_rules_of_a_router():
     text = rules(L3Settings())
     assert of(text, "mangle") == [MARK]
     assert of(text, "nat") == [REDIRECT]
-    assert of(text, "filter") == [ACCEPT, DIRECT, LEAVING]
+    assert of(text, "filter") == [ACCEPT, DIRECT, LEAVING, *METADATA]
 
 
 def test_without_proxy_requests_are_still_marked_and_never_leave():
     text = rules(L3Settings(enable_metadata_proxy=False))
     assert of(text, "mangle") == [MARK]
     assert of(text, "nat") == []
-    assert of(text, "filter") == [LEAVING]
+    assert of(text, "filter") == [LEAVING, *METADATA]
 
 
 def test_port_and_mark_are_options():
@@ -86,3 +90,43 @@ def test_no_loaded_rules_are_the_empty_ruleset():
 def test_other_chains_and_policies_are_a_difference(line: str):
     text = rules(L3Settings())
     assert canonical(text.replace(f"{LEAVING}\n", f"{LEAVING}\n{line}\n")) != text
+
+
+AT_GATEWAY = [
+    "-A FORWARD -i qg-1 -o qg-1 -j DROP",
+    "-A OUTPUT -s 169.254.169.254/32 -o qg-1 -j DROP",
+    "-A OUTPUT -d 169.254.169.254/32 -o qg-1 -j DROP",
+]
+PAIRS = (("203.0.113.7", "10.1.0.5"),)
+TO_FIXED = [
+    "-A PREROUTING -d 203.0.113.7/32 -j DNAT --to-destination 10.1.0.5",
+    "-A OUTPUT -d 203.0.113.7/32 -j DNAT --to-destination 10.1.0.5",
+    "-A POSTROUTING -s 10.1.0.5/32 -o qg-1 -j SNAT --to-source 203.0.113.7",
+    "-A POSTROUTING -s 10.1.0.5/32 -m conntrack --ctstate DNAT -j SNAT --to-source 203.0.113.7",
+]
+SNAT = "-A POSTROUTING -o qg-1 -j SNAT --to-source 203.0.113.10"
+BACK = "-A POSTROUTING -s 10.1.0.0/24 -m conntrack --ctstate DNAT -j SNAT --to-source 203.0.113.10"
+
+
+@pytest.mark.parametrize(
+    ("external", "nat"),
+    [
+        (External(device="qg-1"), [REDIRECT]),
+        (
+            External(device="qg-1", snat="203.0.113.10", internal=("10.1.0.0/24",)),
+            [REDIRECT, SNAT],
+        ),
+        (External(device="qg-1", floating=PAIRS), [REDIRECT, *TO_FIXED]),
+        (
+            External(
+                device="qg-1", snat="203.0.113.10", floating=PAIRS, internal=("10.1.0.0/24",)
+            ),
+            [REDIRECT, *TO_FIXED, SNAT, BACK],
+        ),
+    ],
+)
+def test_the_rules_of_a_router_with_a_gateway(external: External, nat: list[str]):
+    text = rules(L3Settings(), external)
+    assert of(text, "nat") == nat
+    assert of(text, "filter") == [ACCEPT, DIRECT, LEAVING, *METADATA, *AT_GATEWAY]
+    assert of(text, "mangle") == [MARK]

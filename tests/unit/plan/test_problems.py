@@ -8,6 +8,7 @@ from a9fe.model.problems import REASON_MAX, Problem
 from a9fe.plan import names, parts
 from a9fe.plan.dhcp import namespaces as dhcp
 from a9fe.plan.host import HostPlan
+from a9fe.plan.operations import uplink_scope
 from a9fe.plan.parts import Part
 from a9fe.plan.problems import problems
 from a9fe.plan.settings import DhcpSettings
@@ -39,6 +40,7 @@ def of_agent(reason: str) -> Problem:
         (DHCP_SPACE, ITS, of_network("File exists")),
         (f"{DHCP_SPACE} dnsmasq", ITS, of_network("File exists")),
         (names.bridge(NET.id), ITS, of_network("File exists")),
+        (uplink_scope(names.bridge(NET.id)), ITS, of_network("File exists")),
         (names.outer_device(VM.id), ITS, of_network("File exists")),
         (SPACE, OF_ROUTER, Problem(kind="router", id=ROUTER.id, reason="File exists")),
         (

@@ -1,4 +1,4 @@
-"""External gateways and extra routes of routers: recorded, but no agent forwards through them.
+"""External gateways and extra routes of routers.
 
 A gateway is a port with the owner network:router_gateway on an external network. It belongs to
 no project, as in Neutron.

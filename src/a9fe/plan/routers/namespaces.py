@@ -1,20 +1,29 @@
-"""The router namespaces of a host: internal interfaces, extra routes and metadata.
+"""The router namespaces of a host: interfaces, external gateway, routes and metadata.
 
-IPv4 only; external gateways are not built. Planned router by router (plan.parts).
+IPv4 only. Planned router by router (plan.parts).
 """
 
 from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Network
 
-from a9fe.model.resources import ROUTER_INTERFACE_OWNERS, HostRoute, Network, Port, Router, Subnet
+from a9fe.model.resources import (
+    ROUTER_INTERFACE_OWNERS,
+    HostRoute,
+    Network,
+    Port,
+    Router,
+    Subnet,
+)
 from a9fe.model.rules import addresses as rules
 from a9fe.plan import model_view, names, parts, sysctls
 from a9fe.plan.bridges import bridges, link
 from a9fe.plan.host import ANY_FILTER, Address, HostPlan, NamespacePlan, Route, Veth
 from a9fe.plan.model_view import ModelView
 from a9fe.plan.parts import Part
+from a9fe.plan.routers import gateways
 from a9fe.plan.routers import rules as router
+from a9fe.plan.routers.gateways import Gateway
 from a9fe.plan.settings import L3Settings
 from a9fe.plan.uplinks import uplinks
 from a9fe.wire.message import Listener
@@ -44,7 +53,7 @@ def plan_part(model: ModelView, host: str, settings: L3Settings, part: Part) -> 
         return replace(
             EMPTY,
             bridges=bridges(model, part.id),
-            uplinks=uplinks(model, part.id, settings.bridge_mappings),
+            uplinks=uplinks(model, part.id, settings.bridge_mappings, for_gateways=True),
         )
     found = model_view.get(model, Router, "router", part.id) if part.kind == "router" else None
     if found is None or not found.admin_state_up or not _is_here(model, host, part):
@@ -65,32 +74,37 @@ def interfaces(model: ModelView, router_id: str) -> tuple[Port, ...]:
 
 
 def ports(model: ModelView, host: str, part: Part) -> tuple[Port, ...]:
-    """The interfaces of a router bound to `host`; its L3 agent reports their status."""
+    """Interfaces and gateway of a router bound to `host`; its L3 agent reports their status."""
     if part.kind != "router" or not _is_here(model, host, part):
         return ()
     found = model.ports_by_device(part.id)
-    return tuple(port for port in found if port.device_owner in ROUTER_INTERFACE_OWNERS)
+    return tuple(port for port in found if port.device_owner in parts.ROUTER_OWNERS)
 
 
 def _namespace(model: ModelView, router_: Router, settings: L3Settings) -> NamespacePlan:
     name = names.router_namespace(router_.id)
     internal = interfaces(model, router_.id)
-    addresses = frozenset(address for port in internal for address in _addresses(model, port))
+    gateway = gateways.gateway_of(model, router_.id)
+    inside = frozenset(address for port in internal for address in _addresses(model, port))
+    outside = frozenset(gateways.addresses(gateway)) if gateway else frozenset()
     return NamespacePlan(
         name=name,
-        links=frozenset(link for port in internal for link in _links(model, port)),
-        addresses=addresses,
-        routes=frozenset(
-            _routes(router_.routes, sorted(addresses), _connected(model, router_.id))
-        ),
+        links=frozenset(link for port in internal for link in _links(model, port))
+        | (frozenset({_outer_link(gateway)}) if gateway else frozenset()),
+        addresses=inside | outside,
+        routes=_all_routes(model, router_, inside, gateway),
         sysctls=sysctls.router(ipv6_on_host=settings.ipv6_on_host),
-        iptables=router.rules(settings),
+        iptables=router.rules(settings, gateways.external(gateway, router_) if gateway else None),
         listeners=frozenset(
             _listener(router_, port, name, settings.metadata_port)
             for port in internal
             if settings.enable_metadata_proxy and model.get("network", port.network_id) is not None
         ),
     )
+
+
+def _outer_link(gateway: Gateway) -> Veth:
+    return link(gateway.network, gateway.port, gateway.device)
 
 
 def _links(model: ModelView, port: Port) -> Iterator[Veth]:
@@ -114,6 +128,17 @@ def _connected(model: ModelView, router_id: str) -> frozenset[str]:
     ids = {ip.subnet_id for port in model.ports_by_device(router_id) for ip in port.fixed_ips}
     found = (model_view.get(model, Subnet, "subnet", id) for id in ids)
     return frozenset(subnet.cidr for subnet in found if subnet is not None)
+
+
+def _all_routes(
+    model: ModelView, router_: Router, inside: Set[Address], gateway: Gateway | None
+) -> frozenset[Route]:
+    """One route for each destination: an extra route takes the place of the gateway's."""
+    blocks = [str(_block(address.cidr)) for address in inside]
+    found = list(gateways.routes(gateway, blocks)) if gateway else []
+    near = [*inside, *(gateways.addresses(gateway) if gateway else ())]
+    found += _routes(router_.routes, sorted(near), _connected(model, router_.id))
+    return frozenset({route.destination: route for route in found}.values())
 
 
 def _routes(
