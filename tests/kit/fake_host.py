@@ -131,8 +131,8 @@ class FakeHost:
                 taps=self._unplugged() if owner == "dhcp" else {},
             )
 
-    def recognise(self, filters: PortSecurity) -> None:
-        """Nothing to do: the fake keeps the elements."""
+    def recognise(self, filters: PortSecurity) -> bool:
+        return filters in (self.port_security, ANY_FILTER)
 
     def filters_of(self, devices: Iterable[str]) -> dict[str, TapElements] | None:
         loaded = self.port_security

@@ -6,7 +6,7 @@ mark and is not planned.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from a9fe.model.errors import A9feError
@@ -23,8 +23,10 @@ class Host(Protocol):
         """Return all objects with names of the agent ("l3" or "dhcp"), and every bridge."""
         ...
 
-    def recognise(self, filters: PortSecurity, /) -> None:
-        """Know these filters as the loaded ones, if they are; so that SetTaps can change them."""
+    def recognise(self, filters: PortSecurity, /) -> bool:
+        """Whether exactly these filters are loaded; they are then known, so that SetTaps can
+        change them.
+        """
         ...
 
     def apply(self, operation: Operation, /) -> None:
@@ -54,10 +56,7 @@ def converge(
 
     A failure ends the work in its scope (plan.operations.scope) only.
     """
-    observed = host.observe(owner)
-    filters = admission.effective(desired, observed)
-    if filters is not None:
-        host.recognise(filters)
+    observed = _recognised(host, desired, host.observe(owner))
     applied: list[Operation] = []
     failures: dict[str, str] = {}
     for operation in operations(desired, observed):
@@ -72,6 +71,14 @@ def converge(
         else:
             applied.append(operation)
     return Outcome(desired=desired, observed=observed, applied=tuple(applied), failures=failures)
+
+
+def _recognised(host: Host, desired: HostPlan, observed: HostPlan) -> HostPlan:
+    """The observation without filters that have only the marker of the planned ones."""
+    filters = admission.effective(desired, observed)
+    if filters is None or filters != observed.port_security or host.recognise(filters):
+        return observed
+    return replace(observed, port_security=None)
 
 
 def reason_of(error: Exception) -> str:

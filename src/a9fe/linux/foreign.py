@@ -12,8 +12,7 @@ from a9fe.linux import observation
 from a9fe.linux.kernel import links, namespace, rtnetlink
 from a9fe.linux.kernel.rtnetlink import Link
 from a9fe.linux.processes import process
-from a9fe.linux.rulesets import nftables
-from a9fe.model.errors import A9feError
+from a9fe.linux.rulesets import tables
 from a9fe.plan import names
 from a9fe.plan.mark import ALIAS_PREFIX, Mark, owner_of
 
@@ -69,7 +68,7 @@ def adopt(mark: Mark) -> Iterator[str]:
             links.adopt(link.name, mark)
             yield f"{'bridge' if link.kind == 'bridge' else 'device'} {link.name}"
     if TABLE in _tables():
-        nftables.remove(TABLE)
+        tables.remove(TABLE)
         yield f"nftables table bridge {TABLE} (removed: ours has another name)"
 
 
@@ -89,17 +88,18 @@ def _other_namespaces(mark: Mark) -> Iterator[str]:
 
 
 def _other_tables(mark: Mark) -> Iterator[str]:
-    for table in _tables():
-        text = nftables.comment_of(table)
+    for table, text in _tables().items():
         if text != mark.text:
             yield f"nftables table bridge {table}: left, it is {owner_of(text)}"
 
 
-def _tables() -> list[str]:
+def _tables() -> dict[str, str]:
+    """The comments of tables with names like ours."""
     try:
-        return [table for table in nftables.tables() if TABLE_NAME.fullmatch(table)]
-    except A9feError:
-        return []  # no program nft, or no bridge family in this kernel
+        found = tables.comments_of()
+    except OSError:
+        return {}  # no nftables, or no bridge family in this kernel
+    return {table: text for table, text in found.items() if TABLE_NAME.fullmatch(table)}
 
 
 def _inner_devices(space: str) -> list[str]:

@@ -69,9 +69,11 @@ class Host:
         """Return the objects of an agent (`owner` is "l3" or "dhcp"), and all our bridges."""
         return namespace.in_thread(lambda: self._observe(observation.OWNERS[owner]))
 
-    def recognise(self, filters: PortSecurity) -> None:
-        """Know these filters as the loaded ones, if they are; so that SetTaps can change them."""
-        self._nftables.recognise(filters)
+    def recognise(self, filters: PortSecurity) -> bool:
+        """Whether exactly these filters are loaded; they are then known, so that SetTaps can
+        change them.
+        """
+        return filters == ANY_FILTER or self._nftables.recognise(filters)
 
     def filters_of(self, devices: Iterable[str]) -> dict[str, TapElements] | None:
         """The loaded filters of those taps that have any; None if unknown: a whole pass is due."""

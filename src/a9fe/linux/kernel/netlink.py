@@ -11,6 +11,7 @@ import socket
 import struct
 import sys
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 from a9fe.model.errors import A9feError
 
@@ -34,6 +35,7 @@ RECEIVE_SIZE = 1 << 18
 SOL_NETLINK = 270
 NETLINK_CAP_ACK = 10
 NETLINK_EXT_ACK = 11
+SO_SNDBUFFORCE = 32  # beyond the limit of net.core.wmem_max, with CAP_NET_ADMIN
 
 Attributes = dict[int, bytes]
 
@@ -46,48 +48,8 @@ class Refused(A9feError, OSError):
         return self.strerror or ""
 
 
-def get(family: int, kind: int, body: bytes) -> bytes:
-    """Ask for one object; return the body of the answer. Raises Refused."""
-    with _opened(family) as sock:
-        sock.send(message(kind, NLM_F_REQUEST, body))
-        for _, _, answer in _answers(sock):
-            return answer
-    raise Refused(errno.ENODATA, "no answer")
-
-
-def dump(family: int, kind: int, body: bytes) -> list[bytes]:
-    """Ask for all objects of a kind; return their bodies. Raises Refused."""
-    while True:
-        with _opened(family) as sock:
-            sock.send(message(kind, NLM_F_REQUEST | NLM_F_DUMP, body))
-            try:
-                return [answer for _, _, answer in _answers(sock)]
-            except InterruptedError:
-                continue  # the table changed during the dump
-
-
-def change(family: int, kind: int, body: bytes, flags: int = 0) -> None:
-    """Ask for a change and wait until it is done. Raises Refused."""
-    with _opened(family) as sock:
-        sock.send(message(kind, NLM_F_REQUEST | NLM_F_ACK | flags, body))
-        for _ in _answers(sock):
-            pass
-
-
-def batch(family: int, requests: Iterable[bytes], last: int) -> None:
-    """Send messages as one datagram; wait for the answer to the message with number `last`.
-
-    Raises Refused for the first message that the kernel refuses.
-    """
-    with _opened(family) as sock:
-        data = b"".join(requests)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2 * len(data) + 4096)
-        sock.send(data)
-        for _ in _answers(sock, last):
-            pass
-
-
-def _opened(family: int) -> socket.socket:
+def opened(family: int) -> socket.socket:
+    """A socket for requests. After a failed request close it: it may hold other answers."""
     sock = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, family)
     try:
         sock.setsockopt(SOL_NETLINK, NETLINK_CAP_ACK, 1)
@@ -97,6 +59,58 @@ def _opened(family: int) -> socket.socket:
         sock.close()
         raise
     return sock
+
+
+def get(family: int, kind: int, body: bytes, kept: socket.socket | None = None) -> bytes:
+    """Ask for one object; return the body of the answer. Raises Refused."""
+    with _using(family, kept) as sock:
+        sock.send(message(kind, NLM_F_REQUEST, body))
+        for _, _, answer in _answers(sock):
+            return answer
+    raise Refused(errno.ENODATA, "no answer")
+
+
+def dump(family: int, kind: int, body: bytes) -> list[bytes]:
+    """Ask for all objects of a kind; return their bodies. Raises Refused."""
+    while True:
+        with opened(family) as sock:
+            sock.send(message(kind, NLM_F_REQUEST | NLM_F_DUMP, body))
+            try:
+                return [answer for _, _, answer in _answers(sock)]
+            except InterruptedError:
+                continue  # the table changed during the dump
+
+
+def change(family: int, kind: int, body: bytes, flags: int = 0) -> None:
+    """Ask for a change and wait until it is done. Raises Refused."""
+    with opened(family) as sock:
+        sock.send(message(kind, NLM_F_REQUEST | NLM_F_ACK | flags, body))
+        for _ in _answers(sock):
+            pass
+
+
+def batch(
+    family: int, requests: Iterable[bytes], last: int, kept: socket.socket | None = None
+) -> None:
+    """Send messages as one datagram; wait for the answer to the message with number `last`.
+
+    Raises Refused for the first message that the kernel refuses.
+    """
+    with _using(family, kept) as sock:
+        data = b"".join(requests)
+        sock.setsockopt(socket.SOL_SOCKET, SO_SNDBUFFORCE, len(data) + 4096)
+        sock.send(data)
+        for _ in _answers(sock, last):
+            pass
+
+
+@contextmanager
+def _using(family: int, kept: socket.socket | None) -> Iterator[socket.socket]:
+    if kept is not None:
+        yield kept
+        return
+    with opened(family) as sock:
+        yield sock
 
 
 def _answers(sock: socket.socket, last: int | None = None) -> Iterator[tuple[int, int, bytes]]:

@@ -10,17 +10,32 @@ NETLINK_NETFILTER = 12
 SUBSYSTEM = 10  # nftables
 BATCH_BEGIN = 16
 BATCH_END = 17
-GENERATION = 16  # NFT_MSG_GETGEN
+NEW_GENERATION, GENERATION = 15, 16  # NFT_MSG_NEWGEN, NFT_MSG_GETGEN
+BATCH_GENERATION = 1  # NFNL_BATCH_GENID
 NFTA_GEN_ID = 1
 HEADER = struct.Struct("!BBH")  # family, version, resource
 
 Request = tuple[int, int, bytes]  # kind (NFT_MSG_*), flags, attributes
 
 
-def ruleset_generation() -> int:
+def opened() -> socket.socket:
+    """A socket to keep for `ruleset_generation` and `transaction`.
+
+    To close a socket takes 10 ms after a transaction that deletes: the kernel finishes that first.
+    """
+    return netlink.opened(NETLINK_NETFILTER)
+
+
+def ruleset_generation(kept: socket.socket | None = None) -> int:
     """The generation of this namespace's nftables rules: each change increments it."""
-    body = netlink.get(NETLINK_NETFILTER, SUBSYSTEM << 8 | GENERATION, HEADER.pack(0, 0, 0))
-    return int(struct.unpack(">I", netlink.attributes(body[HEADER.size :])[NFTA_GEN_ID])[0])
+    request = HEADER.pack(0, 0, 0)
+    body = netlink.get(NETLINK_NETFILTER, SUBSYSTEM << 8 | GENERATION, request, kept)
+    return generation_of(netlink.attributes(body[HEADER.size :]))
+
+
+def generation_of(has: netlink.Attributes) -> int:
+    """The number in a message about a generation."""
+    return int.from_bytes(has[NFTA_GEN_ID], "big")
 
 
 def dump(family: int, kind: int, body: bytes = b"") -> list[netlink.Attributes]:
@@ -30,14 +45,25 @@ def dump(family: int, kind: int, body: bytes = b"") -> list[netlink.Attributes]:
     return [netlink.attributes(each[HEADER.size :]) for each in found]
 
 
-def transaction(family: int, requests: Sequence[Request]) -> None:
-    """Apply all requests or none. Raises netlink.Refused."""
+def transaction(
+    family: int,
+    requests: Sequence[Request],
+    generation: int | None = None,
+    kept: socket.socket | None = None,
+) -> None:
+    """Apply all requests or none. Raises netlink.Refused.
+
+    With `generation`: ERESTART if the rules have another one. Afterwards they have the next one.
+    """
     if not requests:
         return
     last = len(requests)
     edge = HEADER.pack(socket.AF_UNSPEC, 0, SUBSYSTEM)
     request = netlink.NLM_F_REQUEST
-    whole = [netlink.message(BATCH_BEGIN, request, edge, 0)]
+    begin = edge
+    if generation is not None:
+        begin += netlink.attribute(BATCH_GENERATION, struct.pack(">I", generation))
+    whole = [netlink.message(BATCH_BEGIN, request, begin, 0)]
     for number, (kind, flags, body) in enumerate(requests, 1):
         # The kernel answers each refused message, and the last one in any case.
         answered = netlink.NLM_F_ACK if number == last else 0
@@ -47,4 +73,4 @@ def transaction(family: int, requests: Sequence[Request]) -> None:
         )
         whole.append(message)
     whole.append(netlink.message(BATCH_END, request, edge, last + 1))
-    netlink.batch(NETLINK_NETFILTER, whole, last)
+    netlink.batch(NETLINK_NETFILTER, whole, last, kept)

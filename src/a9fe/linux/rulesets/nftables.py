@@ -1,208 +1,200 @@
-"""The nftables tables of the host's namespace, by `nft`; read only after a change of the rules."""
+"""The filters of our bridges as nftables tables of the host's namespace.
 
-import re
+`nft` loads them as a whole. Elements of some taps are changed by our own netlink messages, and all
+reading is by netlink, so that a change starts no process and costs its elements.
+
+The elements of each tap are known to the process that loaded them, or that compared them with its
+plan (`recognise`). They stay known as long as no event tells that another process changed our
+tables; after such an event, or lost events, they are compared again.
+"""
+
+import errno
+import socket
+import weakref
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
-from a9fe.linux.kernel import nfnetlink
+from a9fe.linux.kernel import netlink, nfnetlink
 from a9fe.linux.kernel.namespace import NotOurs
 from a9fe.linux.processes import programs
+from a9fe.linux.rulesets import set_elements, tables
+from a9fe.linux.rulesets.rule_events import RuleEvents
+from a9fe.linux.rulesets.tables import Loaded
 from a9fe.model.errors import A9feError
 from a9fe.plan.filters import bridge_filter, fingerprint, port_security
+from a9fe.plan.filters.bridge_filter import Taps
 from a9fe.plan.filters.fingerprint import NOTHING
 from a9fe.plan.host import ANY_FILTER, PortSecurity, TapElements
 from a9fe.plan.mark import Mark
 
-FAMILY = "bridge"
 OTHER = "other"
+ATTEMPTS = 5  # transactions, while other processes also change nftables
 TapChanges = Mapping[str, TapElements | None]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Loaded:
-    """The loaded tables with our name.
-
-    `any`, `whole`: one exists, all exist. `rules`, `elements`: their markers, "" for none. `ours`:
-    all have our mark; if not, `comment` is the other owner's.
-    """
-
-    any: bool = False
-    whole: bool = False
-    rules: str = ""
-    elements: str = ""
-    ours: bool = True
-    comment: str = ""
-
-
 class Unrecognised(A9feError):
-    """The loaded tables are not those that this process knows: observe and apply the whole."""
+    """The loaded elements are not known: a whole pass must compare or load them."""
 
 
 class Nftables:
-    """Reads and sets the tables. Knows the elements of each tap that it loaded or recognised."""
+    """Reads and sets the tables."""
 
     def __init__(self, mark: Mark) -> None:
         """The tables' name and comment are those of the mark."""
         self._mark = mark
         self._rules = bridge_filter.rules_marker(mark)
-        self._generation: int | None = None
-        self._known = _Loaded()
-        self._marker = NOTHING.marker
-        self._taps: dict[str, TapElements] = {}  # those of `_marker`
+        self._events = RuleEvents(mark.table)
+        self._kept: socket.socket | None = None
+        self._generation = 0  # of the state below
+        self._loaded = Loaded()
+        self._taps: dict[str, TapElements] | None = None  # the loaded ones, None: not known
+        self._is_foreign = False  # whether another process changed our tables since we loaded them
 
     def observe(self) -> PortSecurity | None:
         """Return the loaded elements by their marker; None if no table of ours exists.
 
         The marker is "" if a table is missing, OTHER if another version of a9fe loaded them.
         """
-        known = self._look()
-        if not known.any or not known.ours:
+        found = self._look()
+        if not found.any or not found.ours:
             return None
-        marker = known.elements if known.rules == self._rules else OTHER
-        return PortSecurity(marker=marker if known.whole else "")
+        marker = found.elements if found.rules == self._rules else OTHER
+        return PortSecurity(marker=marker if found.whole else "")
 
-    def recognise(self, wanted: PortSecurity) -> None:
-        """Know these elements as the loaded ones, if they are by their marker. O(taps)."""
-        if self._look().elements == wanted.marker != self._marker:
-            self._remember(wanted)
+    def recognise(self, wanted: PortSecurity) -> bool:
+        """Whether exactly these taps are loaded; they are then known. Raises OSError.
+
+        O(taps) if the loaded elements are known already, else O(elements): it reads them.
+        """
+        for _ in range(ATTEMPTS):
+            found = self._look()
+            if self._is_foreign or not self._is_ours(found) or found.elements != wanted.marker:
+                return False
+            if self._taps is not None:
+                return True
+            self._events.start()
+            same = self._is_loaded(wanted.taps)
+            if self._now() == self._generation:
+                self._taps = dict(wanted.taps) if same else None
+                return same
+        return False
 
     def loaded(self, devices: Iterable[str]) -> dict[str, TapElements] | None:
         """The loaded elements of those devices that have any; None if unknown. O(devices)."""
-        if not self._is_known(self._look()):
+        self._look()
+        taps = self._taps
+        if taps is None:
             return None
-        return {device: self._taps[device] for device in devices if device in self._taps}
+        return {device: taps[device] for device in devices if device in taps}
 
     def apply(self, wanted: PortSecurity | None) -> None:
         """Load the tables in one transaction; None removes them. Raises NotOurs.
 
         Costs O(taps) and the difference if the loaded elements are known, else O(elements).
         """
-        known = self._look()
-        if not known.ours:
-            raise NotOurs(f"nftables table {self._mark.table}", known.comment)
-        if wanted not in (None, ANY_FILTER) and self._is_known(known):
-            self._change(port_security.changes(wanted.taps, self._taps), wanted.marker)
-            return
-        text, before = self._text(wanted, known), self._generation
-        programs.run(("nft", "-f", "-"), text)
-        if text:
-            self._remember(NOTHING if wanted in (None, ANY_FILTER) else wanted)
-            self._loaded(before, exists=wanted is not None)
+        found = self._look()
+        if not found.ours:
+            raise NotOurs(f"nftables table {self._mark.table}", found.comment)
+        if wanted is None:
+            self._load(bridge_filter.removal(self._mark), None)
+        elif wanted != ANY_FILTER and self._taps is not None:
+            self.change(port_security.changes(wanted.taps, self._taps))
+        elif wanted != ANY_FILTER:
+            self._load(bridge_filter.whole(wanted.taps, wanted.marker, self._mark), wanted)
+        elif not found.whole:
+            new = not found.any
+            text = bridge_filter.whole({}, NOTHING.marker, self._mark, created=new)
+            self._load(text, NOTHING)
 
     def change(self, taps: TapChanges) -> None:
         """Set the elements of these taps, None removes a tap, in one transaction.
 
-        O(elements of these taps). Raises Unrecognised, and nothing is changed, if the loaded
-        elements are not known.
+        O(elements of these taps); with prefixes in address pairs also O(prefixes of all taps).
+        Raises Unrecognised, and nothing is changed, if the loaded elements are not known.
         """
-        if not self._is_known(self._look()):
-            raise Unrecognised("the loaded port security is not what this process knows")
-        old, new = self._before(taps), _present(taps)
-        if old != new:
-            self._change(taps, fingerprint.changed(self._marker, old, new))
+        for _ in range(ATTEMPTS):
+            self._look()
+            if self._taps is None:
+                break
+            old = {device: self._taps[device] for device in taps if device in self._taps}
+            new = {device: found for device, found in taps.items() if found is not None}
+            if old == new or self._changed(self._taps, old, new):
+                return
+        raise Unrecognised("the loaded port security is not known: another process changed it")
 
-    def _change(self, taps: TapChanges, marker: str) -> None:
-        before, old, new = self._generation, self._before(taps), _present(taps)
-        programs.run(
-            ("nft", "-f", "-"), bridge_filter.change(old, self._marker, new, marker, self._mark)
-        )
-        for device in old:
-            del self._taps[device]
-        self._taps |= new
-        self._marker = marker
-        self._loaded(before)
-
-    def _before(self, taps: TapChanges) -> dict[str, TapElements]:
-        return {device: self._taps[device] for device in taps if device in self._taps}
-
-    def _is_known(self, found: _Loaded) -> bool:
-        is_ours = found.whole and found.ours and found.rules == self._rules
-        return is_ours and found.elements == self._marker
-
-    def _remember(self, loaded: PortSecurity) -> None:
-        self._marker, self._taps = loaded.marker, dict(loaded.taps)
-
-    def _loaded(self, before: int | None, *, exists: bool = True) -> None:
-        """Cache the tables as loaded, unless another process also changed nftables."""
-        now = nfnetlink.ruleset_generation()
-        if before is None or now != before + 1:
-            return
-        self._generation, self._known = now, _Loaded()
-        if exists:
-            self._known = _Loaded(any=True, whole=True, rules=self._rules, elements=self._marker)
-
-    def _text(self, wanted: PortSecurity | None, known: _Loaded) -> str:
-        """Return the text for `nft` that loads all, or removes the tables."""
-        if wanted is None:
-            return bridge_filter.removal(self._mark)
-        if wanted != ANY_FILTER:
-            return bridge_filter.whole(wanted.taps, wanted.marker, self._mark)
-        if known.whole:
-            return ""
-        missing = not known.any
-        return bridge_filter.whole({}, NOTHING.marker, self._mark, created=missing)
-
-    def _look(self) -> _Loaded:
-        generation = nfnetlink.ruleset_generation()
-        if generation != self._generation:
-            self._known = self._read()
-            self._generation = generation
-        return self._known
-
-    def _read(self) -> _Loaded:
-        """Read the names of tables and chains only, so that the cost does not grow with the ports.
-
-        The marker of our rules includes our mark.
-        """
+    def _changed(self, known: dict[str, TapElements], old: Taps, new: Taps) -> bool:
+        """Change elements; False if another process changed nftables meanwhile."""
+        table, before = self._mark.table, self._loaded.elements
+        marker = fingerprint.changed(before, old, new)
+        requests = [
+            *set_elements.requests(table, old, new),
+            (tables.DELETE_CHAIN, 0, tables.chain(table, before)),
+            (tables.NEW_CHAIN, netlink.NLM_F_CREATE, tables.chain(table, marker)),
+        ]
         try:
-            shown = programs.run(("nft", "list", "tables")).splitlines()
-        except programs.MissingProgram:
-            return _Loaded()  # `apply` will report it
-        ours = [f for f in bridge_filter.FAMILIES if f"table {f} {self._mark.table}" in shown]
-        chains = programs.run(("nft", "list", "chains", FAMILY)) if FAMILY in ours else ""
-        rules, elements = bridge_filter.markers(chains, self._mark)
-        foreign = None if rules == self._rules else self._foreign(ours)
-        return _Loaded(
-            any=bool(ours),
-            whole=len(ours) == len(bridge_filter.FAMILIES),
-            rules=rules,
-            elements=elements,
-            ours=foreign is None,
-            comment=foreign or "",
-        )
+            nfnetlink.transaction(tables.BRIDGE, requests, self._generation, self._socket())
+        except OSError as error:
+            self._close()
+            if error.errno != errno.ERESTART:
+                self._taps = None
+                raise
+            return False
+        for device in old:
+            del known[device]
+        known.update(new)
+        self._settle(self._generation + 1, marker)
+        self._events.is_touched(self._generation, self._generation)  # reads our own events
+        return True
 
-    def _foreign(self, families: list[str]) -> str | None:
-        """The comment of one of these tables that is not ours; None if all are."""
-        for family in families:
-            text = comment(programs.run(("nft", "list", "table", family, self._mark.table)))
-            if text != self._mark.text:
-                return text
-        return None
+    def _load(self, text: str, wanted: PortSecurity | None) -> None:
+        """Run `nft`. The elements are known unless another process changed nftables meanwhile."""
+        before, self._taps, self._is_foreign = self._generation, None, False
+        self._events.stop()  # there may be too many to read
+        programs.run(("nft", "-f", "-"), text)
+        self._events.start()
+        if self._now() != before + 1:
+            return
+        self._generation, self._loaded = before + 1, Loaded()
+        if wanted is not None:
+            self._taps = dict(wanted.taps)
+            self._settle(before + 1, wanted.marker)
 
+    def _settle(self, generation: int, marker: str) -> None:
+        """Note the result of our own transaction."""
+        self._generation = generation
+        self._loaded = Loaded(any=True, whole=True, rules=self._rules, elements=marker)
 
-def _present(taps: TapChanges) -> dict[str, TapElements]:
-    return {device: found for device, found in taps.items() if found is not None}
+    def _look(self) -> Loaded:
+        """Return the tables as they are; forget the elements if others may have changed them."""
+        before, now = self._generation, self._now()
+        is_touched = now != before and self._events.is_touched(before, now)
+        if is_touched is not False:
+            self._loaded, self._taps = tables.read(self._mark), None
+        self._is_foreign = self._is_foreign or is_touched is True
+        self._generation = now
+        return self._loaded
 
+    def _now(self) -> int:
+        try:
+            return nfnetlink.ruleset_generation(self._socket())
+        except OSError:
+            self._close()
+            raise
 
-def tables() -> list[str]:
-    """The names of all tables of the bridge family in this namespace."""
-    shown = programs.run(("nft", "list", "tables", FAMILY))
-    return [line.removeprefix(f"table {FAMILY} ") for line in shown.splitlines()]
+    def _socket(self) -> socket.socket:
+        if self._kept is None:
+            self._kept = nfnetlink.opened()
+            weakref.finalize(self, self._kept.close)
+        return self._kept
 
+    def _close(self) -> None:
+        if self._kept is not None:
+            self._kept.close()
+        self._kept = None
 
-def remove(table: str) -> None:
-    """Remove a table of the bridge family."""
-    programs.run(("nft", "delete", "table", FAMILY, table))
+    def _is_ours(self, found: Loaded) -> bool:
+        return found.whole and found.ours and found.rules == self._rules
 
-
-def comment_of(table: str) -> str:
-    """The comment of a table of the bridge family; "" if there is no comment or no table."""
-    if table not in tables():
-        return ""
-    return comment(programs.run(("nft", "list", "table", FAMILY, table)))
-
-
-def comment(shown: str) -> str:
-    """Return the comment in the output of `nft list table`; "" for none."""
-    found = re.search(r'\A\s*table [^{]*\{\s*comment "([^"]*)"', shown)
-    return found.group(1) if found else ""
+    def _is_loaded(self, taps: Taps) -> bool:
+        return tables.rules_are_whole(self._mark) and set_elements.loaded(
+            self._mark.table
+        ) == set_elements.encoded(taps)

@@ -18,23 +18,22 @@ lies beyond the end of a short frame.
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import IPv6Address
 
 from a9fe.model.resources import METADATA_IPV4, METADATA_IPV6
 from a9fe.plan.filters.counters import COUNTERS
-from a9fe.plan.filters.fingerprint import MARKER
 from a9fe.plan.host import TapElements
 from a9fe.plan.mark import Mark
 
-FAMILIES = ("bridge", "inet", "arp")
+BRIDGE = "bridge"
+FAMILIES = (BRIDGE, "inet", "arp")
 RULES_PREFIX = "rules-"  # the name of an empty chain: fingerprint of the loaded chains and sets
 FINGERPRINT_LENGTH = 16
-_RULES_MARKER = re.compile(rf"{RULES_PREFIX}[0-9a-f]{{{FINGERPRINT_LENGTH}}}")
 
 Taps = Mapping[str, TapElements]
-_NONE: TapElements = frozenset()
 
 FIELDS = {
     "mac": "ether saddr",
@@ -298,29 +297,36 @@ _ARP_CHAINS = _INPUT + _OUTPUT
 
 
 def rules_marker(mark: Mark) -> str:
-    """The name of the marker chain of this version's rules."""
-    return f"{RULES_PREFIX}{_digest([_fixed(mark)])}"
+    """The name of the marker chain of this version's rules, in each table."""
+    digest = hashlib.sha256(_fixed(mark).encode()).hexdigest()
+    return f"{RULES_PREFIX}{digest[:FINGERPRINT_LENGTH]}"
 
 
 def whole(taps: Taps, marker: str, mark: Mark, *, created: bool = False) -> str:
     """Replace all tables in one transaction; counters restart at 0. With `created` it fails if a
     table exists meanwhile, so that the L3 agent never replaces the DHCP agent's.
+
+    `marker` is that of the taps.
     """
-    first = _created(mark) if created else f"{removal(mark)}{_added(mark)}"
-    made = f"{_marks(mark, rules_marker(mark), marker)}{_each('add', taps, mark)}"
-    return f"{first}{_fixed(mark)}{made}"
+    verb = "create" if created else "add"
+    tables = "".join(_table(verb, family, mark) for family in FAMILIES)
+    first = tables if created else f"{removal(mark)}{tables}"
+    rules = "".join(_chain(family, rules_marker(mark), mark) for family in FAMILIES)
+    return f"{first}{_fixed(mark)}{rules}{_chain(BRIDGE, marker, mark)}{_elements(taps, mark)}"
 
 
-def change(old: Taps, old_marker: str, new: Taps, marker: str, mark: Mark) -> str:
-    """Change elements of the taps in `old` or `new`. Costs the difference. Counters are kept.
-
-    The markers are those of all loaded elements, before and after.
-    """
-    devices = old.keys() | new.keys()
-    gone = {d: old.get(d, _NONE) - new.get(d, _NONE) for d in devices}
-    added = {d: new.get(d, _NONE) - old.get(d, _NONE) for d in devices}
-    changed = f"{_each('delete', gone, mark)}{_each('add', added, mark)}"
-    return f"{changed}delete chain bridge {mark.table} {old_marker}\n{_marks(mark, marker)}"
+def rule_counts(mark: Mark) -> Counter[tuple[str, str]]:
+    """The number of rules by family and chain, as loaded."""
+    found: Counter[tuple[str, str]] = Counter()
+    family = chain = ""
+    for line in _fixed(mark).splitlines():
+        words = line.split()
+        if words[:1] in (["table"], ["chain"], ["set"], ["counter"]) and words[-1] == "{":
+            family = words[1] if words[0] == "table" else family
+            chain = words[1] if words[0] == "chain" else ""
+        elif chain and words not in ([], ["}"]) and words[0] != "type":
+            found[family, chain] += 1
+    return found
 
 
 def removal(mark: Mark) -> str:
@@ -329,28 +335,12 @@ def removal(mark: Mark) -> str:
     return "".join(f"add {table}delete {table}" for table in tables)
 
 
-def markers(shown: str, mark: Mark) -> tuple[str, str]:
-    """The markers of rules and elements in the output of `nft list chains`, "" if missing."""
-    own = shown.partition(f"table bridge {mark.table} {{\n")[2].partition("\n}")[0]
-    return _found(_RULES_MARKER, own), _found(MARKER, own)
-
-
-def _found(marker: re.Pattern[str], shown: str) -> str:
-    found = re.search(rf"\bchain ({marker.pattern}) ", shown)
-    return found.group(1) if found else ""
-
-
-def _added(mark: Mark) -> str:
-    """The tables with the mark as comment."""
-    return "".join(_table("add", family, mark) for family in FAMILIES)
-
-
-def _created(mark: Mark) -> str:
-    return "".join(_table("create", family, mark) for family in FAMILIES)
-
-
 def _table(verb: str, family: str, mark: Mark) -> str:
     return f'{verb} table {family} {mark.table} {{ comment "{mark.text}" ; }}\n'
+
+
+def _chain(family: str, name: str, mark: Mark) -> str:
+    return f"add chain {family} {mark.table} {name}\n"
 
 
 def _fixed(mark: Mark) -> str:
@@ -366,25 +356,14 @@ def _fixed(mark: Mark) -> str:
     return text
 
 
-def _marks(mark: Mark, *names: str) -> str:
-    return "".join(f"add chain bridge {mark.table} {name}\n" for name in names)
-
-
-def _each(verb: str, taps: Taps, mark: Mark) -> str:
+def _elements(taps: Taps, mark: Mark) -> str:
     sets: dict[str, list[str]] = {}
     for device, elements in taps.items():
         for name, rest in elements:
             key = f'"{device}" . {rest}' if rest else f'"{device}"'
             sets.setdefault(name, []).append(key)
     return "".join(
-        f"{verb} element bridge {mark.table} {name} {{ {', '.join(sets[name])} }}\n"
+        f"add element {BRIDGE} {mark.table} {name} {{ {', '.join(sets[name])} }}\n"
         for name in SETS
         if name in sets
     )
-
-
-def _digest(words: Iterable[str]) -> str:
-    digest = hashlib.sha256()
-    for word in words:
-        digest.update(word.encode() + b"\0")
-    return digest.hexdigest()[:FINGERPRINT_LENGTH]

@@ -5,14 +5,12 @@ order of changes does not matter. An agent without memory computes it from its m
 """
 
 import hashlib
-import re
 from collections.abc import Iterable, Mapping
 
 from a9fe.plan.host import PortSecurity, TapElements
 
 PREFIX = "plan-"
 BITS = 256  # so long because sums of chosen numbers collide sooner than digests
-MARKER = re.compile(rf"{PREFIX}[0-9a-f]{{{BITS // 4}}}")
 
 
 def security(taps: Mapping[str, TapElements]) -> PortSecurity:
