@@ -9,13 +9,16 @@ from tests.lab.frames import ARP, BROADCAST, ICMPV6, IPV4, IPV6, UDP
 NET = network(1)
 OTHER = network(2)
 SUBNET = subnet(1, NET, "10.1.0.0/24", "10.1.0.1")
-DHCP = dhcp_port(1, NET, (SUBNET, "10.1.0.2"))
+SUBNET6 = subnet(2, NET, "fd00::/64", "fd00::1", ip_version=6)
+DHCP = dhcp_port(1, NET, (SUBNET, "10.1.0.2"), (SUBNET6, "fd00::2"))
 PAIRS = (
     AddressPair(ip_address="10.1.0.0/24"),
     AddressPair(ip_address="10.1.0.77"),
     AddressPair(ip_address="0.0.0.0/0"),
     AddressPair(ip_address=METADATA_IPV4),
     AddressPair(ip_address="fd00::/64"),
+    AddressPair(ip_address="fe80::/64"),
+    AddressPair(ip_address="fd07::7"),
     AddressPair(ip_address="10.1.0.6", mac_address=DHCP.mac_address),
 )
 GUARDED = port(5, NET, (SUBNET, "10.1.0.5"))
@@ -23,7 +26,7 @@ VICTIM = port(6, NET, (SUBNET, "10.1.0.6"))
 PAIRED = port(7, NET, (SUBNET, "10.1.0.7"), allowed_address_pairs=PAIRS)
 OPEN = port(8, NET, (SUBNET, "10.1.0.8"), port_security_enabled=False)
 ELSEWHERE = port(9, NET, (SUBNET, "10.1.0.9"), host="node2")
-MODEL = (NET, OTHER, SUBNET, DHCP, GUARDED, VICTIM, PAIRED, OPEN, ELSEWHERE)
+MODEL = (NET, OTHER, SUBNET, SUBNET6, DHCP, GUARDED, VICTIM, PAIRED, OPEN, ELSEWHERE)
 BRIDGE, OTHER_BRIDGE = names.bridge(NET.id), names.bridge(OTHER.id)
 SERVICE = "qdhcp-" + NET.id
 ALL_NODES = "33:33:00:00:00:01"
@@ -49,10 +52,11 @@ def ip(of: Port, source: str, to: str, payload: bytes = b"", **how: object) -> b
     return frames.ether(DHCP.mac_address, str(how.get("mac", of.mac_address)), IPV4, packet)
 
 
-def ip6(of: Port, source: str, following: int, payload: bytes, to: str = "ff02::1") -> bytes:
-    return frames.ether(
-        ALL_NODES, of.mac_address, IPV6, frames.ipv6(source, to, following, payload)
-    )
+def ip6(
+    of: Port, source: str, following: int, payload: bytes, to: str = "ff02::1", mac: str = ""
+) -> bytes:
+    packet = frames.ipv6(source, to, following, payload)
+    return frames.ether(ALL_NODES, mac or of.mac_address, IPV6, packet)
 
 
 def tagged(frame: bytes, *tags: int, vlan: int = 0) -> bytes:
@@ -73,7 +77,8 @@ def discover(of: Port, client: str, **how: object) -> bytes:
 
 
 G, P, U = GUARDED, PAIRED, OPEN
-LL = link_local(G.mac_address)
+LL, LL_P, LL_U, LL_DHCP = (link_local(of.mac_address) for of in (G, P, U, DHCP))
+ASK6 = frames.icmpv6(135, METADATA_IPV6)
 ADVERT = frames.icmpv6(134)
 
 PASSING: dict[str, tuple[Port, bytes]] = {
@@ -95,6 +100,21 @@ PASSING: dict[str, tuple[Port, bytes]] = {
     "ARP of a pair": (P, arp(P, "10.1.0.77")),
     "IPv6 of a pair": (P, ip6(P, "fd00::7", UDP, frames.udp(5000, 5001))),
     "advertisement of a pair": (P, ip6(P, "fd00::7", ICMPV6, frames.icmpv6(136, "fd00::7"))),
+    "IPv6 of a pair's address": (P, ip6(P, "fd07::7", UDP, frames.udp(5000, 5001))),
+    "advertisement of a pair's address": (
+        P,
+        ip6(P, "fd07::7", ICMPV6, frames.icmpv6(136, "fd07::7")),
+    ),
+    "detection of a pair's": (P, ip6(P, "::", ICMPV6, frames.icmpv6(135, "fd00::7"))),
+    "own second fragment": (G, ip(G, "10.1.0.5", "10.1.0.2", fragment=1)),
+    "own IPv6 to metadata": (G, ip6(G, LL, UDP, frames.udp(5000, 80), METADATA_IPV6)),
+    "own solicitation for metadata": (G, ip6(G, LL, ICMPV6, ASK6)),
+    "own router solicitation": (G, ip6(G, LL, ICMPV6, frames.icmpv6(133))),
+    "DHCPv6": (G, ip6(G, LL, UDP, frames.udp(546, 547))),
+    "own IPv6 to metadata, with pairs": (
+        P,
+        ip6(P, LL_P, UDP, frames.udp(5000, 80), METADATA_IPV6),
+    ),
     "own IPv4 to metadata, with pairs": (P, ip(P, "10.1.0.7", METADATA_IPV4)),
     "any IPv4 without port security": (U, ip(U, "10.1.0.99", "10.1.0.6")),
     "any MAC without port security": (U, ip(U, "10.1.0.99", "10.1.0.6", mac="02:00:00:00:00:01")),
@@ -108,6 +128,20 @@ PASSING: dict[str, tuple[Port, bytes]] = {
     ),
     "own IPv4 to metadata without port security": (U, ip(U, "10.1.0.8", METADATA_IPV4)),
     "DHCP without port security": (U, discover(U, U.mac_address)),
+    "a DHCP server without port security": (
+        U,
+        ip(U, "10.1.0.8", "10.1.0.6", frames.udp(67, 68)),
+    ),
+    "a router without port security": (U, ip6(U, LL_U, ICMPV6, ADVERT)),
+    "own solicitation for metadata without port security": (U, ip6(U, LL_U, ICMPV6, ASK6)),
+    "own IPv6 to metadata without port security": (
+        U,
+        ip6(U, LL_U, UDP, frames.udp(5000, 80), METADATA_IPV6),
+    ),
+    "IPv6 fragments without port security": (
+        U,
+        ip6(U, LL_U, 44, frames.fragment6(UDP, frames.udp(5000, 5001))),
+    ),
 }
 
 DROPPED: dict[str, tuple[Port, bytes, str]] = {
@@ -118,6 +152,17 @@ DROPPED: dict[str, tuple[Port, bytes, str]] = {
     "802.1ad id 0": (G, tagged(ip(G, "10.1.0.6", METADATA_IPV4), 0x88A8), "ethertype"),
     "QinQ 0/0": (G, tagged(ip(G, "10.1.0.6", METADATA_IPV4), 0x88A8, 0x8100), "ethertype"),
     "own IPv4 in 802.1Q id 0": (G, tagged(ip(G, "10.1.0.5", "10.1.0.2"), 0x8100), "ethertype"),
+    "802.1Q of priority 7": (
+        G,
+        tagged(ip(G, "10.1.0.5", "10.1.0.2"), 0x8100, vlan=0xE000),
+        "ethertype",
+    ),
+    "a VLAN": (G, tagged(ip(G, "10.1.0.5", "10.1.0.2"), 0x8100, vlan=5), "ethertype"),
+    "a VLAN in a VLAN": (
+        G,
+        tagged(ip(G, "10.1.0.5", "10.1.0.2"), 0x88A8, 0x8100, vlan=5),
+        "ethertype",
+    ),
     "SNAP": (
         G,
         frames.ether(BROADCAST, G.mac_address, 60, b"\xaa\xaa\3\0\0\0\x08\0"),
@@ -147,6 +192,26 @@ DROPPED: dict[str, tuple[Port, bytes, str]] = {
         "dhcp",
     ),
     "DHCP in fragments": (G, discover(G, G.mac_address, fragment=0x2000), "dhcp"),
+    "DHCP server in fragments": (
+        G,
+        ip(G, "10.1.0.5", "10.1.0.6", frames.udp(67, 68), fragment=0x2000),
+        "dhcp",
+    ),
+    "a stolen address in a fragment": (
+        G,
+        ip(G, "10.1.0.6", "10.1.0.2", fragment=0x2000),
+        "address",
+    ),
+    "a stolen address in a second fragment": (
+        G,
+        ip(G, "10.1.0.6", "10.1.0.2", fragment=1),
+        "address",
+    ),
+    "a stolen address to metadata in a fragment": (
+        G,
+        ip(G, "10.1.0.6", METADATA_IPV4, fragment=0x2001),
+        "metadata",
+    ),
     "DHCP from no client port": (G, discover(G, G.mac_address, sport=1024), "address"),
     "unspecified IPv4": (G, ip(G, "0.0.0.0", "10.1.0.6"), "address"),
     "router advertisement": (G, ip6(G, LL, ICMPV6, ADVERT), "router_advert"),
@@ -187,6 +252,44 @@ DROPPED: dict[str, tuple[Port, bytes, str]] = {
         "neighbour_advert",
     ),
     "claims IPv6 metadata": (G, ip6(G, LL, ICMPV6, frames.icmpv6(136, METADATA_IPV6)), "metadata"),
+    "claims IPv6 metadata by solicitation": (
+        G,
+        ip6(G, METADATA_IPV6, ICMPV6, frames.icmpv6(135, LL_P)),
+        "metadata",
+    ),
+    "detection of IPv6 metadata": (G, ip6(G, "::", ICMPV6, ASK6), "metadata"),
+    "solicitation for metadata from another's": (
+        G,
+        ip6(G, link_local(VICTIM.mac_address), ICMPV6, ASK6),
+        "metadata",
+    ),
+    "claims a neighbour by solicitation": (
+        G,
+        ip6(G, link_local(VICTIM.mac_address), ICMPV6, frames.icmpv6(135, LL_DHCP)),
+        "address",
+    ),
+    "claims the gateway": (
+        G,
+        ip6(G, LL, ICMPV6, frames.icmpv6(136, "fd00::1")),
+        "neighbour_advert",
+    ),
+    "a stolen IPv6 address to metadata": (
+        G,
+        ip6(G, link_local(VICTIM.mac_address), UDP, frames.udp(5000, 80), METADATA_IPV6),
+        "metadata",
+    ),
+    "a stolen MAC to IPv6 metadata": (
+        G,
+        ip6(G, LL, UDP, frames.udp(5000, 80), METADATA_IPV6, mac=VICTIM.mac_address),
+        "mac",
+    ),
+    "answers as IPv6 metadata": (G, ip6(G, METADATA_IPV6, UDP, frames.udp(80, 5000)), "metadata"),
+    "answers as metadata": (G, ip(G, METADATA_IPV4, "10.1.0.6"), "metadata"),
+    "neighbour discovery in fragments": (
+        G,
+        ip6(G, LL, 44, frames.fragment6(ICMPV6, frames.icmpv6(136, LL))),
+        "fragment",
+    ),
     "a stolen IPv6 address": (G, ip6(G, "fe80::6", UDP, frames.udp(5000, 5001)), "address"),
     "DHCPv6 server": (G, ip6(G, LL, UDP, frames.udp(547, 546)), "dhcp"),
     "pair to metadata": (P, ip(P, "10.1.0.6", METADATA_IPV4), "metadata"),
@@ -206,6 +309,27 @@ DROPPED: dict[str, tuple[Port, bytes, str]] = {
         "claim",
     ),
     "pair as the gateway": (P, ip(P, "10.1.0.1", "10.1.0.6"), "claim"),
+    "pair claims IPv6 metadata": (
+        P,
+        ip6(P, "fd00::7", ICMPV6, frames.icmpv6(136, METADATA_IPV6)),
+        "metadata",
+    ),
+    "pair claims the IPv6 gateway": (
+        P,
+        ip6(P, "fd00::7", ICMPV6, frames.icmpv6(136, "fd00::1")),
+        "claim",
+    ),
+    "pair claims the DHCP port's link-local address": (
+        P,
+        ip6(P, "fd00::7", ICMPV6, frames.icmpv6(136, LL_DHCP)),
+        "claim",
+    ),
+    "pair claims the IPv6 gateway by solicitation": (
+        P,
+        ip6(P, "fd00::1", ICMPV6, frames.icmpv6(135, LL)),
+        "claim",
+    ),
+    "pair as the IPv6 gateway": (P, ip6(P, "fd00::1", UDP, frames.udp(5000, 5001)), "claim"),
     "DHCP of a pair": (P, discover(P, VICTIM.mac_address), "dhcp"),
     "a stolen address to metadata without port security": (
         U,
@@ -235,4 +359,65 @@ DROPPED: dict[str, tuple[Port, bytes, str]] = {
         "claim",
     ),
     "DHCP of another without port security": (U, discover(U, VICTIM.mac_address), "dhcp"),
+    "metadata of priority 7 without port security": (
+        U,
+        tagged(ip(U, "10.1.0.6", METADATA_IPV4), 0x8100, vlan=0xE000),
+        "priority_tag",
+    ),
+    "answers as metadata without port security": (U, ip(U, METADATA_IPV4, "10.1.0.6"), "metadata"),
+    "answers as IPv6 metadata without port security": (
+        U,
+        ip6(U, METADATA_IPV6, UDP, frames.udp(80, 5000)),
+        "metadata",
+    ),
+    "claims IPv6 metadata without port security": (
+        U,
+        ip6(U, LL_U, ICMPV6, frames.icmpv6(136, METADATA_IPV6)),
+        "metadata",
+    ),
+    "claims IPv6 metadata behind options without port security": (
+        U,
+        ip6(U, LL_U, 0, frames.options6(ICMPV6, frames.icmpv6(136, METADATA_IPV6))),
+        "metadata",
+    ),
+    "claims IPv6 metadata in fragments without port security": (
+        U,
+        ip6(U, LL_U, 44, frames.fragment6(ICMPV6, frames.icmpv6(136, METADATA_IPV6)[:8])),
+        "claim",
+    ),
+    "claims IPv6 metadata by solicitation without port security": (
+        U,
+        ip6(U, METADATA_IPV6, ICMPV6, frames.icmpv6(135, LL)),
+        "metadata",
+    ),
+    "detection of IPv6 metadata without port security": (
+        U,
+        ip6(U, "::", ICMPV6, ASK6),
+        "metadata",
+    ),
+    "claims the IPv6 gateway without port security": (
+        U,
+        ip6(U, LL_U, ICMPV6, frames.icmpv6(136, "fd00::1")),
+        "claim",
+    ),
+    "claims the DHCP port's link-local address without port security": (
+        U,
+        ip6(U, LL_DHCP, ICMPV6, frames.icmpv6(135, LL)),
+        "claim",
+    ),
+    "a router with the DHCP port's address without port security": (
+        U,
+        ip6(U, LL_DHCP, ICMPV6, ADVERT),
+        "claim",
+    ),
+    "a stolen IPv6 address to metadata without port security": (
+        U,
+        ip6(U, LL, UDP, frames.udp(5000, 80), METADATA_IPV6),
+        "metadata",
+    ),
+    "a stolen MAC to IPv6 metadata without port security": (
+        U,
+        ip6(U, LL_U, UDP, frames.udp(5000, 80), METADATA_IPV6, mac=VICTIM.mac_address),
+        "metadata",
+    ),
 }

@@ -94,6 +94,10 @@ _VALUES = {
     "LINK_GROUP": "01:80:c2:00:00:00-01:80:c2:00:00:0f",
     "METADATA4": METADATA_IPV4,
     "METADATA6": METADATA_IPV6,
+    # Neighbour discovery: all of it may tell a MAC for its source address. It is never fragmented
+    # (RFC 6980), and fragments could hide its target.
+    "DISCOVERY": "{ 133, 134, 135, 136, 137 }",
+    "SOURCE6": "@nh,64,128",  # ip6 saddr, in the type of the sets' targets
     "TARGET6": hex(int(IPv6Address(METADATA_IPV6))),
 }
 
@@ -230,6 +234,8 @@ _BRIDGE_CHAINS = """
     icmpv6 type nd-neighbor-solicit @th,64,128 $TARGET6 goto nd_metadata
     icmpv6 type nd-neighbor-advert @th,64,128 $TARGET6 goto nd_metadata
     icmpv6 type nd-neighbor-advert iifname . @th,64,128 @reserved6 counter name refused_claim drop
+    icmpv6 type $DISCOVERY iifname . $SOURCE6 @reserved6 counter name refused_claim drop
+    exthdr frag exists icmpv6 type $DISCOVERY counter name refused_claim drop
   }
   chain nd_metadata {
     icmpv6 type nd-neighbor-solicit iifname . ether saddr . ip6 saddr @own6 accept
@@ -241,6 +247,7 @@ _BRIDGE_CHAINS = """
     udp dport 546 counter name refused_dhcp drop
     icmpv6 type { nd-router-advert, nd-redirect, 138 } counter name refused_router_advert drop
     jump ip6_services
+    iifname . $SOURCE6 @reserved6 counter name refused_claim drop
     icmpv6 type nd-neighbor-advert goto advert
     ip6 saddr :: goto unspecified
     goto sender6

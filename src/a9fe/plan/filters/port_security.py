@@ -30,7 +30,9 @@ Element = tuple[str, str]  # a set's name, and what follows the device in the el
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reserved:
-    """Addresses and MACs that no VM of a network may claim: gateways', and our own ports'."""
+    """Addresses and MACs that no VM of a network may claim: gateways', and our own ports', with
+    their link-local addresses.
+    """
 
     addresses: frozenset[str] = frozenset()
     macs: frozenset[str] = frozenset()
@@ -69,11 +71,11 @@ def of_port(port: Port, reserved: Reserved) -> TapElements:
 def reservations(ports: Iterable[Port], subnets: Iterable[Subnet]) -> Reserved:
     """What no VM may claim on a network with these ports and subnets."""
     ours = [port for port in ports if not is_vm(port)]
-    gateways = {subnet.gateway_ip for subnet in subnets if subnet.gateway_ip}
-    return Reserved(
-        addresses=frozenset(gateways.union(ip.ip_address for p in ours for ip in p.fixed_ips)),
-        macs=frozenset(port.mac_address for port in ours),
-    )
+    addresses = {subnet.gateway_ip for subnet in subnets if subnet.gateway_ip}
+    addresses |= {ip.ip_address for port in ours for ip in port.fixed_ips}
+    macs = frozenset(mac for port in ours if (mac := _mac(port.mac_address)) is not None)
+    addresses |= {str(_link_local(mac)) for mac in macs}
+    return Reserved(addresses=frozenset(addresses), macs=macs)
 
 
 def without(filters: PortSecurity, devices: Set[str]) -> PortSecurity:
@@ -102,7 +104,7 @@ def _elements(port: Port, reserved: Reserved) -> Iterator[Element]:
     if mac is None:
         return
     own = [a for ip in port.fixed_ips if (a := _address(ip.ip_address)) is not None]
-    own.append(ipaddress.IPv6Address(LINK_LOCAL | _interface_id(mac)))
+    own.append(_link_local(mac))
     yield "chaddrs", f"0x{mac.replace(':', '')}"
     for address in own:
         yield f"own{address.version}", f"{mac} . {address}"
@@ -119,9 +121,7 @@ def _reserved(mac: str, own: list[Address], reserved: Reserved) -> Iterator[Elem
         if address is not None and address not in own:
             value = str(address) if address.version == 4 else hex(int(address))
             yield f"reserved{address.version}", value
-    for other in map(_mac, reserved.macs):
-        if other not in (None, mac):
-            yield "reserved_macs", str(other)
+    yield from (("reserved_macs", other) for other in reserved.macs if other != mac)
 
 
 def _pairs(port: Port, mac: str) -> Iterator[Element]:
@@ -183,8 +183,8 @@ def _prefix(text: str) -> Prefix | None:
         return None
 
 
-def _interface_id(mac: str) -> int:
+def _link_local(mac: str) -> ipaddress.IPv6Address:
     """The link-local address by modified EUI-64 (RFC 4291, appendix A)."""
     number = int(mac.replace(":", ""), 16)
     high, low = number >> 24, number & 0xFFFFFF
-    return (high << 40 | 0xFFFE << 24 | low) ^ 1 << 57
+    return ipaddress.IPv6Address(LINK_LOCAL | (high << 40 | 0xFFFE << 24 | low) ^ 1 << 57)
