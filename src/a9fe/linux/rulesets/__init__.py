@@ -1,4 +1,5 @@
-"""Packet filter rules, loaded and read with the programs `nft` and `iptables-restore`.
+"""Packet filter rules: nftables tables of the host, iptables rules of namespaces.
 
-May import linux.kernel and linux.processes.
+Read and changed by netlink; loaded as a whole with the programs `nft` and `iptables-restore`. May
+import linux.kernel and linux.processes.
 """
