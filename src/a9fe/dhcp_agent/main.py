@@ -35,6 +35,7 @@ def make_role(config: Config) -> Role:
         dhcp_confs=dhcp_confs(config),
         enable_isolated_metadata=config.enable_isolated_metadata,
         force_metadata=config.force_metadata,
+        enable_metadata_network=config.enable_metadata_network,
         dhcp_lease_duration=config.dhcp_lease_duration,
         dnsmasq_dns_servers=config.dnsmasq_dns_servers,
         dnsmasq_lease_max=config.dnsmasq_lease_max,

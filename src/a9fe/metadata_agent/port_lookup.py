@@ -1,7 +1,8 @@
 """Finds the requesting port, and decides how certain a miss is. Pure over a view of the replica.
 
 The look-up is on one network: that of the DHCP namespace, or the one that the router interface is
-wired to. Neutron's proxy sends no interface; then all networks of the router count.
+wired to. Neutron's proxy sends no interface, nor does ours on a metadata network
+(enable_metadata_network); then all networks of the router count.
 
 An IPv4 address is a port's fixed IP. An IPv6 address is a link-local one made from the port's MAC
 (EUI-64, Neutron's rule) or a fixed IP. Any other IPv6 address (privacy, RFC 8981; stable and
@@ -18,7 +19,8 @@ opaque, RFC 7217) belongs to no port, and the port is the one with the guest MAC
 
 The proxy's facts about the connection must agree with the replica. If they do not, one of the two
 is outdated and the answer is 503, however fresh the replica is: the interface must be the
-router's, on that network, with that local address; the port must have the guest MAC, and must
+router's, on that network, with that local address; the port must have the guest MAC (or, on a
+metadata network, the router, which forwards its VMs' requests), and must
 have had its address, MAC, network and instance since before the connection was made.
 """
 
@@ -115,7 +117,7 @@ def _is_local(address: str, port: Port) -> bool:
 
 def _connection_refusal(view: PortView, key: LookupKey, port: Port) -> Refusal | None:
     """Return why the connection cannot be the port's, None if it can."""
-    if key.guest_mac and key.guest_mac != port.mac_address.lower():
+    if key.guest_mac and key.guest_mac not in {port.mac_address.lower(), *_forwarders(view, key)}:
         return Refusal.WRONG_MAC
     connected_at = key.connected_at
     if connected_at is not None and connected_at < view.unchanged_since(port.id):
@@ -123,10 +125,21 @@ def _connection_refusal(view: PortView, key: LookupKey, port: Port) -> Refusal |
     return None
 
 
+def _forwarders(view: PortView, key: LookupKey) -> Iterable[str]:
+    """MACs of the router that forwards requests to its metadata network (without an interface)."""
+    if not key.router_id or key.interface is not None:
+        return ()
+    return [p.mac_address.lower() for p in _router_ports(view, key.router_id)]
+
+
+def _router_ports(view: PortView, router_id: str) -> list[Port]:
+    ports = view.ports_by_device(router_id) if router_id else ()
+    return [port for port in ports if port.device_owner in ROUTER_INTERFACE_OWNERS]
+
+
 def networks_of_router(view: PortView, router_id: str) -> frozenset[str]:
     """Return the networks that the router has an interface on."""
-    ports = view.ports_by_device(router_id) if router_id else ()
-    return frozenset(p.network_id for p in ports if p.device_owner in ROUTER_INTERFACE_OWNERS)
+    return frozenset(port.network_id for port in _router_ports(view, router_id))
 
 
 def mac_of_link_local(address: str) -> str:

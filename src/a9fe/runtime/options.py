@@ -263,6 +263,12 @@ class Config:
     force_metadata: bool = _dhcp(
         v.BOOLEAN, False, "serve metadata from DHCP on every network", main=True
     )
+    enable_metadata_network: bool = _dhcp(
+        v.BOOLEAN,
+        False,
+        "serve metadata to the networks of a router that has a port on a network with a subnet"
+        " inside 169.254.0.0/16",
+    )
     dhcp_lease_duration: int = _dhcp(
         v.whole(-1, 2**31 - 1), 86400, "lease time in seconds; -1: infinite"
     )

@@ -25,6 +25,7 @@ from a9fe.plan.settings import DhcpSettings
 from tests.kit.conditions import eventually
 from tests.kit.fake_model import HOST, FakeModel, port
 from tests.lab import frames
+from tests.lab.cards import card
 from tests.lab.frames import ARP, BROADCAST, IPV4, UDP
 from tests.lab.hostile import (
     BRIDGE,
@@ -57,19 +58,6 @@ def counter(name: str) -> int:
     shown = json.loads(run("nft", "-j", "list", "counters", "table", "bridge", MARK.table))
     counters = (entry["counter"] for entry in shown["nftables"] if "counter" in entry)
     return next(c["packets"] for c in counters if c["name"] == f"refused_{name}")
-
-
-def card(space: str, device: str) -> socket.socket:
-    """A raw socket on a device of a namespace, which receives all its frames."""
-
-    def opened() -> socket.socket:
-        raw = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
-        raw.bind((device, 3))
-        return raw
-
-    found: socket.socket = namespace.call_inside(space, opened)
-    found.settimeout(0.05)
-    return found
 
 
 @dataclass

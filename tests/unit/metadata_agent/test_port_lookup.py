@@ -169,6 +169,38 @@ def test_a_connection_of_another_mac_is_not_the_ports(mac, expected):
     assert identify(VIEW, key, fresh(), LOST_AFTER) == expected
 
 
+ROUTER_MAC, OTHER_MAC = "fa:16:3e:00:00:aa", "fa:16:3e:00:00:bb"
+BEHIND = FakePorts(
+    VM_A,
+    replace(port("ra", "net-a", "10.0.0.1", device="r-a", owner=INTERFACE), mac_address=OTHER_MAC),
+    replace(port("rm", "net-m", "m", device="r-a", owner=INTERFACE), mac_address=ROUTER_MAC),
+)
+
+
+@pytest.mark.parametrize(
+    ("mac", "where", "expected"),
+    [
+        (ROUTER_MAC, {"router_id": "r-a"}, VM_A),  # the router forwards to its metadata network
+        (VM_A.mac_address, {"router_id": "r-a"}, VM_A),
+        ("fa:16:3e:00:00:cc", {"router_id": "r-a"}, Refusal.WRONG_MAC),
+        (OTHER_MAC, {"network_id": "net-a"}, Refusal.WRONG_MAC),
+        (
+            OTHER_MAC,
+            {
+                "router_id": "r-a",
+                "interface": RouterInterface(
+                    port_id="ra", network_id="net-a", local_address="10.0.0.1"
+                ),
+            },
+            Refusal.WRONG_MAC,
+        ),
+    ],
+)
+def test_a_router_forwards_requests_to_its_metadata_network_only(mac, where, expected):
+    key = LookupKey(guest_address="10.0.0.5", guest_mac=mac, **where)
+    assert identify(BEHIND, key, fresh(), LOST_AFTER) == expected
+
+
 @pytest.mark.parametrize(
     ("connected_at", "expected"),
     [

@@ -91,6 +91,12 @@ def test_the_second_subnet_of_a_mixed_network_goes_by_its_own_rule():
     )
 
 
+def test_the_networks_other_subnets_come_first_the_latest_before():
+    third = subnet(4, NET, "10.4.0.0/24", None)
+    whole = of((PLAIN, OTHER, third))
+    assert classless_routes(whole, PLAIN, ON)[:2] == (("10.4.0.0/24", "0.0.0.0"), ON_LINK)
+
+
 def lines(network_: DhcpNetwork, settings: DhcpSettings = ON) -> list[str]:
     return options(network_, settings, Writer()).splitlines()
 
@@ -139,6 +145,10 @@ def test_dns_servers(servers: tuple[str, ...], more: tuple[Port, ...], expected:
         (DhcpOption(opt_name="42", opt_value="10.1.0.4"), "42,10.1.0.4"),
         (DhcpOption(opt_name="ntp-server", opt_value="fd00::4", ip_version=6), None),
         (DhcpOption(opt_name="client-id", opt_value="01:02"), None),
+        # dnsmasq would ignore these lines, and say so in its log only
+        (DhcpOption(opt_name="nosuch", opt_value="1"), None),
+        (DhcpOption(opt_name="ntp-server", opt_value="ntp.example"), None),
+        (DhcpOption(opt_name="42", opt_value="10.1.0.4,10.1.0.300"), None),
         (DhcpOption(opt_name="61", opt_value="01:02"), None),
         (DhcpOption(opt_name="ntp-server", opt_value="x\ntag:port-other,3,10.6.6.6"), None),
         (DhcpOption(opt_name="3,10.6.6.6\n4", opt_value="x"), None),

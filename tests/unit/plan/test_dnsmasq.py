@@ -11,7 +11,7 @@ from a9fe.model.resources import DhcpOption, HostRoute, Network, Port, Subnet
 from a9fe.plan.dhcp.dnsmasq import dnsmasq
 from a9fe.plan.dhcp.network import DhcpNetwork
 from a9fe.plan.settings import DhcpSettings
-from tests.kit.fake_model import dhcp_port, network, port, subnet
+from tests.kit.fake_model import dhcp_port, interface, network, port, router, subnet
 
 NET = network(1, mtu=1450)
 FIRST = subnet(1, NET, "10.1.0.0/24", "10.1.0.1")
@@ -182,9 +182,40 @@ def test_too_many_routes_do_not_displace_the_metadata_route():
     many = tuple(HostRoute(destination=f"10.{n}.0.0/16", nexthop="10.1.0.9") for n in range(60))
     subnet_ = replace(FIRST, host_routes=many)
     whole = DhcpNetwork(network=NET, subnets=(subnet_,), ports=(OWN,), port=OWN)
-    told = next(x for x in dnsmasq(whole, SETTINGS).options.splitlines() if "classless" in x)
+    found = dnsmasq(whole, SETTINGS)
+    told = next(x for x in found.options.splitlines() if "classless" in x)
+    assert found.left_out == (
+        f"subnet {FIRST.id}: the last 34 of 60 host routes, because option 121 has room for"
+        " 200 bytes in every answer",
+    )
     assert "169.254.169.254/32,10.1.0.2,0.0.0.0/0,10.1.0.1" in told
     assert told.count("/16") == 26
+
+
+def test_long_routes_fit_into_a_line_that_dnsmasq_reads():
+    many = tuple(
+        HostRoute(destination=f"{n}.0.0.0/8", nexthop=f"10.100.100.{n}") for n in range(100, 140)
+    )
+    subnet_ = replace(FIRST, host_routes=many)
+    whole = DhcpNetwork(network=NET, subnets=(subnet_,), ports=(OWN,), port=OWN)
+    told = [x for x in dnsmasq(whole, SETTINGS).options.splitlines() if "169.254" in x]
+    assert len(told) == 2
+    assert max(map(len, told)) <= 1000
+
+
+def test_routers_that_a_metadata_network_does_not_serve_are_named():
+    inside = subnet(5, NET, "169.254.169.0/24", None)
+    first, second = (
+        interface(number, router(number), NET, (inside, f"169.254.169.{number}"))
+        for number in (6, 7)
+    )
+    whole = DhcpNetwork(network=NET, subnets=(inside,), ports=(second, OWN, first), port=OWN)
+    assert dnsmasq(whole, SETTINGS).left_out == ()
+    on = replace(SETTINGS, enable_metadata_network=True)
+    assert dnsmasq(whole, on).left_out == (
+        f"router {second.device_id}: the metadata network serves the router of its first"
+        f" router port only, {first.device_id}",
+    )
 
 
 def test_no_domain():

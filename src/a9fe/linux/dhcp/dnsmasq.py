@@ -58,11 +58,16 @@ def observe(space: str, network_id: str, directory: str) -> Dnsmasq | None:
 
 
 def start(space: str, wanted: Dnsmasq) -> None:
-    """Write its files and start it in the namespace; first end any other with its directory."""
+    """Write its files and start it in the namespace; first end any other with its directory.
+
+    If dnsmasq refuses the arguments, one that runs is left running.
+    """
     _make_directory(wanted.directory)
+    argv = ["dnsmasq", *wanted.arguments]
+    if pid_of(wanted.directory) is not None:
+        programs.run(["dnsmasq", "--test", *wanted.arguments])
     stop(wanted.directory)
     files = _write(wanted)
-    argv = ["dnsmasq", *wanted.arguments]
     namespace.call_inside(space, lambda: programs.run(argv))
     _mark_loaded(wanted, files)
 

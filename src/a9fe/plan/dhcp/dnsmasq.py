@@ -11,8 +11,8 @@ from functools import partial
 from a9fe.model.resources import Port
 from a9fe.plan import names
 from a9fe.plan.dhcp import dnsmasq_lines as lines
+from a9fe.plan.dhcp import isolation
 from a9fe.plan.dhcp.dnsmasq_lines import Writer
-from a9fe.plan.dhcp.isolation import next_hops
 from a9fe.plan.dhcp.network import DhcpNetwork
 from a9fe.plan.dhcp.options import Maker, extra, options
 from a9fe.plan.host import Dnsmasq
@@ -45,10 +45,22 @@ def dnsmasq(network: DhcpNetwork, settings: DhcpSettings) -> Dnsmasq:
         hosts=hosts,
         names=Writer().text(_names(network, settings)),  # `writer` records the left-out values
         options=options_text,
-        next_hops=next_hops(network, settings),
+        next_hops=isolation.next_hops(network, settings),
         lease=settings.dhcp_lease_duration,
-        left_out=tuple(writer.left_out),
+        left_out=(*writer.left_out, *_other_routers(network, settings)),
     )
+
+
+def _other_routers(network: DhcpNetwork, settings: DhcpSettings) -> Iterator[str]:
+    """The router ports of a metadata network whose VMs it does not serve."""
+    listener = isolation.listener(network, settings)
+    if listener.kind == "router":
+        for port in network.router_ports:
+            if port.device_id != listener.id:
+                yield (
+                    f"router {port.device_id}: the metadata network serves the router of its first"
+                    f" router port only, {listener.id}"
+                )
 
 
 def _files(directory: str) -> tuple[str, ...]:

@@ -12,7 +12,27 @@ from ipaddress import IPv4Address, IPv4Network
 from a9fe.model.errors import A9feError
 
 LINE_MAX = 1000  # characters; dnsmasq reads lines into a buffer of 1,025
-OPTION_MAX = 255  # bytes of one DHCP option (RFC 2132)
+_NAMES = """
+    netmask=1 time-offset=2 router=3 dns-server=6 log-server=7 lpr-server=9
+    boot-file-size=13 domain-name=15 swap-server=16 root-path=17 extension-path=18
+    ip-forward-enable=19 non-local-source-routing=20 policy-filter=21
+    max-datagram-reassembly=22 default-ttl=23 mtu=26 all-subnets-local=27
+    router-discovery=31 router-solicitation=32 static-route=33 trailer-encapsulation=34
+    arp-timeout=35 ethernet-encap=36 tcp-ttl=37 tcp-keepalive=38 nis-domain=40 nis-server=41
+    ntp-server=42 netbios-ns=44 netbios-dd=45 netbios-nodetype=46 netbios-scope=47
+    x-windows-fs=48 x-windows-dm=49 T1=58 T2=59 vendor-class=60 nis+-domain=64
+    nis+-server=65 tftp-server=66 bootfile-name=67 mobile-ip-home=68 smtp-server=69
+    pop3-server=70 nntp-server=71 irc-server=74 user-class=77 rapid-commit=80 client-arch=93
+    client-interface-id=94 client-machine-id=97 posix-timezone=100 tzdb-timezone=101
+    ipv6-only=108 domain-search=119 sip-server=120 classless-static-route=121
+    vendor-id-encap=125 tftp-server-address=150 server-ip-address=255
+"""
+OPTION_NUMBERS = {  # of dnsmasq's names (`dnsmasq --help dhcp`)
+    name: int(number) for name, number in (word.split("=") for word in _NAMES.split())
+}
+_OF_ADDRESSES = {  # options whose value is a list of IPv4 addresses
+    *(1, 3, 6, 7, 9, 16, 21, 32, 33, 41, 42, 44, 45, 48, 49, 65, 68, 69, 70, 71, 74, 150, 255),
+}
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9+-]{0,63}")
 NAME_EXPECTED = "letters, digits, '-' and '+', beginning with a letter or digit"
@@ -92,19 +112,21 @@ def domain(text: str) -> str:
     return _matching(_DOMAIN, text, "a domain name")
 
 
-def option(name: str) -> str:
-    """A DHCP option by its number or dnsmasq's name."""
+def option(name: str, text: str) -> tuple[str, str]:
+    """The last two fields of an option's line: its number or dnsmasq's name, and its value.
+
+    dnsmasq ignores lines with other names, and lists of addresses with anything else.
+    """
     _matching(NAME, name, NAME_EXPECTED)
-    if not name.isdecimal():
-        return f"option:{name}"
-    if int(name) not in _OPTIONS:
+    number = int(name) if name.isdecimal() else OPTION_NUMBERS.get(name)
+    if number is None:
+        raise UnsafeValue(f"{name!r}, expected a number or one of `dnsmasq --help dhcp`")
+    if name.isdecimal() and number not in _OPTIONS:
         raise UnsafeValue(f"{name!r}, expected a number of an option, 1 to 254")
-    return str(int(name))
-
-
-def value(text: str) -> str:
-    """The value of an option, the last field of its line."""
-    return _matching(VALUE, text, VALUE_EXPECTED)
+    _matching(VALUE, text, VALUE_EXPECTED)
+    if number in _OF_ADDRESSES and text:
+        text = ",".join(address(part) for part in text.split(","))
+    return (str(number) if name.isdecimal() else f"option:{name}"), text
 
 
 def _matching(form: re.Pattern[str], text: str, expected: str) -> str:

@@ -20,12 +20,18 @@ ON_LINK = "0.0.0.0"  # noqa: S104 - RFC 3442's next hop of an on-link route
 ANNOUNCE_NONE = ("0.0.0.0",)  # noqa: S104 - as dns_nameservers: announce no server at all
 MS_CLASSLESS_STATIC_ROUTE = "249"  # option 121's number for Windows before Vista
 ROUTE_SIZE = 9  # maximum bytes of a route in option 121 (RFC 3442)
+# Bytes of option 121. In an answer of 576 bytes, which every client takes, dnsmasq leaves out an
+# option of more than some 210 bytes, and the metadata route with it. 20 host routes always fit.
+ROUTES_MAX = 200
+ROUTES_TEXT_MAX = lines.LINE_MAX - 80  # characters, beside the line's tag and option
 CLIENT_ID = frozenset({"client-id", "61"})
 Maker = Callable[[], str]  # makes a line, or raises UnsafeValue
+Route = tuple[str, str]  # destination, next hop
 
 
 def options(network: DhcpNetwork, settings: DhcpSettings, writer: Writer) -> str:
-    """Return the options file. Lines that cannot be written are added to `writer.left_out`."""
+    """Return the options file. What cannot be written is added to `writer.left_out`."""
+    writer.left_out += _routes_left_out(network, settings)
     return writer.text(_lines(network, settings))
 
 
@@ -36,6 +42,18 @@ def _lines(network: DhcpNetwork, settings: DhcpSettings) -> Iterator[tuple[str, 
     for port in network.ports:
         for option in extra(port):
             yield f"port {port.id}, option {option.opt_name[:64]!r}", partial(_extra, port, option)
+
+
+def _routes_left_out(network: DhcpNetwork, settings: DhcpSettings) -> Iterator[str]:
+    for subnet in network.served:
+        wanted = len(_wanted_routes(network, subnet))
+        left = wanted + len(_fixed_routes(network, subnet, settings))
+        left -= len(classless_routes(network, subnet, settings))
+        if left:
+            yield (
+                f"subnet {subnet.id}: the last {left} of {wanted} host routes, because option 121"
+                f" has room for {ROUTES_MAX} bytes in every answer"
+            )
 
 
 def extra(port: Port) -> tuple[DhcpOption, ...]:
@@ -49,7 +67,7 @@ def extra(port: Port) -> tuple[DhcpOption, ...]:
 
 def _extra(port: Port, option: DhcpOption) -> str:
     tag = f"tag:{lines.tag('port', port.id)}"
-    return lines.line(tag, lines.option(option.opt_name), lines.value(option.opt_value))
+    return lines.line(tag, *lines.option(option.opt_name, option.opt_value))
 
 
 def _subnet(network: DhcpNetwork, subnet: Subnet, settings: DhcpSettings) -> Iterator[Maker]:
@@ -72,30 +90,54 @@ def _subnet(network: DhcpNetwork, subnet: Subnet, settings: DhcpSettings) -> Ite
 
 def classless_routes(
     network: DhcpNetwork, subnet: Subnet, settings: DhcpSettings
-) -> tuple[tuple[str, str], ...]:
-    """Option 121 (and 249) for one subnet: (destination, next hop) pairs, in order.
+) -> tuple[Route, ...]:
+    """Option 121 (and 249) for one subnet: (destination, next hop) pairs, in Neutron's order.
 
     The network's other IPv4 subnets on-link, host routes, the metadata route, and the default
-    route if there is any other and a gateway.
+    route if there is any other and a gateway. The first host routes that fit (ROUTES_MAX) and the
+    metadata and default routes are kept, because dnsmasq does not send an option that is too long.
     """
-    router = gateway(subnet)
-    others = (s for s in network.subnets if s.ip_version == 4 and s.id != subnet.id)
-    routes = [(other.cidr, ON_LINK) for other in others]
+    last = _fixed_routes(network, subnet, settings)
+    size = sum(map(_size, last))
+    text = sum(map(_text_size, last))
+    kept = []
+    for route in _wanted_routes(network, subnet):
+        size, text = size + _size(route), text + _text_size(route)
+        if size > ROUTES_MAX or text > ROUTES_TEXT_MAX:
+            break
+        kept.append(route)
+    return (*kept, *last)
+
+
+def _wanted_routes(network: DhcpNetwork, subnet: Subnet) -> list[Route]:
+    others = [s for s in network.subnets if s.ip_version == 4 and s.id != subnet.id]
+    routes = [(other.cidr, ON_LINK) for other in reversed(others)]
     routes += [
         (r.destination, r.nexthop)
         for r in subnet.host_routes
         if r.destination != DEFAULT_ROUTE and ":" not in r.destination + r.nexthop
     ]
-    metadata = next_hop(network, subnet, settings)
-    last = [(f"{METADATA_IPV4}/32", metadata)] if metadata else []
-    if (routes or last) and router:
-        last.append((DEFAULT_ROUTE, router))
-    return (*_fitting(routes, ROUTE_SIZE * len(last)), *last)
+    return routes
 
 
-def _fitting(routes: list[tuple[str, str]], taken: int) -> list[tuple[str, str]]:
-    """The first routes that fit into the option; dnsmasq does not send an option with more."""
-    return routes[: max(0, lines.OPTION_MAX - taken) // ROUTE_SIZE]
+def _fixed_routes(
+    network: DhcpNetwork, subnet: Subnet, settings: DhcpSettings
+) -> tuple[Route, ...]:
+    router, metadata = gateway(subnet), next_hop(network, subnet, settings)
+    first = ((f"{METADATA_IPV4}/32", metadata),) if metadata else ()
+    if router and (first or _wanted_routes(network, subnet)):
+        return (*first, (DEFAULT_ROUTE, router))
+    return first
+
+
+def _size(route: Route) -> int:
+    """Bytes of a route in option 121 (RFC 3442): the significant octets of the prefix only."""
+    length = route[0].partition("/")[2]
+    return 5 + (min(int(length), 32) + 7) // 8 if length.isdecimal() else ROUTE_SIZE
+
+
+def _text_size(route: Route) -> int:
+    return sum(map(len, route)) + 2
 
 
 def _dns_servers(network: DhcpNetwork, subnet: Subnet) -> tuple[str, ...] | None:
