@@ -22,6 +22,7 @@ from a9fe.plan import ipv6, names
 from a9fe.plan import operations as op
 from a9fe.plan.host import ANY_FILTER, Address, HostPlan, PortSecurity, TapElements, Veth
 from a9fe.plan.mark import Mark, owner_of
+from a9fe.runtime import failpoints
 from a9fe.wire.message import Listener
 
 log = structlog.get_logger("a9fe.linux")
@@ -81,7 +82,8 @@ class Host:
 
     def apply(self, operation: op.Operation) -> None:
         """Apply one operation. Raises A9feError or OSError."""
-        self._steps[type(operation)](operation)
+        with failpoints.operation(type(operation).__name__):
+            self._steps[type(operation)](operation)
 
     def _observe(self, owner: observation.Owner) -> HostPlan:
         if not self._recovered:

@@ -199,7 +199,7 @@ def _set_dnsmasq(desired: NamespacePlan, observed: NamespacePlan) -> Iterator[Op
     if new is None:
         assert old is not None
         yield StopDnsmasq(namespace=desired.name, dnsmasq=old)
-    elif old is None:
+    elif old is None or not old.arguments:
         yield StartDnsmasq(namespace=desired.name, dnsmasq=new)
     elif new.arguments != old.arguments:
         yield RestartDnsmasq(namespace=desired.name, dnsmasq=new)

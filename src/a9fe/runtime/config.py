@@ -20,7 +20,9 @@ __all__ = ["Config", "load"]
 DEFAULT_FILE = "/etc/a9fe/a9fe.toml"
 VARIABLE_PREFIX = "A9FE_"
 # A9FE_* variables that are no options: the file's path, and two that `a9fe up` sets for children.
-OTHER_VARIABLES = frozenset({"A9FE_CONFIG_FILE", "A9FE_PARENT_DEATH", "A9FE_PARENT_PID"})
+OTHER_VARIABLES = frozenset(
+    {"A9FE_CONFIG_FILE", "A9FE_FAILPOINT", "A9FE_PARENT_DEATH", "A9FE_PARENT_PID"}
+)
 # A Unix socket's path has at most 107 bytes (sun_path); this is our longest name below run_path.
 RUN_PATH_MAX = 107 - len("/metadata-service.metrics.sock")
 

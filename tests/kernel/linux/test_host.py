@@ -19,7 +19,6 @@ from a9fe.linux.dhcp import dnsmasq
 from a9fe.linux.host import Host
 from a9fe.linux.kernel import libc, links, namespace, rtnetlink
 from a9fe.linux.processes import process
-from a9fe.plan.diff import operations
 from a9fe.plan.filters.fingerprint import security
 from a9fe.plan.host import (
     HostPlan,
@@ -330,55 +329,6 @@ def test_port_security_is_set_recognised_and_removed(host):
     assert '"tap0"' not in shown
     assert len(settles(host, "dhcp", HostPlan())) == 1
     assert run("nft", "list", "tables") == ""
-
-
-def test_the_next_pass_completes_one_interrupted_after_any_operation(host, confs):
-    """The next agent has no memory, as after a kill."""
-    desired = dhcp_plan(confs)
-    many = operations(desired, HostPlan())
-    for cut in range(len(many)):
-        for operation in many[:cut]:
-            host.apply(operation)
-        settles(Host(host._proxy, confs, MARK), "dhcp", desired)
-        back = operations(HostPlan(), host.observe("dhcp"))
-        for operation in back[: cut % len(back)]:
-            host.apply(operation)
-        settles(Host(host._proxy, confs, MARK), "dhcp", HostPlan())
-        assert our_dnsmasqs(confs) == []
-        assert QDHCP not in namespace.handles()
-
-
-KILLED = """
-import pickle, sys
-from a9fe.linux.host import Host
-from a9fe.host_agent.converge import converge
-from tests.kit.host_plans import FakeProxy
-from tests.lab.places import MARK
-desired, confs = pickle.load(sys.stdin.buffer)
-host = Host(FakeProxy(), confs, MARK)
-print("go", flush=True)
-converge(host, "dhcp", desired)
-sys.stdin.read()
-"""
-
-
-@pytest.mark.parametrize("after", [0.0, 0.02, 0.04, 0.08, 0.16])
-def test_an_agent_killed_at_any_moment_leaves_nothing_that_blocks_the_next(host, confs, after):
-    desired = dhcp_plan(confs)
-    child = subprocess.Popen(
-        [sys.executable, "-c", KILLED], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    )
-    child.stdin.write(pickle.dumps((desired, confs)))
-    child.stdin.flush()
-    assert child.stdout.readline() == b"go\n"
-    with pytest.raises(subprocess.TimeoutExpired):
-        child.wait(timeout=after)
-    child.kill()
-    child.communicate()
-    settles(host, "dhcp", desired)
-    eventually(lambda: our_dnsmasqs(confs) == [dnsmasq_pid(confs)])
-    settles(host, "dhcp", HostPlan())
-    assert our_dnsmasqs(confs) == []
 
 
 def our_dnsmasqs(confs):

@@ -11,7 +11,7 @@ from a9fe.cli.flags import settings, settings_flags
 from a9fe.cli.processes.process_table import BY_NAME, Process
 from a9fe.linux.processes import privileges
 from a9fe.model.errors import A9feError
-from a9fe.runtime import logging
+from a9fe.runtime import failpoints, logging
 from a9fe.runtime.config import Config
 from a9fe.runtime.state import directories, local_tokens, shared_secret
 
@@ -58,6 +58,7 @@ def _run(process: Process, config: Config) -> None:
         log_dir=config.log_dir or None,
     )
     privileges.die_with_parent()
+    failpoints.arm_from(os.environ)
     supervised = privileges.PARENT_DEATH in os.environ
     try:
         prepare(process, config)

@@ -22,7 +22,7 @@ from a9fe.linux.processes import process, programs
 from a9fe.model.errors import A9feError
 from a9fe.plan.dhcp.dnsmasq import HOSTS_FILE, NAMES_FILE, OPTIONS_FILE, PID_FILE
 from a9fe.plan.host import Dnsmasq
-from a9fe.runtime import whole_files
+from a9fe.runtime import failpoints, whole_files
 
 LOADED_FILE = "loaded"
 NOT_LOADED = "not loaded"  # equals no planned text, because those end with a newline
@@ -34,14 +34,17 @@ class DnsmasqError(A9feError):
 
 
 def observe(space: str, network_id: str, directory: str) -> Dnsmasq | None:
-    """Return the network's dnsmasq in the namespace with its loaded files; None if none runs."""
+    """Return the network's dnsmasq in the namespace with its loaded files.
+
+    If none runs, return its files alone, which have no arguments; None if there are none.
+    """
     pid = pid_of(directory)
     where = (
         namespace.inode(space),
         process.HIDDEN,
     )  # a hidden process is recognised by its directory
     if pid is None or process.network_namespace(pid) not in where:
-        return None
+        return _files_alone(network_id, directory) if os.path.isdir(directory) else None
     arguments = process.command_line(pid)[1:]
     interface = next((a.removeprefix(INTERFACE) for a in arguments if a.startswith(INTERFACE)), "")
     files = _read(directory)
@@ -54,6 +57,18 @@ def observe(space: str, network_id: str, directory: str) -> Dnsmasq | None:
         hosts=files[HOSTS_FILE] if loaded else NOT_LOADED,
         names=files[NAMES_FILE],
         options=files[OPTIONS_FILE],
+    )
+
+
+def _files_alone(network_id: str, directory: str) -> Dnsmasq:
+    """What a process that was killed while it stopped or started dnsmasq left."""
+    return Dnsmasq(
+        network_id=network_id,
+        interface="",
+        arguments=(),
+        directory=directory,
+        hosts=NOT_LOADED,
+        options="",
     )
 
 
@@ -88,6 +103,7 @@ def stop(directory: str) -> list[int]:
     pid = pid_of(directory)
     candidates = [pid] if pid is not None else process.all_pids()
     ended = [p for p in candidates if is_ours(p, directory) and _end(p, directory)]
+    failpoints.reached("unlink")
     with suppress(FileNotFoundError):
         os.unlink(f"{directory}/{PID_FILE}")
     return ended
@@ -97,6 +113,7 @@ def remove(directory: str) -> None:
     """End the dnsmasq with this directory, and remove the directory with the leases."""
     if os.path.isdir(directory):
         stop(directory)
+        failpoints.reached("rmtree")
         shutil.rmtree(directory, ignore_errors=True)
 
 
@@ -186,4 +203,5 @@ def _read_text(directory: str, name: str) -> str:
 
 def _write_text(directory: str, name: str, text: str) -> None:
     """Not durable: a power cut also ends dnsmasq, and a start writes the files again."""
+    failpoints.reached("write")
     whole_files.replace(Path(directory, name), text.encode(), mode=0o644, durable=False)

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from a9fe.plan.dhcp.dnsmasq import FOREVER, LEASES_FILE
-from a9fe.runtime import whole_files
+from a9fe.runtime import failpoints, whole_files
 from a9fe.runtime.clock import SystemClock
 
 NEXT_HOPS_FILE = "next_hops"
@@ -134,4 +134,5 @@ def _write(directory: str, hops: NextHops) -> None:
         "before": {hop: [astuple(one) for one in sorted(hops.before[hop])] for hop in hops.told},
     }
     content = json.dumps(document).encode()
+    failpoints.reached("write")
     whole_files.replace(Path(directory, NEXT_HOPS_FILE), content, mode=0o644, durable=False)

@@ -3,6 +3,8 @@
 import ctypes
 import os
 
+from a9fe.runtime import failpoints
+
 CLONE_NEWNET = 0x40000000
 MS_BIND = 0x1000
 MS_REC = 0x4000
@@ -37,16 +39,19 @@ def setns(fd: int, kind: int) -> None:
 
 def unshare(flags: int) -> None:
     """Give the calling thread new namespaces."""
+    failpoints.reached("unshare")
     _call("unshare", flags)
 
 
 def mount(source: str, target: str, flags: int) -> None:
     """mount(2) without filesystem type and data: for binds and propagation."""
+    failpoints.reached("mount")
     _call("mount", os.fsencode(source), os.fsencode(target), b"none", ctypes.c_ulong(flags), None)
 
 
 def umount(target: str, flags: int = 0) -> None:
     """umount2(2)."""
+    failpoints.reached("umount")
     _call("umount2", os.fsencode(target), flags)
 
 

@@ -155,16 +155,21 @@ def _ours(name: str, mark: Mark) -> int:
     link = rtnetlink.find(name)
     if link is None:
         raise LinkError(f"device {name}: does not exist")
-    if not mark.owns(link.alias, link.group):
-        raise NotOurs(f"device {name}", link.alias)
+    _require_ours(link, mark)
     return link.index
 
 
+def _require_ours(link: rtnetlink.Link, mark: Mark) -> None:
+    if not mark.owns(link.alias, link.group):
+        raise NotOurs(f"device {link.name}", link.alias)
+
+
 def _delete(name: str, mark: Mark) -> None:
-    if _find(name) is not None:
-        index = _ours(name, mark)
+    link = rtnetlink.find(name)
+    if link is not None:  # it may go meanwhile: the kernel frees a deleted namespace later
+        _require_ours(link, mark)
         with _may(*GONE):
-            rtnetlink.delete_link(index)
+            rtnetlink.delete_link(link.index)
 
 
 def keep_ipv6_off(name: str) -> None:

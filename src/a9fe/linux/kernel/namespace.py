@@ -23,6 +23,7 @@ from typing import TypeVar
 from a9fe.linux.kernel import libc, rtnetlink
 from a9fe.model.errors import A9feError
 from a9fe.plan.mark import ALIAS_PREFIX, Mark, owner_of
+from a9fe.runtime import failpoints
 
 T = TypeVar("T")
 
@@ -235,6 +236,7 @@ def read_sysctl(key: str) -> str | None:
 
 def write_sysctl(key: str, value: str) -> None:
     """Set a path below /proc/sys in this namespace."""
+    failpoints.reached("sysctl")
     with open(f"{SYSCTLS}/{key}", "w") as file:
         file.write(value)
 
@@ -288,7 +290,9 @@ def _make_handle(name: str, mark: Mark) -> None:
     """
     draft = _draft(mark)
     with open(draft, "w") as file:
+        failpoints.reached("write")
         file.write(mark.text)
+    failpoints.reached("rename")
     os.rename(draft, path(name))
 
 
@@ -313,6 +317,7 @@ def _remove_handle(name: str) -> bool:
     except OSError as error:
         if error.errno not in (errno.EINVAL, errno.ENOENT):
             raise
+    failpoints.reached("unlink")
     try:
         os.unlink(path(name))
     except FileNotFoundError:

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from a9fe.model.errors import A9feError
+from a9fe.runtime import failpoints
 
 NLMSG_ERROR = 2
 NLMSG_DONE = 3
@@ -83,6 +84,7 @@ def dump(family: int, kind: int, body: bytes) -> list[bytes]:
 
 def change(family: int, kind: int, body: bytes, flags: int = 0) -> None:
     """Ask for a change and wait until it is done. Raises Refused."""
+    failpoints.reached("netlink")
     with opened(family) as sock:
         sock.send(message(kind, NLM_F_REQUEST | NLM_F_ACK | flags, body))
         for _ in _answers(sock):
@@ -98,6 +100,7 @@ def batch(
     """
     with _using(family, kept) as sock:
         data = b"".join(requests)
+        failpoints.reached("netlink")
         sock.setsockopt(socket.SOL_SOCKET, SO_SNDBUFFORCE, len(data) + 4096)
         sock.send(data)
         for _ in _answers(sock, last):

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 import structlog
 
 from a9fe.linux.processes import privileges
+from a9fe.runtime import failpoints
 
 log = structlog.get_logger("a9fe.linux")
 
@@ -136,6 +137,7 @@ def signal_if(pid: int, number: signal.Signals, is_it: Callable[[int], bool]) ->
     with _pidfd(pid) as fd:
         if fd is None or not is_it(pid):
             return False
+        failpoints.reached("signal")
         try:
             signal.pidfd_send_signal(fd, number)
         except ProcessLookupError:
@@ -164,6 +166,7 @@ def end(pid: int, is_it: Callable[[int], bool] = alive, grace: float = GRACE) ->
     with _pidfd(pid) as fd:
         if fd is None or not is_it(pid):
             return False
+        failpoints.reached("signal")
         with suppress(ProcessLookupError):
             signal.pidfd_send_signal(fd, signal.SIGTERM)
             if not _wait(fd, grace):

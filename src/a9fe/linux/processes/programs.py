@@ -5,8 +5,10 @@ import shutil
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
+from subprocess import PIPE
 
 from a9fe.model.errors import A9feError
+from a9fe.runtime import failpoints
 
 PACKAGES = {
     "apt-cache": "apt",
@@ -77,20 +79,21 @@ def run_bytes(
 ) -> bytes:
     """Run `argv` to its end; return its stdout. `timeout` in s. Raises ProgramFailed."""
     command = [find(argv[0]), *argv[1:]]
-    try:
-        done = subprocess.run(  # noqa: S603 - argv is ours, no shell
-            command,
-            input=stdin,
-            capture_output=True,
-            cwd=directory,
-            timeout=timeout,
-            env=env,
-            check=False,
-        )
-    except subprocess.TimeoutExpired as error:
-        raise ProgramFailed(f"{argv[0]}: did not end within {timeout:.0f} s") from error
-    if done.returncode != 0:
-        lines = done.stderr.decode(errors="replace").split("\n")
+    failpoints.reached("program")
+    with subprocess.Popen(  # noqa: S603 - argv is ours, no shell
+        command, stdin=PIPE, stdout=PIPE, stderr=PIPE, cwd=directory, env=env
+    ) as process:
+        failpoints.reached("program started")
+        try:
+            stdout, stderr = process.communicate(stdin, timeout)
+        except subprocess.TimeoutExpired as error:
+            process.kill()
+            raise ProgramFailed(f"{argv[0]}: did not end within {timeout:.0f} s") from error
+        except BaseException:
+            process.kill()
+            raise
+    if process.returncode != 0:
+        lines = stderr.decode(errors="replace").split("\n")
         reason = " / ".join(lines).strip(" /") or "no message"
-        raise ProgramFailed(f"{argv[0]}: exit status {done.returncode}: {reason}")
-    return done.stdout
+        raise ProgramFailed(f"{argv[0]}: exit status {process.returncode}: {reason}")
+    return stdout
