@@ -18,6 +18,7 @@ from a9fe.model.resources import (
     Router,
     Subnet,
 )
+from a9fe.model.subnet_pools import FloatingIp
 from a9fe.plan import names
 
 HOST = "node1"
@@ -57,6 +58,10 @@ class FakeModel:
 
     def ports_by_device(self, device_id: str) -> list[Port]:
         return [p for p in self._ports() if p.device_id == device_id and device_id]
+
+    def floating_ips_by_router(self, router_id: str) -> list[FloatingIp]:
+        found = (r for r in self.all("floatingip") if isinstance(r, FloatingIp))
+        return [floating for floating in found if floating.router_id == router_id]
 
     def ports_by_network(self, network_id: str) -> list[Port]:
         return [p for p in self._ports() if p.network_id == network_id]
@@ -115,6 +120,22 @@ def interface(number: int, on: Router, of: Network, *ips: tuple[Subnet, str]) ->
 
 def gateway(number: int, on: Router, of: Network, *ips: tuple[Subnet, str]) -> Port:
     return port(number, of, *ips, device_owner=ROUTER_GATEWAY_OWNER, device_id=on.id)
+
+
+def floating_ip(
+    number: int, of: Network, address: str, through: Router, to: Port, **fields: object
+) -> FloatingIp:
+    """Return a floating IP, associated with the port's first address."""
+    plain = FloatingIp(
+        id=uid(6, number),
+        floating_network_id=of.id,
+        floating_ip_address=address,
+        floating_port_id=uid(7, number),
+        port_id=to.id,
+        fixed_ip_address=to.fixed_ips[0].ip_address,
+        router_id=through.id,
+    )
+    return replace(plain, **fields)  # type: ignore[arg-type]
 
 
 def router(number: int, **fields: object) -> Router:

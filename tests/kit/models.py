@@ -10,6 +10,8 @@ from tests.kit.fake_model import (
     FakeModel,
     bound,
     dhcp_port,
+    floating_ip,
+    gateway,
     interface,
     network,
     port,
@@ -54,7 +56,24 @@ def models(draw: st.DrawFn) -> FakeModel:
             draft.add(port(number * 10 + 9, net, (subnets[0], within(subnets[0].cidr, "100"))))
     for one in routers:
         draft.add(draw_routes(draw, one), *([bound("l3", one)] if draw(st.booleans()) else []))
+    draft.add(*draw_way_out(draw, routers, draft.resources))
     return FakeModel(draft.resources)
+
+
+def draw_way_out(draw: st.DrawFn, routers: list[Router], others: list[Resource]) -> list[Resource]:
+    """An external network, perhaps with gateways of the routers and floating IPs of ports."""
+    outside = network(4, external=True)
+    hop = draw(st.sampled_from([None, "203.0.113.1", "192.0.2.1"]))
+    block = subnet(40, outside, "203.0.113.0/24", hop)
+    ports = [p for p in others if isinstance(p, Port) and p.fixed_ips]
+    made: list[Resource] = [outside, block]
+    for index, one in enumerate(routers):
+        if draw(st.booleans()):
+            made.append(gateway(40 + index, one, outside, (block, f"203.0.113.{10 + index}")))
+        if ports and draw(st.booleans()):
+            to = draw(st.sampled_from(ports))
+            made.append(floating_ip(index, outside, f"203.0.113.{20 + index}", one, to))
+    return made
 
 
 def draw_subnets(draw: st.DrawFn, net: Network, number: int) -> list[Subnet]:

@@ -1,6 +1,6 @@
 """Subnet pools, address scopes, floating IPs and address groups, with Neutron's names.
 
-The server stores them; agents do not follow these kinds.
+The server stores them. Of these kinds, agents follow floating IPs only: those of their routers.
 """
 
 from dataclasses import dataclass
@@ -51,7 +51,8 @@ class FloatingIp:
     """An address of an external network, associated with a fixed IP of a port through a router.
 
     `floating_port_id` is the port that has the address on the external network. `port_id`,
-    `fixed_ip_address` and `router_id` are all None while it is not associated.
+    `fixed_ip_address` and `router_id` are all None while it is not associated. `status` is ACTIVE
+    while it is associated and the router's gateway is ACTIVE, else DOWN.
     """
 
     id: str

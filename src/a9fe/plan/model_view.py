@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from typing import Protocol, TypeVar
 
 from a9fe.model.resources import Binding, Network, Port, Resource, Subnet
+from a9fe.model.subnet_pools import FloatingIp
 
 R = TypeVar("R")
 
@@ -33,6 +34,10 @@ class ModelView(Protocol):
 
     def bindings_by_resource(self, resource_id: str, /) -> Iterable[Binding]:
         """The bindings of a network or router, in any order."""
+        ...
+
+    def floating_ips_by_router(self, router_id: str, /) -> Iterable[FloatingIp]:
+        """The floating IPs that a router translates, in any order."""
         ...
 
     def ports_by_short_id(self, short_id: str, /) -> Iterable[Port]:

@@ -26,6 +26,7 @@ from a9fe.model.resources import (
     Router,
     Subnet,
 )
+from a9fe.model.subnet_pools import FloatingIp
 from a9fe.plan import names
 from a9fe.plan.filters import fingerprint
 from a9fe.plan.host import ANY_FILTER, Bridge, HostPlan, NamespacePlan, PortSecurity, Uplink
@@ -117,12 +118,18 @@ def _same_for_plans(owner: str, before: Resource | None, after: Resource | None)
     """Whether only fields differ that no plan has: a port's status is our own report. That of a
     router's port is the other agent's: VMs' ports are ACTIVE after it (plan.port_status).
     """
+    if isinstance(before, FloatingIp) and isinstance(after, FloatingIp):
+        return _translated(before) == _translated(after)
     if not isinstance(before, Port) or not isinstance(after, Port):
         return before == after
     if owner == "dhcp" and after.device_owner in ROUTER_OWNERS and before.status != after.status:
         return False
     same = {"status": after.status, "revision_number": after.revision_number}
     return replace(before, updated_at=after.updated_at, **same) == after  # type: ignore[arg-type]
+
+
+def _translated(floating: FloatingIp) -> tuple[str | None, ...]:
+    return floating.router_id, floating.floating_ip_address, floating.fixed_ip_address
 
 
 def _network(resource: Resource, view: ModelView) -> Iterator[Part]:
@@ -163,6 +170,11 @@ def _router_of_port(resource: Resource, view: ModelView) -> Iterator[Part]:
             yield network(resource.network_id)  # it needs the uplink
 
 
+def _router_of_floating_ip(resource: Resource, view: ModelView) -> Iterator[Part]:
+    if isinstance(resource, FloatingIp) and resource.router_id:
+        yield router(resource.router_id)
+
+
 def _bound_router(resource: Resource, view: ModelView) -> Iterator[Part]:
     if isinstance(resource, Binding) and resource.kind == "l3":
         yield router(resource.resource_id)
@@ -186,6 +198,7 @@ _TOUCHED: Mapping[str, Mapping[str, Callable[[Resource, ModelView], Iterable[Par
         "subnet": _routers_of_subnet,
         "port": _router_of_port,
         "router": _router,
+        "floatingip": _router_of_floating_ip,
         "binding": _bound_router,
     },
 }

@@ -40,7 +40,8 @@ CREATE TABLE meta (
 );
 """
 _SHAPE = [(kind, [f.name for f in fields(cls)]) for kind, cls in KINDS.items()]
-FORMAT = zlib.crc32(repr((SCHEMA, _SHAPE)).encode()) & 0x7FFFFFFF  # PRAGMA user_version
+_PARTS = 2  # incremented when a follower is sent more than before, so that it asks for a snapshot
+FORMAT = zlib.crc32(repr((SCHEMA, _SHAPE, _PARTS)).encode()) & 0x7FFFFFFF  # PRAGMA user_version
 IN_MEMORY = ":memory:"
 IN_USE = "in use by another process"
 SUFFIXES = ("", "-wal", "-shm", "-journal")

@@ -17,6 +17,7 @@ from a9fe.model.resources import (
     Router,
     Subnet,
 )
+from a9fe.model.subnet_pools import FloatingIp
 from a9fe.model.user_data import KnownInstance
 from a9fe.replica.disk import UNREADABLE
 from a9fe.replica.state import State
@@ -163,3 +164,7 @@ class Lookups:
     def bindings_by_resource(self, resource_id: str) -> tuple[Binding, ...]:
         """Return the bindings of a network or router."""
         return self._state.bindings_by_resource.find(resource_id)
+
+    def floating_ips_by_router(self, router_id: str) -> tuple[FloatingIp, ...]:
+        """Return the floating IPs that a router translates."""
+        return self._state.floating_ips_by_router.find(router_id)

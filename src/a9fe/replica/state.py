@@ -7,7 +7,16 @@ from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Generic, Protocol, TypeVar
 
-from a9fe.model.resources import KINDS, Binding, Instance, Network, Port, Resource, Subnet
+from a9fe.model.resources import (
+    KINDS,
+    Binding,
+    Instance,
+    Network,
+    Port,
+    Resource,
+    Subnet,
+)
+from a9fe.model.subnet_pools import FloatingIp
 from a9fe.plan.names import DEVICE_ID_LENGTH
 
 K = TypeVar("K", bound=Hashable)
@@ -87,6 +96,10 @@ def _bound(binding: Binding) -> Iterable[str]:
     return [binding.resource_id]
 
 
+def _router(floating: FloatingIp) -> Iterable[str]:
+    return [floating.router_id] if floating.router_id else []
+
+
 def _short_id(resource: Port | Network) -> Iterable[str]:
     return [resource.id[:DEVICE_ID_LENGTH]]
 
@@ -118,6 +131,9 @@ class State:
     )
     bindings_by_resource: Index[Binding, str] = field(
         default_factory=lambda: Index(Binding, _bound)
+    )
+    floating_ips_by_router: Index[FloatingIp, str] = field(
+        default_factory=lambda: Index(FloatingIp, _router)
     )
 
     def entry(self, kind: str, id: str) -> Entry | None:
@@ -152,5 +168,7 @@ class State:
             yield self.subnets_by_network
         elif kind == "binding":
             yield self.bindings_by_resource
+        elif kind == "floatingip":
+            yield self.floating_ips_by_router
         elif kind == "network":
             yield self.networks_by_short_id

@@ -35,7 +35,8 @@ _NOTIFY = text("SELECT pg_notify(:channel, :revision)")
 class Before:
     """The location of a port or binding before it moved or was deleted; all "" for a new one.
 
-    For a binding, `network_id` is the resource that it bound, and `device_owner` its kind.
+    For a binding, `network_id` is the resource that it bound, and `device_owner` its kind. For a
+    floating IP, `device_id` is its router.
     """
 
     network_id: str = ""

@@ -15,6 +15,7 @@ from sqlalchemy import Connection, Row, func, insert, select, update
 from a9fe.model.errors import NotFound
 from a9fe.model.pages import Page, Slice
 from a9fe.model.resources import KINDS, Agent, Binding, FixedIp, Port, Resource, Subnet
+from a9fe.model.subnet_pools import FloatingIp
 from a9fe.store.change_log import Before, ChangeLog
 from a9fe.store.lineage import Lineage, lineage
 from a9fe.store.lookups.locations import Locations
@@ -272,7 +273,7 @@ class Session:
 
     def delete(self, cls: type[Resource], id: str) -> None:
         """Delete a resource. Raises NotFound."""
-        old = self.get(cls, id) if cls in (Port, Binding) else None
+        old = self.get(cls, id) if cls in (Port, Binding, FloatingIp) else None
         held = old.fixed_ips if isinstance(old, Port) else ()
         result = self._connection.execute(queries.removed(kind_of(cls)), {OF: id})
         if not result.rowcount:
@@ -365,9 +366,11 @@ class Session:
 
 
 def _before(old: Resource | None) -> Before | None:
-    """Return the location of a port or binding, which decides which followers get it."""
+    """Return the location of a port, binding or floating IP, which decides who gets it."""
     if isinstance(old, Binding):
         return Before(network_id=old.resource_id, host=old.host, device_owner=old.kind)
+    if isinstance(old, FloatingIp):
+        return Before(device_id=old.router_id or "")
     if not isinstance(old, Port):
         return None
     return Before(

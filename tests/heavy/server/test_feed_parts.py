@@ -18,6 +18,7 @@ from a9fe.model.resources import (
     Router,
     Subnet,
 )
+from a9fe.model.subnet_pools import FloatingIp
 from a9fe.server.feed.changes import deliveries
 from a9fe.server.feed.roles import ROLES, Follower
 from a9fe.server.feed.snapshot import snapshot
@@ -124,6 +125,7 @@ class Life:
             return
         for cls, where in (
             (Binding, {"resource_id": network.id}),
+            (FloatingIp, {"floating_network_id": network.id}),
             (Port, {"network_id": network.id}),
             (Subnet, {"network_id": network.id}),
         ):
@@ -164,6 +166,28 @@ class Life:
     def delete_port(self, session: Session) -> None:
         if port := self.one(session, Port):
             session.delete(Port, port.id)
+
+    def add_floating_ip(self, session: Session) -> None:
+        if network := self.one(session, Network):
+            id = self.new("f")
+            session.insert(
+                FloatingIp(
+                    id=id,
+                    floating_network_id=network.id,
+                    floating_ip_address=id,
+                    floating_port_id="",
+                )
+            )
+
+    def associate(self, session: Session) -> None:
+        floating = self.one(session, FloatingIp)
+        router = self.one(session, Router) if self.dice.random() < 0.8 else None
+        if floating:
+            session.update(replace(floating, router_id=router.id if router else None))
+
+    def delete_floating_ip(self, session: Session) -> None:
+        if floating := self.one(session, FloatingIp):
+            session.delete(FloatingIp, floating.id)
 
     def add_instance(self, session: Session) -> None:
         session.insert(Instance(id=self.new("i"), name="x", number=self.made))
@@ -217,6 +241,8 @@ class Life:
     def delete_router(self, session: Session) -> None:
         router = self.one(session, Router)
         if router and not session.find(Port, device_id=router.id):
+            for floating in session.find(FloatingIp, router_id=router.id):
+                session.update(replace(floating, router_id=None))
             for binding in session.find(Binding, kind="l3", resource_id=router.id):
                 session.delete(Binding, binding.id)
             session.delete(Router, router.id)
@@ -231,6 +257,10 @@ class Life:
             self.bind_network,
             self.bind_network,
             self.move_router,
+            self.add_floating_ip,
+            self.associate,
+            self.associate,
+            self.delete_floating_ip,
             self.move_port,
             self.move_port,
             self.change_network,
@@ -283,6 +313,32 @@ def test_a_host_is_sent_nothing_of_other_hosts(store: Store):
     assert ids["service"] == {"here", "s-here", "p-here", "i-here"}
     assert ids["dhcp"] == {"here", "s-here", "p-here", "dhcp:dhcp-h1:here"}
     assert ids["metadata"] == {"here", "p-here"}
+
+
+def test_floating_ips_are_sent_to_the_l3_agent_of_their_router_only(store: Store):
+    with store.write() as session:
+        session.insert(Network(id="n"))
+        for host in HOSTS:
+            session.insert(Router(id=f"r-{host}"))
+            Life(0).bind(session, "l3", f"r-{host}", host)
+            session.insert(
+                FloatingIp(
+                    id=f"f-{host}",
+                    floating_network_id="n",
+                    floating_ip_address=host,
+                    floating_port_id="",
+                    router_id=f"r-{host}",
+                )
+            )
+    parts = Parts(store)
+    where = {key for key, part in parts.parts.items() if ("floatingip", "f-h1") in part}
+    assert where == {Follower("h1", "l3")}
+    with store.write() as session:
+        floating = session.require(FloatingIp, "f-h1")
+        session.update(replace(floating, router_id="r-h2"))
+    parts.catch_up()
+    where = {key for key, part in parts.parts.items() if ("floatingip", "f-h1") in part}
+    assert where == {Follower("h2", "l3")}
 
 
 def test_a_port_that_moves_is_deleted_on_one_host_and_upserted_on_the_other(store: Store):

@@ -87,6 +87,34 @@ def test_a_floating_ip_is_associated_and_dissociated(world: World, site: Site):
     assert again["fixed_ip_address"] == address
 
 
+def test_it_is_active_while_it_is_associated_and_the_routers_gateway_is_active(
+    world: World, site: Site
+):
+    agent = world.report("L3 agent", "h1")
+    [gateway] = world.ports(device_owner="network:router_gateway")
+    made = make(world, site, port_id=site.port["id"])
+    unused = make(world, site)
+
+    def status(of: Any) -> str:
+        return str(world.get(path(of))["floatingip"]["status"])
+
+    def listed() -> list[str]:
+        found = world.get("/v2.0/floatingips?status=ACTIVE")["floatingips"]
+        return [floating["id"] for floating in found]
+
+    assert status(made) == "DOWN"
+    world.report("L3 agent", "h1", ports_up=[gateway["id"]])
+    assert (status(made), status(unused), listed()) == ("ACTIVE", "DOWN", [made["id"]])
+    assert put(world, made)["status"] == "DOWN"
+    assert put(world, made, port_id=site.port["id"])["status"] == "ACTIVE"
+    world.report("L3 agent", "h1", ports_down=[gateway["id"]])
+    assert status(made) == "DOWN"
+    world.report("L3 agent", "h1", ports_up=[gateway["id"]])
+    router = f"/v2.0/agents/{agent}/l3-routers/{site.router['id']}"
+    world.call("DELETE", router, expect=204)
+    assert status(made) == "DOWN", "its router is on no host"
+
+
 def test_one_for_a_fixed_address_and_external_network(world: World, site: Site):
     make(world, site, port_id=site.port["id"])
     body = {"floatingip": {"port_id": site.port["id"]}}

@@ -22,6 +22,7 @@ from tests.kit.fake_model import (
     HOST,
     FakeModel,
     bound,
+    floating_ip,
     gateway,
     interface,
     network,
@@ -242,6 +243,55 @@ def test_metadata_is_refused_from_the_provider_network(world: World):
         proxy.settimeout(0)
         with pytest.raises(BlockingIOError):
             proxy.accept()
+
+
+FLOATING = floating_ip(1, EXTERNAL, "203.0.113.77", ROUTER, VM)
+
+
+def test_a_client_on_the_provider_network_reaches_a_vm_by_its_floating_ip(world: World):
+    world.converges(FLOATING)
+    with serving("vm", "10.1.0.5") as server:
+        assert eventually(lambda: reached("provider", "203.0.113.77") == "203.0.113.77")
+        assert seen_by(server) == "203.0.113.1"
+    with serving("provider", "198.51.100.1") as server:
+        assert reached("vm", "198.51.100.1")
+        assert seen_by(server) == "203.0.113.77", "its own way out has the floating IP too"
+        assert reached("second", "198.51.100.1")
+        assert seen_by(server) == "203.0.113.10"
+
+
+def test_vms_and_the_router_reach_a_floating_ip_of_their_router(world: World):
+    world.converges(FLOATING)
+    with serving("vm", "10.1.0.5") as server:
+        assert eventually(lambda: reached("second", "203.0.113.77") == "203.0.113.77")
+        assert seen_by(server) == "203.0.113.10"
+        assert reached("vm", "203.0.113.77"), "also its own"
+        assert seen_by(server) == "203.0.113.77"
+        assert reached(QROUTER, "203.0.113.77")
+
+
+def test_a_floating_ip_never_becomes_the_identity_of_a_metadata_request(world: World):
+    world.converges(FLOATING)
+    with serving(QROUTER, "0.0.0.0", 9697) as proxy:
+        assert eventually(lambda: reached("vm", METADATA_IPV4, 80))
+        assert seen_by(proxy) == "10.1.0.5"
+
+
+def test_a_floating_ip_moves_and_goes_with_its_connections(world: World):
+    world.converges(FLOATING)
+    with serving("vm", "10.1.0.5") as server:
+        assert eventually(lambda: reached("provider", "203.0.113.77"))
+        seen_by(server)
+    world.converges(replace(FLOATING, fixed_ip_address="10.2.0.6"))
+    with serving("second", "10.2.0.6") as server:
+        assert eventually(lambda: reached("provider", "203.0.113.77"))
+        assert seen_by(server) == "203.0.113.1"
+    world.converges(replace(FLOATING, router_id=None, fixed_ip_address=None))
+    assert "203.0.113.77" not in run("ip", "-n", QROUTER, "addr", "show")
+    assert "203.0.113.77" not in run("ip", "netns", "exec", QROUTER, "iptables-save")
+    with serving("provider", "198.51.100.1") as server:
+        assert reached("second", "198.51.100.1")
+        assert seen_by(server) == "203.0.113.10"
 
 
 def test_a_gateway_comes_and_goes_without_a_trace(world: World):

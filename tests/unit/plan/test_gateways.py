@@ -15,9 +15,11 @@ from tests.kit.fake_model import (
     HOST,
     FakeModel,
     bound,
+    floating_ip,
     gateway,
     interface,
     network,
+    port,
     router,
     subnet,
 )
@@ -139,6 +141,43 @@ def test_snat_has_the_gateways_first_address():
     assert nat(plan) == [f"-A POSTROUTING -o {QG} -j SNAT --to-source 198.51.100.9"]
 
 
+VM = port(9, NET, (SUBNET, "10.1.0.5"))
+
+
+def test_floating_ips_are_addresses_of_the_gateway_translated_both_ways():
+    plan = planned(floating_ip(1, EXTERNAL, "203.0.113.77", ROUTER, VM))
+    assert on_gateway(plan) == {"203.0.113.10/24", "203.0.113.77/32"}
+    assert routes(plan) == {DEFAULT}
+    hairpin = "-m conntrack --ctstate DNAT -j SNAT --to-source"
+    assert nat(plan) == [
+        "-A PREROUTING -d 203.0.113.77/32 -j DNAT --to-destination 10.1.0.5",
+        "-A OUTPUT -d 203.0.113.77/32 -j DNAT --to-destination 10.1.0.5",
+        f"-A POSTROUTING -s 10.1.0.5/32 -o {QG} -j SNAT --to-source 203.0.113.77",
+        f"-A POSTROUTING -s 10.1.0.5/32 {hairpin} 203.0.113.77",
+        SNAT,
+        f"-A POSTROUTING -s 10.1.0.0/24 {hairpin} 203.0.113.10",
+        f"-A POSTROUTING -s 10.2.0.0/24 {hairpin} 203.0.113.10",
+    ]
+
+
+def test_floating_ips_need_a_fixed_ip_the_router_and_its_external_network():
+    others = [
+        floating_ip(1, EXTERNAL, "203.0.113.77", ROUTER, VM, fixed_ip_address=None),
+        floating_ip(2, EXTERNAL, "203.0.113.78", router(2), VM),
+        floating_ip(3, network(7), "203.0.113.79", ROUTER, VM),
+    ]
+    assert planned(*others) == planned()
+
+
+def test_the_order_of_floating_ips_does_not_matter():
+    other = port(8, NET, (SUBNET, "10.1.0.6"))
+    both = [
+        floating_ip(1, EXTERNAL, "203.0.113.77", ROUTER, VM),
+        floating_ip(2, EXTERNAL, "203.0.113.78", ROUTER, other),
+    ]
+    assert planned(*both) == planned(*both[::-1])
+
+
 @pytest.mark.parametrize(
     ("settings", "device"), [(MAPPED, "br-ex"), (L3Settings(bridge_mappings={}), "")]
 )
@@ -164,6 +203,7 @@ def test_a_gateways_port_is_active_while_it_has_its_uplink(
     outer = names.outer_device(GATEWAY.id)
     seen = Bridge(name=BRIDGE, mtu=1500, devices=frozenset({outer}))
     devices = port_status.wired(host_plan(), HostPlan(bridges=frozenset({seen})), failed)
-    port = replace(GATEWAY, status=status)
-    found = port_status.states([port], port_status.Wiring(devices=devices, failed=failed))
+    found = port_status.states(
+        [replace(GATEWAY, status=status)], port_status.Wiring(devices=devices, failed=failed)
+    )
     assert (found.up, found.down) == (up, down)

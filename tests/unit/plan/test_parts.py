@@ -22,6 +22,8 @@ SUBNET = fake.subnet(1, NET, "10.1.0.0/24", "10.1.0.1")
 ROUTER = fake.router(1)
 LEG = fake.interface(5, ROUTER, NET, (SUBNET, "10.1.0.1"))
 VM = fake.port(2, NET, (SUBNET, "10.1.0.5"))
+WAY_OUT = fake.gateway(6, ROUTER, OTHER)
+FLOATING = fake.floating_ip(1, OTHER, "203.0.113.7", ROUTER, VM)
 MODEL = FakeModel([NET, OTHER, SUBNET, ROUTER, LEG, VM])
 N, M, R = network(NET.id), network(OTHER.id), router(ROUTER.id)
 
@@ -41,6 +43,11 @@ N, M, R = network(NET.id), network(OTHER.id), router(ROUTER.id)
         ("port", VM, replace(VM, status="ACTIVE"), set(), set()),
         ("port", replace(LEG, status="DOWN"), replace(LEG, status="ACTIVE"), {N}, set()),
         ("port", VM, replace(VM, admin_state_up=False), {N}, set()),
+        ("port", None, WAY_OUT, {M}, {R, M}),
+        ("floatingip", None, FLOATING, set(), {R}),
+        ("floatingip", FLOATING, replace(FLOATING, router_id="r2"), set(), {R, router("r2")}),
+        ("floatingip", FLOATING, replace(FLOATING, fixed_ip_address="10.1.0.9"), set(), {R}),
+        ("floatingip", FLOATING, replace(FLOATING, status="ACTIVE"), set(), set()),
         ("router", None, ROUTER, set(), {R}),
         ("router", ROUTER, ROUTER, set(), set()),
         ("binding", None, fake.bound("dhcp", NET), {N}, set()),

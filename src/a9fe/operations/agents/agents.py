@@ -7,7 +7,6 @@ from a9fe.api_tables.agent_reports import AgentReport
 from a9fe.api_tables.typed_requests import UNSET, Unset, applied
 from a9fe.model.errors import Forbidden
 from a9fe.model.resources import (
-    ROUTER_INTERFACE_OWNERS,
     Agent,
     Binding,
     Network,
@@ -15,6 +14,7 @@ from a9fe.model.resources import (
     Router,
     is_network_owner,
 )
+from a9fe.model.rules.ports import ROUTER_OWNERS
 from a9fe.model.rules.scheduling import AGENT_TYPES, DHCP_AGENT, L3_AGENT, alive
 from a9fe.operations.agents import problems
 from a9fe.operations.agents.scheduling import (
@@ -24,6 +24,7 @@ from a9fe.operations.agents.scheduling import (
     unbind_network,
     unbind_router,
 )
+from a9fe.operations.ports.floating_ip_links import follow_gateway
 from a9fe.operations.transaction import Transaction, new_id
 from a9fe.plan.names import dhcp_device_id
 
@@ -86,13 +87,14 @@ def wires(agent: Agent, port: Port) -> bool:
     """Whether the agent connects the port to its network, and so may report its status. Pure.
 
     A DHCP agent connects its own DHCP ports and the ports of VMs on its host; an L3 agent
-    connects the router interfaces on its host. A VM's port without a host may be on any.
+    connects the interfaces and gateways of routers on its host. A VM's port without a host may be
+    on any.
     """
     is_unbound = not port.host and not is_network_owner(port.device_owner)
     if port.host != agent.host and not is_unbound:
         return False
     if agent.agent_type == L3_AGENT:
-        return port.device_owner in ROUTER_INTERFACE_OWNERS
+        return port.device_owner in ROUTER_OWNERS
     if agent.agent_type != DHCP_AGENT:
         return False
     own = dhcp_device_id(agent.host, port.network_id)
@@ -146,7 +148,7 @@ def _set_status(
             continue  # the VM runs on another host
         wanted = status if port.admin_state_up else DOWN  # a port that is switched off stays DOWN
         if port.status != wanted:
-            tx.session.update(replace(port, status=wanted))
+            follow_gateway(tx, tx.session.update(replace(port, status=wanted)))
         if port.id in unbound:
             _note_host(tx, port, agent.host if wanted != DOWN else "", wired_on)
 

@@ -67,6 +67,7 @@ def create(tx: Transaction, new: NewNetwork) -> Network:
     )
     _check_mtu(tx, network.mtu, network.network_type)
     check_provider(network)
+    _check_flat(tx, network)
     return rbac_policies.follow(tx, tx.session.insert(network))
 
 
@@ -128,6 +129,16 @@ def check_provider(network: Network) -> None:
         if not low <= number <= high:
             expected = f"from {low} to {high}" if high > 0 else f"none for a {kind} network"
             raise InvalidInput("provider:segmentation_id", number, expected)
+
+
+def _check_flat(tx: Transaction, network: Network) -> None:
+    """Raise Conflict if the physical network of a flat network has another one already."""
+    place = network.physical_network
+    if network.network_type != "flat" or place is None:
+        return
+    if tx.session.find(Network, network_type="flat", physical_network=place):
+        words = f"Unable to create the flat network. Physical network {place} is in use."
+        raise Conflict("FlatNetworkInUse", words)
 
 
 def delete(tx: Transaction, network: Network) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from a9fe.model.errors import Conflict, InvalidInput
-from a9fe.model.resources import FixedIp, Network, Port, Router
+from a9fe.model.resources import ROUTER_GATEWAY_OWNER, FixedIp, Network, Port, Router
 from a9fe.model.subnet_pools import FloatingIp
 from a9fe.operations.transaction import Transaction
 
@@ -17,7 +17,16 @@ def release(tx: Transaction, port: Port) -> None:
 
 def dissociated(floating: FloatingIp) -> FloatingIp:
     """Return the floating IP without a port."""
-    return replace(floating, port_id=None, fixed_ip_address=None, router_id=None)
+    return replace(floating, port_id=None, fixed_ip_address=None, router_id=None, status="DOWN")
+
+
+def follow_gateway(tx: Transaction, port: Port) -> None:
+    """Give the floating IPs of a router the status of its gateway port; of others nothing."""
+    if port.device_owner != ROUTER_GATEWAY_OWNER:
+        return
+    where = {"router_id": port.device_id, "floating_network_id": port.network_id}
+    for floating in tx.session.find(FloatingIp, **where):
+        tx.session.update(replace(floating, status=port.status))
 
 
 def check_readdressed(tx: Transaction, port: Port, fixed_ips: Iterable[FixedIp]) -> None:

@@ -8,7 +8,7 @@ from a9fe.model.errors import Conflict, InvalidInput
 from a9fe.model.resources import AddressPair, DhcpOption, FixedIp, Network, Port
 from a9fe.model.rules import ports as rules_ports
 from a9fe.operations.ports.addressing import Holder, assign
-from a9fe.operations.ports.floating_ip_links import check_readdressed, release
+from a9fe.operations.ports.floating_ip_links import check_readdressed, follow_gateway, release
 from a9fe.operations.security_groups.security_groups import checked, default_groups
 from a9fe.operations.transaction import Transaction, new_id
 
@@ -131,7 +131,10 @@ def readdress(
 def rebind(tx: Transaction, old: Port, new: Port) -> Port:
     """Store a changed port: DOWN if it moved to another host or was switched off."""
     off = old.admin_state_up and not new.admin_state_up
-    return tx.session.update(replace(new, status="DOWN") if off or new.host != old.host else new)
+    is_down = off or new.host != old.host
+    port = tx.session.update(replace(new, status="DOWN") if is_down else new)
+    follow_gateway(tx, port)
+    return port
 
 
 def delete(tx: Transaction, port: Port) -> None:

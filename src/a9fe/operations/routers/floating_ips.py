@@ -1,4 +1,4 @@
-"""Floating IPs: recorded with Neutron's checks. Their status is DOWN: no agent implements them."""
+"""Floating IPs, with Neutron's checks. The L3 agent of their router translates them."""
 
 from dataclasses import dataclass, replace
 from typing import NoReturn
@@ -33,11 +33,12 @@ class ExternalGatewayNotFound(A9feError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Target:
-    """The fixed IP of a port, and the router that reaches it."""
+    """The fixed IP of a port, and the router that reaches it, with its gateway's status."""
 
     port_id: str
     address: str
     router_id: str
+    status: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,6 +165,7 @@ def _associated(
         port_id=target.port_id,
         fixed_ip_address=target.address,
         router_id=target.router_id,
+        status=target.status,
     )
 
 
@@ -192,16 +194,21 @@ def _target(tx: Transaction, floating: FloatingIp, port: Port, fixed: str | None
         words = f"{words} specific IPv4 address when assigning a floating IP"
         _refuse_port(port, words, "fixed_ip_address as well")
     subnet = tx.session.require(Subnet, inside[0].subnet_id)
-    router_id = _router(tx, port, subnet, floating.floating_network_id)
-    return _Target(port_id=port.id, address=inside[0].ip_address, router_id=router_id)
+    gateway = _gateway(tx, port, subnet, floating.floating_network_id)
+    return _Target(
+        port_id=port.id,
+        address=inside[0].ip_address,
+        router_id=gateway.device_id,
+        status=gateway.status,
+    )
 
 
 def _refuse_port(port: Port, words: str, expected: str) -> NoReturn:
     raise InvalidInput("port_id", port.id, expected, type="BadRequest", words=words)
 
 
-def _router(tx: Transaction, port: Port, subnet: Subnet, network_id: str) -> str:
-    """Return the router from a subnet to an external network.
+def _gateway(tx: Transaction, port: Port, subnet: Subnet, network_id: str) -> Port:
+    """Return the gateway port of the router from a subnet to an external network.
 
     The router with the subnet's gateway address comes first. Raises ExternalGatewayNotFound.
     """
@@ -214,16 +221,16 @@ def _router(tx: Transaction, port: Port, subnet: Subnet, network_id: str) -> str
         device_owner=ROUTER_GATEWAY_OWNER,
         device_id=sorted({p.device_id for p in inside}),
     )
-    reaching = {p.device_id for p in outside}
+    reaching = {p.device_id: p for p in outside}
     found = [p for p in inside if p.device_id in reaching]
     for interface in found:
         if any(f.ip_address == subnet.gateway_ip for f in interface.fixed_ips):
-            return interface.device_id
+            return reaching[interface.device_id]
     if not found:
         words = f"External network {network_id} is not reachable from subnet {subnet.id}"
         message = f"{words}.  Therefore, cannot associate Port {port.id} with a Floating IP."
         raise ExternalGatewayNotFound(message)
-    return found[0].device_id
+    return reaching[found[0].device_id]
 
 
 def delete(tx: Transaction, floating: FloatingIp) -> None:

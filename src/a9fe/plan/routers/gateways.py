@@ -21,11 +21,15 @@ DEFAULT = "0.0.0.0/0"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gateway:
-    """A router's port on an external network; `subnets` are the network's IPv4 ones."""
+    """A router's port on an external network; `subnets` are the network's IPv4 ones.
+
+    `floating`: pairs of a floating IP and its fixed IP, sorted.
+    """
 
     port: Port
     network: Network
     subnets: tuple[Subnet, ...]
+    floating: tuple[tuple[str, str], ...] = ()
 
     @property
     def device(self) -> str:
@@ -40,17 +44,39 @@ def gateway_of(model: ModelView, router_id: str) -> Gateway | None:
         if port.device_owner == ROUTER_GATEWAY_OWNER and port.admin_state_up and network:
             subnets = model_view.subnets_of(model, network.id)
             ipv4 = tuple(subnet for subnet in subnets if subnet.ip_version == 4)
-            return Gateway(port=port, network=network, subnets=ipv4)
+            floating = _floating(model, router_id, network.id)
+            return Gateway(port=port, network=network, subnets=ipv4, floating=floating)
     return None
 
 
-def external(gateway: Gateway, router: Router) -> External:
-    """The router's way out, as its rules need it."""
+def _floating(model: ModelView, router_id: str, network_id: str) -> tuple[tuple[str, str], ...]:
+    found = (
+        (one.floating_ip_address, one.fixed_ip_address)
+        for one in model.floating_ips_by_router(router_id)
+        if one.floating_network_id == network_id and one.fixed_ip_address
+    )
+    return tuple(sorted(found))
+
+
+def external(gateway: Gateway, router: Router, internal: Iterable[str]) -> External:
+    """The router's way out, as its rules need it. `internal`: the CIDRs of its interfaces."""
     own = next((address for address, _ in _own(gateway)), "")
-    return External(device=gateway.device, snat=own if router.enable_snat else "")
+    return External(
+        device=gateway.device,
+        snat=own if router.enable_snat else "",
+        floating=gateway.floating,
+        internal=tuple(sorted(internal)),
+    )
 
 
 def addresses(gateway: Gateway) -> Iterator[Address]:
+    """The gateway's own addresses, and the floating IPs."""
+    yield from own_addresses(gateway)
+    for floating, _ in gateway.floating:
+        yield Address(device=gateway.device, cidr=f"{floating}/32")
+
+
+def own_addresses(gateway: Gateway) -> Iterator[Address]:
     """The gateway's own addresses."""
     for address, subnet in _own(gateway):
         cidr = f"{address}/{IPv4Network(subnet.cidr).prefixlen}"

@@ -87,6 +87,8 @@ def _namespace(model: ModelView, router_: Router, settings: L3Settings) -> Names
     gateway = gateways.gateway_of(model, router_.id)
     inside = frozenset(address for port in internal for address in _addresses(model, port))
     outside = frozenset(gateways.addresses(gateway)) if gateway else frozenset()
+    blocks = {str(_block(address.cidr)) for address in inside}
+    external = gateways.external(gateway, router_, blocks) if gateway else None
     return NamespacePlan(
         name=name,
         links=frozenset(link for port in internal for link in _links(model, port))
@@ -94,7 +96,7 @@ def _namespace(model: ModelView, router_: Router, settings: L3Settings) -> Names
         addresses=inside | outside,
         routes=_all_routes(model, router_, inside, gateway),
         sysctls=sysctls.router(ipv6_on_host=settings.ipv6_on_host),
-        iptables=router.rules(settings, gateways.external(gateway, router_) if gateway else None),
+        iptables=router.rules(settings, external),
         listeners=frozenset(
             _listener(router_, port, name, settings.metadata_port)
             for port in internal
@@ -136,7 +138,7 @@ def _all_routes(
     """One route for each destination: an extra route takes the place of the gateway's."""
     blocks = [str(_block(address.cidr)) for address in inside]
     found = list(gateways.routes(gateway, blocks)) if gateway else []
-    near = [*inside, *(gateways.addresses(gateway) if gateway else ())]
+    near = [*inside, *(gateways.own_addresses(gateway) if gateway else ())]
     found += _routes(router_.routes, sorted(near), _connected(model, router_.id))
     return frozenset({route.destination: route for route in found}.values())
 

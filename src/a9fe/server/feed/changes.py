@@ -21,6 +21,7 @@ from a9fe.model.resources import (
     SecurityGroup,
     Subnet,
 )
+from a9fe.model.subnet_pools import FloatingIp
 from a9fe.server.feed.deliveries import Deliveries, Former, former
 from a9fe.server.feed.relations import Relations, belongs_to_instance, may_be_instance
 from a9fe.server.feed.roles import Follower, PortRelation
@@ -105,6 +106,10 @@ def _bound(batch: _Batch, host: str, kind: str, resource_id: str, revision: int)
     is_here = router and host in batch.session.locations.bound_hosts("l3", resource_id)
     what = router if router and is_here else resource_id
     batch.out.send(batch.out.on([host]), revision, "router", what)
+    for floating in batch.session.find(FloatingIp, router_id=resource_id):
+        batch.out.send(
+            batch.out.on([host]), revision, "floatingip", floating if is_here else floating.id
+        )
 
 
 def _router(batch: _Batch, change: Change) -> None:
@@ -113,6 +118,17 @@ def _router(batch: _Batch, change: Change) -> None:
     else:
         hosts = batch.session.locations.bound_hosts("l3", change.id)
         batch.out.send(batch.out.on(hosts), change.revision, "router", change.resource)
+
+
+def _floating_ip(batch: _Batch, change: Change) -> None:
+    """Send an associated floating IP to the host of its router; delete it where it was before."""
+    floating = change.resource if isinstance(change.resource, FloatingIp) else None
+    router_id = floating.router_id if floating else None
+    if any(before.device_id for before in change.before):
+        batch.out.send(batch.out.followers, change.revision, "floatingip", change.id)
+    if floating and router_id:
+        hosts = batch.session.locations.bound_hosts("l3", router_id)
+        batch.out.send(batch.out.on(hosts), change.revision, "floatingip", floating)
 
 
 def _instance(batch: _Batch, change: Change) -> None:
@@ -194,6 +210,7 @@ _JUDGES: Mapping[str, Callable[[_Batch, Change], None]] = {
     "subnet": _network_or_subnet,
     "port": _port,
     "router": _router,
+    "floatingip": _floating_ip,
     "binding": _binding,
     "instance": _instance,
     "security_group": _security_group,

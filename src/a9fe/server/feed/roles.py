@@ -2,9 +2,9 @@
 
 A network is "of a host" if a DHCP agent there serves it, or the host has a port of it. A follower
 is sent the networks and subnets of its host; one that follows instances, also those of the
-instances. Bindings are those of the host, routers those bound to the host, instances those with a
-port on a served network, security groups those of the ports that are sent. A follower of all hosts
-(host "*") is sent all resources of its kinds.
+instances. Bindings are those of the host, routers those bound to the host, floating IPs those of
+such a router, instances those with a port on a served network, security groups those of the ports
+that are sent. A follower of all hosts (host "*") is sent all resources of its kinds.
 """
 
 from dataclasses import dataclass
@@ -57,7 +57,7 @@ ON_HOST, SERVED = PortRelation.ON_HOST, PortRelation.SERVED
 
 ROLES: dict[str, Role] = {
     "l3": Role(
-        kinds=("network", "subnet", "port", "router", "binding"),
+        kinds=("network", "subnet", "port", "router", "floatingip", "binding"),
         serves_by=frozenset({ROUTER}),
         ports=(ON_HOST, SERVED),
     ),

@@ -15,6 +15,7 @@ from a9fe.model.resources import (
     SecurityGroup,
     Subnet,
 )
+from a9fe.model.subnet_pools import FloatingIp
 from a9fe.server.feed.relations import belongs_to_instance
 from a9fe.server.feed.roles import Follower, PortRelation, Service
 from a9fe.store import Session
@@ -38,6 +39,7 @@ def _part(session: Session, follower: Follower) -> dict[str, Iterable[Resource]]
     host, role = follower.host, follower.role
     bindings = session.find(Binding, host=host)
     bound = frozenset(b.resource_id for b in bindings if b.kind == "dhcp")
+    routers = {b.resource_id for b in bindings if b.kind == "l3"}
     by = {Service.DHCP: bound, Service.ROUTER: session.locations.routed_here(host)}
     served = frozenset[str]().union(*(by[service] for service in role.serves_by))
     networks = bound | session.locations.networks_here(host)
@@ -55,7 +57,8 @@ def _part(session: Session, follower: Follower) -> dict[str, Iterable[Resource]]
         "network": _find(session, Network, "id", networks),
         "subnet": _find(session, Subnet, "network_id", networks),
         "port": ports.values(),
-        "router": _find(session, Router, "id", {b.resource_id for b in bindings}),
+        "router": _find(session, Router, "id", routers),
+        "floatingip": _find(session, FloatingIp, "router_id", routers),
         "binding": bindings,
         "instance": instances,
         "security_group": _groups(session, ports.values()) if role.follows_instances else (),
