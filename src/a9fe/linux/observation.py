@@ -2,8 +2,7 @@
 
 A damaged object (an end that is down, a wrong MTU, a lost peer, half a mark) is observed as a
 value that equals no plan, so that the difference repairs it. Objects without our mark (plan.mark)
-are not observed, whatever their name. An observation starts no process but iptables-save, and
-only for namespaces whose rules changed.
+are not observed, whatever their name. An observation starts no process.
 """
 
 import re

@@ -17,6 +17,7 @@ from a9fe.cli.processes.run_process import prepare
 from a9fe.cli.processes.supervisor import Supervised, all_ready
 from a9fe.linux.processes import privileges, programs
 from a9fe.linux.processes.lock import StateLock
+from a9fe.linux.rulesets import iptables
 from a9fe.model.auth_strategy import check_bind_host, check_keystone
 from a9fe.plan.mark import Mark
 from a9fe.replica import path_of
@@ -29,8 +30,7 @@ from a9fe.runtime.state import directories, installation, local_tokens, shared_s
 
 log = structlog.get_logger()
 
-IPTABLES = ("iptables-save", "iptables-restore", "ip6tables-save", "ip6tables-restore")
-NEEDED = ("ip", *IPTABLES, "dnsmasq", "nft")
+NEEDED = ("ip", "dnsmasq", "nft")
 LOCK = "lock"
 SERVING = ("metadata", "service")  # names of the replicas from which metadata is served
 
@@ -123,6 +123,11 @@ def check_host(config: Config) -> None:
     directories.check_passable("run_path", config.run_path)
     for program in NEEDED:
         programs.find(program)
+    if iptables.is_legacy():
+        log.warning(
+            "the host's iptables is the legacy variant and does not show the routers' rules",
+            expected="iptables-nft, or `nft list ruleset`, in the routers' namespaces",
+        )
 
 
 def check_port_free(option: str, host: str, port: int) -> None:

@@ -1,19 +1,24 @@
-"""The IPv4 and IPv6 rulesets of a namespace, by iptables-restore and iptables-save.
+"""The IPv4 and IPv6 rulesets of a namespace, as iptables-nft keeps them, by netlink.
 
-An iptables-save for each namespace at each observation costs 5 ms. With iptables-nft the kernel
-counts the changes of a namespace's rules, so a cached ruleset is valid until the count changes;
-with iptables-legacy the ruleset is read each time.
+No program is started: the messages are those of iptables-nft (ADR 27), so that its programs show
+and change the rules. An observation costs one request if the rules are unchanged: the kernel
+counts the changes of a namespace's rules, and a ruleset is valid until the count changes.
 """
 
-from a9fe.linux.kernel import namespace, nfnetlink
-from a9fe.linux.processes import programs
-from a9fe.plan.routers.iptables import BUILTIN_CHAINS, canonical
+import socket
 
-RESTORE = {4: ("iptables-restore", "--wait", "10"), 6: ("ip6tables-restore", "--wait", "10")}
-SAVE = {4: ("iptables-save",), 6: ("ip6tables-save",)}
-EMPTY = "".join(f"*{table}\nCOMMIT\n" for table in BUILTIN_CHAINS)
+from a9fe.linux.kernel import namespace, netlink, nfnetlink
+from a9fe.linux.processes import programs
+from a9fe.linux.rulesets import nft_tables
+from a9fe.model.errors import A9feError
+
+FAMILIES = {4: socket.AF_INET, 6: socket.AF_INET6}
 
 _Version = tuple[int, int]  # cookie of the namespace, generation of its ruleset
+
+
+class RulesRefused(A9feError):
+    """The kernel refused a ruleset; the message names the namespace and the reason."""
 
 
 class Iptables:
@@ -22,39 +27,51 @@ class Iptables:
     def __init__(self) -> None:
         """Start with an empty cache."""
         self._known: dict[tuple[str, int], tuple[_Version, str]] = {}
-        self._counted: bool | None = None
 
     def observe(self, space: str, ip_version: int) -> str:
         """Return the ruleset in canonical form. The calling thread must be in the namespace."""
-        version = self._version()
+        version = namespace.own_cookie(), nfnetlink.ruleset_generation()
         known = self._known.get((space, ip_version))
-        if version is not None and known is not None and known[0] == version:
+        if known is not None and known[0] == version:
             return known[1]
-        try:
-            rules = canonical(programs.run(SAVE[ip_version]))
-        except programs.MissingProgram:
-            return ""  # `apply` will report it
-        if version is not None:
-            self._known[space, ip_version] = (version, rules)
+        rules = read(ip_version)
+        self._known[space, ip_version] = (version, rules)
         return rules
 
     def apply(self, space: str, rules: str, ip_version: int) -> None:
-        """Replace the ruleset of a namespace; "" empties it."""
-        restore, text = RESTORE[ip_version], rules or EMPTY
-        namespace.call_inside(space, lambda: programs.run(restore, text))
+        """Replace the ruleset of a namespace in one transaction; "" removes it.
+
+        Raises UnknownRule or RulesRefused, and changes nothing then.
+        """
+        with namespace.inside(space):
+            _replace(space, rules, ip_version)
 
     def forget(self, space: str) -> None:
         """Drop the cached rulesets of a removed namespace."""
-        for ip_version in SAVE:
+        for ip_version in FAMILIES:
             self._known.pop((space, ip_version), None)
 
-    def _version(self) -> _Version | None:
-        """The namespace and the count of its changes; None if the kernel does not count them."""
-        if self._counted is None:
-            try:
-                self._counted = "nf_tables" in programs.run(("iptables-save", "--version"))
-            except programs.MissingProgram:
-                return None
-        if not self._counted:
-            return None
-        return namespace.own_cookie(), nfnetlink.ruleset_generation()
+
+def read(ip_version: int) -> str:
+    """The ruleset of the calling thread's namespace in canonical form."""
+    kinds = (nft_tables.GETTABLE, nft_tables.GETCHAIN, nft_tables.GETRULE)
+    found = [nfnetlink.dump(FAMILIES[ip_version], kind) for kind in kinds]
+    return nft_tables.ruleset(found[0], found[1], found[2], ip_version)
+
+
+def is_legacy() -> bool:
+    """Whether the host's program `iptables` keeps its rules apart from nftables (ADR 27)."""
+    try:
+        return "legacy" in programs.run(("iptables", "--version"))
+    except programs.MissingProgram:
+        return False
+
+
+def _replace(space: str, rules: str, ip_version: int) -> None:
+    family = FAMILIES[ip_version]
+    present = nft_tables.names(nfnetlink.dump(family, nft_tables.GETTABLE))
+    wanted = list(nft_tables.requests(rules, ip_version, present))
+    try:
+        nfnetlink.transaction(family, wanted)
+    except netlink.Refused as error:
+        raise RulesRefused(f"IPv{ip_version} rules in {space}: {error}") from error

@@ -6,13 +6,14 @@ interface, so for a router the check ends with address, redirect rule and socket
 
 import os
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from a9fe.linux.dhcp import dnsmasq
 from a9fe.linux.kernel import namespace, rtnetlink
 from a9fe.linux.processes import process, programs
+from a9fe.linux.rulesets import iptables
 from a9fe.model.errors import A9feError
 from a9fe.model.resources import METADATA_IPV4
 from a9fe.plan import names
@@ -117,8 +118,7 @@ def _addresses(device: str) -> set[str]:
 
 
 def _redirects(way: Way) -> bool:
-    save: Callable[[], str] = lambda: programs.run(("iptables-save", "-t", "nat"))  # noqa: E731
-    rules = namespace.call_inside(way.space, save)
+    rules = namespace.call_inside(way.space, lambda: iptables.read(4))
     return any(
         METADATA_IPV4 in rule and rule.rstrip().endswith(f"REDIRECT --to-ports {way.listen}")
         for rule in rules.splitlines()
