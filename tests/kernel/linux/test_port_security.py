@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import os
 import socket
 import subprocess
 import time
@@ -13,9 +14,9 @@ import pytest
 
 from a9fe.host_agent.converge import converge
 from a9fe.linux.host import Host
-from a9fe.linux.kernel import namespace
+from a9fe.linux.kernel import links, namespace
 from a9fe.linux.rulesets.nftables import Unrecognised
-from a9fe.model.resources import METADATA_IPV4, Port
+from a9fe.model.resources import METADATA_IPV4, METADATA_IPV6, Port
 from a9fe.plan import names
 from a9fe.plan.dhcp import namespaces as dhcp
 from a9fe.plan.filters import admission
@@ -26,7 +27,7 @@ from tests.kit.conditions import eventually
 from tests.kit.fake_model import HOST, FakeModel, port
 from tests.lab import frames
 from tests.lab.cards import card
-from tests.lab.frames import ARP, BROADCAST, IPV4, UDP
+from tests.lab.frames import ARP, BROADCAST, ICMPV6, IPV4, IPV6, UDP
 from tests.lab.hostile import (
     BRIDGE,
     DHCP,
@@ -43,6 +44,8 @@ from tests.lab.hostile import (
     VICTIM,
     arp,
     ip,
+    ip6,
+    link_local,
     tagged,
 )
 from tests.lab.places import MARK
@@ -223,6 +226,64 @@ def test_metadata_answers_reach_only_the_tap_that_asked(world: World) -> None:
     asked = ip(VICTIM, "10.1.0.6", METADATA_IPV4)
     to_unknown = frames.mac("02:00:00:00:00:99") + asked[6:]
     world.drops(victim, to_unknown, "metadata", to=thief, what="the flooded request")
+
+
+def test_ipv6_metadata_answers_reach_only_the_tap_that_asked(world: World) -> None:
+    victim, thief = world.vm(VICTIM), world.vm(OPEN)
+    address = link_local(VICTIM.mac_address)
+    answer = frames.ipv6(METADATA_IPV6, address, UDP, frames.udp(80, 5000))
+    to_victim = frames.ether(VICTIM.mac_address, DHCP.mac_address, IPV6, answer)
+    before = counter("metadata")
+    token = world.service.sends(to_victim)
+    eventually(lambda: victim.sees(token), what="the flooded answer arrives")
+    assert not thief.sees(token)
+    assert counter("metadata") == before + 1
+    world.passes(thief, ip(OPEN, "10.1.0.99", "10.1.0.2", mac=VICTIM.mac_address))
+    world.drops(world.service, to_victim, "metadata", to=thief, what="the stolen answer")
+    world.passes(victim, ip(VICTIM, "10.1.0.6", "10.1.0.2"))
+    world.passes(world.service, to_victim, to=victim)
+    asked = ip6(VICTIM, address, UDP, frames.udp(5000, 80), METADATA_IPV6)
+    world.drops(victim, asked, "metadata", to=thief, what="the flooded request")
+    neighbour = frames.ipv6(METADATA_IPV6, address, ICMPV6, frames.icmpv6(136, METADATA_IPV6))
+    here = frames.ether(VICTIM.mac_address, DHCP.mac_address, IPV6, neighbour)
+    world.passes(world.service, here, to=victim, what="where metadata is")
+
+
+def learned(device: str) -> set[str]:
+    """The MACs that a bridge has learned on a device of it."""
+    shown = json.loads(run("bridge", "-j", "fdb", "show", "dev", device))
+    return {entry["mac"] for entry in shown if "state" not in entry or not entry["state"]}
+
+
+def flood(guest: Guest, of: Port, count: int) -> None:
+    """Send from many MACs to the guest's own, so that no receiver's queue overflows."""
+    packet = frames.ipv4(of.fixed_ips[0].ip_address, "10.1.0.2", UDP, frames.udp(5000, 80))
+    for number in range(count):
+        mac = f"02:00:00:00:{number >> 8:02x}:{number & 255:02x}"
+        guest.raw.send(frames.ether(of.mac_address, mac, IPV4, packet))
+
+
+def test_a_guarded_tap_teaches_the_bridge_no_macs(world: World) -> None:
+    guest, open_one = world.vm(GUARDED), world.vm(OPEN)
+    world.passes(guest, arp(GUARDED, "10.1.0.5"))
+    world.passes(open_one, arp(OPEN, "10.1.0.8"))
+    before = counter("mac")
+    flood(guest, GUARDED, 300)
+    eventually(lambda: counter("mac") == before + 300, what="all are dropped")
+    assert learned(guest.device) == {GUARDED.mac_address}
+    flood(open_one, OPEN, 300)
+    world.passes(open_one, arp(OPEN, "10.1.0.8"))
+    assert len(learned(open_one.device)) == 301, "the attack works"
+
+
+def test_a_bridge_learns_no_more_macs_than_its_bound(world: World) -> None:
+    """Kernels before 6.8 have no bound."""
+    guest = world.vm(OPEN)
+    world.passes(guest, arp(OPEN, "10.1.0.8"))
+    flood(guest, OPEN, links.MOST_LEARNED + 100)
+    world.passes(guest, arp(OPEN, "10.1.0.8"))
+    has_bound = tuple(map(int, os.uname().release.split(".")[:2])) >= (6, 8)
+    assert has_bound == (len(learned(guest.device)) <= links.MOST_LEARNED)
 
 
 def test_a_device_that_is_not_known_is_dropped_without_any_agent(world: World) -> None:

@@ -23,6 +23,7 @@ from a9fe.plan import ipv6, sysctls
 from a9fe.plan.host import Address, Bridge, Route, Veth
 from a9fe.plan.mark import ALIAS_PREFIX, Mark
 
+MOST_LEARNED = 8192  # MACs of one bridge, about 1 MiB; VMs without port security may invent more
 GONE = (errno.ENODEV, errno.ENOENT, errno.ESRCH, errno.EADDRNOTAVAIL)
 
 
@@ -31,7 +32,7 @@ class LinkError(A9feError):
 
 
 def set_bridge(bridge: Bridge, mark: Mark) -> None:
-    """Make the bridge if missing; set STP off, no forward delay, MTU and up.
+    """Make the bridge if missing; set STP off, no forward delay, bounded learning, MTU and up.
 
     Sysctls keep the host's stack off it even without filters: no IPv6, no ARP replies, rp_filter.
     """
@@ -42,7 +43,7 @@ def set_bridge(bridge: Bridge, mark: Mark) -> None:
         index = _ours(bridge.name, mark)
         for path, value in sysctls.bridge(bridge.name).items():
             _set_if_there(path, value)
-        rtnetlink.set_bridge(index, stp=0, forward_delay=0)
+        rtnetlink.set_bridge(index, stp=0, forward_delay=0, most_learned=MOST_LEARNED)
         rtnetlink.change_link(index, _marked(mark, mtu=bridge.mtu))
 
 

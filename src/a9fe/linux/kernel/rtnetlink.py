@@ -25,6 +25,7 @@ IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_LINK, IFLA_MASTER, IFLA_LINKINFO = 1, 
 IFLA_IFALIAS, IFLA_GROUP, IFLA_NET_NS_FD, IFLA_EXT_MASK = 20, 27, 28, 29
 IFLA_INFO_KIND, IFLA_INFO_DATA, IFLA_INFO_SLAVE_KIND, IFLA_INFO_SLAVE_DATA = 1, 2, 4, 5
 IFLA_BR_FORWARD_DELAY, IFLA_BR_STP_STATE = 1, 5
+IFLA_BR_FDB_MAX_LEARNED = 49  # older kernels ignore it
 IFLA_BRPORT_ISOLATED = 33
 VETH_INFO_PEER = 1
 WITHOUT_STATISTICS = number(IFLA_EXT_MASK, 1 << 3)
@@ -173,10 +174,14 @@ def _add_link(wanted: LinkChange, kind: str, data: bytes) -> None:
     netlink.change(ROUTE_FAMILY, RTM_NEWLINK, body, netlink.NLM_F_CREATE | netlink.NLM_F_EXCL)
 
 
-def set_bridge(index: int, *, stp: int, forward_delay: int) -> None:
-    """Set a bridge's options. First STP: with STP on, the kernel refuses a short delay."""
-    for option, value in ((IFLA_BR_STP_STATE, stp), (IFLA_BR_FORWARD_DELAY, forward_delay)):
-        data = nested(IFLA_INFO_DATA, number(option, value))
+def set_bridge(index: int, *, stp: int, forward_delay: int, most_learned: int) -> None:
+    """Set a bridge's options. First STP: with STP on, the kernel refuses a short delay.
+
+    `most_learned`: of how many MACs the bridge learns the places; frames to others are flooded.
+    """
+    first = number(IFLA_BR_STP_STATE, stp) + number(IFLA_BR_FDB_MAX_LEARNED, most_learned)
+    for options in (first, number(IFLA_BR_FORWARD_DELAY, forward_delay)):
+        data = nested(IFLA_INFO_DATA, options)
         _change_info(index, attribute(IFLA_INFO_KIND, "bridge"), data)
 
 
