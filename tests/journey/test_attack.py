@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from a9fe.plan.mark import Mark
+from a9fe.wire.refusals import Refusal
 from tests.kit.conditions import eventually
 from tests.lab import host
 from tests.lab.cloud import Cloud, Vm
@@ -82,6 +84,24 @@ def test_a_stolen_address_reaches_nothing(cloud: Cloud, kind: str) -> None:
         assert thief.reads_its_own()
     change(thief, **ON)
     eventually(lambda: not reaches(thief, dhcp, victim.address), what="the lie is dropped again")
+
+
+def test_without_filters_a_stolen_address_is_refused_by_its_mac(cloud: Cloud) -> None:
+    """The thief's tap is in the device group of our own devices, which no filter stops."""
+    network = cloud.isolated()
+    victim = cloud.vm(network)
+    thief = cloud.vm(network).start("udhcpc")
+    change(thief, **OFF)
+    mark = Mark(Path(cloud.house.state, "installation").read_text().split()[0])
+    host.output("ip", "link", "set", "dev", thief.tap, "group", str(mark.group))
+    thief.sh("ip", "address", "add", f"{victim.address}/24", "dev", "eth0")
+    stolen = ("--interface", victim.address)
+    eventually(
+        lambda: thief.status("/latest/meta-data/instance-id", *stolen) == "503",
+        what="the connection is answered, with a refusal",
+    )
+    assert Refusal.WRONG_MAC.value.why in cloud.house.log.read_text(errors="replace")
+    assert thief.reads_its_own()
 
 
 def test_a_guest_that_claims_the_metadata_address_misleads_nobody(cloud: Cloud) -> None:
