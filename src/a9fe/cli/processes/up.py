@@ -10,6 +10,7 @@ import click
 import structlog
 
 from a9fe.cli.flags import given_flags, settings, settings_flags
+from a9fe.cli.host import host_firewall
 from a9fe.cli.host import other_software as neighbours
 from a9fe.cli.output import print_table
 from a9fe.cli.processes.process_table import HOLDER, PROCESSES
@@ -77,7 +78,9 @@ def up(context: click.Context, *, adopt: bool) -> None:
                 one.end_orphan()
         check_ports(config, goes_on=goes_on)
         check_host(config)
-        neighbours.check(Mark(installation.ensure(config)), adopt=adopt)
+        mark = Mark(installation.ensure(config))
+        neighbours.check(mark, adopt=adopt)
+        host_firewall.check(mark)
         set_up(config)
         tasks.run(lambda: _supervise(supervised, config))
     log.info("stopped; namespaces and DHCP stay, `a9fe clean` removes them")
