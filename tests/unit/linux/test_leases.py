@@ -112,3 +112,14 @@ def test_another_next_hop_changes_nothing_for_those_that_stay(tmp_path: Path) ->
     hold(tmp_path, a5=-1)
     tell(tmp_path, DHCP, "10.2.0.2")
     assert in_use(tmp_path)[DHCP] == {"10.1.0.5"}
+
+
+@pytest.mark.parametrize("later", [LEASE // 10, LEASE * 10, -1])
+def test_a_lease_of_another_duration_still_counts(tmp_path: Path, later: int) -> None:
+    """dhcp_lease_duration was changed, then a router was added."""
+    tell(tmp_path, DHCP)
+    hold(tmp_path, a5=0)
+    for hop in (DHCP, ROUTER):
+        leases.begin(str(tmp_path), [hop], later)
+        leases.end(str(tmp_path), [hop], later)
+    assert leases.in_use(str(tmp_path), later)[DHCP] == {"10.1.0.5"}

@@ -5,7 +5,7 @@ day by default, and some clients keep it even if a renewal announces another. So
 `next_hops` beside dnsmasq's files has: `told`, the UNIX time in s since which each next hop is
 announced; `given`, the lease holders (MAC, address) of former ones; and `before`, the leases that
 already existed in the second in which each was announced, because dnsmasq's times are whole
-seconds.
+seconds; and `lease`, the shortest duration of leases so far in s, -1 if one was infinite.
 
 While dnsmasq reads new options, old and new next hops are announced (`begin`, then `end`). So an
 agent that is killed in between attributes no lease to the wrong one.
@@ -41,6 +41,15 @@ class NextHops:
     told: dict[str, int] = field(default_factory=dict)
     given: dict[str, set[Holder]] = field(default_factory=dict)
     before: dict[str, set[Lease]] = field(default_factory=dict)
+    lease: int | None = None
+
+    def shortest(self, duration: int) -> int:
+        """The shortest duration of the leases; -1 if one is infinite.
+
+        A lease's file has its end only. A start that is assumed too late counts it for more next
+        hops than it was told, never for fewer.
+        """
+        return duration if self.lease is None else min(self.lease, duration)
 
 
 def begin(directory: str, wanted: Iterable[str], duration: int) -> None:
@@ -49,9 +58,10 @@ def begin(directory: str, wanted: Iterable[str], duration: int) -> None:
     Call it before dnsmasq can read them. `duration` of its leases in s, or FOREVER.
     """
     hops, now = _read(directory), SystemClock().now()
-    new = set(wanted) - hops.told.keys()
-    if new:
-        present = {one for one in live(directory, now) if one.expires - duration >= int(now)}
+    new, shortest = set(wanted) - hops.told.keys(), hops.shortest(duration)
+    if new or shortest != hops.lease:
+        hops.lease = shortest
+        present = {one for one in live(directory, now) if one.expires - shortest >= int(now)}
         hops.told |= dict.fromkeys(new, int(now))
         hops.before |= dict.fromkeys(new, present)
         _write(directory, hops)
@@ -67,7 +77,9 @@ def end(directory: str, wanted: Iterable[str], duration: int) -> None:
     if gone:
         leases = list(live(directory, SystemClock().now()))
         for hop in gone:
-            hops.given.setdefault(hop, set()).update(_given(hops, hop, leases, duration))
+            hops.given.setdefault(hop, set()).update(
+                _given(hops, hop, leases, hops.shortest(duration))
+            )
             del hops.told[hop], hops.before[hop]
         _write(directory, hops)
 
@@ -81,7 +93,7 @@ def in_use(directory: str, duration: int) -> Mapping[str, frozenset[str]]:
     holders = {lease.holder for lease in leases}
     found = {hop: held & holders for hop, held in hops.given.items()}
     for hop in hops.told:
-        found.setdefault(hop, set()).update(_given(hops, hop, leases, duration))
+        found.setdefault(hop, set()).update(_given(hops, hop, leases, hops.shortest(duration)))
     return {hop: frozenset(address for _, address in held) for hop, held in found.items() if held}
 
 
@@ -117,6 +129,7 @@ def _read(directory: str) -> NextHops:
             told=dict(found["told"]),
             given={hop: {(mac, ip) for mac, ip in held} for hop, held in found["given"].items()},
             before={hop: set(map(_lease, found["before"][hop])) for hop in found["told"]},
+            lease=found["lease"],
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return NextHops()
@@ -132,6 +145,7 @@ def _write(directory: str, hops: NextHops) -> None:
         "told": hops.told,
         "given": {hop: sorted(held) for hop, held in hops.given.items()},
         "before": {hop: [astuple(one) for one in sorted(hops.before[hop])] for hop in hops.told},
+        "lease": hops.lease,
     }
     content = json.dumps(document).encode()
     failpoints.reached("write")
