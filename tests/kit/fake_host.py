@@ -372,7 +372,8 @@ class FakeHost:
     def _(self, o: op.OpenListener) -> None:
         space = self._space(o.namespace)
         require(not o.listener.device or o.listener.device in space.links, "no such device")
-        self._note(o, needless=o.listener.key in space.listeners)
+        same = space.listeners.get(o.listener.key)
+        self._note(o, needless=same == o.listener or bool(same and o.listener.device))
         for other in space.listeners.values():
             if other.key == o.listener.key:
                 continue

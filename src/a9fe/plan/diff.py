@@ -151,10 +151,6 @@ def _namespace(desired: NamespacePlan, observed: NamespacePlan | None) -> Iterat
     yield from _close(name, [listener for listener in stale if listener.device])
     yield from _settings(desired, observed)
     yield from _set_links(name, desired.links, observed.links)
-    # An address can be bound only once: close those that are replaced before the new ones open.
-    keys = {listener.key for listener in desired.listeners}
-    shared = [listener for listener in stale if not listener.device]
-    yield from _close(name, [listener for listener in shared if listener.key in keys])
     yield from _open(name, desired, observed)
     yield from (
         AddAddress(namespace=name, address=address)
@@ -166,7 +162,9 @@ def _namespace(desired: NamespacePlan, observed: NamespacePlan | None) -> Iterat
     )
     yield from _set_dnsmasq(desired, observed)
     yield from _surplus(desired, observed)
-    yield from _close(name, [listener for listener in shared if listener.key not in keys])
+    keys = {listener.key for listener in desired.listeners}
+    replaced = (listener for listener in stale if listener.device or listener.key in keys)
+    yield from _close(name, stale.difference(replaced))
 
 
 def _settings(desired: NamespacePlan, observed: NamespacePlan) -> Iterator[Operation]:

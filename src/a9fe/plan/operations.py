@@ -233,7 +233,8 @@ class StopDnsmasq:
 class OpenListener:
     """Bind and listen in the listener's namespace, and hand the socket to the proxy.
 
-    It replaces a socket with the same key, of a former namespace of that name.
+    It replaces a socket with the same key, of a former namespace of that name. One without a
+    device keeps its socket if it only serves another network or router from now on.
     """
 
     namespace: str

@@ -267,13 +267,24 @@ def test_a_refusal_is_said_and_not_repeated_by_itself(path):
         assert observed(link) == {listener(9698)}
 
 
-def test_a_changed_identity_replaces_the_socket(path):
+def test_a_listener_that_serves_another_router_keeps_its_socket(path):
+    """So no connection is refused, also while the proxy is away."""
     other = Listener(kind="router", id="r2", namespace=SPACE, address="0.0.0.0", port=9697)
-    with proxy(path) as serving, agent(path) as link:
-        link.open(listener())
-        link.open(other)
-        assert observed(link) == {other}
-        assert answer(connect()) == serving.pid
+    with agent(path) as link:
+        with proxy(path) as first:
+            link.open(listener())
+            socket_ = link._held[other.key].sock
+            link.open(other)
+            assert observed(link) == {other}
+            assert answer(connect()) == first.pid
+        eventually(lambda: not observed(link))
+        with pytest.raises(HandoverError, match="connections wait"):
+            link.open(listener())
+        waiting = connect()
+        with proxy(path) as second:
+            assert answer(waiting) == second.pid
+            eventually(lambda: observed(link) == {listener()})
+        assert link._held[other.key].sock is socket_
 
 
 def wired(name: str) -> Listener:

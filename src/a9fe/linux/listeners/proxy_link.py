@@ -14,7 +14,7 @@ import socket
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import structlog
 
@@ -92,7 +92,9 @@ class ProxyLink:
         with self._state:
             self._wait_for_proxy()
             held = self._held.get(listener.key)
-            if held is None or not _is_for(held, listener, cookie):
+            if held is not None and _is_only_renamed(held, listener, cookie):
+                self._held[listener.key] = replace(held, listener=listener, acknowledged=False)
+            elif held is None or not _is_for(held, listener, cookie):
                 self._replace(listener, cookie)
             self._refused.pop(listener.key, None)
             self._notify()
@@ -336,6 +338,14 @@ class ProxyLink:
             with suppress(RuntimeError):  # the loop has been closed
                 for wake in (self._wake.set, *self._mirrors):
                     self._loop.call_soon_threadsafe(wake)
+
+
+def _is_only_renamed(held: _Held, listener: Listener, cookie: int) -> bool:
+    """Return whether a kept socket can serve this listener, which serves another resource.
+
+    Not one of a device: connections that wait on it belong to the network that it is wired to.
+    """
+    return held.space == cookie and held.listener != listener and not listener.device
 
 
 def _is_for(held: _Held, listener: Listener, cookie: int) -> bool:
