@@ -4,7 +4,7 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from a9fe.host_agent.converge import converge
@@ -140,19 +140,19 @@ def _of_mtu(space: NamespacePlan, mtu: int) -> frozenset[Veth]:
     return frozenset(replace(link, mtu=mtu) for link in space.links)
 
 
-def passes(confs: str, before: Phase, phase: Phase) -> None:
+def passes(confs: str, before: Phase, phase: Phase, owners: Sequence[str] = OWNERS) -> None:
     """Make the agents' passes that lead from one phase to the next."""
     proxy = FakeProxy()
     for plan in before.plans.values():
         for listener in (one for space in plan.namespaces.values() for one in space.listeners):
             proxy.open(listener)
-    host = Host(proxy, confs, MARK)
-    if phase.direct:
-        converge(host, "dhcp", before.plans["dhcp"])
-        for operation in phase.direct:
-            host.apply(operation)
-    converge(host, "dhcp", phase.plans["dhcp"])
-    converge(Host(proxy, confs, MARK), "l3", phase.plans["l3"])
+    for owner in owners:
+        host = Host(proxy, confs, MARK)
+        if phase.direct and owner == "dhcp":
+            converge(host, owner, before.plans[owner])
+            for operation in phase.direct:
+                host.apply(operation)
+        converge(host, owner, phase.plans[owner])
 
 
 def reach(confs: str, phase: Phase) -> FakeProxy:
@@ -180,6 +180,10 @@ def in_child(work: Callable[[], None]) -> None:
 
 def run_armed(action: Callable[[str], None], work: Callable[[], None]) -> int:
     """Run `work` in a child process with armed failpoints; return as os.waitpid does."""
+    return os.waitpid(_start_armed(action, work), 0)[1]
+
+
+def _start_armed(action: Callable[[str], None], work: Callable[[], None]) -> int:
     pid = os.fork()
     if pid == 0:
         status = 1
@@ -192,16 +196,21 @@ def run_armed(action: Callable[[str], None], work: Callable[[], None]) -> int:
         finally:
             sys.stderr.flush()
             os._exit(status)
-    return os.waitpid(pid, 0)[1]
+    return pid
 
 
-def killed_at(point: str, work: Callable[[], None]) -> None:
-    """Run `work` in a child process that ends as by `kill -9` at the point."""
+def killed_at(*ends: tuple[str, Callable[[], None]]) -> None:
+    """Run each work in a child process that ends as by `kill -9` at its point; all at once."""
+    pids = [_start_armed(_kill_at(point), work) for point, work in ends]
+    for pid, (point, _) in zip(pids, ends, strict=True):
+        status = os.waitpid(pid, 0)[1]
+        assert os.WIFSIGNALED(status), f"{point} is not reached"
+        assert os.WTERMSIG(status) == signal.SIGKILL
 
+
+def _kill_at(point: str) -> Callable[[str], None]:
     def action(reached: str) -> None:
         if reached == point:
             failpoints.kill()
 
-    status = run_armed(action, work)
-    assert os.WIFSIGNALED(status), f"{point} is not reached"
-    assert os.WTERMSIG(status) == signal.SIGKILL
+    return action

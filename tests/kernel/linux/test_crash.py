@@ -17,6 +17,7 @@ from a9fe.linux.processes import process
 from a9fe.linux.sweep import clean
 from a9fe.plan import operations
 from tests.kit.crash_plans import (
+    OWNERS,
     STRANGER,
     UPLINK,
     VM_TAP,
@@ -57,11 +58,12 @@ class Scene:
         self.unplug()
         in_child(lambda: reach(self.confs, self.phases[point.phase - 1]))
         self.plug_before(point.phase)
-        killed_at(point.text, self.work(point.phase))
+        killed_at((point.text, self.work(point.phase)))
 
-    def work(self, number):
-        """The passes from the phase before to this one."""
-        return lambda: passes(self.confs, *self.phases[number - 1 : number + 1])
+    def work(self, number, *owners):
+        """The passes from the phase before to this one, of all agents or the given ones."""
+        between = self.phases[number - 1 : number + 1]
+        return lambda: passes(self.confs, *between, owners or OWNERS)
 
     def settle(self, number):
         """Bring the host from any state to a phase; check that it is as planned."""
@@ -179,4 +181,26 @@ def test_clean_after_a_kill_at_any_step_leaves_nothing(scene, points, foreign, k
         scene.kill(point)
         scene.clean()
         assert scene.seen() == scene.as_planned[0], point
+    assert foreign.unchanged()
+
+
+WHILE_BUILT = (
+    ("AddNamespace", "AddLink"),
+    ("AddLink", "AddNamespace"),
+    ("StartDnsmasq", "SetIptables"),
+)
+
+
+@pytest.mark.parametrize(("dhcp", "l3"), WHILE_BUILT)
+def test_agents_killed_at_once_while_the_network_is_built_deleted_or_made_again(
+    scene, points, foreign, dhcp, l3
+):
+    """The next agents get the plan without the network, or another plan with the same ids."""
+    ends = {owner: points[kind][-1].text for owner, kind in (("dhcp", dhcp), ("l3", l3))}
+    for target in (0, *range(1, len(scene.phases) - 1, 2)):
+        scene.unplug()
+        in_child(lambda: reach(scene.confs, scene.phases[0]))
+        killed_at(*((ends[owner], scene.work(1, owner)) for owner in OWNERS))
+        scene.settle(target)
+        assert scene.seen() == scene.as_planned[target]
     assert foreign.unchanged()

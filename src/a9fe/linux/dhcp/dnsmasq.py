@@ -196,8 +196,8 @@ def _digest(files: dict[str, str]) -> str:
 
 def _read_text(directory: str, name: str) -> str:
     try:
-        return Path(directory, name).read_text()
-    except FileNotFoundError:
+        return Path(directory, name).read_text(errors="replace")
+    except OSError:  # also a damaged disk: it is written again, which fails for this network only
         return ""
 
 

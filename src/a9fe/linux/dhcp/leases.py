@@ -100,7 +100,7 @@ def in_use(directory: str, duration: int) -> Mapping[str, frozenset[str]]:
 def live(directory: str, now: float) -> Iterator[Lease]:
     """The IPv4 leases in dnsmasq's file that have not expired."""
     try:
-        text = Path(directory, LEASES_FILE).read_text()
+        text = Path(directory, LEASES_FILE).read_text(errors="replace")
     except OSError:  # an unreadable file of one network must not stop the plan of the others
         return
     for line in text.splitlines():
