@@ -13,7 +13,7 @@ from a9fe.http.report import Report
 from a9fe.http.upstream.errors import UpstreamError
 from a9fe.http.upstream.mapped_answer import MappedAnswer
 from a9fe.metadata_agent.lookup_key import LookupKey, parse_lookup_key
-from a9fe.metadata_agent.port_lookup import PortView, identify, is_unchanged
+from a9fe.metadata_agent.port_lookup import NetworkView, has_all_ports, identify, is_unchanged
 from a9fe.metadata_agent.upstream_request import upstream_request
 from a9fe.model.errors import InvalidInput
 from a9fe.model.resources import Port
@@ -48,12 +48,8 @@ _REQUEST_ID = re.compile(rb"[0-9A-Za-z._-]{1,64}")
 log = structlog.get_logger("a9fe.metadata_agent")
 
 
-class Source(PortView, Protocol):
+class Source(NetworkView, Protocol):
     """What the agent reads from the replica."""
-
-    def has_network(self, id: str) -> bool:
-        """Return whether the replica has the network."""
-        ...
 
     def freshness(self, now: float) -> Freshness:
         """Return how up to date the replica is at `now`, UNIX seconds."""
@@ -68,13 +64,14 @@ def ignore(_: Answer) -> None:
 class MetadataAgent:
     """Forwards a request with the id of the requesting instance. Raises upstream's errors.
 
-    `confirm` updates the source from the server and returns whether that succeeded; only then is
-    a miss 404. `sign` signs an instance id (see `signer`). `now()` is in UNIX seconds.
-    `source_lost_after`: seconds without the server after which the source counts as lost.
-    `on_forbidden` is called with each 403 of the service. `debug` logs each request, at the cost
-    of a task each.
+    `host` is this host's name. `confirm` updates the source from the server and returns whether
+    that succeeded; only then is a miss 404. `sign` signs an instance id (see `signer`). `now()` is
+    in UNIX seconds. `source_lost_after`: seconds without the server after which the source counts
+    as lost. `on_forbidden` is called with each 403 of the service. `debug` logs each request, at
+    the cost of a task each.
     """
 
+    host: str
     source: Source
     upstream: Handler
     report: Report
@@ -102,22 +99,17 @@ class MetadataAgent:
         port = self._identify(key)
         if isinstance(port, Refusal) and not certain:
             port = _unconfirmed(port)
-        elif isinstance(port, Refusal) and self._is_network_gone(request, key):
+        elif isinstance(port, Refusal) and self._may_lack_ports(request, key):
             port = Refusal.WIRE_DIFFERS
         answer = self._answer(request, key, port, request_id)
         return answer if isinstance(answer, Answer) else await answer
 
-    def _is_network_gone(self, request: Request, key: LookupKey) -> bool:
-        """Return whether the network is no longer in the replica, though its namespace exists.
+    def _may_lack_ports(self, request: Request, key: LookupKey) -> bool:
+        """Return whether the server may know ports of the network that the replica is not sent.
 
-        The network's ports may then exist on the server without this host's replica having them.
+        So it is after a network moved to another host, while its namespace still exists here.
         """
-        network_id = key.network_id
-        return (
-            bool(network_id)
-            and is_from_our_hop(request)
-            and not self.source.has_network(network_id)
-        )
+        return is_from_our_hop(request) and not has_all_ports(self.source, key, self.host)
 
     def _answer(
         self, request: Request, key: LookupKey, port: Port | Refusal, request_id: bytes

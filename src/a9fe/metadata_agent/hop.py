@@ -43,6 +43,7 @@ async def build_hop(config: Config, report: Report, *, upstream: Handler | None 
             confirmer_of(config, FEED_AGENT, replica, clock)
         )
         agent = MetadataAgent(
+            host=config.host,
             source=replica,
             upstream=upstream,
             report=report,

@@ -30,6 +30,7 @@ from typing import Protocol
 
 from a9fe.metadata_agent.lookup_key import LookupKey, RouterInterface
 from a9fe.model.resources import (
+    DHCP_OWNER,
     METADATA_IPV6,
     ROUTER_INTERFACE_OWNERS,
     Port,
@@ -64,6 +65,14 @@ class PortView(Protocol):
 
         In seconds of CLOCK_MONOTONIC; 0.0 if before this process started.
         """
+        ...
+
+
+class NetworkView(PortView, Protocol):
+    """Also the ports of networks."""
+
+    def ports_by_network(self, network_id: str) -> tuple[Port, ...]:
+        """Return the ports of a network."""
         ...
 
 
@@ -135,6 +144,18 @@ def _forwarders(view: PortView, key: LookupKey) -> Iterable[str]:
 def _router_ports(view: PortView, router_id: str) -> list[Port]:
     ports = view.ports_by_device(router_id) if router_id else ()
     return [port for port in ports if port.device_owner in ROUTER_INTERFACE_OWNERS]
+
+
+def has_all_ports(view: NetworkView, key: LookupKey, host: str) -> bool:
+    """Return whether a host's replica has all ports among which the key's port is looked up.
+
+    The feed sends all ports of a network only if an agent of the host serves it: then the host has
+    a DHCP port or a router interface on it. Of a router, it sends all if the router is on the host.
+    """
+    network_id = key.network_id or (key.interface.network_id if key.interface else "")
+    found = view.ports_by_network(network_id) if network_id else _router_ports(view, key.router_id)
+    serving = ROUTER_INTERFACE_OWNERS | {DHCP_OWNER}
+    return any(port.host == host and port.device_owner in serving for port in found)
 
 
 def networks_of_router(view: PortView, router_id: str) -> frozenset[str]:

@@ -141,10 +141,6 @@ class Lookups:
         """Return the port with that id."""
         return self.get("port", id)
 
-    def has_network(self, id: str) -> bool:
-        """Return whether the replica has the network."""
-        return self.get("network", id) is not None
-
     def ports_by_network(self, network_id: str) -> tuple[Port, ...]:
         """Return the ports of a network."""
         return self._state.by_network.find(network_id)

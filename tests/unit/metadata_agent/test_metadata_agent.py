@@ -25,7 +25,7 @@ from a9fe.wire.freshness import Freshness
 from a9fe.wire.message import Answer, Request
 from a9fe.wire.refusals import Refusal, refuse
 from a9fe.wire.trusted import sign
-from tests.kit.fake_ports import SECRET, VM, FakePorts, fresh
+from tests.kit.fake_ports import SECRET, VM, FakePorts, fresh, port
 from tests.kit.http_world import GET, NETWORK, Tally, never, run, scripted, serving, until
 
 ASK = (
@@ -34,16 +34,21 @@ ASK = (
 )
 
 
+def dhcp_of(host: str) -> Port:
+    return replace(port("dhcp", "net-1", owner="network:dhcp"), host=host)
+
+
 class Source(FakePorts):
     def __init__(self, *ports, freshness: Freshness | None = None) -> None:
         super().__init__(*ports)
         self.fresh = freshness or fresh()
+        self.on_networks = {"net-1": (dhcp_of("h1"),)}
 
     def freshness(self, now: float) -> Freshness:
         return self.fresh
 
-    def has_network(self, id: str) -> bool:
-        return id == "net-1"
+    def ports_by_network(self, network_id: str) -> tuple[Port, ...]:
+        return self.on_networks.get(network_id, ())
 
 
 async def always_certain() -> bool:
@@ -52,6 +57,7 @@ async def always_certain() -> bool:
 
 def agent(source: Source, upstream, tally: Tally, **options) -> MetadataAgent:
     return MetadataAgent(
+        host="h1",
         source=source,
         upstream=upstream,
         report=Report("metadata-agent", tally),
@@ -212,11 +218,25 @@ def test_without_confirmation_there_is_no_404(ports):
     assert answered(ASK, source=Source(*ports))[0].status == 404
 
 
-@pytest.mark.parametrize(("hop", "status"), [(b"X-A9fe-Hop: 1\r\n", 503), (b"", 404)])
-def test_a_miss_on_a_network_that_left_this_host_is_uncertain(hop, status):
-    ask = ASK.replace(b"net-1", b"net-2").replace(b"Accept: */*\r\n", hop)
-    assert answered(ask)[0].status == status
-    assert answered(ASK.replace(b"127.0.0.1", b"10.0.0.9"))[0].status == 404
+LEG = replace(port("leg", "net-1", owner="network:router_interface"), host="h1")
+
+
+@pytest.mark.parametrize(
+    ("there", "status"),
+    [
+        ((), 503),  # no port of this host is on the network any more
+        ((VM, replace(VM, host="h1")), 503),  # only those of VMs on this host are sent
+        ((dhcp_of("h2"), dhcp_of("")), 503),  # the network moved to another host
+        ((dhcp_of("h1"),), 404),
+        ((LEG,), 404),
+    ],
+)
+def test_a_miss_is_certain_only_if_an_agent_of_this_host_serves_the_network(there, status):
+    ask, source = ASK.replace(b"127.0.0.1", b"10.0.0.9"), Source(VM)
+    source.on_networks = {"net-1": there}
+    from_ours = ask.replace(b"Accept: */*\r\n", b"X-A9fe-Hop: 1\r\n")
+    assert answered(from_ours, source=source)[0].status == status
+    assert answered(ask, source=source)[0].status == 404, "Neutron's proxy"
 
 
 def test_a_hit_confirms_nothing():
