@@ -6,7 +6,6 @@ import os
 import shutil
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -35,20 +34,8 @@ def refused_and_mended(
     eventually(lambda: reason(cloud, kind, name) == "", 30, f"{kind} {name} is mended")
 
 
-@contextmanager
-def agents_stopped(cloud: Cloud) -> Iterator[None]:
-    pids = [pid for name in ("l3-agent", "dhcp-agent") for pid in cloud.house.pids(name)]
-    for pid in pids:
-        os.kill(pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        for pid in pids:
-            os.kill(pid, signal.SIGCONT)
-
-
 def test_taken_names_show_on_their_network_and_router_and_the_rest_works(cloud: Cloud) -> None:
-    with agents_stopped(cloud):
+    with cloud.house.standing_still("l3-agent", "dhcp-agent"):
         first, second = cloud.network(), cloud.network()
         router = cloud.router()
         dhcp, bridge = cloud.dhcp_space(first), f"brq{cloud.id('networks', second)[:11]}"
@@ -76,7 +63,7 @@ def test_a_dnsmasq_that_cannot_start_shows_on_its_network(cloud: Cloud) -> None:
     network = cloud.isolated()
     directory = cloud.house.state / "dhcp" / cloud.id("networks", network)
     leases = directory / "leases"
-    with agents_stopped(cloud):
+    with cloud.house.standing_still("l3-agent", "dhcp-agent"):
         pid = int((directory / "pid").read_text())
         os.kill(pid, signal.SIGKILL)
         leases.unlink(missing_ok=True)

@@ -2,29 +2,14 @@
 
 import os
 import signal
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 from tests.kit.conditions import eventually
 from tests.lab import host
 from tests.lab.cloud import Cloud, Vm
 from tests.lab.command import Command
-from tests.lab.house import House
 
 TIMED_OUT = 124
-
-
-@contextmanager
-def standing_still(house: House, *names: str) -> Iterator[None]:
-    """Stop these processes during the block, so that they repair nothing."""
-    pids = [pid for name in names for pid in house.pids(name)]
-    for pid in pids:
-        os.kill(pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        for pid in pids:
-            os.kill(pid, signal.SIGCONT)
 
 
 def not_ready(command: Command, vm: Vm, reason: str) -> None:
@@ -76,19 +61,19 @@ def test_a_vm_is_not_ready_while_a_part_of_its_path_is_missing(cloud: Cloud) -> 
         (behind, unplug, "has no address 169.254"),
     ]
     for vm, damage, reason in cases:
-        with standing_still(house, "l3-agent", "dhcp-agent"):
+        with house.standing_still("l3-agent", "dhcp-agent"):
             damage()
             not_ready(house.a9fe, vm, reason)
         ready(vm)
 
-    with standing_still(house, "dhcp-agent"):
+    with house.standing_still("dhcp-agent"):
         new = cloud.vm(isolated)
         not_ready(house.a9fe, new, "DHCP has no entry")
     ready(new)
     off = Command(variables={**house.a9fe.variables, "A9FE_ENABLE_ISOLATED_METADATA": "false"})
     not_ready(off, alone, "enable_isolated_metadata is off")
 
-    with standing_still(house, "l3-agent", "dhcp-agent"):  # all swept
+    with house.standing_still("l3-agent", "dhcp-agent"):  # all swept
         for space in (dhcp, cloud.dhcp_space(routed)):
             host.output("ip", "netns", "delete", space)
         for pid in host.dnsmasqs():

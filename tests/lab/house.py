@@ -3,6 +3,8 @@
 import os
 import signal
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -120,6 +122,18 @@ class House:
         (pid,) = eventually(lambda: self._own(process), what=f"{process} runs")
         os.kill(pid, signal.SIGKILL)
         return pid
+
+    @contextmanager
+    def standing_still(self, *names: str) -> Iterator[None]:
+        """Stop these processes during the block, so that they repair and change nothing."""
+        pids = [pid for name in names for pid in self.pids(name)]
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for pid in pids:
+                os.kill(pid, signal.SIGCONT)
 
     def tail(self, lines: int = 40) -> str:
         """Return the last lines of the log, for an error message."""

@@ -150,7 +150,7 @@ def has_all_ports(view: NetworkView, key: LookupKey, host: str) -> bool:
     """Return whether a host's replica has all ports among which the key's port is looked up.
 
     The feed sends all ports of a network only if an agent of the host serves it: then the host has
-    a DHCP port or a router interface on it. Of a router, it sends all if the router is on the host.
+    a DHCP port or a router interface on it. Of a router it sends all if the router is there.
     """
     network_id = key.network_id or (key.interface.network_id if key.interface else "")
     found = view.ports_by_network(network_id) if network_id else _router_ports(view, key.router_id)
