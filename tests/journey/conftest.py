@@ -8,7 +8,7 @@ from a9fe.api_client.client import ApiClient
 from tests.lab.cloud import Cloud
 from tests.lab.command import inside_sandbox
 from tests.lab.house import House
-from tests.lab.places import STATE
+from tests.lab.places import BR_EX, STATE
 from tests.lab.typed import cleared
 
 
@@ -29,7 +29,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 @pytest.fixture(scope="session")
 def running_house() -> Iterator[House]:
     assert inside_sandbox(), "journeys run in the sandbox of `./run test journey`"
-    house = House(state=STATE)
+    house = House(state=STATE, variables={"A9FE_BRIDGE_MAPPINGS": f"physnet1:{BR_EX}"})
     with house.api:
         house.start()
         yield house

@@ -11,3 +11,4 @@ A9FE = ROOT / ".venv" / "bin" / "a9fe"
 CLIENTS = ROOT / ".cache" / "clients"
 MARK = Mark("0123456789abcdef" * 2)  # of the tests' installation
 STATE = Path("/run/a9fe-journey/state")  # in the sandbox; unprivileged users can search it
+BR_EX = "br-ex"  # the bridge that journeys map physnet1 to; only some make it

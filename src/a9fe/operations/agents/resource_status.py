@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from a9fe.model.problems import ReportedProblem
 from a9fe.model.resources import (
+    ROUTER_GATEWAY_OWNER,
     Agent,
     Network,
     Port,
@@ -13,7 +14,7 @@ from a9fe.model.resources import (
     Subnet,
     is_network_owner,
 )
-from a9fe.model.rules.scheduling import AGENT_TYPE, alive
+from a9fe.model.rules.scheduling import AGENT_TYPE, L3_AGENT, alive
 from a9fe.operations.agents.scheduling import DHCP, L3, bindings_of
 from a9fe.operations.transaction import Transaction
 from a9fe.plan import names
@@ -41,6 +42,8 @@ def status_of(tx: Transaction, resource: Resource) -> ResourceStatus:
         ids |= {resource.network_id}
         ids |= {resource.device_id} if is_network_owner(resource.device_owner) else set()
     problems = tuple(tx.session.problems.of(ids))
+    if isinstance(resource, Router):
+        problems += _of_way_out(tx, resource)
     missing = [*(one.text for one in problems), *_missing(tx, resource)]
     status = _own_status(tx, resource)
     return ResourceStatus(
@@ -49,6 +52,14 @@ def status_of(tx: Transaction, resource: Resource) -> ResourceStatus:
         reason="; ".join(missing),
         problems=problems,
     )
+
+
+def _of_way_out(tx: Transaction, router: Router) -> tuple[ReportedProblem, ...]:
+    """What the L3 agent reports of the router's external network, such as a missing uplink."""
+    owner = {"device_id": router.id, "device_owner": ROUTER_GATEWAY_OWNER}
+    networks = {port.network_id for port in tx.session.find(Port, **owner)}
+    found = tx.session.problems.of(networks) if networks else ()
+    return tuple(one for one in found if one.agent_type == L3_AGENT)
 
 
 def _own_status(tx: Transaction, resource: Resource) -> str:
