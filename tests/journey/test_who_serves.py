@@ -51,11 +51,17 @@ def test_a_network_with_a_routed_and_an_isolated_subnet_is_served_by_both(cloud:
 
 
 def test_a_guest_without_a_lease_reads_its_metadata_on_link(cloud: Cloud) -> None:
-    """With port security and a route to the address, and without and zeroconf's route."""
+    """With port security and a route to the address; without, and zeroconf's route; on a subnet
+    without DHCP.
+    """
     network = cloud.isolated()
+    second = {"network_id": cloud.id("networks", network), "ip_version": 4, "cidr": "10.2.0.0/24"}
+    cloud.house.api.create("subnets", second | {"enable_dhcp": False})
     guarded, unguarded = cloud.vm(network), cloud.vm(network)
+    apart = cloud.vm(network, "--fixed-ip", "10.2.0.50")
     cloud.house.api.update("ports", unguarded.port["id"], UNGUARDED)
-    for vm, route in ((guarded, "169.254.169.254/32"), (unguarded, "169.254.0.0/16")):
+    routes = ("169.254.169.254/32", "169.254.0.0/16", "169.254.169.254/32")
+    for vm, route in zip((guarded, unguarded, apart), routes, strict=True):
         vm.start("none")
         vm.sh("ip", "address", "add", f"{vm.address}/24", "dev", "eth0")
         vm.sh("ip", "route", "add", route, "dev", "eth0")

@@ -221,3 +221,21 @@ def answers_arp(guest: Card) -> str:
             if data[:6] == frames.mac(guest.mac) and data[12:22] == ANSWER:
                 return data[22:28].hex(":")
     return ""
+
+
+def test_a_subnet_has_a_route_while_its_dhcp_comes_and_goes(world: World) -> None:
+    """The kernel's, by the DHCP port's address, or one of ours."""
+    space = names.dhcp_namespace(NET.id)
+    both = dhcp_port(1, NET, (FIRST, "10.1.0.2"), (SECOND, "10.2.0.2"))
+    without = replace(SECOND, enable_dhcp=False)
+    for change in ([without], [SECOND, both], [without], [SECOND, both]):
+        assert world.serves(*change).failures == {}
+        assert world.serves(*change).settled
+        shown = subprocess.run(
+            ["ip", "-n", space, "route", "show", "10.2.0.0/20"],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        (route,) = shown.stdout.splitlines()
+        assert ("proto kernel" in route) == (both in change)

@@ -98,4 +98,25 @@ def test_older_leases(
     own = {"10.1.0.2/24"} if OWN_OTHER not in ports else {"10.2.0.2/24"}
     metadata = {"169.254.169.254/32"} if listens else set()
     assert {a.cidr for a in plan.addresses} - own == metadata | ({takes} if takes else set())
-    assert not any(route.via == takes.partition("/")[0] for route in plan.routes)
+    assert takes.partition("/")[0] not in {route.via for route in plan.routes if route.via}
+
+
+@pytest.mark.parametrize(
+    ("subnets", "ports", "leases", "expected"),
+    [
+        ([SUBNET, OTHER], [], {}, {"10.2.0.0/24"}),  # the DHCP port has no address there yet
+        ([SUBNET, replace(OTHER, enable_dhcp=False)], [], {}, {"10.2.0.0/24"}),
+        ([SUBNET, replace(OTHER, enable_dhcp=False)], [LEG], {}, set()),  # not served here
+        ([SUBNET_OFF, OTHER], [VM, OWN_OTHER], TO_DHCP, set()),  # it keeps its former address
+        ([SUBNET_OFF, OTHER], [VM, OWN_OTHER], {}, {"10.1.0.0/24"}),
+    ],
+)
+def test_subnets_without_an_address_of_ours_are_on_link_while_we_serve(
+    subnets: list[Subnet], ports: list[Port], leases: dict[str, set[str]], expected: set[str]
+):
+    """Otherwise a VM with a static address gets no answer."""
+    given = {hop: frozenset(addresses) for hop, addresses in leases.items()}
+    resources: list[Resource] = [NET, OWN, bound("dhcp", NET), *subnets, *ports]
+    plans = dhcp.plan(FakeModel(resources), HOST, ON, lambda _: given).namespaces
+    (plan,) = plans.values()
+    assert {route.destination for route in plan.routes if not route.via} == expected

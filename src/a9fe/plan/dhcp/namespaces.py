@@ -3,7 +3,7 @@
 Planned network by network (plan.parts).
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from ipaddress import IPv4Address, IPv4Interface
 
 from a9fe.model.resources import DHCP_OWNER, METADATA_IPV4, Network, Port, is_network_owner
@@ -134,7 +134,12 @@ def _namespace(network: DhcpNetwork, settings: DhcpSettings, leases: Leases) -> 
                 *ipv6.addresses(network, device, settings),
             )
         ),
-        routes=frozenset(r for r in _routes(network, device) if r.via not in extra),
+        routes=frozenset(
+            (
+                *(r for r in _routes(network, device) if r.via not in extra),
+                *(_unconnected(network, device, cidrs) if serves else ()),
+            )
+        ),
         sysctls=sysctls.dhcp(
             ipv6_on_host=settings.ipv6_on_host, ipv6=ipv6.is_on(network, settings)
         ),
@@ -166,6 +171,16 @@ def _routes(network: DhcpNetwork, device: str) -> Iterator[Route]:
                 yield Route(destination=f"{gateway}/32", via="", device=device)
             yield Route(destination=DEFAULT_ROUTE, via=gateway, device=device)
             return
+
+
+def _unconnected(network: DhcpNetwork, device: str, cidrs: Iterable[str]) -> Iterator[Route]:
+    """On-link routes to the subnets in which the port has no address, such as those without DHCP:
+    VMs with static addresses are answered.
+    """
+    connected = {IPv4Interface(cidr).network for cidr in cidrs}
+    for block in network.blocks.values():
+        if block not in connected:
+            yield Route(destination=str(block), via="", device=device)
 
 
 def taps(model: ModelView, host: str, network_id: str) -> dict[str, str]:
