@@ -33,6 +33,7 @@ from a9fe.plan.host import (
     Veth,
 )
 from a9fe.plan.operations import Operation
+from a9fe.plan.parts import Look
 from a9fe.wire.message import Listener
 
 PATTERNS = {"l3": names.ROUTER_NAMESPACE, "dhcp": names.DHCP_NAMESPACE}
@@ -105,31 +106,30 @@ class FakeHost:
 
     # The interface of linux.host.Host
 
-    def observe(self, owner: str) -> HostPlan:
+    def observe(self, owner: str, look: Look | None = None) -> HostPlan:
         with self.lock:
             self.observations += 1
+            bridges = self.bridges if look is None else self.bridges.keys() & look.bridges
+            spaces = self.spaces if look is None else self.spaces.keys() & look.namespaces
             return HostPlan(
-                bridges=frozenset(
-                    Bridge(
-                        name=name,
-                        mtu=mtu,
-                        devices=self.devices(name),
-                        ours=self.devices(name) & (self._outers() | {*self.uplinks.values()}),
-                        isolated=self.devices(name) & self.isolated,
-                    )
-                    for name, mtu in self.bridges.items()
-                ),
+                bridges=frozenset(self._bridge(name) for name in bridges),
                 uplinks=frozenset(
-                    Uplink(bridge=bridge, device=device) for bridge, device in self.uplinks.items()
+                    Uplink(bridge=bridge, device=device)
+                    for bridge, device in self.uplinks.items()
+                    if look is None or bridge in look.bridges
                 ),
                 namespaces={
-                    name: self._observed(name, space)
-                    for name, space in self.spaces.items()
+                    name: self._observed(name, self.spaces[name])
+                    for name in spaces
                     if PATTERNS[owner].fullmatch(name)
                 },
-                port_security=self._filters(owner),
-                taps=self._unplugged() if owner == "dhcp" else {},
+                port_security=self._filters(owner, look),
+                taps=self._observed_taps(look) if owner == "dhcp" else {},
             )
+
+    def named(self, owner: str) -> frozenset[str]:
+        with self.lock:
+            return frozenset((*self.bridges, *filter(PATTERNS[owner].fullmatch, self.spaces)))
 
     def recognise(self, filters: PortSecurity) -> bool:
         return filters in (self.port_security, ANY_FILTER)
@@ -163,11 +163,30 @@ class FakeHost:
         with self.lock:
             del self.taps[tap]
 
-    def _unplugged(self) -> dict[str, str]:
-        return {tap: "" for tap, bridge in self.taps.items() if bridge not in self.bridges}
+    def _bridge(self, name: str) -> Bridge:
+        devices = self.devices(name)
+        return Bridge(
+            name=name,
+            mtu=self.bridges[name],
+            devices=devices,
+            ours=devices & (self._outers() | {*self.uplinks.values()}),
+            isolated=devices & self.isolated,
+        )
 
-    def _filters(self, owner: str) -> PortSecurity | None:
-        return self.port_security and (self.port_security if owner == "dhcp" else ANY_FILTER)
+    def _observed_taps(self, look: Look | None) -> dict[str, str]:
+        unplugged = {tap: "" for tap, bridge in self.taps.items() if bridge not in self.bridges}
+        if look is None:
+            return unplugged
+        elsewhere = {t: b for t, b in self.taps.items() if b in self.bridges.keys() - look.bridges}
+        return {t: b for t, b in (unplugged | elsewhere).items() if t in look.taps}
+
+    def _filters(self, owner: str, look: Look | None) -> PortSecurity | None:
+        if self.port_security is None or owner == "l3":
+            return self.port_security and ANY_FILTER
+        if look is None:
+            return self.port_security
+        loaded = self.port_security.taps
+        return fingerprint.security({tap: loaded[tap] for tap in look.taps if tap in loaded})
 
     def _observed(self, name: str, space: Space) -> NamespacePlan:
         return NamespacePlan(

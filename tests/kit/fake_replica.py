@@ -1,9 +1,9 @@
 """A replica as the converging loop reads it."""
 
-import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
-from a9fe.model.resources import Resource
+from a9fe.host_agent.converger import Change
+from a9fe.model.resources import KIND_OF, Resource
 from a9fe.wire.freshness import Freshness
 from tests.kit.fake_model import FakeModel
 
@@ -12,31 +12,31 @@ class FakeReplica(FakeModel):
     """A replica. With `synced` False it never had a whole snapshot."""
 
     def __init__(self, resources: Iterable[Resource] = (), *, synced: bool = True) -> None:
+        self.told: list[Callable[[Change | None], None]] = []
         super().__init__(resources)
         self.synced = synced
-        self.changed = asyncio.Event()
 
     def freshness(self, now: float) -> Freshness:
         return Freshness(ever_synced=self.synced, synced_now=self.synced, lost_for=0.0)
 
-    async def wait_change(self, after_revision: int) -> int:
-        if self.revision == after_revision:
-            await self.changed.wait()
-        return self.revision
+    def tell(self, changed: Callable[[Change | None], None]) -> Callable[[], None]:
+        self.told.append(changed)
+        return lambda: self.told.remove(changed)
 
     def put(self, resource: Resource) -> None:
+        before = self.get(KIND_OF[type(resource)], resource.id)
         super().put(resource)
-        self.notify()
+        self.notify((KIND_OF[type(resource)], before, resource))
 
     def drop(self, resource: Resource) -> None:
+        before = self.get(KIND_OF[type(resource)], resource.id)
         super().drop(resource)
-        self.notify()
+        self.notify((KIND_OF[type(resource)], before, None))
 
     def sync(self) -> None:
         self.synced = True
-        self.notify()
+        self.notify(None)
 
-    def notify(self) -> None:
-        if hasattr(self, "changed"):
-            self.changed.set()
-            self.changed = asyncio.Event()
+    def notify(self, change: Change | None) -> None:
+        for tell in tuple(self.told):
+            tell(change)

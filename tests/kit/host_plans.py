@@ -36,7 +36,7 @@ class FakeProxy:
     def close(self, listener):
         self.held.pop(listener.key, None)
 
-    def observed(self, cookies):
+    def observed(self, cookies, spaces=None):
         return {
             space: frozenset(
                 held for held, at in self.held.values() if (held.namespace, at) == (space, cookie)

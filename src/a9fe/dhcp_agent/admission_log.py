@@ -1,11 +1,14 @@
 """Logs the devices on our bridges that are refused, and values that dnsmasq is not given."""
 
+from typing import TypeVar
+
 import structlog
 
 from a9fe.host_agent.converge import Outcome
 from a9fe.plan.filters.admission import Refused, refused
 from a9fe.plan.model_view import ModelView
 
+T = TypeVar("T")
 log = structlog.get_logger()
 
 DEVICES_LOGGED = 100  # devices logged in one pass; a bridge has at most 1,023
@@ -20,33 +23,54 @@ class AdmissionLog:
     def __init__(self, host: str) -> None:
         """`host` is this host's name."""
         self._host = host
-        self._logged: frozenset[Refused] = frozenset()
-        self._left_out: frozenset[str] = frozenset()
+        self._devices: dict[str, frozenset[Refused]] = {}  # refused ones, by bridge
+        self._left_out: dict[str, frozenset[str]] = {}  # values left out, by namespace
 
     def passed(self, model: ModelView, outcome: Outcome) -> None:
-        """Log what a pass of the agent changed."""
-        self._devices(model, outcome)
-        plans = outcome.desired.namespaces.values()
-        left_out = frozenset(r for plan in plans if plan.dnsmasq for r in plan.dnsmasq.left_out)
-        for reason in sorted(left_out - self._left_out)[:DEVICES_LOGGED]:
-            log.warning("value left out of dnsmasq's files", reason=reason)
-        self._left_out = left_out
+        """Log what a pass over some parts changed. O(their devices)."""
+        by_bridge: dict[str, set[Refused]] = {part.bridge: set() for part in outcome.plans}
+        for one in refused(model, self._host, outcome.desired, outcome.observed):
+            by_bridge.setdefault(one.bridge, set()).add(one)
+        before = {one for bridge in by_bridge for one in self._devices.get(bridge, ())}
+        now = {one for found in by_bridge.values() for one in found}
+        _log_devices(before, now)
+        _replace(self._devices, by_bridge)
+        self._log_left_out(outcome)
 
-    def _devices(self, model: ModelView, outcome: Outcome) -> None:
-        found = refused(model, self._host, outcome.desired, outcome.observed)
-        new = sorted(found - self._logged)
-        for one in new[:DEVICES_LOGGED]:
-            log.warning(
-                "device refused",
-                device=one.device,
-                bridge=one.bridge,
-                network=one.network,
-                reason=one.reason,
-            )
-        if len(new) > DEVICES_LOGGED:
-            log.warning("more devices refused", count=len(new) - DEVICES_LOGGED)
-        still = {one.device for one in found}
-        for one in sorted(self._logged - found)[:DEVICES_LOGGED]:
-            if one.device not in still:
-                log.info("device no longer refused", device=one.device, bridge=one.bridge)
-        self._logged = found
+    def _log_left_out(self, outcome: Outcome) -> None:
+        by_space: dict[str, set[str]] = {part.namespace("dhcp"): set() for part in outcome.plans}
+        for name, plan in outcome.desired.namespaces.items():
+            by_space[name] = set(plan.dnsmasq.left_out) if plan.dnsmasq else set()
+        new = {
+            reason
+            for space, reasons in by_space.items()
+            for reason in reasons - self._left_out.get(space, frozenset())
+        }
+        for reason in sorted(new)[:DEVICES_LOGGED]:
+            log.warning("value left out of dnsmasq's files", reason=reason)
+        _replace(self._left_out, by_space)
+
+
+def _replace(known: dict[str, frozenset[T]], by_name: dict[str, set[T]]) -> None:
+    for name, found in by_name.items():
+        known.pop(name, None)
+        if found:
+            known[name] = frozenset(found)
+
+
+def _log_devices(before: set[Refused], now: set[Refused]) -> None:
+    new = sorted(now - before)
+    for one in new[:DEVICES_LOGGED]:
+        log.warning(
+            "device refused",
+            device=one.device,
+            bridge=one.bridge,
+            network=one.network,
+            reason=one.reason,
+        )
+    if len(new) > DEVICES_LOGGED:
+        log.warning("more devices refused", count=len(new) - DEVICES_LOGGED)
+    still = {one.device for one in now}
+    for one in sorted(before - now)[:DEVICES_LOGGED]:
+        if one.device not in still:
+            log.info("device no longer refused", device=one.device, bridge=one.bridge)

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Mapping, Set
 
-from a9fe.api_client.state_reports import Configurations, keep_reporting
+from a9fe.api_client.state_reports import keep_reporting
 from a9fe.dhcp_agent.admission_log import AdmissionLog
 from a9fe.host_agent.process import serve
 from a9fe.host_agent.role import Role, Tasks, dhcp_confs, host_has_ipv6
@@ -52,10 +52,14 @@ def make_role(config: Config) -> Role:
         owner=OWNER,
         agent_type="DHCP agent",
         binary="neutron-dhcp-agent",
-        plan=lambda model: dhcp.plan(model, config.host, settings, in_use),
         parts=dhcp.all_parts,
+        plan=lambda model, part: dhcp.plan_part(model, config.host, settings, part, in_use),
         ports=lambda model, part: dhcp.ports(model, config.host, part),
-        configurations=lambda model: configurations(model, config),
+        counts=lambda model, part: counts(model, config.host, part),
+        settings={
+            "dhcp_driver": "dnsmasq",
+            "dhcp_lease_duration": config.dhcp_lease_duration,
+        },
         unrouted=lambda model, part: unrouted(model, config, part),
         after_pass=AdmissionLog(config.host).passed,
         tasks=proxy_heartbeat,
@@ -69,16 +73,12 @@ def unrouted(model: ModelView, config: Config, part: Part) -> Set[str]:
     return port_status.unrouted(model, part.id)
 
 
-def configurations(model: ModelView, config: Config) -> Configurations:
-    """Return what the agent reports of itself, with Neutron's keys."""
-    served = tuple(dhcp.networks(model, config.host))
-    return {
-        "dhcp_driver": "dnsmasq",
-        "dhcp_lease_duration": config.dhcp_lease_duration,
-        "networks": len(served),
-        "subnets": sum(len(network.served) for network in served),
-        "ports": sum(len(network.ports) for network in served),
-    }
+def counts(model: ModelView, host: str, part: Part) -> Mapping[str, int]:
+    """Return the part's share of what the agent reports of itself, with Neutron's keys."""
+    network = dhcp.served(model, host, part.id) if part.kind == "network" else None
+    if network is None:
+        return {"networks": 0, "subnets": 0, "ports": 0}
+    return {"networks": 1, "subnets": len(network.served), "ports": len(network.ports)}
 
 
 def proxy_heartbeat(config: Config, proxy: ProxyLink) -> Tasks:

@@ -1,26 +1,40 @@
-"""One pass over a host: observe it, and apply the difference to the plan.
+"""One pass over a host, or over some parts of it: observe, and apply the difference to the plan.
 
-A pass starts from what the kernel shows and remembers nothing, so a kill at any moment, and any
-order of changes, end in the same host. The difference also removes what has this installation's
-mark and is not planned.
+A pass starts from what the kernel shows, so a kill at any moment, and any order of changes, end in
+the same host. The difference also removes what has this installation's mark and is not planned.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from a9fe.model.errors import A9feError
+from a9fe.plan import parts
 from a9fe.plan.diff import operations
 from a9fe.plan.filters import admission
-from a9fe.plan.host import HostPlan, PortSecurity
+from a9fe.plan.host import ANY_FILTER, HostPlan, PortSecurity
 from a9fe.plan.operations import Operation, is_spoilt, scope
+from a9fe.plan.parts import Look, Part
+
+Plans = Mapping[Part, HostPlan]
+
+
+class FiltersUnknown(A9feError):
+    """The loaded filters are not those that this process knows: a whole pass is due."""
 
 
 class Host(Protocol):
     """The kernel of this host (a9fe.linux.host). Called in a thread, one call at a time."""
 
-    def observe(self, owner: str, /) -> HostPlan:
-        """Return all objects with names of the agent ("l3" or "dhcp"), and every bridge."""
+    def observe(self, owner: str, look: Look | None = None, /) -> HostPlan:
+        """Return all objects with names of the agent ("l3" or "dhcp"), and every bridge.
+
+        With `look` only those objects; their `port_security` is None if it is not known.
+        """
+        ...
+
+    def named(self, owner: str, /) -> frozenset[str]:
+        """Return the names of all namespaces and bridges that may be the agent's."""
         ...
 
     def recognise(self, filters: PortSecurity, /) -> bool:
@@ -36,12 +50,18 @@ class Host(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """The result of a pass. `failures`: reasons by scope (plan.operations.scope)."""
+    """The result of a pass. `failures`: reasons by scope (plan.operations.scope).
+
+    `plans` are those of the parts in the pass, and `desired` is their union. `whole`: it was a
+    pass over the whole host.
+    """
 
     desired: HostPlan
     observed: HostPlan
     applied: tuple[Operation, ...] = ()
     failures: dict[str, str] = field(default_factory=dict)
+    plans: Plans = field(default_factory=dict)
+    whole: bool = False
 
     @property
     def settled(self) -> bool:
@@ -50,16 +70,63 @@ class Outcome:
 
 
 def converge(
-    host: Host, owner: str, desired: HostPlan, stopping: Callable[[], bool] = lambda: False
+    host: Host,
+    owner: str,
+    desired: HostPlan,
+    stopping: Callable[[], bool] = lambda: False,
+    *,
+    failed: Mapping[str, str] | None = None,
+    plans: Plans | None = None,
 ) -> Outcome:
-    """Make one pass; end it early if `stopping`.
+    """Make one pass over the whole host; end it early if `stopping`.
 
-    A failure ends the work in its scope (plan.operations.scope) only.
+    A failure ends the work in its scope (plan.operations.scope) only; `failed` are those of
+    planning.
     """
     observed = _recognised(host, desired, host.observe(owner))
+    steps = operations(desired, observed)
+    applied, failures = _apply(host, steps, {**(failed or {}), **observed.unreadable}, stopping)
+    return Outcome(
+        desired=desired,
+        observed=observed,
+        applied=applied,
+        failures=failures,
+        plans=plans or {},
+        whole=True,
+    )
+
+
+def converge_parts(
+    host: Host,
+    owner: str,
+    plans: Plans,
+    former: Plans,
+    stopping: Callable[[], bool] = lambda: False,
+) -> Outcome:
+    """Make one pass over some parts; as `converge`. O(objects of these parts).
+
+    `former` are their plans of the last pass. Raises FiltersUnknown before it changes anything.
+    """
+    desired = parts.union(plans.values(), parts.NONE[owner])
+    observed = host.observe(owner, parts.look(owner, plans, former))
+    if observed.port_security is None and desired.port_security != ANY_FILTER:
+        raise FiltersUnknown("the loaded filters are not those that this process knows")
+    steps = operations(desired, observed, of_parts=True)
+    applied, failures = _apply(host, steps, observed.unreadable, stopping)
+    return Outcome(
+        desired=desired, observed=observed, applied=applied, failures=failures, plans=plans
+    )
+
+
+def _apply(
+    host: Host,
+    steps: tuple[Operation, ...],
+    failed: Mapping[str, str],
+    stopping: Callable[[], bool],
+) -> tuple[tuple[Operation, ...], dict[str, str]]:
     applied: list[Operation] = []
-    failures: dict[str, str] = {}
-    for operation in operations(desired, observed):
+    failures = dict(failed)
+    for operation in steps:
         if stopping():
             break
         if is_spoilt(operation, failures):
@@ -70,7 +137,7 @@ def converge(
             failures[scope(operation)] = f"{type(operation).__name__}: {reason_of(error)}"
         else:
             applied.append(operation)
-    return Outcome(desired=desired, observed=observed, applied=tuple(applied), failures=failures)
+    return tuple(applied), failures
 
 
 def _recognised(host: Host, desired: HostPlan, observed: HostPlan) -> HostPlan:

@@ -1,10 +1,11 @@
 """Log lines about passes: lasting failures, repaired damage, work done."""
 
+from collections.abc import Iterable, Mapping
+
 import structlog
 
-from a9fe.host_agent.converge import Outcome
 from a9fe.plan.damage import Damage, damages
-from a9fe.plan.operations import scope
+from a9fe.plan.operations import Operation, scope
 
 log = structlog.get_logger()
 
@@ -21,37 +22,43 @@ class FailureLog:
 
     def __init__(self) -> None:
         """Start without failures."""
-        self._logged: dict[str, str] = {}  # reason by scope
-        self._passes: dict[str, int] = {}  # passes in a row in which the scope failed
+        self._logged: dict[str, dict[str, str]] = {}  # reason by scope, by part
+        self._passes: dict[str, dict[str, int]] = {}  # passes in a row in which the scope failed
 
-    def passed(self, failures: dict[str, str]) -> None:
-        """Log the failures of a pass: reason by scope."""
-        self._passes = {where: self._passes.get(where, 0) + 1 for where in failures}
+    def passed(self, part: str, failures: Mapping[str, str]) -> None:
+        """Log the failures of a pass in one part: reason by scope."""
+        before, logged = self._passes.pop(part, {}), self._logged.pop(part, {})
+        passes = {where: before.get(where, 0) + 1 for where in failures}
         for where, reason in failures.items():
-            if self._passes[where] < LASTS:
+            if passes[where] < LASTS:
                 log.info("cannot converge yet, will retry", where=where, reason=reason)
-            elif self._logged.get(where) != reason:
+            elif logged.get(where) != reason:
                 log.error("cannot converge", where=where, reason=reason)
-                self._logged[where] = reason
-        for where in sorted(self._logged.keys() - failures.keys()):
+                logged[where] = reason
+        for where in sorted(logged.keys() - failures.keys()):
             log.info("converges again", where=where)
-            del self._logged[where]
+            del logged[where]
+        if failures:
+            self._passes[part] = passes
+        if logged:
+            self._logged[part] = logged
 
 
-def log_work(outcome: Outcome, *, was_settled: bool) -> None:
-    """Log the work of a pass. `was_settled`: the host matched this plan before: it was damaged."""
-    repaired = tuple(damages(outcome.applied)) if was_settled else ()
+def log_work(applied: Iterable[Operation], repairs: Iterable[Operation]) -> None:
+    """Log the work of a pass. `repairs` are in parts that matched the same plan before."""
+    repaired = tuple(damages(repairs))
     if repaired:
         _log_damages(repaired)
-    elif outcome.applied:
-        spaces = {scope(o).partition(" ")[0] for o in outcome.applied}
-        log.info("converged", operations=len(outcome.applied), of=_few(spaces))
+    done = tuple(applied)
+    if done:
+        spaces = {scope(o).partition(" ")[0] for o in done}
+        log.info("converged", operations=len(done), of=_few(spaces))
 
 
-def log_unsettled(outcome: Outcome) -> None:
-    """Warn that passes with the same plan change the host again and again."""
-    kinds = {type(operation).__name__ for operation in outcome.applied}
-    log.warning("host does not stay as planned", operations=_few(kinds))
+def log_unsettled(part: str, applied: Iterable[Operation]) -> None:
+    """Warn that passes with the same plan change a part again and again."""
+    kinds = {type(operation).__name__ for operation in applied}
+    log.warning("host does not stay as planned", where=part, operations=_few(kinds))
 
 
 def _log_damages(found: tuple[Damage, ...]) -> None:

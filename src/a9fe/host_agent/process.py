@@ -2,17 +2,18 @@
 
 import asyncio
 import os
-from collections.abc import Iterator
+from collections.abc import Collection
 
 import structlog
 
 from a9fe.api_client.agent_client import AgentClient
 from a9fe.api_client.state_reports import StateReporter
-from a9fe.host_agent.converge import Outcome
+from a9fe.host_agent.after_pass import AfterPass
 from a9fe.host_agent.converger import Converger, Work
 from a9fe.host_agent.hooks import Hooks
 from a9fe.host_agent.reports import Reports
 from a9fe.host_agent.role import Role, Tasks, dhcp_confs
+from a9fe.host_agent.totals import Totals
 from a9fe.linux.host import Host
 from a9fe.linux.kernel_events import KernelEvents
 from a9fe.linux.listeners.holder_link import HolderLink
@@ -35,32 +36,30 @@ async def serve(config: Config, role: Role) -> None:
     replica = open_for(config, role.owner)
     client = AgentClient.of(config)
     reporter = StateReporter(client, role.agent_type, role.binary)
-    reports = Reports(role, replica, reporter, Hooks(config.hooks_path, config.host))
+    totals = Totals(role.settings)
+    hooks = Hooks(config.hooks_path, config.host)
+    reports = Reports(role, replica, reporter, totals.configurations, hooks)
     control = os.path.join(config.run_path, PROXY_SOCKET)
 
     def proxy_changed() -> None:
         converger.wake()
 
-    def kernel_changed() -> None:
-        converger.kernel_changed()
+    def kernel_changed(names: Collection[str] | None) -> None:
+        converger.kernel_changed(names)
 
     owner = f"{role.owner}_agent"
     proxy = ProxyLink(control, owner, backlog=config.metadata_backlog, changed=proxy_changed)
     holder = HolderLink(os.path.join(config.run_path, HOLDER_SOCKET), owner, proxy)
-    events = KernelEvents(role.owner, kernel_changed)
-
-    def passed(outcome: Outcome) -> None:
-        reports.passed(outcome)
-        events.follow(_dnsmasq_directories(outcome))
-        role.after_pass(replica, outcome)
-
+    kernel = Host(proxy, dhcp_confs(config), mark)
+    events = KernelEvents(role.owner, kernel_changed, kernel.numbers.name_of)
     work = Work(
         owner=role.owner,
-        plan=lambda: role.plan(replica),
-        after_pass=passed,
+        parts=lambda: role.parts(replica),
+        plan=lambda part: role.plan(replica, part),
+        after_pass=AfterPass(role, replica, reports, totals, events.follow),
         after_error=reports.failed,
     )
-    converger = Converger(work, replica, Host(proxy, dhcp_confs(config), mark), clock)
+    converger = Converger(work, replica, kernel, clock)
     log.info(
         "ready",
         server=config.server_url,
@@ -89,9 +88,3 @@ async def _run_all(work: Tasks) -> None:
     async with asyncio.TaskGroup() as group:
         for name, factory in work.items():
             group.create_task(tasks.supervise(name, factory))
-
-
-def _dnsmasq_directories(outcome: Outcome) -> Iterator[str]:
-    for plan in outcome.desired.namespaces.values():
-        if plan.dnsmasq is not None:
-            yield plan.dnsmasq.directory

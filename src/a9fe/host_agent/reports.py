@@ -2,6 +2,8 @@
 events of ports to the operator's hooks.
 """
 
+from collections.abc import Callable
+
 from a9fe.api_client.state_reports import Configurations, StateReporter
 from a9fe.host_agent.converge import Outcome
 from a9fe.host_agent.hooks import Hooks
@@ -19,24 +21,33 @@ class Reports:
     """Sends the reports of one agent in tasks of their own, so that no pass waits for them."""
 
     def __init__(
-        self, role: Role, model: ModelView, reporter: StateReporter, hooks: Hooks
+        self,
+        role: Role,
+        model: ModelView,
+        reporter: StateReporter,
+        configurations: Callable[[], Configurations],
+        hooks: Hooks,
     ) -> None:
-        """Send nothing, and run no hook, before a pass."""
+        """Send nothing, and run no hook, before a pass. `configurations` are sent with every
+        report.
+        """
         self._hooks, self._events = hooks, PortEvents()
         self._role, self._model, self._reporter = role, model, reporter
-        self._ports = PortReports(reporter, self._configurations)
-        self._problems = ProblemReports(reporter, self._configurations)
+        self._configurations = configurations
+        self._ports = PortReports(reporter, configurations)
+        self._problems = ProblemReports(reporter, configurations)
 
     def passed(self, outcome: Outcome) -> None:
-        """Report what a pass over the whole host found and could not build."""
+        """Report what a pass found and could not build. O(ports of its parts)."""
         role, model = self._role, self._model
-        by_part = {part: tuple(role.ports(model, part)) for part in role.parts(model)}
+        by_part = {part: tuple(role.ports(model, part)) for part in outcome.plans}
         ports = tuple(port for found in by_part.values() for port in found)
         unrouted = frozenset(id for part in by_part for id in role.unrouted(model, part))
         states = port_states(ports, outcome, unrouted)
         self._ports.put(*port_status.by_binding(states, ports))
-        self._problems.put(problems(outcome.failures, outcome.desired, by_part))
-        self._hooks.put(self._events.passed(by_part, states, whole=True))
+        found = problems(outcome.failures, outcome.desired, by_part)
+        self._problems.put(found, None if outcome.whole else by_part)
+        self._hooks.put(self._events.passed(by_part, states, whole=outcome.whole))
 
     def failed(self, reason: str) -> None:
         """Report that a pass could not plan or observe."""
@@ -50,6 +61,3 @@ class Reports:
             "problems": self._problems.run,
             "hooks": self._hooks.run,
         }
-
-    def _configurations(self) -> Configurations:
-        return self._role.configurations(self._model)

@@ -29,19 +29,20 @@ class Role:
     """One agent.
 
     `owner` ("l3", "dhcp") selects its feed, its replica and its kernel objects. `agent_type` and
-    `binary` are Neutron's. `plan` is the desired state of the host, `parts` are all its parts,
-    `ports` the ports of a part whose status it reports, `unrouted` the subnets of a part whose
-    router is not in place yet, `configurations` its own part of `agent show`. `after_pass` is
-    called after every pass; `tasks` run beside the loop.
+    `binary` are Neutron's. `parts` are all parts of the host; of each part, `plan` is the desired
+    state, `ports` are those whose status the agent reports, `unrouted` the subnets whose router is
+    not in place yet, and `counts` are added up for `agent show`, beside `settings`. `after_pass`
+    is called after every pass; `tasks` run beside the loop.
     """
 
     owner: str
     agent_type: str
     binary: str
-    plan: Callable[[ModelView], HostPlan]
     parts: Callable[[ModelView], Iterable[Part]]
+    plan: Callable[[ModelView, Part], HostPlan]
     ports: Callable[[ModelView, Part], Iterable[Port]]
-    configurations: Callable[[ModelView], Configurations]
+    counts: Callable[[ModelView, Part], Mapping[str, int]]
+    settings: Configurations
     unrouted: Callable[[ModelView, Part], Set[str]] = lambda _model, _part: frozenset()
     after_pass: Callable[[ModelView, Outcome], None] = lambda _model, _outcome: None
     tasks: Callable[[Config, ProxyLink], Tasks] = no_tasks

@@ -1,11 +1,13 @@
 """The L3 agent's process: its role, and the privileges that it keeps."""
 
-from a9fe.api_client.state_reports import Configurations
+from collections.abc import Mapping
+
 from a9fe.host_agent.process import serve
 from a9fe.host_agent.role import Role, host_has_ipv6
 from a9fe.linux.processes import privileges
-from a9fe.plan import model_view, parts, uplinks
+from a9fe.plan import model_view, uplinks
 from a9fe.plan.model_view import ModelView
+from a9fe.plan.parts import Part
 from a9fe.plan.routers import namespaces as l3
 from a9fe.plan.settings import L3Settings
 from a9fe.runtime import tasks
@@ -35,18 +37,15 @@ def make_role(config: Config) -> Role:
         owner=OWNER,
         agent_type="L3 agent",
         binary="neutron-l3-agent",
-        plan=lambda model: l3.plan(model, config.host, settings),
         parts=lambda model: l3.all_parts(model, config.host),
+        plan=lambda model, part: l3.plan_part(model, config.host, settings, part),
         ports=lambda model, part: l3.ports(model, config.host, part),
-        configurations=lambda model: configurations(model, config.host),
+        counts=lambda model, part: counts(model, config.host, part),
+        settings={"agent_mode": "legacy"},
     )
 
 
-def configurations(model: ModelView, host: str) -> Configurations:
-    """Return what the agent reports of itself, with Neutron's keys."""
-    routers = tuple(model_view.bound(model, OWNER, host))
-    return {
-        "agent_mode": "legacy",
-        "routers": len(routers),
-        "interfaces": sum(len(l3.ports(model, host, parts.router(id))) for id in routers),
-    }
+def counts(model: ModelView, host: str, part: Part) -> Mapping[str, int]:
+    """Return the part's share of what the agent reports of itself, with Neutron's keys."""
+    is_here = part.kind == "router" and model_view.is_bound(model, OWNER, host, part.id)
+    return {"routers": int(is_here), "interfaces": len(l3.ports(model, host, part))}

@@ -5,7 +5,8 @@ be repeated.
 """
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+import socket
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from typing import Protocol
 
@@ -15,13 +16,16 @@ from a9fe.linux import observation
 from a9fe.linux.dhcp import dnsmasq
 from a9fe.linux.kernel import links, namespace, rtnetlink, uplinks
 from a9fe.linux.kernel.announce import Announcer
+from a9fe.linux.kernel.numbers import Numbers
 from a9fe.linux.kernel.shared_addresses import SharedAddresses
 from a9fe.linux.rulesets.iptables import Iptables
 from a9fe.linux.rulesets.nftables import Nftables
 from a9fe.plan import ipv6, names
 from a9fe.plan import operations as op
+from a9fe.plan.filters import fingerprint
 from a9fe.plan.host import ANY_FILTER, Address, HostPlan, PortSecurity, TapElements, Veth
 from a9fe.plan.mark import Mark, owner_of
+from a9fe.plan.parts import Look
 from a9fe.runtime import failpoints
 from a9fe.wire.message import Listener
 
@@ -39,8 +43,10 @@ class Proxy(Protocol):
         """Let the proxy close the listener."""
         ...
 
-    def observed(self, cookies: Mapping[str, int], /) -> dict[str, frozenset[Listener]]:
-        """Return the listeners that the proxy serves, by namespace.
+    def observed(
+        self, cookies: Mapping[str, int], spaces: Collection[str] | None = None, /
+    ) -> dict[str, frozenset[Listener]]:
+        """Return the listeners that the proxy serves in `spaces`, None for all, by namespace.
 
         `cookies` maps names of namespaces to their numbers; listeners of deleted namespaces of the
         same name are left out.
@@ -57,7 +63,8 @@ class Host:
         """
         self._proxy = proxy
         self._mark = mark
-        self._foreign: dict[str, str] = {}
+        self._foreign = ForeignLog()
+        self.numbers = Numbers()
         self._confs = os.path.abspath(dhcp_confs)
         self._iptables = Iptables()
         self._nftables = Nftables(mark)
@@ -66,9 +73,16 @@ class Host:
         self._recovered = False
         self._steps = self._table()
 
-    def observe(self, owner: str) -> HostPlan:
-        """Return the objects of an agent (`owner` is "l3" or "dhcp"), and all our bridges."""
-        return namespace.in_thread(lambda: self._observe(observation.OWNERS[owner]))
+    def observe(self, owner: str, look: Look | None = None) -> HostPlan:
+        """Return the objects of an agent (`owner` is "l3" or "dhcp") and our bridges: all, or
+        those of `look`. The filters of some taps are None if they are unknown.
+        """
+        return namespace.in_thread(lambda: self._observe(observation.OWNERS[owner], look))
+
+    def named(self, owner: str) -> frozenset[str]:
+        """The names of all namespaces and bridges that may be the agent's. O(names)."""
+        bridges = (name for _, name in socket.if_nameindex() if names.BRIDGE.fullmatch(name))
+        return frozenset((*observation.named_namespaces(observation.OWNERS[owner]), *bridges))
 
     def recognise(self, filters: PortSecurity) -> bool:
         """Whether exactly these filters are loaded; they are then known, so that SetTaps can
@@ -85,58 +99,63 @@ class Host:
         with failpoints.operation(type(operation).__name__):
             self._steps[type(operation)](operation)
 
-    def _observe(self, owner: observation.Owner) -> HostPlan:
+    def _observe(self, owner: observation.Owner, look: Look | None) -> HostPlan:
         if not self._recovered:
             recover(owner, self._confs, self._mark)
             self._recovered = True
-        home = observation.Home.read(self._mark)
-        seen, foreign = self._look(owner, home)
-        self._log_foreign(foreign)
-        listening = self._proxy.observed({space: found.cookie for space, found in seen.items()})
+        if look is None:
+            home, spaces = observation.Home.read(self._mark), observation.named_namespaces(owner)
+        else:
+            home = observation.Home.read_some(self._mark, look.bridges, look.taps)
+            spaces = [space for space in look.namespaces if os.path.lexists(namespace.path(space))]
+        seen, unreadable = self._look(spaces, owner, home)
+        cookies = {space: found.cookie for space, found in seen.items()}
+        listening = self._proxy.observed(cookies, None if look is None else look.namespaces)
         plans = {
             space: observation.as_plan(
                 space,
                 found,
+                home,
                 observation.dnsmasq_of(space, owner, self._confs),
                 listening.get(space, frozenset()),
             )
             for space, found in seen.items()
         }
+        self._foreign.log(_foreign_bridges(home), None if look is None else look.bridges)
         return HostPlan(
             bridges=home.bridges(),
             uplinks=frozenset(home.uplinks()),
             namespaces=plans,
-            port_security=self._filters(owner),
-            taps=home.unplugged() if owner is observation.DHCP else {},
+            port_security=self._filters(owner, look),
+            taps=home.taps() if owner is observation.DHCP else {},
+            unreadable=unreadable,
         )
 
     def _look(
-        self, owner: observation.Owner, home: observation.Home
+        self, spaces: Iterable[str], owner: observation.Owner, home: observation.Home
     ) -> tuple[dict[str, observation.Inside], dict[str, str]]:
-        """Our namespaces with their contents; foreign objects with our names, with the reason."""
+        """Our namespaces with their contents; those that cannot be read, with the reason."""
         seen: dict[str, observation.Inside] = {}
-        foreign = {
-            f"bridge {name}": f"bridge {name}: left alone, it is {owner_of(alias)}"
-            for name, alias in home.foreign_bridges().items()
-        }
-        for space in observation.named_namespaces(owner):
+        foreign: dict[str, str] = {}
+        unreadable: dict[str, str] = {}
+        for space in spaces:
             try:
                 seen[space] = observation.look_inside(space, owner, home, self._iptables)
+                self.numbers.learn(space)
             except namespace.NotOurs as error:
-                foreign[f"namespace {space}"] = str(error)
+                foreign[space] = str(error)
             except namespace.NoSuchNamespace:
                 continue
-        return seen, foreign
+            except OSError as error:
+                unreadable[space] = f"cannot be read: {error}"
+        self._foreign.log(foreign, spaces)
+        return seen, unreadable
 
-    def _log_foreign(self, foreign: dict[str, str]) -> None:
-        """Log each foreign object once, until it disappears or its reason changes."""
-        for what, reason in foreign.items():
-            if self._foreign.get(what) != reason:
-                log.warning("foreign object left alone", reason=reason)
-        self._foreign = foreign
-
-    def _filters(self, owner: observation.Owner) -> PortSecurity | None:
+    def _filters(self, owner: observation.Owner, look: Look | None) -> PortSecurity | None:
         """Only the DHCP agent knows the elements; the L3 agent accepts any complete table."""
+        if owner is observation.DHCP and look is not None:
+            taps = self._nftables.loaded(look.taps)
+            return None if taps is None else fingerprint.security(taps)
         found = self._nftables.observe()
         if owner is observation.DHCP or found is None:
             return found
@@ -202,7 +221,7 @@ class Host:
 
     def _delete_bridge(self, name: str) -> None:
         """Raise LinkError if a device is attached: another process may have attached one."""
-        home = observation.Home.read(self._mark)
+        home = observation.Home.read_some(self._mark, {name}, ())
         if any(bridge.name == name and bridge.devices for bridge in home.bridges()):
             raise links.LinkError(f"bridge {name}: not deleted, devices are attached")
         links.delete_link(name, self._mark)
@@ -212,6 +231,30 @@ class Host:
             links.delete_link(inner, self._mark, inside=space)
         if outer and _is_veth(outer):
             links.delete_link(outer, self._mark)
+
+
+class ForeignLog:
+    """Logs each foreign object with one of our names once, until it is gone or changes owner."""
+
+    def __init__(self) -> None:
+        """Start without objects."""
+        self._logged: dict[str, str] = {}
+
+    def log(self, found: Mapping[str, str], among: Iterable[str] | None) -> None:
+        """Log reasons by name. `among`: the names that were looked at; None: all of their kind."""
+        for name, reason in found.items():
+            if self._logged.get(name) != reason:
+                log.warning("foreign object left alone", reason=reason)
+        for name in among or ():
+            self._logged.pop(name, None)
+        self._logged |= found
+
+
+def _foreign_bridges(home: observation.Home) -> dict[str, str]:
+    return {
+        name: f"bridge {name}: left alone, it is {owner_of(alias)}"
+        for name, alias in home.foreign_bridges().items()
+    }
 
 
 def recover(owner: observation.Owner, confs: str, mark: Mark) -> None:

@@ -1,4 +1,4 @@
-"""Kernel events about our objects, caused by any process; each is a reason to observe again.
+"""Kernel events about our objects, caused by any process: the names of what to observe again.
 
 One rtnetlink and one nfnetlink socket receive the events of all namespaces that a pair connects to
 this one (NETLINK_LISTEN_ALL_NSID), an inotify descriptor reports removed names of namespaces, and
@@ -8,6 +8,7 @@ Sources: netlink(7), linux/rtnetlink.h, linux/netfilter/nfnetlink.h.
 
 import asyncio
 import os
+import re
 import socket
 import struct
 from collections.abc import Callable, Iterable
@@ -18,7 +19,9 @@ import structlog
 from a9fe.linux import observation
 from a9fe.linux.dhcp import dnsmasq
 from a9fe.linux.kernel import inotify, namespace, netlink, nfnetlink, rtnetlink
+from a9fe.linux.observation import Owner
 from a9fe.plan import names
+from a9fe.plan.operations import FILTERS
 
 log = structlog.get_logger("a9fe.linux")
 
@@ -29,7 +32,10 @@ HOME = -1  # number of the socket's own namespace
 LINKS, IPV4_ADDRESSES, IPV4_ROUTES, IPV6_ADDRESSES, IPV6_ROUTES, IPV4_SETTINGS = 1, 5, 7, 9, 11, 24
 ROUTE_GROUPS = (LINKS, IPV4_ADDRESSES, IPV4_ROUTES, IPV6_ADDRESSES, IPV6_ROUTES, IPV4_SETTINGS)
 NFNLGRP_NFTABLES = 7
-RECEIVE_BUFFER = 1 << 20
+SO_RCVBUFFORCE = 33
+RECEIVE_BUFFER = 8 << 20  # the events of some thousand changes
+DATAGRAMS = 64  # read at once, before other tasks have their turn
+OURS = re.compile(f"{names.ON_BRIDGE.pattern}|{names.OUTER_DEVICE.pattern}")
 
 RTM_LINK = (16, 17)
 RTM_ADDRESS = (20, 21)
@@ -42,52 +48,77 @@ BRIDGE_FAMILY = 7
 OUR_TABLES = b"a9fe"
 
 
-def route_event_concerns(owner: observation.Owner, kind: int, nsid: int, body: bytes) -> bool:
-    """Whether an rtnetlink message may concern our objects. `nsid` HOME is this namespace.
+Found = frozenset[str]
+NOTHING: Found = frozenset()
+NameOf = Callable[[int], str]
+"""The name of one of our namespaces by its number, "" for another one."""
 
-    In HOME, only devices with our names or on a bridge may be ours. In other namespaces, devices
-    with the agent's prefixes, their addresses, static routes and settings may be.
+
+def in_route_event(owner: Owner, kind: int, nsid: int, body: bytes, name_of: NameOf) -> Found:
+    """The names of our objects that an rtnetlink message may concern. `nsid` HOME: this namespace.
+
+    In HOME, devices with our names and the bridges of devices may be ours. In other namespaces,
+    devices with the agent's prefix are, and what is in a namespace that was observed before.
     """
     if kind in RTM_LINK:
         has = netlink.attributes(body[rtnetlink.LINK.size :])
         name = has.get(IFLA_IFNAME, b"").rstrip(b"\0").decode(errors="replace")
-        if nsid == HOME:
-            ours = names.OUTER_DEVICE.fullmatch(name) or names.BRIDGE.fullmatch(name)
-            return ours is not None or IFLA_MASTER in has
-        return name.startswith(owner.prefixes)
+        if nsid != HOME:
+            return frozenset({name}) if name.startswith(owner.prefixes) else NOTHING
+        master = _device_at(int.from_bytes(has.get(IFLA_MASTER, b""), "little"))
+        return frozenset(n for n in (name, master) if OURS.fullmatch(n))
     if nsid == HOME:
-        return False
+        return NOTHING
     if kind in RTM_ADDRESS:
         label = netlink.attributes(body[rtnetlink.ADDRESS.size :]).get(IFA_LABEL)
-        return label is None or label.decode(errors="replace").startswith(owner.prefixes)
-    if kind in RTM_ROUTE:
+        concerned = label is None or label.decode(errors="replace").startswith(owner.prefixes)
+    elif kind in RTM_ROUTE:
         table, protocol = rtnetlink.ROUTE.unpack_from(body)[4:6]
         by_kernel = protocol in (rtnetlink.RTPROT_KERNEL, rtnetlink.RTPROT_RA)
-        return table == rtnetlink.RT_TABLE_MAIN and not by_kernel
-    return kind in RTM_SETTINGS
+        concerned = table == rtnetlink.RT_TABLE_MAIN and not by_kernel
+    else:
+        concerned = kind in RTM_SETTINGS
+    return frozenset({name_of(nsid)}) - {""} if concerned else NOTHING
 
 
-def nft_event_concerns(owner: observation.Owner, kind: int, nsid: int, body: bytes) -> bool:
-    """Whether an nftables message may concern our rules."""
+def in_nft_event(owner: Owner, kind: int, nsid: int, body: bytes, name_of: NameOf) -> Found:
+    """The names of our objects, or FILTERS, that an nftables message may concern."""
     if kind & 0xFF == NFT_GENERATION:
-        return False
-    if nsid != HOME:
-        return owner is observation.L3  # only router namespaces have iptables rules
+        return NOTHING
+    if nsid != HOME:  # only router namespaces have rules
+        return frozenset({name_of(nsid)}) - {""} if owner is observation.L3 else NOTHING
     table = netlink.attributes(body[4:]).get(NFTA_TABLE, b"")
-    return body[0] == BRIDGE_FAMILY or table.startswith(OUR_TABLES)
+    is_ours = body[0] == BRIDGE_FAMILY or table.startswith(OUR_TABLES)
+    return frozenset({FILTERS}) if is_ours else NOTHING
 
 
-Concerns = Callable[[observation.Owner, int, int, bytes], bool]
+def _device_at(index: int) -> str:
+    """The name of a device of this namespace; "" if there is none."""
+    try:
+        return socket.if_indextoname(index) if index else ""
+    except OSError:
+        return ""
+
+
+Reader = Callable[[Owner, int, int, bytes, NameOf], Found]
 
 
 class KernelEvents:
-    """Calls `changed` in the event loop when an object of the agent may have changed."""
+    """Calls `changed` in the event loop with the names of the agent's objects that may have
+    changed; with None if any may have.
+    """
 
-    def __init__(self, owner: str, changed: Callable[[], None]) -> None:
-        """`owner` is "l3" or "dhcp"."""
+    def __init__(
+        self,
+        owner: str,
+        changed: Callable[[Found | None], None],
+        name_of: NameOf,
+    ) -> None:
+        """`owner` is "l3" or "dhcp"; `name_of` gives our namespaces by their numbers."""
         self._owner = observation.OWNERS[owner]
         self._changed = changed
-        self._ends: dict[str, int] = {}  # directory of a dnsmasq -> its pidfd
+        self._name_of = name_of
+        self._ends: dict[str, int] = {}  # namespace -> pidfd of its dnsmasq
 
     async def run(self) -> None:
         """Listen until cancelled."""
@@ -96,11 +127,11 @@ class KernelEvents:
         loop = asyncio.get_running_loop()
         try:
             with route, rules:
-                loop.add_reader(route, self._read, route, route_event_concerns)
-                loop.add_reader(rules, self._read, rules, nft_event_concerns)
+                loop.add_reader(route, self._read, route, in_route_event)
+                loop.add_reader(rules, self._read, rules, in_nft_event)
                 removals = self._open_removals()
                 loop.add_reader(removals, self._read_removals, removals)
-                self._changed()  # there may have been changes before
+                self._changed(None)  # there may have been changes before
                 try:
                     await asyncio.Event().wait()
                 finally:
@@ -108,55 +139,59 @@ class KernelEvents:
                         loop.remove_reader(reader)
                     os.close(removals)
         finally:
-            self.follow(())
+            for space in tuple(self._ends):
+                self._forget(space)
 
-    def follow(self, directories: Iterable[str]) -> None:
-        """Listen for the end of exactly the dnsmasq processes with these directories."""
-        wanted = set(directories)
-        for directory in self._ends.keys() - wanted:
-            self._forget(directory)
-        for directory in wanted - self._ends.keys():
-            pid = dnsmasq.pid_of(directory)
-            if pid is not None:
-                with suppress(ProcessLookupError):  # it has just ended
-                    fd = self._ends[directory] = os.pidfd_open(pid)
-                    asyncio.get_running_loop().add_reader(fd, self._ended, directory)
+    def follow(self, space: str, directory: str) -> None:
+        """Listen for the end of the dnsmasq of a namespace with that directory; "": no more."""
+        if not directory:
+            if space in self._ends:
+                self._forget(space)
+        elif space not in self._ends and (pid := dnsmasq.pid_of(directory)) is not None:
+            with suppress(ProcessLookupError):  # it has just ended
+                fd = self._ends[space] = os.pidfd_open(pid)
+                asyncio.get_running_loop().add_reader(fd, self._ended, space)
 
-    def _ended(self, directory: str) -> None:
-        self._forget(directory)
-        self._changed()
+    def _ended(self, space: str) -> None:
+        self._forget(space)
+        self._changed(frozenset({space}))
 
-    def _forget(self, directory: str) -> None:
-        fd = self._ends.pop(directory)
+    def _forget(self, space: str) -> None:
+        fd = self._ends.pop(space)
         asyncio.get_running_loop().remove_reader(fd)
         os.close(fd)
 
-    def _read(self, sock: socket.socket, concerns: Concerns) -> None:
-        """Read one datagram. A lost or unreadable one counts as a change."""
-        try:
-            data, ancillary, _, _ = sock.recvmsg(netlink.RECEIVE_SIZE, 64)
-        except BlockingIOError:
-            return
-        except OSError:  # ENOBUFS: events were lost
-            self._changed()
-            return
-        nsid = next((struct.unpack("=i", raw)[0] for _, _, raw in ancillary), HOME)
-        try:
-            found = any(
-                concerns(self._owner, kind, nsid, body) for kind, _, body in netlink.messages(data)
-            )
-        except (struct.error, IndexError):
-            found = True
+    def _read(self, sock: socket.socket, reader: Reader) -> None:
+        """Read what waits, up to DATAGRAMS. A lost or unreadable one may concern any object."""
+        found: set[str] = set()
+        for _ in range(DATAGRAMS):
+            try:
+                data, ancillary, _, _ = sock.recvmsg(netlink.RECEIVE_SIZE, 64)
+            except BlockingIOError:
+                break
+            except OSError:  # ENOBUFS: events were lost
+                self._changed(None)
+                return
+            nsid = next((struct.unpack("=i", raw)[0] for _, _, raw in ancillary), HOME)
+            try:
+                for kind, _, body in netlink.messages(data):
+                    found |= reader(self._owner, kind, nsid, body, self._name_of)
+            except (struct.error, IndexError):
+                self._changed(None)
+                return
         if found:
-            self._changed()
+            self._changed(frozenset(found))
 
     def _open_removals(self) -> int:
         os.makedirs(namespace.DIRECTORY, mode=0o755, exist_ok=True)
         return inotify.open_removals(namespace.DIRECTORY)
 
     def _read_removals(self, fd: int) -> None:
-        if any(not name or self._owner.pattern.fullmatch(name) for name in inotify.read(fd)):
-            self._changed()
+        names = set(inotify.read(fd))
+        if "" in names:  # an overflow
+            self._changed(None)
+        elif found := frozenset(name for name in names if self._owner.pattern.fullmatch(name)):
+            self._changed(found)
 
 
 def _multicast(family: int, groups: Iterable[int]) -> socket.socket:
@@ -164,7 +199,7 @@ def _multicast(family: int, groups: Iterable[int]) -> socket.socket:
         socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC, family
     )
     try:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
+        sock.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, RECEIVE_BUFFER)
         sock.bind((0, 0))
         for group in groups:
             sock.setsockopt(SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, group)

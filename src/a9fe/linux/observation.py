@@ -6,7 +6,8 @@ are not observed, whatever their name. An observation starts no process.
 """
 
 import re
-from collections.abc import Iterator
+import socket
+from collections.abc import Iterable, Iterator, Set
 from dataclasses import dataclass
 
 from a9fe.linux.dhcp import dnsmasq
@@ -42,11 +43,15 @@ OWNERS = {owner.name: owner for owner in (L3, DHCP)}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Home:
-    """The devices of the host's own namespace by index, and those on each bridge."""
+    """The devices of the host's own namespace by index, and those on each bridge.
+
+    `only`: the bridges that were asked for; None: all. Other devices are read when needed.
+    """
 
     mark: Mark
     links: dict[int, rtnetlink.Link]
     ports: dict[int, list[rtnetlink.Link]]
+    only: frozenset[str] | None = None
 
     @classmethod
     def read(cls, mark: Mark) -> "Home":
@@ -57,11 +62,31 @@ class Home:
             ports.setdefault(link.master, []).append(link)
         return cls(mark=mark, links=links, ports=ports)
 
+    @classmethod
+    def read_some(cls, mark: Mark, bridges: Set[str], taps: Iterable[str]) -> "Home":
+        """Read these bridges with the devices on them, and these VMs' devices. O(these)."""
+        found = [link for name in bridges if (link := rtnetlink.find(name)) is not None]
+        ports = {link.index: rtnetlink.links_on(link.index) for link in found}
+        links = {link.index: link for link in found}
+        links |= {link.index: link for on in ports.values() for link in on}
+        known = {link.name for link in links.values()}
+        for tap in (*taps, *map(names.uplink, bridges)):
+            if tap not in known and _exists(tap) and (link := rtnetlink.find(tap)) is not None:
+                links[link.index] = link
+        return cls(mark=mark, links=links, ports=ports, only=frozenset(bridges))
+
+    def at(self, index: int) -> rtnetlink.Link | None:
+        """The device with that index; None if there is none."""
+        if index and index not in self.links and self.only is not None:
+            found = rtnetlink.at(index)
+            if found is not None:
+                self.links[index] = found
+        return self.links.get(index)
+
     def bridges(self) -> frozenset[Bridge]:
-        """Our bridges, with the devices on them."""
-        return frozenset(
-            self._bridge(link) for link in self.links.values() if self.is_our_bridge(link)
-        )
+        """Our bridges that were asked for, with the devices on them."""
+        asked = (x for x in self.links.values() if self.only is None or x.name in self.only)
+        return frozenset(self._bridge(link) for link in asked if self.is_our_bridge(link))
 
     def _bridge(self, link: rtnetlink.Link) -> Bridge:
         ports = self.ports.get(link.index, ())
@@ -76,14 +101,14 @@ class Home:
 
     def uplinks(self) -> Iterator[Uplink]:
         """The uplinks of our bridges, and interfaces of our uplink group that are on none."""
-        for link in self.links.values():
+        for link in tuple(self.links.values()):
             if names.UPLINK.fullmatch(link.name) and self.owns(link):
                 yield self._pair_to_foreign_bridge(link)
             elif link.group == self.mark.uplink_group:
                 yield Uplink(bridge=self._our_bridge_of(link), device=link.name, whole=link.up)
 
     def _pair_to_foreign_bridge(self, inner: rtnetlink.Link) -> Uplink:
-        outer = self.links.get(inner.peer)
+        outer = self.at(inner.peer)
         device = self.master_of(outer) if outer is not None else ""
         bridge = names.bridge_of_uplink(inner.name)
         are_up = inner.up and outer is not None and outer.up
@@ -93,23 +118,37 @@ class Home:
 
     def _our_bridge_of(self, link: rtnetlink.Link) -> str:
         """The bridge of ours that a device is on; "" for none."""
-        master = self.links.get(link.master)
+        master = self.at(link.master)
         return master.name if master is not None and self.is_our_bridge(master) else ""
 
-    def unplugged(self) -> dict[str, str]:
+    def taps(self) -> dict[str, str]:
         """Taps and pair ends with our names that are up and on no bridge, each with "".
 
+        If some bridges were asked for, also those on other bridges of ours, each with its bridge.
         A VM's tap of libvirt has no mark. A tap with another mark is foreign.
         """
-        return {
-            link.name: ""
-            for link in self.links.values()
-            if link.up
-            and not link.master
-            and link.kind in VM_KINDS
-            and names.OUTER_DEVICE.fullmatch(link.name)
+        found: dict[str, str] = {}
+        for link in tuple(self.links.values()):
+            if not self._is_tap(link):
+                continue
+            bridge = self.at(link.master)
+            if bridge is None and link.up:
+                found[link.name] = ""
+            elif bridge is not None and self._is_other(bridge):
+                found[link.name] = bridge.name
+        return found
+
+    def _is_other(self, bridge: rtnetlink.Link) -> bool:
+        """Whether a bridge of ours was not asked for."""
+        is_asked = self.only is None or bridge.name in self.only
+        return not is_asked and self.is_our_bridge(bridge)
+
+    def _is_tap(self, link: rtnetlink.Link) -> bool:
+        return (
+            link.kind in VM_KINDS
+            and names.OUTER_DEVICE.fullmatch(link.name) is not None
             and (self.owns(link) or not link.alias.startswith(ALIAS_PREFIX))
-        }
+        )
 
     def owns(self, link: rtnetlink.Link) -> bool:
         """Whether a device has our mark."""
@@ -136,12 +175,12 @@ class Home:
 
     def master_of(self, link: rtnetlink.Link) -> str:
         """The bridge of a device; "" for none."""
-        master = self.links.get(link.master)
+        master = self.at(link.master)
         return master.name if master else ""
 
     def pair(self, inner: rtnetlink.Link) -> Veth:
         """The pair of an inner end."""
-        outer = self.links.get(inner.peer)
+        outer = self.at(inner.peer)
         lost = outer is None or outer.kind != "veth" or outer.peer != inner.index
         if outer is None or lost or not self.owns(outer):
             return Veth(inner=inner.name, outer="", bridge="", mac=inner.mac, mtu=inner.mtu)
@@ -154,6 +193,14 @@ class Home:
             mac=inner.mac,
             mtu=inner.mtu if whole else WRONG_MTU,
         )
+
+
+def _exists(device: str) -> bool:
+    try:
+        socket.if_nametoindex(device)
+    except OSError:
+        return False
+    return True
 
 
 def is_bridge_by_name(link: rtnetlink.Link) -> bool:
@@ -173,10 +220,10 @@ def our_namespaces(owner: Owner, mark: Mark) -> list[str]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inside:
-    """The content of one of our namespaces; `cookie` is its number."""
+    """The content of one of our namespaces; `cookie` is its number, `links` its ends of pairs."""
 
     cookie: int
-    links: frozenset[Veth]
+    links: tuple[rtnetlink.Link, ...]
     addresses: frozenset[Address]
     routes: frozenset[Route]
     sysctls: dict[str, str]
@@ -194,7 +241,7 @@ def look_inside(space: str, owner: Owner, home: Home, iptables: Iptables) -> Ins
         ours = {i.index: i for i in named if home.owns(i)}
         return Inside(
             cookie=namespace.own_cookie(),
-            links=frozenset(home.pair(link) for link in ours.values()),
+            links=tuple(ours.values()),
             addresses=frozenset(_addresses(ours)),
             routes=frozenset(_routes(ours)),
             sysctls=dict(_sysctls()),
@@ -204,12 +251,16 @@ def look_inside(space: str, owner: Owner, home: Home, iptables: Iptables) -> Ins
 
 
 def as_plan(
-    space: str, seen: Inside, served: Dnsmasq | None, listening: frozenset[Listener]
+    space: str,
+    seen: Inside,
+    home: Home,
+    served: Dnsmasq | None,
+    listening: frozenset[Listener],
 ) -> NamespacePlan:
     """Return the content of a namespace as the value to compare with its plan."""
     return NamespacePlan(
         name=space,
-        links=seen.links,
+        links=frozenset(home.pair(link) for link in seen.links),
         addresses=seen.addresses,
         routes=seen.routes,
         sysctls=seen.sysctls,

@@ -21,8 +21,8 @@ plan.operations. Cost: O(objects log objects) of the agent.
 from collections.abc import Iterable, Iterator, Set
 
 from a9fe.plan import uplinks
-from a9fe.plan.filters import admission
-from a9fe.plan.host import Address, HostPlan, NamespacePlan, Route, Veth
+from a9fe.plan.filters import admission, port_security
+from a9fe.plan.host import Address, HostPlan, NamespacePlan, PortSecurity, Route, Veth
 from a9fe.plan.operations import (
     AddAddress,
     AddLink,
@@ -46,6 +46,7 @@ from a9fe.plan.operations import (
     SetPortSecurity,
     SetRoute,
     SetSysctl,
+    SetTaps,
     SetUplink,
     StartDnsmasq,
     StopDnsmasq,
@@ -55,12 +56,17 @@ from a9fe.wire.message import Listener
 __all__ = ["Operation", "operations"]
 
 
-def operations(desired: HostPlan, observed: HostPlan) -> tuple[Operation, ...]:
-    """Return the operations, in order, that change an `observed` host into a `desired` one."""
-    return tuple(_operations(desired, observed))
+def operations(
+    desired: HostPlan, observed: HostPlan, *, of_parts: bool = False
+) -> tuple[Operation, ...]:
+    """Return the operations, in order, that change an `observed` host into a `desired` one.
+
+    With `of_parts` both are some parts of a host (plan.parts): the filters of other taps stay.
+    """
+    return tuple(_operations(desired, observed, of_parts=of_parts))
 
 
-def _operations(desired: HostPlan, observed: HostPlan) -> Iterator[Operation]:
+def _operations(desired: HostPlan, observed: HostPlan, *, of_parts: bool) -> Iterator[Operation]:
     misplaced = tuple(_misplaced_links(desired, observed))
     for removed in misplaced:
         yield from _close_on(observed.namespaces[removed.namespace], removed.link)
@@ -68,7 +74,7 @@ def _operations(desired: HostPlan, observed: HostPlan) -> Iterator[Operation]:
     present = _without(observed, misplaced)
     filters = admission.effective(desired, observed)
     if filters is not None and filters != observed.port_security:
-        yield SetPortSecurity(port_security=filters)
+        yield _set_filters(filters, observed.port_security, of_parts=of_parts)
     yield from (
         SetBridge(bridge=bridge)
         for bridge in sorted(desired.bridges - observed.bridges, key=lambda b: b.name)
@@ -92,6 +98,14 @@ def _uplinks(desired: HostPlan, observed: HostPlan) -> Iterator[Operation]:
         yield DeleteUplink(uplink=uplink)
     for uplink in sorted(desired.uplinks - observed.uplinks):
         yield SetUplink(uplink=uplink)
+
+
+def _set_filters(
+    wanted: PortSecurity, found: PortSecurity | None, *, of_parts: bool
+) -> SetPortSecurity | SetTaps:
+    if of_parts and found is not None:
+        return SetTaps(taps=port_security.changes(wanted.taps, found.taps))
+    return SetPortSecurity(port_security=wanted)
 
 
 def _unplugged(desired: HostPlan, observed: HostPlan) -> Iterator[PlugTap]:

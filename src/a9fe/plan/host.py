@@ -147,7 +147,9 @@ class HostPlan:
     `port_security` None: no nftables table of ours. The DHCP agent plans the elements; the L3
     agent only plans that a table exists (ANY_FILTER) before it puts a device on a bridge. `taps`
     are VMs' devices that may be on this host, by name, each with its bridge; an observation has
-    those that are up and on no bridge, with "". `taps` are not compared.
+    those that are up and on no bridge, with "", and of some parts also those on another part's
+    bridge. `unreadable` are namespaces that could not be observed, with the reason. `taps` and
+    `unreadable` are not compared.
     """
 
     bridges: frozenset[Bridge] = frozenset()
@@ -155,3 +157,4 @@ class HostPlan:
     namespaces: dict[str, NamespacePlan] = field(default_factory=dict)
     port_security: PortSecurity | None = None
     taps: dict[str, str] = field(default_factory=dict, compare=False)
+    unreadable: dict[str, str] = field(default_factory=dict, compare=False)

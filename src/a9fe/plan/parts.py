@@ -9,7 +9,8 @@ model may change, so that a change costs O(its parts), whatever the size of the 
 |----------|----------------|-----------------------------------------|---------------------------|
 | network  | network's      | bridge, uplink, DHCP namespace, taps, filters | bridge, uplink      |
 | router   | router's       |                                         | router namespace          |
-| bridge   | bridge's name  | a bridge that no network of the model has; planned as nothing     | |
+| bridge   | bridge's name  | a bridge that no network of the model has: planned as nothing       |
+| filters  | ""             | the tables of port security, without elements                      |
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -31,6 +32,7 @@ from a9fe.plan import names
 from a9fe.plan.filters import fingerprint
 from a9fe.plan.host import ANY_FILTER, Bridge, HostPlan, NamespacePlan, PortSecurity, Uplink
 from a9fe.plan.model_view import ModelView
+from a9fe.plan.operations import FILTERS
 
 ROUTER_OWNERS = ROUTER_INTERFACE_OWNERS | {ROUTER_GATEWAY_OWNER}
 
@@ -39,12 +41,12 @@ ROUTER_OWNERS = ROUTER_INTERFACE_OWNERS | {ROUTER_GATEWAY_OWNER}
 class Part:
     """One part of a host. `id`: see the table above."""
 
-    kind: Literal["network", "router", "bridge"]
+    kind: Literal["network", "router", "bridge", "filters"]
     id: str
 
     def __str__(self) -> str:
         """Return it as logs show it: "network <id>"."""
-        return f"{self.kind} {self.id}"
+        return f"{self.kind} {self.id}".rstrip()
 
     @property
     def bridge(self) -> str:
@@ -93,6 +95,64 @@ def union(plans: Iterable[HostPlan], none: HostPlan) -> HostPlan:
         port_security=none.port_security if is_any else fingerprint.union(filters),
         taps=taps,
     )
+
+
+FILTERS_PART = Part("filters", "")
+NONE: Mapping[str, HostPlan] = {
+    "dhcp": HostPlan(port_security=fingerprint.NOTHING),
+    "l3": HostPlan(port_security=ANY_FILTER),
+}
+"""The plan of a host without parts, and of a part with nothing to plan, by agent."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """What an observation of some parts reads: objects by name, that exist or not.
+
+    `taps` are VMs' devices that the parts have or had.
+    """
+
+    namespaces: frozenset[str]
+    bridges: frozenset[str]
+    taps: frozenset[str]
+
+
+def look(owner: str, plans: Mapping[Part, HostPlan], former: Mapping[Part, HostPlan]) -> Look:
+    """What to observe of these parts of an agent. `former` are their plans of the last pass."""
+    every = (*plans.values(), *former.values())
+    return Look(
+        namespaces=frozenset(part.namespace(owner) for part in plans) - {""},
+        bridges=frozenset(part.bridge for part in plans) - {""},
+        taps=frozenset(tap for plan in every for tap in _taps(plan)),
+    )
+
+
+def _taps(plan: HostPlan) -> Iterator[str]:
+    yield from plan.taps
+    if plan.port_security is not None:
+        yield from plan.port_security.taps
+
+
+def of_name(owner: str, name: str, view: ModelView) -> frozenset[Part]:
+    """The parts of an agent that an object of the host belongs to, by its name. O(1).
+
+    A name is a device's, a bridge's, a namespace's, or plan.operations.FILTERS.
+    """
+    if name == FILTERS:
+        return frozenset({FILTERS_PART})
+    if names.ON_BRIDGE.fullmatch(name):
+        short_id = name[-names.DEVICE_ID_LENGTH :]
+        found = frozenset(network(one.id) for one in view.networks_by_short_id(short_id))
+        return found or frozenset({Part("bridge", names.bridge(short_id))})
+    if names.PORT_DEVICE.fullmatch(name):
+        ports = view.ports_by_short_id(name[-names.DEVICE_ID_LENGTH :])
+        of_port = _TOUCHED[owner]["port"]
+        return frozenset(part for port in ports for part in of_port(port, view))
+    for pattern, part in ((names.DHCP_NAMESPACE, network), (names.ROUTER_NAMESPACE, router)):
+        space = pattern.fullmatch(name)
+        if space and part(space.group(1)).namespace(owner):
+            return frozenset({part(space.group(1))})
+    return frozenset()
 
 
 def touched(

@@ -15,7 +15,7 @@ import structlog
 
 from a9fe.api_client.errors import FeedLost
 from a9fe.api_client.feed import FeedEvent
-from a9fe.model.resources import ResourceKey
+from a9fe.model.resources import Resource, ResourceKey
 from a9fe.replica.disk import IN_MEMORY, UNREADABLE, Disk, Meta, Row, remove
 from a9fe.replica.lookups import Lookups, UserDataCache
 from a9fe.replica.persistence import BOUNDS, Bounds, Persistence
@@ -31,6 +31,10 @@ log = structlog.get_logger()
 NOTHING = -1  # the revision of a replica that was never complete
 BATCH = 500  # rows of a snapshot written at once: blocks the event loop for some ms
 KEPT_DELETIONS = 65536  # more than a server repeats events
+
+
+Change = tuple[str, Resource | None, Resource | None]
+"""Kind of a resource, before and after; None for a created or deleted one."""
 
 
 class StoreRefused(FeedLost):
@@ -78,6 +82,7 @@ class Replica(Lookups):
         self._deleted: OrderedDict[tuple[str, str], int] = OrderedDict()
         self._changed = asyncio.Event()
         self._watchers = Watchers()
+        self._told: list[Callable[[Change | None], None]] = []
         self._port_times = PortTimes()
         self._revision = self._seen = self._floor = NOTHING
         self.persistence = Persistence(self._load(disk), bounds)
@@ -132,6 +137,14 @@ class Replica(Lookups):
         The key ("instance", id) stands for an instance and all its ports.
         """
         return self._watchers.add(keys, wake)
+
+    def tell(self, changed: Callable[[Change | None], None]) -> Callable[[], None]:
+        """Call `changed` at each change, after it is made; None: a snapshot may have changed all.
+
+        The returned function ends that.
+        """
+        self._told.append(changed)
+        return lambda: self._told.remove(changed)
 
     def unchanged_since(self, port_id: str) -> float:
         """Return since when the port is unchanged (port_times.py): s of CLOCK_MONOTONIC."""
@@ -265,6 +278,8 @@ class Replica(Lookups):
         self._set_synced()
         self._port_times.replaced(before.ports, self._state.ports, time.monotonic())
         self._watchers.replaced(before, self._state)
+        for tell in tuple(self._told):
+            tell(None)
 
     def _change(self, event: FeedEvent, now: float) -> None:
         """Apply an event that is not part of a snapshot."""
@@ -322,6 +337,8 @@ class Replica(Lookups):
         known = before.resource if before else None
         self._port_times.changed(known, event.object, time.monotonic())
         self._watchers.changed(key, known, event.object)
+        for tell in tuple(self._told):
+            tell((event.kind, known, event.object))
 
     def _set_synced(self) -> None:
         self._synced = True

@@ -25,6 +25,7 @@ from a9fe.plan.operations import (
     StartDnsmasq,
     scope,
 )
+from a9fe.plan.parts import Look
 from a9fe.plan.settings import DhcpSettings
 from tests.kit.conditions import comes_true
 from tests.kit.fake_host import FakeHost, Refused
@@ -55,14 +56,19 @@ class Agent:
     outcomes: list[Outcome] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        work = Work(owner="dhcp", plan=self.plan, after_pass=self.outcomes.append)
+        work = Work(
+            owner="dhcp",
+            parts=lambda: dhcp.all_parts(self.model),
+            plan=lambda part: dhcp.plan_part(self.model, HOST, SETTINGS, part),
+            after_pass=self.outcomes.append,
+        )
         self.loop = Converger(work, self.model, self.host, resync=self.resync)
 
     def plan(self) -> HostPlan:
         return dhcp.plan(self.model, HOST, SETTINGS)
 
     def settled(self) -> bool:
-        return bool(self.outcomes) and self.outcomes[-1].settled
+        return bool(self.outcomes) and self.loop.is_idle
 
     def as_planned(self) -> bool:
         return self.host.observe("dhcp") == self.plan()
@@ -201,11 +207,11 @@ def test_without_a_proxy_dhcp_still_works():
     assert host.spaces[space(1)].dnsmasq is not None
 
 
-def test_damage_is_repaired_at_the_next_resync():
+def test_damage_is_repaired_in_the_next_round_of_the_scrub():
     async def main() -> None:
         agent = Agent(FakeHost(), FakeReplica(one(1)), resync=SOON)
         async with running(agent):
-            await comes_true(agent.settled, "settled")
+            await comes_true(agent.as_planned, "made")
             with agent.host.lock:
                 agent.host.spaces[space(1)].dnsmasq = None
             await comes_true(agent.as_planned, "repaired")
@@ -231,7 +237,7 @@ def test_a_kernel_event_makes_a_pass_and_damage_is_logged():
             await comes_true(agent.settled, "settled")
             with agent.host.lock:
                 agent.host.spaces[space(1)].dnsmasq = None
-            agent.loop.kernel_changed()
+            agent.loop.kernel_changed({space(1)})
             await comes_true(agent.as_planned, "repaired")
             await comes_true(agent.settled, "settled again")
 
@@ -254,11 +260,11 @@ class TellingHost(FakeHost):
 
     def __init__(self) -> None:
         super().__init__()
-        self.tell: Callable[[], object] = lambda: None
+        self.tell: Callable[[set[str]], object] = lambda names: None
 
     def apply(self, operation: Operation) -> None:
         super().apply(operation)
-        self.tell()
+        self.tell({scope(operation).partition(" ")[0]})
 
 
 def test_events_of_our_own_changes_cause_few_passes():
@@ -266,7 +272,7 @@ def test_events_of_our_own_changes_cause_few_passes():
         host = TellingHost()
         agent = Agent(host, FakeReplica(one(1)))
         loop = asyncio.get_running_loop()
-        host.tell = lambda: loop.call_soon_threadsafe(agent.loop.kernel_changed)
+        host.tell = lambda names: loop.call_soon_threadsafe(agent.loop.kernel_changed, names)
         async with running(agent):
             await comes_true(agent.settled, "settled")
             seen = host.observations
@@ -282,11 +288,11 @@ class BlindHost(FakeHost):
 
     blind = True
 
-    def observe(self, owner: str) -> HostPlan:
+    def observe(self, owner: str, look: Look | None = None) -> HostPlan:
         if self.blind:
             self.blind = False
             raise Refused("netlink is busy")
-        return super().observe(owner)
+        return super().observe(owner, look)
 
 
 def test_a_failed_observation_is_tried_again():

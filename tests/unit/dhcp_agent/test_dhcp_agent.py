@@ -1,6 +1,7 @@
 """The DHCP agent's role: options reach the plan, reports of the agent and its ports."""
 
 import asyncio
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,10 +14,12 @@ from a9fe.api_client.state_reports import StateReporter
 from a9fe.dhcp_agent.main import make_role
 from a9fe.host_agent.converge import Outcome
 from a9fe.host_agent.port_reports import PortReports, port_states
+from a9fe.host_agent.totals import Totals
 from a9fe.plan import names, parts, port_status
 from a9fe.plan.filters import admission
 from a9fe.plan.host import Bridge, HostPlan
 from a9fe.runtime.config import Config, load
+from tests.kit.conditions import comes_true
 from tests.kit.fake_model import HOST, FakeModel, bound, dhcp_port, network, port, subnet
 
 NET = network(1)
@@ -42,7 +45,7 @@ def config(tmp_path: Path, **flags: str) -> Config:
     ],
 )
 def test_options_reach_dnsmasq(tmp_path: Path, flag: str, value: str, argument: str):
-    plan = make_role(config(tmp_path, **{flag: value})).plan(MODEL)
+    plan = make_role(config(tmp_path, **{flag: value})).plan(MODEL, PART)
     dnsmasq = plan.namespaces[SPACE].dnsmasq
     assert dnsmasq is not None
     assert any(argument in given for given in dnsmasq.arguments)
@@ -57,27 +60,31 @@ def test_options_select_where_metadata_is_served(
     tmp_path: Path, isolated: str, force: str, listens: int
 ):
     flags = {"enable_isolated_metadata": isolated, "force_metadata": force}
-    plan = make_role(config(tmp_path, **flags)).plan(MODEL)
+    plan = make_role(config(tmp_path, **flags)).plan(MODEL, PART)
     assert len(plan.namespaces[SPACE].listeners) == listens
 
 
 def test_configurations_in_the_agents_report(tmp_path: Path):
     role = make_role(config(tmp_path))
     assert (role.agent_type, role.binary) == ("DHCP agent", "neutron-dhcp-agent")
-    said = role.configurations(MODEL)
+    totals = Totals(role.settings)
+    for _ in range(2):  # a part counts once, however often it is planned
+        totals.set(PART, role.counts(MODEL, PART))
+    said = totals.configurations()
+    assert said["dhcp_driver"] == "dnsmasq"
     assert (said["networks"], said["subnets"], said["ports"]) == (1, 1, 2)
 
 
 def test_after_a_pass_its_own_port_is_up_and_an_unplugged_vm_is_down(tmp_path: Path):
     role = make_role(config(tmp_path))
-    outcome = Outcome(desired=role.plan(MODEL), observed=HostPlan())
+    outcome = Outcome(desired=role.plan(MODEL, PART), observed=HostPlan())
     expected = port_status.PortStates(up=frozenset({OWN.id}), down=frozenset({VM.id}))
     assert port_states(role.ports(MODEL, PART), outcome) == expected
 
 
 def test_after_a_failure_its_port_is_not_up(tmp_path: Path):
     role = make_role(config(tmp_path))
-    failed = Outcome(desired=role.plan(MODEL), observed=HostPlan(), failures={SPACE: "no"})
+    failed = Outcome(desired=role.plan(MODEL, PART), observed=HostPlan(), failures={SPACE: "no"})
     assert port_states(role.ports(MODEL, PART), failed).up == frozenset()
 
 
@@ -106,12 +113,11 @@ def test_ports_are_reported_also_after_the_server_failed():
         task = asyncio.ensure_future(reports.run())
         reports.put(port_status.PortStates(up=frozenset({"p1"})))
         await server.heard.wait()
-        server.heard.clear()
         server.busy = False
-        reports.put(port_status.PortStates(up=frozenset({"p1"}), down=frozenset({"p2"})))
-        await server.heard.wait()
-        assert [b'"ports_up":["p1"]' in body.replace(b" ", b"") for body in server.taken] == [True]
-        reports.put(port_status.PortStates())
+        reports.put(port_status.PortStates(down=frozenset({"p2"})))
+        await comes_true(lambda: server.taken, "a report")
+        (body,) = [json.loads(body) for body in server.taken]
+        assert (body["ports_up"], body["ports_down"]) == (["p1"], ["p2"])
         task.cancel()
 
     asyncio.run(main())
@@ -119,13 +125,15 @@ def test_ports_are_reported_also_after_the_server_failed():
 
 def test_a_refused_device_is_logged_once_and_again_when_it_changes(tmp_path: Path):
     role = make_role(config(tmp_path))
-    desired = role.plan(MODEL)
+    desired = role.plan(MODEL, PART)
 
     def said(*devices: str) -> list[str]:
         bridge = Bridge(name=names.bridge(NET.id), mtu=1500, devices=frozenset(devices))
         observed = HostPlan(bridges=frozenset({bridge}))
         with structlog.testing.capture_logs() as lines:
-            role.after_pass(MODEL, Outcome(desired=desired, observed=observed))
+            role.after_pass(
+                MODEL, Outcome(desired=desired, observed=observed, plans={PART: desired})
+            )
         return [f"{line['event']}: {line['device']}" for line in lines]
 
     assert said(names.outer_device(VM.id)) == []
@@ -142,6 +150,6 @@ def test_the_tap_of_a_port_that_is_switched_off_is_refused(tmp_path: Path):
         name=names.bridge(NET.id), mtu=1500, devices=frozenset({names.outer_device(VM.id)})
     )
     observed = HostPlan(bridges=frozenset({bridge}))
-    found = admission.refused(off, HOST, role.plan(off), observed)
+    found = admission.refused(off, HOST, role.plan(off, PART), observed)
     assert [one.reason for one in found] == [f"port {VM.id} has admin_state_up false"]
-    assert admission.refused(MODEL, HOST, role.plan(MODEL), observed) == frozenset()
+    assert admission.refused(MODEL, HOST, role.plan(MODEL, PART), observed) == frozenset()

@@ -1,4 +1,4 @@
-"""Which kernel messages cause an observation."""
+"""The objects that kernel messages concern."""
 
 import struct
 
@@ -11,12 +11,13 @@ from a9fe.linux.kernel_events import (
     RTM_LINK,
     RTM_ROUTE,
     RTM_SETTINGS,
-    nft_event_concerns,
-    route_event_concerns,
+    in_nft_event,
+    in_route_event,
 )
 from a9fe.linux.observation import DHCP, L3
+from a9fe.plan.operations import FILTERS
 
-ELSEWHERE = 3
+OURS, OTHER = 3, 4  # numbers of namespaces: one that was observed, and another one
 
 
 def attribute(kind: int, value: bytes) -> bytes:
@@ -36,30 +37,39 @@ def route(table: int = 254, protocol: int = 3) -> bytes:
     return rtnetlink.ROUTE.pack(2, 24, 0, 0, table, protocol, 0, 1, 0)
 
 
+TAP, QR, NS = "tap0000000d-11", "qr-0000000d-11", "ns-0000000d-11"
+SPACES = {3: "one of ours"}
+
+
+def name_of(number: int) -> str:
+    return SPACES.get(number, "")
+
+
 @pytest.mark.parametrize(
-    ("kind", "nsid", "body", "concerned"),
+    ("kind", "nsid", "body", "by_dhcp", "by_l3"),
     [
-        (RTM_LINK[0], HOME, link("tap0000000d-11"), "dhcp l3"),
-        (RTM_LINK[1], HOME, link("brq0000000d-11"), "dhcp l3"),
-        (RTM_LINK[0], HOME, link("vnet0", master=7), "dhcp l3"),
-        (RTM_LINK[0], HOME, link("wlan0"), ""),
-        (RTM_LINK[1], ELSEWHERE, link("qr-0000000d-11"), "l3"),
-        (RTM_LINK[1], ELSEWHERE, link("ns-0000000d-11"), "dhcp"),
-        (RTM_LINK[1], ELSEWHERE, link("eth0"), ""),
-        (RTM_ADDRESS[1], ELSEWHERE, address("qr-0000000d-11"), "l3"),
-        (RTM_ADDRESS[1], ELSEWHERE, address("eth0"), ""),
-        (RTM_ADDRESS[1], HOME, address("eth0"), ""),
-        (RTM_ROUTE[1], ELSEWHERE, route(), "dhcp l3"),
-        (RTM_ROUTE[1], ELSEWHERE, route(table=255), ""),
-        (RTM_ROUTE[1], ELSEWHERE, route(protocol=2), ""),
-        (RTM_ROUTE[1], HOME, route(), ""),
-        (RTM_SETTINGS[0], ELSEWHERE, b"", "dhcp l3"),
-        (RTM_SETTINGS[0], HOME, b"", ""),
+        (RTM_LINK[0], HOME, link(TAP), {TAP}, {TAP}),
+        (RTM_LINK[1], HOME, link("brq0000000d-11"), {"brq0000000d-11"}, {"brq0000000d-11"}),
+        (RTM_LINK[0], HOME, link("vnet0", master=1), set(), set()),
+        (RTM_LINK[0], HOME, link("wlan0"), set(), set()),
+        (RTM_LINK[1], OURS, link(QR), set(), {QR}),
+        (RTM_LINK[1], OTHER, link(NS), {NS}, set()),
+        (RTM_LINK[1], OURS, link("eth0"), set(), set()),
+        (RTM_ADDRESS[1], OURS, address(QR), set(), {"one of ours"}),
+        (RTM_ADDRESS[1], OURS, address("eth0"), set(), set()),
+        (RTM_ADDRESS[1], OTHER, address(QR), set(), set()),
+        (RTM_ADDRESS[1], HOME, address("eth0"), set(), set()),
+        (RTM_ROUTE[1], OURS, route(), {"one of ours"}, {"one of ours"}),
+        (RTM_ROUTE[1], OURS, route(table=255), set(), set()),
+        (RTM_ROUTE[1], OURS, route(protocol=2), set(), set()),
+        (RTM_ROUTE[1], HOME, route(), set(), set()),
+        (RTM_SETTINGS[0], OURS, b"", {"one of ours"}, {"one of ours"}),
+        (RTM_SETTINGS[0], HOME, b"", set(), set()),
     ],
 )
-def test_rtnetlink(kind: int, nsid: int, body: bytes, concerned: str) -> None:
-    found = [one.name for one in (DHCP, L3) if route_event_concerns(one, kind, nsid, body)]
-    assert found == concerned.split()
+def test_rtnetlink(kind: int, nsid: int, body: bytes, by_dhcp: set[str], by_l3: set[str]) -> None:
+    assert in_route_event(DHCP, kind, nsid, body, name_of) == by_dhcp
+    assert in_route_event(L3, kind, nsid, body, name_of) == by_l3
 
 
 def rules(family: int, table: str) -> bytes:
@@ -67,16 +77,17 @@ def rules(family: int, table: str) -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("kind", "nsid", "body", "concerned"),
+    ("kind", "nsid", "body", "by_dhcp", "by_l3"),
     [
-        (10 << 8 | 2, HOME, rules(7, "a9fe"), "dhcp l3"),
-        (10 << 8 | 8, HOME, rules(2, "a9fe_host"), "dhcp l3"),
-        (10 << 8 | 8, HOME, rules(2, "filter"), ""),
-        (10 << 8 | 8, ELSEWHERE, rules(2, "nat"), "l3"),
-        (10 << 8 | 15, HOME, rules(7, "a9fe"), ""),
-        (10 << 8 | 15, ELSEWHERE, rules(0, ""), ""),
+        (10 << 8 | 2, HOME, rules(7, "a9fe"), {FILTERS}, {FILTERS}),
+        (10 << 8 | 8, HOME, rules(2, "a9fe_host"), {FILTERS}, {FILTERS}),
+        (10 << 8 | 8, HOME, rules(2, "filter"), set(), set()),
+        (10 << 8 | 8, OURS, rules(2, "nat"), set(), {"one of ours"}),
+        (10 << 8 | 8, OTHER, rules(2, "nat"), set(), set()),
+        (10 << 8 | 15, HOME, rules(7, "a9fe"), set(), set()),
+        (10 << 8 | 15, OURS, rules(0, ""), set(), set()),
     ],
 )
-def test_nftables(kind: int, nsid: int, body: bytes, concerned: str) -> None:
-    found = [one.name for one in (DHCP, L3) if nft_event_concerns(one, kind, nsid, body)]
-    assert found == concerned.split()
+def test_nftables(kind: int, nsid: int, body: bytes, by_dhcp: set[str], by_l3: set[str]) -> None:
+    assert in_nft_event(DHCP, kind, nsid, body, name_of) == by_dhcp
+    assert in_nft_event(L3, kind, nsid, body, name_of) == by_l3

@@ -7,6 +7,7 @@ Sources: rtnetlink(7), linux/if_link.h, linux/if_addr.h, linux/rtnetlink.h.
 import errno
 import socket
 import struct
+import sys
 from dataclasses import dataclass
 from ipaddress import ip_address, ip_interface, ip_network
 
@@ -29,6 +30,8 @@ IFLA_BR_FDB_MAX_LEARNED = 49  # older kernels ignore it
 IFLA_BRPORT_ISOLATED = 33
 VETH_INFO_PEER = 1
 WITHOUT_STATISTICS = number(IFLA_EXT_MASK, 1 << 3)
+RTM_GETNSID = 90
+NETNSA_NSID, NETNSA_FD = 1, 3
 LOOPBACK = 1  # index of the loopback in every namespace
 
 IFA_ADDRESS, IFA_LOCAL, IFA_FLAGS = 1, 2, 8
@@ -132,10 +135,32 @@ def links() -> list[Link]:
     return [_link(body) for body in netlink.dump(ROUTE_FAMILY, RTM_GETLINK, request)]
 
 
+def links_on(master: int) -> list[Link]:
+    """The devices on the bridge with that index; the kernel filters."""
+    request = LINK.pack(0, 0, 0, 0, 0) + number(IFLA_MASTER, master) + WITHOUT_STATISTICS
+    return [_link(body) for body in netlink.dump(ROUTE_FAMILY, RTM_GETLINK, request)]
+
+
 def find(name: str) -> Link | None:
     """The device of that name; None if there is none."""
+    return _find(0, attribute(IFLA_IFNAME, name))
+
+
+def at(index: int) -> Link | None:
+    """The device with that index; None if there is none."""
+    return _find(index, b"")
+
+
+def namespace_number(fd: int) -> int:
+    """The number that events have of the namespace with that descriptor; -1 for none yet."""
+    request = b"\0" * 4 + number(NETNSA_FD, fd)
+    answer = attributes(netlink.get(ROUTE_FAMILY, RTM_GETNSID, request)[4:])
+    return int.from_bytes(answer[NETNSA_NSID], sys.byteorder, signed=True)
+
+
+def _find(index: int, wanted: bytes) -> Link | None:
     try:
-        return _get_link(0, attribute(IFLA_IFNAME, name))
+        return _get_link(index, wanted)
     except netlink.Refused as error:
         if error.errno == errno.ENODEV:
             return None

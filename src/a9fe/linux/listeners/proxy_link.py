@@ -12,7 +12,7 @@ they do not keep it alive.
 import asyncio
 import socket
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
@@ -47,6 +47,33 @@ class _Held:
     acknowledged: bool = False
 
 
+class _Kept(dict[str, _Held]):
+    """The kept sockets by key, and their keys by namespace."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._keys: dict[str, set[str]] = {}
+
+    def __setitem__(self, key: str, held: _Held) -> None:
+        super().__setitem__(key, held)
+        self._keys.setdefault(held.listener.namespace, set()).add(key)
+
+    def take(self, key: str) -> _Held | None:
+        """Remove and return the socket with that key, if there is one."""
+        held = super().pop(key, None)
+        if held is not None:
+            keys = self._keys[held.listener.namespace]
+            keys.discard(key)
+            if not keys:
+                del self._keys[held.listener.namespace]
+        return held
+
+    def within(self, spaces: Iterable[str]) -> dict[str, _Held]:
+        """Return the sockets of these namespaces. O(those)."""
+        keys = (key for space in spaces for key in self._keys.get(space, ()))
+        return {key: self[key] for key in keys}
+
+
 class ProxyLink:
     """The listeners of an agent, given to the proxy and again to each restarted proxy.
 
@@ -69,7 +96,7 @@ class ProxyLink:
         self._owner = owner
         self._backlog = backlog
         self._changed = changed
-        self._held: dict[str, _Held] = {}
+        self._held = _Kept()
         self._dropped: set[str] = set()
         self._refused: dict[str, str] = {}
         self._synced = False
@@ -108,16 +135,19 @@ class ProxyLink:
             self._notify()
             self._wait(lambda: listener.key not in self._dropped)
 
-    def observed(self, cookies: Mapping[str, int]) -> dict[str, frozenset[Listener]]:
-        """Return the listeners that the proxy holds now, by namespace.
+    def observed(
+        self, cookies: Mapping[str, int], spaces: Collection[str] | None = None
+    ) -> dict[str, frozenset[Listener]]:
+        """Return the listeners that the proxy holds now in `spaces`, None for all, by namespace.
 
-        `cookies` are the numbers of our existing namespaces. Drops sockets of other namespaces and
-        sockets bound to a deleted device.
+        `cookies` are the numbers of those that exist. Drops sockets of former namespaces and
+        sockets bound to a deleted device. O(listeners in `spaces`).
         """
         with self._state:
+            looked = self._held if spaces is None else self._held.within(spaces)
             gone = [
                 key
-                for key, held in self._held.items()
+                for key, held in looked.items()
                 if not _is_for(held, held.listener, cookies.get(held.listener.namespace, 0))
             ]
             for key in gone:
@@ -125,8 +155,8 @@ class ProxyLink:
             if gone:
                 self._notify()
             found: dict[str, set[Listener]] = {}
-            for held in self._held.values():
-                if held.acknowledged:
+            for key, held in looked.items():
+                if held.acknowledged and key in self._held:
                     found.setdefault(held.listener.namespace, set()).add(held.listener)
             return {name: frozenset(all_) for name, all_ in found.items()}
 
@@ -269,7 +299,7 @@ class ProxyLink:
 
     def _replace(self, listener: Listener, cookie: int) -> None:
         """Close our old copy, then have the proxy drop its copy: both hold the address."""
-        old = self._held.pop(listener.key, None)
+        old = self._held.take(listener.key)
         if old is not None:
             old.sock.close()
             if old.space == cookie:
@@ -284,7 +314,7 @@ class ProxyLink:
         self._wait(lambda: key not in self._dropped)
 
     def _forget(self, key: str) -> None:
-        held = self._held.pop(key, None)
+        held = self._held.take(key)
         if held is not None:
             held.sock.close()
         if self._synced:  # else the answer to hello shows what the proxy must drop

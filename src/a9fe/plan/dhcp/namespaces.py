@@ -14,7 +14,6 @@ from a9fe.plan.dhcp.isolation import DEFAULT_ROUTE, Serving
 from a9fe.plan.dhcp.network import DhcpNetwork, address_in
 from a9fe.plan.dhcp.older_leases import Leases
 from a9fe.plan.filters import port_security
-from a9fe.plan.filters.fingerprint import NOTHING
 from a9fe.plan.host import Address, HostPlan, NamespacePlan, Route
 from a9fe.plan.model_view import ModelView
 from a9fe.plan.parts import Part
@@ -24,8 +23,7 @@ from a9fe.plan.uplinks import uplinks
 InUse = Callable[[str], Leases]
 
 METADATA = f"{METADATA_IPV4}/32"
-EMPTY = HostPlan(port_security=NOTHING)
-"""The plan of a host without networks."""
+EMPTY = parts.NONE["dhcp"]
 
 
 def no_leases(network_id: str) -> Leases:

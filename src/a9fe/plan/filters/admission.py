@@ -8,7 +8,7 @@ bridge as soon as the DHCP agent sees them.
 from collections.abc import Iterator, Set
 from dataclasses import dataclass
 
-from a9fe.model.resources import Network, Port
+from a9fe.model.resources import Port
 from a9fe.plan import names
 from a9fe.plan.filters import port_security
 from a9fe.plan.host import ANY_FILTER, Bridge, HostPlan, PortSecurity
@@ -47,25 +47,34 @@ def isolations(desired: HostPlan, observed: HostPlan) -> Iterator[SetIsolation]:
 def refused(
     model: ModelView, host: str, desired: HostPlan, observed: HostPlan
 ) -> frozenset[Refused]:
-    """All devices refused now."""
+    """All devices refused now on the observed bridges."""
     security = effective(desired, observed)
     if security is None or security == ANY_FILTER:
         return frozenset()
     found = [(bridge, _unknown(bridge, security)) for bridge in observed.bridges]
     if not any(unknown for _, unknown in found):
         return frozenset()
-    ports = {names.outer_device(p.id): p for p in model.all("port") if isinstance(p, Port)}
-    networks = {names.bridge(n.id): n.id for n in model.all("network") if isinstance(n, Network)}
     return frozenset(
         Refused(
             device=device,
             bridge=bridge.name,
-            network=networks.get(bridge.name, ""),
-            reason=_reason(device, ports.get(device), bridge, host),
+            network=_network_id(model, bridge.name),
+            reason=_reason(device, _port(model, device), bridge, host),
         )
         for bridge, unknown in found
         for device in unknown
     )
+
+
+def _network_id(model: ModelView, bridge: str) -> str:
+    found = model.networks_by_short_id(bridge.removeprefix(names.bridge("")))
+    return next((network.id for network in found), "")
+
+
+def _port(model: ModelView, device: str) -> Port | None:
+    if not names.OUTER_DEVICE.fullmatch(device):
+        return None
+    return next(iter(model.ports_by_short_id(device.removeprefix(names.outer_device("")))), None)
 
 
 def _reason(device: str, port: Port | None, bridge: Bridge, host: str) -> str:
@@ -87,9 +96,7 @@ def _unknown(bridge: Bridge, security: PortSecurity) -> frozenset[str]:
 
 
 def _misplaced(desired: HostPlan, observed: HostPlan) -> Set[str]:
-    return {
-        device
-        for bridge in observed.bridges
-        for device in bridge.devices
-        if desired.taps.get(device, bridge.name) != bridge.name
-    }
+    """Planned taps on another bridge of ours, observed or not."""
+    on = {device: bridge.name for bridge in observed.bridges for device in bridge.devices}
+    places = {**observed.taps, **on}.items()
+    return {tap for tap, bridge in places if bridge and desired.taps.get(tap, bridge) != bridge}

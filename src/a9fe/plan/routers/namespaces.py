@@ -18,7 +18,7 @@ from a9fe.model.resources import (
 from a9fe.model.rules import addresses as rules
 from a9fe.plan import model_view, names, parts, sysctls
 from a9fe.plan.bridges import bridges, link
-from a9fe.plan.host import ANY_FILTER, Address, HostPlan, NamespacePlan, Route, Veth
+from a9fe.plan.host import Address, HostPlan, NamespacePlan, Route, Veth
 from a9fe.plan.model_view import ModelView
 from a9fe.plan.parts import Part
 from a9fe.plan.routers import gateways
@@ -28,8 +28,7 @@ from a9fe.plan.settings import L3Settings
 from a9fe.plan.uplinks import uplinks
 from a9fe.wire.message import Listener
 
-EMPTY = HostPlan(port_security=ANY_FILTER)
-"""The plan of a host without networks and routers."""
+EMPTY = parts.NONE["l3"]
 ANY = "0.0.0.0"  # noqa: S104 - in the router's namespace; filter INPUT lets only marked packets in
 
 
