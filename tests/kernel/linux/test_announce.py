@@ -20,7 +20,7 @@ OLD_MAC = "fa:16:3e:00:00:aa"
 class NoProxy:
     """A proxy without listeners."""
 
-    def observed(self, cookies):
+    def observed(self, cookies, spaces=None):
         return {}
 
 

@@ -182,7 +182,7 @@ class NoListeners:
 
     def close(self, listener: object) -> None: ...
 
-    def observed(self, cookies: object) -> dict[str, frozenset[object]]:
+    def observed(self, cookies: object, spaces: object = None) -> dict[str, frozenset[object]]:
         return {}
 
 
