@@ -132,6 +132,7 @@ PASSING: dict[str, tuple[Port, bytes]] = {
         U,
         ip(U, "10.1.0.8", "10.1.0.6", frames.udp(67, 68)),
     ),
+    "a DHCPv6 server without port security": (U, ip6(U, LL_U, UDP, frames.udp(547, 546))),
     "a router without port security": (U, ip6(U, LL_U, ICMPV6, ADVERT)),
     "own solicitation for metadata without port security": (U, ip6(U, LL_U, ICMPV6, ASK6)),
     "own IPv6 to metadata without port security": (
@@ -363,6 +364,16 @@ DROPPED: dict[str, tuple[Port, bytes, str]] = {
         U,
         tagged(ip(U, "10.1.0.6", METADATA_IPV4), 0x8100, vlan=0xE000),
         "priority_tag",
+    ),
+    "a stolen address to metadata in fragments without port security": (
+        U,
+        ip(U, "10.1.0.6", METADATA_IPV4, fragment=0x2001),
+        "metadata",
+    ),
+    "DHCP in fragments without port security": (
+        U,
+        discover(U, U.mac_address, fragment=0x2000),
+        "dhcp",
     ),
     "answers as metadata without port security": (U, ip(U, METADATA_IPV4, "10.1.0.6"), "metadata"),
     "answers as IPv6 metadata without port security": (
