@@ -72,6 +72,23 @@ def test_a_dnsmasq_that_cannot_start_shows_on_its_network(cloud: Cloud) -> None:
     assert cloud.vm(network).start("udhcpc").reads_its_own()
 
 
+def test_a_full_disk_shows_on_the_network_whose_files_are_there(cloud: Cloud) -> None:
+    network, other = cloud.isolated(), cloud.isolated("10.2.0.0/24")
+    directory = cloud.house.state / "dhcp" / cloud.id("networks", network)
+    host.output("mount", "-t", "tmpfs", "-o", "size=4k,mode=755", "full", str(directory))
+    (directory / "fill").write_bytes(bytes(4096))
+    vm = cloud.vm(network)
+    assert cloud.vm(other).start("udhcpc").reads_its_own()
+    refused_and_mended(
+        cloud,
+        "network",
+        network,
+        "No space left on device",
+        lambda: host.output("umount", "--lazy", str(directory)),
+    )
+    assert vm.start("udhcpc").reads_its_own()
+
+
 @pytest.fixture
 def told(house: House) -> Iterator[Path]:
     """Make a hook that appends each event with its port and address to a file; yield the file."""

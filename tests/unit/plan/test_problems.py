@@ -40,6 +40,7 @@ def of_agent(reason: str) -> Problem:
         (DHCP_SPACE, ITS, of_network("File exists")),
         (f"{DHCP_SPACE} dnsmasq", ITS, of_network("File exists")),
         (names.bridge(NET.id), ITS, of_network("File exists")),
+        (f"{names.bridge(NET.id)} uplink", ITS, of_network("File exists")),
         (uplink_scope(names.bridge(NET.id)), ITS, of_network("File exists")),
         (names.outer_device(VM.id), ITS, of_network("File exists")),
         (SPACE, OF_ROUTER, Problem(kind="router", id=ROUTER.id, reason="File exists")),
