@@ -25,6 +25,7 @@ GROUP_BITS = 0x1FFFFFFF
 GROUP_BASE = 0x40000000  # far from the small numbers that people give to groups of devices
 VM_GROUP_BASE = 0x60000000
 UPLINK_GROUP_BASE = 0x20000000
+LEAVING_GROUP_BASE = 0x80000000
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,11 @@ class Mark:
         return UPLINK_GROUP_BASE | self._bits
 
     @property
+    def leaving_group(self) -> int:
+        """The device group into which links of ours are put to be removed at once."""
+        return LEAVING_GROUP_BASE | self._bits
+
+    @property
     def _bits(self) -> int:
         return int(self.installation[:8], 16) & GROUP_BITS
 
@@ -71,7 +77,7 @@ class Mark:
         By alias, or by group: a process killed before it sets the alias leaves only the group,
         and an operator may have set another alias.
         """
-        grouped = group in {self.group, self.vm_group}
+        grouped = group in {self.group, self.vm_group, self.leaving_group}
         return alias == self.text or (grouped and not alias.startswith(ALIAS_PREFIX))
 
     def whole(self, alias: str, group: int) -> bool:

@@ -16,6 +16,7 @@ from a9fe.linux import foreign
 from a9fe.linux.host import Host
 from a9fe.linux.kernel import namespace, rtnetlink
 from a9fe.linux.sweep import clean
+from a9fe.plan import sysctls
 from a9fe.plan.filters.fingerprint import NOTHING
 from a9fe.plan.host import Bridge, HostPlan, NamespacePlan, Veth
 from a9fe.plan.mark import Mark, owner_of
@@ -66,7 +67,8 @@ def one_network(network, port, confs):
         mac="fa:16:3e:00:00:09",
         mtu=1450,
     )
-    plan = NamespacePlan(name=space, links=frozenset({link}))
+    settings = sysctls.dhcp(ipv6_on_host=True)
+    plan = NamespacePlan(name=space, links=frozenset({link}), sysctls=settings)
     return HostPlan(bridges=frozenset({bridge}), namespaces={space: plan}, port_security=FILTERS)
 
 

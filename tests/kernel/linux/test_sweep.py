@@ -2,6 +2,8 @@
 
 import os
 import shutil
+import signal
+import socket
 import subprocess
 import tempfile
 from dataclasses import replace
@@ -10,15 +12,17 @@ from pathlib import Path
 import pytest
 
 from a9fe.host_agent.converge import converge
+from a9fe.linux import sweep
 from a9fe.linux.dhcp import dnsmasq
 from a9fe.linux.host import Host
 from a9fe.linux.kernel import namespace, rtnetlink
+from a9fe.linux.kernel.rtnetlink import LinkChange
 from a9fe.linux.processes import process
 from a9fe.linux.sweep import clean
 from a9fe.linux.vms import guest
 from a9fe.plan.filters.fingerprint import NOTHING
 from a9fe.plan.host import ANY_FILTER, HostPlan
-from a9fe.plan.mark import owner_of
+from a9fe.plan.mark import Mark, owner_of
 from tests.kit.host_plans import (
     BRIDGE,
     NETWORK,
@@ -30,6 +34,7 @@ from tests.kit.host_plans import (
 )
 from tests.lab.places import MARK
 
+OTHER = Mark("fedcba98" * 4)
 FOREIGN_ON_OURS = "brq99999999-99"
 
 
@@ -139,6 +144,57 @@ def test_a_dnsmasq_of_others_in_our_namespace_is_left(state):
     assert process.alive(pid)
     assert process.end(pid)
     assert left == (f"process {pid} (dnsmasq) in {QROUTER}: left, it is not ours",)
+
+
+def test_links_of_others_in_our_groups_survive(state):
+    """Our group numbers show nothing about an object that has another installation's mark."""
+    build(state)
+    others = {"tapdddddddd-dd": "group", "brqdddddddd-dd": "group", "x-leaving": "leaving_group"}
+    for name, group in others.items():
+        kind = ["bridge"] if name.startswith("brq") else ["veth", "peer", "name", f"p-{group[:8]}"]
+        run("ip", "link", "add", name, "type", *kind)
+        change = LinkChange(alias=OTHER.text, group=getattr(MARK, group))
+        rtnetlink.change_link(socket.if_nametoindex(name), change)
+    before = {x for x in namespace.in_thread(rtnetlink.links) if x.name in others}
+    try:
+        swept = clean(state, MARK)
+        assert {f"bridge {BRIDGE.name}", f"namespace {QDHCP}"} <= set(swept.removed)
+        assert namespace.handles() == []
+        assert {x for x in namespace.in_thread(rtnetlink.links) if x.name in others} == before
+        assert {line.partition(":")[0] for line in swept.left} == {
+            "device tapdddddddd-dd",
+            "bridge brqdddddddd-dd",
+        }
+    finally:
+        for name in others:
+            run("ip", "link", "del", name)
+
+
+def test_links_that_a_killed_clean_left_in_its_group_are_ours(state):
+    build(state)
+    for name in (BRIDGE.name, "tap0000000d-11"):
+        change = LinkChange(group=MARK.leaving_group)
+        rtnetlink.change_link(socket.if_nametoindex(name), change)
+    removed = clean(state, MARK).removed
+    assert {f"bridge {BRIDGE.name}", "device tap0000000d-11"} <= set(removed)
+
+
+def test_a_dnsmasq_that_takes_no_sigterm_is_killed(state):
+    pid = build(state)
+    os.kill(pid, signal.SIGSTOP)
+    assert process.end_all({pid: process.alive}, grace=0.2) == {pid}
+    assert not process.alive(pid)
+    clean(state, MARK)
+
+
+def test_progress_is_said_while_it_lasts(state):
+    said = []
+    progress = sweep.Progress(said.append)
+    progress.removed(1, 1200, "namespaces")
+    progress._next = 0
+    progress.removed(300, 1200, "namespaces")
+    progress.removed(301, 1200, "namespaces")
+    assert said == ["removed 300 of 1,200 namespaces"]
 
 
 def test_clean_removes_guests(state):

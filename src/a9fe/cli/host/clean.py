@@ -3,6 +3,7 @@
 import os
 import secrets
 from contextlib import ExitStack
+from functools import partial
 
 import click
 
@@ -55,7 +56,7 @@ def clean(*, adopt: bool, id: str | None) -> None:
         taken = tuple(foreign.adopt(mark)) if adopt else ()
         for line in taken:
             click.echo(f"took over {line}")
-        swept = sweep(config.state_path, mark)
+        swept = sweep(config.state_path, mark, partial(click.echo, err=True))
         if held is not None:
             leftovers.remove(config)
             held.remove()

@@ -113,8 +113,13 @@ def remove(directory: str) -> None:
     """End the dnsmasq with this directory, and remove the directory with the leases."""
     if os.path.isdir(directory):
         stop(directory)
-        failpoints.reached("rmtree")
-        shutil.rmtree(directory, ignore_errors=True)
+        remove_files(directory)
+
+
+def remove_files(directory: str) -> None:
+    """Remove the directory of a dnsmasq that has ended, with the leases."""
+    failpoints.reached("rmtree")
+    shutil.rmtree(directory, ignore_errors=True)
 
 
 def end_in(space: str, confs: str) -> list[int]:

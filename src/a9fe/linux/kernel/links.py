@@ -12,12 +12,12 @@ change goes to the index of the device that was checked, so it never meets anoth
 import errno
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 
 from a9fe.linux.kernel import namespace, netlink, rtnetlink
 from a9fe.linux.kernel.namespace import NotOurs
-from a9fe.linux.kernel.rtnetlink import LinkChange
+from a9fe.linux.kernel.rtnetlink import Link, LinkChange
 from a9fe.model.errors import A9feError
 from a9fe.plan import ipv6, sysctls
 from a9fe.plan.host import Address, Bridge, Route, Veth
@@ -51,6 +51,28 @@ def delete_link(name: str, mark: Mark, inside: str | None = None) -> None:
     """Remove a device of the host's namespace, or of the namespace `inside`."""
     with about(name, inside):
         _delete(name, mark)
+
+
+def delete_links(found: Sequence[Link], mark: Mark) -> None:
+    """Remove links of ours, as just read of the calling thread's namespace, at once.
+
+    They are put, by index, into a group of their own, and the group is removed: the kernel then
+    waits once for all packets in flight, 20 ms, not for each link.
+    """
+    group = mark.leaving_group
+    for link in found:
+        if not mark.owns(link.alias, link.group):
+            raise NotOurs(f"device {link.name}", link.alias)
+        with about(link.name), _may(*GONE):
+            rtnetlink.change_link(link.index, LinkChange(group=group))
+    leaving = {link.index for link in rtnetlink.links() if link.group == group}
+    ours = {link.index for link in found}
+    with about(f"device group {group:#x}"), _may(*GONE):
+        if leaving <= ours:
+            rtnetlink.delete_group(group)
+            return
+    for link in found:  # somebody else put a link into the group
+        delete_link(link.name, mark)
 
 
 def add_veth(space: str, link: Veth, mark: Mark) -> None:

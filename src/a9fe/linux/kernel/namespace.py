@@ -16,7 +16,7 @@ import os
 import socket
 import struct
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import TypeVar
 
@@ -125,6 +125,16 @@ def delete(name: str, mark: Mark) -> bool:
             return False
         require_ours(name, mark)
         return _remove_handle(name)
+
+
+def delete_all(names: Sequence[str], mark: Mark) -> Iterator[str]:
+    """Remove names as `delete` does, under one lock; yield each. Raises NotOurs before any is."""
+    with _locked():
+        for name in names:
+            require_ours(name, mark)
+        for name in names:
+            if _remove_handle(name):
+                yield name
 
 
 def require_ours(name: str, mark: Mark) -> None:

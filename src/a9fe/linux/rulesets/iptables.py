@@ -1,6 +1,6 @@
 """The IPv4 and IPv6 rulesets of a namespace, as iptables-nft keeps them, by netlink.
 
-No program is started: the messages are those of iptables-nft (ADR 27), so that its programs show
+No program is started: the messages are those of iptables-nft (ADR 28), so that its programs show
 and change the rules. An observation costs one request if the rules are unchanged: the kernel
 counts the changes of a namespace's rules, and a ruleset is valid until the count changes.
 """
@@ -60,7 +60,7 @@ def read(ip_version: int) -> str:
 
 
 def is_legacy() -> bool:
-    """Whether the host's program `iptables` keeps its rules apart from nftables (ADR 27)."""
+    """Whether the host's program `iptables` keeps its rules apart from nftables (ADR 28)."""
     try:
         return "legacy" in programs.run(("iptables", "--version"))
     except programs.MissingProgram:
