@@ -5,8 +5,8 @@ before it does so. A point is the operation, the number of the step in it, and t
 step: "AddLink 2 netlink". So a new operation has points without more code. Unless armed, a call
 costs one empty loop. Steps outside of operations are no points.
 
-VARIABLE names a file that holds a point. The first process that reaches the point renames the file
-to `<file>.reached` and sends itself SIGKILL.
+VARIABLE names a file that holds a point, or its first words: "AddLink 2". The first process that
+reaches such a point renames the file to `<file>.reached` and sends itself SIGKILL.
 """
 
 import os
@@ -75,7 +75,8 @@ def kill_once(path: Path) -> Action:
 
     def action(point: str) -> None:
         with suppress(FileNotFoundError):  # not requested, or another process was first
-            if path.read_text().strip() == point:
+            wanted = path.read_text().split()
+            if wanted and point.split()[: len(wanted)] == wanted:
                 path.rename(f"{path}.reached")
                 kill()
 

@@ -42,7 +42,7 @@ def test_a_point_is_the_operation_the_number_of_the_step_and_its_kind():
     ]
 
 
-@pytest.mark.parametrize(("point", "sent"), [("AddLink 0 netlink", 0), ("AddLink 1 end", 1)])
+@pytest.mark.parametrize(("point", "sent"), [("AddLink 0 netlink", 0), ("AddLink 1", 1)])
 def test_the_first_process_that_reaches_the_point_is_killed_and_no_other(tmp_path, point, sent):
     file = tmp_path / "point"
     file.write_text(f"{point}\n")

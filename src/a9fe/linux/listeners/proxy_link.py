@@ -23,6 +23,7 @@ from a9fe.linux.listeners import sockets as listeners
 from a9fe.linux.listeners.identity import identity
 from a9fe.linux.listeners.seqpacket import Broken, Channel
 from a9fe.model.errors import A9feError
+from a9fe.runtime import failpoints
 from a9fe.wire.handover import Drop, Give, Refused
 from a9fe.wire.message import Listener
 
@@ -271,6 +272,7 @@ class ProxyLink:
             if self._held.get(held.listener.key) is not held:
                 return
             copy = held.sock.dup()
+        failpoints.reached("hand-over")
         with copy:
             reply = await channel.ask(Give(listener=held.listener), [copy])
         with self._state:

@@ -7,6 +7,7 @@ import socket
 
 from a9fe.linux.kernel import namespace
 from a9fe.model.errors import A9feError
+from a9fe.runtime import failpoints
 from a9fe.wire.message import Listener
 
 IP_FREEBIND = 15
@@ -28,6 +29,7 @@ def open_socket(listener: Listener, backlog: int) -> socket.socket:
         v6 = ipaddress.ip_address(listener.address).version == 6
         sock = socket.socket(socket.AF_INET6 if v6 else socket.AF_INET, socket.SOCK_STREAM)
         try:
+            failpoints.reached("bind")
             _bind(sock, listener)
             sock.listen(backlog)
             sock.settimeout(0)
