@@ -15,6 +15,10 @@ def table() -> str:
     return host.output("nft", "list", "tables", "bridge")
 
 
+def taps() -> str:
+    return host.output("nft", "list", "set", "bridge", table().split()[-1], "taps")
+
+
 def test_damage_is_repaired_as_soon_as_the_kernel_tells_of_it(cloud: Cloud) -> None:
     isolated, routed = cloud.network(), cloud.network()
     router = cloud.router(routed)
@@ -79,6 +83,12 @@ def test_damage_is_repaired_as_soon_as_the_kernel_tells_of_it(cloud: Cloud) -> N
             lambda: "REDIRECT" in iptables(),
         ),
         "filters deleted": (ran("nft", "flush", "ruleset"), table),
+        "a tap's filter removed": (
+            lambda: host.output(
+                "nft", f'delete element bridge {table().split()[-1]} taps {{ "{vms[0].tap}" }}'
+            ),
+            lambda: f'"{vms[0].tap}"' in taps(),
+        ),
         "dnsmasq killed": (kill_dnsmasq, dnsmasq_of_isolated),
         "namespace deleted": (
             ran("ip", "netns", "delete", qrouter),
