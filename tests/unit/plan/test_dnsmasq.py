@@ -224,10 +224,12 @@ def test_no_domain():
     assert found.names.splitlines()[0] == "10.1.0.2 host-10-1-0-2"
 
 
-def test_a_new_port_changes_files_and_not_arguments():
+@pytest.mark.parametrize("ports", [0, 1000])
+def test_a_new_port_changes_files_and_not_arguments(ports: int):
+    others = [port(n + 10, NET, (FIRST, f"10.1.{n // 250}.{n % 250}")) for n in range(ports)]
     before, after = (
-        dnsmasq(of(), SETTINGS),
-        dnsmasq(of(port(2, NET, (FIRST, "10.1.0.5"))), SETTINGS),
+        dnsmasq(of(*others), SETTINGS),
+        dnsmasq(of(*others, port(2, NET, (FIRST, "10.1.0.5"))), SETTINGS),
     )
     assert before.arguments == after.arguments
     assert before.hosts != after.hosts
