@@ -62,14 +62,15 @@ class Work:
     """The agent's part of a pass: owner of its objects, plans, and work after the pass.
 
     `parts` are all parts with something to plan, `plan` is the plan of any part. All are called in
-    the event loop's thread. `after_error` is given the reason why a whole pass could not observe.
+    the event loop's thread. `after_error` is given the reason why a part could not be planned or
+    observed; None for the part: a whole pass could not observe.
     """
 
     owner: str
     parts: Callable[[], Iterable[Part]]
     plan: Callable[[Part], HostPlan]
     after_pass: Callable[[Outcome], None]
-    after_error: Callable[[str], None] = lambda _reason: None
+    after_error: Callable[[str, Part | None], None] = lambda _reason, _part: None
 
 
 class Converger:
@@ -178,7 +179,7 @@ class Converger:
         former = {part: plan for part in known if (plan := self._pace(part).last) is not None}
         plans, failed = await self._plan(known)
         for part, reason in failed.items():
-            self._failed(part, {str(part): reason})
+            self._failed(part, reason)
         try:
             outcome = await asyncio.to_thread(
                 converge_parts, self._host, self._work.owner, plans, former, stopping.is_set
@@ -187,7 +188,7 @@ class Converger:
             self.wake()
         except Exception as error:  # noqa: BLE001 - an agent that gives up serves no network
             for part in plans:
-                self._failed(part, {str(part): reason_of(error)})
+                self._failed(part, reason_of(error))
         else:
             self._after(outcome)
 
@@ -205,7 +206,7 @@ class Converger:
                 converge, self._host, owner, desired, stopping.is_set, failed=scopes, plans=plans
             )
         except Exception as error:  # noqa: BLE001 - an agent that gives up serves no network
-            self._work.after_error(reason_of(error))
+            self._work.after_error(reason_of(error), None)
             self._host_failed({HOST: reason_of(error)})
         else:
             self._paces = {part: self._pace(part) for part in plans}
@@ -262,9 +263,10 @@ class Converger:
             log_unsettled(str(part), result.applied)
         self._keep(part, pace)
 
-    def _failed(self, part: Part, reasons: dict[str, str]) -> None:
+    def _failed(self, part: Part, reason: str) -> None:
         """Note that a part could not be planned or observed."""
-        self._failures.passed(str(part), reasons)
+        self._work.after_error(reason, part)
+        self._failures.passed(str(part), {str(part): reason})
         self._keep(part, self._pace(part).after_error())
 
     def _host_failed(self, reasons: dict[str, str]) -> None:

@@ -14,6 +14,7 @@ from a9fe.host_agent.role import Role, Tasks
 from a9fe.plan import port_status
 from a9fe.plan.host import HostPlan
 from a9fe.plan.model_view import ModelView
+from a9fe.plan.parts import Part
 from a9fe.plan.problems import problems
 
 
@@ -49,9 +50,13 @@ class Reports:
         self._problems.put(found, None if outcome.whole else by_part)
         self._hooks.put(self._events.passed(by_part, states, whole=outcome.whole))
 
-    def failed(self, reason: str) -> None:
-        """Report that a pass could not plan or observe."""
-        self._problems.put(problems({"host": reason}, HostPlan()), ())
+    def failed(self, reason: str, part: Part | None) -> None:
+        """Report that a part could not be planned or observed; None: the whole host."""
+        if part is None:
+            self._problems.put(problems({"host": reason}, HostPlan()), ())
+        else:
+            scope = part.namespace(self._role.owner) or part.bridge or str(part)
+            self._problems.put(problems({scope: reason}, HostPlan(), (part,)), (part,))
 
     def tasks(self, interval: float) -> Tasks:
         """The tasks that send; a heartbeat every `interval` seconds."""

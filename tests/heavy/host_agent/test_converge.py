@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import structlog
 from structlog.testing import capture_logs
@@ -12,7 +12,7 @@ from a9fe.host_agent.converge import Outcome, converge
 from a9fe.host_agent.convergence_log import LASTS
 from a9fe.host_agent.converger import Converger, Work
 from a9fe.model.resources import Resource
-from a9fe.plan import names
+from a9fe.plan import names, parts
 from a9fe.plan.damage import damages
 from a9fe.plan.dhcp import namespaces as dhcp
 from a9fe.plan.host import HostPlan
@@ -25,7 +25,7 @@ from a9fe.plan.operations import (
     StartDnsmasq,
     scope,
 )
-from a9fe.plan.parts import Look
+from a9fe.plan.parts import Look, Part
 from a9fe.plan.settings import DhcpSettings
 from tests.kit.conditions import comes_true
 from tests.kit.fake_host import FakeHost, Refused
@@ -54,15 +54,23 @@ class Agent:
     model: FakeReplica
     resync: float = LONG
     outcomes: list[Outcome] = field(default_factory=list)
+    errors: list[tuple[str, Part | None]] = field(default_factory=list)
+    unplannable: set[Part] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         work = Work(
             owner="dhcp",
             parts=lambda: dhcp.all_parts(self.model),
-            plan=lambda part: dhcp.plan_part(self.model, HOST, SETTINGS, part),
+            plan=self.plan_part,
             after_pass=self.outcomes.append,
+            after_error=lambda reason, part: self.errors.append((reason, part)),
         )
         self.loop = Converger(work, self.model, self.host, resync=self.resync)
+
+    def plan_part(self, part: Part) -> HostPlan:
+        if part in self.unplannable:
+            raise Refused("no such luck")
+        return dhcp.plan_part(self.model, HOST, SETTINGS, part)
 
     def plan(self) -> HostPlan:
         return dhcp.plan(self.model, HOST, SETTINGS)
@@ -146,6 +154,25 @@ def test_one_failing_namespace_does_not_stop_others_and_recovers():
             assert host.spaces[space(2)].listeners
             assert not host.spaces[space(1)].listeners
             host.failing = lambda operation: None
+            await comes_true(agent.settled, "settled")
+            assert agent.as_planned()
+
+    asyncio.run(main())
+
+
+def test_a_part_that_cannot_be_planned_is_said_and_stops_no_other():
+    async def main() -> None:
+        bad = parts.network(network(1).id)
+        agent = Agent(FakeHost(), FakeReplica([*one(1), *one(2)]), unplannable={bad})
+        async with running(agent):
+            await comes_true(lambda: agent.outcomes, "a whole pass")
+            assert agent.outcomes[0].failures[space(1)] == "cannot be planned: no such luck"
+            assert space(2) in agent.host.spaces
+            agent.model.put(replace(network(1), mtu=1400))
+            said = ("cannot be planned: no such luck", bad)
+            await comes_true(lambda: said in agent.errors, "a pass over the part")
+            agent.unplannable.clear()
+            agent.model.put(replace(network(1), mtu=1300))
             await comes_true(agent.settled, "settled")
             assert agent.as_planned()
 
