@@ -14,7 +14,7 @@ import structlog
 
 from a9fe.linux import observation
 from a9fe.linux.dhcp import dnsmasq
-from a9fe.linux.kernel import links, namespace, rtnetlink, uplinks
+from a9fe.linux.kernel import conntrack, links, namespace, rtnetlink, uplinks
 from a9fe.linux.kernel.announce import Announcer
 from a9fe.linux.kernel.numbers import Numbers
 from a9fe.linux.kernel.shared_addresses import SharedAddresses
@@ -179,7 +179,7 @@ class Host:
             op.ChangeLink: lambda o: self._change_link(o.namespace, o.link),
             op.DeleteLink: lambda o: self._delete_link(o.namespace, o.link.inner, o.link.outer),
             op.AddAddress: lambda o: self._add_address(o.namespace, o.address),
-            op.DeleteAddress: lambda o: links.delete_address(o.namespace, o.address),
+            op.DeleteAddress: lambda o: _delete_address(o.namespace, o.address),
             op.SetRoute: lambda o: links.set_route(o.namespace, o.route),
             op.DeleteRoute: lambda o: links.delete_route(o.namespace, o.route),
             op.StartDnsmasq: lambda o: dnsmasq.start(o.namespace, o.dnsmasq),
@@ -277,6 +277,15 @@ def recover(owner: observation.Owner, confs: str, mark: Mark) -> None:
 def _set_sysctl(space: str, path: str, value: str) -> None:
     with namespace.inside(space):
         namespace.write_sysctl(path, value)
+
+
+def _delete_address(space: str, address: Address) -> None:
+    """With a floating IP its connections end: the rules see only the first packet of each."""
+    floating, _, length = address.cidr.partition("/")
+    if names.is_gateway_device(address.device) and length == "32":
+        with namespace.inside(space):
+            conntrack.forget([floating])
+    links.delete_address(space, address)
 
 
 def _is_veth(name: str) -> bool:

@@ -19,6 +19,7 @@ plan.operations. Cost: O(objects log objects) of the agent.
 """
 
 from collections.abc import Iterable, Iterator, Set
+from dataclasses import replace
 
 from a9fe.plan import uplinks
 from a9fe.plan.filters import admission, port_security
@@ -51,6 +52,7 @@ from a9fe.plan.operations import (
     StartDnsmasq,
     StopDnsmasq,
 )
+from a9fe.plan.routers import rules
 from a9fe.wire.message import Listener
 
 __all__ = ["Operation", "operations"]
@@ -163,6 +165,9 @@ def _namespace(desired: NamespacePlan, observed: NamespacePlan | None) -> Iterat
         observed = NamespacePlan(name=name)
     stale = observed.listeners - desired.listeners
     yield from _close(name, [listener for listener in stale if listener.device])
+    moved = _moved_floating_ips(desired, observed)
+    yield from (DeleteAddress(namespace=name, address=address) for address in sorted(moved))
+    observed = replace(observed, addresses=observed.addresses - moved)
     yield from _settings(desired, observed)
     yield from _set_links(name, desired.links, observed.links)
     yield from _open(name, desired, observed)
@@ -179,6 +184,15 @@ def _namespace(desired: NamespacePlan, observed: NamespacePlan | None) -> Iterat
     keys = {listener.key for listener in desired.listeners}
     replaced = (listener for listener in stale if listener.device or listener.key in keys)
     yield from _close(name, stale.difference(replaced))
+
+
+def _moved_floating_ips(desired: NamespacePlan, observed: NamespacePlan) -> frozenset[Address]:
+    """Floating IPs that get another fixed IP. They are taken off and put back, because taking one
+    off ends its connections, which would still reach the former VM.
+    """
+    now, before = rules.translations(desired.iptables), rules.translations(observed.iptables)
+    moved = {f"{floating}/32" for floating, fixed in before.items() if now.get(floating) != fixed}
+    return frozenset(a for a in observed.addresses & desired.addresses if a.cidr in moved)
 
 
 def _settings(desired: NamespacePlan, observed: NamespacePlan) -> Iterator[Operation]:

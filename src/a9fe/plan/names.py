@@ -78,6 +78,11 @@ def gateway_device(port_id: str) -> str:
     return f"qg-{port_id[:DEVICE_ID_LENGTH]}"
 
 
+def is_gateway_device(device: str) -> bool:
+    """Whether a device of a router's namespace is its external gateway."""
+    return device.startswith(gateway_device(""))
+
+
 def dhcp_device(port_id: str) -> str:
     """The device of a DHCP port in its namespace."""
     return f"ns-{port_id[:DEVICE_ID_LENGTH]}"

@@ -277,7 +277,7 @@ def test_a_floating_ip_never_becomes_the_identity_of_a_metadata_request(world: W
         assert seen_by(proxy) == "10.1.0.5"
 
 
-def test_a_floating_ip_moves_and_goes_with_its_connections(world: World):
+def test_a_floating_ip_moves_and_goes(world: World):
     world.converges(FLOATING)
     with serving("vm", "10.1.0.5") as server:
         assert eventually(lambda: reached("provider", "203.0.113.77"))
@@ -292,6 +292,36 @@ def test_a_floating_ip_moves_and_goes_with_its_connections(world: World):
     with serving("provider", "198.51.100.1") as server:
         assert reached("second", "198.51.100.1")
         assert seen_by(server) == "203.0.113.10"
+
+
+def connection(space: str, address: str) -> socket.socket:
+    """An open connection from a namespace to a server that is reachable."""
+    assert eventually(lambda: reached(space, address))
+    return namespace.call_inside(
+        space, lambda: socket.create_connection((address, PORT), timeout=10)
+    )
+
+
+def is_refused(open_before: socket.socket) -> bool:
+    try:
+        open_before.sendall(b"x")
+    except OSError:
+        return True
+    return False
+
+
+@pytest.mark.parametrize("is_moved", [True, False])
+def test_connections_end_with_their_floating_ip(world: World, *, is_moved: bool):
+    moved = replace(FLOATING, fixed_ip_address="10.2.0.6")
+    world.converges(FLOATING)
+    with serving("vm", "10.1.0.5"), serving("provider", "198.51.100.1"):
+        inwards = connection("provider", "203.0.113.77")
+        outwards = connection("vm", "198.51.100.1")
+        with inwards, outwards:
+            world.converges(moved if is_moved else replace(FLOATING, router_id=None))
+            assert eventually(lambda: is_refused(outwards)), "it has another source now"
+            if is_moved:
+                assert eventually(lambda: is_refused(inwards)), "the other VM does not know it"
 
 
 def test_a_gateway_comes_and_goes_without_a_trace(world: World):

@@ -7,8 +7,9 @@ import pytest
 
 from a9fe.model.resources import HostRoute, Resource
 from a9fe.plan import names, port_status
-from a9fe.plan.host import Bridge, HostPlan, NamespacePlan, Uplink
-from a9fe.plan.operations import uplink_scope
+from a9fe.plan.diff import operations
+from a9fe.plan.host import Address, Bridge, HostPlan, NamespacePlan, Uplink
+from a9fe.plan.operations import AddAddress, DeleteAddress, SetIptables, uplink_scope
 from a9fe.plan.routers import namespaces as l3
 from a9fe.plan.settings import L3Settings
 from tests.kit.fake_model import (
@@ -176,6 +177,18 @@ def test_the_order_of_floating_ips_does_not_matter():
         floating_ip(2, EXTERNAL, "203.0.113.78", ROUTER, other),
     ]
     assert planned(*both) == planned(*both[::-1])
+
+
+def test_a_floating_ip_that_moves_is_taken_off_and_put_back_around_its_rules():
+    before = host_plan(floating_ip(1, EXTERNAL, "203.0.113.77", ROUTER, VM))
+    other = port(8, NET, (SUBNET, "10.1.0.6"))
+    after = host_plan(floating_ip(1, EXTERNAL, "203.0.113.77", ROUTER, other))
+    moved = Address(device=QG, cidr="203.0.113.77/32")
+    space = names.router_namespace(ROUTER.id)
+    took, rules, put = operations(after, before)
+    assert took == DeleteAddress(namespace=space, address=moved)
+    assert isinstance(rules, SetIptables)
+    assert put == AddAddress(namespace=space, address=moved)
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ gets an outside source address, so that the answer comes back through the router
 packet of a connection passes these rules, and redirected requests do not pass POSTROUTING.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -19,6 +20,7 @@ from a9fe.plan.routers.iptables import ruleset
 from a9fe.plan.settings import L3Settings
 
 MARK_MASK = 0xFFFF
+_TO_FIXED = re.compile(r"^-A PREROUTING -d (\S+)/32 -j DNAT --to-destination (\S+)$", re.MULTILINE)
 REDIRECTED = "-m conntrack --ctstate DNAT"  # of a connection to a floating IP
 # Only from internal interfaces (plan.names), not from an external network.
 REQUEST = f"-d {METADATA_IPV4}/32 -i qr-+ -p tcp -m tcp --dport {METADATA_PORT}"
@@ -60,6 +62,11 @@ def rules(settings: L3Settings, external: External | None = None) -> str:
             ),
         }
     )
+
+
+def translations(text: str) -> dict[str, str]:
+    """The fixed IP of each floating IP in a ruleset."""
+    return dict(_TO_FIXED.findall(text))
 
 
 def _at_gateway(external: External) -> Sequence[str]:
