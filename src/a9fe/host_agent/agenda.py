@@ -75,6 +75,9 @@ class Agenda:
             self.__init__()  # type: ignore[misc]
             return Batch(whole=True)
         chosen = [part for part, _ in zip(self._changed, range(BATCH), strict=False)]
+        for part in chosen:
+            del self._changed[part]
+            self._due.pop(part, None)
         later = 0
         while (
             len(chosen) < BATCH and later < LATER_BATCH and max(self._calm, self._first()) <= now
@@ -82,10 +85,8 @@ class Agenda:
             chosen.append(heapq.heappop(self._order)[1])
             later += 1
             self._due.pop(chosen[-1])
-        for part in chosen:
-            self._changed.pop(part, None)
-            self._due.pop(part, None)
-        return Batch(parts=tuple(dict.fromkeys(chosen)), later=later)
+            self._changed.pop(chosen[-1], None)
+        return Batch(parts=tuple(chosen), later=later)
 
     def spent(self, batch: Batch, now: float, took: float) -> None:
         """Note that a pass over parts ended now after `took` s: what is later waits for it."""

@@ -14,7 +14,7 @@ import socket
 import threading
 from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import structlog
 
@@ -40,12 +40,20 @@ class HandoverError(A9feError):
 
 @dataclass(slots=True, kw_only=True)
 class _Held:
-    """A kept socket. `space`: its namespace's number. `acknowledged`: the proxy holds it now."""
+    """A kept socket. `space`: its namespace's number. `acknowledged`: the proxy holds it now.
+
+    `number` is the socket's identity.
+    """
 
     listener: Listener
     sock: socket.socket
     space: int
     acknowledged: bool = False
+    number: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Read the identity once: the holder's link compares it at each change."""
+        self.number = identity(self.sock)
 
 
 class _Kept(dict[str, _Held]):
@@ -190,7 +198,7 @@ class ProxyLink:
     def kept(self) -> dict[str, int]:
         """Return the identities of all kept sockets, by key."""
         with self._state:
-            return {key: identity(held.sock) for key, held in self._held.items()}
+            return {key: held.number for key, held in self._held.items()}
 
     def copy_of(self, key: str) -> tuple[Listener, socket.socket] | None:
         """Return a listener and a copy of its socket; None if it is not kept."""
@@ -260,10 +268,10 @@ class ProxyLink:
         with self._state:
             new = [
                 held
-                for key, held in sorted(self._held.items())
+                for key, held in self._held.items()
                 if not held.acknowledged and key not in self._refused
             ]
-        for held in new:
+        for held in sorted(new, key=lambda held: held.listener.key):
             await self._give(channel, held)
 
     async def _give(self, channel: Channel, held: _Held) -> None:
@@ -287,7 +295,7 @@ class ProxyLink:
     def _take_back(self, listener: Listener, sock: socket.socket) -> None:
         ours = self._held.get(listener.key)
         if ours is not None:
-            ours.acknowledged = identity(ours.sock) == identity(sock)
+            ours.acknowledged = ours.number == identity(sock)
             sock.close()
         else:
             self._keep(listener, sock, acknowledged=True)
