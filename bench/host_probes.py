@@ -1,8 +1,9 @@
 """What the part `hosts` reads from outside: sockets of namespaces, filters, processes."""
 
 import ctypes
-import json
 import os
+import socket
+import struct
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -13,6 +14,9 @@ LIBC = ctypes.CDLL(None, use_errno=True)
 CLONE_NEWNET = 0x40000000
 LISTEN = "0A"
 BRIDGE_TAPS = "taps"  # the set that has every tap of a VM
+NETLINK_NETFILTER, NLM_F_REQUEST = 12, 1
+NFT_NEWSETELEM, NFT_GETSETELEM = 10 << 8 | 12, 10 << 8 | 13
+BRIDGE_FAMILY, IFNAMSIZ = 7, 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,17 +67,26 @@ def tap(port_id: str) -> str:
 
 
 def is_known(device: str, table: str) -> bool:
-    """Whether the filters of this table have an element for the device."""
-    element = f'{{ "{device}" }}'
-    argv = ["nft", "get", "element", "bridge", table, BRIDGE_TAPS, element]
-    return subprocess.run(argv, check=False, capture_output=True).returncode == 0
+    """Whether the filters of this table have an element for the device. O(1).
+
+    `nft get element` reads all elements first, which takes 0.6 s with 10,000.
+    """
+    key = _attribute(1, _attribute(1, device.encode().ljust(IFNAMSIZ, b"\0")), nested=True)
+    element = _attribute(1, key, nested=True)
+    names = _attribute(1, f"{table}\0".encode()) + _attribute(2, f"{BRIDGE_TAPS}\0".encode())
+    body = struct.pack("=BBH", BRIDGE_FAMILY, 0, 0) + names + _attribute(3, element, nested=True)
+    head = struct.pack("=IHHII", 16 + len(body), NFT_GETSETELEM, NLM_F_REQUEST, 1, 0)
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_NETFILTER) as sock:
+        sock.send(head + body)
+        kind = struct.unpack_from("=IH", sock.recv(1 << 16))[1]
+    return bool(kind == NFT_NEWSETELEM)
 
 
-def known_taps() -> set[str]:
-    """Return the devices that the filters know."""
-    argv = ["nft", "-j", "list", "set", "bridge", filter_table(), BRIDGE_TAPS]
-    shown = json.loads(subprocess.run(argv, check=True, capture_output=True).stdout)
-    return {e for entry in shown["nftables"] for e in entry.get("set", {}).get("elem", ())}
+def _attribute(kind: int, value: bytes, *, nested: bool = False) -> bytes:
+    """Return a netlink attribute."""
+    padding = -len(value) % 4
+    head = struct.pack("=HH", 4 + len(value), kind | (0x8000 if nested else 0))
+    return head + value + bytes(padding)
 
 
 def filter_table() -> str:

@@ -193,8 +193,9 @@ def running(house: House) -> Iterator[tuple[str, str]]:
     requests = time.monotonic() - began
     for one in made:
         until(lambda m=one: house.is_served(m), DEADLINE, 0.02)
-    devices = {host_probes.tap(port) for one in made for port, _ in one.ports}
-    until(lambda: devices <= host_probes.known_taps(), DEADLINE, 0.3)
+    table = host_probes.filter_table()
+    for device in (host_probes.tap(port) for one in made for port, _ in one.ports):
+        until(lambda d=device: host_probes.is_known(d, table), DEADLINE, 0.02)
     built = time.monotonic() - began
     yield "build", f"{seconds(built)}, {built / len(made) * 1000:.0f} ms each"
     yield "of it requests", seconds(requests)
