@@ -31,6 +31,7 @@ from tests.lab.places import MARK
 from tests.lab.proxy import proxy_link
 
 FILTERS = NOTHING
+LINK_LOCALS = "net/ipv6/conf/default/addr_gen_mode"
 OTHER_BRIDGE = Bridge(name="brq22222222-22", mtu=1450)
 PLAN: dict[str, Callable[[str], HostPlan]] = {
     "dhcp": lambda confs: replace(dhcp_plan(confs), port_security=FILTERS),
@@ -119,6 +120,7 @@ def namespace_with_link(place: Place, *links: Veth) -> None:
         op.SetBridge(bridge=BRIDGE),
         op.AddNamespace(namespace=QROUTER),
         op.SetSysctl(namespace=QROUTER, path=PROMOTE, value="1"),
+        op.SetSysctl(namespace=QROUTER, path=LINK_LOCALS, value="1"),  # none, as in our plans
         *(op.AddLink(namespace=QROUTER, link=link) for link in links or (LINK,)),
     )
 
