@@ -10,12 +10,13 @@ import pytest
 from a9fe.host_agent.converge import Outcome, converge
 from a9fe.linux.host import Host
 from a9fe.linux.kernel import namespace, rtnetlink
+from a9fe.linux.kernel.links import LinkError
 from a9fe.linux.sweep import clean
 from a9fe.plan import names
 from a9fe.plan.bridges import bridges
 from a9fe.plan.filters import port_security
 from a9fe.plan.host import HostPlan, Uplink
-from a9fe.plan.operations import uplink_scope
+from a9fe.plan.operations import SetUplink, uplink_scope
 from tests.kit.conditions import eventually
 from tests.kit.fake_model import HOST, FakeModel, network, port, subnet
 from tests.kit.host_plans import FakeProxy
@@ -245,6 +246,17 @@ def test_an_interface_that_the_operator_takes_away_leaves_our_group(place: Place
     found = namespace.in_thread(lambda: rtnetlink.find("eth1"))
     assert found is not None
     assert found.group == 0
+
+
+def test_it_leaves_our_group_also_if_only_its_network_is_looked_at(place: Place):
+    place.converges(desired("eth1"))
+    ip("link", "add", "br-ex", "type", "bridge")
+    ip("link", "set", "eth1", "master", "br-ex")
+    (uplink,) = desired("eth1").uplinks
+    with pytest.raises(LinkError, match="is on br-ex"):
+        place.host.apply(SetUplink(uplink=uplink))
+    assert "group" not in run("ip", "link", "show", "dev", "eth1").replace("group default", "")
+    assert run("bridge", "link", "show", "dev", "eth1").find("master br-ex") > 0
 
 
 def test_a_changed_mapping_moves_the_uplink(place: Place, br_ex: str):

@@ -51,9 +51,7 @@ def _release(name: str, mark: Mark) -> None:
     device = rtnetlink.find(name)
     if device is None or device.group != mark.uplink_group:
         return
-    master = _by_index(device.master)
-    is_on_ours = master is not None and mark.owns(master.alias, master.group)
-    if is_on_ours:
+    if _is_ours(_by_index(device.master), mark):
         rtnetlink.change_link(device.index, LinkChange(master=0))
     rtnetlink.change_link(device.index, LinkChange(group=0))
 
@@ -89,6 +87,8 @@ def _check_unused(uplink: Uplink, device: Link, bridge: Link, mark: Mark) -> Non
     """Refuse an interface that the host, another bridge or another installation uses."""
     if device.master not in (0, bridge.index):
         master = _by_index(device.master)
+        if device.group == mark.uplink_group and not _is_ours(master, mark):
+            _release(device.name, mark)  # the operator took it: our filters would stop that bridge
         raise _refusal(uplink, f"is on {master.name if master else 'a device'}; map that bridge")
     if device.group not in (0, mark.uplink_group):
         raise _refusal(uplink, f"is in device group {device.group}; expected the default group")
@@ -128,5 +128,9 @@ def _join(name: str, bridge: Link, device: Link, mark: Mark) -> None:
             rtnetlink.change_link(found.index, LinkChange(master=master.index, up=True))
 
 
+def _is_ours(link: Link | None, mark: Mark) -> bool:
+    return link is not None and mark.owns(link.alias, link.group)
+
+
 def _by_index(index: int) -> Link | None:
-    return next((link for link in rtnetlink.links() if link.index == index), None)
+    return rtnetlink.at(index) if index else None
