@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from a9fe.model.resources import HostRoute, Resource
-from a9fe.plan import names, port_status
+from a9fe.plan import names, parts, port_status
 from a9fe.plan.diff import operations
 from a9fe.plan.host import Address, Bridge, HostPlan, NamespacePlan, Uplink
 from a9fe.plan.operations import AddAddress, DeleteAddress, SetIptables, uplink_scope
@@ -220,3 +220,11 @@ def test_a_gateways_port_is_active_while_it_has_its_uplink(
         [replace(GATEWAY, status=status)], port_status.Wiring(devices=devices, failed=failed)
     )
     assert (found.up, found.down) == (up, down)
+
+
+def test_a_gateways_status_is_reported_with_its_network_which_has_the_uplink():
+    of_router = l3.ports(FakeModel(MODEL), HOST, parts.router(ROUTER.id))
+    assert GATEWAY not in of_router
+    assert l3.ports(FakeModel(MODEL), HOST, parts.network(EXTERNAL.id)) == (GATEWAY,)
+    assert l3.ports(FakeModel(MODEL), HOST, parts.network(NET.id)) == ()
+    assert l3.ports(FakeModel(MODEL), "node2", parts.network(EXTERNAL.id)) == ()

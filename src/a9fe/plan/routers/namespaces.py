@@ -8,6 +8,7 @@ from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Network
 
 from a9fe.model.resources import (
+    ROUTER_GATEWAY_OWNER,
     ROUTER_INTERFACE_OWNERS,
     HostRoute,
     Network,
@@ -73,11 +74,25 @@ def interfaces(model: ModelView, router_id: str) -> tuple[Port, ...]:
 
 
 def ports(model: ModelView, host: str, part: Part) -> tuple[Port, ...]:
-    """Interfaces and gateway of a router bound to `host`; its L3 agent reports their status."""
+    """The ports whose status the L3 agent of `host` reports, of routers bound to it: interfaces
+    with their router, gateways with their network, whose bridge and uplink they need.
+    """
+    if part.kind == "network":
+        return tuple(_gateways_here(model, host, part.id))
     if part.kind != "router" or not _is_here(model, host, part):
         return ()
     found = model.ports_by_device(part.id)
-    return tuple(port for port in found if port.device_owner in parts.ROUTER_OWNERS)
+    return tuple(port for port in found if port.device_owner in ROUTER_INTERFACE_OWNERS)
+
+
+def _gateways_here(model: ModelView, host: str, network_id: str) -> Iterator[Port]:
+    network = model_view.get(model, Network, "network", network_id)
+    if network is None or not network.external:
+        return
+    for port in model.ports_by_network(network_id):
+        is_gateway = port.device_owner == ROUTER_GATEWAY_OWNER
+        if is_gateway and _is_here(model, host, parts.router(port.device_id)):
+            yield port
 
 
 def _namespace(model: ModelView, router_: Router, settings: L3Settings) -> NamespacePlan:
