@@ -48,4 +48,11 @@ def make_role(config: Config) -> Role:
 def counts(model: ModelView, host: str, part: Part) -> Mapping[str, int]:
     """Return the part's share of what the agent reports of itself, with Neutron's keys."""
     is_here = part.kind == "router" and model_view.is_bound(model, OWNER, host, part.id)
-    return {"routers": int(is_here), "interfaces": len(l3.ports(model, host, part))}
+    ports = len(l3.ports(model, host, part))
+    floating = len(tuple(model.floating_ips_by_router(part.id))) if is_here else 0
+    return {
+        "routers": int(is_here),
+        "interfaces": ports if part.kind == "router" else 0,
+        "ex_gw_ports": ports if part.kind == "network" else 0,
+        "floating_ips": floating,
+    }

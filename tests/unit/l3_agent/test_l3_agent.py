@@ -79,3 +79,4 @@ def test_configurations_in_the_agents_report(tmp_path: Path):
         totals.set(part, role.counts(MODEL, part))
     said = totals.configurations()
     assert (said["routers"], said["interfaces"]) == (1, 1)
+    assert (said["ex_gw_ports"], said["floating_ips"]) == (0, 0)
