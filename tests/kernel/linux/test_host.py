@@ -247,6 +247,14 @@ def test_a_file_written_but_not_loaded_is_loaded(host, confs):
     assert [type(operation) for operation in applied] == [ReloadDnsmasq]
 
 
+def test_a_dnsmasq_that_lost_its_files_ends_with_its_namespace(host, confs):
+    settles(host, "dhcp", dhcp_plan(confs))
+    pid = dnsmasq_pid(confs)
+    shutil.rmtree(f"{confs}/{NETWORK}")
+    settles(host, "dhcp", HostPlan())
+    assert not process.alive(pid)
+
+
 def test_a_lost_pid_file_does_not_start_a_second_dnsmasq(host, confs):
     desired = dhcp_plan(confs)
     settles(host, "dhcp", desired)

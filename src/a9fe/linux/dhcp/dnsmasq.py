@@ -123,7 +123,16 @@ def remove_files(directory: str) -> None:
 
 
 def end_in(space: str, confs: str) -> list[int]:
-    """End every dnsmasq with a directory below `confs` in a namespace; return their pids."""
+    """End every dnsmasq with a directory below `confs` in a namespace; return their pids.
+
+    O(processes) if the namespace has a UDP socket, as a running dnsmasq has; else O(1).
+    """
+    try:
+        with namespace.inside(space):
+            if not _has_udp_sockets():
+                return []
+    except namespace.NoSuchNamespace:
+        return []
     inode = namespace.inode(space)
     here = [pid for pid in process.all_pids() if process.network_namespace(pid) == inode]
     return [
@@ -131,6 +140,16 @@ def end_in(space: str, confs: str) -> list[int]:
         for pid in here
         if (directory := directory_of(pid)).startswith(f"{confs}/") and _end(pid, directory)
     ]
+
+
+def _has_udp_sockets() -> bool:
+    """Whether the calling thread's namespace has a UDP socket."""
+    for name in ("udp", "udp6"):
+        with suppress(FileNotFoundError), open(f"/proc/thread-self/net/{name}") as file:
+            next(file)  # the header
+            if next(file, ""):
+                return True
+    return False
 
 
 def directory_of(pid: int) -> str:

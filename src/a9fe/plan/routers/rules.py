@@ -40,7 +40,7 @@ class External:
 
 
 def rules(settings: L3Settings, external: External | None = None) -> str:
-    """Return the ruleset as text for iptables-restore, in canonical form."""
+    """Return the ruleset as text in canonical form (plan.routers.iptables)."""
     mark = f"{settings.metadata_access_mark & MARK_MASK:#x}/{MARK_MASK:#x}"
     port = settings.metadata_port
     proxied = settings.enable_metadata_proxy
