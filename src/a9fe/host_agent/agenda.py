@@ -6,7 +6,7 @@ delay no change for long. Cost: O(log parts that are due) for each.
 """
 
 import heapq
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from a9fe.host_agent.pace import SHARE
@@ -14,13 +14,14 @@ from a9fe.plan.parts import Part
 
 NEVER = float("inf")
 BATCH = 32  # parts in one pass; more wait for the next one
-LATER_BATCH = 8  # of them, parts that no change of the model made due
+LATER_BATCH = 4  # parts that no change of the model made due: a change waits for their pass
+OVERDUE = 2.0  # s that these wait while changes come without a pause
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
     """The work of one pass: the whole host, or some parts; `later` of them for other reasons
-    than a model change.
+    than a model change: none or all.
     """
 
     whole: bool = False
@@ -72,25 +73,30 @@ class Agenda:
         """Remove and return what is due now."""
         if self._whole <= now:
             self._clear()
-            self.__init__()  # type: ignore[misc]
             return Batch(whole=True)
-        chosen = [part for part, _ in zip(self._changed, range(BATCH), strict=False)]
-        for part in chosen:
-            del self._changed[part]
+        if self._changed and max(self._calm, self._first()) > now - OVERDUE:
+            parts = [part for part, _ in zip(self._changed, range(BATCH), strict=False)]
+            later = 0
+        else:
+            parts = list(self._take_later(now))
+            later = len(parts)
+        for part in parts:
+            self._changed.pop(part, None)
             self._due.pop(part, None)
-        later = 0
-        while (
-            len(chosen) < BATCH and later < LATER_BATCH and max(self._calm, self._first()) <= now
-        ):
-            chosen.append(heapq.heappop(self._order)[1])
-            later += 1
-            self._due.pop(chosen[-1])
-            self._changed.pop(chosen[-1], None)
-        return Batch(parts=tuple(chosen), later=later)
+        return Batch(parts=tuple(parts), later=later)
+
+    def _take_later(self, now: float) -> Iterator[Part]:
+        for _ in range(LATER_BATCH):
+            if max(self._calm, self._first()) > now:
+                return
+            part = heapq.heappop(self._order)[1]
+            del self._due[part]
+            yield part
 
     def spent(self, batch: Batch, now: float, took: float) -> None:
         """Note that a pass over parts ended now after `took` s: what is later waits for it."""
-        self._calm = now + SHARE * took * batch.later / max(1, len(batch.parts))
+        if batch.later:
+            self._calm = now + SHARE * took
 
     def _first(self) -> float:
         while self._order and self._due.get(self._order[0][1]) != self._order[0][0]:

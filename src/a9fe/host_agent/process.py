@@ -74,7 +74,7 @@ async def serve(config: Config, role: Role) -> None:
                 "proxy": proxy.run,
                 "holder": holder.run,
                 "kernel events": events.run,
-                "converge": converger.run,
+                "converge": lambda: _converge(converger, proxy),
                 **reports.tasks(config.report_interval),
                 **role.tasks(config, proxy),
             }
@@ -82,6 +82,12 @@ async def serve(config: Config, role: Role) -> None:
     finally:
         replica.close()
         await client.close()
+
+
+async def _converge(converger: Converger, proxy: ProxyLink) -> None:
+    """Converge when the listeners are back, so that the first pass finds them served."""
+    await proxy.settled()
+    await converger.run()
 
 
 async def _run_all(work: Tasks) -> None:

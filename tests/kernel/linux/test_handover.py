@@ -223,6 +223,17 @@ def test_opening_at_once_after_a_restart_waits_for_what_the_proxy_holds(path):
             assert observed(link) == {listener()}
 
 
+def test_a_restarted_agent_can_wait_until_its_listeners_are_observed(path):
+    """So that its first pass changes nothing."""
+    with proxy(path):
+        with agent(path) as link:
+            link.open(listener())
+        with agent(path) as link:
+            eventually(lambda: link._loop is not None)
+            asyncio.run_coroutine_threadsafe(link.settled(), link._loop).result(10)
+            assert observed(link) == {listener()}
+
+
 def test_the_socket_of_a_namespace_that_is_no_more_is_dropped(path):
     with proxy(path) as serving, agent(path) as link:
         link.open(listener())

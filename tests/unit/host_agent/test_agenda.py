@@ -1,6 +1,6 @@
 """Which parts are due, in which order, and how long others wait."""
 
-from a9fe.host_agent.agenda import BATCH, LATER_BATCH, NEVER, Agenda, Batch
+from a9fe.host_agent.agenda import BATCH, LATER_BATCH, NEVER, OVERDUE, Agenda, Batch
 from a9fe.host_agent.pace import SHARE
 from a9fe.plan.parts import Part, network
 
@@ -44,9 +44,19 @@ def test_changes_come_before_others_and_a_pass_is_not_longer_than_a_batch():
         agenda.later(part, 1.0)
     changed = many(BATCH + 1, "changed")
     agenda.change(changed)
-    assert agenda.take(2.0).parts == tuple(changed[:BATCH])
-    second = agenda.take(2.0)
-    assert (second.parts[0], len(second.parts), second.later) == (changed[BATCH], 9, LATER_BATCH)
+    assert agenda.take(2.0) == Batch(parts=tuple(changed[:BATCH]))
+    assert agenda.take(2.0) == Batch(parts=tuple(changed[BATCH:]))
+    assert agenda.take(2.0).later == LATER_BATCH
+
+
+def test_others_have_their_turn_while_changes_come_without_a_pause():
+    agenda = Agenda()
+    agenda.later(A, 1.0)
+    agenda.change([B])
+    assert agenda.take(1.0 + OVERDUE / 2) == Batch(parts=(B,))
+    agenda.change([B])
+    assert agenda.take(1.0 + OVERDUE) == Batch(parts=(A,), later=1)
+    assert agenda.take(1.0 + OVERDUE) == Batch(parts=(B,))
 
 
 def test_what_no_change_caused_takes_a_fifth_of_the_time():
@@ -57,8 +67,9 @@ def test_what_no_change_caused_takes_a_fifth_of_the_time():
     assert agenda.at() == 2.0 + SHARE * 0.5
     agenda.change([C])
     assert agenda.take(2.0).parts == (C,)
-    agenda.spent(Batch(parts=(C,)), now=2.0, took=0.5)
-    assert agenda.take(2.0).parts == (B,)
+    agenda.spent(Batch(parts=(C,)), now=2.0, took=9.0)
+    assert agenda.at() == 2.0 + SHARE * 0.5
+    assert agenda.take(4.0).parts == (B,)
 
 
 def test_the_whole_host_answers_everything():

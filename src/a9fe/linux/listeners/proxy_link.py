@@ -12,15 +12,16 @@ they do not keep it alive.
 import asyncio
 import socket
 import threading
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import structlog
 
 from a9fe.linux.kernel import namespace
 from a9fe.linux.listeners import sockets as listeners
 from a9fe.linux.listeners.identity import identity
+from a9fe.linux.listeners.kept import Held, Kept
 from a9fe.linux.listeners.seqpacket import Broken, Channel
 from a9fe.model.errors import A9feError
 from a9fe.runtime import failpoints
@@ -36,51 +37,6 @@ OPEN_TIMEOUT = 3.0  # s that `open` waits to be acknowledged
 
 class HandoverError(A9feError):
     """The proxy refused a listener, or is not connected."""
-
-
-@dataclass(slots=True, kw_only=True)
-class _Held:
-    """A kept socket. `space`: its namespace's number. `acknowledged`: the proxy holds it now.
-
-    `number` is the socket's identity.
-    """
-
-    listener: Listener
-    sock: socket.socket
-    space: int
-    acknowledged: bool = False
-    number: int = field(init=False)
-
-    def __post_init__(self) -> None:
-        """Read the identity once: the holder's link compares it at each change."""
-        self.number = identity(self.sock)
-
-
-class _Kept(dict[str, _Held]):
-    """The kept sockets by key, and their keys by namespace."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._keys: dict[str, set[str]] = {}
-
-    def __setitem__(self, key: str, held: _Held) -> None:
-        super().__setitem__(key, held)
-        self._keys.setdefault(held.listener.namespace, set()).add(key)
-
-    def take(self, key: str) -> _Held | None:
-        """Remove and return the socket with that key, if there is one."""
-        held = super().pop(key, None)
-        if held is not None:
-            keys = self._keys[held.listener.namespace]
-            keys.discard(key)
-            if not keys:
-                del self._keys[held.listener.namespace]
-        return held
-
-    def within(self, spaces: Iterable[str]) -> dict[str, _Held]:
-        """Return the sockets of these namespaces. O(those)."""
-        keys = (key for space in spaces for key in self._keys.get(space, ()))
-        return {key: self[key] for key in keys}
 
 
 class ProxyLink:
@@ -105,7 +61,7 @@ class ProxyLink:
         self._owner = owner
         self._backlog = backlog
         self._changed = changed
-        self._held = _Kept()
+        self._held = Kept()
         self._dropped: set[str] = set()
         self._refused: dict[str, str] = {}
         self._synced = False
@@ -114,6 +70,7 @@ class ProxyLink:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._loop_thread = 0
         self._wake = asyncio.Event()
+        self._settled = asyncio.Event()
         self._mirrors: list[Callable[[], None]] = []
         self._recalled = True  # the listener holder, if any, has given our sockets back
 
@@ -187,11 +144,19 @@ class ProxyLink:
                 self._notify()
         return number
 
+    async def settled(self) -> None:
+        """Wait, at most OPEN_TIMEOUT, until proxy and holder have given our sockets back."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(OPEN_TIMEOUT):
+                await self._settled.wait()
+        self._waited = True
+
     def recalled(self) -> None:
         """Note that all returned sockets have been adopted."""
         with self._state:
             first, self._recalled = not self._recalled, True
             self._state.notify_all()
+        self._note_settled()
         if first:
             self._changed()
 
@@ -254,6 +219,11 @@ class ProxyLink:
             self._synced = True
             self._notify()
             self._state.notify_all()
+        self._note_settled()
+
+    def _note_settled(self) -> None:
+        if self._synced and self._recalled:
+            self._settled.set()
 
     async def _drop_all(self, channel: Channel) -> None:
         with self._state:
@@ -274,7 +244,7 @@ class ProxyLink:
         for held in sorted(new, key=lambda held: held.listener.key):
             await self._give(channel, held)
 
-    async def _give(self, channel: Channel, held: _Held) -> None:
+    async def _give(self, channel: Channel, held: Held) -> None:
         """Give a copy of a socket: another thread may close the socket meanwhile."""
         with self._state:
             if self._held.get(held.listener.key) is not held:
@@ -303,7 +273,7 @@ class ProxyLink:
     def _keep(self, listener: Listener, sock: socket.socket, *, acknowledged: bool) -> None:
         sock.settimeout(0)
         space = namespace.socket_cookie(sock)  # its namespace may be deleted: see `observed`
-        self._held[listener.key] = _Held(
+        self._held[listener.key] = Held(
             listener=listener, sock=sock, space=space, acknowledged=acknowledged
         )
 
@@ -316,7 +286,7 @@ class ProxyLink:
                 self._drop_and_wait(listener.key)
         self._dropped.discard(listener.key)
         sock = listeners.open_socket(listener, self._backlog)
-        self._held[listener.key] = _Held(listener=listener, sock=sock, space=cookie)
+        self._held[listener.key] = Held(listener=listener, sock=sock, space=cookie)
 
     def _drop_and_wait(self, key: str) -> None:
         self._dropped.add(key)
@@ -380,7 +350,7 @@ class ProxyLink:
                     self._loop.call_soon_threadsafe(wake)
 
 
-def _is_only_renamed(held: _Held, listener: Listener, cookie: int) -> bool:
+def _is_only_renamed(held: Held, listener: Listener, cookie: int) -> bool:
     """Return whether a kept socket can serve this listener, which serves another resource.
 
     Not one of a device: connections that wait on it belong to the network that it is wired to.
@@ -388,7 +358,7 @@ def _is_only_renamed(held: _Held, listener: Listener, cookie: int) -> bool:
     return held.space == cookie and held.listener != listener and not listener.device
 
 
-def _is_for(held: _Held, listener: Listener, cookie: int) -> bool:
+def _is_for(held: Held, listener: Listener, cookie: int) -> bool:
     """Return whether a kept socket is this listener's, in the namespace with this number."""
     return (
         held.space == cookie
