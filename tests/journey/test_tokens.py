@@ -102,10 +102,14 @@ def test_a_member_makes_a_network_and_a_vm_that_reads_its_metadata(
     cloud = Cloud(house=member)
     try:
         network = cloud.isolated()
-        vm = cloud.vm(network).start()
-        assert vm.reads_its_own()
+        vm = cloud.vm(network)
+        guarded.api.update("ports", vm.port["id"], {"binding:host_id": ""})
+        assert vm.start().reads_its_own()
         document = json.loads(vm.fetch("/openstack/latest/meta_data.json"))
         assert document["project_id"] == "web"
+        assert "ready" in member.a9fe("port", "wait-ready", vm.port["id"], "--timeout", "30")
+        made = guarded.a9fe.json("port", "show", vm.port["id"])
+        assert (made["binding:host_id"], made["status"]) == ("", "ACTIVE")
         assert guarded.a9fe.json("network", "list")[0]["project_id"] == "web"
     finally:
         cloud.clear()
