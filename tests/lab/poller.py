@@ -19,7 +19,7 @@ while not select.select([sys.stdin], [], [], 0.02)[0]:
         answer = asked.getresponse()
         answer.read()
         print(answer.status)
-    except OSError as error:
+    except (OSError, http.client.HTTPException) as error:
         print(type(error).__name__)
     finally:
         asked.close()
