@@ -77,11 +77,13 @@ def start(space: str, wanted: Dnsmasq) -> None:
 
     If dnsmasq refuses the arguments, one that runs is left running.
     """
+    is_new = not os.path.isdir(wanted.directory)  # then none runs: no process is looked at
     _make_directory(wanted.directory)
     argv = ["dnsmasq", *wanted.arguments]
     if pid_of(wanted.directory) is not None:
         programs.run(["dnsmasq", "--test", *wanted.arguments])
-    stop(wanted.directory)
+    if not is_new:
+        stop(wanted.directory)
     files = _write(wanted)
     namespace.call_inside(space, lambda: programs.run(argv))
     _mark_loaded(wanted, files)
