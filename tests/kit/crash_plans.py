@@ -18,6 +18,7 @@ from a9fe.plan.host import (
     Bridge,
     HostPlan,
     NamespacePlan,
+    Radvd,
     Route,
     Uplink,
     Veth,
@@ -30,6 +31,7 @@ from tests.kit.host_plans import (
     NETWORK,
     QDHCP,
     QROUTER,
+    ROUTER,
     FakeProxy,
     dhcp_plan,
     router_plan,
@@ -82,15 +84,17 @@ def phases(confs: str) -> tuple[Phase, ...]:
     restarted = replace(served(confs), arguments=args)
     other_rules = ruleset({"filter": ("-A FORWARD -j DROP",)})
     narrow = replace(router, links=_of_mtu(router, smaller.mtu), iptables=other_rules)
+    advertising = replace(narrow, radvd=_radvd(confs, "on"))
+    silent = replace(narrow, radvd=_radvd(confs, "off"))
     reloaded = replace(changed, dnsmasq=replace(more, arguments=args))
     direct = SetTaps(taps=of_network((OTHER_VM,), (), "").taps)
     empty = Phase(name="empty", plans={owner: HostPlan() for owner in OWNERS})
     return (
         empty,
         _phase("built", BRIDGE, space, two_links, vms=()),
-        _phase("changed", smaller, replace(changed, dnsmasq=restarted), narrow),
-        _phase("reloaded", smaller, reloaded, narrow),
-        _phase("one port more", smaller, reloaded, narrow, (VM, OTHER_VM), direct),
+        _phase("changed", smaller, replace(changed, dnsmasq=restarted), advertising),
+        _phase("reloaded", smaller, reloaded, silent),
+        _phase("one port more", smaller, reloaded, silent, (VM, OTHER_VM), direct),
         _phase("without DHCP", smaller, replace(changed, dnsmasq=None), narrow, (VM, OTHER_VM)),
         empty,
     )
@@ -133,6 +137,14 @@ def _changed(space: NamespacePlan, mtu: int) -> NamespacePlan:
         addresses=frozenset({Address(device=device, cidr="10.1.0.3/24")}),
         routes=frozenset({Route(destination="10.9.0.2/32", via="", device=device)}),
         listeners=frozenset({replace(listener, port=8080)}),
+    )
+
+
+def _radvd(confs: str, advertises: str) -> Radvd:
+    return Radvd(
+        router_id=ROUTER,
+        directory=f"{os.path.dirname(confs)}/ra/{ROUTER}",
+        config=f"interface {OTHER_LINK.inner} {{ AdvSendAdvert {advertises}; }};\n",
     )
 
 

@@ -27,6 +27,7 @@ from a9fe.plan.host import (
     HostPlan,
     NamespacePlan,
     PortSecurity,
+    Radvd,
     Route,
     TapElements,
     Uplink,
@@ -62,6 +63,7 @@ class Space:
     sysctls: dict[str, str] = field(default_factory=lambda: dict.fromkeys(sysctls.PATHS, "0"))
     iptables: dict[int, str] = field(default_factory=dict)  # by IP version
     dnsmasq: Dnsmasq | None = None
+    radvd: Radvd | None = None
     listeners: dict[str, Listener] = field(default_factory=dict)
 
     def remove_link(self, inner: str) -> None:
@@ -198,6 +200,7 @@ class FakeHost:
             iptables=space.iptables.get(4, ""),
             ip6tables=space.iptables.get(6, ""),
             dnsmasq=space.dnsmasq,
+            radvd=space.radvd,
             listeners=frozenset(
                 each
                 for each in space.listeners.values()
@@ -279,6 +282,7 @@ class FakeHost:
         space = self.spaces.get(o.namespace, Space())
         require(not space.links, "links would remain in the host's namespace")
         require(space.dnsmasq is None, "dnsmasq would keep running")
+        require(space.radvd is None, "radvd would keep running")
         require(not space.listeners, "the proxy would keep its listeners")
         self.spaces.pop(o.namespace, None)
 
@@ -386,6 +390,24 @@ class FakeHost:
         space = self._space(o.namespace)
         self._note(o, needless=space.dnsmasq is None)
         space.dnsmasq = None
+
+    @_do.register
+    def _(self, o: op.StartRadvd) -> None:
+        space = self._space(o.namespace)
+        self._note(o, needless=space.radvd is not None)
+        space.radvd = o.radvd
+
+    @_do.register
+    def _(self, o: op.ReloadRadvd) -> None:
+        space = self._space(o.namespace)
+        self._note(o, needless=space.radvd is None)
+        space.radvd = o.radvd
+
+    @_do.register
+    def _(self, o: op.StopRadvd) -> None:
+        space = self._space(o.namespace)
+        self._note(o, needless=space.radvd is None)
+        space.radvd = None
 
     @_do.register
     def _(self, o: op.OpenListener) -> None:

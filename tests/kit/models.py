@@ -25,6 +25,8 @@ ADDRESSES = ("2", "3", "9")  # last part, inside each of them
 
 
 def within(cidr: str, last: str) -> str:
+    if ":" in cidr:
+        return f"{cidr.partition('/')[0]}{last}"
     return f"{cidr.rsplit('.', 1)[0]}.{last}"
 
 
@@ -78,7 +80,16 @@ def draw_way_out(draw: st.DrawFn, routers: list[Router], others: list[Resource])
 
 def draw_subnets(draw: st.DrawFn, net: Network, number: int) -> list[Subnet]:
     cidrs = draw(st.lists(st.sampled_from(CIDRS), max_size=2, unique=True))
-    return [
+    six = subnet(
+        number * 10 + 8,
+        net,
+        f"fd00:{number}::/64",
+        f"fd00:{number}::1",
+        ip_version=6,
+        ipv6_ra_mode=draw(st.sampled_from([None, "slaac", "dhcpv6-stateful"])),
+        enable_dhcp=draw(st.booleans()),
+    )
+    found = [
         subnet(
             number * 10 + index,
             net,
@@ -88,6 +99,7 @@ def draw_subnets(draw: st.DrawFn, net: Network, number: int) -> list[Subnet]:
         )
         for index, cidr in enumerate(cidrs)
     ]
+    return [six, *found] if draw(st.booleans()) else found
 
 
 def draw_ips(draw: st.DrawFn, subnets: list[Subnet]) -> list[tuple[Subnet, str]]:

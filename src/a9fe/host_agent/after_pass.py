@@ -10,7 +10,7 @@ from a9fe.plan.host import HostPlan
 from a9fe.plan.model_view import ModelView
 
 Follow = Callable[[str, str], None]
-"""Follows the dnsmasq of a namespace with that directory, "" for none."""
+"""Follows the daemon of a namespace with that directory, "" for none."""
 
 
 class AfterPass:
@@ -24,7 +24,7 @@ class AfterPass:
         totals: Totals,
         follow: Follow,
     ) -> None:
-        """`reports` send what it found, `totals` count, `follow` watches a dnsmasq."""
+        """`reports` send what it found, `totals` count, `follow` watches a daemon."""
         self._role = role
         self._model = model
         self._reports = reports
@@ -37,10 +37,10 @@ class AfterPass:
         self._reports.passed(outcome)
         for part, plan in outcome.plans.items():
             self._totals.set(part, role.counts(model, part))
-            self._follow(part.namespace(role.owner), _dnsmasq_directory(plan))
+            self._follow(part.namespace(role.owner), _daemon_directory(plan))
         role.after_pass(model, outcome)
 
 
-def _dnsmasq_directory(plan: HostPlan) -> str:
-    found = (space.dnsmasq for space in plan.namespaces.values())
+def _daemon_directory(plan: HostPlan) -> str:
+    found = (space.dnsmasq or space.radvd for space in plan.namespaces.values())
     return next((one.directory for one in found if one is not None), "")

@@ -13,7 +13,7 @@ from a9fe.plan.model_view import ModelView
 from a9fe.plan.parts import Part
 from a9fe.runtime.config import Config
 
-DHCP_DIRECTORY = "dhcp"  # below state_path
+DHCP_DIRECTORY, RA_DIRECTORY = "dhcp", "ra"  # below state_path
 IPV6_SETTINGS = "/proc/sys/net/ipv6"
 Tasks = Mapping[str, Callable[[], Awaitable[None]]]
 """Functions that run until cancelled, by name."""
@@ -51,6 +51,11 @@ class Role:
 def dhcp_confs(config: Config) -> str:
     """Return the directory in which each network's dnsmasq has a directory."""
     return os.path.join(os.path.abspath(config.state_path), DHCP_DIRECTORY)
+
+
+def ra_confs(config: Config) -> str:
+    """Return the directory in which each router's radvd has a directory."""
+    return os.path.join(os.path.abspath(config.state_path), RA_DIRECTORY)
 
 
 def host_has_ipv6() -> bool:

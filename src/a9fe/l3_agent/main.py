@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from a9fe.host_agent.process import serve
-from a9fe.host_agent.role import Role, host_has_ipv6
+from a9fe.host_agent.role import Role, host_has_ipv6, ra_confs
 from a9fe.linux.processes import privileges
 from a9fe.plan import model_view, uplinks
 from a9fe.plan.model_view import ModelView
@@ -30,6 +30,9 @@ def make_role(config: Config) -> Role:
         enable_metadata_proxy=config.enable_metadata_proxy,
         metadata_port=config.metadata_port,
         metadata_access_mark=int(config.metadata_access_mark, 0),
+        ra_confs=ra_confs(config),
+        min_rtr_adv_interval=config.min_rtr_adv_interval,
+        max_rtr_adv_interval=config.max_rtr_adv_interval,
         ipv6_on_host=host_has_ipv6(),
         bridge_mappings=uplinks.mappings(config.bridge_mappings),
     )

@@ -12,7 +12,7 @@ from typing import Protocol
 
 import structlog
 
-from a9fe.linux import observation
+from a9fe.linux import observation, radvd
 from a9fe.linux.dhcp import dnsmasq
 from a9fe.linux.kernel import conntrack, links, namespace, rtnetlink, uplinks
 from a9fe.linux.kernel.announce import Announcer
@@ -58,14 +58,16 @@ class Host:
     """The kernel of this host for one agent."""
 
     def __init__(self, proxy: Proxy, dhcp_confs: str, mark: Mark) -> None:
-        """`dhcp_confs`: the parent of each network's dnsmasq directory. `mark`: of this
-        installation; identifies our objects.
+        """`dhcp_confs`: the parent of each network's dnsmasq directory; that of each router's
+        radvd is beside it. `mark`: of this installation; identifies our objects.
         """
         self._proxy = proxy
         self._mark = mark
         self._foreign = ForeignLog()
         self.numbers = Numbers()
-        self._confs = os.path.abspath(dhcp_confs)
+        confs = os.path.abspath(dhcp_confs)
+        beside = os.path.join(os.path.dirname(confs), observation.L3.confs)
+        self._confs = {observation.DHCP.name: confs, observation.L3.name: beside}
         self._iptables = Iptables()
         self._nftables = Nftables(mark)
         self._announcer = Announcer()
@@ -101,7 +103,7 @@ class Host:
 
     def _observe(self, owner: observation.Owner, look: Look | None) -> HostPlan:
         if not self._recovered:
-            recover(owner, self._confs, self._mark)
+            recover(owner, self._confs[owner.name], self._mark)
             self._recovered = True
         if look is None:
             home, spaces = observation.Home.read(self._mark), observation.named_namespaces(owner)
@@ -116,7 +118,7 @@ class Host:
                 space,
                 found,
                 home,
-                observation.dnsmasq_of(space, owner, self._confs),
+                observation.daemon_of(space, owner, self._confs[owner.name]),
                 listening.get(space, frozenset()),
             )
             for space, found in seen.items()
@@ -185,7 +187,10 @@ class Host:
             op.StartDnsmasq: lambda o: dnsmasq.start(o.namespace, o.dnsmasq),
             op.RestartDnsmasq: lambda o: dnsmasq.start(o.namespace, o.dnsmasq),
             op.ReloadDnsmasq: lambda o: dnsmasq.reload(o.namespace, o.dnsmasq),
-            op.StopDnsmasq: lambda o: dnsmasq.remove(o.dnsmasq.directory),
+            op.StopDnsmasq: lambda o: dnsmasq.DAEMON.remove(o.dnsmasq.directory),
+            op.StartRadvd: lambda o: radvd.start(o.namespace, o.radvd),
+            op.ReloadRadvd: lambda o: radvd.reload(o.namespace, o.radvd),
+            op.StopRadvd: lambda o: radvd.DAEMON.remove(o.radvd.directory),
             op.OpenListener: lambda o: self._proxy.open(o.listener),
             op.CloseListener: lambda o: self._proxy.close(o.listener),
         }
@@ -205,19 +210,22 @@ class Host:
 
     def _delete_namespace(self, space: str) -> None:
         """End our processes in it first, because they would keep it alive without a name."""
-        network_id = observation.DHCP.network_id(space)
-        if network_id:
-            dnsmasq.end_in(space, self._confs)
-            dnsmasq.remove(f"{self._confs}/{network_id}")
+        owner = observation.owner_of(space)
+        if owner is not None:
+            confs = self._confs[owner.name]
+            owner.daemon.end_in(space, confs)
+            owner.daemon.remove(owner.directory(confs, space))
         namespace.delete(space, self._mark)
         self._iptables.forget(space)
 
     def _add_namespace(self, space: str) -> None:
-        """Also end a dnsmasq that still runs in a former namespace of that name."""
+        """Also end a daemon that still runs in a former namespace of that name."""
         made = namespace.create(space, self._mark)
-        directory = f"{self._confs}/{observation.DHCP.network_id(space)}"
-        if made and observation.DHCP.network_id(space) and os.path.isdir(directory):
-            dnsmasq.stop(directory)
+        owner = observation.owner_of(space)
+        if made and owner:
+            directory = owner.directory(self._confs[owner.name], space)
+            if os.path.isdir(directory):
+                owner.daemon.stop(directory)
 
     def _delete_bridge(self, name: str) -> None:
         """Raise LinkError if a device is attached: another process may have attached one."""
@@ -260,18 +268,16 @@ def _foreign_bridges(home: observation.Home) -> dict[str, str]:
 def recover(owner: observation.Owner, confs: str, mark: Mark) -> None:
     """Remove leftovers of a crash or a reboot that the difference does not show.
 
-    These are broken handles of our namespaces, and dnsmasq processes and files of namespaces that
-    no longer exist.
+    These are broken handles of our namespaces, and processes and files of daemons in namespaces
+    that no longer exist.
     """
     for space in observation.named_namespaces(owner):
         if not namespace.exists(space) and namespace.mark_of(space) == mark.text:
             log.info("broken namespace handle removed", namespace=space)
             namespace.delete(space, mark)
-    if owner is observation.DHCP and os.path.isdir(confs):
-        for network_id in os.listdir(confs):
-            space = names.dhcp_namespace(network_id)
-            if names.DHCP_NAMESPACE.fullmatch(space) and not namespace.exists(space):
-                dnsmasq.remove(f"{confs}/{network_id}")
+    for space, directory in observation.daemon_directories(owner, confs):
+        if not namespace.exists(space):
+            owner.daemon.remove(directory)
 
 
 def _set_sysctl(space: str, path: str, value: str) -> None:

@@ -2,7 +2,8 @@
 
 One rtnetlink and one nfnetlink socket receive the events of all namespaces that a pair connects to
 this one (NETLINK_LISTEN_ALL_NSID), an inotify descriptor reports removed names of namespaces, and
-a pidfd reports the end of each dnsmasq. So there is a descriptor for each network, and no polling.
+a pidfd reports the end of each dnsmasq and radvd. So there is a descriptor for each network and
+router, and no polling.
 Sources: netlink(7), linux/rtnetlink.h, linux/netfilter/nfnetlink.h.
 """
 
@@ -17,7 +18,6 @@ from contextlib import suppress
 import structlog
 
 from a9fe.linux import observation
-from a9fe.linux.dhcp import dnsmasq
 from a9fe.linux.kernel import inotify, namespace, netlink, nfnetlink, rtnetlink
 from a9fe.linux.observation import Owner
 from a9fe.plan import names
@@ -118,7 +118,7 @@ class KernelEvents:
         self._owner = observation.OWNERS[owner]
         self._changed = changed
         self._name_of = name_of
-        self._ends: dict[str, int] = {}  # namespace -> pidfd of its dnsmasq
+        self._ends: dict[str, int] = {}  # namespace -> pidfd of its daemon
 
     async def run(self) -> None:
         """Listen until cancelled."""
@@ -143,11 +143,11 @@ class KernelEvents:
                 self._forget(space)
 
     def follow(self, space: str, directory: str) -> None:
-        """Listen for the end of the dnsmasq of a namespace with that directory; "": no more."""
+        """Listen for the end of the daemon of a namespace with that directory; "": no more."""
         if not directory:
             if space in self._ends:
                 self._forget(space)
-        elif space not in self._ends and (pid := dnsmasq.pid_of(directory)) is not None:
+        elif space not in self._ends and (pid := self._owner.daemon.pid_of(directory)) is not None:
             with suppress(ProcessLookupError):  # it has just ended
                 fd = self._ends[space] = os.pidfd_open(pid)
                 asyncio.get_running_loop().add_reader(fd, self._ended, space)

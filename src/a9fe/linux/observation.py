@@ -5,16 +5,19 @@ value that equals no plan, so that the difference repairs it. Objects without ou
 are not observed, whatever their name. An observation starts no process.
 """
 
+import os
 import re
 import socket
 from collections.abc import Iterable, Iterator, Set
 from dataclasses import dataclass
 
+from a9fe.linux import radvd
 from a9fe.linux.dhcp import dnsmasq
 from a9fe.linux.kernel import namespace, rtnetlink
+from a9fe.linux.processes.daemons import Daemon
 from a9fe.linux.rulesets.iptables import Iptables
 from a9fe.plan import names, sysctls
-from a9fe.plan.host import Address, Bridge, Dnsmasq, NamespacePlan, Route, Uplink, Veth
+from a9fe.plan.host import Address, Bridge, Dnsmasq, NamespacePlan, Radvd, Route, Uplink, Veth
 from a9fe.plan.mark import ALIAS_PREFIX, Mark
 from a9fe.wire.message import Listener
 
@@ -22,13 +25,24 @@ WRONG_MTU = 0  # observed for a damaged device; equals no plan
 VM_KINDS = ("tun", "veth")  # kinds of devices of VMs and namespace guests
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Owner:
-    """The names of an agent's objects: namespaces by pattern, devices in them by prefixes."""
+    """The names of an agent's objects: namespaces by pattern, devices in them by prefixes.
+
+    A namespace's name is `stem` and an id. `daemon` is what runs in its namespaces: one for each,
+    with a directory in the directory `confs` of state_path.
+    """
 
     name: str
     pattern: re.Pattern[str]
+    stem: str
     prefixes: tuple[str, ...]
+    daemon: Daemon
+    confs: str
+
+    def directory(self, confs: str, space: str) -> str:
+        """The directory of the daemon in a namespace; `confs` is the path of all of them."""
+        return f"{confs}/{self.network_id(space)}"
 
     def network_id(self, space: str) -> str:
         """The network's or router's id in the name of a namespace, "" if it has another form."""
@@ -36,9 +50,36 @@ class Owner:
         return found.group(1) if found else ""
 
 
-L3 = Owner("l3", names.ROUTER_NAMESPACE, (names.router_device(""), names.gateway_device("")))
-DHCP = Owner("dhcp", names.DHCP_NAMESPACE, (names.dhcp_device(""),))
+L3 = Owner(
+    name="l3",
+    pattern=names.ROUTER_NAMESPACE,
+    stem=names.router_namespace(""),
+    prefixes=(names.router_device(""), names.gateway_device("")),
+    daemon=radvd.DAEMON,
+    confs="ra",
+)
+DHCP = Owner(
+    name="dhcp",
+    pattern=names.DHCP_NAMESPACE,
+    stem=names.dhcp_namespace(""),
+    prefixes=(names.dhcp_device(""),),
+    daemon=dnsmasq.DAEMON,
+    confs="dhcp",
+)
 OWNERS = {owner.name: owner for owner in (L3, DHCP)}
+
+
+def owner_of(space: str) -> Owner | None:
+    """The agent whose namespaces have names like this one; None for none."""
+    return next((owner for owner in OWNERS.values() if owner.network_id(space)), None)
+
+
+def daemon_directories(owner: Owner, confs: str) -> Iterator[tuple[str, str]]:
+    """The existing directories of an agent's daemons, each after the name of its namespace."""
+    for id in sorted(os.listdir(confs)) if os.path.isdir(confs) else ():
+        space = f"{owner.stem}{id}"
+        if owner.network_id(space):
+            yield space, f"{confs}/{id}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -254,7 +295,7 @@ def as_plan(
     space: str,
     seen: Inside,
     home: Home,
-    served: Dnsmasq | None,
+    served: Dnsmasq | Radvd | None,
     listening: frozenset[Listener],
 ) -> NamespacePlan:
     """Return the content of a namespace as the value to compare with its plan."""
@@ -266,22 +307,23 @@ def as_plan(
         sysctls=seen.sysctls,
         iptables=seen.iptables,
         ip6tables=seen.ip6tables,
-        dnsmasq=served,
+        dnsmasq=served if isinstance(served, Dnsmasq) else None,
+        radvd=served if isinstance(served, Radvd) else None,
         listeners=listening,
     )
 
 
-def dnsmasq_of(space: str, owner: Owner, confs: str) -> Dnsmasq | None:
-    """The dnsmasq that runs in a DHCP namespace; None in other namespaces."""
-    if owner is not DHCP:
-        return None
-    network_id = owner.network_id(space)
-    return dnsmasq.observe(space, network_id, f"{confs}/{network_id}")
+def daemon_of(space: str, owner: Owner, confs: str) -> Dnsmasq | Radvd | None:
+    """The daemon that runs in a namespace; None if none runs."""
+    id, directory = owner.network_id(space), owner.directory(confs, space)
+    if owner is DHCP:
+        return dnsmasq.observe(space, id, directory)
+    return radvd.observe(space, id, directory)
 
 
 def _addresses(ours: dict[int, rtnetlink.Link]) -> Iterator[Address]:
     for address in rtnetlink.addresses():
-        if address.index in ours:
+        if address.index in ours and not address.by_kernel:
             device = ours[address.index].name
             yield Address(device=device, cidr=address.cidr, usable=address.usable)
 

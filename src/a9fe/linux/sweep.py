@@ -11,11 +11,10 @@ from dataclasses import dataclass
 from functools import partial
 
 from a9fe.linux import foreign, observation
-from a9fe.linux.dhcp import dnsmasq
 from a9fe.linux.foreign import OUR_KINDS
 from a9fe.linux.kernel import links, namespace, uplinks
 from a9fe.linux.kernel.rtnetlink import Link
-from a9fe.linux.processes import process
+from a9fe.linux.processes import daemons, process
 from a9fe.linux.rulesets import nftables
 from a9fe.linux.vms import guest
 from a9fe.model.errors import A9feError
@@ -25,7 +24,7 @@ from a9fe.plan.mark import Mark, owner_of
 INTERVAL = 1.0  # s between lines of progress
 # At once, so that the kernel's lock on all devices is held for a second, not for a minute.
 DEVICES_AT_ONCE, BRIDGES_AT_ONCE = 500, 50
-OUR_DIRECTORY = re.compile(r".*/dhcp/[0-9a-f-]{36}")
+OUR_DIRECTORY = r".*/{confs}/[0-9a-f-]{{36}}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,12 +55,13 @@ def clean(state_path: str, mark: Mark, say: Callable[[str], None] = lambda _: No
 
     Cost: O(objects of ours and processes). The kernel needs about 20 ms for each bridge.
     """
-    confs = os.path.join(os.path.abspath(state_path), "dhcp")
     progress = Progress(say)
     removed: list[str] = [*_guests(mark)]
     spaces = {space: namespace.inode(space) for space in _spaces(mark)}
     seen = {pid: process.network_namespace(pid) for pid in process.all_pids()}
-    removed.extend(_dnsmasqs(confs, seen, set(spaces.values()) - {0}))
+    for owner in observation.OWNERS.values():
+        confs = os.path.join(os.path.abspath(state_path), owner.confs)
+        removed.extend(_daemons(owner, confs, seen, set(spaces.values()) - {0}))
     left: list[str] = [*_foreign_processes(seen, spaces)]
     removed.extend(_uplinks(mark))
     for device, reason in _devices(mark, progress):
@@ -78,23 +78,25 @@ def _guests(mark: Mark) -> Iterator[str]:
             yield f"guest {name}"
 
 
-def _dnsmasqs(confs: str, seen: Mapping[int, int], spaces: Set[int]) -> Iterator[str]:
-    """End dnsmasqs with a directory below our state_path, or in one of our namespaces.
+def _daemons(
+    owner: observation.Owner, confs: str, seen: Mapping[int, int], spaces: Set[int]
+) -> Iterator[str]:
+    """End daemons with a directory below `confs` in our state_path, or in one of our namespaces.
 
     `seen`: the namespace of each process.
     """
+    daemon, form = owner.daemon, re.compile(OUR_DIRECTORY.format(confs=owner.confs))
     ours: dict[int, str] = {}
     for pid, inode in seen.items():
-        directory = dnsmasq.directory_of(pid)
-        inside = inode in spaces and OUR_DIRECTORY.fullmatch(directory)
+        directory = daemon.directory_of(pid)
+        inside = inode in spaces and form.fullmatch(directory)
         if directory.startswith(f"{confs}/") or inside:
             ours[pid] = directory
-    tests = {pid: partial(dnsmasq.is_ours, directory=path) for pid, path in ours.items()}
+    tests = {pid: partial(daemon.is_ours, directory=path) for pid, path in ours.items()}
     for pid in sorted(process.end_all(tests)):
-        yield f"dnsmasq {os.path.basename(ours[pid])} (pid {pid})"
-    for network_id in sorted(os.listdir(confs)) if os.path.isdir(confs) else ():
-        if names.DHCP_NAMESPACE.fullmatch(names.dhcp_namespace(network_id)):
-            dnsmasq.remove_files(f"{confs}/{network_id}")
+        yield f"{daemon.program} {os.path.basename(ours[pid])} (pid {pid})"
+    for _, directory in observation.daemon_directories(owner, confs):
+        daemons.remove_files(directory)
 
 
 def _spaces(mark: Mark) -> list[str]:

@@ -44,6 +44,7 @@ def _described(operation: Operation) -> tuple[str, str]:
 
 
 DNSMASQ = "dnsmasq of network {o.dnsmasq.network_id}"
+RADVD = "radvd of router {o.radvd.router_id}"
 # Deletions have no line here: they remove what is not in the plan.
 DESCRIPTIONS: dict[type, tuple[str, str]] = {
     op.SetPortSecurity: ("filters were missing or changed", "reloaded"),
@@ -67,5 +68,7 @@ DESCRIPTIONS: dict[type, tuple[str, str]] = {
     op.StartDnsmasq: (f"{DNSMASQ} was not running", "started"),
     op.RestartDnsmasq: (f"{DNSMASQ} had wrong arguments", "restarted"),
     op.ReloadDnsmasq: (f"{DNSMASQ} had wrong files", "rewritten and reloaded"),
+    op.StartRadvd: (f"{RADVD} was not running", "started"),
+    op.ReloadRadvd: (f"{RADVD} had a wrong file", "rewritten and reloaded"),
     op.OpenListener: ("listener {o.listener.key} was not served", "opened"),
 }

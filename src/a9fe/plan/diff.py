@@ -8,8 +8,9 @@
    plan are closed, because a listener identifies its link's network; then iptables (before
    forwarding is on and before any link, so that no packet passes a router without its rules),
    sysctls, links, listeners (before any address, so that no connection to it is refused),
-   addresses, routes, dnsmasq; then unplanned objects are deleted in reverse order, listeners last;
-4. each unplanned namespace: its listeners, dnsmasq, links, then the namespace itself;
+   addresses, routes, dnsmasq, radvd; then unplanned objects are deleted in reverse order,
+   listeners last;
+4. each unplanned namespace: its listeners, dnsmasq, radvd, links, then the namespace itself;
 5. unplanned bridges without devices;
 6. the filters, if none are planned.
 
@@ -41,6 +42,7 @@ from a9fe.plan.operations import (
     Operation,
     PlugTap,
     ReloadDnsmasq,
+    ReloadRadvd,
     RestartDnsmasq,
     SetBridge,
     SetIptables,
@@ -50,7 +52,9 @@ from a9fe.plan.operations import (
     SetTaps,
     SetUplink,
     StartDnsmasq,
+    StartRadvd,
     StopDnsmasq,
+    StopRadvd,
 )
 from a9fe.plan.routers import rules
 from a9fe.wire.message import Listener
@@ -138,15 +142,11 @@ def _without(host: HostPlan, removed: Iterable[DeleteLink]) -> HostPlan:
     namespaces = dict(host.namespaces)
     for operation in removed:
         plan, device = namespaces[operation.namespace], operation.link.inner
-        namespaces[plan.name] = NamespacePlan(
-            name=plan.name,
+        namespaces[plan.name] = replace(
+            plan,
             links=plan.links - {operation.link},
             addresses=frozenset(a for a in plan.addresses if a.device != device),
             routes=frozenset(r for r in plan.routes if r.device != device),
-            sysctls=plan.sysctls,
-            iptables=plan.iptables,
-            ip6tables=plan.ip6tables,
-            dnsmasq=plan.dnsmasq,
             listeners=frozenset(x for x in plan.listeners if x.device != device),
         )
     return HostPlan(bridges=host.bridges, namespaces=namespaces)
@@ -180,6 +180,7 @@ def _namespace(desired: NamespacePlan, observed: NamespacePlan | None) -> Iterat
         for route in _routes(desired.routes - observed.routes)
     )
     yield from _set_dnsmasq(desired, observed)
+    yield from _set_radvd(desired, observed)
     yield from _surplus(desired, observed)
     keys = {listener.key for listener in desired.listeners}
     replaced = (listener for listener in stale if listener.device or listener.key in keys)
@@ -233,6 +234,19 @@ def _set_dnsmasq(desired: NamespacePlan, observed: NamespacePlan) -> Iterator[Op
         yield ReloadDnsmasq(namespace=desired.name, dnsmasq=new)
 
 
+def _set_radvd(desired: NamespacePlan, observed: NamespacePlan) -> Iterator[Operation]:
+    new, old = desired.radvd, observed.radvd
+    if new == old:
+        return
+    if new is None:
+        assert old is not None
+        yield StopRadvd(namespace=desired.name, radvd=old)
+    elif old is None or not old.running:
+        yield StartRadvd(namespace=desired.name, radvd=new)
+    else:
+        yield ReloadRadvd(namespace=desired.name, radvd=new)
+
+
 def _close(namespace: str, listeners: Iterable[Listener]) -> Iterator[NamespaceOperation]:
     yield from (
         CloseListener(namespace=namespace, listener=listener) for listener in _by_key(listeners)
@@ -276,6 +290,8 @@ def _remove_namespace(plan: NamespacePlan) -> Iterator[NamespaceOperation]:
     yield from _close(name, plan.listeners)
     if plan.dnsmasq is not None:
         yield StopDnsmasq(namespace=name, dnsmasq=plan.dnsmasq)
+    if plan.radvd is not None:
+        yield StopRadvd(namespace=name, radvd=plan.radvd)
     yield from (DeleteLink(namespace=name, link=link) for link in _links(plan.links))
     yield DeleteNamespace(namespace=name)
 

@@ -103,6 +103,20 @@ device ("" if the device is the whole key)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Radvd:
+    """A radvd of one router: its file "radvd.conf", a whole text, in `directory`.
+
+    The file changes -> SIGHUP. radvd itself writes "pid" and "log" there. `running` False is only
+    observed: the files are there, and radvd does not run.
+    """
+
+    router_id: str
+    directory: str
+    config: str
+    running: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PortSecurity:
     """The filters of taps: the elements of each tap, by device name.
 
@@ -137,6 +151,7 @@ class NamespacePlan:
     iptables: str = ""
     ip6tables: str = ""
     dnsmasq: Dnsmasq | None = None
+    radvd: Radvd | None = None
     listeners: frozenset[Listener] = frozenset()
 
 

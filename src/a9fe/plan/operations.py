@@ -15,6 +15,7 @@ from a9fe.plan.host import (
     Bridge,
     Dnsmasq,
     PortSecurity,
+    Radvd,
     Route,
     TapElements,
     Uplink,
@@ -105,7 +106,7 @@ class AddNamespace:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeleteNamespace:
-    """Remove the namespace; links, dnsmasq and listeners in it were removed before."""
+    """Remove the namespace; links, dnsmasq, radvd and listeners in it were removed before."""
 
     namespace: str
 
@@ -230,6 +231,33 @@ class StopDnsmasq:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StartRadvd:
+    """Write the file in `radvd.directory` and start it in the namespace.
+
+    radvd daemonises itself; the operation is done when the started command exits with 0.
+    """
+
+    namespace: str
+    radvd: Radvd
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReloadRadvd:
+    """Write the file by rename, then send SIGHUP."""
+
+    namespace: str
+    radvd: Radvd
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StopRadvd:
+    """Stop the radvd of `radvd.router_id`, which tells VMs so, and remove its directory."""
+
+    namespace: str
+    radvd: Radvd
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OpenListener:
     """Bind and listen in the listener's namespace, and hand the socket to the proxy.
 
@@ -275,6 +303,9 @@ NamespaceOperation = (
     | RestartDnsmasq
     | ReloadDnsmasq
     | StopDnsmasq
+    | StartRadvd
+    | ReloadRadvd
+    | StopRadvd
     | OpenListener
     | CloseListener
 )
@@ -283,13 +314,14 @@ Operation = HostOperation | NamespaceOperation
 
 FILTERS = "port-security"  # the scope of SetPortSecurity and SetTaps
 _OF_DNSMASQ = StartDnsmasq | RestartDnsmasq | ReloadDnsmasq | StopDnsmasq
+_OF_RADVD = StartRadvd | ReloadRadvd | StopRadvd
 _OF_LISTENERS = OpenListener | CloseListener
 
 
 def scope(operation: Operation) -> str:
     """The scope that a failure affects: "port-security", a bridge, device or namespace by name, or
-    "<namespace> dnsmasq", "<namespace> listener", "<namespace> fe80::a9fe:a9fe" or
-    "<bridge> uplink", on which nothing depends.
+    "<namespace> dnsmasq", "<namespace> radvd", "<namespace> listener",
+    "<namespace> fe80::a9fe:a9fe" or "<bridge> uplink", on which nothing depends.
     """
     if isinstance(operation, HostOperation):
         return _host_scope(operation)
@@ -301,6 +333,8 @@ def _part(operation: NamespaceOperation) -> str:
     """The part of a namespace on which nothing depends, "" for the namespace itself."""
     if isinstance(operation, _OF_DNSMASQ):
         return "dnsmasq"
+    if isinstance(operation, _OF_RADVD):
+        return "radvd"
     if isinstance(operation, _OF_LISTENERS):
         return "listener"
     if isinstance(operation, AddAddress) and ipv6.is_shared(operation.address):

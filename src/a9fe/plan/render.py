@@ -32,6 +32,9 @@ def _namespace(plan: NamespacePlan) -> Iterator[str]:
     yield from _lines("ip6tables", plan.ip6tables)
     if plan.dnsmasq is not None:
         yield from _dnsmasq(plan.dnsmasq)
+    if plan.radvd is not None:
+        yield f"radvd for {plan.radvd.router_id} in {plan.radvd.directory}"
+        yield from _lines("  config", plan.radvd.config)
     yield from sorted(
         f"listen {one.key.partition('/')[2]} for {one.kind} {one.id}" for one in plan.listeners
     )

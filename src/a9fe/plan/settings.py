@@ -9,11 +9,16 @@ class L3Settings:
     """Options of the L3 agent. `ipv6_on_host`: whether the host's kernel has IPv6 at all.
 
     `bridge_mappings`: interface or bridge by physical network (plan.uplinks.mappings).
+    `ra_confs` is the parent of the directories of the routers' radvd. Router advertisements are
+    sent at random intervals between `min_rtr_adv_interval` and `max_rtr_adv_interval`, in seconds.
     """
 
     enable_metadata_proxy: bool = True
     metadata_port: int = 9697
     metadata_access_mark: int = 0x1
+    ra_confs: str = "/var/lib/a9fe/ra"
+    min_rtr_adv_interval: int = 30
+    max_rtr_adv_interval: int = 100
     ipv6_on_host: bool = True
     bridge_mappings: Mapping[str, str] = field(default_factory=dict)
 

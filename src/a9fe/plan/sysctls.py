@@ -15,6 +15,7 @@ _IPV4 = {
 _IPV6 = {
     "net/ipv6/conf/default/accept_ra": "0",
     "net/ipv6/conf/default/addr_gen_mode": "1",  # the kernel makes no address
+    "net/ipv6/conf/default/router_solicitation_delay": "0",  # look for duplicates at once
     "net/ipv6/conf/default/router_solicitations": "0",
 }
 # Strict: a VM cannot send from an address of another network of the router.

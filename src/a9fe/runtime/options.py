@@ -177,6 +177,12 @@ class Config:
     metadata_access_mark: str = _metadata(
         v.MARK, "0x1", "packet mark of metadata traffic in a router"
     )
+    min_rtr_adv_interval: int = _metadata(
+        v.whole(3, 1350), 30, "least time between a router's advertisements, in seconds"
+    )
+    max_rtr_adv_interval: int = _metadata(
+        v.whole(4, 1800), 100, "most time between a router's advertisements, in seconds"
+    )
     enable_metadata_proxy: bool = _metadata(v.BOOLEAN, True, "serve metadata in router namespaces")
     metadata_backlog: int = _metadata(
         v.whole(1, 65535), 4096, "backlog of each listener, in connections"

@@ -11,6 +11,7 @@ from typing import get_args
 
 import pytest
 
+from a9fe.linux import radvd
 from a9fe.linux.dhcp import dnsmasq
 from a9fe.linux.kernel import namespace, rtnetlink
 from a9fe.linux.processes import process
@@ -88,7 +89,9 @@ class Scene:
         """Return what our objects are now, whatever their indexes and times."""
         names = os.listdir(self.confs) if os.path.isdir(self.confs) else []
         files = {path.name for name in names for path in Path(self.confs, name).iterdir()}
-        found = [process.command_line(p) for p in process.all_pids() if dnsmasq.directory_of(p)]
+        daemons = (dnsmasq.DAEMON, radvd.DAEMON)
+        pids = [p for p in process.all_pids() if any(d.directory_of(p) for d in daemons)]
+        found = [process.command_line(pid) for pid in pids]
         home = {link.name for link in namespace.in_thread(rtnetlink.links)}
         return home, set(os.listdir(namespace.DIRECTORY)), files, sorted(found)
 

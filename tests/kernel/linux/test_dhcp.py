@@ -65,7 +65,7 @@ class World:
 
     @property
     def pid(self) -> int | None:
-        return dnsmasq.pid_of(f"{self.settings.dhcp_confs}/{NET.id}")
+        return dnsmasq.DAEMON.pid_of(f"{self.settings.dhcp_confs}/{NET.id}")
 
 
 @pytest.fixture

@@ -340,7 +340,7 @@ def test_port_security_is_set_recognised_and_removed(host):
 
 
 def our_dnsmasqs(confs):
-    return [p for p in process.all_pids() if dnsmasq.is_ours(p, f"{confs}/{NETWORK}")]
+    return [p for p in process.all_pids() if dnsmasq.DAEMON.is_ours(p, f"{confs}/{NETWORK}")]
 
 
 def test_unchanged_namespaces_are_observed_without_running_programs(host):

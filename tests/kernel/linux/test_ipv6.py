@@ -1,7 +1,8 @@
-"""The IPv6 metadata address in our namespaces, with guests that have link-local addresses only."""
+"""IPv6 in our namespaces: the metadata address, and router advertisements."""
 
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
@@ -10,11 +11,18 @@ from pathlib import Path
 import pytest
 
 from a9fe.host_agent.converge import Outcome, converge
+from a9fe.linux import radvd
 from a9fe.linux.host import Host
+from a9fe.linux.processes import process
+from a9fe.model.resources import Resource
 from a9fe.plan import ipv6, sysctls
 from a9fe.plan.diff import operations
-from a9fe.plan.host import Address, HostPlan
+from a9fe.plan.host import Address, HostPlan, Radvd
+from a9fe.plan.operations import ReloadRadvd, StartRadvd
+from a9fe.plan.routers import namespaces as l3
+from a9fe.plan.settings import L3Settings
 from a9fe.wire.message import Listener
+from tests.kit import fake_model as fm
 from tests.kit.conditions import eventually
 from tests.kit.host_plans import BRIDGE, NETWORK, QDHCP, dhcp_plan
 from tests.lab.handmade import sh
@@ -46,13 +54,14 @@ def host(confs: str, tmp_path: Path) -> Iterator[Host]:
             converge(made, owner, HostPlan())
 
 
-def plugged(name: str, device: str) -> None:
+def plugged(name: str, device: str, bridge: str = BRIDGE.name) -> None:
     """Make a namespace with a device on the bridge."""
     sh(
         f"""
         ip netns add {name}
+        ip netns exec {name} sysctl -qw net.ipv6.conf.all.forwarding=0
         ip link add {device} type veth peer name eth0 netns {name}
-        ip link set {device} master {BRIDGE.name} up
+        ip link set {device} master {bridge} up
         ip -n {name} link set eth0 up
         """
     )
@@ -80,9 +89,9 @@ def dual(confs: str) -> HostPlan:
     return replace(plan, namespaces={QDHCP: changed})
 
 
-def settled(host: Host, desired: HostPlan) -> bool:
-    outcome = converge(host, "dhcp", desired)
-    return not outcome.failures and operations(desired, host.observe("dhcp")) == ()
+def settled(host: Host, desired: HostPlan, owner: str = "dhcp") -> bool:
+    outcome = converge(host, owner, desired)
+    return not outcome.failures and operations(desired, host.observe(owner)) == ()
 
 
 def status(url: str) -> str:
@@ -120,3 +129,90 @@ def test_a_duplicate_is_reported_and_the_address_taken_when_it_goes(host: Host, 
     assert "another device" in converge(host, "dhcp", desired).failures[SCOPE]  # not forgotten
     sh(f"ip netns del {OTHER}")
     eventually(lambda: settled(host, desired), what="the address is usable")
+
+
+NET = fm.network(1, mtu=1450)
+SLAAC = fm.subnet(
+    6,
+    NET,
+    "fd00:6::/64",
+    "fd00:6::1",
+    ip_version=6,
+    ipv6_ra_mode="slaac",
+    ipv6_address_mode="slaac",
+)
+ROUTER = fm.router(1)
+LEG = fm.interface(3, ROUTER, NET, (SLAAC, "fd00:6::1"))
+SPACE = f"qrouter-{ROUTER.id}"
+
+
+def routed(confs: str, subnet: Resource = SLAAC) -> HostPlan:
+    """The plan of a router with an interface on an IPv6 network."""
+    model = fm.FakeModel([NET, subnet, ROUTER, LEG, fm.bound("l3", ROUTER)])
+    settings = L3Settings(ra_confs=f"{os.path.dirname(confs)}/ra")
+    return replace(l3.plan(model, fm.HOST, settings), port_security=None)
+
+
+def radvds(confs: str) -> list[int]:
+    directory = f"{os.path.dirname(confs)}/ra/{ROUTER.id}"
+    return [pid for pid in process.all_pids() if radvd.DAEMON.is_ours(pid, directory)]
+
+
+def guest_has(text: str) -> bool:
+    return text in sh(f"ip -n {GUEST} -6 addr; ip -n {GUEST} -6 route")
+
+
+def test_a_guest_takes_its_address_by_advertisement_and_reads_metadata(host: Host, confs: str):
+    desired = routed(confs)
+    converge(host, "l3", desired)
+    plugged(GUEST, "tguest", f"brq{NET.id[:11]}")
+    eventually(lambda: settled(host, desired, "l3"), what="fe80::a9fe:a9fe is usable")
+    eventually(lambda: guest_has("inet6 fd00:6::"), what="an address by SLAAC")
+    eventually(lambda: guest_has(f"default via {ipv6.link_local(LEG.mac_address)}"), what="route")
+    eventually(lambda: status("http://[fe80::a9fe:a9fe%25eth0]/") == "200", what="metadata")
+    assert status("http://[fd00:6::1]:9697/") == "000"  # only what is redirected
+    assert converge(host, "l3", HostPlan()).failures == {}
+    assert radvds(confs) == []
+    eventually(lambda: not guest_has("default via"), what="the router said that it ends")
+
+
+def test_a_router_serves_by_its_advertised_route_while_another_has_the_address(
+    host: Host, confs: str
+):
+    desired = routed(confs)
+    converge(host, "l3", replace(desired, namespaces={}))
+    bridge = f"brq{NET.id[:11]}"
+    plugged(OTHER, "tother", bridge)
+    sh(f"ip -n {OTHER} addr add fe80::a9fe:a9fe/64 dev eth0 nodad")
+    converge(host, "l3", desired)
+    plugged(GUEST, "tguest", bridge)
+    sh(f"ip netns exec {GUEST} sysctl -qw net.ipv6.conf.eth0.accept_ra_rt_info_max_plen=128")
+    eventually(lambda: guest_has("fe80::a9fe:a9fe via fe80::"), what="the advertised route")
+    eventually(lambda: status("http://[fe80::a9fe:a9fe%25eth0]/") == "200", what="metadata")
+    outcome = converge(host, "l3", desired)
+    assert outcome.failures.keys() == {f"{SPACE} fe80::a9fe:a9fe"}
+
+
+def test_radvd_is_repaired_reloaded_and_stopped(host: Host, confs: str):
+    desired = routed(confs)
+    converge(host, "l3", desired)
+    eventually(lambda: settled(host, desired, "l3"), what="settled")
+    os.kill(pid_file(confs), signal.SIGKILL)
+    eventually(lambda: radvds(confs) == [], what="the end of radvd and its child")
+    (started,) = converge(host, "l3", desired).applied
+    assert isinstance(started, StartRadvd)
+    changed = routed(confs, replace(SLAAC, dns_nameservers=("fd00::53",)))
+    (reloaded,) = converge(host, "l3", changed).applied
+    assert isinstance(reloaded, ReloadRadvd)
+    assert settled(host, changed, "l3")
+    bad = Radvd(router_id=ROUTER.id, directory=reloaded.radvd.directory, config="interface {\n")
+    broken = replace(changed, namespaces={SPACE: replace(changed.namespaces[SPACE], radvd=bad)})
+    refused = eventually(lambda: converge(host, "l3", broken).failures, what="a refusal")
+    assert refused.keys() == {f"{SPACE} radvd"}
+    assert "syntax error" in refused[f"{SPACE} radvd"]
+    assert settled(host, replace(changed, namespaces={}), "l3")
+    assert radvds(confs) == []
+
+
+def pid_file(confs: str) -> int:
+    return int(Path(os.path.dirname(confs), "ra", ROUTER.id, "pid").read_text())

@@ -139,7 +139,7 @@ def test_a_dnsmasq_of_others_in_our_namespace_is_left(state):
     argv = ["--conf-file=/dev/null", "--port=0", f"--pid-file={pid_file}"]
     run("ip", "netns", "exec", QROUTER, "dnsmasq", *argv)
     pid = int(Path(pid_file).read_text())
-    assert dnsmasq.directory_of(pid) == ""
+    assert dnsmasq.DAEMON.directory_of(pid) == ""
     left = clean(state, MARK).left
     assert process.alive(pid)
     assert process.end(pid)

@@ -128,6 +128,7 @@ SCENARIOS: dict[str, tuple[list[Resource], Plan]] = {
     "mixed-dhcp": (MIXED, dhcp_text()),
     "mixed-l3": (MIXED, l3_text()),
     "dual-isolated-dhcp": (DUAL, dhcp_text()),
+    "dual-routed-l3": ([*DUAL, ROUTER, LEG_SIX, bound("l3", ROUTER)], l3_text()),
     "dual-routed-dhcp": ([*DUAL, ROUTER, LEG_SIX], dhcp_text(force_metadata=True)),
     "nothing-bound-here-dhcp": ([*TWINS[:2], OWN, bound("dhcp", NET, "node2")], dhcp_text()),
 }

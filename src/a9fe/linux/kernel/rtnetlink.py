@@ -34,7 +34,8 @@ RTM_GETNSID = 90
 NETNSA_NSID, NETNSA_FD = 1, 3
 LOOPBACK = 1  # index of the loopback in every namespace
 
-IFA_ADDRESS, IFA_LOCAL, IFA_FLAGS = 1, 2, 8
+IFA_ADDRESS, IFA_LOCAL, IFA_FLAGS, IFA_PROTO = 1, 2, 8, 11
+IFAPROT_KERNEL_LL = 3  # Linux 5.18
 IFA_F_NODAD, IFA_F_DADFAILED, IFA_F_TENTATIVE = 0x02, 0x08, 0x40
 
 RTA_DST, RTA_OIF, RTA_GATEWAY = 1, 4, 5
@@ -71,13 +72,14 @@ class DeviceAddress:
     """An address in CIDR form on the device of that index.
 
     An IPv6 address is `tentative` while duplicate address detection runs, and `duplicate` if it
-    found another owner; neither answers.
+    found another owner; neither answers. `by_kernel`: a link-local address that the kernel made.
     """
 
     index: int
     cidr: str
     tentative: bool = False
     duplicate: bool = False
+    by_kernel: bool = False
 
     @property
     def usable(self) -> bool:
@@ -332,6 +334,7 @@ def _address(body: bytes) -> DeviceAddress:
         cidr=f"{ip_address(has.get(IFA_LOCAL) or has[IFA_ADDRESS])}/{length}",
         tentative=bool(flags & IFA_F_TENTATIVE),
         duplicate=bool(flags & IFA_F_DADFAILED),
+        by_kernel=integer(has, IFA_PROTO) == IFAPROT_KERNEL_LL,
     )
 
 

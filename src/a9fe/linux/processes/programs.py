@@ -24,6 +24,7 @@ PACKAGES = {
     "lz4": "lz4",
     "nft": "nftables",
     "nsenter": "util-linux",
+    "radvd": "radvd",
     "qemu-system-x86_64": "qemu-system-x86",
     "setpriv": "util-linux",
     "unshare": "util-linux",

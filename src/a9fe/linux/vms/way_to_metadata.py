@@ -77,7 +77,7 @@ def _wires(way: Way) -> Iterator[str]:
 def _dhcp(way: Way) -> Iterator[str]:
     if not way.dhcp:
         return
-    pid = dnsmasq.pid_of(way.dhcp)
+    pid = dnsmasq.DAEMON.pid_of(way.dhcp)
     space = names.dhcp_namespace(way.network_id)
     inode = namespace.inode(space)
     if pid is None or not inode or process.network_namespace(pid) != inode:

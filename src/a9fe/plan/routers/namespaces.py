@@ -1,6 +1,6 @@
 """The router namespaces of a host: interfaces, external gateway, routes and metadata.
 
-IPv4 only. Planned router by router (plan.parts).
+The gateway has IPv4 only. Planned router by router (plan.parts).
 """
 
 from collections.abc import Iterable, Iterator, Sequence, Set
@@ -22,7 +22,7 @@ from a9fe.plan.bridges import bridges, link
 from a9fe.plan.host import Address, HostPlan, NamespacePlan, Route, Veth
 from a9fe.plan.model_view import ModelView
 from a9fe.plan.parts import Part
-from a9fe.plan.routers import gateways
+from a9fe.plan.routers import gateways, ipv6, radvd
 from a9fe.plan.routers import rules as router
 from a9fe.plan.routers.gateways import Gateway
 from a9fe.plan.settings import L3Settings
@@ -30,7 +30,8 @@ from a9fe.plan.uplinks import uplinks
 from a9fe.wire.message import Listener
 
 EMPTY = parts.NONE["l3"]
-ANY = "0.0.0.0"  # noqa: S104 - in the router's namespace; filter INPUT lets only marked packets in
+# In the router's namespace; filter INPUT lets only marked packets in.
+ANY, ANY_IPV6 = "0.0.0.0", "::"  # noqa: S104
 
 
 def plan(model: ModelView, host: str, settings: L3Settings) -> HostPlan:
@@ -98,6 +99,7 @@ def _gateways_here(model: ModelView, host: str, network_id: str) -> Iterator[Por
 def _namespace(model: ModelView, router_: Router, settings: L3Settings) -> NamespacePlan:
     name = names.router_namespace(router_.id)
     internal = interfaces(model, router_.id)
+    on_ipv6 = ipv6.interfaces(model, internal, settings)
     gateway = gateways.gateway_of(model, router_.id)
     inside = frozenset(address for port in internal for address in _addresses(model, port))
     outside = frozenset(gateways.addresses(gateway)) if gateway else frozenset()
@@ -107,14 +109,20 @@ def _namespace(model: ModelView, router_: Router, settings: L3Settings) -> Names
         name=name,
         links=frozenset(link for port in internal for link in _links(model, port))
         | (frozenset({_outer_link(gateway)}) if gateway else frozenset()),
-        addresses=inside | outside,
+        addresses=inside | outside | frozenset(ipv6.addresses(on_ipv6, settings)),
         routes=_all_routes(model, router_, inside, gateway),
-        sysctls=sysctls.router(ipv6_on_host=settings.ipv6_on_host),
+        sysctls=sysctls.router(ipv6_on_host=settings.ipv6_on_host, ipv6=bool(on_ipv6)),
         iptables=router.rules(settings, external),
+        ip6tables=router.rules_ipv6(settings) if on_ipv6 else "",
+        radvd=radvd.radvd(router_.id, on_ipv6, settings),
         listeners=frozenset(
-            _listener(router_, port, name, settings.metadata_port)
-            for port in internal
-            if settings.enable_metadata_proxy and model.get("network", port.network_id) is not None
+            _listener(router_, port, name, settings.metadata_port, any_address)
+            for any_address, ports in (
+                (ANY, [p for p in internal if model.get("network", p.network_id) is not None]),
+                (ANY_IPV6, [one.port for one in on_ipv6]),
+            )
+            for port in ports
+            if settings.enable_metadata_proxy
         ),
     )
 
@@ -184,7 +192,9 @@ def _block(cidr: str) -> IPv4Network:
     return IPv4Network(cidr, strict=False)
 
 
-def _listener(router_: Router, port: Port, namespace: str, metadata_port: int) -> Listener:
+def _listener(
+    router_: Router, port: Port, namespace: str, metadata_port: int, address: str
+) -> Listener:
     """The listener of an interface, bound to its device, with the interface's network.
 
     Its requests belong to that network, even if the router has changed in the model since.
@@ -193,7 +203,7 @@ def _listener(router_: Router, port: Port, namespace: str, metadata_port: int) -
         kind="router",
         id=router_.id,
         namespace=namespace,
-        address=ANY,
+        address=address,
         port=metadata_port,
         device=names.router_device(port.id),
         port_id=port.id,

@@ -9,21 +9,22 @@ Traffic out by the gateway has the gateway's address (SNAT), or the floating IP 
 Traffic to a floating IP goes to its fixed IP (DNAT), also from the router's own networks: then it
 gets an outside source address, so that the answer comes back through the router. Only the first
 packet of a connection passes these rules, and redirected requests do not pass POSTROUTING.
+
+The IPv6 rules have no way out. They also take a request that reaches the router by its advertised
+route while another device has fe80::a9fe:a9fe.
 """
 
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from a9fe.model.resources import METADATA_IPV4, METADATA_PORT
+from a9fe.model.resources import METADATA_IPV4, METADATA_IPV6, METADATA_PORT
 from a9fe.plan.routers.iptables import ruleset
 from a9fe.plan.settings import L3Settings
 
 MARK_MASK = 0xFFFF
 _TO_FIXED = re.compile(r"^-A PREROUTING -d (\S+)/32 -j DNAT --to-destination (\S+)$", re.MULTILINE)
 REDIRECTED = "-m conntrack --ctstate DNAT"  # of a connection to a floating IP
-# Only from internal interfaces (plan.names), not from an external network.
-REQUEST = f"-d {METADATA_IPV4}/32 -i qr-+ -p tcp -m tcp --dport {METADATA_PORT}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +41,18 @@ class External:
 
 
 def rules(settings: L3Settings, external: External | None = None) -> str:
-    """Return the ruleset as text in canonical form (plan.routers.iptables)."""
+    """Return the IPv4 ruleset as text for iptables-restore, in canonical form."""
+    return _rules(settings, f"{METADATA_IPV4}/32", external)
+
+
+def rules_ipv6(settings: L3Settings) -> str:
+    """Return the IPv6 ruleset, in the same form."""
+    return _rules(settings, f"{METADATA_IPV6}/128", None)
+
+
+def _rules(settings: L3Settings, metadata: str, external: External | None) -> str:
+    # Only from internal interfaces (plan.names), not from an external network.
+    request = f"-d {metadata} -i qr-+ -p tcp -m tcp --dport {METADATA_PORT}"
     mark = f"{settings.metadata_access_mark & MARK_MASK:#x}/{MARK_MASK:#x}"
     port = settings.metadata_port
     proxied = settings.enable_metadata_proxy
@@ -48,16 +60,16 @@ def rules(settings: L3Settings, external: External | None = None) -> str:
         f"-A INPUT -m mark --mark {mark} -j ACCEPT",
         f"-A INPUT -p tcp -m tcp --dport {port} -j DROP",  # not redirected
     )
-    redirect = (f"-A PREROUTING {REQUEST} -j REDIRECT --to-ports {port}",)
+    redirect = (f"-A PREROUTING {request} -j REDIRECT --to-ports {port}",)
     return ruleset(
         {
-            "mangle": (f"-A PREROUTING {REQUEST} -j MARK --set-xmark {mark}",),
+            "mangle": (f"-A PREROUTING {request} -j MARK --set-xmark {mark}",),
             "nat": (*(redirect if proxied else ()), *(_nat(external) if external else ())),
             "filter": (
                 *(accept if proxied else ()),
                 f"-A FORWARD -m mark --mark {mark} -j DROP",
-                f"-A FORWARD -s {METADATA_IPV4}/32 -j DROP",
-                f"-A FORWARD -d {METADATA_IPV4}/32 -j DROP",
+                f"-A FORWARD -s {metadata} -j DROP",
+                f"-A FORWARD -d {metadata} -j DROP",
                 *(_at_gateway(external) if external else ()),
             ),
         }
