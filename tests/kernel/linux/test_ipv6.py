@@ -16,11 +16,12 @@ from a9fe.linux.host import Host
 from a9fe.linux.processes import process
 from a9fe.model.resources import Resource
 from a9fe.plan import ipv6, sysctls
+from a9fe.plan.dhcp import namespaces as dhcp
 from a9fe.plan.diff import operations
 from a9fe.plan.host import Address, HostPlan, Radvd
 from a9fe.plan.operations import ReloadRadvd, StartRadvd
 from a9fe.plan.routers import namespaces as l3
-from a9fe.plan.settings import L3Settings
+from a9fe.plan.settings import DhcpSettings, L3Settings
 from a9fe.wire.message import Listener
 from tests.kit import fake_model as fm
 from tests.kit.conditions import eventually
@@ -31,6 +32,7 @@ from tests.lab.proxy import proxy_link
 
 DEVICE = "ns-0000000d-11"
 SCOPE = f"{QDHCP} fe80::a9fe:a9fe"
+OTHER_MAC = "fa:16:3e:00:99:99"
 GUEST, OTHER = "t-ipv6-guest", "t-ipv6-other"
 
 
@@ -54,13 +56,13 @@ def host(confs: str, tmp_path: Path) -> Iterator[Host]:
             converge(made, owner, HostPlan())
 
 
-def plugged(name: str, device: str, bridge: str = BRIDGE.name) -> None:
+def plugged(name: str, device: str, bridge: str = BRIDGE.name, mac: str = OTHER_MAC) -> None:
     """Make a namespace with a device on the bridge."""
     sh(
         f"""
         ip netns add {name}
         ip netns exec {name} sysctl -qw net.ipv6.conf.all.forwarding=0
-        ip link add {device} type veth peer name eth0 netns {name}
+        ip link add {device} type veth peer name eth0 address {mac} netns {name}
         ip link set {device} master {bridge} up
         ip -n {name} link set eth0 up
         """
@@ -116,6 +118,7 @@ def test_a_guest_with_a_link_local_address_only_reads_metadata(host: Host, confs
 def test_a_duplicate_is_reported_and_the_address_taken_when_it_goes(host: Host, confs: str):
     assert converge(host, "dhcp", dhcp_plan(confs)).failures == {}  # makes the bridge
     plugged(OTHER, "tother")
+    sh(f"ip -n {OTHER} link set eth0 address fa:16:3e:00:99:98")
     sh(f"ip -n {OTHER} addr add fe80::a9fe:a9fe/64 dev eth0 nodad")
     desired = dual(confs)
 
@@ -183,6 +186,7 @@ def test_a_router_serves_by_its_advertised_route_while_another_has_the_address(
     converge(host, "l3", replace(desired, namespaces={}))
     bridge = f"brq{NET.id[:11]}"
     plugged(OTHER, "tother", bridge)
+    sh(f"ip -n {OTHER} link set eth0 address fa:16:3e:00:99:98")
     sh(f"ip -n {OTHER} addr add fe80::a9fe:a9fe/64 dev eth0 nodad")
     converge(host, "l3", desired)
     plugged(GUEST, "tguest", bridge)
@@ -216,3 +220,31 @@ def test_radvd_is_repaired_reloaded_and_stopped(host: Host, confs: str):
 
 def pid_file(confs: str) -> int:
     return int(Path(os.path.dirname(confs), "ra", ROUTER.id, "pid").read_text())
+
+
+STATEFUL = replace(
+    SLAAC,
+    ipv6_ra_mode="dhcpv6-stateful",
+    ipv6_address_mode="dhcpv6-stateful",
+    dns_nameservers=("fd00:6::53",),
+)
+OWN = fm.dhcp_port(1, NET, (STATEFUL, "fd00:6::2"))
+VM = fm.port(5, NET, (STATEFUL, "fd00:6::5"))
+
+
+def test_a_guest_takes_its_address_by_dhcpv6_on_a_network_with_ipv6_only(host: Host, confs: str):
+    """dhclient asks for DHCPv6; its requests come from its link-local address."""
+    model = fm.FakeModel([NET, STATEFUL, OWN, VM, fm.bound("dhcp", NET)])
+    settings = DhcpSettings(dhcp_confs=confs)
+    desired = replace(dhcp.plan(model, fm.HOST, settings), port_security=None)
+    converge(host, "dhcp", desired)
+    plugged(GUEST, "tguest", f"brq{NET.id[:11]}", VM.mac_address)
+    eventually(lambda: "tentative" not in sh(f"ip -n {GUEST} -6 addr"), what="link-local address")
+    files = f"-lf {confs}/guest.leases -pf {confs}/guest.pid -sf /bin/true"
+    sh(f"ip netns exec {GUEST} dhclient -6 -1 -v {files} eth0")
+    lease = Path(confs, "guest.leases").read_text()
+    assert "iaaddr fd00:6::5 {" in lease
+    assert "dhcp6.name-servers fd00:6::53;" in lease
+    sh(f"kill $(cat {confs}/guest.pid)")
+    eventually(lambda: settled(host, desired), what="fe80::a9fe:a9fe is usable")
+    assert status("http://[fe80::a9fe:a9fe%25eth0]/") == "200"

@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from a9fe.model.resources import DhcpOption, HostRoute, Network, Port, Subnet
-from a9fe.plan.dhcp.dnsmasq import dnsmasq
+from a9fe.plan.dhcp import dnsmasq as planned
 from a9fe.plan.dhcp.network import DhcpNetwork
+from a9fe.plan.host import Dnsmasq
 from a9fe.plan.settings import DhcpSettings
 from tests.kit.fake_model import dhcp_port, interface, network, port, router, subnet
 
@@ -17,7 +18,7 @@ NET = network(1, mtu=1450)
 FIRST = subnet(1, NET, "10.1.0.0/24", "10.1.0.1")
 SECOND = subnet(2, NET, "10.2.0.0/28", None)
 NO_DHCP = subnet(3, NET, "10.3.0.0/24", None, enable_dhcp=False)
-V6 = subnet(4, NET, "fd00::/64", None, ip_version=6)
+V6 = subnet(4, NET, "fd00::/64", None, ip_version=6, ipv6_address_mode="slaac")
 OWN = dhcp_port(1, NET, (FIRST, "10.1.0.2"), (SECOND, "10.2.0.2"))
 SETTINGS = DhcpSettings(dhcp_confs="/var/lib/a9fe/dhcp")
 
@@ -25,6 +26,12 @@ SETTINGS = DhcpSettings(dhcp_confs="/var/lib/a9fe/dhcp")
 def of(*ports: Port, net: Network = NET) -> DhcpNetwork:
     subnets: tuple[Subnet, ...] = (FIRST, SECOND, NO_DHCP, V6)
     return DhcpNetwork(network=net, subnets=subnets, ports=(OWN, *ports), port=OWN)
+
+
+def dnsmasq(network: DhcpNetwork, settings: DhcpSettings) -> Dnsmasq:
+    found = planned.dnsmasq(network, settings)
+    assert found is not None
+    return found
 
 
 def arguments(settings: DhcpSettings = SETTINGS, net: Network = NET) -> tuple[str, ...]:

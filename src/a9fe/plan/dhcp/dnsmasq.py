@@ -5,13 +5,13 @@ the network's hosts, because cloud-init waits 10-20 s for a dead resolver. Other
 `dnsmasq_dns_servers`, or are refused at once if there are none. Cost: O(ports of the network).
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 
 from a9fe.model.resources import Port
 from a9fe.plan import names
+from a9fe.plan.dhcp import dhcpv6, isolation
 from a9fe.plan.dhcp import dnsmasq_lines as lines
-from a9fe.plan.dhcp import isolation
 from a9fe.plan.dhcp.dnsmasq_lines import Writer
 from a9fe.plan.dhcp.network import DhcpNetwork
 from a9fe.plan.dhcp.options import Maker, extra, options
@@ -26,13 +26,16 @@ PID_FILE = "pid"
 FOREVER = -1  # as dhcp_lease_duration
 
 
-def dnsmasq(network: DhcpNetwork, settings: DhcpSettings) -> Dnsmasq:
-    """The dnsmasq of a network that has an IPv4 subnet with DHCP."""
+def dnsmasq(network: DhcpNetwork, settings: DhcpSettings) -> Dnsmasq | None:
+    """The dnsmasq of a network; None if no subnet has DHCP of its IP version."""
+    if not (network.served or dhcpv6.served(network, settings)):
+        return None
     directory = f"{settings.dhcp_confs}/{network.network.id}"
     interface = names.dhcp_device(network.port.id)
     writer = Writer()
     hosts = writer.text(_hosts(network, settings))
     options_text = options(network, settings, writer)
+    options_text += writer.text(dhcpv6.options(network, settings))
     return Dnsmasq(
         network_id=network.network.id,
         interface=interface,
@@ -101,6 +104,8 @@ def _ranges(network: DhcpNetwork, settings: DhcpSettings) -> Iterator[str]:
             f"{block.netmask}",
             lease,
         )
+    yield from dhcpv6.ranges(network, settings, lease)
+    size += dhcpv6.size(network, settings)
     yield f"--dhcp-lease-max={min(size, settings.dnsmasq_lease_max)}"
     if network.network.mtu > 0:
         yield f"--dhcp-option-force=option:mtu,{network.network.mtu}"
@@ -117,6 +122,8 @@ def _leases(network: DhcpNetwork) -> Iterator[tuple[Port, str]]:
 def _hosts(network: DhcpNetwork, settings: DhcpSettings) -> Iterator[tuple[str, Maker]]:
     for port, address in _leases(network):
         yield f"port {port.id}", partial(_host, port, address, settings)
+    for port, address in dhcpv6.leases(network, settings):
+        yield f"port {port.id}", partial(_host6, port, address, settings)
 
 
 def _host(port: Port, address: str, settings: DhcpSettings) -> str:
@@ -125,20 +132,26 @@ def _host(port: Port, address: str, settings: DhcpSettings) -> str:
     return lines.line(lines.mac(port.mac_address), _qualified(_name(ip), settings), ip, *tag)
 
 
+def _host6(port: Port, address: str, settings: DhcpSettings) -> str:
+    return dhcpv6.host(port, address, _qualified(_name(lines.address6(address)), settings))
+
+
 def _names(network: DhcpNetwork, settings: DhcpSettings) -> Iterator[tuple[str, Maker]]:
     for port, address in _leases(network):
-        yield f"port {port.id}", partial(_host_names, address, settings)
+        yield f"port {port.id}", partial(_host_names, lines.address, address, settings)
+    for port, address in dhcpv6.leases(network, settings):
+        yield f"port {port.id}", partial(_host_names, lines.address6, address, settings)
 
 
-def _host_names(address: str, settings: DhcpSettings) -> str:
-    ip = lines.address(address)
+def _host_names(written: Callable[[str], str], address: str, settings: DhcpSettings) -> str:
+    ip = written(address)
     name = _name(ip)
     return " ".join(dict.fromkeys((ip, _qualified(name, settings), name)))
 
 
 def _name(address: str) -> str:
     """Neutron's default host name of an address."""
-    return f"host-{address.replace('.', '-')}"
+    return f"host-{address.replace('.', '-').replace(':', '-')}"
 
 
 def _qualified(name: str, settings: DhcpSettings) -> str:

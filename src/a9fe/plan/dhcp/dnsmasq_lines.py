@@ -8,7 +8,7 @@ the API refuses them, and the plan leaves them out.
 import re
 from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address
 
 from a9fe.model.errors import A9feError
 
@@ -48,6 +48,15 @@ _MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _DOMAIN = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,62})(\.[A-Za-z0-9_-]{1,63})*")
 _OPTIONS = range(1, 255)  # 0 is padding, 255 the end
+_OPTIONS6 = range(1, 1 << 16)
+OPTION6_NAMES = frozenset(  # of dnsmasq 2.90
+    {
+        *("sip-server-domain", "sip-server", "dns-server", "domain-search", "nis-server"),
+        *("nis+-server", "nis-domain", "nis+-domain", "sntp-server", "ntp-server"),
+        *("information-refresh-time", "posix-timezone", "tzdb-timezone"),
+        *("bootfile-url", "bootfile-param"),
+    }
+)
 
 
 class UnsafeValue(A9feError, ValueError):
@@ -96,6 +105,14 @@ def address(text: str) -> str:
         raise UnsafeValue(f"{text!r}, expected an IPv4 address") from None
 
 
+def address6(text: str) -> str:
+    """An IPv6 address in canonical form."""
+    try:
+        return str(IPv6Address(text.partition("%")[0]))
+    except ValueError:
+        raise UnsafeValue(f"{text!r}, expected an IPv6 address") from None
+
+
 def prefix(text: str) -> str:
     """An IPv4 prefix in canonical form."""
     try:
@@ -129,6 +146,17 @@ def option(name: str, text: str) -> tuple[str, str]:
     if number in _OF_ADDRESSES and text:
         text = ",".join(address(part) for part in text.split(","))
     return (str(number) if name.isdecimal() else f"option:{name}"), text
+
+
+def option6(name: str, text: str) -> tuple[str, str]:
+    """The same for DHCPv6. Addresses in the value are in brackets."""
+    _matching(NAME, name, NAME_EXPECTED)
+    if name.isdecimal() and int(name) not in _OPTIONS6:
+        raise UnsafeValue(f"{name!r}, expected a number of an option, 1 to 65535")
+    if not name.isdecimal() and name not in OPTION6_NAMES:
+        raise UnsafeValue(f"{name!r}, expected a number or one of `dnsmasq --help dhcp6`")
+    shown = int(name) if name.isdecimal() else name
+    return f"option6:{shown}", _matching(VALUE, text, VALUE_EXPECTED)
 
 
 def _matching(form: re.Pattern[str], text: str, expected: str) -> str:

@@ -141,7 +141,7 @@ def _namespace(network: DhcpNetwork, settings: DhcpSettings, leases: Leases) -> 
         sysctls=sysctls.dhcp(
             ipv6_on_host=settings.ipv6_on_host, ipv6=ipv6.is_on(network, settings)
         ),
-        dnsmasq=dnsmasq.dnsmasq(network, settings) if network.served else None,
+        dnsmasq=dnsmasq.dnsmasq(network, settings),
         listeners=frozenset(
             (
                 *((isolation.listener(network, settings),) if serves else ()),
