@@ -9,9 +9,10 @@ from tests.lab.cloud import Cloud, Vm
 from tests.lab.places import CLOUD_INIT, ROOT
 
 
-def crawl(vm: Vm, source: str) -> Any:
+def crawl(vm: Vm, source: str, *metadata_urls: str) -> Any:
     script = str(ROOT / "tests/lab/datasource.py")
-    return json.loads(vm.sh("env", f"PYTHONPATH={CLOUD_INIT}", "/usr/bin/python3", script, source))
+    python = ("env", f"PYTHONPATH={CLOUD_INIT}", "/usr/bin/python3")
+    return json.loads(vm.sh(*python, script, source, *metadata_urls))
 
 
 def second_card(cloud: Cloud, vm: Vm, network: str) -> dict[str, Any]:

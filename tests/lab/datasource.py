@@ -1,8 +1,8 @@
 """Run cloud-init's datasource class in this namespace and print what it found as JSON.
 
-usage: datasource.py OpenStack|OpenStackLocal|Ec2, by the Python that has cloud-init's imports and
-with cloud-init on PYTHONPATH. cloud-init is not changed: the environment of the guest's first
-process has the product name that its detection looks for in a container.
+usage: datasource.py OpenStack|OpenStackLocal|Ec2 [METADATA-URL...], by the Python that has
+cloud-init's imports and with cloud-init on PYTHONPATH. cloud-init is not changed: the environment
+of the guest's first process has the product name that its detection looks for in a container.
 """
 
 import importlib
@@ -31,6 +31,8 @@ settings = {
         },  # the DMI of this machine is not Amazon's
     },
 }
+if sys.argv[2:]:
+    settings["datasource"][plain]["metadata_urls"] = sys.argv[2:]
 source = getattr(module, f"DataSource{which}")(settings, distro, paths)
 found = source.get_data()
 answer = {"found": found}

@@ -89,6 +89,11 @@ def _subnet_options(function: resource.F) -> resource.F:
         click.option("--gateway", metavar="IP", help="Gateway address.  [the first address]"),
         click.option("--no-gateway", is_flag=True, help="Make no gateway."),
         click.option("--no-dhcp", is_flag=True, help="Serve no DHCP."),
+        click.option(
+            "--ipv6-mode",
+            type=click.Choice(["slaac", "dhcpv6-stateless", "dhcpv6-stateful"]),
+            help="How VMs get IPv6 addresses: ipv6_ra_mode and ipv6_address_mode.",
+        ),
         click.option("--dns", multiple=True, metavar="IP", help="Name server; may be repeated."),
         click.option(
             "--pool", multiple=True, metavar="FIRST,LAST", help="Range of addresses for ports."
@@ -162,6 +167,7 @@ def create_subnet(*, network_name: str, cidr: str, name: str, as_json: bool, **m
     """Create a subnet with the CIDR on NETWORK.
 
     \b
+    a9fe subnet create lab fd00:1::/64 --ipv6-mode slaac
     a9fe subnet create lab 10.2.0.0/24 --dns 10.2.0.53 --pool 10.2.0.100,10.2.0.199
     """
     attributes = _subnet_attributes(cidr, name, more)
@@ -177,6 +183,8 @@ def _subnet_attributes(cidr: str, name: str, more: dict[str, Any]) -> Document:
     attributes = _given(
         gateway_ip=more["gateway"],
         dns_nameservers=list(more["dns"]) or None,
+        ipv6_ra_mode=more["ipv6_mode"],
+        ipv6_address_mode=more["ipv6_mode"],
         allocation_pools=_pairs(more["pool"], "pool", "start", "end"),
         host_routes=_pairs(more["route"], "route", "destination", "nexthop"),
     )
