@@ -232,19 +232,35 @@ OWN = fm.dhcp_port(1, NET, (STATEFUL, "fd00:6::2"))
 VM = fm.port(5, NET, (STATEFUL, "fd00:6::5"))
 
 
+def dhcpv6(confs: str, name: str) -> str:
+    """Run dhclient once with a DUID of its own; return its lease file."""
+    files = f"-lf {confs}/{name}.leases -pf {confs}/{name}.pid -sf /bin/true"
+    sh(f"ip netns exec {GUEST} timeout 20 dhclient -6 -1 -v {files} eth0")
+    sh(f"kill $(cat {confs}/{name}.pid)")
+    return Path(confs, f"{name}.leases").read_text()
+
+
 def test_a_guest_takes_its_address_by_dhcpv6_on_a_network_with_ipv6_only(host: Host, confs: str):
     """dhclient asks for DHCPv6; its requests come from its link-local address."""
-    model = fm.FakeModel([NET, STATEFUL, OWN, VM, fm.bound("dhcp", NET)])
     settings = DhcpSettings(dhcp_confs=confs)
-    desired = replace(dhcp.plan(model, fm.HOST, settings), port_security=None)
+
+    def plan(vm: Resource) -> HostPlan:
+        model = fm.FakeModel([NET, STATEFUL, OWN, vm, fm.bound("dhcp", NET)])
+        return replace(dhcp.plan(model, fm.HOST, settings), port_security=None)
+
+    desired = plan(VM)
     converge(host, "dhcp", desired)
     plugged(GUEST, "tguest", f"brq{NET.id[:11]}", VM.mac_address)
     eventually(lambda: "tentative" not in sh(f"ip -n {GUEST} -6 addr"), what="link-local address")
-    files = f"-lf {confs}/guest.leases -pf {confs}/guest.pid -sf /bin/true"
-    sh(f"ip netns exec {GUEST} dhclient -6 -1 -v {files} eth0")
-    lease = Path(confs, "guest.leases").read_text()
+    lease = dhcpv6(confs, "first")
     assert "iaaddr fd00:6::5 {" in lease
     assert "dhcp6.name-servers fd00:6::53;" in lease
-    sh(f"kill $(cat {confs}/guest.pid)")
     eventually(lambda: settled(host, desired), what="fe80::a9fe:a9fe is usable")
     assert status("http://[fe80::a9fe:a9fe%25eth0]/") == "200"
+    # The next VM with the address gets it at once, though the first one did not release it.
+    heir = fm.port(6, NET, (STATEFUL, "fd00:6::5"))
+    assert settled(host, plan(heir))
+    sh(f"ip -n {GUEST} link set eth0 down address {heir.mac_address}")
+    sh(f"ip -n {GUEST} link set eth0 up")
+    eventually(lambda: "tentative" not in sh(f"ip -n {GUEST} -6 addr"), what="link-local address")
+    assert "iaaddr fd00:6::5 {" in dhcpv6(confs, "second")

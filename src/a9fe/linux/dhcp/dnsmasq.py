@@ -5,7 +5,7 @@ It is a daemon as of linux.processes.daemons.
 
 import os
 
-from a9fe.linux.dhcp import leases
+from a9fe.linux.dhcp import dhcpv6_leases, leases
 from a9fe.linux.kernel import namespace
 from a9fe.linux.processes import daemons, process, programs
 from a9fe.linux.processes.daemons import Daemon
@@ -65,8 +65,10 @@ def start(space: str, wanted: Dnsmasq) -> None:
         programs.run(["dnsmasq", "--test", *wanted.arguments])
     if not is_new:
         DAEMON.stop(wanted.directory)
+    before = daemons.read_text(wanted.directory, HOSTS_FILE)
     files = _write(wanted)
     namespace.call_inside(space, lambda: programs.run(argv))
+    dhcpv6_leases.release(space, wanted.interface, wanted.directory, before, wanted.hosts)
     _mark_loaded(wanted, files)
 
 
@@ -75,7 +77,9 @@ def reload(space: str, wanted: Dnsmasq) -> None:
     if DAEMON.pid_of(wanted.directory) is None:
         start(space, wanted)
         return
+    before = daemons.read_text(wanted.directory, HOSTS_FILE)
     files = _write(wanted)
+    dhcpv6_leases.release(space, wanted.interface, wanted.directory, before, wanted.hosts)
     if DAEMON.reload(wanted.directory):
         _mark_loaded(wanted, files)
 
