@@ -26,8 +26,8 @@ def sh(*commands: str) -> None:
 @pytest.fixture(autouse=True)
 def _firewall() -> Iterator[None]:
     yield
-    for program in IPTABLES:
-        sh(f"{program} -P FORWARD ACCEPT", f"{program} -F FORWARD")
+    for program, family in zip(IPTABLES, ("ip", "ip6"), strict=True):
+        sh(f"nft add table {family} filter", f"nft delete table {family} filter")
         Path(SYSCTL.format(program)).write_text("1")
     Nftables(MARK).apply(None)
 

@@ -121,6 +121,7 @@ def scene(foreign):
         run("ip", "link", "add", device, "up", "type", "veth", "peer", "name", peer)
     made = Scene(base)
     yield made
+    made.clean()
     for device in (VM_TAP, STRANGER, UPLINK.device):
         run("ip", "link", "del", device)
     shutil.rmtree(base)
