@@ -50,7 +50,8 @@ def host(confs: str, tmp_path: Path) -> Iterator[Host]:
     with proxy_link(tmp_path, "dhcp_agent") as link:
         made = Host(link, confs, MARK)
         yield made
-        for name in (GUEST, OTHER):
+        for name, device in ((GUEST, "tguest"), (OTHER, "tother")):
+            sh(f"ip link del {device} 2>/dev/null || true")  # it would keep the bridge
             sh(f"ip netns del {name} 2>/dev/null || true")
         for owner in ("l3", "dhcp"):
             converge(made, owner, HostPlan())
