@@ -141,6 +141,15 @@ def test_every_link_of_a_page_leads_somewhere():
     assert broken == []
 
 
+def test_decisions_are_numbered_once_in_file_name_and_title():
+    numbers = []
+    for path in sorted((ROOT / "docs" / "adr").glob("*.md")):
+        number = int(path.name.partition("-")[0])
+        assert path.read_text().startswith(f"# {number}. "), path.name
+        numbers.append(number)
+    assert numbers == list(range(1, len(numbers) + 1))
+
+
 def promises() -> list[tuple[str, str]]:
     text = (ROOT / "SPECIFICATION.md").read_text()
     rows = re.findall(r"^\| (\d+\.\d+) \|.*\| ([^|]+) \|$", text, flags=re.MULTILINE)
