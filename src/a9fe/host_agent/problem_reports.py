@@ -64,12 +64,18 @@ class ProblemReports:
     """Sends the problems when they differ from the last report, until the server accepts it."""
 
     def __init__(
-        self, reporter: StateReporter, configurations: Callable[[], Configurations]
+        self,
+        reporter: StateReporter,
+        configurations: Callable[[], Configurations],
+        *,
+        lasts: float = LASTS,
+        between: float = BETWEEN,
     ) -> None:
-        """`configurations` are sent with every report."""
+        """`configurations` are sent with every report; `lasts` and `between` in seconds."""
         self._reporter = reporter
         self._configurations = configurations
-        self._lasting = Lasting()
+        self._between = between
+        self._lasting = Lasting(lasts)
         self._sent: tuple[Problem, ...] | None = None
         self._news = asyncio.Event()
 
@@ -86,7 +92,7 @@ class ProblemReports:
             due = self._lasting.due(time.monotonic())
             if self._lasting.known and due != self._sent:
                 failures = 0 if await self._send(due) else failures + 1
-                await asyncio.sleep(jittered(RETRY, failures) if failures else BETWEEN)
+                await asyncio.sleep(jittered(RETRY, failures) if failures else self._between)
                 continue
             await self._wait(self._lasting.next_due(time.monotonic()))
 

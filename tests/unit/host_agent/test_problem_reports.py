@@ -67,7 +67,8 @@ def test_reports_are_sent_on_change_only_and_again_after_a_failure():
             return httpx.Response(200, json={"agent_id": "a"})
 
         client = AgentClient("http://server", "h1", httpx.MockTransport(answer))
-        reports = ProblemReports(StateReporter(client, "DHCP agent", "x"), dict)
+        reporter = StateReporter(client, "DHCP agent", "x")
+        reports = ProblemReports(reporter, dict, lasts=0.02, between=0.0)
         task = asyncio.ensure_future(reports.run())
         reports.put({})
         await comes_true(lambda: received == [[]], "the first report clears what was before")

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from a9fe.linux.kernel.netlink import attribute_list, nested
@@ -25,6 +25,7 @@ ROOT = Path(__file__).parents[3]
 WAYS = [(ip, table) for ip in (4, 6) for table in iptables_lines.CHAINS]
 
 
+@settings(max_examples=50)
 @given(st.sampled_from(WAYS).flatmap(lambda w: st.tuples(st.just(w[0]), iptables_lines.lines(*w))))
 def test_a_line_is_read_as_written(drawn):
     ip_version, line = drawn
