@@ -2,18 +2,17 @@
 
 import asyncio
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from a9fe.model.resources import KIND_OF, Instance, Port, Resource
 from a9fe.replica import Replica
-from tests.kit.conditions import comes_true
 from tests.kit.fake_model import FakeModel, network, port, subnet
 from tests.kit.fake_ports import FakePorts, fresh
 from tests.kit.fake_replica import FakeReplica
 from tests.kit.feed_events import delete, feed, snapshot, upsert
-from tests.kit.http_world import turns
 from tests.kit.service_world import FakeSource
 
 NOW = 1000.0
@@ -155,18 +154,17 @@ def test_a_replica_is_fresh_from_its_first_whole_snapshot(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", NEVER_SYNCED)
-def test_each_change_is_another_revision_and_ends_the_wait_for_it(kind: str) -> None:
-    async def main() -> None:
-        followed = Followed(NEVER_SYNCED[kind]())
-        followed.sync()
-        for change in (followed.put, followed.drop):
-            revision = followed.replica.revision
-            waiting = asyncio.ensure_future(followed.replica.wait_change(revision))
-            await turns()
-            assert not waiting.done()
-            change(WEB)
-            await comes_true(waiting.done, "the end of the wait")
-            assert waiting.result() == followed.replica.revision != revision
-            assert await followed.replica.wait_change(revision) == followed.replica.revision
-
-    asyncio.run(main())
+def test_each_change_is_told_with_the_resource_before_and_after(kind: str) -> None:
+    followed = Followed(NEVER_SYNCED[kind]())
+    told: list[object] = []
+    forget = followed.replica.tell(told.append)
+    followed.sync()
+    assert told == [None]
+    moved = replace(WEB, device_id="other")
+    followed.put(WEB)
+    followed.put(moved)
+    followed.drop(moved)
+    assert told[1:] == [("port", None, WEB), ("port", WEB, moved), ("port", moved, None)]
+    forget()
+    followed.put(WEB)
+    assert len(told) == 4
