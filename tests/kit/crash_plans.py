@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+import threading
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -26,6 +27,7 @@ from a9fe.plan.host import (
 from a9fe.plan.operations import Operation, SetTaps
 from a9fe.plan.routers.iptables import ruleset
 from a9fe.runtime import failpoints
+from tests.kit.conditions import eventually
 from tests.kit.host_plans import (
     BRIDGE,
     NETWORK,
@@ -196,6 +198,8 @@ def run_armed(action: Callable[[str], None], work: Callable[[], None]) -> int:
 
 
 def _start_armed(action: Callable[[str], None], work: Callable[[], None]) -> int:
+    # A lock that another thread holds at the fork stays locked in the child.
+    eventually(lambda: threading.active_count() == 1, what="the end of earlier tests' threads")
     pid = os.fork()
     if pid == 0:
         status = 1
