@@ -17,6 +17,7 @@ from contextlib import contextmanager, suppress
 from ipaddress import ip_address
 
 from a9fe.linux.kernel import links, rtnetlink
+from a9fe.linux.kernel.checksum import internet_checksum
 from a9fe.linux.kernel.rtnetlink import LinkChange
 from a9fe.plan import names
 from a9fe.plan.host import Bridge
@@ -87,10 +88,7 @@ def _plug(name: str, mark: Mark) -> None:
 
 
 def _sum(data: bytes) -> bytes:
-    """The Internet checksum (RFC 1071) of an even number of bytes."""
-    total = sum(struct.unpack(f">{len(data) // 2}H", data))
-    total = (total & 0xFFFF) + (total >> 16)
-    return struct.pack(">H", ~(total + (total >> 16)) & 0xFFFF)
+    return struct.pack(">H", internet_checksum(data))
 
 
 def _udp(ends: bytes) -> bytes:

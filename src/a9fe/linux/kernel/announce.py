@@ -17,6 +17,7 @@ from ipaddress import IPv6Address, ip_interface
 import structlog
 
 from a9fe.linux.kernel import namespace, rtnetlink
+from a9fe.linux.kernel.checksum import internet_checksum
 from a9fe.model.errors import A9feError
 
 log = structlog.get_logger("a9fe.linux")
@@ -54,18 +55,11 @@ def _advertisement(mac: bytes, address: bytes, *, router: bool) -> bytes:
     length = 4 + len(rest)
     pseudo = address + ALL_NODES.packed + struct.pack("!II", length, ICMPV6)
     first = struct.pack("!BBH", NEIGHBOUR_ADVERTISEMENT, 0, 0)
-    checksum = struct.pack("!BBH", NEIGHBOUR_ADVERTISEMENT, 0, _checksum(pseudo + first + rest))
+    total = internet_checksum(pseudo + first + rest)
+    checksum = struct.pack("!BBH", NEIGHBOUR_ADVERTISEMENT, 0, total)
     header = struct.pack("!IHBB", 6 << 28, length, ICMPV6, HOP_LIMIT)
     ethernet = ALL_NODES_MAC + mac + struct.pack("!H", ETH_IPV6)
     return ethernet + header + address + ALL_NODES.packed + checksum + rest
-
-
-def _checksum(data: bytes) -> int:
-    """The internet checksum of an even number of octets (RFC 1071)."""
-    total: int = sum(struct.unpack(f"!{len(data) // 2}H", data))
-    while total >> 16:
-        total = (total & 0xFFFF) + (total >> 16)
-    return ~total & 0xFFFF
 
 
 class Announcer:
