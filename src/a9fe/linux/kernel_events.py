@@ -12,7 +12,7 @@ import os
 import re
 import socket
 import struct
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import suppress
 
 import structlog
@@ -25,26 +25,20 @@ from a9fe.plan.operations import FILTERS
 
 log = structlog.get_logger("a9fe.linux")
 
-SOL_NETLINK = 270
-NETLINK_ADD_MEMBERSHIP = 1
 NETLINK_LISTEN_ALL_NSID = 8
 HOME = -1  # number of the socket's own namespace
 LINKS, IPV4_ADDRESSES, IPV4_ROUTES, IPV6_ADDRESSES, IPV6_ROUTES, IPV4_SETTINGS = 1, 5, 7, 9, 11, 24
 ROUTE_GROUPS = (LINKS, IPV4_ADDRESSES, IPV4_ROUTES, IPV6_ADDRESSES, IPV6_ROUTES, IPV4_SETTINGS)
-NFNLGRP_NFTABLES = 7
-SO_RCVBUFFORCE = 33
 RECEIVE_BUFFER = 8 << 20  # the events of some thousand changes
 DATAGRAMS = 64  # read at once, before other tasks have their turn
 OURS = re.compile(f"{names.ON_BRIDGE.pattern}|{names.OUTER_DEVICE.pattern}")
 
-RTM_LINK = (16, 17)
-RTM_ADDRESS = (20, 21)
-RTM_ROUTE = (24, 25)
+RTM_LINK = (rtnetlink.RTM_NEWLINK, rtnetlink.RTM_DELLINK)
+RTM_ADDRESS = (rtnetlink.RTM_NEWADDR, rtnetlink.RTM_DELADDR)
+RTM_ROUTE = (rtnetlink.RTM_NEWROUTE, rtnetlink.RTM_DELROUTE)
 RTM_SETTINGS = (80, 81)
-IFLA_IFNAME, IFLA_MASTER, IFA_LABEL = 3, 10, 3
-NFT_GENERATION = 15
+IFA_LABEL = 3
 NFTA_TABLE = 1  # the table's name, in messages about tables, chains, rules, sets and elements
-BRIDGE_FAMILY = 7
 OUR_TABLES = b"a9fe"
 
 
@@ -62,10 +56,10 @@ def in_route_event(owner: Owner, kind: int, nsid: int, body: bytes, name_of: Nam
     """
     if kind in RTM_LINK:
         has = netlink.attributes(body[rtnetlink.LINK.size :])
-        name = has.get(IFLA_IFNAME, b"").rstrip(b"\0").decode(errors="replace")
+        name = netlink.text(has, rtnetlink.IFLA_IFNAME)
         if nsid != HOME:
             return frozenset({name}) if name.startswith(owner.prefixes) else NOTHING
-        master = _device_at(int.from_bytes(has.get(IFLA_MASTER, b""), "little"))
+        master = _device_at(netlink.integer(has, rtnetlink.IFLA_MASTER))
         return frozenset(n for n in (name, master) if OURS.fullmatch(n))
     if nsid == HOME:
         return NOTHING
@@ -83,12 +77,12 @@ def in_route_event(owner: Owner, kind: int, nsid: int, body: bytes, name_of: Nam
 
 def in_nft_event(owner: Owner, kind: int, nsid: int, body: bytes, name_of: NameOf) -> Found:
     """The names of our objects, or FILTERS, that an nftables message may concern."""
-    if kind & 0xFF == NFT_GENERATION:
+    if kind & 0xFF == nfnetlink.NEW_GENERATION:
         return NOTHING
     if nsid != HOME:  # only router namespaces have rules
         return frozenset({name_of(nsid)}) - {""} if owner is observation.L3 else NOTHING
     table = netlink.attributes(body[4:]).get(NFTA_TABLE, b"")
-    is_ours = body[0] == BRIDGE_FAMILY or table.startswith(OUR_TABLES)
+    is_ours = body[0] == nfnetlink.BRIDGE or table.startswith(OUR_TABLES)
     return frozenset({FILTERS}) if is_ours else NOTHING
 
 
@@ -122,11 +116,15 @@ class KernelEvents:
 
     async def run(self) -> None:
         """Listen until cancelled."""
-        route = _multicast(socket.NETLINK_ROUTE, ROUTE_GROUPS)
-        rules = _multicast(nfnetlink.NETLINK_NETFILTER, (NFNLGRP_NFTABLES,))
+        route = netlink.listening(socket.NETLINK_ROUTE, ROUTE_GROUPS, RECEIVE_BUFFER)
+        rules = netlink.listening(
+            nfnetlink.NETLINK_NETFILTER, (nfnetlink.RULES_GROUP,), RECEIVE_BUFFER
+        )
         loop = asyncio.get_running_loop()
         try:
             with route, rules:
+                for sock in (route, rules):
+                    sock.setsockopt(netlink.SOL_NETLINK, NETLINK_LISTEN_ALL_NSID, 1)
                 loop.add_reader(route, self._read, route, in_route_event)
                 loop.add_reader(rules, self._read, rules, in_nft_event)
                 removals = self._open_removals()
@@ -192,19 +190,3 @@ class KernelEvents:
             self._changed(None)
         elif found := frozenset(name for name in names if self._owner.pattern.fullmatch(name)):
             self._changed(found)
-
-
-def _multicast(family: int, groups: Iterable[int]) -> socket.socket:
-    sock = socket.socket(
-        socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC, family
-    )
-    try:
-        sock.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, RECEIVE_BUFFER)
-        sock.bind((0, 0))
-        for group in groups:
-            sock.setsockopt(SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, group)
-        sock.setsockopt(SOL_NETLINK, NETLINK_LISTEN_ALL_NSID, 1)
-    except OSError:
-        sock.close()
-        raise
-    return sock

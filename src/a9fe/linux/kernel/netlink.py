@@ -34,8 +34,10 @@ HEADER = struct.Struct("=IHHII")
 RECEIVE_SIZE = 1 << 18
 
 SOL_NETLINK = 270
+NETLINK_ADD_MEMBERSHIP = 1
 NETLINK_CAP_ACK = 10
 NETLINK_EXT_ACK = 11
+SO_RCVBUFFORCE = 33
 SO_SNDBUFFORCE = 32  # beyond the limit of net.core.wmem_max, with CAP_NET_ADMIN
 
 Attributes = dict[int, bytes]
@@ -56,6 +58,21 @@ def opened(family: int) -> socket.socket:
         sock.setsockopt(SOL_NETLINK, NETLINK_CAP_ACK, 1)
         sock.setsockopt(SOL_NETLINK, NETLINK_EXT_ACK, 1)
         sock.bind((0, 0))
+    except OSError:
+        sock.close()
+        raise
+    return sock
+
+
+def listening(family: int, groups: Iterable[int], buffer: int) -> socket.socket:
+    """A non-blocking socket for events of multicast groups; `buffer` in bytes."""
+    kind = socket.SOCK_RAW | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
+    sock = socket.socket(socket.AF_NETLINK, kind, family)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, buffer)
+        sock.bind((0, 0))
+        for group in groups:
+            sock.setsockopt(SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, group)
     except OSError:
         sock.close()
         raise
@@ -122,12 +139,7 @@ def _answers(sock: socket.socket, last: int | None = None) -> Iterator[tuple[int
     `last`: the number of the message to wait for; None: any.
     """
     while True:
-        data = sock.recv(RECEIVE_SIZE)
-        offset = 0
-        while offset + HEADER.size <= len(data):
-            length, kind, flags, number, _ = HEADER.unpack_from(data, offset)
-            body = data[offset + HEADER.size : offset + length]
-            offset += length + 3 & ~3
+        for kind, flags, number, body in _numbered(sock.recv(RECEIVE_SIZE)):
             if flags & NLM_F_DUMP_INTR:
                 raise InterruptedError(errno.EINTR, "netlink: the dump was interrupted")
             if kind == NLMSG_DONE:
@@ -162,10 +174,14 @@ def message(kind: int, flags: int, body: bytes, number: int = 1) -> bytes:
 
 def messages(data: bytes) -> Iterator[tuple[int, int, bytes]]:
     """Type, flags and body of each message of a datagram."""
+    return ((kind, flags, body) for kind, flags, _, body in _numbered(data))
+
+
+def _numbered(data: bytes) -> Iterator[tuple[int, int, int, bytes]]:
     offset = 0
     while offset + HEADER.size <= len(data):
-        length, kind, flags, _, _ = HEADER.unpack_from(data, offset)
-        yield kind, flags, data[offset + HEADER.size : offset + length]
+        length, kind, flags, number, _ = HEADER.unpack_from(data, offset)
+        yield kind, flags, number, data[offset + HEADER.size : offset + length]
         offset += length + 3 & ~3
 
 

@@ -54,7 +54,7 @@ class Iptables:
 
 def read(ip_version: int) -> str:
     """The ruleset of the calling thread's namespace in canonical form."""
-    kinds = (nft_tables.GETTABLE, nft_tables.GETCHAIN, nft_tables.GETRULE)
+    kinds = (nfnetlink.GET_TABLE, nfnetlink.GET_CHAIN, nfnetlink.GET_RULE)
     found = [nfnetlink.dump(FAMILIES[ip_version], kind) for kind in kinds]
     return nft_tables.ruleset(found[0], found[1], found[2], ip_version)
 
@@ -69,7 +69,7 @@ def is_legacy() -> bool:
 
 def _replace(space: str, rules: str, ip_version: int) -> None:
     family = FAMILIES[ip_version]
-    present = nft_tables.names(nfnetlink.dump(family, nft_tables.GETTABLE))
+    present = nft_tables.names(nfnetlink.dump(family, nfnetlink.GET_TABLE))
     wanted = list(nft_tables.requests(rules, ip_version, present))
     try:
         nfnetlink.transaction(family, wanted)

@@ -10,17 +10,31 @@ from dataclasses import dataclass
 
 from a9fe.linux.kernel import netlink
 from a9fe.linux.kernel.netlink import NLM_F_CREATE, Attributes, attribute, attributes, nested
-from a9fe.linux.kernel.nfnetlink import Request
+from a9fe.linux.kernel.nfnetlink import (
+    CHAIN_HOOK,
+    CHAIN_NAME,
+    CHAIN_POLICY,
+    CHAIN_TABLE,
+    CHAIN_TYPE,
+    DELETE_TABLE,
+    NEW_CHAIN,
+    NEW_RULE,
+    NEW_TABLE,
+    RULE_CHAIN,
+    RULE_COMPAT,
+    RULE_EXPRESSIONS,
+    RULE_TABLE,
+    RULE_USERDATA,
+    TABLE_FLAGS,
+    TABLE_NAME,
+    Request,
+)
 from a9fe.linux.rulesets import expressions, rule_lines
 from a9fe.linux.rulesets.expressions import ACCEPT, DROP, Match, Target, big_endian, number
 from a9fe.plan.routers.iptables import NO_POLICY, Table, chain_of, tables, text
 
-NEWTABLE, GETTABLE, DELTABLE, NEWCHAIN, GETCHAIN, NEWRULE, GETRULE = 0, 1, 2, 3, 4, 6, 7
 NLM_F_APPEND = 0x800
-TABLE_NAME, TABLE_FLAGS = 1, 2
-CHAIN_TABLE, CHAIN_NAME, CHAIN_HOOK, CHAIN_POLICY, CHAIN_TYPE = 1, 3, 4, 5, 7
 HOOK_NUMBER, HOOK_PRIORITY = 1, 2
-RULE_TABLE, RULE_CHAIN, RULE_EXPRESSIONS, RULE_COMPAT, RULE_USERDATA = 1, 2, 4, 5, 7
 COMPAT_PROTOCOL, COMPAT_FLAGS = 1, 2
 ELEMENT = 1
 POLICIES = {"ACCEPT": ACCEPT, "DROP": DROP}
@@ -60,14 +74,14 @@ def requests(ruleset: str, ip_version: int, present: Iterable[str]) -> Iterator[
     """
     wanted = tables(ruleset)
     for name in sorted(BASES.keys() & set(present)):
-        yield NEWTABLE, NLM_F_CREATE, attribute(TABLE_NAME, name)
-        yield DELTABLE, 0, attribute(TABLE_NAME, name)
+        yield NEW_TABLE, NLM_F_CREATE, attribute(TABLE_NAME, name)
+        yield DELETE_TABLE, 0, attribute(TABLE_NAME, name)
     for name, table in wanted.items():
         if table.rules or any(p not in ("ACCEPT", NO_POLICY) for p in table.policies.values()):
-            yield NEWTABLE, NLM_F_CREATE, attribute(TABLE_NAME, name)
+            yield NEW_TABLE, NLM_F_CREATE, attribute(TABLE_NAME, name)
             yield from _chains(name, table)
             for line in table.rules:
-                yield NEWRULE, NLM_F_CREATE | NLM_F_APPEND, _rule(name, line, ip_version)
+                yield NEW_RULE, NLM_F_CREATE | NLM_F_APPEND, _rule(name, line, ip_version)
 
 
 def _chains(name: str, table: Table) -> Iterator[Request]:
@@ -84,7 +98,7 @@ def _chains(name: str, table: Table) -> Iterator[Request]:
             parts.append(nested(CHAIN_HOOK, *hook))
             parts.append(big_endian(CHAIN_POLICY, POLICIES[policy]))
             parts.append(attribute(CHAIN_TYPE, base.type))
-        yield NEWCHAIN, NLM_F_CREATE, b"".join(parts)
+        yield NEW_CHAIN, NLM_F_CREATE, b"".join(parts)
 
 
 def _rule(table: str, line: str, ip_version: int) -> bytes:

@@ -127,11 +127,11 @@ class Nftables:
         marker = fingerprint.changed(before, old, new)
         requests = [
             *set_elements.requests(table, old, new),
-            (tables.DELETE_CHAIN, 0, tables.chain(table, before)),
-            (tables.NEW_CHAIN, netlink.NLM_F_CREATE, tables.chain(table, marker)),
+            (nfnetlink.DELETE_CHAIN, 0, tables.chain(table, before)),
+            (nfnetlink.NEW_CHAIN, netlink.NLM_F_CREATE, tables.chain(table, marker)),
         ]
         try:
-            nfnetlink.transaction(tables.BRIDGE, requests, self._generation, self._socket())
+            nfnetlink.transaction(nfnetlink.BRIDGE, requests, self._generation, self._socket())
         except OSError as error:
             self._close()
             if error.errno != errno.ERESTART:

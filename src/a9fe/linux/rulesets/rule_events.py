@@ -11,8 +11,6 @@ import weakref
 
 from a9fe.linux.kernel import netlink, nfnetlink
 
-GROUP = 7  # NFNLGRP_NFTABLES
-SOL_NETLINK, ADD_MEMBERSHIP = 270, 1
 TABLE = 1  # NFTA_*_TABLE: the table's name, in events about every kind of object
 RECEIVE_BUFFER = 1 << 20
 PATIENCE = 0.1  # s: the kernel sends the events just after it has counted the transaction
@@ -31,12 +29,10 @@ class RuleEvents:
     def start(self) -> None:
         """Listen from now on; forget earlier events."""
         self.stop()
-        kind = socket.SOCK_RAW | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
-        self._socket = socket.socket(socket.AF_NETLINK, kind, nfnetlink.NETLINK_NETFILTER)
+        self._socket = netlink.listening(
+            nfnetlink.NETLINK_NETFILTER, (nfnetlink.RULES_GROUP,), RECEIVE_BUFFER
+        )
         weakref.finalize(self, self._socket.close)
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
-        self._socket.bind((0, 0))
-        self._socket.setsockopt(SOL_NETLINK, ADD_MEMBERSHIP, GROUP)
         self._is_touched, self._seen, self._touched = False, 0, 0
 
     def stop(self) -> None:

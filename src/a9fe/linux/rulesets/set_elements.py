@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Set
 from ipaddress import ip_network
 
 from a9fe.linux.kernel import netlink, nfnetlink
+from a9fe.linux.kernel.nfnetlink import BRIDGE
 from a9fe.plan.filters.bridge_filter import SETS, Taps
 
 NEW_ELEMENTS, GET_ELEMENTS, DELETE_ELEMENTS = 12, 13, 14  # NFT_MSG_*SETELEM
@@ -16,7 +17,6 @@ TABLE, SET, ELEMENTS = 1, 2, 3  # NFTA_SET_ELEM_LIST_*
 ELEMENT = 1  # NFTA_LIST_ELEM
 KEY, KEY_END = 1, 10  # NFTA_SET_ELEM_*
 VALUE = 1  # NFTA_DATA_VALUE
-BRIDGE = 7  # NFPROTO_BRIDGE
 DEVICE_NAME = 16  # bytes
 PER_MESSAGE = 500  # the attribute of a list holds less than 64 KiB
 

@@ -8,18 +8,26 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from a9fe.linux.kernel import netlink, nfnetlink
+from a9fe.linux.kernel.nfnetlink import (
+    BRIDGE,
+    CHAIN_HANDLE,
+    CHAIN_NAME,
+    CHAIN_TABLE,
+    DELETE_TABLE,
+    GET_CHAIN,
+    GET_RULE,
+    GET_TABLE,
+    RULE_CHAIN,
+    RULE_HANDLE,
+    RULE_TABLE,
+    TABLE_NAME,
+    TABLE_USERDATA,
+)
 from a9fe.plan.filters import bridge_filter, fingerprint
 from a9fe.plan.mark import Mark
 
-GET_TABLE, DELETE_TABLE = 1, 2  # NFT_MSG_*
-NEW_CHAIN, GET_CHAIN, DELETE_CHAIN = 3, 4, 5
-GET_RULE = 7
-TABLE_NAME, TABLE_USERDATA = 1, 6  # NFTA_TABLE_*
-CHAIN_TABLE, CHAIN_HANDLE, CHAIN_NAME = 1, 2, 3  # NFTA_CHAIN_*
-RULE_TABLE, RULE_CHAIN, RULE_HANDLE = 1, 2, 3  # NFTA_RULE_*
 COMMENT = 0  # NFTNL_UDATA_TABLE_COMMENT
-PROTOCOLS = {"inet": 1, "arp": 3, "bridge": 7}  # NFPROTO_* of bridge_filter.FAMILIES
-BRIDGE = PROTOCOLS[bridge_filter.BRIDGE]
+PROTOCOLS = {"inet": 1, "arp": 3, "bridge": BRIDGE}  # NFPROTO_* of bridge_filter.FAMILIES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
