@@ -27,7 +27,6 @@ DHCP_NAMESPACE = re.compile(r"qdhcp-([0-9a-f-]{36})")
 BRIDGE = re.compile(r"brq[0-9a-f-]{11}")
 OUTER_DEVICE = re.compile(r"tap[0-9a-f-]{11}")
 UPLINK = re.compile(r"upl[0-9a-f-]{11}")
-UPLINK_PEER = re.compile(r"phy[0-9a-f-]{11}")
 ON_BRIDGE = re.compile(r"(brq|upl|phy)[0-9a-f-]{11}")
 PORT_DEVICE = re.compile(r"(tap|qr-|qg-|ns-)[0-9a-f-]{11}")
 GUEST_PREFIX = "a9fe-guest-"

@@ -61,8 +61,7 @@ def delete_links(found: Sequence[Link], mark: Mark) -> None:
     """
     group = mark.leaving_group
     for link in found:
-        if not mark.owns(link.alias, link.group):
-            raise NotOurs(f"device {link.name}", link.alias)
+        _require_ours(link, mark)
         with about(link.name), _may(*GONE):
             rtnetlink.change_link(link.index, LinkChange(group=group))
     leaving = {link.index for link in rtnetlink.links() if link.group == group}
@@ -173,16 +172,26 @@ def _marked(
     return LinkChange(alias=mark.text, group=mark.group, mtu=mtu, master=master, mac=mac, up=True)
 
 
-def _ours(name: str, mark: Mark) -> int:
-    """The index of a device of ours. Raises LinkError or NotOurs."""
+def existing(name: str) -> Link:
+    """The device of that name. Raises LinkError."""
     link = rtnetlink.find(name)
     if link is None:
         raise LinkError(f"device {name}: does not exist")
+    return link
+
+
+def own(name: str, mark: Mark) -> Link:
+    """The device of ours of that name. Raises LinkError or NotOurs."""
+    link = existing(name)
     _require_ours(link, mark)
-    return link.index
+    return link
 
 
-def _require_ours(link: rtnetlink.Link, mark: Mark) -> None:
+def _ours(name: str, mark: Mark) -> int:
+    return own(name, mark).index
+
+
+def _require_ours(link: Link, mark: Mark) -> None:
     if not mark.owns(link.alias, link.group):
         raise NotOurs(f"device {link.name}", link.alias)
 

@@ -22,7 +22,8 @@ class SharedAddresses:
 
         No error after the first call: the kernel has just begun to look.
         """
-        found = namespace.call_inside(space, lambda: _found(address))
+        with namespace.inside(space):
+            found = _found(address)
         if found is not None and found.usable:
             self._taken.discard((space, address))
             return
@@ -41,9 +42,5 @@ class SharedAddresses:
 
 
 def _found(address: Address) -> rtnetlink.DeviceAddress | None:
-    link = rtnetlink.find(address.device)
-    if link is None:
-        raise LinkError(f"device {address.device}: does not exist")
-    return next(
-        (a for a in rtnetlink.addresses() if (a.index, a.cidr) == (link.index, address.cidr)), None
-    )
+    place = links.existing(address.device).index, address.cidr
+    return next((a for a in rtnetlink.addresses() if (a.index, a.cidr) == place), None)

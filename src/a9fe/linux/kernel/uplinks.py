@@ -8,7 +8,6 @@ above those of network cards, because a bridge follows the lowest MTU and MAC of
 
 from a9fe.linux.kernel import links, rtnetlink
 from a9fe.linux.kernel.links import LinkError
-from a9fe.linux.kernel.namespace import NotOurs
 from a9fe.linux.kernel.rtnetlink import Link, LinkChange
 from a9fe.plan import names
 from a9fe.plan.host import Uplink
@@ -36,7 +35,7 @@ def release(device: str, mark: Mark) -> None:
 
 
 def _set(uplink: Uplink, mark: Mark) -> None:
-    bridge, device = _own_bridge(uplink.bridge, mark), _mapped(uplink, mark)
+    bridge, device = links.own(uplink.bridge, mark), _mapped(uplink, mark)
     if device.kind == "bridge":
         _make_pair(uplink.bridge, device, mark)
         _join(uplink.bridge, bridge, device, mark)
@@ -54,15 +53,6 @@ def _release(name: str, mark: Mark) -> None:
     if _is_ours(_by_index(device.master), mark):
         rtnetlink.change_link(device.index, LinkChange(master=0))
     rtnetlink.change_link(device.index, LinkChange(group=0))
-
-
-def _own_bridge(name: str, mark: Mark) -> Link:
-    found = rtnetlink.find(name)
-    if found is None:
-        raise LinkError(f"device {name}: does not exist")
-    if not mark.owns(found.alias, found.group):
-        raise NotOurs(f"device {name}", found.alias)
-    return found
 
 
 def _mapped(uplink: Uplink, mark: Mark) -> Link:
@@ -119,13 +109,11 @@ def _join(name: str, bridge: Link, device: Link, mark: Mark) -> None:
     ends = ((outer, device, mark.vm_group), (inner, bridge, mark.uplink_group))
     for end, master, group in ends:
         links.keep_ipv6_off(end)
-        found = rtnetlink.find(end)
-        if found is None:
-            raise LinkError(f"device {end}: does not exist")
+        index = links.existing(end).index
         marked = LinkChange(group=group, alias=mark.text, mtu=device.mtu)
         with links.about(end):
-            rtnetlink.change_link(found.index, marked)
-            rtnetlink.change_link(found.index, LinkChange(master=master.index, up=True))
+            rtnetlink.change_link(index, marked)
+            rtnetlink.change_link(index, LinkChange(master=master.index, up=True))
 
 
 def _is_ours(link: Link | None, mark: Mark) -> bool:

@@ -86,14 +86,6 @@ def served(model: ModelView, host: str, network_id: str) -> DhcpNetwork | None:
     )
 
 
-def networks(model: ModelView, host: str) -> Iterator[DhcpNetwork]:
-    """The networks that the DHCP agent of `host` serves, sorted by id. O(all of them)."""
-    for network_id in model_view.bound(model, "dhcp", host):
-        network = served(model, host, network_id)
-        if network is not None:
-            yield network
-
-
 def ports(model: ModelView, host: str, part: Part) -> tuple[Port, ...]:
     """The ports of a part whose status the DHCP agent of `host` reports: its own, and VMs' ports
     bound to this host or to none.
