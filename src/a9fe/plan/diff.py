@@ -85,21 +85,21 @@ def _operations(desired: HostPlan, observed: HostPlan, *, of_parts: bool) -> Ite
         SetBridge(bridge=bridge)
         for bridge in sorted(desired.bridges - observed.bridges, key=lambda b: b.name)
     )
-    yield from _uplinks(desired, observed)
+    empty = tuple(_remove_bridges(desired, observed))
+    yield from _uplinks(desired, observed, frozenset(removed.name for removed in empty))
     yield from _unplugged(desired, observed)
-    yield from admission.isolations(desired, observed)
+    yield from admission.isolations(filters, observed)
     for name, plan in sorted(desired.namespaces.items()):
         yield from _namespace(plan, present.namespaces.get(name))
     for name, plan in sorted(present.namespaces.items()):
         if name not in desired.namespaces:
             yield from _remove_namespace(plan)
-    yield from _remove_bridges(desired, observed)
+    yield from empty
     if filters is None and observed.port_security is not None:
         yield SetPortSecurity(port_security=None)
 
 
-def _uplinks(desired: HostPlan, observed: HostPlan) -> Iterator[Operation]:
-    going = frozenset(removed.name for removed in _remove_bridges(desired, observed))
+def _uplinks(desired: HostPlan, observed: HostPlan, going: frozenset[str]) -> Iterator[Operation]:
     for uplink in uplinks.surplus(desired, observed, going):
         yield DeleteUplink(uplink=uplink)
     for uplink in sorted(desired.uplinks - observed.uplinks):

@@ -33,13 +33,15 @@ def effective(desired: HostPlan, observed: HostPlan) -> PortSecurity | None:
     return port_security.without(desired.port_security, _misplaced(desired, observed))
 
 
-def isolations(desired: HostPlan, observed: HostPlan) -> Iterator[SetIsolation]:
-    """Isolate exactly the unknown devices on our bridges. O(devices)."""
-    security = effective(desired, observed)
-    if security is None or security == ANY_FILTER:
+def isolations(filters: PortSecurity | None, observed: HostPlan) -> Iterator[SetIsolation]:
+    """Isolate exactly the devices on our bridges that are unknown to the effective filters.
+
+    O(devices).
+    """
+    if filters is None or filters == ANY_FILTER:
         return  # the L3 agent knows no taps
     for bridge in observed.bridges:
-        unknown = _unknown(bridge, security)
+        unknown = _unknown(bridge, filters)
         for device in sorted(unknown ^ bridge.isolated):
             yield SetIsolation(bridge=bridge.name, device=device, isolated=device in unknown)
 
