@@ -27,7 +27,7 @@ from a9fe.plan import names
 
 PAIRS = to.clearable(to.list_of(address_pair, unique=True))
 MTU = to.integer(0, 65535)  # 0 means the default
-IPV6_MODES = to.nullable(to.choice("slaac", "dhcpv6-stateful", "dhcpv6-stateless"))
+IPV6_MODES = to.nullable(to.choice(rules.SLAAC, rules.STATEFUL, rules.STATELESS))
 
 
 def leading_attributes() -> tuple[Attribute, ...]:

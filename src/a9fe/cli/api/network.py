@@ -10,6 +10,7 @@ from a9fe.api_client.client import Document, Documents
 from a9fe.cli.api import resource
 from a9fe.cli.flags import client_flags
 from a9fe.model.errors import A9feError
+from a9fe.model.rules import addresses as rules
 
 
 @click.group()
@@ -91,7 +92,7 @@ def _subnet_options(function: resource.F) -> resource.F:
         click.option("--no-dhcp", is_flag=True, help="Serve no DHCP."),
         click.option(
             "--ipv6-mode",
-            type=click.Choice(["slaac", "dhcpv6-stateless", "dhcpv6-stateful"]),
+            type=click.Choice([rules.SLAAC, rules.STATELESS, rules.STATEFUL]),
             help="How VMs get IPv6 addresses: ipv6_ra_mode and ipv6_address_mode.",
         ),
         click.option("--dns", multiple=True, metavar="IP", help="Name server; may be repeated."),

@@ -25,7 +25,8 @@ Block = IPv4Network | IPv6Network
 
 EXAMPLE_CIDR = {4: "an IPv4 CIDR such as 10.1.0.0/24", 6: "an IPv6 CIDR such as fd00:1::/64"}
 EXAMPLE_ADDRESS = {4: "an IPv4 address such as 10.1.0.5", 6: "an IPv6 address such as fd00:1::5"}
-EUI64_MODES = frozenset({"slaac", "dhcpv6-stateless"})
+SLAAC, STATELESS, STATEFUL = "slaac", "dhcpv6-stateless", "dhcpv6-stateful"  # IPv6 modes
+EUI64_MODES = frozenset({SLAAC, STATELESS})
 EUI64_PREFIX = 64
 SLASH_31 = 31
 _MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
@@ -270,10 +271,14 @@ def uses_eui64(subnet: Subnet) -> bool:
 
 
 def eui64(block: str, mac_address: str) -> str:
-    """Return the address that a device with this MAC forms on a /64 (RFC 4291, appendix A)."""
+    """Return the address that a device with this MAC forms on a /64."""
+    return str(ip_network(block)[interface_id(mac_address)])
+
+
+def interface_id(mac_address: str) -> int:
+    """Return the modified EUI-64 of a MAC (RFC 4291, appendix A)."""
     octets = bytes.fromhex(mac_address.replace(":", ""))
-    host = bytes([octets[0] ^ 2]) + octets[1:3] + b"\xff\xfe" + octets[3:]
-    return str(ip_network(block)[int.from_bytes(host, "big")])
+    return int.from_bytes(bytes([octets[0] ^ 2]) + octets[1:3] + b"\xff\xfe" + octets[3:], "big")
 
 
 def check_ipv6_modes(subnet: Subnet) -> None:

@@ -16,12 +16,12 @@ from functools import partial
 from ipaddress import IPv6Network
 
 from a9fe.model.resources import DhcpOption, Port, Subnet
+from a9fe.model.rules.addresses import STATEFUL, STATELESS
 from a9fe.plan.dhcp import dnsmasq_lines as lines
 from a9fe.plan.dhcp.network import DhcpNetwork, address_in
 from a9fe.plan.settings import DhcpSettings
 
 Maker = Callable[[], str]  # makes a line, or raises UnsafeValue
-STATEFUL, STATELESS = "dhcpv6-stateful", "dhcpv6-stateless"
 ANNOUNCE_NONE = ("::",)  # as dns_nameservers: announce no server at all
 LONGEST = 64  # bits of the shortest prefix that dnsmasq serves
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from netaddr import EUI, AddrFormatError, mac_unix_expanded
 
 from a9fe.model.resources import Port, Subnet, is_network_owner
+from a9fe.model.rules import addresses as rules
 from a9fe.plan import names
 from a9fe.plan.filters.bridge_filter import Taps
 from a9fe.plan.filters.fingerprint import changed, security
@@ -184,7 +185,4 @@ def _prefix(text: str) -> Prefix | None:
 
 
 def _link_local(mac: str) -> ipaddress.IPv6Address:
-    """The link-local address by modified EUI-64 (RFC 4291, appendix A)."""
-    number = int(mac.replace(":", ""), 16)
-    high, low = number >> 24, number & 0xFFFFFF
-    return ipaddress.IPv6Address(LINK_LOCAL | (high << 40 | 0xFFFE << 24 | low) ^ 1 << 57)
+    return ipaddress.IPv6Address(LINK_LOCAL | rules.interface_id(mac))

@@ -18,11 +18,11 @@ from ipaddress import IPv6Address, IPv6Network
 
 from a9fe.model.resources import Network, Port, Subnet
 from a9fe.model.rules import addresses as rules
+from a9fe.model.rules.addresses import SLAAC, STATEFUL, STATELESS
 from a9fe.plan import ipv6, names
 from a9fe.plan.host import Radvd
 from a9fe.plan.settings import L3Settings
 
-SLAAC, STATELESS, STATEFUL = "slaac", "dhcpv6-stateless", "dhcpv6-stateful"
 LEAST_MTU = 1280  # RFC 8200
 DNS_SERVERS = 3  # at most, in one advertisement (Neutron)
 
