@@ -11,18 +11,17 @@ A client is identified by its MAC, as for IPv4. dnsmasq sends no router advertis
 (plan.routers.radvd). It serves no prefix shorter than 64 bits (Neutron).
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from ipaddress import IPv6Network
 
 from a9fe.model.resources import DhcpOption, Port, Subnet
 from a9fe.model.rules.addresses import STATEFUL, STATELESS
 from a9fe.plan.dhcp import dnsmasq_lines as lines
-from a9fe.plan.dhcp.network import DhcpNetwork, address_in
+from a9fe.plan.dhcp.dnsmasq_lines import Maker
+from a9fe.plan.dhcp.network import DhcpNetwork
 from a9fe.plan.settings import DhcpSettings
 
-Maker = Callable[[], str]  # makes a line, or raises UnsafeValue
-ANNOUNCE_NONE = ("::",)  # as dns_nameservers: announce no server at all
 LONGEST = 64  # bits of the shortest prefix that dnsmasq serves
 
 
@@ -60,16 +59,7 @@ def size(network: DhcpNetwork, settings: DhcpSettings) -> int:
 def leases(network: DhcpNetwork, settings: DhcpSettings) -> Iterator[tuple[Port, str]]:
     """Ports with their addresses on subnets with leases."""
     stateful = {s.id for s in served(network, settings) if s.ipv6_address_mode != STATELESS}
-    for port in network.ports:
-        for ip in port.fixed_ips:
-            if ip.subnet_id in stateful:
-                yield port, ip.ip_address
-
-
-def host(port: Port, address: str, name: str) -> str:
-    """A port's line in the hosts file, which gives it the address."""
-    tag = [f"set:{lines.tag('port', port.id)}"] if extra(port) else []
-    return lines.line(lines.mac(port.mac_address), name, f"[{lines.address6(address)}]", *tag)
+    return network.addresses_on(stateful)
 
 
 def extra(port: Port) -> tuple[DhcpOption, ...]:
@@ -80,7 +70,7 @@ def extra(port: Port) -> tuple[DhcpOption, ...]:
 def options(network: DhcpNetwork, settings: DhcpSettings) -> Iterator[tuple[str, Maker]]:
     """The lines of the options file, each after its subject."""
     for subnet in served(network, settings):
-        subject, servers = f"subnet {subnet.id}", _dns_servers(network, subnet)
+        subject, servers = f"subnet {subnet.id}", network.dns_servers(subnet)
         if servers is not None:
             yield subject, partial(_dns_line, subnet, servers)
         if settings.dns_domain:
@@ -103,16 +93,6 @@ def _domain_line(subnet: Subnet, domain: str) -> str:
 
 def _tag(subnet: Subnet) -> str:
     return f"tag:{lines.tag('subnet', subnet.id)}"
-
-
-def _dns_servers(network: DhcpNetwork, subnet: Subnet) -> tuple[str, ...] | None:
-    """The DNS servers to announce, () for none; None: dnsmasq announces itself."""
-    if subnet.dns_nameservers == ANNOUNCE_NONE:
-        return ()
-    if subnet.dns_nameservers:
-        return subnet.dns_nameservers
-    own = [a for port in network.dhcp_ports if (a := address_in(port, subnet)) is not None]
-    return tuple(own) if len(own) > 1 else None
 
 
 def _extra(port: Port, option: DhcpOption, *, has_lease: bool) -> str:

@@ -5,16 +5,17 @@ the network's hosts, because cloud-init waits 10-20 s for a dead resolver. Other
 `dnsmasq_dns_servers`, or are refused at once if there are none. Cost: O(ports of the network).
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 
-from a9fe.model.resources import Port
+from a9fe.model.resources import DhcpOption, Port
 from a9fe.plan import names
 from a9fe.plan.dhcp import dhcpv6, isolation
 from a9fe.plan.dhcp import dnsmasq_lines as lines
-from a9fe.plan.dhcp.dnsmasq_lines import Writer
+from a9fe.plan.dhcp.dnsmasq_lines import Maker, Writer
 from a9fe.plan.dhcp.network import DhcpNetwork
-from a9fe.plan.dhcp.options import Maker, extra, options
+from a9fe.plan.dhcp.options import extra, options
 from a9fe.plan.host import Dnsmasq
 from a9fe.plan.settings import DhcpSettings
 
@@ -111,40 +112,45 @@ def _ranges(network: DhcpNetwork, settings: DhcpSettings) -> Iterator[str]:
         yield f"--dhcp-option-force=option:mtu,{network.network.mtu}"
 
 
-def _leases(network: DhcpNetwork) -> Iterator[tuple[Port, str]]:
-    served = {subnet.id for subnet in network.served}
-    for port in network.ports:
-        for ip in port.fixed_ips:
-            if ip.subnet_id in served:
-                yield port, ip.ip_address
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """How an IP version's addresses are written, and the options of a port that has one."""
+
+    write: Callable[[str], str]
+    shown: str
+    options: Callable[[Port], Sequence[DhcpOption]]
+
+
+_IPV4 = _Form(lines.address, "{}", extra)
+_IPV6 = _Form(lines.address6, "[{}]", dhcpv6.extra)
+
+
+def _leases(network: DhcpNetwork, settings: DhcpSettings) -> Iterator[tuple[_Form, Port, str]]:
+    for port, address in network.addresses_on({subnet.id for subnet in network.served}):
+        yield _IPV4, port, address
+    for port, address in dhcpv6.leases(network, settings):
+        yield _IPV6, port, address
 
 
 def _hosts(network: DhcpNetwork, settings: DhcpSettings) -> Iterator[tuple[str, Maker]]:
-    for port, address in _leases(network):
-        yield f"port {port.id}", partial(_host, port, address, settings)
-    for port, address in dhcpv6.leases(network, settings):
-        yield f"port {port.id}", partial(_host6, port, address, settings)
+    for form, port, address in _leases(network, settings):
+        yield f"port {port.id}", partial(_host, form, port, address, settings)
 
 
-def _host(port: Port, address: str, settings: DhcpSettings) -> str:
-    tag = [f"set:{lines.tag('port', port.id)}"] if extra(port) else []
-    ip = lines.address(address)
-    return lines.line(lines.mac(port.mac_address), _qualified(_name(ip), settings), ip, *tag)
-
-
-def _host6(port: Port, address: str, settings: DhcpSettings) -> str:
-    return dhcpv6.host(port, address, _qualified(_name(lines.address6(address)), settings))
+def _host(form: _Form, port: Port, address: str, settings: DhcpSettings) -> str:
+    tag = [f"set:{lines.tag('port', port.id)}"] if form.options(port) else []
+    ip = form.write(address)
+    name = _qualified(_name(ip), settings)
+    return lines.line(lines.mac(port.mac_address), name, form.shown.format(ip), *tag)
 
 
 def _names(network: DhcpNetwork, settings: DhcpSettings) -> Iterator[tuple[str, Maker]]:
-    for port, address in _leases(network):
-        yield f"port {port.id}", partial(_host_names, lines.address, address, settings)
-    for port, address in dhcpv6.leases(network, settings):
-        yield f"port {port.id}", partial(_host_names, lines.address6, address, settings)
+    for form, port, address in _leases(network, settings):
+        yield f"port {port.id}", partial(_host_names, form, address, settings)
 
 
-def _host_names(written: Callable[[str], str], address: str, settings: DhcpSettings) -> str:
-    ip = written(address)
+def _host_names(form: _Form, address: str, settings: DhcpSettings) -> str:
+    ip = form.write(address)
     name = _name(ip)
     return " ".join(dict.fromkeys((ip, _qualified(name, settings), name)))
 

@@ -59,6 +59,10 @@ OPTION6_NAMES = frozenset(  # of dnsmasq 2.90
 )
 
 
+Maker = Callable[[], str]
+"""Makes a line, or raises UnsafeValue."""
+
+
 class UnsafeValue(A9feError, ValueError):
     """A value that cannot be written into dnsmasq's files; the message names it."""
 
@@ -70,7 +74,7 @@ class Writer:
         """Nothing is left out yet."""
         self.left_out: list[str] = []
 
-    def text(self, lines: Iterable[tuple[str, Callable[[], str]]]) -> str:
+    def text(self, lines: Iterable[tuple[str, Maker]]) -> str:
         """Return the file of (subject, function that makes the line) pairs."""
         return "".join(
             f"{found}\n" for subject, make in lines for found in self._try(subject, make)

@@ -1,11 +1,13 @@
 """A network as its DHCP agent plans it, with what several decisions need, computed once."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Set
 from dataclasses import dataclass
 from functools import cached_property
 from ipaddress import IPv4Network
 
 from a9fe.model.resources import DHCP_OWNER, ROUTER_INTERFACE_OWNERS, Network, Port, Subnet
+
+ANNOUNCE_NONE = {4: ("0.0.0.0",), 6: ("::",)}  # noqa: S104 - dns_nameservers for no server
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +52,23 @@ class DhcpNetwork:
     def held(self) -> frozenset[str]:
         """The addresses of all ports."""
         return frozenset(ip.ip_address for port in self.ports for ip in port.fixed_ips)
+
+    def addresses_on(self, subnet_ids: Set[str]) -> Iterator[tuple[Port, str]]:
+        """Ports with each of their addresses on these subnets."""
+        for port in self.ports:
+            for ip in port.fixed_ips:
+                if ip.subnet_id in subnet_ids:
+                    yield port, ip.ip_address
+
+    def dns_servers(self, subnet: Subnet) -> tuple[str, ...] | None:
+        """The DNS servers to announce on a subnet, () for none; None: dnsmasq announces itself."""
+        given = subnet.dns_nameservers
+        if given == ANNOUNCE_NONE[subnet.ip_version]:
+            return ()
+        if given:
+            return tuple(s for s in given if subnet.ip_version == 6 or ":" not in s)
+        own = [a for port in self.dhcp_ports if (a := address_in(port, subnet)) is not None]
+        return tuple(own) if len(own) > 1 else None
 
 
 def routed_subnets(subnets: Iterable[Subnet], router_ports: Iterable[Port]) -> frozenset[str]:

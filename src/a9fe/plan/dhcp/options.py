@@ -11,13 +11,12 @@ from functools import partial
 
 from a9fe.model.resources import METADATA_IPV4, DhcpOption, Port, Subnet
 from a9fe.plan.dhcp import dnsmasq_lines as lines
-from a9fe.plan.dhcp.dnsmasq_lines import Writer
+from a9fe.plan.dhcp.dnsmasq_lines import Maker, Writer
 from a9fe.plan.dhcp.isolation import DEFAULT_ROUTE, gateway, next_hop
-from a9fe.plan.dhcp.network import DhcpNetwork, address_in
+from a9fe.plan.dhcp.network import DhcpNetwork
 from a9fe.plan.settings import DhcpSettings
 
 ON_LINK = "0.0.0.0"  # noqa: S104 - RFC 3442's next hop of an on-link route
-ANNOUNCE_NONE = ("0.0.0.0",)  # noqa: S104 - as dns_nameservers: announce no server at all
 MS_CLASSLESS_STATIC_ROUTE = "249"  # option 121's number for Windows before Vista
 ROUTE_SIZE = 9  # maximum bytes of a route in option 121 (RFC 3442)
 # Bytes of option 121. In an answer of 576 bytes, which every client takes, dnsmasq leaves out an
@@ -25,7 +24,6 @@ ROUTE_SIZE = 9  # maximum bytes of a route in option 121 (RFC 3442)
 ROUTES_MAX = 200
 ROUTES_TEXT_MAX = lines.LINE_MAX - 80  # characters, beside the line's tag and option
 CLIENT_ID = frozenset({"client-id", "61"})
-Maker = Callable[[], str]  # makes a line, or raises UnsafeValue
 Route = tuple[str, str]  # destination, next hop
 
 
@@ -78,7 +76,7 @@ def _subnet(network: DhcpNetwork, subnet: Subnet, settings: DhcpSettings) -> Ite
         for destination, hop in classless_routes(network, subnet, settings):
             yield from (lines.prefix(destination), lines.address(hop))
 
-    router, servers = gateway(subnet), _dns_servers(network, subnet)
+    router, servers = gateway(subnet), network.dns_servers(subnet)
     if servers is not None:
         yield said("option:dns-server", lambda: map(lines.address, servers))
     if classless_routes(network, subnet, settings):
@@ -138,13 +136,3 @@ def _size(route: Route) -> int:
 
 def _text_size(route: Route) -> int:
     return sum(map(len, route)) + 2
-
-
-def _dns_servers(network: DhcpNetwork, subnet: Subnet) -> tuple[str, ...] | None:
-    """The DNS servers to announce, () for none; None: dnsmasq announces itself."""
-    if subnet.dns_nameservers == ANNOUNCE_NONE:
-        return ()
-    if subnet.dns_nameservers:
-        return tuple(s for s in subnet.dns_nameservers if ":" not in s)
-    own = [a for port in network.dhcp_ports if (a := address_in(port, subnet)) is not None]
-    return tuple(own) if len(own) > 1 else None
