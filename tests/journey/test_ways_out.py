@@ -4,7 +4,6 @@ with the commands of OpenStack, on a bridge of the host (conftest maps physnet1 
 
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,11 +18,11 @@ from tests.lab import host
 from tests.lab.cloud import Cloud, Vm
 from tests.lab.openstack import Client, neutron, openstack
 from tests.lab.places import BR_EX
+from tests.lab.tcp import reached, seen_by, serving
 from tests.lab.typed import one
 
 PROVIDER, SERVER, FLOATING, GATEWAY = "provider", "203.0.113.1", "203.0.113.77", "203.0.113.10"
 METADATA = socket.inet_aton("169.254.169.254")
-PORT = 7000
 
 
 @pytest.fixture
@@ -65,30 +64,6 @@ def received(frames: socket.socket) -> Iterator[bytes]:
             return
         if where[2] != socket.PACKET_OUTGOING:
             yield frame
-
-
-@contextmanager
-def serving(space: str, address: str) -> Iterator[socket.socket]:
-    with namespace.call_inside(space, lambda: socket.create_server((address, PORT))) as server:
-        server.settimeout(10)
-        yield server
-
-
-def seen(server: socket.socket) -> str:
-    connection, (address, _) = server.accept()
-    connection.close()
-    return str(address)
-
-
-def connects(space: str, address: str) -> bool:
-    def connect() -> bool:
-        try:
-            socket.create_connection((address, PORT), timeout=3).close()
-        except OSError:
-            return False
-        return True
-
-    return namespace.call_inside(space, connect)
 
 
 def status(api: ApiClient, collection: str, id: str) -> str:
@@ -148,14 +123,14 @@ class Site:
     def is_seen_outside(self) -> str:
         """The VM's address as a server on the provider network sees it."""
         with serving(PROVIDER, SERVER) as server:
-            eventually(lambda: connects(self.inside, SERVER), what="the provider network")
-            return seen(server)
+            eventually(lambda: reached(self.inside, SERVER), what="the provider network")
+            return seen_by(server)
 
     def sees_a_client(self) -> str:
         """The address of a client on the provider network that connects to the floating IP."""
         with serving(self.inside, self.vm.address) as server:
-            eventually(lambda: connects(PROVIDER, FLOATING), what="the floating IP")
-            return seen(server)
+            eventually(lambda: reached(PROVIDER, FLOATING), what="the floating IP")
+            return seen_by(server)
 
 
 def test_a_vm_and_the_provider_network_reach_each_other(

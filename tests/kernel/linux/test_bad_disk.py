@@ -1,8 +1,6 @@
 """A full or damaged disk, read-only sysctls: said for each resource, then repaired."""
 
 import os
-import shutil
-import tempfile
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -10,31 +8,12 @@ from pathlib import Path
 import pytest
 
 from a9fe.host_agent.converge import converge
-from a9fe.linux.host import Host
 from a9fe.linux.kernel import libc, namespace
 from a9fe.plan.host import HostPlan, NamespacePlan
-from tests.kit.host_plans import QDHCP, QROUTER, FakeProxy, dhcp_plan, router_plan, served
+from tests.kit.host_plans import QDHCP, QROUTER, dhcp_plan, router_plan, served
 from tests.lab.host import output as run
-from tests.lab.places import MARK
 
 OTHER = "qrouter-bbbbbbbb-2222-3333-4444-555555555555"
-
-
-@pytest.fixture
-def confs():
-    """A directory that dnsmasq's user can search, unlike pytest's."""
-    base = tempfile.mkdtemp()
-    os.chmod(base, 0o755)
-    yield f"{base}/dhcp"
-    shutil.rmtree(base)
-
-
-@pytest.fixture
-def host(confs):
-    made = Host(FakeProxy(), confs, MARK)
-    yield made
-    for owner in ("l3", "dhcp"):
-        converge(made, owner, HostPlan())
 
 
 @contextmanager

@@ -7,7 +7,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -47,23 +46,6 @@ from tests.kit.host_plans import (
     served,
 )
 from tests.lab.places import MARK
-
-
-@pytest.fixture
-def confs():
-    """A directory that dnsmasq's user can search, unlike pytest's."""
-    base = tempfile.mkdtemp()
-    os.chmod(base, 0o755)
-    yield f"{base}/dhcp"
-    shutil.rmtree(base)
-
-
-@pytest.fixture
-def host(confs):
-    host = Host(FakeProxy(), confs, MARK)
-    yield host
-    for owner in ("l3", "dhcp"):
-        converge(host, owner, HostPlan())
 
 
 def settles(host, owner, desired):

@@ -1,9 +1,7 @@
 """IPv6 in our namespaces: the metadata address, and router advertisements."""
 
 import os
-import shutil
 import signal
-import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -34,15 +32,6 @@ DEVICE = "ns-0000000d-11"
 SCOPE = f"{QDHCP} fe80::a9fe:a9fe"
 OTHER_MAC = "fa:16:3e:00:99:99"
 GUEST, OTHER = "t-ipv6-guest", "t-ipv6-other"
-
-
-@pytest.fixture
-def confs() -> Iterator[str]:
-    """A directory that dnsmasq's user can search, unlike pytest's."""
-    base = tempfile.mkdtemp()
-    os.chmod(base, 0o755)
-    yield f"{base}/dhcp"
-    shutil.rmtree(base)
 
 
 @pytest.fixture

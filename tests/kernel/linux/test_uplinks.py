@@ -3,7 +3,6 @@
 import socket
 import subprocess
 from collections.abc import Iterator
-from contextlib import suppress
 
 import pytest
 
@@ -21,6 +20,7 @@ from tests.kit.conditions import eventually
 from tests.kit.fake_model import HOST, FakeModel, network, port, subnet
 from tests.kit.host_plans import FakeProxy
 from tests.lab.places import MARK
+from tests.lab.tcp import reached, serving
 
 NET = network(1, network_type="flat", physical_network="physnet1")
 SUBNET = subnet(1, NET, "203.0.113.0/24", "203.0.113.1")
@@ -102,14 +102,8 @@ def br_ex(place: Place) -> str:
 def connects(here: str, there: str) -> bool:
     """Whether TCP from one namespace reaches the other's address."""
     address = {"provider": "203.0.113.1", "vm": "203.0.113.5"}[there]
-    with namespace.call_inside(there, lambda: socket.create_server((address, 7000))):
-
-        def tried() -> bool:
-            with suppress(OSError), socket.create_connection((address, 7000), timeout=2):
-                return True
-            return False
-
-        return namespace.call_inside(here, tried)
+    with serving(there, address):
+        return bool(reached(here, address, timeout=2))
 
 
 def state(name: str) -> object:

@@ -3,7 +3,6 @@
 import socket
 import subprocess
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
 from dataclasses import replace
 
 import pytest
@@ -18,40 +17,30 @@ from a9fe.plan.dhcp import namespaces as dhcp
 from a9fe.plan.routers import namespaces as l3
 from a9fe.plan.settings import DhcpSettings, L3Settings
 from tests.kit.conditions import eventually
-from tests.kit.fake_model import (
-    HOST,
-    FakeModel,
-    bound,
-    floating_ip,
-    gateway,
-    interface,
-    network,
-    port,
-    router,
-    subnet,
-)
+from tests.kit.fake_model import HOST, FakeModel, floating_ip, port
 from tests.kit.host_plans import FakeProxy
+from tests.kit.provider_network import (
+    EXTERNAL,
+    GATEWAY,
+    NET,
+    PROVIDER_MODEL,
+    SECOND,
+    SECOND_NET,
+    SUBNET,
+)
+from tests.kit.provider_network import ROUTER as BARE_ROUTER
 from tests.lab.places import MARK
+from tests.lab.tcp import PORT, reached, seen_by, serving
 
-NET, SECOND_NET = network(1), network(2)
-SUBNET = subnet(1, NET, "10.1.0.0/24", "10.1.0.1")
-SECOND = subnet(2, SECOND_NET, "10.2.0.0/24", "10.2.0.1")
 VM = port(5, NET, (SUBNET, "10.1.0.5"))
 SECOND_VM = port(6, SECOND_NET, (SECOND, "10.2.0.6"))
-EXTERNAL = network(3, external=True, network_type="flat", physical_network="physnet1")
-OUTSIDE = subnet(3, EXTERNAL, "203.0.113.0/24", "203.0.113.1")
-ROUTER = router(1, routes=(HostRoute(destination="192.0.2.0/24", nexthop="203.0.113.2"),))
-GATEWAY = gateway(4, ROUTER, EXTERNAL, (OUTSIDE, "203.0.113.10"))
-MODEL: Sequence[Resource] = (
-    *(NET, SUBNET, SECOND_NET, SECOND, EXTERNAL, OUTSIDE, VM, SECOND_VM, ROUTER, GATEWAY),
-    interface(1, ROUTER, NET, (SUBNET, "10.1.0.1")),
-    interface(2, ROUTER, SECOND_NET, (SECOND, "10.2.0.1")),
-    bound("l3", ROUTER),
+ROUTER = replace(
+    BARE_ROUTER, routes=(HostRoute(destination="192.0.2.0/24", nexthop="203.0.113.2"),)
 )
+MODEL: Sequence[Resource] = (*PROVIDER_MODEL, VM, SECOND_VM, ROUTER)
 QROUTER = names.router_namespace(ROUTER.id)
 QG = names.gateway_device(GATEWAY.id)
 MAPPED = {"physnet1": "eth1"}
-PORT = 7000
 
 
 def run(*argv: str) -> str:
@@ -120,32 +109,6 @@ def world() -> Iterator[World]:
     made = World()
     yield made
     made.ends()
-
-
-@contextmanager
-def serving(space: str, address: str, number: int = PORT) -> Iterator[socket.socket]:
-    """A listening TCP socket in a namespace."""
-    with namespace.call_inside(space, lambda: socket.create_server((address, number))) as server:
-        server.settimeout(5)
-        yield server
-
-
-def reached(space: str, address: str, number: int = PORT, timeout: float = 3) -> str:
-    """Connect from a namespace; return the peer's address as seen there, "" if it fails."""
-
-    def connect() -> str:
-        with suppress(OSError), socket.create_connection((address, number), timeout) as made:
-            return str(made.getpeername()[0])
-        return ""
-
-    return namespace.call_inside(space, connect)
-
-
-def seen_by(server: socket.socket) -> str:
-    """The client address of the next connection that the server accepts."""
-    connection, (address, _) = server.accept()
-    connection.close()
-    return str(address)
 
 
 @pytest.mark.parametrize("far", ["203.0.113.1", "198.51.100.1", "192.0.2.1"])

@@ -15,7 +15,6 @@ from a9fe.plan.settings import L3Settings
 from tests.kit.fake_model import (
     HOST,
     FakeModel,
-    bound,
     floating_ip,
     gateway,
     interface,
@@ -24,27 +23,9 @@ from tests.kit.fake_model import (
     router,
     subnet,
 )
+from tests.kit.provider_network import EXTERNAL, GATEWAY, NET, OUTSIDE, ROUTER, SUBNET
+from tests.kit.provider_network import PROVIDER_MODEL as MODEL
 
-NET, SECOND_NET = network(1), network(2)
-SUBNET = subnet(1, NET, "10.1.0.0/24", "10.1.0.1")
-SECOND = subnet(2, SECOND_NET, "10.2.0.0/24", "10.2.0.1")
-EXTERNAL = network(3, external=True, network_type="flat", physical_network="physnet1")
-OUTSIDE = subnet(3, EXTERNAL, "203.0.113.0/24", "203.0.113.1", created_at="2026-01-01T00:00:00Z")
-ROUTER = router(1)
-GATEWAY = gateway(4, ROUTER, EXTERNAL, (OUTSIDE, "203.0.113.10"))
-MODEL: list[Resource] = [
-    NET,
-    SUBNET,
-    SECOND_NET,
-    SECOND,
-    EXTERNAL,
-    OUTSIDE,
-    ROUTER,
-    interface(1, ROUTER, NET, (SUBNET, "10.1.0.1")),
-    interface(2, ROUTER, SECOND_NET, (SECOND, "10.2.0.1")),
-    GATEWAY,
-    bound("l3", ROUTER),
-]
 QG = names.gateway_device(GATEWAY.id)
 BRIDGE = names.bridge(EXTERNAL.id)
 MAPPED = L3Settings(bridge_mappings={"physnet1": "br-ex"})
