@@ -44,9 +44,7 @@ HEAD = """# Benchmark results
 
 Ratios are medians of pairs measured in turns. Absolute numbers hold for that machine and moment.
 """
-WITHOUT_LIMIT = (
-    "--no-rate-limit-enabled",
-)  # the limit is per guest, and one guest sends all load here
+WITHOUT_LIMIT = ("--guest-request-rate", "0")  # one guest sends all load here
 BURST = 3  # s
 LARGE = 1_000_000
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from a9fe.metadata import tree_page
 from a9fe.server.app import OPERATIONS
 from a9fe.server.openapi.document import document as openapi
-from a9fe.wire import statuses_page
+from a9fe.wire import limits_page, statuses_page
 
 DOCS = Path(__file__).parent
 
@@ -20,4 +20,5 @@ def write(name: str, text: str) -> None:
 
 write("metadata-tree.md", tree_page.markdown())
 write("contracts/statuses.md", statuses_page.markdown())
+write("contracts/limits.md", limits_page.markdown())
 write("openapi.json", json.dumps(openapi(OPERATIONS), indent=1, ensure_ascii=False) + "\n")

@@ -41,11 +41,11 @@ USER_DATA = 49_000  # bytes; the recursive tree has it once for each version
 def unlimited(house: House) -> Iterator[House]:
     """Run the house without a rate limit."""
     house.stop()
-    house.variables["A9FE_RATE_LIMIT_ENABLED"] = "false"
+    house.variables["A9FE_GUEST_REQUEST_RATE"] = "0"
     house.start()
     yield house
     house.stop()
-    del house.variables["A9FE_RATE_LIMIT_ENABLED"]
+    del house.variables["A9FE_GUEST_REQUEST_RATE"]
     house.start()
 
 

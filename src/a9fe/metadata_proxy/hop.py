@@ -4,13 +4,13 @@ from contextlib import AsyncExitStack
 
 from a9fe.http.hop import Hop
 from a9fe.http.report import Report
+from a9fe.http.server.rate_gate import rate_limited
 from a9fe.http.upstream.pool import Target
 from a9fe.http.upstream.waiting_pool import UpstreamPools
 from a9fe.metadata_proxy.proxy import MetadataProxy, Watcher, fair_handler_of
 from a9fe.metadata_proxy.relay import answer_for_guest
 from a9fe.runtime.config import Config
 from a9fe.wire.message import Handler
-from a9fe.wire.rate_limit import RateLimiter, Window
 
 AGENT_MARGIN = 2.0  # seconds more than the agent waits, so that the agent's refusal comes first
 AGENT_RESTART_WAIT = 10.0  # seconds for which requests wait for a restart of the agent
@@ -32,7 +32,8 @@ def build_hop(
     if upstream is None:
         upstream = agent_at(config)
         closers.callback(upstream.close)
-    fair = fair_handler_of(MetadataProxy(upstream, report, limiter_of(config), watcher), report)
+    proxy = MetadataProxy(upstream, report, watcher)
+    fair = fair_handler_of(rate_limited(proxy.handle, config, report), report)
     closers.callback(fair.close)
     return Hop(handler=fair, outgoing=answer_for_guest, closers=closers)
 
@@ -44,12 +45,3 @@ def agent_at(config: Config) -> UpstreamPools:
         timeout=config.upstream_timeout + AGENT_MARGIN,
         restart_wait=AGENT_RESTART_WAIT,
     )
-
-
-def limiter_of(config: Config) -> RateLimiter | None:
-    """The rate limit of the options; None if rate_limit_enabled is off."""
-    if not config.rate_limit_enabled:
-        return None
-    base = Window(limit=config.base_query_rate_limit, duration=config.base_window_duration)
-    burst = Window(limit=config.burst_query_rate_limit, duration=config.burst_window_duration)
-    return RateLimiter((base, burst))

@@ -1,4 +1,4 @@
-"""The proxy as a handler: rate limit, relay, upstream."""
+"""The proxy as a handler: relay, upstream."""
 
 import time
 from collections.abc import Awaitable, Callable
@@ -10,10 +10,8 @@ from a9fe.http.server.fair_handler import FairHandler
 from a9fe.http.upstream.errors import UpstreamError
 from a9fe.metadata_proxy.relay import request_for_agent
 from a9fe.wire.limits import AT_ONCE, REFUSED_PAUSE, WAITING
-from a9fe.wire.message import Answer, Handler, Listener, Request
-from a9fe.wire.rate_limit import RateLimiter
-from a9fe.wire.refusals import Refusal
-from a9fe.wire.shares import Client, client_of
+from a9fe.wire.message import Answer, Handler, Request
+from a9fe.wire.shares import client_of_request
 
 log = structlog.get_logger("a9fe.metadata_proxy")
 
@@ -22,19 +20,12 @@ Watcher = Callable[[Request, Request, int, float], None]
 
 
 class MetadataProxy:
-    """Rate limit, trusted headers, upstream. The server answers for a failed upstream."""
+    """Trusted headers, upstream. The server answers for a failed upstream."""
 
-    def __init__(
-        self,
-        upstream: Handler,
-        report: Report,
-        limiter: RateLimiter | None = None,
-        watcher: Watcher | None = None,
-    ) -> None:
-        """`limiter` None: no limit. `watcher` is for debugging: it costs a task a request."""
+    def __init__(self, upstream: Handler, report: Report, watcher: Watcher | None = None) -> None:
+        """`watcher` is for debugging: it costs a task a request."""
         self._upstream = upstream
         self._report = report
-        self._limiter = limiter
         self._watcher = watcher
 
     def handle(self, request: Request) -> Answer | Awaitable[Answer]:
@@ -42,19 +33,7 @@ class MetadataProxy:
         listener = request.listener
         if listener is None:
             raise TypeError("the proxy serves listeners only: this socket has none")
-        request_id = self._report.ids.new()
-        if self._limiter is not None:
-            wait = self._limiter.wait(client_of_request(request), time.monotonic())
-            if wait:
-                return self._report.refusal(
-                    Refusal.RATE_LIMITED, request, request_id=request_id, retry_after=wait
-                )
-        return self._send_on(request, listener, request_id)
-
-    def _send_on(
-        self, request: Request, listener: Listener, request_id: bytes
-    ) -> Answer | Awaitable[Answer]:
-        outgoing = request_for_agent(request, listener, request_id)
+        outgoing = request_for_agent(request, listener, self._report.ids.new())
         result = self._upstream(outgoing)
         if self._watcher is None or isinstance(result, Answer):
             return result
@@ -73,15 +52,10 @@ class MetadataProxy:
         return answer
 
 
-def client_of_request(request: Request) -> Client:
-    """Return the client for fair queueing and the rate limit."""
-    return client_of(request.listener, request.client_mac, request.client_address)
-
-
-def fair_handler_of(proxy: MetadataProxy, report: Report) -> FairHandler:
-    """Return the proxy's handler behind a fair queue. Call it inside a running loop."""
+def fair_handler_of(handler: Handler, report: Report) -> FairHandler:
+    """Return a guest's handler behind a fair queue. Call it inside a running loop."""
     return FairHandler(
-        proxy.handle,
+        handler,
         client_of_request,
         report.refusal,
         limits=AT_ONCE,

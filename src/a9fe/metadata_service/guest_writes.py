@@ -23,13 +23,13 @@ from a9fe.metadata_service.guest_call import GuestCall, Outcome, Result
 from a9fe.model.errors import InvalidInput
 from a9fe.model.rules import guest as rules_guest
 from a9fe.runtime import metrics
+from a9fe.wire.limits import WRITES
 from a9fe.wire.message import Answer
-from a9fe.wire.rate_limit import RateLimiter, Window
+from a9fe.wire.rate_limit import RateLimiter
 from a9fe.wire.refusals import Refusal
 
 log = structlog.get_logger()
 
-RATE = Window(limit=10, duration=10.0)  # of one instance; a guest writes a few at boot
 REVISION_WITHIN = 5.0  # s; then the guest is answered anyway
 PASSWORD_VERSIONS = frozenset(v for v in (*openstack.VERSIONS, LATEST) if v >= "2013-04-04")
 ATTRIBUTES_PATH = ("openstack", LATEST, ATTRIBUTES)
@@ -106,7 +106,7 @@ class GuestWrites:
         self._server = server
         self._wait_for = wait_for
         self._monotonic = monotonic
-        self._limiter = RateLimiter((RATE,))
+        self._limiter = RateLimiter((WRITES,))
 
     def actions(self) -> tuple[Action, ...]:
         """Return the rows for the service's actions."""

@@ -165,3 +165,4 @@ URL = matching(HTTP_URL, "a URL such as http://127.0.0.1:9696, or nothing", opti
 URLS = ValueType(_urls, "URLs such as http://node1:9696, http://node2:9696, or nothing")
 SECONDS = whole(1, 366 * 86400, "seconds")
 COUNT = whole(0, 2**31 - 1)
+AT_LEAST_ONE = whole(1, 2**31 - 1)

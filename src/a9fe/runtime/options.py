@@ -13,6 +13,7 @@ from typing import Any
 from a9fe.metadata.openstack import vendordata
 from a9fe.model.policy import ANY_HOST
 from a9fe.runtime import option_types as v
+from a9fe.wire.limits import GUEST_REQUEST_BURST, GUEST_REQUEST_RATE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -254,13 +255,21 @@ class Config:
     )
 
     # rate limit
-    rate_limit_enabled: bool = _rate_limit(v.BOOLEAN, True, "limit the request rate of each guest")
-    base_window_duration: int = _rate_limit(v.SECONDS, 60, "length of the base window in seconds")
-    base_query_rate_limit: int = _rate_limit(v.COUNT, 6000, "requests in a base window")
+    guest_request_rate: int = _rate_limit(
+        v.COUNT, GUEST_REQUEST_RATE, "requests a second of one guest after its burst; 0: no limit"
+    )
+    guest_request_burst: int = _rate_limit(
+        v.AT_LEAST_ONE, GUEST_REQUEST_BURST, "requests that one guest may send at once"
+    )
+    rate_limit_enabled: bool = _rate_limit(
+        v.BOOLEAN, False, "limit the requests of each guest in the two windows below, too"
+    )
+    base_window_duration: int = _rate_limit(v.SECONDS, 10, "length of the base window in seconds")
+    base_query_rate_limit: int = _rate_limit(v.AT_LEAST_ONE, 10, "requests in a base window")
     burst_window_duration: int = _rate_limit(
         v.SECONDS, 10, "length of the burst window in seconds"
     )
-    burst_query_rate_limit: int = _rate_limit(v.COUNT, 2000, "requests in a burst window")
+    burst_query_rate_limit: int = _rate_limit(v.AT_LEAST_ONE, 10, "requests in a burst window")
 
     # dhcp
     enable_isolated_metadata: bool = _dhcp(

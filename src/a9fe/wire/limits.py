@@ -7,6 +7,7 @@ inclusive: a value at the limit is served, one above it is refused.
 from dataclasses import dataclass, replace
 
 from a9fe.wire.fair_queue import QueueLimits
+from a9fe.wire.rate_limit import Window
 
 KIB = 1024
 MIB = 1024 * KIB
@@ -41,6 +42,12 @@ MAX_UPSTREAM_CONNECTIONS = 256  # to one upstream, idle ones included; further r
 MAX_UPSTREAM_QUEUE = 4096  # queued requests; one more is refused
 MAX_ANSWER_BYTES = 16 * MIB  # of one body from upstream; metadata is far below 1 MiB
 MAX_ANSWERS_BYTES = 64 * MIB  # of all bodies being received from one upstream
+
+# The rate of one guest's requests (the options' defaults) and of one instance's costly ones.
+GUEST_REQUEST_BURST = 2000  # a boot sends 30 to 100, a crawl of every version some hundreds
+GUEST_REQUEST_RATE = 100  # a second after the burst: one guest uses some percent of a core
+WRITES = Window(limit=10, duration=10.0)  # a guest writes a few at boot
+IDENTITY_TOKENS = Window(limit=40, duration=10.0)  # a token costs ten plain answers
 LISTEN_BACKLOG = 4096  # connections the kernel queues (metadata_backlog's default)
 
 

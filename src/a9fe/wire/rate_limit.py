@@ -1,9 +1,8 @@
 """The rate limit of requests, per client. Pure: the time is an argument.
 
-Options are Neutron's: at most `base_query_rate_limit` requests in `base_window_duration` seconds,
-and at most `burst_query_rate_limit` in `burst_window_duration`. Each is a bucket of as many tokens
-that fills evenly over its window (the generic cell rate algorithm, ITU-T I.371). A denied request
-takes no token, so that a client that polls recovers; Neutron's haproxy counts denied ones too.
+A bucket lets `limit` requests pass at once and fills evenly over its duration (the generic cell
+rate algorithm, ITU-T I.371). A request must be within each bucket. A denied request takes no
+token, so that a client that polls recovers; Neutron's haproxy counts denied ones too.
 """
 
 import math
@@ -11,7 +10,8 @@ from dataclasses import dataclass
 
 from a9fe.wire.shares import Client
 
-MAX_CLIENTS = 10_240  # entries kept, as Neutron's stick table; ~200 bytes each
+MAX_CLIENTS = 10_240  # as Neutron's stick table; ~200 bytes each
+_ROUNDING = 1e-9  # seconds: rounding must not deny the last token
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,47 +33,63 @@ class Window:
 
 
 # A client's state: for each window, the time at which its bucket is full again.
-_Full = tuple[float, ...]
+_Full = list[float]
 
 
 class RateLimiter:
-    """Buckets of at most `capacity` clients.
+    """Buckets of each client. A request costs O(windows), whatever the number of clients.
 
-    A full table forgets the client with the oldest request, and so admits rather than denies.
+    Clients are remembered in two tables. A client without a request for the longest duration has
+    full buckets, and is forgotten with the older table. A full table becomes the older one: so a
+    client may be forgotten early, and is admitted then rather than denied.
     """
 
-    __slots__ = ("_capacity", "_full", "_windows")
+    __slots__ = ("_capacity", "_longest", "_older", "_recent", "_turns_at", "_windows")
 
     def __init__(self, windows: tuple[Window, ...], capacity: int = MAX_CLIENTS) -> None:
-        """A request must be within each of the `windows`."""
-        self._windows = windows
+        """A request must be within each of the `windows`. `capacity`: clients of one table."""
         self._capacity = capacity
-        self._full: dict[Client, _Full] = {}
+        self._longest = max(window.duration for window in windows)
+        self._windows = tuple(
+            (at, window.interval, window.duration - window.interval + _ROUNDING)
+            for at, window in enumerate(windows)
+        )
+        self._recent: dict[Client, _Full] = {}
+        self._older: dict[Client, _Full] = {}
+        self._turns_at = -math.inf
 
     def __len__(self) -> int:
         """Return the number of clients remembered."""
-        return len(self._full)
+        return len(self._recent) + len(self._older)
 
     def wait(self, client: Client, now: float) -> int:
         """Admit and count a request (0), or return the whole seconds to wait.
 
         `now` is monotonic, in seconds.
         """
-        before = self._full.pop(client, None)
-        full = tuple(max(t, now) for t in before) if before else (now,) * len(self._windows)
-        wait = max(
-            t + window.interval - window.duration - now
-            for t, window in zip(full, self._windows, strict=True)
-        )
-        if wait <= 1e-9:  # rounding must not deny the last token
-            full = tuple(
-                t + window.interval for t, window in zip(full, self._windows, strict=True)
-            )
-            wait = 0.0
-        self._remember(client, full)
-        return math.ceil(wait)
+        if now >= self._turns_at:
+            self._turn(now)
+        full = self._recent.get(client) or self._enter(client, now)
+        for at, _, room in self._windows:
+            if full[at] - now > room:
+                return self._denied(full, now)
+        for at, interval, _ in self._windows:
+            until = full[at]
+            full[at] = (until if until > now else now) + interval
+        return 0
 
-    def _remember(self, client: Client, full: _Full) -> None:
-        if len(self._full) >= self._capacity:
-            del self._full[next(iter(self._full))]
-        self._full[client] = full
+    def _denied(self, full: _Full, now: float) -> int:
+        return math.ceil(max(full[at] - now - room for at, _, room in self._windows))
+
+    def _turn(self, now: float) -> None:
+        """Forget the clients of the older table."""
+        self._older, self._recent = self._recent, {}
+        self._turns_at = now + self._longest
+
+    def _enter(self, client: Client, now: float) -> _Full:
+        """Return the state of a client that the recent table lacks, and remember it there."""
+        full = self._older.pop(client, None) or [now] * len(self._windows)
+        if len(self._recent) >= self._capacity:
+            self._turn(now)
+        self._recent[client] = full
+        return full

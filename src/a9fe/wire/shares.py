@@ -8,7 +8,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from enum import Enum
 
-from a9fe.wire.message import Listener
+from a9fe.wire.message import Listener, Request
 
 Client = tuple[str, str]
 """The key of the listener, and the client's MAC address, or its IP address if that is unknown.
@@ -95,3 +95,8 @@ class Shares:
 def client_of(listener: Listener | None, mac: str, address: str) -> Client:
     """Return the client of a connection. `mac` and `address` are "" if unknown."""
     return (listener.key if listener is not None else "", mac or address)
+
+
+def client_of_request(request: Request) -> Client:
+    """Return the client of a guest's request."""
+    return client_of(request.listener, request.client_mac, request.client_address)

@@ -14,10 +14,11 @@ from joserfc import errors, jwt
 from joserfc.jwk import KeySet
 from sqlalchemy import delete
 
-from a9fe.metadata_service.identity.requests import RATE, is_signed_path
+from a9fe.metadata_service.identity.requests import is_signed_path
 from a9fe.model.resources import Instance
 from a9fe.runtime import metrics
 from a9fe.store.side_tables.identity_keys import identity_keys
+from a9fe.wire.limits import IDENTITY_TOKENS
 from tests.golden.metadata.scenarios import INSTANCE_ID, PROJECT
 from tests.kit.identity_world import DAY, HOUR, ISSUER, POLICY, Cloud, Host, cloud
 
@@ -244,10 +245,10 @@ def test_a_token_has_its_content_type_and_is_not_cached(steady: Cloud):
 
 def test_tokens_of_one_instance_are_rate_limited(signing: Cloud):
     target = "/openstack/latest/identity?audience=a"
-    statuses = [signing.host.ask(target).status for _ in range(RATE.limit + 1)]
-    assert statuses == [200] * RATE.limit + [429]
+    statuses = [signing.host.ask(target).status for _ in range(IDENTITY_TOKENS.limit + 1)]
+    assert statuses == [200] * IDENTITY_TOKENS.limit + [429]
     assert signing.host.ask("/latest/meta-data/").status == 200
-    signing.world.clock.at += RATE.duration
+    signing.world.clock.at += IDENTITY_TOKENS.duration
     assert signing.host.ask(target).status == 200
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from a9fe.api_client import feed
 from a9fe.plan import names
-from a9fe.wire import statuses_page, trusted
+from a9fe.wire import limits_page, statuses_page, trusted
 from a9fe.wire.handover import HOLDER_SOCKET, PROXY_SOCKET
 
 PAGES = Path(__file__).parents[3] / "docs" / "contracts"
@@ -53,6 +53,11 @@ def test_every_header_of_the_page_is_taken_from_guests():
 def test_the_page_of_statuses_is_generated():
     current = page("statuses.md") == statuses_page.markdown()
     assert current, "docs/contracts/statuses.md is not current: ./run docs writes it again"
+
+
+def test_the_page_of_limits_is_generated():
+    current = page("limits.md") == limits_page.markdown()
+    assert current, "docs/contracts/limits.md is not current: ./run docs writes it again"
 
 
 def test_the_page_of_the_feed_names_every_event():

@@ -1,4 +1,4 @@
-"""The proxy behind its server: relay, rate limit, failures; the proxy in the foreground."""
+"""The proxy behind its server: relay, failures; the proxy in the foreground."""
 
 import asyncio
 import contextlib
@@ -17,11 +17,9 @@ import pytest
 from a9fe.http.report import Report
 from a9fe.http.upstream.pool import Target, Upstream
 from a9fe.metadata_proxy.foreground import block, listener_of, printer
-from a9fe.metadata_proxy.hop import limiter_of
 from a9fe.metadata_proxy.proxy import MetadataProxy
 from a9fe.runtime.config import load
 from a9fe.wire.message import Answer, Request
-from a9fe.wire.rate_limit import RateLimiter, Window
 from a9fe.wire.refusals import Refusal
 from tests.kit.http_world import NETWORK, Tally, never, run, serving, until
 
@@ -68,49 +66,6 @@ def test_an_unreachable_agent_is_503(tmp_path):
     assert (got.status, got.headers["retry-after"]) == (503, "2")
     assert re.fullmatch(r"[0-9a-f]{12}", got.headers["x-a9fe-request-id"])
     assert tally.refusals == [Refusal.UPSTREAM_UNREACHABLE]
-
-
-def test_rate_limit_is_by_guest():
-    async def main():
-        tally = Tally()
-        limiter = RateLimiter((Window(limit=2, duration=1000),))
-        served = MetadataProxy(
-            lambda _: Answer(status=200), Report("metadata-proxy", tally), limiter
-        )
-        request = Request(
-            method=b"GET",
-            target=b"/",
-            headers=(),
-            client_address="10.0.0.5",
-            client_mac="fa:16:3e:00:00:05",
-            listener=NETWORK,
-        )
-        also_its = replace(request, client_address="10.0.0.55")
-        statuses = [served.handle(r).status for r in (request, also_its, also_its)]
-        denied = served.handle(request)
-        other = served.handle(replace(request, client_mac="fa:16:3e:00:00:06"))
-        return statuses, denied, other, tally.refusals
-
-    statuses, denied, other, refusals = run(main)
-    assert statuses == [200, 200, 429]
-    assert 0 < int(dict(denied.headers)[b"retry-after"]) <= 500
-    assert other.status == 200
-    assert refusals == [Refusal.RATE_LIMITED] * 2
-
-
-def test_rate_limit_is_as_configured():
-    by_default = limiter_of(load())
-    assert by_default is not None
-    assert [by_default.wait(("l", "p"), 0.0) for _ in range(2000)] == [0] * 2000  # a crawl
-    assert by_default.wait(("l", "p"), 0.0) > 0
-    assert limiter_of(load({"rate_limit_enabled": "false"})) is None
-    on = {
-        "base_query_rate_limit": "2",
-        "burst_query_rate_limit": "5",
-        "rate_limit_enabled": "true",
-    }
-    limiter = limiter_of(load(on))
-    assert [limiter.wait(("l", "p"), 0.0) > 0 for _ in range(3)] == [False, False, True]
 
 
 def test_the_agents_request_is_cancelled_when_the_guest_leaves(tmp_path):

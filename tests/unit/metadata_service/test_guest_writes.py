@@ -14,7 +14,6 @@ from a9fe.api_client.agent_client import AgentClient
 from a9fe.api_client.feed import FeedEvent
 from a9fe.metadata.instance_view import Settings
 from a9fe.metadata_service.guest_writes import (
-    RATE,
     GuestWrites,
     attributes_enabled,
     wait_for_revision,
@@ -27,6 +26,7 @@ from a9fe.replica import Replica
 from a9fe.runtime import metrics
 from a9fe.store import Store
 from a9fe.wire.freshness import Freshness
+from a9fe.wire.limits import WRITES
 from a9fe.wire.message import Answer, Request
 from a9fe.wire.refusals import Refusal, refuse
 from tests.golden.metadata.scenarios import INSTANCE_ID, PROJECT, one_card, zeros
@@ -348,12 +348,12 @@ def test_an_instance_that_only_the_replica_has_is_uncertain(guest: Guest):
 def test_writes_are_rate_limited_and_reads_are_not(guest: Guest):
     guest.at += 3600
     one = AT + b"/a/b"
-    kept = [guest.ask_at_once(b"PUT", one, b"%d" % n).status for n in range(RATE.limit)]
-    assert kept == [200] * RATE.limit
+    kept = [guest.ask_at_once(b"PUT", one, b"%d" % n).status for n in range(WRITES.limit)]
+    assert kept == [200] * WRITES.limit
     answer = guest.ask_at_once(b"PUT", one, b"more")
     assert refused(guest, answer) == (429, Refusal.TOO_MANY_WRITES)
     assert dict(answer.headers)[b"retry-after"] == b"2"
-    assert guest.cutting.asked == RATE.limit
+    assert guest.cutting.asked == WRITES.limit
     assert guest.ask_at_once(b"GET", one).status == 200
     guest.at += 2
     assert guest.ask_at_once(b"PUT", one, b"later").status == 200

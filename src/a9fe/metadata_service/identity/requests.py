@@ -8,12 +8,12 @@ from a9fe.metadata_service.guest_actions import Action
 from a9fe.metadata_service.guest_call import Gate, GuestCall, Outcome
 from a9fe.metadata_service.identity.key_ring import KeyRing
 from a9fe.runtime import metrics
+from a9fe.wire.limits import IDENTITY_TOKENS
 from a9fe.wire.message import Answer
-from a9fe.wire.rate_limit import RateLimiter, Window
+from a9fe.wire.rate_limit import RateLimiter
 from a9fe.wire.refusals import Refusal
 
 JWT_HEADERS = ((b"content-type", b"application/jwt"), (b"cache-control", b"no-store"))
-RATE = Window(limit=40, duration=10.0)  # of one instance: a token costs ten plain answers
 TOKEN_PARTS = ("openstack", LATEST, "identity")
 
 
@@ -41,7 +41,7 @@ def token_actions(keys: KeyRing, token_lifetime: int) -> tuple[Action, ...]:
 
     `token_lifetime` in seconds.
     """
-    limiter = RateLimiter((RATE,))
+    limiter = RateLimiter((IDENTITY_TOKENS,))
 
     def run(call: GuestCall) -> Outcome:
         audience, nonce = _parameter(call, "audience"), _parameter(call, "nonce", optional=True)
