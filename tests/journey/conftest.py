@@ -1,6 +1,8 @@
 """One house for all journeys, and one cloud for each."""
 
 from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
 
 import pytest
 
@@ -13,17 +15,24 @@ from tests.lab.typed import cleared
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption(
-        "--part", default="1/1", help="K/N: every Nth file of the journeys, from K on"
-    )
+    parser.addoption("--claims", help="a directory: run the files that no other run there claimed")
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    part, parts = (int(text) for text in config.getoption("part").split("/"))
-    files = sorted({item.path for item in items})
-    chosen = [item for item in items if files.index(item.path) % parts == part - 1]
-    config.hook.pytest_deselected(items=[item for item in items if item not in chosen])
-    items[:] = chosen
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> bool | None:
+    """Leave out the tests of files that another run has claimed."""
+    claims = item.config.getoption("claims")
+    return None if claims is None or claimed(Path(claims) / item.path.stem) else True
+
+
+@cache
+def claimed(claim: Path) -> bool:
+    """Claim a file for this run; False if another run was earlier."""
+    try:
+        claim.mkdir()
+    except FileExistsError:
+        return False
+    return True
 
 
 @pytest.fixture(scope="session")
