@@ -13,19 +13,24 @@ import structlog
 
 from a9fe.linux.listeners import peer_credentials
 from a9fe.linux.listeners.seqpacket import Broken, Channel, Ended, close_all, readable
+from a9fe.metadata_proxy.kept_connections import KeptConnections
 from a9fe.metadata_proxy.listeners import HandoverRefused, HeldListeners
 from a9fe.model.errors import A9feError
 from a9fe.runtime import tasks
 from a9fe.wire.handover import (
+    CONNECTIONS_PER_PACKET,
     LISTENERS_PER_PACKET,
-    Clear,
     Done,
     Drop,
     Give,
     Held,
     Hello,
+    Keep,
+    Kept,
     Refused,
     Reply,
+    Request,
+    Take,
     decode_request,
 )
 
@@ -46,12 +51,20 @@ class Control:
     """The control socket: receives listeners from agents, and gives them back."""
 
     def __init__(
-        self, sock: socket.socket, held: HeldListeners, allowed: frozenset[int] | None = None
+        self,
+        sock: socket.socket,
+        held: HeldListeners,
+        allowed: frozenset[int] | None = None,
+        kept: KeptConnections | None = None,
     ) -> None:
-        """`sock` is the listening SEQPACKET socket. `allowed` uids; None: root and our own."""
+        """`sock` is the listening SEQPACKET socket. `allowed` uids; None: root and our own.
+
+        `kept`: where idle connections of a proxy that ends are held; None refuses them.
+        """
         sock.settimeout(0)
         self._sock = sock
         self._held = held
+        self._kept = kept
         self._agents: dict[str, _Agent] = {}
         self._connections: set[asyncio.Task[None]] = set()
         self._allowed = frozenset({ROOT, os.geteuid()}) if allowed is None else allowed
@@ -106,6 +119,9 @@ class Control:
             if isinstance(request, Hello):
                 await self._hello(agent, request)
                 return
+            if isinstance(request, Take):
+                await self._take(agent)
+                return
             await self._obey(agent, request, sockets)
         except (A9feError, OSError) as error:
             log.warning("hand-over refused", owner=agent.owner, reason=str(error))
@@ -130,9 +146,30 @@ class Control:
             )
             await agent.channel.send(packet, [one.sock for one in part])
 
-    async def _obey(
-        self, agent: _Agent, request: Give | Drop | Clear, sockets: list[socket.socket]
-    ) -> None:
+    async def _take(self, agent: _Agent) -> None:
+        pairs = self._kept.take() if self._kept is not None else []
+        try:
+            for start in range(0, max(1, len(pairs)), CONNECTIONS_PER_PACKET):
+                part = pairs[start : start + CONNECTIONS_PER_PACKET]
+                packet = Kept(
+                    connections=tuple(idle for idle, _ in part),
+                    last=start + CONNECTIONS_PER_PACKET >= len(pairs),
+                )
+                await agent.channel.send(packet, [sock for _, sock in part])
+        finally:
+            close_all([sock for _, sock in pairs])
+
+    def _keep(self, request: Keep, sockets: list[socket.socket]) -> None:
+        if self._kept is None or len(sockets) != len(request.connections):
+            raise HandoverRefused(f"keep: not expected here with {len(sockets)} sockets")
+        self._kept.keep(request.connections, list(sockets))
+        sockets.clear()
+        log.info("idle connections kept", connections=len(self._kept))
+
+    async def _obey(self, agent: _Agent, request: Request, sockets: list[socket.socket]) -> None:
+        if isinstance(request, Keep):
+            self._keep(request, sockets)
+            return
         if not agent.owner:
             raise HandoverRefused("expected hello first")
         if isinstance(request, Give):

@@ -16,6 +16,7 @@ import structlog
 from a9fe.http.server.sockets import unix_listener
 from a9fe.linux.processes import privileges
 from a9fe.metadata_proxy.control import Control
+from a9fe.metadata_proxy.kept_connections import KeptConnections
 from a9fe.metadata_proxy.listeners import HeldListeners
 from a9fe.runtime import descriptors, tasks
 from a9fe.runtime.config import Config
@@ -37,8 +38,8 @@ def run(config: Config) -> None:
 
 
 async def _keep(path: str, control: socket.socket) -> None:
-    held = HeldListeners(None)
-    serving = asyncio.ensure_future(Control(control, held).run())
+    held, kept = HeldListeners(None), KeptConnections()
+    serving = asyncio.ensure_future(Control(control, held, kept=kept).run())
     log.info("ready", control=path)
     ours = os.stat(path).st_ino
     try:
@@ -50,6 +51,7 @@ async def _keep(path: str, control: socket.socket) -> None:
         with suppress(asyncio.CancelledError):
             await serving
         held.close()
+        kept.close()
 
 
 def _is(path: str, inode: int) -> bool:

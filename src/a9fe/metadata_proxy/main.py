@@ -2,6 +2,7 @@
 
 import os
 import socket
+from contextlib import suppress
 
 import structlog
 
@@ -11,6 +12,7 @@ from a9fe.http.report import Report
 from a9fe.http.server.server import Server
 from a9fe.http.server.sockets import unix_listener
 from a9fe.linux.kernel import libc
+from a9fe.linux.listeners.succession import hand_on, taken_over
 from a9fe.linux.processes import privileges
 from a9fe.metadata_proxy.control import Control
 from a9fe.metadata_proxy.hop import build_hop
@@ -18,7 +20,7 @@ from a9fe.metadata_proxy.listeners import HeldListeners
 from a9fe.metadata_proxy.proxy import log_request
 from a9fe.runtime import descriptors, metrics, tasks
 from a9fe.runtime.config import Config
-from a9fe.wire.handover import PROXY_SOCKET
+from a9fe.wire.handover import HOLDER_SOCKET, PROXY_SOCKET
 from a9fe.wire.limits import LIMITS, Limits, fitting
 
 PROCESS = "metadata-proxy"
@@ -51,6 +53,10 @@ async def _serve(
         outgoing=hop.outgoing,
     )
     held = HeldListeners(server)
+    holder = os.path.join(config.run_path, HOLDER_SOCKET)
+    for idle, sock in await taken_over(holder):
+        with suppress(OSError):  # its client has gone
+            await server.adopt(idle, sock)
     exposing = await serve_metrics(exporter)
     tune_gc()
     log.info("ready", control=control.getsockname(), upstream=config.metadata_proxy_socket)
@@ -58,6 +64,6 @@ async def _serve(
         await Control(control, held).run()
     finally:
         held.close()
-        await server.close()
+        await server.close(hand_on=lambda pairs: hand_on(holder, pairs))
         await exposing.close()
         await hop.close()

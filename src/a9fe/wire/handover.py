@@ -9,13 +9,14 @@ from dataclasses import MISSING, asdict, dataclass, fields
 from typing import TypeVar
 
 from a9fe.model.errors import A9feError
-from a9fe.wire.message import Listener
+from a9fe.wire.message import IdleConnection, Listener
 
 PROXY_SOCKET = "proxy-control.sock"  # below run_path: the metadata proxy's
 HOLDER_SOCKET = "listener-holder.sock"  # below run_path: the listener holder's
 
 PACKET_BYTES = 1 << 16
 LISTENERS_PER_PACKET = 200  # the kernel passes 253 descriptors at once (SCM_MAX_FD)
+CONNECTIONS_PER_PACKET = 100  # some 400 bytes each
 
 _Fields = dict[str, object]
 P = TypeVar("P")
@@ -52,6 +53,18 @@ class Clear:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Keep:
+    """Hold these idle connections, whose sockets come with the packet, until the next Take."""
+
+    connections: tuple[IdleConnection, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Take:
+    """Give back all idle connections that are held. Answered by Kept."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Held:
     """Listeners that are held for the owner; their sockets come with the packet, in order.
 
@@ -59,6 +72,17 @@ class Held:
     """
 
     listeners: tuple[Listener, ...]
+    last: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """Idle connections, which the receiver serves from now on; their sockets come with the packet.
+
+    `last`: no further Kept follows.
+    """
+
+    connections: tuple[IdleConnection, ...]
     last: bool
 
 
@@ -74,14 +98,17 @@ class Refused:
     message: str
 
 
-Request = Hello | Give | Drop | Clear
-Reply = Held | Done | Refused
+Request = Hello | Give | Drop | Clear | Keep | Take
+Reply = Held | Kept | Done | Refused
 OPS = {
     Hello: "hello",
     Give: "give",
     Drop: "drop",
     Clear: "clear",
+    Keep: "keep",
+    Take: "take",
     Held: "held",
+    Kept: "kept",
     Done: "ok",
     Refused: "error",
 }
@@ -94,12 +121,12 @@ def encode(packet: Request | Reply) -> bytes:
 
 def decode_request(data: bytes) -> Request:
     """Read an agent's packet. Raises BadPacket; ValueError if it is no JSON object."""
-    return _decode(data, _REQUESTS, "hello, give or drop")
+    return _decode(data, _REQUESTS, "hello, give, drop, clear, keep or take")
 
 
 def decode_reply(data: bytes) -> Reply:
     """Read an answer to an agent. Raises BadPacket; ValueError if it is no JSON object."""
-    return _decode(data, _REPLIES, "held, ok or error")
+    return _decode(data, _REPLIES, "held, kept, ok or error")
 
 
 def _decode(data: bytes, readers: dict[str, Callable[[_Fields], P]], expected: str) -> P:
@@ -122,6 +149,24 @@ def parse_listener(document: object) -> Listener:
         if type(value) is not kinds[name]:
             raise BadPacket(f"listener.{name}: {value!r} is not valid, expected {kinds[name]}")
     return Listener(**document)
+
+
+def parse_connections(documents: object) -> tuple[IdleConnection, ...]:
+    """Read a list of idle connections. Raises BadPacket."""
+    if not isinstance(documents, list):
+        raise BadPacket("expected a list of connections")
+    return tuple(_connection(document) for document in documents)
+
+
+def _connection(document: object) -> IdleConnection:
+    kinds = {field.name: field.type for field in fields(IdleConnection)}
+    if not isinstance(document, dict) or document.keys() != kinds.keys():
+        raise BadPacket(f"connection: expected an object with {', '.join(kinds)}")
+    values = {**document, "listener": parse_listener(document["listener"])}
+    for name, value in values.items():
+        if type(value) is not kinds[name]:
+            raise BadPacket(f"connection.{name}: {value!r} is not valid, expected {kinds[name]}")
+    return IdleConnection(**values)
 
 
 def _hello(found: _Fields) -> Request:
@@ -156,9 +201,14 @@ _REQUESTS: dict[str, Callable[[_Fields], Request]] = {
     "give": _give,
     "drop": _drop,
     "clear": lambda _: Clear(),
+    "keep": lambda found: Keep(connections=parse_connections(found.get("connections"))),
+    "take": lambda _: Take(),
 }
 _REPLIES: dict[str, Callable[[_Fields], Reply]] = {
     "held": _held,
+    "kept": lambda found: Kept(
+        connections=parse_connections(found.get("connections")), last=bool(found.get("last"))
+    ),
     "ok": lambda _: Done(),
     "error": lambda found: Refused(message=str(found.get("message"))),
 }

@@ -43,6 +43,21 @@ class Listener:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class IdleConnection:
+    """An accepted connection between two requests, for the process that serves it from now on.
+
+    `listener` accepted it. `client_mac`, `connected_at`, `owner` and `hop_limit` are what the
+    kernel tells only once, or what earlier answers set: see Request and Answer.
+    """
+
+    listener: Listener
+    client_mac: str = ""
+    connected_at: float = 0.0
+    owner: str = ""
+    hop_limit: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """A whole request. Header names are lower-case; values have no surrounding blanks.
 

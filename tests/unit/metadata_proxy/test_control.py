@@ -308,7 +308,11 @@ def test_a_listener_given_with_another_socket_serves_that_one(path, tcp):
 
 GOOD = {"kind": "network", "id": "n1", "namespace": "s", "address": "127.0.0.1", "port": 80}
 REFUSED = {
-    "unknown op": ({"op": "dance"}, 0, "op: 'dance', expected hello, give or drop"),
+    "unknown op": (
+        {"op": "dance"},
+        0,
+        "op: 'dance', expected hello, give, drop, clear, keep or take",
+    ),
     "hello without owner": ({"op": "hello"}, 0, "hello: expected the owner's name"),
     "no socket": ({"op": "give", "listener": GOOD}, 0, "give: expected one socket, got 0"),
     "two sockets": ({"op": "give", "listener": GOOD}, 2, "give: expected one socket, got 2"),

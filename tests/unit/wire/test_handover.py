@@ -15,12 +15,15 @@ from a9fe.wire.handover import (
     Give,
     Held,
     Hello,
+    Keep,
+    Kept,
     Refused,
+    Take,
     decode_reply,
     decode_request,
     encode,
 )
-from a9fe.wire.message import Listener
+from a9fe.wire.message import IdleConnection, Listener
 
 LISTENER = Listener(kind="network", id="n1", namespace="qdhcp-n1", address="::", port=80)
 DOCUMENT = {
@@ -33,6 +36,16 @@ DOCUMENT = {
     "port_id": "",
     "network_id": "",
 }
+IDLE = IdleConnection(
+    listener=LISTENER, client_mac="m", connected_at=1.5, owner="p/i", hop_limit=1
+)
+IDLE_DOCUMENT = {
+    "listener": DOCUMENT,
+    "client_mac": "m",
+    "connected_at": 1.5,
+    "owner": "p/i",
+    "hop_limit": 1,
+}
 WIRE = {
     "hello": (Hello(owner="l3_agent"), {"op": "hello", "owner": "l3_agent"}),
     "give": (Give(listener=LISTENER), {"op": "give", "listener": DOCUMENT}),
@@ -41,6 +54,12 @@ WIRE = {
     "held": (
         Held(listeners=(LISTENER,), last=True),
         {"op": "held", "listeners": [DOCUMENT], "last": True},
+    ),
+    "keep": (Keep(connections=(IDLE,)), {"op": "keep", "connections": [IDLE_DOCUMENT]}),
+    "take": (Take(), {"op": "take"}),
+    "kept": (
+        Kept(connections=(IDLE,), last=False),
+        {"op": "kept", "connections": [IDLE_DOCUMENT], "last": False},
     ),
     "ok": (Done(), {"op": "ok"}),
     "error": (Refused(message="no"), {"op": "error", "message": "no"}),
@@ -51,15 +70,26 @@ LISTENERS = st.builds(
     **dict.fromkeys(("kind", "id", "namespace", "address", "device", "port_id"), TEXT),
     port=st.integers(1, 65535),
 )
+CONNECTIONS = st.builds(
+    IdleConnection,
+    listener=LISTENERS,
+    client_mac=TEXT,
+    connected_at=st.floats(0, 1e6),
+    owner=TEXT,
+    hop_limit=st.integers(0, 255),
+)
 REQUESTS = st.one_of(
     st.builds(Hello, owner=TEXT),
     st.builds(Give, listener=LISTENERS),
     st.builds(Drop, key=TEXT),
     st.just(Clear()),
+    st.builds(Keep, connections=st.lists(CONNECTIONS, max_size=3).map(tuple)),
+    st.just(Take()),
 )
 REPLIES = st.one_of(
     st.builds(Held, listeners=st.lists(LISTENERS, max_size=3).map(tuple), last=st.booleans()),
     st.just(Done()),
+    st.builds(Kept, connections=st.lists(CONNECTIONS, max_size=3).map(tuple), last=st.booleans()),
     st.builds(Refused, message=TEXT),
 )
 
@@ -91,10 +121,19 @@ def test_what_is_no_json_object_is_a_value_error(data):
 
 
 BAD_REPLIES = {
-    "a request": ({"op": "hello", "owner": "a"}, "op: 'hello', expected held, ok or error"),
+    "a request": ({"op": "hello", "owner": "a"}, "op: 'hello', expected held, kept, ok or error"),
     "no op": ({}, "op: None"),
     "an op of another type": ({"op": []}, r"op: \[\]"),
     "no listeners": ({"op": "held", "last": True}, "held: expected listeners"),
+    "no connections": ({"op": "kept", "last": True}, "expected a list of connections"),
+    "a connection without a field": (
+        {"op": "kept", "connections": [{"listener": DOCUMENT}], "last": True},
+        "connection: expected an object with listener",
+    ),
+    "a connection with another type": (
+        {"op": "kept", "connections": [IDLE_DOCUMENT | {"hop_limit": "1"}], "last": True},
+        "connection.hop_limit: '1' is not valid",
+    ),
     "an unknown field": (
         {"op": "held", "listeners": [DOCUMENT | {"x": 1}], "last": True},
         "listener: expected an object with kind",

@@ -7,23 +7,23 @@ request costs no timer.
 
 import asyncio
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from dataclasses import replace
-from typing import Protocol, cast
+from typing import cast
 
 import structlog
 
 from a9fe.http.head import METHODS, BadMessage, RequestHead
 from a9fe.http.render import CONTINUE, answer_bytes
-from a9fe.http.report import Report
-from a9fe.http.server.accepted import Accepted, facts_of
+from a9fe.http.server.accepted import Accepted
 from a9fe.http.server.hop_limit import HopLimit
+from a9fe.http.server.host import Host
 from a9fe.http.server.reader import Incoming, Reading, RequestReader
 from a9fe.http.server.sockets import is_hung_up, reset_on_close
 from a9fe.http.server.states import HALF_CLOSED, TABLE, Event, Expiry, State
+from a9fe.http.server.succession import FIRST, HandedOn, facts_after, handed_on
 from a9fe.http.upstream.errors import UpstreamError
-from a9fe.wire.limits import Limits
-from a9fe.wire.message import Answer, Handler, Listener, Request
+from a9fe.wire.message import Answer, IdleConnection, Listener, Request
 from a9fe.wire.refusals import Refusal
 from a9fe.wire.shares import Client, client_of
 
@@ -41,34 +41,11 @@ BEGUN = {
 log = structlog.get_logger("a9fe.http")
 
 
-class Host(Protocol):
-    """The members of a server that a connection uses."""
-
-    handler: Handler
-    limits: Limits
-    timeouts: dict[State, float]  # seconds
-    report: Report
-    now: float
-    draining: bool
-    outgoing: Callable[[Answer], Answer] | None
-
-    def opened(self, connection: "Connection") -> Refusal | None:
-        """Count a new connection. Return why its requests are refused; None if they are not."""
-        ...
-
-    def holds(self, connection: "Connection", held: int, *, arriving: bool) -> None:
-        """Record the bytes held now. `arriving`: a request has been received in part."""
-        ...
-
-    def closed(self, connection: "Connection") -> None:
-        """Count a connection as closed."""
-        ...
-
-
 class Connection(asyncio.Protocol):
     """Read requests, have the handler answer them in order, write the answers."""
 
     __slots__ = (
+        "_before",
         "_current",
         "_hop_limit",
         "_host",
@@ -88,9 +65,12 @@ class Connection(asyncio.Protocol):
         "held",
     )
 
-    def __init__(self, host: Host, listener: Listener | None) -> None:
-        """`listener` is the listener that accepted the connection."""
+    def __init__(
+        self, host: Host["Connection"], listener: Listener | None, before: IdleConnection = FIRST
+    ) -> None:
+        """`listener` accepted the connection. `before`: what the process before us knew of it."""
         self._host = host
+        self._before = before
         self._listener = listener
         self._loop = asyncio.get_running_loop()
         self._reader = RequestReader(host.limits)
@@ -101,8 +81,8 @@ class Connection(asyncio.Protocol):
         self._current: RequestHead | None = None
         self._request: Request | None = None
         self._refusal: Refusal | None = None
-        self._hop_limit = HopLimit()
-        self._owner = b""  # the port that the answers belong to, from the first answer on
+        self._hop_limit = HopLimit(before.hop_limit)
+        self._owner = before.owner.encode()  # of the answers, from the first answer on
         self.accepted = Accepted()
         self.client: Client = ("", "")
         self.held = 0  # bytes, as the server counts them
@@ -120,7 +100,7 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Ask the kernel about the client, and have the server count the connection."""
         self._transport = cast(asyncio.Transport, transport)
-        self.accepted = facts = facts_of(self.socket)
+        self.accepted = facts = facts_after(self.socket, self._before)
         self.client = client_of(self._listener, facts.client_mac, facts.client_address)
         self._transport.set_write_buffer_limits(high=0)  # any unsent byte blocks
         self._refusal = self._host.opened(self)
@@ -198,9 +178,17 @@ class Connection(asyncio.Protocol):
             self.reset()
 
     def drain(self) -> None:
-        """Close if no request is in flight; else the next answer closes."""
-        if self._state is IDLE:
+        """End if no request is in flight; else after the answer."""
+        if self._state is IDLE and not self._host.hands_on:
             self._end()
+        elif self._state is IDLE:
+            self.pause_reading()
+            self._host.rests(self)
+
+    def handed_on(self) -> HandedOn:
+        """Return what goes to the next process; the copied socket becomes the caller's."""
+        facts = (self.accepted, self._owner, self._hop_limit.hops)
+        return handed_on(self._listener, *facts, self.socket)
 
     def abort(self) -> None:
         """Close at once."""
@@ -270,6 +258,8 @@ class Connection(asyncio.Protocol):
         if not self._transport.is_reading():
             self._transport.resume_reading()
         self._on(BEGUN[self._reader.reading])
+        if self._host.draining:
+            self.drain()
         if self._state is State.BODY is not before and self._reader.awaits_continue:
             self._transport.write(CONTINUE)
 
@@ -350,13 +340,16 @@ class Connection(asyncio.Protocol):
         if answer.owner != self._owner:
             answer = self._of_one_owner(answer)
         self._host.report.answered(answer.status)
-        close = answer.close or not head.keep_alive or self._host.draining
+        draining = self._host.draining
+        close = answer.close or not head.keep_alive or (draining and not self._host.hands_on)
         if answer.hop_limit != self._hop_limit.hops and not self._transport.is_closing():
             self._hop_limit.change(self.socket, answer.hop_limit, self._transport)
         self._transport.write(answer_bytes(answer, head_only=head_only, close=close, old=head.old))
         self._report_held()
         if close:
             self._end()
+        elif draining and self._reader.is_empty:
+            self.drain()
 
     def _end(self) -> None:
         """Close when all is sent."""

@@ -11,9 +11,9 @@ class HopLimit:
 
     __slots__ = ("hops",)
 
-    def __init__(self) -> None:
-        """Start with the kernel's default."""
-        self.hops = 0
+    def __init__(self, hops: int = 0) -> None:
+        """Start with the limit that the socket has."""
+        self.hops = hops
 
     def change(self, sock: socket.socket, hops: int, transport: WriteTransport) -> None:
         """Set the limit for data sent from now on.

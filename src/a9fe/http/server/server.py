@@ -5,7 +5,7 @@ A process has one server, which may listen on any number of sockets, each with i
 
 import asyncio
 import socket
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 
 import structlog
 
@@ -15,8 +15,9 @@ from a9fe.http.server.clients import Clients
 from a9fe.http.server.connection import Connection
 from a9fe.http.server.sockets import bound_send_buffer, unix_listener
 from a9fe.http.server.states import timeouts
+from a9fe.http.server.succession import HandedOn
 from a9fe.wire.limits import DRAIN_TIMEOUT, LIMITS, LISTEN_BACKLOG, SEND_BUFFER_BYTES, Limits
-from a9fe.wire.message import Answer, Handler, Listener
+from a9fe.wire.message import Answer, Handler, IdleConnection, Listener
 from a9fe.wire.refusals import Refusal
 
 SWEEPS_PER_TIMEOUT = 4  # a timeout is late by at most a quarter of the shortest one
@@ -28,6 +29,8 @@ Admit = Callable[[socket.socket], bool]
 """Return whether to serve an accepted socket; logs the reason if not."""
 Outgoing = Callable[[Answer], Answer]
 """Return the answer that is sent to the client for the handler's answer."""
+HandOn = Callable[[list[HandedOn]], Awaitable[bool]]
+"""Give idle connections to the process that serves them next; return whether they are given."""
 
 
 class Listening:
@@ -70,13 +73,15 @@ class Server:
         self.report = report or silent_report()
         self.now = self._loop.time()
         self.draining = False
+        self.hands_on = False
         self.outgoing = outgoing
         self._admit = admit
         self._backlog = backlog
         self._connections: set[Connection] = set()
         self._clients = Clients(limits, self.report)
         self._listening: set[Listening] = set()
-        self._emptied = asyncio.Event()
+        self._resting: set[Connection] = set()
+        self._drained = asyncio.Event()
         self._sweep_interval = _sweep_interval(self.timeouts.values())
         self._sweeper = self._loop.call_later(self._sweep_interval, self._sweep)
 
@@ -104,24 +109,44 @@ class Server:
         listening.close()
         self._listening.discard(listening)
 
-    async def close(self, within: float = DRAIN_TIMEOUT) -> None:
-        """Stop listening, give requests in flight `within` seconds to finish, then close all."""
-        self.draining = True
+    async def adopt(self, idle: IdleConnection, sock: socket.socket) -> None:
+        """Serve a connection that another process accepted; the socket becomes the server's."""
+        sock.settimeout(0)
+        await self._loop.connect_accepted_socket(
+            lambda: Connection(self, idle.listener, idle), sock
+        )
+
+    async def close(self, within: float = DRAIN_TIMEOUT, hand_on: HandOn | None = None) -> None:
+        """Stop listening, give requests in flight `within` seconds to finish, then close all.
+
+        `hand_on` gets the connections that are idle then, with copies of their sockets. Without
+        it they are closed at once, and a request that is sent at that moment is lost.
+        """
+        self.draining, self.hands_on = True, hand_on is not None
         for listening in list(self._listening):
             self.forget(listening)
         for connection in list(self._connections):
             connection.drain()
         try:
-            if self._connections:
-                self._emptied.clear()
-                async with asyncio.timeout(within):
-                    await self._emptied.wait()
+            await asyncio.sleep(0)  # connections just accepted are made in the loop's next turn
+            self._note_drained()
+            async with asyncio.timeout(within):
+                await self._drained.wait()
         except TimeoutError:
-            log.warning("closed with requests in flight", connections=len(self._connections))
+            in_flight = len(self._connections) - len(self._resting)
+            log.warning("closed with requests in flight", connections=in_flight)
         finally:
             self._sweeper.cancel()
-            for connection in list(self._connections):
-                connection.abort()
+            await self._end_all(hand_on)
+
+    async def _end_all(self, hand_on: HandOn | None) -> None:
+        pairs = [connection.handed_on() for connection in self._resting]
+        if hand_on is not None and pairs and not await hand_on(pairs):
+            log.warning("idle connections closed: not handed on", connections=len(pairs))
+        for _, copy in pairs:
+            copy.close()
+        for connection in list(self._connections):
+            connection.abort()
 
     @property
     def connections(self) -> int:
@@ -138,6 +163,8 @@ class Server:
     def opened(self, connection: Connection) -> Refusal | None:
         """Count a new connection. Return why its requests are refused; None if they are not."""
         self._connections.add(connection)
+        if self.draining:
+            self._loop.call_soon(connection.drain)
         if self._admit is not None and not self._admit(connection.socket):
             connection.abort()
             return None
@@ -150,9 +177,18 @@ class Server:
     def closed(self, connection: Connection) -> None:
         """Count a connection as closed."""
         self._connections.discard(connection)
+        self._resting.discard(connection)
         self._clients.leave(connection)
-        if not self._connections:
-            self._emptied.set()
+        self._note_drained()
+
+    def rests(self, connection: Connection) -> None:
+        """Keep an idle connection until it is handed on."""
+        self._resting.add(connection)
+        self._note_drained()
+
+    def _note_drained(self) -> None:
+        if self.draining and len(self._connections) == len(self._resting):
+            self._drained.set()
 
     def _sweep(self) -> None:
         self.now = self._loop.time()

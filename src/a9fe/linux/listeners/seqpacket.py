@@ -3,7 +3,7 @@
 import asyncio
 import socket
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
 
 from a9fe.model.errors import A9feError
@@ -12,12 +12,14 @@ from a9fe.wire.handover import (
     BadPacket,
     Held,
     Hello,
+    Kept,
     Reply,
     Request,
+    Take,
     decode_reply,
     encode,
 )
-from a9fe.wire.message import Listener
+from a9fe.wire.message import IdleConnection, Listener
 
 ANSWER_TIMEOUT = 5.0  # s: the receiver answers within one turn of its event loop
 SOCKETS_PER_PACKET = 253  # the kernel's limit (SCM_MAX_FD)
@@ -120,6 +122,19 @@ class Channel:
             close_all([sock for _, sock in found])
             raise
         return found
+
+    async def take(self) -> AsyncIterator[tuple[IdleConnection, socket.socket]]:
+        """Send Take and yield the idle connections that are held. Raises Broken, TimeoutError."""
+        await self.send(Take())
+        last = False
+        while not last:
+            reply, sockets = await self._reply()
+            if not (isinstance(reply, Kept) and len(reply.connections) == len(sockets)):
+                close_all(sockets)
+                raise Broken(f"take was answered by {reply} with {len(sockets)} sockets")
+            last = reply.last
+            for pair in zip(reply.connections, sockets, strict=True):
+                yield pair
 
     async def _held(self) -> tuple[list[tuple[Listener, socket.socket]], bool]:
         reply, sockets = await self._reply()
