@@ -12,7 +12,7 @@ from typing import Any
 
 A9FE = str(Path(sys.executable).parent / "a9fe")
 HOPS = ("metadata-proxy", "metadata-agent", "metadata-service")
-NAMES = (*HOPS, "server", "l3-agent", "dhcp-agent", "up")
+NAMES = (*HOPS, "server", "l3-agent", "dhcp-agent", "up", "fork-server", "listener-holder")
 
 
 def a9fe(*arguments: str) -> str:

@@ -6,9 +6,12 @@ import signal
 import socket
 import subprocess
 from collections.abc import Callable
+from pathlib import Path
+from pwd import getpwuid
 
 import pytest
 
+from a9fe.linux.processes.privileges import AGENT_CAPABILITIES, CAPABILITIES
 from a9fe.linux.vms import guest
 from tests.kit.conditions import eventually
 from tests.lab import host
@@ -46,6 +49,38 @@ def test_a_killed_process_is_restarted_and_no_connection_is_refused(
     assert vm.reads_its_own()
     fresh = cloud.vm(cloud.isolated()).start("udhcpc")
     assert fresh.reads_its_own(), "what was killed does its work again"
+
+
+def test_a_killed_fork_server_stops_nothing_and_processes_start_after_it(cloud: Cloud) -> None:
+    vm = cloud.vm(cloud.isolated()).start("udhcpc")
+    before = {name: cloud.house.pids(name) for name in PROCESSES}
+    cloud.house.kill_process("fork-server")
+    assert {name: cloud.house.pids(name) for name in PROCESSES} == before
+    pid = cloud.house.kill_process("metadata-proxy")
+    assert REFUSED not in ask_until_it_answers(vm)
+    eventually(lambda: set(cloud.house.pids("metadata-proxy")) - {pid}, what="the proxy is back")
+    assert vm.reads_its_own()
+
+
+def test_processes_have_their_users_and_capabilities_and_show_no_environment(house: House) -> None:
+    found = {}
+    for name in (*PROCESSES, "listener-holder"):
+        (pid,) = house.pids(name)
+        status = dict(
+            re.findall(r"^(\w+):\s+(\S+)", Path(f"/proc/{pid}/status").read_text(), re.M)
+        )
+        found[name] = (getpwuid(int(status["Uid"])).pw_name, int(status["CapBnd"], 16))
+        assert b"A9FE_STATE_PATH" not in Path(f"/proc/{pid}/environ").read_bytes()
+    agents = sum(1 << CAPABILITIES[name] for name in AGENT_CAPABILITIES)
+    assert found == {
+        "server": ("a9fe", 0),
+        "l3-agent": ("root", agents),
+        "dhcp-agent": ("root", agents),
+        "metadata-proxy": ("a9fe-proxy", 0),
+        "listener-holder": ("a9fe-proxy", 0),
+        "metadata-agent": ("a9fe-agent", 0),
+        "metadata-service": ("a9fe-service", 0),
+    }
 
 
 class Asking:

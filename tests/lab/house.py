@@ -39,7 +39,7 @@ class House:
     @property
     def a9fe(self) -> Command:
         """Run `a9fe` with this house's environment."""
-        traced = {"PYTHONPATH": str(LATE), "LATE_IMPORTS": str(self.late)}
+        traced = {"PYTHONPATH": str(LATE), "PYTHON_LATE_IMPORTS": str(self.late)}
         paths = {"A9FE_STATE_PATH": str(self.state), "A9FE_HOOKS_PATH": str(self.hooks)}
         return Command(variables={**paths, **traced, **self.variables})
 

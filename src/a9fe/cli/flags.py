@@ -4,7 +4,7 @@ A flag may stand before or after the command's name. Secrets have no flag: `ps` 
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 import click
@@ -21,18 +21,30 @@ FILE = "config_file"
 
 def settings(context: click.Context | None = None) -> Config:
     """Load the configuration, with the given flags. Raises ConfigError."""
-    context = context or click.get_current_context()
+    return settings_of(given_flags(context or click.get_current_context()))
+
+
+def settings_of(given: Mapping[str, str]) -> Config:
+    """Load the configuration, with flags as of `given_flags`. Raises ConfigError."""
+    flags = dict(given)
+    path = flags.pop(FILE, None)
+    return load(flags, os.environ, path)
+
+
+def given_flags(context: click.Context) -> dict[str, str]:
+    """Return the given flags by option, to start a process with the same configuration."""
     given = dict(context.find_root().meta.get(GIVEN, {}))
-    path = given.pop(FILE, None)
-    return load(given, os.environ, path)
+    if FILE in given:
+        given[FILE] = os.path.abspath(given[FILE])
+    return given
 
 
-def given_flags(context: click.Context) -> list[str]:
-    """Return the given flags as arguments, to start a process with the same configuration."""
+def as_arguments(given: Mapping[str, str]) -> list[str]:
+    """Return flags as arguments of a command."""
     arguments: list[str] = []
-    for name, value in context.find_root().meta.get(GIVEN, {}).items():
+    for name, value in given.items():
         if name == FILE:
-            arguments += ["--config-file", os.path.abspath(value)]
+            arguments += ["--config-file", value]
         elif _is_switch(BY_NAME[name]):
             arguments.append(_switch(BY_NAME[name], on=value == "true"))
         else:

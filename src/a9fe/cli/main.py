@@ -13,9 +13,8 @@ from typing import Any
 
 import click
 
-from a9fe.cli.flags import settings, settings_flags
+from a9fe.cli.flags import settings_flags
 from a9fe.model.errors import A9feError
-from a9fe.runtime.errors import ConfigError
 
 FAILED, USAGE, INTERRUPTED = 1, 2, 130
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
@@ -46,6 +45,7 @@ COMMANDS = {
     "dhcp-agent": "a9fe.cli.processes.run_process:dhcp_agent",
     "metadata-proxy": "a9fe.cli.processes.run_process:metadata_proxy",
     "listener-holder": "a9fe.cli.processes.run_process:listener_holder",
+    "fork-server": "a9fe.cli.processes.fork_server:fork_server",
     "metadata-agent": "a9fe.cli.processes.run_process:metadata_agent",
     "metadata-service": "a9fe.cli.processes.run_process:metadata_service",
     "ns-metadata-proxy": "a9fe.cli.processes.ns_metadata_proxy:ns_metadata_proxy",
@@ -128,8 +128,7 @@ def _trace_if_debugging(args: Sequence[str] | None) -> bool:
 @click.command(cls=Root, context_settings=CONTEXT)
 @click.version_option(package_name="a9fe", message="a9fe %(version)s")
 @settings_flags
-@click.pass_context
-def main(context: click.Context) -> None:
+def main() -> None:
     """Every VM on your Linux networks reads its own metadata at http://169.254.169.254.
 
     \b
@@ -140,7 +139,3 @@ def main(context: click.Context) -> None:
 
     Every option of `a9fe config`, except secrets, is a flag here, of `up` and of each process.
     """
-    with suppress(
-        ConfigError
-    ):  # the command itself reports it; --help must work without configuration
-        context.obj = settings(context)

@@ -9,7 +9,7 @@ import sys
 
 
 def _note() -> None:
-    path = os.environ.get("LATE_IMPORTS")
+    path = os.environ.get("PYTHON_LATE_IMPORTS")
     if path is None or os.geteuid() != 0:
         return
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)

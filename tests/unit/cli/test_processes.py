@@ -9,7 +9,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from a9fe.cli.flags import given_flags, settings_flags
+from a9fe.cli.flags import as_arguments, given_flags, settings_flags
 from a9fe.cli.main import main
 from a9fe.cli.processes.process_table import PROCESSES
 from a9fe.cli.processes.run_process import with_secret
@@ -78,7 +78,7 @@ def test_a_bad_flag_is_one_line(where: str):
 
 
 def test_processes_get_the_flags_that_up_got(tmp_path: Path):
-    seen: list[list[str]] = []
+    seen: list[dict[str, str]] = []
 
     @click.group()
     @settings_flags
@@ -97,7 +97,7 @@ def test_processes_get_the_flags_that_up_got(tmp_path: Path):
     result = CliRunner().invoke(root, typed)
     assert result.exit_code == 0, result.stderr
     expected = ["--metadata-port", "8", "--no-force-metadata", "--config-file", str(file)]
-    assert sorted(seen[0]) == sorted(expected)
+    assert sorted(as_arguments(seen[0])) == sorted(expected)
 
 
 def test_a_taken_port_is_named_with_its_option():

@@ -9,8 +9,8 @@ import click
 
 from a9fe.cli.flags import settings, settings_flags
 from a9fe.cli.host import run_files as leftovers
+from a9fe.cli.processes.pid_file import PidFile
 from a9fe.cli.processes.process_table import HOLDER
-from a9fe.cli.processes.supervisor import Supervised
 from a9fe.cli.processes.up import LOCK
 from a9fe.linux import foreign
 from a9fe.linux.processes import privileges
@@ -51,7 +51,7 @@ def clean(*, adopt: bool, id: str | None) -> None:
     mark = _mark(config, id)
     with ExitStack() as locks:
         held = _hold_what_exists(locks, config)
-        if Supervised(HOLDER, config, ()).end_orphan():
+        if PidFile(HOLDER.name, config.run_path).end_orphan():
             click.echo(f"ended {HOLDER.name}")
         taken = tuple(foreign.adopt(mark)) if adopt else ()
         for line in taken:

@@ -14,6 +14,8 @@ class Process:
     `directories` below state_path are private to that user. `secret`: it needs the shared secret.
     `follows`: it follows the change feed with an agent's token. `listens`: its address, to print.
     `survives`: it outlives a killed `a9fe up`, and the next `a9fe up` takes it over.
+    `alone`: no other process has its modules, so it imports them itself, while the others start;
+    the fork server imports those of the others once, for all.
     """
 
     name: str
@@ -24,7 +26,13 @@ class Process:
     secret: bool = False
     follows: bool = False
     survives: bool = False
+    alone: bool = False
     module: str = "main"
+
+    @property
+    def imported(self) -> str:
+        """The module with its function `run`."""
+        return f"a9fe.{self.room}.{self.module}"
 
 
 PROCESSES: tuple[Process, ...] = (
@@ -33,6 +41,7 @@ PROCESSES: tuple[Process, ...] = (
         room="server",
         user=lambda config: config.server_user,
         directories=("server",),
+        alone=True,
         listens=lambda config: f"http://{config.bind_host}:{config.bind_port}",
     ),
     Process(

@@ -2,12 +2,13 @@
 
 import importlib
 import os
+from collections.abc import Mapping
 from dataclasses import replace
 
 import click
 import structlog
 
-from a9fe.cli.flags import settings, settings_flags
+from a9fe.cli.flags import settings, settings_flags, settings_of
 from a9fe.cli.processes.process_table import BY_NAME, Process
 from a9fe.linux.processes import privileges
 from a9fe.model.errors import A9feError
@@ -50,6 +51,20 @@ def _command(name: str, help: str) -> click.Command:
     return command
 
 
+def supervised(process: Process, flags: Mapping[str, str]) -> int:
+    """Run the process for `a9fe up`, with these flags by option; return its exit status."""
+    privileges.die_with_parent()
+    try:
+        _run(process, settings_of(flags))
+    except A9feError as error:
+        log.error("cannot run", reason=str(error))  # noqa: TRY400 - a traceback adds nothing
+        return HOPELESS
+    except Exception:
+        log.exception("cannot run, by a defect of a9fe")
+        return 1
+    return 0
+
+
 def _run(process: Process, config: Config) -> None:
     logging.configure(
         process.name,
@@ -57,23 +72,10 @@ def _run(process: Process, config: Config) -> None:
         json=config.log_format == "json",
         log_dir=config.log_dir or None,
     )
-    privileges.die_with_parent()
     failpoints.arm_from(os.environ)
-    supervised = privileges.PARENT_DEATH in os.environ
-    try:
-        prepare(process, config)
-        config = with_secret(process, config)
-        importlib.import_module(f"a9fe.{process.room}.{process.module}").run(config)
-    except A9feError as error:
-        if not supervised:
-            raise
-        log.error("cannot run", reason=str(error))  # noqa: TRY400 - a traceback adds nothing
-        raise click.exceptions.Exit(HOPELESS) from error
-    except Exception as error:
-        if not supervised:
-            raise
-        log.exception("cannot run, by a defect of a9fe")
-        raise click.exceptions.Exit(1) from error
+    prepare(process, config)
+    config = with_secret(process, config)
+    importlib.import_module(process.imported).run(config)
 
 
 server = _command("server", "Run the API server and the change feed.")

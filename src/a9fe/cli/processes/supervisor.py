@@ -4,18 +4,20 @@ import asyncio
 import os
 import signal
 import socket
-import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import structlog
 
+from a9fe.cli.flags import as_arguments
+from a9fe.cli.processes.pid_file import PidFile
 from a9fe.cli.processes.process_table import Process
 from a9fe.cli.processes.run_process import HOPELESS
 from a9fe.linux.processes import privileges
 from a9fe.linux.processes import process as processes
+from a9fe.linux.processes.fork_server import NO_MODULE, ForkServer
 from a9fe.runtime import readiness
 from a9fe.runtime.config import Config
 from a9fe.runtime.errors import StartError
@@ -35,37 +37,26 @@ class Supervised:
     """One process: start it, watch it, restart it. `ready` is set while it serves."""
 
     def __init__(
-        self, process: Process, config: Config, flags: Sequence[str], *, goes_on: bool = False
+        self,
+        process: Process,
+        config: Config,
+        flags: Mapping[str, str],
+        forks: ForkServer,
+        *,
+        goes_on: bool = False,
     ) -> None:
         """`flags` pass our configuration to the process. `goes_on`: the other processes can serve
         without it, so it is restarted even if it was never ready.
         """
+        self._forks = forks
         self.process = process
         self.pid = 0
         self.ready = asyncio.Event()
         self._was_ready = goes_on
         self._run_path = config.run_path
+        self._pid_file = PidFile(process.name, config.run_path)
         self._user = process.user(config)
-        self._flags = tuple(flags)
-
-    def end_orphan(self) -> bool:
-        """End the process if a killed `a9fe up` left it running. Returns whether it did.
-
-        Only processes with `survives` outlive `a9fe up`.
-        """
-        pid = self._left()
-        ended = bool(pid) and processes.end(pid, self._is_ours)
-        if ended:
-            log.info("ended a process of a killed a9fe up", child=self.process.name, pid=pid)
-        return ended
-
-    def _left(self) -> int:
-        """Return the pid of the process if a former `a9fe up` left it running, else 0."""
-        try:
-            pid = int(self._pid_file.read_text())
-        except (FileNotFoundError, ValueError):
-            return 0
-        return pid if self._is_ours(pid) and processes.alive(pid) else 0
+        self._flags = flags
 
     async def keep(self) -> None:
         """Run the process until cancelled. Raises StartError if it never gets ready."""
@@ -81,12 +72,17 @@ class Supervised:
                 await asyncio.sleep(delay)
 
     async def _run_once(self) -> int:
-        left = self._left() if self.process.survives else 0
+        left = self._pid_file.running() if self.process.survives else 0
         if left:
             return await self._go_on_with(left)
-        child = await processes.start(self._program())
+        module = NO_MODULE if self.process.alone else self.process.imported
+        try:
+            child = await self._forks.fork(self._program(), module)
+        except OSError as error:
+            log.error("process not started", child=self.process.name, reason=str(error))  # noqa: TRY400
+            return os.EX_OSERR
         self.pid = child.pid
-        self._pid_file.write_text(f"{child.pid}\n")
+        self._pid_file.write(child.pid)
         try:
             return await child.wait()
         except asyncio.CancelledError:
@@ -94,7 +90,7 @@ class Supervised:
             raise
         finally:
             self.ready.clear()
-            self._pid_file.unlink(missing_ok=True)
+            self._pid_file.remove()
 
     async def _go_on_with(self, pid: int) -> int:
         """Watch a process of a former `a9fe up` like a child of our own."""
@@ -104,11 +100,11 @@ class Supervised:
         try:
             await processes.ended(pid)
         except asyncio.CancelledError:
-            await asyncio.to_thread(processes.end, pid, self._is_ours)
+            await asyncio.to_thread(processes.end, pid, self._pid_file.is_ours)
             raise
         finally:
             self.ready.clear()
-            self._pid_file.unlink(missing_ok=True)
+            self._pid_file.remove()
         return UNKNOWN_STATUS
 
     def _log_end(self, status: int, failures: int, delay: float) -> None:
@@ -131,20 +127,12 @@ class Supervised:
             env[BY_NAME["auth_token"].variable] = ""
         survives = self.process.survives
         return processes.Program(
-            name=self.process.name, argv=self._argv, env=env, survives=survives
+            name=self.process.name,
+            command=(self.process.name, *as_arguments(self._flags)),
+            flags=self._flags,
+            env=env,
+            survives=survives,
         )
-
-    @property
-    def _argv(self) -> tuple[str, ...]:
-        # -P: root must not import modules from the current directory
-        return (sys.executable, "-P", "-m", "a9fe", self.process.name, *self._flags)
-
-    def _is_ours(self, pid: int) -> bool:
-        return processes.command_line(pid)[1:5] == ("-P", "-m", "a9fe", self.process.name)
-
-    @property
-    def _pid_file(self) -> Path:
-        return Path(self._run_path) / f"{self.process.name}.pid"
 
     @property
     def _notify_path(self) -> str:

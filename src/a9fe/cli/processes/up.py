@@ -13,6 +13,8 @@ from a9fe.cli.flags import given_flags, settings, settings_flags
 from a9fe.cli.host import host_firewall
 from a9fe.cli.host import other_software as neighbours
 from a9fe.cli.output import print_table
+from a9fe.cli.processes import fork_server
+from a9fe.cli.processes.pid_file import PidFile
 from a9fe.cli.processes.process_table import HOLDER, PROCESSES
 from a9fe.cli.processes.run_process import prepare
 from a9fe.cli.processes.supervisor import Supervised, all_ready
@@ -58,6 +60,8 @@ def up(context: click.Context, *, adopt: bool) -> None:
     sudo a9fe up --state-path /srv/a9fe --bind-port 19696 --debug
     """
     privileges.require_root("a9fe up")
+    flags = given_flags(context)
+    forks = fork_server.start(flags)  # it imports the processes' modules meanwhile
     config = settings(context)
     logging.configure(
         "up",
@@ -70,19 +74,20 @@ def up(context: click.Context, *, adopt: bool) -> None:
     make_directories(config)
     with ExitStack() as locks:
         hold(locks, config)
+        goes_on = has_replicas(config)
         started = (HOLDER, *PROCESSES)
-        flags, goes_on = given_flags(context), has_replicas(config)
-        supervised = [Supervised(p, config, flags, goes_on=goes_on) for p in started]
-        for one in supervised:
-            if not one.process.survives:
-                one.end_orphan()
+        for process in started:
+            if not process.survives:
+                PidFile(process.name, config.run_path).end_orphan()
         check_ports(config, goes_on=goes_on)
         check_host(config)
         mark = Mark(installation.ensure(config))
         neighbours.check(mark, adopt=adopt)
         host_firewall.check(mark)
         set_up(config)
+        supervised = [Supervised(p, config, flags, forks, goes_on=goes_on) for p in started]
         tasks.run(lambda: _supervise(supervised, config))
+        forks.close()
     log.info("stopped; namespaces and DHCP stay, `a9fe clean` removes them")
 
 

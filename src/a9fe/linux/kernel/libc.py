@@ -6,14 +6,20 @@ import os
 from a9fe.runtime import failpoints
 
 CLONE_NEWNET = 0x40000000
+CLONE_PARENT = 0x00008000
+CLONE_CHILD_CLEARTID = 0x00200000
+CLONE_CHILD_SETTID = 0x01000000
+SYS_CLONE3 = 435  # on every architecture
 MS_BIND = 0x1000
 MS_REC = 0x4000
 MS_SHARED = 1 << 20
 MNT_DETACH = 2
 PR_SET_PDEATHSIG = 1
 PR_SET_KEEPCAPS = 8
+PR_SET_NAME = 15
 PR_CAPBSET_DROP = 24
 PR_SET_NO_NEW_PRIVS = 38
+PR_GET_TID_ADDRESS = 40
 PR_CAP_AMBIENT = 47
 PR_CAP_AMBIENT_CLEAR_ALL = 4
 M_TRIM_THRESHOLD = -1
@@ -22,6 +28,22 @@ FREED_BLOCK = 128 * 1024  # bytes
 CAPABILITY_VERSION_3 = 0x20080522
 
 _libc = ctypes.CDLL(None, use_errno=True)
+_libc_with_gil = ctypes.PyDLL(None, use_errno=True)
+
+
+class _CloneArgs(ctypes.Structure):
+    """struct clone_args of linux/sched.h, its first version."""
+
+    _fields_ = (
+        ("flags", ctypes.c_uint64),
+        ("pidfd", ctypes.c_uint64),
+        ("child_tid", ctypes.c_uint64),
+        ("parent_tid", ctypes.c_uint64),
+        ("exit_signal", ctypes.c_uint64),
+        ("stack", ctypes.c_uint64),
+        ("stack_size", ctypes.c_uint64),
+        ("tls", ctypes.c_uint64),
+    )
 
 
 def _call(name: str, *arguments: object) -> int:
@@ -69,6 +91,55 @@ def prctl(option: int, argument: int = 0) -> None:
     """prctl(2) with one argument, the rest zero."""
     zero = ctypes.c_ulong(0)
     _call("prctl", option, ctypes.c_ulong(argument), zero, zero, zero)
+
+
+def set_name(name: str) -> None:
+    """Set the calling thread's name (comm), which the kernel cuts to 15 bytes."""
+    text = ctypes.create_string_buffer(os.fsencode(name))
+    prctl(PR_SET_NAME, ctypes.addressof(text))
+
+
+def fork_sibling() -> int:
+    """Fork as os.fork does, but the new process is a child of our parent (CLONE_PARENT).
+
+    Our parent waits for it and gets its PR_SET_PDEATHSIG. Call it with one thread only. The C
+    library is not asked, so its handlers of pthread_atfork do not run.
+    """
+    args = _CloneArgs(flags=CLONE_PARENT)
+    if tid := _tid_address():  # the C library keeps the thread's id there
+        args.flags |= CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID
+        args.child_tid = tid
+    ctypes.pythonapi.PyOS_BeforeFork()
+    pid = int(_libc_with_gil.syscall(SYS_CLONE3, ctypes.byref(args), ctypes.sizeof(args)))
+    number = ctypes.get_errno()
+    if pid == 0:
+        ctypes.pythonapi.PyOS_AfterFork_Child()
+        return 0
+    ctypes.pythonapi.PyOS_AfterFork_Parent()
+    if pid < 0:
+        raise OSError(number, f"clone3: {os.strerror(number)}")
+    return pid
+
+
+def _tid_address() -> int:
+    """Return the address set by set_tid_address(2); 0 on a kernel that does not tell."""
+    address = ctypes.c_void_p()
+    try:
+        prctl(PR_GET_TID_ADDRESS, ctypes.addressof(address))
+    except OSError:
+        return 0
+    return address.value or 0
+
+
+def overwrite(start: int, end: int, text: bytes) -> None:
+    """Write `text` to our memory from address `start`, and zeros after it up to `end`.
+
+    Raises ValueError if the text is longer.
+    """
+    if len(text) > end - start:
+        raise ValueError(f"{len(text)} bytes do not fit into {end - start}")
+    ctypes.memset(start, 0, end - start)
+    ctypes.memmove(start, text, len(text))
 
 
 def capset(permitted: int) -> None:

@@ -1,4 +1,4 @@
-"""Starting, watching and ending processes by their pid.
+"""Watching and ending processes by their pid.
 
 Signals go through a pidfd, so that they cannot reach another process with a reused pid.
 """
@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from a9fe.linux.processes import privileges
 from a9fe.runtime import failpoints
 
 log = structlog.get_logger("a9fe.linux")
@@ -33,67 +32,49 @@ GRACE = 5.0  # s from SIGTERM to SIGKILL, more than requests in progress take
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Program:
-    """What to run: a short name for the log, the command line, and variables to add.
+    """What to run: a short name for the log, the words after `a9fe` to show, flags by option,
+    and variables to add.
 
     With `survives` it outlives us, and does not get our stdout or stderr: their reader would wait
     for it.
     """
 
     name: str
-    argv: tuple[str, ...]
+    command: tuple[str, ...]
+    flags: Mapping[str, str] = field(default_factory=dict)
     env: Mapping[str, str] = field(default_factory=dict)
     survives: bool = False
 
 
 class Child:
-    """A process that we started, in its own session, so that it gets no Ctrl-C."""
+    """A child process of ours, in its own session, so that it gets no Ctrl-C."""
 
-    def __init__(self, program: Program, process: asyncio.subprocess.Process) -> None:
-        """Hold a started process; call `start` to get one."""
+    def __init__(self, program: Program, pid: int) -> None:
+        """Hold a started process, for which nothing else waits."""
         self.program = program
-        self._process = process
-
-    @property
-    def pid(self) -> int:
-        """The process id."""
-        return self._process.pid
+        self.pid = pid
+        self._status: int | None = None
 
     async def wait(self) -> int:
         """Wait for its end; return its exit status, or minus the number of the signal."""
-        return await self._process.wait()
+        await ended(self.pid)
+        if self._status is None:
+            _, status = os.waitpid(self.pid, 0)  # noqa: ASYNC222 - it has ended
+            self._status = os.waitstatus_to_exitcode(status)
+        return self._status
 
     async def stop(self, grace: float = GRACE) -> int:
         """Send SIGTERM, and after `grace` s SIGKILL. Return as `wait`."""
-        with suppress(ProcessLookupError):
-            self._process.terminate()
+        if self._status is None:
+            os.kill(self.pid, signal.SIGTERM)
         try:
-            return await asyncio.wait_for(self._process.wait(), grace)
+            return await asyncio.wait_for(self.wait(), grace)
         except TimeoutError:
             log.warning(
                 "process killed: it did not end in time", child=self.program.name, pid=self.pid
             )
-            with suppress(ProcessLookupError):
-                self._process.kill()
-            return await self._process.wait()
-
-
-async def start(program: Program) -> Child:
-    """Start the program. Unless it `survives`, it has our stdout and stderr and dies with us.
-
-    Call from the main thread: PR_SET_PDEATHSIG acts at the end of the thread that started it.
-    """
-    env = {
-        **os.environ,
-        **program.env,
-        privileges.PARENT_DEATH: "0" if program.survives else "1",
-        privileges.PARENT_PID: str(os.getpid()),
-    }
-    nothing = asyncio.subprocess.DEVNULL
-    output = nothing if program.survives else None
-    process = await asyncio.create_subprocess_exec(
-        *program.argv, env=env, stdin=nothing, stdout=output, stderr=output, start_new_session=True
-    )
-    return Child(program, process)
+            os.kill(self.pid, signal.SIGKILL)
+            return await self.wait()
 
 
 def alive(pid: int) -> bool:
@@ -114,7 +95,8 @@ def command_line(pid: int) -> tuple[str, ...]:
             raw = file.read()
     except UNREADABLE:
         return ()
-    return tuple(os.fsdecode(part) for part in raw.split(b"\0")[:-1])
+    # One that a process has overwritten (see `title`) ends with zeros.
+    return tuple(os.fsdecode(part) for part in raw.rstrip(b"\0").split(b"\0")) if raw else ()
 
 
 def network_namespace(pid: int) -> int:
