@@ -10,7 +10,7 @@ from a9fe.wire.refusals import Refusal
 
 UNLIMITED = sys.maxsize
 # Size in hex (8 digits are 4 GiB), then extensions, which are ignored but must be plain text.
-_SIZE_LINE = re.compile(rb"([0-9A-Fa-f]{1,8})(?:[ \t]*;[\t\x20-\x7e]*)?")
+_SIZE_LINE = re.compile(rb"([0-9A-Fa-f]{1,8})(?:;[\t\x20-\x7e]*)?")
 _TRAILER = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+:[\t\x20-\x7e\x80-\xff]*")
 _END = b"\r\n"
 

@@ -130,7 +130,10 @@ def decode_reply(data: bytes) -> Reply:
 
 
 def _decode(data: bytes, readers: dict[str, Callable[[_Fields], P]], expected: str) -> P:
-    found = json.loads(data)
+    try:
+        found = json.loads(data)
+    except RecursionError as error:
+        raise ValueError("the packet is nested too deeply") from error
     if not isinstance(found, dict):
         raise ValueError("the packet is no JSON object")  # noqa: TRY004 - as json's own errors
     op = found.get("op")

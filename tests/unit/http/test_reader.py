@@ -10,6 +10,14 @@ from a9fe.http.head import BadMessage
 from a9fe.http.server.reader import RequestReader
 from a9fe.wire.limits import LIMITS, Limits
 from a9fe.wire.refusals import Refusal
+from tests.kit.hostile_requests import (
+    ACCEPTED,
+    CHUNKED,
+    HOST,
+    MALFORMED,
+    MALFORMED_CHUNKS,
+    NOT_PASSED_ON,
+)
 
 
 def read(*pieces: bytes, limits: Limits = LIMITS):
@@ -28,86 +36,6 @@ def read(*pieces: bytes, limits: Limits = LIMITS):
 def one(data: bytes, limits: Limits = LIMITS):
     (whole,) = read(data, limits=limits)
     return whole
-
-
-# What two servers could read in two ways, or what is no HTTP/1.x.
-MALFORMED = {
-    "TE and CL": b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n"
-    b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-    "CL and TE": b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n"
-    b"Content-Length: 4\r\n\r\n0\r\n\r\n",
-    "two CL, same": b"POST / HTTP/1.1\r\nHost: a\r\n"
-    b"Content-Length: 1\r\nContent-Length: 1\r\n\r\nx",
-    "two CL, other": b"POST / HTTP/1.1\r\nHost: a\r\n"
-    b"Content-Length: 1\r\nContent-Length: 2\r\n\r\nxx",
-    "CL list": b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1, 1\r\n\r\nx",
-    "CL plus": b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: +1\r\n\r\nx",
-    "CL minus": b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: -1\r\n\r\nx",
-    "CL hex": b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0x1\r\n\r\nx",
-    "CL underscore": b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1_0\r\n\r\nxxxxxxxxxx",
-    "CL empty": b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length:\r\n\r\n",
-    "CL beyond 64 bit": b"POST / HTTP/1.1\r\nHost: a\r\n"
-    b"Content-Length: 18446744073709551617\r\n\r\nx",
-    "TE identity": b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: identity\r\n\r\n",
-    "TE list": b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
-    "TE twice": b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n"
-    b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-    "TE xchunked": b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: xchunked\r\n\r\n0\r\n\r\n",
-    "TE with VT": b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding:\x0bchunked\r\n\r\n0\r\n\r\n",
-    "TE in 1.0": b"POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-    "blank before colon": b"POST / HTTP/1.1\r\nHost: a\r\n"
-    b"Transfer-Encoding : chunked\r\n\r\n0\r\n\r\n",
-    "obs-fold": b"GET / HTTP/1.1\r\nHost: a\r\nX: a\r\n b\r\n\r\n",
-    "obs-fold, tab": b"GET / HTTP/1.1\r\nHost: a\r\nX: a\r\n\tb\r\n\r\n",
-    "first line folded": b"GET / HTTP/1.1\r\n Host: a\r\n\r\n",
-    "bare LF": b"GET / HTTP/1.1\nHost: a\n\n",
-    "bare LF in a line": b"GET / HTTP/1.1\r\nHost: a\nX: b\r\n\r\n",
-    "bare CR": b"GET / HTTP/1.1\r\nHost: a\rX: b\r\n\r\n",
-    "NUL in value": b"GET / HTTP/1.1\r\nHost: a\r\nX: a\0b\r\n\r\n",
-    "NUL in target": b"GET /\0 HTTP/1.1\r\nHost: a\r\n\r\n",
-    "control in value": b"GET / HTTP/1.1\r\nHost: a\r\nX: \x01\r\n\r\n",
-    "DEL in value": b"GET / HTTP/1.1\r\nHost: a\r\nX: \x7f\r\n\r\n",
-    "no name": b"GET / HTTP/1.1\r\nHost: a\r\n: x\r\n\r\n",
-    "no colon": b"GET / HTTP/1.1\r\nHost: a\r\nX\r\n\r\n",
-    "blank in name": b"GET / HTTP/1.1\r\nHost: a\r\nX Y: 1\r\n\r\n",
-    "non-ASCII name": b"GET / HTTP/1.1\r\nHost: a\r\nX\xe9: 1\r\n\r\n",
-    "two hosts": b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
-    "no host": b"GET / HTTP/1.1\r\nX: a\r\n\r\n",
-    "host with path": b"GET / HTTP/1.1\r\nHost: a/b\r\n\r\n",
-    "host with user": b"GET / HTTP/1.1\r\nHost: a@b\r\n\r\n",
-    "host with blank": b"GET / HTTP/1.1\r\nHost: a b\r\n\r\n",
-    "two Expects": b"GET / HTTP/1.1\r\nHost: a\r\nExpect: x\r\nExpect: 100-continue\r\n\r\n",
-    "two blanks": b"GET  / HTTP/1.1\r\nHost: a\r\n\r\n",
-    "blank at the end": b"GET / HTTP/1.1 \r\nHost: a\r\n\r\n",
-    "tab in the line": b"GET\t/ HTTP/1.1\r\nHost: a\r\n\r\n",
-    "blank in target": b"GET /a b HTTP/1.1\r\nHost: a\r\n\r\n",
-    "HTTP/0.9": b"GET /\r\n\r\n",
-    "HTTP/2": b"GET / HTTP/2.0\r\nHost: a\r\n\r\n",
-    "HTTP/2 preface": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
-    "HTTP/1.2": b"GET / HTTP/1.2\r\nHost: a\r\n\r\n",
-    "http/1.1": b"GET / http/1.1\r\nHost: a\r\n\r\n",
-    "RTSP": b"DESCRIBE / RTSP/1.0\r\nHost: a\r\n\r\n",
-    "unknown method": b"FOO / HTTP/1.1\r\nHost: a\r\n\r\n",
-    "lower-case method": b"get / HTTP/1.1\r\nHost: a\r\n\r\n",
-    "relative target": b"GET a HTTP/1.1\r\nHost: a\r\n\r\n",
-    "fragment": b"GET /a#b HTTP/1.1\r\nHost: a\r\n\r\n",
-    "non-ASCII target": b"GET /\xe9 HTTP/1.1\r\nHost: a\r\n\r\n",
-    "star of a GET": b"GET * HTTP/1.1\r\nHost: a\r\n\r\n",
-    "URL with user": b"GET http://u@a/ HTTP/1.1\r\nHost: a\r\n\r\n",
-    "ftp URL": b"GET ftp://a/ HTTP/1.1\r\nHost: a\r\n\r\n",
-    "blank lines": b"\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n",
-    "CR first": b"\rGET / HTTP/1.1\r\nHost: a\r\n\r\n",
-    "TLS hello": b"\x16\x03\x01\x02\x00\x01\x00\r\n\r\n",
-}
-NOT_PASSED_ON = [
-    b"CONNECT a:80",
-    b"CONNECT /",
-    b"CONNECT http://a/",
-    b"TRACE /",
-    b"OPTIONS *",
-    b"PROPFIND /",
-    b"PURGE /",
-]
 
 
 @pytest.mark.parametrize("line", NOT_PASSED_ON)
@@ -139,28 +67,6 @@ def test_targets_other_than_a_path_are_never_passed_on(method):
             assert got[0][0].target == b"//"  # a path, if an odd one
 
 
-CHUNKED = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
-MALFORMED_CHUNKS = {
-    "no size": b"\r\n\r\n",
-    "no hex": b"xyz\r\n",
-    "0x": b"0x1\r\na\r\n0\r\n\r\n",
-    "sign": b"+1\r\na\r\n0\r\n\r\n",
-    "blank first": b" 1\r\na\r\n0\r\n\r\n",
-    "blank after": b"1 \r\na\r\n0\r\n\r\n",
-    "underscore": b"1_0\r\na\r\n0\r\n\r\n",
-    "nine digits": b"000000001\r\na\r\n0\r\n\r\n",
-    "bare LF": b"1\na\n0\n\n",
-    "bare LF in extension": b"1;a\nb\r\na\r\n0\r\n\r\n",
-    "control in extension": b"1;\x00\r\na\r\n0\r\n\r\n",
-    "longer than its size": b"1\r\nab\r\n0\r\n\r\n",
-    "no CR after": b"1\r\na\n0\r\n\r\n",
-    "endless line": b"1;" + b"x" * 300,
-    "trailer without colon": b"0\r\nX\r\n\r\n",
-    "trailer folded": b"0\r\nX: 1\r\n 2\r\n\r\n",
-    "endless trailers": b"0\r\n" + b"X: 1\r\n" * 5000,
-}
-
-
 @pytest.mark.parametrize("data", MALFORMED.values(), ids=MALFORMED.keys())
 def test_ambiguous_requests_are_refused(data):
     assert read(data)[0] is Refusal.MALFORMED
@@ -186,39 +92,6 @@ def test_a_body_in_many_chunks_is_refused_before_it_costs_much(more):
         assert read(CHUNKED + b"0\r\n" + b"X:\r\n" * 200) == [Refusal.MALFORMED]
     else:
         assert [body for _, body in got] == [b"x" * most]
-
-
-HOST = b"Host: a\r\n"
-ACCEPTED = {
-    "plain": (b"GET /a?b=c HTTP/1.1\r\n" + HOST + b"\r\n", b"/a?b=c", b""),
-    "blank line before": (b"\r\nGET / HTTP/1.1\r\n" + HOST + b"\r\n", b"/", b""),
-    "1.0 without host": (b"GET / HTTP/1.0\r\n\r\n", b"/", b""),
-    "empty host": (b"GET / HTTP/1.1\r\nHost:\r\n\r\n", b"/", b""),
-    "IPv6 host": (b"GET / HTTP/1.1\r\nHost: [fe80::a9fe:a9fe%25eth0]:80\r\n\r\n", b"/", b""),
-    "URL": (b"GET http://b:80/x?y HTTP/1.1\r\n" + HOST + b"\r\n", b"/x?y", b""),
-    "URL without path": (b"GET HTTP://b HTTP/1.1\r\n" + HOST + b"\r\n", b"/", b""),
-    "upgrade": (
-        b"GET / HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n" + HOST + b"\r\n",
-        b"/",
-        b"",
-    ),
-    "obs-text": (b"GET / HTTP/1.1\r\nX: \xe9\xff\r\n" + HOST + b"\r\n", b"/", b""),
-    "length": (
-        b"PUT / HTTP/1.1\r\nContent-Length: 3 \r\n" + HOST + b"\r\n\0\n\r",
-        b"/",
-        b"\0\n\r",
-    ),
-    "leading zeros": (
-        b"PUT / HTTP/1.1\r\nContent-Length: 003\r\n" + HOST + b"\r\nabc",
-        b"/",
-        b"abc",
-    ),
-    "chunks": (CHUNKED + b"3\r\nabc\r\n0A\r\n0123456789\r\n0\r\n\r\n", b"/", b"abc0123456789"),
-    "extension": (CHUNKED + b'1;a=b;c="d"\r\nx\r\n0\r\n\r\n', b"/", b"x"),
-    "trailer": (CHUNKED + b"1\r\nx\r\n0\r\nX: 1\r\n\r\n", b"/", b"x"),
-    "empty chunked": (CHUNKED + b"0\r\n\r\n", b"/", b""),
-    "Chunked": (CHUNKED.replace(b"chunked", b"Chunked") + b"0\r\n\r\n", b"/", b""),
-}
 
 
 @pytest.mark.parametrize(("data", "target", "body"), ACCEPTED.values(), ids=ACCEPTED.keys())

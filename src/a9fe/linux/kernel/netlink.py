@@ -182,7 +182,7 @@ def _numbered(data: bytes) -> Iterator[tuple[int, int, int, bytes]]:
     while offset + HEADER.size <= len(data):
         length, kind, flags, number, _ = HEADER.unpack_from(data, offset)
         yield kind, flags, number, data[offset + HEADER.size : offset + length]
-        offset += length + 3 & ~3
+        offset += max(HEADER.size, length + 3 & ~3)
 
 
 def attributes(data: bytes) -> Attributes:

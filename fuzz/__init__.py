@@ -1,0 +1,1 @@
+"""Fuzzing of the wire code: targets, and the engine that feeds them."""
