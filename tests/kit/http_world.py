@@ -12,6 +12,9 @@ import uvloop
 from a9fe.http.report import Report
 from a9fe.http.server.server import Server, serve
 from a9fe.http.server.sockets import reset_on_close
+from a9fe.http.upstream.addresses import Addresses
+from a9fe.http.upstream.pool import Upstream
+from a9fe.http.upstream.target import Target
 from a9fe.wire.limits import Limits
 from a9fe.wire.message import Answer, Handler, Listener, Request
 from a9fe.wire.refusals import Refusal
@@ -184,6 +187,11 @@ async def serving(
         for client in world.clients:
             client.close()
         await server.close(0.5)
+
+
+def upstream_at(path: str, *, timeout: float = 5.0, **options: Any) -> Upstream:
+    """Return an upstream on a Unix socket, inside a running loop."""
+    return Upstream(Addresses([Target(path=path)]), timeout=timeout, **options)
 
 
 Script = Callable[[Client], Awaitable[None]]

@@ -6,6 +6,7 @@ from a9fe.wire.message import Answer, Request
 
 # Each connection has its own framing: these headers of the message are left out.
 FRAMING = frozenset({b"content-length", b"transfer-encoding", b"connection", b"keep-alive"})
+FRAMING_AND_HOST = FRAMING | {b"host"}
 BODY_METHODS = frozenset({b"POST", b"PUT", b"PATCH"})
 BODILESS_STATUSES = frozenset({204, 304})
 
@@ -48,12 +49,16 @@ def _status_line(answer: Answer) -> bytes:
     return b"HTTP/1.1 %d %b\r\n" % (answer.status, answer.reason)
 
 
-def request_bytes(request: Request, host: bytes) -> bytes:
-    """Return the whole request, for a connection that stays open. `host`: the default Host."""
+def request_bytes(request: Request, host: bytes, *, replaces_host: bool = False) -> bytes:
+    """Return the whole request, for a connection that stays open.
+
+    `host`: the Host of a request that has none. `replaces_host`: it replaces the request's.
+    """
+    left_out = FRAMING_AND_HOST if replaces_host else FRAMING
     lines = [b"%b %b HTTP/1.1" % (request.method, request.target)]
     headers = request.headers
-    lines += [b"%b: %b" % pair for pair in headers if pair[0] not in FRAMING]
-    if b"host" not in [name for name, _ in headers]:
+    lines += [b"%b: %b" % pair for pair in headers if pair[0] not in left_out]
+    if replaces_host or b"host" not in [name for name, _ in headers]:
         lines.append(b"host: " + host)
     if request.body or request.method in BODY_METHODS:
         lines.append(b"content-length: %d" % len(request.body))

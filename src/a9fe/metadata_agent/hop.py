@@ -1,22 +1,27 @@
 """The metadata agent as a hop: replica, confirmer, upstream and fair queue, from configuration."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack, closing
 
 import structlog
 
 from a9fe.api_client.state_reports import Configurations, keep_reporting
-from a9fe.http.hop import Hop
+from a9fe.http.hop import Hop, Task
 from a9fe.http.report import Report
 from a9fe.http.server.fair_handler import FairHandler
-from a9fe.http.upstream.pool import Target
+from a9fe.http.upstream.addresses import Addresses
+from a9fe.http.upstream.health_log import HealthLog
+from a9fe.http.upstream.names import Names, known_now
+from a9fe.http.upstream.target import Target
 from a9fe.http.upstream.waiting_pool import UpstreamPools
 from a9fe.metadata_agent.agent import MetadataAgent, signer
 from a9fe.metadata_agent.lookup_key import client_of_request
+from a9fe.metadata_agent.upstream_tls import client_context
 from a9fe.replica import Replica, confirmer_of, connector, follow, open_for
 from a9fe.runtime.clock import SystemClock
 from a9fe.runtime.config import Config
+from a9fe.runtime.hosts import parse_hosts
 from a9fe.wire.limits import AT_ONCE, WAITING
 from a9fe.wire.message import Answer, Handler
 
@@ -29,16 +34,27 @@ SIGNATURE = b"proxy request signature"  # in the body of Nova's and our 403 for 
 log = structlog.get_logger("a9fe.metadata_agent")
 
 
-async def build_hop(config: Config, report: Report, *, upstream: Handler | None = None) -> Hop:
+async def build_hop(
+    config: Config,
+    report: Report,
+    *,
+    upstream: Handler | None = None,
+    targets: Sequence[Target] = (),
+) -> Hop:
     """Build hop 2. Call it inside a running loop.
 
-    `upstream` is the metadata service in this process; None connects to nova_metadata_host.
+    `upstream` is the metadata service in this process; None connects to `targets`, or, if there
+    are none, to those of the configuration (see `service_targets`).
     """
     clock = SystemClock()
+    tasks: dict[str, Task] = {}
     async with AsyncExitStack() as closers:
         replica = closers.enter_context(closing(open_for(config, FEED_AGENT)))
         if upstream is None:
-            upstream = closers.enter_context(closing(service_at(config)))
+            targets = targets or service_targets(config)
+            addresses = Addresses(known_now(targets), HealthLog())
+            tasks["upstream names"] = Names(targets, addresses).keep_up_to_date
+            upstream = closers.enter_context(closing(service_at(config, addresses)))
         confirmer = await closers.enter_async_context(
             confirmer_of(config, FEED_AGENT, replica, clock)
         )
@@ -61,6 +77,7 @@ async def build_hop(config: Config, report: Report, *, upstream: Handler | None 
         return Hop(
             handler=turns,
             tasks={
+                **tasks,
                 "feed": lambda: follow(replica, connector(config, FEED_AGENT), clock),
                 "heartbeat": lambda: keep_reporting(
                     config,
@@ -85,15 +102,20 @@ def configurations(config: Config, replica: Replica) -> Configurations:
     }
 
 
-def service_target(config: Config) -> Target:
-    """Return the address of the metadata service, or of Nova's metadata API."""
-    return Target(host=config.nova_metadata_host, port=config.nova_metadata_port)
+def service_targets(config: Config) -> list[Target]:
+    """Return the addresses and names of the metadata service, or of Nova's metadata API.
+
+    Reads the files of TLS options. Raises InvalidOption.
+    """
+    tls = client_context(config)
+    hosts = parse_hosts(config.nova_metadata_host, config.nova_metadata_port)
+    return [Target(host=host, port=port, tls=tls) for host, port in hosts]
 
 
-def service_at(config: Config) -> UpstreamPools:
+def service_at(config: Config, addresses: Addresses) -> UpstreamPools:
     """Return connections to the metadata service."""
     return UpstreamPools(
-        service_target(config), timeout=config.upstream_timeout, restart_wait=SERVICE_RESTART_WAIT
+        addresses, timeout=config.upstream_timeout, restart_wait=SERVICE_RESTART_WAIT
     )
 
 

@@ -2,6 +2,7 @@
 
 import os
 import socket
+from collections.abc import Sequence
 
 import structlog
 
@@ -11,11 +12,12 @@ from a9fe.http.metrics_socket import metrics_path
 from a9fe.http.report import Report
 from a9fe.http.server.server import Admit
 from a9fe.http.server.sockets import unix_listener
+from a9fe.http.upstream.target import Target
 from a9fe.linux.kernel import libc
 from a9fe.linux.listeners import peer_credentials
 from a9fe.linux.processes import privileges
-from a9fe.metadata_agent.hop import FEED_AGENT, build_hop, service_target
-from a9fe.model.errors import A9feError, InvalidInput
+from a9fe.metadata_agent.hop import FEED_AGENT, build_hop, service_targets
+from a9fe.model.errors import A9feError
 from a9fe.replica import path_of
 from a9fe.runtime import descriptors, metrics, tasks
 from a9fe.runtime.config import Config
@@ -30,8 +32,7 @@ log = structlog.get_logger("a9fe.metadata_agent")
 
 def run(config: Config) -> None:
     """Serve until SIGTERM or SIGINT. Opens what needs root, then becomes metadata_agent_user."""
-    if config.nova_metadata_protocol != "http":
-        raise InvalidInput("nova_metadata_protocol", config.nova_metadata_protocol, "http")
+    targets = service_targets(config)  # reads certificates, as root
     limits = fitting(AGENT_LIMITS, descriptors.raise_limit())
     own = privileges.owner_of(config.metadata_agent_user)
     proxy = privileges.owner_of(config.metadata_proxy_user)
@@ -42,7 +43,8 @@ def run(config: Config) -> None:
     privileges.drop(config.metadata_agent_user)
     libc.give_memory_back()
     allowed = {ROOT, os.geteuid(), *(proxy[:1] if proxy else ())}
-    tasks.run(lambda: _serve(config, limits, sock, exporter, admit_only(allowed)))
+    admit = admit_only(allowed)
+    tasks.run(lambda: _serve(config, targets, limits, sock, exporter, admit))
 
 
 def admit_only(uids: set[int]) -> Admit:
@@ -61,10 +63,15 @@ def admit_only(uids: set[int]) -> Admit:
 
 
 async def _serve(
-    config: Config, limits: Limits, sock: socket.socket, exporter: socket.socket, admit: Admit
+    config: Config,
+    targets: Sequence[Target],
+    limits: Limits,
+    sock: socket.socket,
+    exporter: socket.socket,
+    admit: Admit,
 ) -> None:
     report = Report(PROCESS, metrics)
-    hop = await build_hop(config, report)
+    hop = await build_hop(config, report, targets=targets)
     async with serving(
         hop,
         sock,
@@ -74,6 +81,6 @@ async def _serve(
         admit=admit,
         backlog=config.metadata_backlog,
     ):
-        upstream = str(service_target(config))
+        upstream = ", ".join(map(str, targets))
         log.info("ready", listen=config.metadata_proxy_socket, upstream=upstream)
         await hop.run()

@@ -5,7 +5,9 @@ from contextlib import AsyncExitStack
 from a9fe.http.hop import Hop
 from a9fe.http.report import Report
 from a9fe.http.server.rate_gate import rate_limited
-from a9fe.http.upstream.pool import Target
+from a9fe.http.upstream.addresses import Addresses
+from a9fe.http.upstream.health_log import HealthLog
+from a9fe.http.upstream.target import Target
 from a9fe.http.upstream.waiting_pool import UpstreamPools
 from a9fe.metadata_proxy.proxy import MetadataProxy, Watcher, fair_handler_of
 from a9fe.metadata_proxy.relay import answer_for_guest
@@ -41,7 +43,7 @@ def build_hop(
 def agent_at(config: Config) -> UpstreamPools:
     """The metadata agent behind its Unix socket."""
     return UpstreamPools(
-        Target(path=config.metadata_proxy_socket),
+        Addresses([Target(path=config.metadata_proxy_socket)], HealthLog()),
         timeout=config.upstream_timeout + AGENT_MARGIN,
         restart_wait=AGENT_RESTART_WAIT,
     )

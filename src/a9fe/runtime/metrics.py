@@ -89,6 +89,18 @@ CONFIRMATIONS = Counter(
     ["outcome"],
     registry=REGISTRY,
 )
+UPSTREAM_UP = Gauge(
+    "a9fe_upstream_up",
+    "1 while requests are sent to this address of the next hop, 0 while it is down.",
+    ["upstream"],
+    registry=REGISTRY,
+)
+UPSTREAM_FAILURES = Counter(
+    "a9fe_upstream_failures_total",
+    "Failed connections and unanswered requests, by address of the next hop and reason.",
+    ["upstream", "reason"],
+    registry=REGISTRY,
+)
 WAITERS = Gauge("a9fe_waiters", "Guests' requests that wait for a change.", registry=REGISTRY)
 
 

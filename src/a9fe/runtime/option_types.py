@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from a9fe.metadata.openstack import vendordata
 from a9fe.plan import uplinks
+from a9fe.runtime.hosts import parse_hosts
 
 Value = str | int | bool | tuple[str, ...]
 
@@ -114,6 +115,12 @@ def _urls(raw: object) -> str:
     return ",".join(urls)
 
 
+def _hosts(raw: object) -> str:
+    text = _text(raw)
+    parse_hosts(text, 1)
+    return text
+
+
 def _words(raw: object) -> tuple[str, ...]:
     items = raw if isinstance(raw, list) else _text(raw).split(",")
     return tuple(word for item in items if (word := _text(item).strip()))
@@ -159,7 +166,11 @@ PORT = whole(1, 65535)
 USER_NAME = matching(USER, "a user name such as a9fe-proxy")
 GROUP_NAME = matching(USER, "a group name such as a9fe-proxy, or nothing", optional=True)
 MAC_ADDRESS = matching(MAC, "a MAC address such as fa:16:3e:00:00:00")
-HOST_NAME = matching(HOST, "a host name or address such as 127.0.0.1")
+HOSTS = ValueType(
+    _hosts,
+    "host names or addresses such as 127.0.0.1, each once, with ports if they differ, such as"
+    " node1:8775, [fd00::1]:8775",
+)
 OWN_HOST = matching(HOST, "a host name such as node1, or nothing", optional=True)
 URL = matching(HTTP_URL, "a URL such as http://127.0.0.1:9696, or nothing", optional=True)
 URLS = ValueType(_urls, "URLs such as http://node1:9696, http://node2:9696, or nothing")

@@ -159,13 +159,28 @@ class Config:
     )
     metadata_service_user: str = _metadata(v.USER_NAME, "a9fe-service", "user the service runs as")
     nova_metadata_host: str = _metadata(
-        v.HOST_NAME, "127.0.0.1", "host of the metadata service, for the agent"
+        v.HOSTS,
+        "127.0.0.1",
+        "host of the metadata service, for the agent; several, as host or host:port, share the"
+        " requests, and so do the addresses of a name",
     )
     nova_metadata_port: int = _metadata(
         v.PORT, 8775, "port of the metadata service, for the agent"
     )
     nova_metadata_protocol: str = _metadata(
         v.one_of("http", "https"), "http", "protocol of the metadata service, for the agent"
+    )
+    nova_metadata_insecure: bool = _metadata(
+        v.BOOLEAN, False, "with https: accept any certificate of the metadata service"
+    )
+    auth_ca_cert: str = _metadata(
+        v.PATH, "", "with https: CA certificates (PEM) of the service; those of the host if empty"
+    )
+    nova_client_cert: str = _metadata(
+        v.PATH, "", "with https: the agent's client certificate (PEM); none if empty"
+    )
+    nova_client_priv_key: str = _metadata(
+        v.PATH, "", "with https: private key (PEM) of nova_client_cert"
     )
     metadata_listen: str = _metadata(
         v.ADDRESS, "127.0.0.1", "address the service listens on", main=True

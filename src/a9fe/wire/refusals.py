@@ -93,6 +93,12 @@ class Refusal(Enum):
     UPSTREAM_UNREACHABLE = Rule(
         503, "The metadata service is not reachable, try again.", "cannot connect upstream", 2
     )
+    UPSTREAM_UNTRUSTED = Rule(
+        503,
+        "The metadata service is not reachable, try again.",
+        "the TLS handshake with upstream failed: see auth_ca_cert and nova_client_cert",
+        10,
+    )
     UPSTREAM_BROKEN = Rule(
         503,
         "The metadata service failed, try again.",

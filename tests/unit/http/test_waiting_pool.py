@@ -4,8 +4,9 @@ import asyncio
 
 import pytest
 
+from a9fe.http.upstream.addresses import Addresses
 from a9fe.http.upstream.errors import UpstreamFull
-from a9fe.http.upstream.pool import Target
+from a9fe.http.upstream.target import Target
 from a9fe.http.upstream.waiting_pool import UpstreamPools
 from a9fe.wire.limits import MAX_UPSTREAM_CONNECTIONS
 from a9fe.wire.message import Answer, Request
@@ -15,6 +16,10 @@ from tests.kit.http_world import run, serving, until
 
 def get(target: bytes) -> Request:
     return Request(method=b"GET", target=target, headers=((b"host", b"a"),))
+
+
+def at(directory) -> Addresses:
+    return Addresses([Target(path=str(directory / "s"))])
 
 
 WAITING = get(b"/latest?wait_for_change=true")
@@ -44,7 +49,7 @@ def test_waiting_requests_do_not_delay_others(tmp_path):
     async def main():
         slow = Slow()
         async with serving(slow, path=str(tmp_path / "s")):
-            pools = UpstreamPools(Target(path=str(tmp_path / "s")), timeout=30.0)
+            pools = UpstreamPools(at(tmp_path), timeout=30.0)
             many = MAX_UPSTREAM_CONNECTIONS + 50
             waiters = [pools(WAITING) for _ in range(many)]
             await until(lambda: slow.waiting == many)
@@ -60,7 +65,7 @@ def test_a_waiting_request_above_the_limit_is_refused_until_a_place_is_free(tmp_
     async def main():
         slow = Slow()
         async with serving(slow, path=str(tmp_path / "s")):
-            pools = UpstreamPools(Target(path=str(tmp_path / "s")), timeout=30.0, max_waiting=2)
+            pools = UpstreamPools(at(tmp_path), timeout=30.0, max_waiting=2)
             first, second = pools(WAITING), pools(WAITING)
             with pytest.raises(UpstreamFull) as refused:
                 await pools(WAITING)

@@ -10,23 +10,30 @@ import pytest
 
 from a9fe.http.report import Report
 from a9fe.http.server.accepted import TICK
-from a9fe.http.upstream.pool import Target, Upstream
 from a9fe.metadata_agent.agent import MetadataAgent, signer
 from a9fe.metadata_agent.hop import HINT_INTERVAL, SignatureHints
 from a9fe.metadata_agent.main import admit_only
-from a9fe.metadata_agent.main import run as run_process
 from a9fe.metadata_agent.upstream_request import upstream_request
 from a9fe.metadata_proxy.proxy import MetadataProxy
 from a9fe.metadata_proxy.relay import answer_for_guest
 from a9fe.model.errors import InvalidInput
 from a9fe.model.resources import Port
-from a9fe.runtime.config import load
 from a9fe.wire.freshness import Freshness
 from a9fe.wire.message import Answer, Request
 from a9fe.wire.refusals import Refusal, refuse
 from a9fe.wire.trusted import sign
 from tests.kit.fake_ports import SECRET, VM, FakePorts, fresh, port
-from tests.kit.http_world import GET, NETWORK, Tally, never, run, scripted, serving, until
+from tests.kit.http_world import (
+    GET,
+    NETWORK,
+    Tally,
+    never,
+    run,
+    scripted,
+    serving,
+    until,
+    upstream_at,
+)
 
 ASK = (
     b"GET /latest?a=b HTTP/1.1\r\nHost: 169.254.169.254\r\nX-Forwarded-For: 127.0.0.1\r\n"
@@ -305,10 +312,10 @@ def through_two_hops(tmp_path, service) -> tuple[int, list[Refusal], list[Refusa
     agent_tally, path = Tally(), str(tmp_path / "agent")
 
     async def main():
-        nova = Upstream(Target(path=str(tmp_path / "nova")), timeout=0.2)
+        nova = upstream_at(str(tmp_path / "nova"), timeout=0.2)
         handler = agent(Source(VM), nova, agent_tally)
         async with serving(handler.handle, path=path) as agent_world:
-            upstream = Upstream(Target(path=path), timeout=5)
+            upstream = upstream_at(path, timeout=5)
             proxy = MetadataProxy(upstream, Report("metadata-proxy", Tally()))
             async with serving(proxy.handle, listener=NETWORK) as world:
                 client = await world.client()
@@ -347,10 +354,10 @@ def test_a_guests_disconnect_cancels_the_request_at_all_hops(tmp_path):
 
     async def main():
         async with serving(lambda request: never(request, seen), path=nova_path):
-            nova = Upstream(Target(path=nova_path), timeout=5)
+            nova = upstream_at(nova_path, timeout=5)
             handler = agent(Source(VM), nova, Tally())
             async with serving(handler.handle, path=path):
-                upstream = Upstream(Target(path=path), timeout=5)
+                upstream = upstream_at(path, timeout=5)
                 proxy = MetadataProxy(upstream, Report("metadata-proxy", Tally()))
                 async with serving(proxy.handle, listener=NETWORK) as world:
                     client = await world.client()
@@ -373,7 +380,7 @@ def on_one_connection(tmp_path, source: Source, script, service=of_instance):
     async def main():
         handler = agent(source, service, Tally())
         async with serving(handler.handle, path=path):
-            upstream = Upstream(Target(path=path), timeout=5)
+            upstream = upstream_at(path, timeout=5)
             proxy = MetadataProxy(upstream, Report("metadata-proxy", Tally()))
             async with serving(proxy.handle, listener=NETWORK, outgoing=answer_for_guest) as world:
                 return await script(world), world.tally.refusals
@@ -478,9 +485,3 @@ def test_a_403_about_tokens_logs_no_hint(capsys):
         assert refuse(refusal).status == 403
         hints(refuse(refusal))
     assert "signature" not in capsys.readouterr().out
-
-
-def test_an_unsupported_protocol_is_refused_at_the_start(tmp_path):
-    config = load({"nova_metadata_protocol": "https", "run_path": str(tmp_path)})
-    with pytest.raises(InvalidInput, match="nova_metadata_protocol: 'https'"):
-        run_process(config)

@@ -15,19 +15,18 @@ from subprocess import PIPE
 import pytest
 
 from a9fe.http.report import Report
-from a9fe.http.upstream.pool import Target, Upstream
 from a9fe.metadata_proxy.foreground import block, listener_of, printer
 from a9fe.metadata_proxy.proxy import MetadataProxy
 from a9fe.runtime.config import load
 from a9fe.wire.message import Answer, Request
 from a9fe.wire.refusals import Refusal
-from tests.kit.http_world import NETWORK, Tally, never, run, serving, until
+from tests.kit.http_world import NETWORK, Tally, never, run, serving, until, upstream_at
 
 GET = b"GET /latest HTTP/1.1\r\nHost: 169.254.169.254\r\nX-Forwarded-For: 10.9.9.9\r\n\r\n"
 
 
 def proxied(path: str, tally: Tally, **options) -> MetadataProxy:
-    upstream = Upstream(Target(path=path), timeout=5)
+    upstream = upstream_at(path, timeout=5)
     return MetadataProxy(upstream, Report("metadata-proxy", tally), **options)
 
 

@@ -1,5 +1,6 @@
 """Errors of an upstream, each with the refusal that the guest gets."""
 
+import ssl
 from typing import ClassVar
 
 from a9fe.model.errors import A9feError
@@ -23,12 +24,18 @@ class UpstreamUnreachable(UpstreamError):
     refusal = Refusal.UPSTREAM_UNREACHABLE
 
 
+class UpstreamUntrusted(UpstreamError):
+    """The TLS handshake failed: a certificate is not trusted, on either side."""
+
+    refusal = Refusal.UPSTREAM_UNTRUSTED
+
+
 class UpstreamBroken(UpstreamError):
     """It closed without an answer, or its answer is not HTTP."""
 
 
 class UpstreamTimeout(UpstreamError):
-    """It did not answer in time."""
+    """The request was sent, and not answered in time."""
 
     refusal = Refusal.UPSTREAM_TIMEOUT
 
@@ -43,3 +50,12 @@ class UpstreamOverloaded(UpstreamError):
     """The queue for a connection is full."""
 
     refusal = Refusal.TOO_MANY_AT_ONCE
+
+
+def reason_of(error: BaseException) -> str:
+    """Return why a connection failed, for the operator."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return error.verify_message
+    if isinstance(error, ssl.SSLError) and error.reason:
+        return f"TLS: {error.reason.lower().replace('_', ' ')}"
+    return getattr(error, "strerror", None) or str(error) or "no connection in time"

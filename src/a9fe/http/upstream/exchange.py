@@ -4,8 +4,10 @@ A future that the pool (`pool`) and a connection (`upstream_connection`) share.
 """
 
 import asyncio
+from math import inf
 from typing import Protocol
 
+from a9fe.http.upstream.addresses import Address
 from a9fe.http.upstream.errors import UpstreamError
 from a9fe.wire.message import Answer, Request
 from a9fe.wire.trusted import REQUEST_ID
@@ -22,21 +24,21 @@ class Abortable(Protocol):
 class Exchange(asyncio.Future[Answer]):
     """A future: the answer or an UpstreamError. Cancelling it closes the connection upstream.
 
-    `data` is the request as sent, `deadline` in loop time. `fresh` needs a new connection.
-    `repeats`: how often to send it again if its connection closes before the answer is complete.
+    `deadline` in loop time. `fresh` needs a new connection. `repeats`: how often to send it again
+    if its connection closes before the answer is complete. `patience`: loop time after which
+    another address is asked, if one is up. `avoid`: the address that did not answer.
     """
 
-    def __init__(
-        self, request: Request, data: bytes, deadline: float, loop: asyncio.AbstractEventLoop
-    ) -> None:
+    def __init__(self, request: Request, deadline: float, loop: asyncio.AbstractEventLoop) -> None:
         """The exchange has no connection yet."""
         super().__init__(loop=loop)
         self.request = request
-        self.data = data
         self.deadline = deadline
         self.head_only = request.method == b"HEAD"
         self.fresh = False
         self.repeats = 0
+        self.patience = inf
+        self.avoid: Address | None = None
         self.connection: Abortable | None = None
 
     def cancel(self, msg: str | None = None) -> bool:

@@ -2,12 +2,21 @@
 
 import asyncio
 import re
+import ssl
 from typing import Protocol, cast
 
 from a9fe.http.framing import Body, ChunkedBody, FixedBody, UntilCloseBody
 from a9fe.http.head import CHUNKED, UNTIL_CLOSE, AnswerHead, BadMessage, read_answer, with_crlf
+from a9fe.http.render import request_bytes
 from a9fe.http.server.sockets import reset_on_close
-from a9fe.http.upstream.errors import UpstreamBroken, UpstreamTimeout
+from a9fe.http.upstream.addresses import Address
+from a9fe.http.upstream.errors import (
+    UpstreamBroken,
+    UpstreamError,
+    UpstreamTimeout,
+    UpstreamUntrusted,
+    reason_of,
+)
 from a9fe.http.upstream.exchange import Exchange
 from a9fe.wire.limits import MAX_HEAD_BYTES
 from a9fe.wire.message import Answer
@@ -22,12 +31,20 @@ class Pool(Protocol):
 
     max_body: int
 
-    def freed(self, connection: "UpstreamConnection", *, reusable: bool) -> None:
-        """Take back a connection whose exchange has ended."""
+    def freed(self, connection: "UpstreamConnection", *, reusable: bool, answered: bool) -> None:
+        """Take back a connection whose exchange has ended; `answered`: with an answer."""
         ...
 
-    def repeat(self, exchange: Exchange) -> None:
+    def repeat(self, exchange: Exchange, unanswered_by: Address) -> None:
         """Repeat the request: its connection closed before the answer was complete."""
+        ...
+
+    def unanswered(self, address: Address, error_type: type[UpstreamError], why: str) -> None:
+        """Note that a request was sent there, and not answered."""
+        ...
+
+    def has_other(self, address: Address) -> bool:
+        """Return whether another address than this one is up."""
         ...
 
     def collected(self, amount: int) -> None:
@@ -48,14 +65,16 @@ class UpstreamConnection(asyncio.Protocol):
         "_head",
         "_pool",
         "_transport",
+        "address",
         "collected",
         "exchange",
         "idle_since",
     )
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Pool, address: Address) -> None:
         """The transport connects later."""
         self._pool = pool
+        self.address = address
         self._transport: asyncio.Transport = cast(asyncio.Transport, None)  # until made
         self._buffer = bytearray()
         self._head: AnswerHead | None = None
@@ -68,22 +87,35 @@ class UpstreamConnection(asyncio.Protocol):
         """Send a whole request."""
         self.exchange = exchange
         exchange.connection = self
-        self._transport.write(exchange.data)
+        target = self.address.target
+        self._transport.write(
+            request_bytes(
+                exchange.request, self.address.authority, replaces_host=target.tls is not None
+            )
+        )
 
     def expire(self, now: float) -> None:
-        """Fail the request if its deadline has passed."""
+        """Fail the request if its deadline has passed, or ask another address."""
         exchange = self.exchange
-        if exchange is not None and now >= exchange.deadline:
-            self.exchange = None
-            exchange.fail(UpstreamTimeout, "no answer in time")
-            self.abort()
+        if exchange is None or now < min(exchange.deadline, exchange.patience):
+            return
+        is_late = now >= exchange.deadline
+        if not is_late and not (exchange.repeats and self._pool.has_other(self.address)):
+            return
+        self.exchange = exchange.connection = None
+        self._pool.unanswered(self.address, UpstreamTimeout, "no answer in time")
+        if is_late:
+            exchange.fail(UpstreamTimeout, f"{self.address.target}: no answer in time")
+        else:
+            self._pool.repeat(exchange, self.address)
+        self.abort()
 
     def give_up(self, why: str) -> None:
         """Fail the request, close, and free the received part of the answer."""
         self._buffer.clear()
         self._body = None
         self._collect(0)
-        self._break(why)
+        self._break(UpstreamBroken, why)
 
     def abort(self) -> None:
         """Close with RST, so that the upstream cancels the request."""
@@ -110,7 +142,8 @@ class UpstreamConnection(asyncio.Protocol):
                 if self.exchange is not None:
                     self._collect(self.collected + len(data))
         except BadMessage as bad:
-            self._break(bad.detail)
+            self._pool.unanswered(self.address, UpstreamBroken, bad.detail)
+            self._break(UpstreamBroken, bad.detail)
 
     def eof_received(self) -> None:
         """Complete an answer whose body ends with the connection."""
@@ -119,16 +152,29 @@ class UpstreamConnection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Fail the pending request, or repeat it."""
-        self._collect(0)
         exchange = self.exchange
-        if exchange is not None:
-            if exchange.repeats and not exchange.done():
-                self.exchange = None
-                exchange.connection = None
-                self._pool.repeat(exchange)
-            else:
-                self._break("closed before the end of its answer")
+        if exchange is not None and not exchange.done():
+            self._lost_with(exchange, exc)
+        self._collect(0)
         self._pool.lost(self)
+
+    def _lost_with(self, exchange: Exchange, exc: Exception | None) -> None:
+        """Fail or repeat a request whose connection closed.
+
+        A kept connection may close just as a request is sent: the address has not failed then.
+        """
+        refused_us = isinstance(exc, ssl.SSLError)
+        error_type = UpstreamUntrusted if refused_us else UpstreamBroken
+        why = "closed before the end of its answer"
+        if exc is not None:
+            why += f": {reason_of(exc)}"
+        if exchange.fresh or self.collected:
+            self._pool.unanswered(self.address, error_type, why)
+        if exchange.repeats:
+            self.exchange = exchange.connection = None
+            self._pool.repeat(exchange, self.address)
+        else:
+            self._break(error_type, why)
 
     # -- answers -----------------------------------------------------------------------------
 
@@ -188,6 +234,8 @@ class UpstreamConnection(asyncio.Protocol):
         head = self._head
         assert head is not None
         reusable = head.keep_alive and not self._buffer
+        if exchange.request.body and self._transport.get_write_buffer_size():
+            reusable = False  # it answered before it read the whole request
         self._head = self._body = self.exchange = None
         self._collect(0)
         exchange.answer(
@@ -195,10 +243,10 @@ class UpstreamConnection(asyncio.Protocol):
         )
         if not reusable:
             self._transport.close()
-        self._pool.freed(self, reusable=reusable)
+        self._pool.freed(self, reusable=reusable, answered=True)
 
-    def _break(self, why: str) -> None:
+    def _break(self, error_type: type[UpstreamError], why: str) -> None:
         exchange, self.exchange = self.exchange, None
         if exchange is not None:
-            exchange.fail(UpstreamBroken, why)
+            exchange.fail(error_type, f"{self.address.target}: {why}")
         self.abort()

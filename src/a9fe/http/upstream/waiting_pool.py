@@ -6,10 +6,13 @@ take no connection from the others; when it is full, the next one is refused.
 
 import asyncio
 
-from a9fe.http.upstream.pool import Target, Upstream
+from a9fe.http.upstream.addresses import Addresses
+from a9fe.http.upstream.pool import Upstream
 from a9fe.wire.limits import MAX_WAITING_UPSTREAM
 from a9fe.wire.message import Answer, Request
 from a9fe.wire.wait_for_change import may_wait
+
+PATIENCE = 1 / 3  # of the timeout, until a request is asked of another address
 
 
 class UpstreamPools:
@@ -17,17 +20,22 @@ class UpstreamPools:
 
     def __init__(
         self,
-        target: Target,
+        addresses: Addresses,
         *,
         timeout: float,
         restart_wait: float = 0.0,
         max_waiting: int = MAX_WAITING_UPSTREAM,
     ) -> None:
         """`timeout` and `restart_wait` as of `Upstream`. `max_waiting`: most waiting requests."""
-        self.target = target
-        self._at_once = Upstream(target, timeout=timeout, restart_wait=restart_wait)
+        self.addresses = addresses
+        self._at_once = Upstream(
+            addresses,
+            timeout=timeout,
+            restart_wait=restart_wait,
+            patience=timeout * PATIENCE,
+        )
         self._waiting = Upstream(
-            target,
+            addresses,
             timeout=timeout,
             restart_wait=restart_wait,
             max_connections=max_waiting,
