@@ -36,6 +36,7 @@ class Exchange(asyncio.Future[Answer]):
         self.deadline = deadline
         self.head_only = request.method == b"HEAD"
         self.fresh = False
+        self.was_sent = False
         self.repeats = 0
         self.patience = inf
         self.avoid: Address | None = None

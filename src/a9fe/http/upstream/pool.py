@@ -229,7 +229,8 @@ class Upstream:
             connection = await self._connect(exchange)
         except UpstreamError as error:
             self._connecting -= 1
-            exchange.fail(type(error), str(error))
+            is_late = exchange.was_sent and self._loop.time() >= exchange.deadline
+            exchange.fail(UpstreamTimeout if is_late else type(error), str(error))
             self._serve_queue()
             return
         self._connecting -= 1
@@ -259,14 +260,16 @@ class Upstream:
             raise UpstreamUnreachable(f"no address is known: {self.addresses.why}")
         several = self.addresses.has_other(address)
         limit = CONNECT_TIMEOUT_OF_SEVERAL if several else CONNECT_TIMEOUT
+        at_most = self._loop.time() + limit
         address.in_use += 1
         try:
-            async with asyncio.timeout_at(min(deadline, self._loop.time() + limit)):
+            async with asyncio.timeout_at(min(deadline, at_most)):
                 connection = await self._open_to(address)
-        except (OSError, TimeoutError) as error:
+        except OSError as error:  # TimeoutError is one
             failed = UpstreamUntrusted if isinstance(error, ssl.SSLError) else UpstreamUnreachable
-            why = reason_of(error)
-            self.addresses.unreachable(address, failed.refusal, why, self._loop.time())
+            why, now = reason_of(error), self._loop.time()
+            if now < deadline or now >= at_most:  # else the request had too little time left
+                self.addresses.unreachable(address, failed.refusal, why, now)
             raise failed(f"{address.target}: {why}") from error
         finally:
             address.in_use -= 1
@@ -309,8 +312,10 @@ class Upstream:
         for connection in list(self._busy):
             connection.expire(now)
         while self._queue and now >= self._queue[0].deadline:  # the oldest first
-            self._queue.popleft().fail(
-                UpstreamOverloaded, f"{self.addresses}: too many requests wait for a connection"
+            late = self._queue.popleft()
+            late.fail(
+                UpstreamTimeout if late.was_sent else UpstreamOverloaded,
+                f"{self.addresses}: too many requests wait for a connection",
             )
         while self._idle and now - self._idle[0].idle_since > IDLE_TIMEOUT:
             self._idle.pop(0).abort()

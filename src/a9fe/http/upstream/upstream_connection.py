@@ -69,6 +69,7 @@ class UpstreamConnection(asyncio.Protocol):
         "collected",
         "exchange",
         "idle_since",
+        "is_reused",
     )
 
     def __init__(self, pool: Pool, address: Address) -> None:
@@ -81,12 +82,14 @@ class UpstreamConnection(asyncio.Protocol):
         self._body: Body | None = None
         self.exchange: Exchange | None = None
         self.idle_since = 0.0
+        self.is_reused = False  # it has had an answer
         self.collected = 0  # bytes of an answer that has not arrived whole
 
     def ask(self, exchange: Exchange) -> None:
         """Send a whole request."""
         self.exchange = exchange
         exchange.connection = self
+        exchange.was_sent = True
         target = self.address.target
         self._transport.write(
             request_bytes(
@@ -168,9 +171,9 @@ class UpstreamConnection(asyncio.Protocol):
         why = "closed before the end of its answer"
         if exc is not None:
             why += f": {reason_of(exc)}"
-        if exchange.fresh or self.collected:
+        if not self.is_reused or self.collected:
             self._pool.unanswered(self.address, error_type, why)
-        if exchange.repeats:
+        if exchange.repeats and (not refused_us or self._pool.has_other(self.address)):
             self.exchange = exchange.connection = None
             self._pool.repeat(exchange, self.address)
         else:
@@ -238,6 +241,7 @@ class UpstreamConnection(asyncio.Protocol):
             reusable = False  # it answered before it read the whole request
         self._head = self._body = self.exchange = None
         self._collect(0)
+        self.is_reused = True
         exchange.answer(
             Answer(status=head.status, headers=head.headers, body=body, reason=head.reason)
         )
