@@ -1,5 +1,6 @@
 """The parts of bench/RESULTS.md, each measured and written by itself.
 
+`./run bench path`: HTTP server, shapes and hop 1 by CPU time an answer, each beside its peer.
 `./run bench chain` (the default): time from create to first answer, the whole chain beside nginx,
 memory of each process. It runs in a sandbox; data path and nginx are measured in turns in the same
 run, and compared as ratios. `./run bench service`: the metadata service by itself,
@@ -22,7 +23,7 @@ from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 
-from bench import chain, control, feed, filters, floods, hosts, metadata
+from bench import chain, control, feed, filters, floods, hosts, metadata, path
 from bench.observe import (
     A9FE,
     HOPS,
@@ -38,7 +39,7 @@ from bench.observe import (
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
 GUEST = "a9fe-guest-bench"
-PARTS = ("chain", "service", "floods", "control", "filters", "hosts")
+PARTS = ("path", "chain", "service", "floods", "control", "filters", "hosts")
 MARK = "<!-- part: {} -->"
 HEAD = """# Benchmark results
 
@@ -65,8 +66,10 @@ def main() -> None:
     counts = " ".join(map(str, hosts.SIZES))
     parser.add_argument("--networks", type=int, nargs="*", help=f"hosts: sizes [{counts}]")
     parser.add_argument("--routers", type=int, help=f"hosts: routers [{hosts.ROUTERS}]")
+    parser.add_argument("--only", choices=path.PARTS, nargs="*", help="path: these only")
     options = parser.parse_args()
     parts = {
+        "path": path_part,
         "chain": chain_part,
         "floods": floods_part,
         "service": service_part,
@@ -134,6 +137,13 @@ def chain_part(options: argparse.Namespace) -> list[str]:
         scratch = Path(name)
         scratch.chmod(0o755)
         return measured(scratch, lambda: page(options, scratch), *WITHOUT_LIMIT)
+
+
+def path_part(options: argparse.Namespace) -> list[str]:
+    """Measure the data path by itself."""
+    with tempfile.TemporaryDirectory(prefix="a9fe-bench-") as name:
+        lines = path.page(options.rounds, options.seconds or 1, Path(name), options.only)
+    return [*lines, "", *measured_on("path")]
 
 
 def floods_part(options: argparse.Namespace) -> list[str]:

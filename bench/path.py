@@ -1,0 +1,139 @@
+"""The data path by itself, by CPU time an answer: the HTTP server, the shapes, and hop 1, each
+beside its peer.
+
+The part `./run bench path`. Servers share one core, guests have the other. All are measured in
+turns, and compared by the median of the ratios of each round.
+"""
+
+import json
+from collections.abc import Collection
+from pathlib import Path
+from statistics import median
+
+from bench.observe import within
+from bench.path_world import (
+    GUESTS,
+    MODES,
+    VMS,
+    Burst,
+    Peer,
+    Running,
+    burst,
+    destination,
+    make_namespaces,
+    script,
+)
+
+PATHS = (
+    "/latest/meta-data/instance-id",
+    "/latest/meta-data/hostname",
+    "/latest/meta-data/local-ipv4",
+    "/latest/meta-data/public-keys/0/openssh-key",
+    "/latest/user-data",
+    "/openstack/latest/meta_data.json",
+    "/openstack/latest/network_data.json",
+    "/openstack/latest/vendor_data.json",
+)
+INTRODUCTION = (
+    "## The data path by itself",
+    "",
+    f"{VMS} VMs with own MACs and addresses ask for {len(PATHS)} documents in turn, each VM on",
+    "its own connections. nginx serves the same bytes as files; haproxy and hop 1 have the same",
+    "upstream, whose CPU time is not counted. All servers share one core, guests have the other.",
+    "The last column is the median of the rounds' ratios: 1 is as cheap as the peer, more is",
+    "cheaper.",
+)
+HEADER = (
+    "| what | mode | answers/s | CPU us | of it | p50 us | peer | peer's CPU us | peer's p50 us |"
+    " answers per CPU second, of the peer's |"
+)
+
+
+PARTS = ("http", "joined", "hop", "split")
+
+
+def page(rounds: int, seconds: float, scratch: Path, only: Collection[str] | None) -> list[str]:
+    """Return the part's lines."""
+    scratch.chmod(0o755)
+    make_namespaces()
+    running = Running(scratch)
+    asking = script(scratch / "ask.lua", PATHS)
+    try:
+        found = pairs(running, scratch, only or PARTS)
+        rows = table(found, rounds, seconds, asking)
+    finally:
+        running.close()
+    return [*INTRODUCTION, "", HEADER, "|---|---|---|---|---|---|---|---|---|---|", *rows]
+
+
+def pairs(running: Running, scratch: Path, only: Collection[str]) -> list[tuple[str, Peer, Peer]]:
+    """Start what is measured: a name, ours, the peer."""
+    vms = (f"--count={VMS}",)
+    joined = running.server("joined", 8002, *vms)
+    texts = documents(joined)
+    for path, text in texts.items():
+        file = scratch / "www" / path.lstrip("/")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+    (scratch / "documents").write_text(json.dumps(texts))
+    nginx = running.nginx("8080", f"root {scratch}/www;")
+    found = []
+    if "http" in only:
+        answers = running.server("answers", 8001, f"--documents={scratch}/documents")
+        found.append(("HTTP server", answers, nginx))
+    if "joined" in only:
+        found.append(("joined by calls", joined, nginx))
+    if "hop" in only:
+        instant = f"unix:{scratch}/instant.sock"
+        running.nginx(instant, 'return 200 "i-00000001";', 1)
+        hop = running.server("proxy", 8003, f"--upstream={scratch}/instant.sock")
+        found.append(("hop 1", hop, running.haproxy(8004, f"{scratch}/instant.sock")))
+    if "split" in only:
+        third = running.server("service", 0, *vms)
+        second = running.server("agent", 0, *vms)
+        first = running.server("proxy", 8005)
+        split = Peer("split", 8005, (*first.pids, *second.pids, *third.pids))
+        found.append(("split", split, nginx))
+    return found
+
+
+def documents(peer: Peer) -> dict[str, str]:
+    """Return the documents of the first VM by path."""
+    base = f"http://{destination(1)}:{peer.port}"
+    return {path: within(GUESTS, "curl", "-sf", base + path) for path in PATHS}
+
+
+def table(
+    found: list[tuple[str, Peer, Peer]], rounds: int, seconds: float, asking: Path
+) -> list[str]:
+    """Return a row for each pair and mode; each round measures all."""
+    rows = []
+    for mode in MODES:
+        taken: list[list[tuple[Burst, Burst]]] = [[] for _ in found]
+        for _ in range(rounds):
+            for (_, ours, peer), bursts in zip(found, taken, strict=True):
+                pair = burst(ours, mode, asking, seconds), burst(peer, mode, asking, seconds)
+                bursts.append(pair)
+        for (what, _, peer), bursts in zip(found, taken, strict=True):
+            rows.append(row(what, mode, peer.name, bursts))
+            print(rows[-1], flush=True)
+    return rows
+
+
+def row(what: str, mode: str, peer: str, bursts: list[tuple[Burst, Burst]]) -> str:
+    """Return a row: medians of both, and the median of the ratios."""
+    count = len(bursts[0][0].cpu)
+    parts = " + ".join(f"{median(o.cpu[i] for o, _ in bursts):.0f}" for i in range(count))
+    cells = (
+        what,
+        mode,
+        f"{median(o.rate for o, _ in bursts):.0f}",
+        f"{median(o.total for o, _ in bursts):.1f}",
+        parts if count > 1 else "",
+        f"{median(o.latency for o, _ in bursts):.0f}",
+        peer,
+        f"{median(n.total for _, n in bursts):.1f}",
+        f"{median(n.latency for _, n in bursts):.0f}",
+        f"{median(n.total / o.total for o, n in bursts):.2f}",
+    )
+    return "| " + " | ".join(cells) + " |"

@@ -1,0 +1,226 @@
+"""The world of the part `path`: guests with addresses of their own, servers pinned to one core,
+peers, and bursts of requests.
+
+Guests share a namespace. Each has a device with a MAC and an address, and reaches the servers by
+a destination of its own, whose route goes out by that device.
+"""
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench import service
+from bench.host_peers import HAPROXY, LIBRARIES
+from bench.observe import cpu_seconds, until, within
+
+NGINX = Path(__file__).parents[1] / ".cache/nginx/usr/sbin/nginx"  # unpacked by `./run bench`
+GUESTS, SERVERS = "path-guests", "path-servers"  # namespaces
+VMS = 64
+SERVER_CORE, GUEST_CORE = 0, 1
+GATEWAY = "10.255.0.1"
+
+FABRIC = f"""link add g0 netns {GUESTS} type veth peer name s0 netns {SERVERS}
+"""
+IN_SERVERS = f"""link set lo up
+addr add {GATEWAY}/8 dev s0
+link set s0 up
+route add local 169.254.128.0/17 dev lo
+"""
+IN_GUESTS = """link set lo up
+link set g0 up
+"""
+GUEST = """link add link g0 name m{n} address {mac} type macvlan mode private
+addr add {address}/32 dev m{n}
+link set m{n} up
+neigh add {gateway} lladdr {servers} dev m{n} nud permanent
+route add {to} via {gateway} dev m{n} onlink src {address}
+"""
+NEIGHBOUR = "neigh add {address} lladdr {mac} dev s0 nud permanent\n"
+NGINX_CONFIG = """
+worker_processes 1; daemon off; pid {where}/pid; error_log {where}/error.log; user root;
+events {{ worker_connections 16384; }}
+http {{
+  access_log off; keepalive_requests 10000000; open_file_cache max=100; keepalive_timeout 600;
+  client_body_temp_path {where}/b; proxy_temp_path {where}/p; fastcgi_temp_path {where}/f;
+  uwsgi_temp_path {where}/u; scgi_temp_path {where}/s; types {{ }} default_type text/plain;
+  server {{ listen {listen} backlog=4096; {content} }}
+}}
+"""
+# Lean: Neutron's own configuration closes the connection upstream after each answer.
+HAPROXY_CONFIG = """
+global
+    maxconn 9000
+    nbthread 1
+    pidfile {where}/haproxy.pid
+defaults
+    mode http
+    option forwardfor
+    http-reuse always
+    timeout http-request 30s
+    timeout connect 30s
+    timeout client 600s
+    timeout server 32s
+    timeout http-keep-alive 600s
+listen listener
+    bind 0.0.0.0:{port} backlog 4096
+    http-request del-header X-Neutron-Router-ID
+    http-request set-header X-Neutron-Network-ID 00000000-aaaa-4aaa-8aaa-000000000001
+    server metadata {upstream} maxconn 256
+"""
+SCRIPT = """
+local paths, heads, at, threads = {{ {paths} }}, {{}}, 0, 0
+function setup(thread)
+  threads = threads + 1
+  local name = string.format("169.254.%d.%d", 128 + math.floor(threads / 256), threads % 256)
+  thread.addr = wrk.lookup(name, wrk.port)[1]
+end
+function init() for _, path in ipairs(paths) do heads[#heads + 1] = wrk.format("GET", path) end end
+function request() at = at % #heads + 1; return heads[at] end
+"""
+MODES = {
+    "keep-alive, 64 connections": ["-t64", "-c64"],
+    "keep-alive, 1 connection": ["-t1", "-c1"],
+    "a connection each, 64 at once": ["-t64", "-c64", "-H", "Connection: close"],
+}
+UNITS = {"us": 1.0, "ms": 1e3, "s": 1e6}
+
+
+@dataclass(frozen=True, slots=True)
+class Burst:
+    """Answers a second, CPU microseconds an answer of each process, median latency in us."""
+
+    rate: float
+    cpu: tuple[float, ...]
+    latency: float
+
+    @property
+    def total(self) -> float:
+        return sum(self.cpu)
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """A server to measure: its port, and its processes."""
+
+    name: str
+    port: int
+    pids: tuple[int, ...]
+
+
+def make_namespaces(vms: int = VMS) -> None:
+    """Make guests and servers."""
+    for name in (GUESTS, SERVERS):
+        subprocess.run(["ip", "netns", "add", name], check=True)
+    batch(FABRIC)
+    batch(IN_SERVERS, SERVERS)
+    servers = within(SERVERS, "ip", "-br", "link", "show", "s0").split()[2]
+    guests, neighbours = [IN_GUESTS], []
+    for number in range(1, vms + 1):
+        port = service.port(number)
+        one = {"n": number, "mac": port.mac_address, "address": port.fixed_ips[0].ip_address}
+        to = {"to": destination(number), "gateway": GATEWAY, "servers": servers}
+        guests.append(GUEST.format(**one, **to))
+        neighbours.append(NEIGHBOUR.format(**one))
+    batch("".join(guests), GUESTS)
+    batch("".join(neighbours), SERVERS)
+
+
+def destination(number: int) -> str:
+    """Return the address that stands for the metadata address for this VM."""
+    return f"169.254.{128 + number // 256}.{number % 256}"
+
+
+def batch(lines: str, namespace: str = "") -> None:
+    """Run lines of `ip -batch`."""
+    inside = ["nsenter", f"--net=/run/netns/{namespace}"] if namespace else []
+    subprocess.run([*inside, "ip", "-batch", "-"], input=lines, text=True, check=True)
+
+
+def pinned(command: Sequence[str], core: int = SERVER_CORE) -> list[str]:
+    """Return a command that runs on one core, in the servers' namespace."""
+    return ["taskset", "-c", str(core), "nsenter", f"--net=/run/netns/{SERVERS}", *command]
+
+
+class Running:
+    """The processes of the part; `close` ends them."""
+
+    def __init__(self, scratch: Path) -> None:
+        self._scratch = scratch
+        self._started: list[subprocess.Popen[str]] = []
+
+    def server(self, name: str, port: int, *options: str) -> Peer:
+        """Start a server of ours and wait until it listens."""
+        command = [sys.executable, "-m", "bench.path_servers", name, f"--port={port}"]
+        command += [f"--scratch={self._scratch}", *options]
+        process = self._start(pinned(command), stdout=subprocess.PIPE)
+        assert process.stdout is not None
+        line = "-"
+        while line and line.strip() != "ready":
+            line = process.stdout.readline()
+        if not line:
+            sys.exit(f"bench: {name} did not start")
+        return Peer(name, port, (process.pid,))
+
+    def nginx(self, listen: str, content: str, core: int = SERVER_CORE) -> Peer:
+        """Start nginx with one worker and wait until it runs."""
+        where = self._scratch / f"nginx{len(self._started)}"
+        where.mkdir()
+        config = where / "nginx.conf"
+        config.write_text(NGINX_CONFIG.format(where=where, listen=listen, content=content))
+        command = [str(NGINX), "-c", str(config), "-p", str(where)]
+        process = self._start(pinned(command, core))
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+        until(lambda: children.read_text().split())
+        port = int(listen) if listen.isdigit() else 0
+        return Peer("nginx", port, (process.pid, *map(int, children.read_text().split())))
+
+    def haproxy(self, port: int, upstream: str) -> Peer:
+        """Start haproxy with one thread before a Unix socket."""
+        config = self._scratch / "haproxy.cfg"
+        text = HAPROXY_CONFIG.format(where=self._scratch, port=port, upstream=upstream)
+        config.write_text(text)
+        environment = {**os.environ, "LD_LIBRARY_PATH": LIBRARIES}
+        process = self._start(pinned([str(HAPROXY), "-db", "-f", str(config)]), env=environment)
+        until(lambda: f":{port} " in within(SERVERS, "ss", "-Hltn"))
+        return Peer("haproxy", port, (process.pid,))
+
+    def _start(self, command: list[str], **options: object) -> "subprocess.Popen[str]":
+        process = subprocess.Popen(command, text=True, **options)  # type: ignore[call-overload]
+        self._started.append(process)
+        return process
+
+    def close(self) -> None:
+        """End all processes."""
+        for process in self._started:
+            process.terminate()
+        for process in self._started:
+            process.wait(30)
+
+
+def script(path: Path, paths: Sequence[str]) -> Path:
+    """Write wrk's script: threads are VMs, which ask for the paths in turn."""
+    path.write_text(SCRIPT.format(paths=", ".join(f'"{one}"' for one in paths)))
+    return path
+
+
+def burst(peer: Peer, mode: str, asking: Path, seconds: float) -> Burst:
+    """Run wrk in the guests' namespace."""
+    url = f"http://{destination(1)}:{peer.port}/"
+    command = ["taskset", "-c", str(GUEST_CORE), "wrk", f"-d{seconds:.0f}", "--latency"]
+    before = [cpu_seconds([pid]) for pid in peer.pids]
+    said = within(GUESTS, *command, *MODES[mode], "-s", str(asking), url)
+    spent = [cpu_seconds([pid]) - b for pid, b in zip(peer.pids, before, strict=True)]
+    answers = re.search(r"(\d+) requests in ([\d.]+)(m?s)", said)
+    latency = re.search(r"50%\s+([\d.]+)(us|ms|s)", said)
+    if not answers or not latency or "Non-2xx" in said:
+        sys.exit(f"wrk of {peer.name}: {said}")
+    count = int(answers[1])
+    return Burst(
+        rate=count / seconds,
+        cpu=tuple(s / count * 1e6 for s in spent),
+        latency=float(latency[1]) * UNITS[latency[2]],
+    )
