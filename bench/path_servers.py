@@ -35,8 +35,7 @@ SERVICE_PORT = 8775
 LISTENER = Listener(
     kind="network", id=service.NETWORK.id, namespace="path", address="0.0.0.0", port=0
 )
-# The rate limiter decides about each request, and admits it.
-UNLIMITED = 10**9
+UNLIMITED = 10**9  # requests: the rate limit decides about each, and admits it
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI" + 43 * "A" + " bench"
 USER_DATA = b"#cloud-config\n".ljust(1024, b"#")
 
@@ -72,8 +71,8 @@ def config_of(options: argparse.Namespace) -> Config:
             "nova_metadata_host": "127.0.0.1",
             "nova_metadata_port": SERVICE_PORT,
             "metadata_proxy_shared_secret": service.SECRET,
-            "base_query_rate_limit": UNLIMITED,
-            "burst_query_rate_limit": UNLIMITED,
+            "guest_request_rate": UNLIMITED,
+            "guest_request_burst": UNLIMITED,
         },
         {},
     )

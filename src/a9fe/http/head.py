@@ -6,12 +6,12 @@ the request line, RTSP) is refused here.
 """
 
 import re
-from functools import lru_cache
 from typing import Any, NamedTuple
 
 import httptools
 
 from a9fe.model.errors import A9feError
+from a9fe.wire.memo import Memo
 from a9fe.wire.message import Headers
 from a9fe.wire.refusals import Refusal
 from a9fe.wire.trusted import HOP_BY_HOP, REQUEST_ID
@@ -102,17 +102,41 @@ class _Collector:
         self.keep_alive = self.parser.should_keep_alive()
 
 
-# Parsing is pure, and guests send the same few heads, so results are cached. Heads with a request
-# id (from a hop of ours) never repeat.
-REMEMBERED_HEADS = 512
-REMEMBERED_BYTES = 1024  # of one head: half a megabyte in all, for each of the two caches
+# Parsing is pure, and guests send the same few heads, so heads are remembered.
+REMEMBERED_HEADS = 1024
+REMEMBERED_BYTES = 1024  # of one head: at most 2 MiB in each of the memos
+
+_requests: Memo[RequestHead] = Memo(entries=REMEMBERED_HEADS, key_bytes=REMEMBERED_BYTES)
+_answers: Memo[AnswerHead] = Memo(entries=REMEMBERED_HEADS, key_bytes=REMEMBERED_BYTES)
+_bodiless: Memo[AnswerHead] = Memo(entries=REMEMBERED_HEADS, key_bytes=REMEMBERED_BYTES)
+
+remembered_request = _requests.get
+"""Return the request of a head with exactly these bytes; None if it is not remembered."""
+
+# The last line of a request of our hops: 12 hex digits, which never repeat.
+_ID_MARK = b"\r\n" + REQUEST_ID + b": "
+_ID_FROM = -len(b"0123456789ab\r\n\r\n")
+_LINE_FROM = _ID_FROM - len(_ID_MARK)
 
 
 def read_request(head: bytes, max_headers: int) -> RequestHead:
-    """Read a request head as `parse_request` does, from the cache if it may repeat."""
-    if len(head) <= REMEMBERED_BYTES and REQUEST_ID not in head:
-        return _remembered_request(head, max_headers)
-    return parse_request(head, max_headers)
+    """Read a request head as `parse_request` does, but remember it.
+
+    The request id of a hop, as its last line, is read apart, so that the rest may repeat.
+    """
+    request_id = head[_ID_FROM:-4]
+    if head[_LINE_FROM:_ID_FROM] != _ID_MARK or not request_id.isalnum():
+        return _read_request(head, max_headers)
+    rest = _read_request(head[:_LINE_FROM] + b"\r\n\r\n", max_headers - 1)
+    return rest._replace(headers=(*rest.headers, (REQUEST_ID, request_id)))
+
+
+def _read_request(head: bytes, max_headers: int) -> RequestHead:
+    found = _requests.get(head)
+    if found is None or len(found.headers) > max_headers:
+        found = parse_request(head, max_headers)
+        _requests.meet(head, found)
+    return found
 
 
 def with_crlf(head: bytes) -> bytes:
@@ -123,10 +147,13 @@ def with_crlf(head: bytes) -> bytes:
 
 
 def read_answer(head: bytes, *, bodiless: bool) -> AnswerHead:
-    """Read an answer head as `parse_answer` does, from the cache if it may repeat."""
-    if len(head) <= REMEMBERED_BYTES and REQUEST_ID not in head:
-        return _remembered_answer(head, bodiless=bodiless)
-    return parse_answer(head, bodiless=bodiless)
+    """Read an answer head as `parse_answer` does, but remember it."""
+    memo = _bodiless if bodiless else _answers
+    found = memo.get(head)
+    if found is None:
+        found = parse_answer(head, bodiless=bodiless)
+        memo.meet(head, found)
+    return found
 
 
 def parse_request(head: bytes, max_headers: int) -> RequestHead:
@@ -265,7 +292,3 @@ def _of_one_connection(headers: Headers) -> frozenset[bytes]:
     return HOP_BY_HOP.union(
         token.strip().lower() for value in lists for token in value.split(b",")
     )
-
-
-_remembered_request = lru_cache(maxsize=REMEMBERED_HEADS)(parse_request)
-_remembered_answer = lru_cache(maxsize=REMEMBERED_HEADS)(parse_answer)

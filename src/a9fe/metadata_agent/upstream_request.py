@@ -31,7 +31,6 @@ def upstream_request(
         (INSTANCE_ID, _header_value(port.device_id)),
         (TENANT_ID, _header_value(port.project_id)),
         (SIGNATURE, signature),
-        (REQUEST_ID, request_id),
         (PORT_ID, port.id.encode()),
     )
     if is_forwarded(request):
@@ -43,7 +42,7 @@ def upstream_request(
     return Request(
         method=request.method,
         target=request.target,
-        headers=(*guests_own(request.headers), *ours),
+        headers=(*guests_own(request.headers), *ours, (REQUEST_ID, request_id)),
         body=request.body,
     )
 

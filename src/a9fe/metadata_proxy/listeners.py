@@ -3,7 +3,8 @@
 import socket
 from dataclasses import dataclass
 
-from a9fe.http.server.server import Listening, Server
+from a9fe.http.server.listening import Listening
+from a9fe.http.server.server import Server
 from a9fe.linux.listeners.identity import identity
 from a9fe.metadata_proxy.relay import ID_HEADER
 from a9fe.model.errors import A9feError, InvalidInput

@@ -64,7 +64,6 @@ def added(request: Request, listener: Listener, request_id: bytes) -> Headers:
     ours = [
         (FORWARDED_FOR, guest_address),
         (ID_HEADER[listener.kind], listener.id.encode("ascii")),
-        (REQUEST_ID, request_id),
         (OUR_HOP, b"1"),
     ]
     if listener.port_id:
@@ -80,4 +79,5 @@ def added(request: Request, listener: Listener, request_id: bytes) -> Headers:
         ours.append((CONNECTED_AT, b"%d" % (request.connected_at * 1000)))
     if any([is_forwarded_for(name) for name, _ in request.headers]):
         ours.append((GUEST_FORWARDED, b"1"))
+    ours.append((REQUEST_ID, request_id))  # last, so that the agent finds the rest the same
     return tuple(ours)

@@ -1,8 +1,11 @@
 """The metrics of this process, in Prometheus text format."""
 
-from functools import cache
+from collections import defaultdict
+from collections.abc import Iterable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, ProcessCollector, generate_latest
+from prometheus_client.core import CounterMetricFamily
+from prometheus_client.registry import Collector
 
 from a9fe.wire.refusals import Refusal
 
@@ -11,23 +14,41 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 REGISTRY = CollectorRegistry()
 ProcessCollector(registry=REGISTRY)
 
+
+class Tally(Collector):
+    """A counter for each request: counting is one look-up, a Counter's takes a lock too (0.5 us).
+
+    For one thread. Labels are made text when they are read.
+    """
+
+    def __init__(self, name: str, help_text: str, labels: tuple[str, ...]) -> None:
+        """Register the counter; `name` without "_total"."""
+        self._described = (name, help_text, labels)
+        self.counts: defaultdict[tuple[object, ...], int] = defaultdict(int)
+        REGISTRY.register(self)
+
+    def collect(self) -> Iterable[CounterMetricFamily]:
+        """Return the counts, for prometheus_client."""
+        name, help_text, labels = self._described
+        family = CounterMetricFamily(name, help_text, labels=labels)
+        for values, count in self.counts.items():
+            family.add_metric([str(value) for value in values], count)
+        return [family]
+
+
 REFUSALS = Counter(
     "a9fe_refusals_total",
     "Requests that got no metadata, by reason.",
     ["process", "reason"],
     registry=REGISTRY,
 )
-REQUESTS = Counter(
-    "a9fe_requests_total",
-    "Requests answered, by process and status.",
-    ["process", "status"],
-    registry=REGISTRY,
+REQUESTS = Tally(
+    "a9fe_requests", "Requests answered, by process and status.", ("process", "status")
 )
-IMDS_REQUESTS = Counter(
-    "a9fe_imds_requests_total",
+IMDS_REQUESTS = Tally(
+    "a9fe_imds_requests",
     "Requests of instances without (1) and with (2) an IMDSv2 token.",
-    ["version"],
-    registry=REGISTRY,
+    ("version",),
 )
 IMDS_USAGE_LOST = Counter(
     "a9fe_imds_usage_lost_total",
@@ -116,22 +137,12 @@ def connection_closed(reason: str) -> None:
 
 def answered(process: str, status: int) -> None:
     """Count an answered request by its status."""
-    _answers(process, status).inc()
-
-
-@cache  # a look-up by labels costs more than counting
-def _answers(process: str, status: int) -> Counter:
-    return REQUESTS.labels(process, str(status))
+    REQUESTS.counts[process, status] += 1
 
 
 def imds_asked(version: int) -> None:
     """Count a request of an instance. `version` is 1 or 2, of IMDS."""
-    _imds_requests(version).inc()
-
-
-@cache
-def _imds_requests(version: int) -> Counter:
-    return IMDS_REQUESTS.labels(str(version))
+    IMDS_REQUESTS.counts[(version,)] += 1
 
 
 def exposition() -> bytes:

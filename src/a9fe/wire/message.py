@@ -57,9 +57,9 @@ class IdleConnection:
     hop_limit: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, unsafe_hash=True)  # a frozen one takes 1 us longer to make
 class Request:
-    """A whole request. Header names are lower-case; values have no surrounding blanks.
+    """A whole request, never changed. Header names are lower-case; values have no outer blanks.
 
     `target` is the request target as sent, query included. `listener` is None unless the socket
     belongs to a namespace. `client_address`, `client_mac`, `local_address` (the address connected
@@ -83,9 +83,9 @@ class Request:
         return [value for key, value in self.headers if key == name]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, unsafe_hash=True)  # as Request
 class Answer:
-    """A whole answer. `headers` are end-to-end only; the server adds the framing.
+    """A whole answer, never changed. `headers` are end-to-end only; the server adds the framing.
 
     `reason` is the reason phrase, "" for the standard one. `hop_limit`: the IP TTL of its packets
     to the client (1-255), 0 for the kernel's default. `owner`: the port that the answer belongs

@@ -75,7 +75,12 @@ class Shares:
 
     def over(self, client: Client) -> Over | None:
         """Return the narrowest bound that is exceeded for `client`; None if none is."""
-        return next((over for over in Over if self.exceeds(client, over)), None)
+        bounds = self._bounds
+        if self.of(client) > bounds.client:
+            return Over.CLIENT
+        if self.of_listener(client[0]) > bounds.listener:
+            return Over.LISTENER
+        return Over.TOTAL if self.total > bounds.total else None
 
     def largest(self, client: Client, over: Over) -> Client:
         """Return the client that must release some when `client` exceeded the bound.

@@ -107,8 +107,8 @@ def test_a_request_of_a_known_port_is_signed_and_forwarded_unchanged(debug):
         (b"x-instance-id", b"vm-1"),
         (b"x-tenant-id", b"project-1"),
         (b"x-instance-id-signature", sign(SECRET, "vm-1").encode()),
-        (b"x-a9fe-request-id", b"abc123"),
         (b"x-a9fe-port-id", b"port-1"),
+        (b"x-a9fe-request-id", b"abc123"),
     )
 
 

@@ -104,10 +104,10 @@ def test_debug_prints_a_block_for_each_request(status, tmp_path):
         "--- 127.0.0.1 GET /latest\n"
         "  + x-forwarded-for: 127.0.0.1\n"
         "  + x-neutron-network-id: net-1\n"
-        "  + x-a9fe-request-id: <id>\n"
         "  + x-a9fe-hop: 1\n"
         "  + x-a9fe-connected-at: <time>\n"
         "  + x-a9fe-guest-forwarded: 1\n"
+        "  + x-a9fe-request-id: <id>\n"
         f"  = {status} in <time>\n"
     )
 

@@ -53,8 +53,8 @@ def test_network():
         (b"accept", b"*/*"),
         (FORWARDED_FOR, b"10.0.0.5"),
         (NETWORK_ID, b"n1"),
-        (REQUEST_ID, b"id42"),
         (OUR_HOP, b"1"),
+        (REQUEST_ID, b"id42"),
     )
     assert (request.method, request.target, request.body) == (b"PUT", b"/a?b", b"\0\xff")
 
@@ -131,8 +131,8 @@ def test_a_guests_connection_header_cannot_remove_ours():
         b"host",
         FORWARDED_FOR,
         NETWORK_ID,
-        REQUEST_ID,
         OUR_HOP,
+        REQUEST_ID,
     ]
 
 
@@ -153,7 +153,7 @@ def test_no_header_of_a_guest_is_taken_for_ours(headers):
     request = sent_on(*headers)
     trusted = [pair for pair in request.headers if ours_alone(pair[0])]
     assert b"evil" not in dict(trusted).values()
-    ours = [FORWARDED_FOR, NETWORK_ID, REQUEST_ID, OUR_HOP]
+    ours = [FORWARDED_FOR, NETWORK_ID, OUR_HOP, REQUEST_ID]
     assert [name for name, _ in trusted if name != GUEST_FORWARDED] == ours
     others = [pair for pair in headers if not ours_alone(pair[0])]
     assert [pair for pair in request.headers[1:] if not ours_alone(pair[0])] == others

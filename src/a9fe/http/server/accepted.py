@@ -44,6 +44,9 @@ class Accepted(NamedTuple):
     connected_at: float = 0.0
 
 
+UNKNOWN = Accepted()  # on a Unix socket
+
+
 def save_syn(sock: socket.socket) -> None:
     """Have the kernel keep the SYN of each connection to a listening TCP socket.
 
@@ -54,15 +57,17 @@ def save_syn(sock: socket.socket) -> None:
             sock.setsockopt(socket.IPPROTO_TCP, TCP_SAVE_SYN, FROM_ETHERNET)
 
 
-def facts_of(sock: socket.socket) -> Accepted:
-    """Return the facts of a new connection, before anything is sent on it."""
-    if sock.family == socket.AF_UNIX:
-        return Accepted()
-    try:
-        client_address = sock.getpeername()[0].partition("%")[0]
-        local_address = sock.getsockname()[0].partition("%")[0]
-    except OSError:  # the client has gone already
-        return Accepted()
+def facts_of(sock: socket.socket, client_address: str, local_address: str) -> Accepted:
+    """Return the facts of a new TCP connection, before anything is sent on it.
+
+    `client_address` as `accept` returned it; `local_address` "" asks the kernel for it.
+    """
+    if not local_address:
+        try:
+            local_address = sock.getsockname()[0].partition("%")[0]
+        except OSError:  # the client has gone already
+            return Accepted()
+    client_address = client_address.partition("%")[0]
     return Accepted(
         client_address, _mac_of(sock, client_address), local_address, _connected_at(sock)
     )

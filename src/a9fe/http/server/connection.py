@@ -15,13 +15,13 @@ import structlog
 
 from a9fe.http.head import METHODS, BadMessage, RequestHead
 from a9fe.http.render import CONTINUE, answer_bytes
-from a9fe.http.server.accepted import Accepted
+from a9fe.http.server.accepted import UNKNOWN, Accepted
 from a9fe.http.server.hop_limit import HopLimit
 from a9fe.http.server.host import Host
 from a9fe.http.server.reader import Incoming, Reading, RequestReader
 from a9fe.http.server.sockets import is_hung_up, reset_on_close
 from a9fe.http.server.states import HALF_CLOSED, TABLE, Event, Expiry, State
-from a9fe.http.server.succession import FIRST, HandedOn, facts_after, handed_on
+from a9fe.http.server.succession import FIRST, HandedOn, handed_on
 from a9fe.http.upstream.errors import UpstreamError
 from a9fe.wire.message import Answer, IdleConnection, Listener, Request
 from a9fe.wire.refusals import Refusal
@@ -45,12 +45,10 @@ class Connection(asyncio.Protocol):
     """Read requests, have the handler answer them in order, write the answers."""
 
     __slots__ = (
-        "_before",
         "_current",
         "_hop_limit",
         "_host",
         "_listener",
-        "_loop",
         "_owner",
         "_reader",
         "_refusal",
@@ -66,13 +64,18 @@ class Connection(asyncio.Protocol):
     )
 
     def __init__(
-        self, host: Host["Connection"], listener: Listener | None, before: IdleConnection = FIRST
+        self,
+        host: Host["Connection"],
+        listener: Listener | None,
+        accepted: Accepted = UNKNOWN,
+        before: IdleConnection = FIRST,
     ) -> None:
-        """`listener` accepted the connection. `before`: what the process before us knew of it."""
+        """`listener` accepted the connection; `accepted` are its facts.
+
+        `before`: what the process before us knew of it.
+        """
         self._host = host
-        self._before = before
         self._listener = listener
-        self._loop = asyncio.get_running_loop()
         self._reader = RequestReader(host.limits)
         self._transport: asyncio.Transport = cast(asyncio.Transport, None)  # until made
         self._state = IDLE
@@ -81,10 +84,11 @@ class Connection(asyncio.Protocol):
         self._current: RequestHead | None = None
         self._request: Request | None = None
         self._refusal: Refusal | None = None
-        self._hop_limit = HopLimit(before.hop_limit)
+        # None until an answer has one
+        self._hop_limit = HopLimit(before.hop_limit) if before.hop_limit else None
         self._owner = before.owner.encode()  # of the answers, from the first answer on
-        self.accepted = Accepted()
-        self.client: Client = ("", "")
+        self.accepted = accepted
+        self.client: Client = client_of(listener, accepted.client_mac, accepted.client_address)
         self.held = 0  # bytes, as the server counts them
         self.arriving = False
 
@@ -98,11 +102,8 @@ class Connection(asyncio.Protocol):
     # -- called by the transport -------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Ask the kernel about the client, and have the server count the connection."""
+        """Have the server count the connection."""
         self._transport = cast(asyncio.Transport, transport)
-        self.accepted = facts = facts_after(self.socket, self._before)
-        self.client = client_of(self._listener, facts.client_mac, facts.client_address)
-        self._transport.set_write_buffer_limits(high=0)  # any unsent byte blocks
         self._refusal = self._host.opened(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -187,7 +188,8 @@ class Connection(asyncio.Protocol):
 
     def handed_on(self) -> HandedOn:
         """Return what goes to the next process; the copied socket becomes the caller's."""
-        facts = (self.accepted, self._owner, self._hop_limit.hops)
+        hops = self._hop_limit.hops if self._hop_limit is not None else 0
+        facts = (self.accepted, self._owner, hops)
         return handed_on(self._listener, *facts, self.socket)
 
     def abort(self) -> None:
@@ -220,8 +222,8 @@ class Connection(asyncio.Protocol):
     def _report_held(self) -> None:
         """Report the bytes held: of a request that arrives or is being answered, and of unsent
         answers. A closing connection keeps its count until it is closed."""
-        if self._transport.is_closing():
-            return
+        if (self._state is IDLE and not self.held) or self._transport.is_closing():
+            return  # an idle one holds nothing
         held = self._reader.held + self._transport.get_write_buffer_size()
         if self._request is not None:
             held += len(self._request.body)
@@ -294,7 +296,7 @@ class Connection(asyncio.Protocol):
 
     def _await(self, result: Awaitable[Answer]) -> None:
         self._state = self._state.after[AWAITED]  # no new deadline: REST has just begun
-        task = asyncio.ensure_future(result, loop=self._loop)
+        task = asyncio.ensure_future(result)
         self._task = task
         task.add_done_callback(self._answered)
 
@@ -342,14 +344,20 @@ class Connection(asyncio.Protocol):
         self._host.report.answered(answer.status)
         draining = self._host.draining
         close = answer.close or not head.keep_alive or (draining and not self._host.hands_on)
-        if answer.hop_limit != self._hop_limit.hops and not self._transport.is_closing():
-            self._hop_limit.change(self.socket, answer.hop_limit, self._transport)
+        if answer.hop_limit or self._hop_limit is not None:
+            self._limit_hops(answer.hop_limit)
         self._transport.write(answer_bytes(answer, head_only=head_only, close=close, old=head.old))
         self._report_held()
         if close:
             self._end()
         elif draining and self._reader.is_empty:
             self.drain()
+
+    def _limit_hops(self, hops: int) -> None:
+        if self._hop_limit is None:
+            self._hop_limit = HopLimit()
+        if hops != self._hop_limit.hops and not self._transport.is_closing():
+            self._hop_limit.change(self.socket, hops, self._transport)
 
     def _end(self) -> None:
         """Close when all is sent."""

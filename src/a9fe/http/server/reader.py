@@ -7,7 +7,7 @@ import re
 from enum import Enum
 
 from a9fe.http.framing import ChunkedBody, FixedBody
-from a9fe.http.head import CHUNKED, BadMessage, RequestHead, read_request
+from a9fe.http.head import CHUNKED, BadMessage, RequestHead, read_request, remembered_request
 from a9fe.wire.limits import Limits
 from a9fe.wire.refusals import Refusal
 
@@ -75,11 +75,13 @@ class RequestReader:
 
         Raises BadMessage.
         """
-        if self._buffer or self._head is not None or data.find(_END) != len(data) - len(_END):
+        if self._buffer or self._head is not None or len(data) > self._limits.head_bytes:
             return None
-        if len(data) > self._limits.head_bytes or data.startswith(b"\r\n"):
-            return None
-        head = read_request(data, self._limits.headers)
+        head = remembered_request(data)
+        if head is None or len(head.headers) > self._limits.headers:
+            if data.find(_END) != len(data) - len(_END) or data.startswith(b"\r\n"):
+                return None
+            head = read_request(data, self._limits.headers)
         return (head, b"") if head.length == 0 else None
 
     def next(self) -> Incoming | None:

@@ -10,12 +10,15 @@ from collections.abc import Awaitable, Callable, Iterable
 import structlog
 
 from a9fe.http.report import Report, silent_report
-from a9fe.http.server.accepted import save_syn
+from a9fe.http.server.accepted import Accepted, save_syn
 from a9fe.http.server.clients import Clients
 from a9fe.http.server.connection import Connection
+from a9fe.http.server.listening import Listening
+from a9fe.http.server.poller import Poller
 from a9fe.http.server.sockets import bound_send_buffer, unix_listener
 from a9fe.http.server.states import timeouts
-from a9fe.http.server.succession import HandedOn
+from a9fe.http.server.succession import FIRST, HandedOn, facts_after
+from a9fe.http.server.transport import Transport
 from a9fe.wire.limits import DRAIN_TIMEOUT, LIMITS, LISTEN_BACKLOG, SEND_BUFFER_BYTES, Limits
 from a9fe.wire.message import Answer, Handler, IdleConnection, Listener
 from a9fe.wire.refusals import Refusal
@@ -31,21 +34,6 @@ Outgoing = Callable[[Answer], Answer]
 """Return the answer that is sent to the client for the handler's answer."""
 HandOn = Callable[[list[HandedOn]], Awaitable[bool]]
 """Give idle connections to the process that serves them next; return whether they are given."""
-
-
-class Listening:
-    """One listening socket of a server."""
-
-    __slots__ = ("_server", "listener")
-
-    def __init__(self, server: asyncio.Server, listener: Listener | None) -> None:
-        """`listener` is given to the handler with each request of the socket."""
-        self._server = server
-        self.listener = listener
-
-    def close(self) -> None:
-        """Stop accepting, and close this copy of the socket; its connections finish."""
-        self._server.close()
 
 
 class Server:
@@ -80,6 +68,10 @@ class Server:
         self._connections: set[Connection] = set()
         self._clients = Clients(limits, self.report)
         self._listening: set[Listening] = set()
+        # A descriptor that is closed may be accepted anew: two pollers, so that no event of the
+        # former is taken for one of the latter.
+        self._accepting = Poller(self._loop)
+        self._poller = Poller(self._loop)
         self._resting: set[Connection] = set()
         self._drained = asyncio.Event()
         self._sweep_interval = _sweep_interval(self.timeouts.values())
@@ -88,21 +80,25 @@ class Server:
     async def listen(self, sock: socket.socket, listener: Listener | None = None) -> Listening:
         """Serve a bound stream socket, which becomes the server's."""
 
-        def factory() -> asyncio.Protocol:
-            return Connection(self, listener)
-
         sock.settimeout(0)
         save_syn(sock)
         bound_send_buffer(sock, SEND_BUFFER_BYTES)
-        create = (
-            self._loop.create_unix_server
-            if sock.family == socket.AF_UNIX
-            else self._loop.create_server
-        )
-        server = await create(factory, sock=sock, backlog=self._backlog)
-        listening = Listening(server, listener)
+        sock.listen(self._backlog)
+        listening = Listening(sock, listener, self._accepting, self._made)
         self._listening.add(listening)
         return listening
+
+    def _made(
+        self,
+        sock: socket.socket,
+        facts: Accepted,
+        listener: Listener | None,
+        before: IdleConnection = FIRST,
+    ) -> None:
+        connection = Connection(self, listener, facts, before)
+        transport = Transport(sock, self._poller, connection)
+        connection.connection_made(transport)
+        transport.start()
 
     def forget(self, listening: Listening) -> None:
         """Stop listening on one socket; its connections finish."""
@@ -111,10 +107,7 @@ class Server:
 
     async def adopt(self, idle: IdleConnection, sock: socket.socket) -> None:
         """Serve a connection that another process accepted; the socket becomes the server's."""
-        sock.settimeout(0)
-        await self._loop.connect_accepted_socket(
-            lambda: Connection(self, idle.listener, idle), sock
-        )
+        self._made(sock, facts_after(sock, idle), idle.listener, idle)
 
     async def close(self, within: float = DRAIN_TIMEOUT, hand_on: HandOn | None = None) -> None:
         """Stop listening, give requests in flight `within` seconds to finish, then close all.
@@ -147,6 +140,8 @@ class Server:
             copy.close()
         for connection in list(self._connections):
             connection.abort()
+        self._accepting.close()
+        self._poller.close()
 
     @property
     def connections(self) -> int:

@@ -3,7 +3,7 @@
 import os
 import socket
 
-from a9fe.http.server.accepted import Accepted, facts_of
+from a9fe.http.server.accepted import UNKNOWN, Accepted, facts_of
 from a9fe.wire.message import IdleConnection, Listener
 
 HandedOn = tuple[IdleConnection, socket.socket]
@@ -14,10 +14,12 @@ FIRST = IdleConnection(listener=Listener(kind="", id="", namespace="", address="
 
 
 def facts_after(sock: socket.socket, before: IdleConnection) -> Accepted:
-    """Return the facts of a connection; the kernel tells some of them only once."""
-    facts = facts_of(sock)
-    if before is FIRST:
-        return facts
+    """Return the facts of a connection of another process; the kernel tells some only once."""
+    try:
+        address = sock.getpeername()[0]
+    except OSError:  # the client has gone already
+        return UNKNOWN
+    facts = facts_of(sock, address, "")
     return facts._replace(client_mac=before.client_mac, connected_at=before.connected_at)
 
 
