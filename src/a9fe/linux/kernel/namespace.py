@@ -127,14 +127,15 @@ def delete(name: str, mark: Mark) -> bool:
         return _remove_handle(name)
 
 
-def delete_all(names: Sequence[str], mark: Mark) -> Iterator[str]:
-    """Remove names as `delete` does, under one lock; yield each. Raises NotOurs before any is."""
+@contextmanager
+def removal(names: Sequence[str], mark: Mark) -> Iterator[Iterator[str]]:
+    """Check that all names are ours, and hold the lock for the block: it gets an iterator that
+    removes each name, as `delete` does, when it yields it. Raises NotOurs before the block.
+    """
     with _locked():
         for name in names:
             require_ours(name, mark)
-        for name in names:
-            if _remove_handle(name):
-                yield name
+        yield (name for name in names if _remove_handle(name))
 
 
 def require_ours(name: str, mark: Mark) -> None:
