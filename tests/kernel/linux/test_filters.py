@@ -1,8 +1,10 @@
 """The filters' tables: loaded by `nft`, changed by netlink, and changed by other processes."""
 
+import os
 import subprocess
 import threading
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 
 import pytest
@@ -13,6 +15,7 @@ from a9fe.plan import names
 from a9fe.plan.filters import port_security
 from a9fe.plan.filters.fingerprint import NOTHING
 from a9fe.plan.host import PortSecurity
+from a9fe.runtime.descriptors import raise_limit
 from tests.kit.fake_model import HOST, dhcp_port, network, port, subnet
 from tests.lab.places import MARK
 
@@ -109,6 +112,19 @@ def test_changes_of_other_tables_do_not_matter(tables: Nftables) -> None:
     tables.change({TAP: None})
     nft('add element bridge other s { "eth7" }')
     assert tables.loaded([TAP]) == {}
+
+
+def test_an_agent_with_many_descriptors_changes_them(tables: Nftables) -> None:
+    """An agent has a socket and a process descriptor for each network; select(2) ends at 1,024."""
+    raise_limit()
+    with ExitStack() as held:
+        for _ in range(1_100):
+            held.callback(os.close, os.open(os.devnull, os.O_RDONLY))
+        many = Nftables(MARK)
+        many.apply(ALL)
+        assert many.recognise(ALL)
+        many.change({TAP: None})
+        assert many.loaded([TAP]) == {}
 
 
 def test_more_events_than_the_kernel_keeps_cost_only_a_comparison(tables: Nftables) -> None:

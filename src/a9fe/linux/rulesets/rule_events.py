@@ -4,7 +4,6 @@ The kernel numbers transactions (generations). It sends an event for each object
 changed, then one with the transaction's number.
 """
 
-import select
 import socket
 import struct
 import weakref
@@ -32,6 +31,7 @@ class RuleEvents:
         self._socket = netlink.listening(
             nfnetlink.NETLINK_NETFILTER, (nfnetlink.RULES_GROUP,), RECEIVE_BUFFER
         )
+        self._socket.settimeout(PATIENCE)
         weakref.finalize(self, self._socket.close)
         self._is_touched, self._seen, self._touched = False, 0, 0
 
@@ -55,9 +55,7 @@ class RuleEvents:
         return None if self._socket is None else self._touched > after
 
     def _read(self, sock: socket.socket) -> None:
-        """Read one datagram."""
-        if not select.select([sock], [], [], PATIENCE)[0]:
-            raise TimeoutError
+        """Read one datagram. Raises TimeoutError."""
         for kind, _, body in netlink.messages(sock.recv(netlink.RECEIVE_SIZE)):
             has = netlink.attributes(body[nfnetlink.HEADER.size :])
             if kind & 0xFF != nfnetlink.NEW_GENERATION:
