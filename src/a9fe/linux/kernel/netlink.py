@@ -31,6 +31,7 @@ NLMSGERR_ATTR_MSG = 1
 NLA_F_NESTED = 0x8000
 NLA_TYPE_MASK = 0x3FFF
 HEADER = struct.Struct("=IHHII")
+ATTRIBUTE = struct.Struct("=HH")  # its length, which includes this header, and its kind
 RECEIVE_SIZE = 1 << 18
 
 SOL_NETLINK = 270
@@ -190,19 +191,21 @@ def attributes(data: bytes) -> Attributes:
     return dict(attribute_list(data))
 
 
-def attribute_list(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """Kind and value of each attribute."""
-    offset = 0
-    while offset + 4 <= len(data):
-        length, kind = struct.unpack_from("=HH", data, offset)
-        yield kind & NLA_TYPE_MASK, data[offset + 4 : offset + length]
-        offset += max(4, length + 3 & ~3)
+def attribute_list(data: bytes) -> list[tuple[int, bytes]]:
+    """Kind and value of each attribute. Most of the time of an observation is spent here."""
+    found: list[tuple[int, bytes]] = []
+    offset, last, unpack = 0, len(data) - ATTRIBUTE.size, ATTRIBUTE.unpack_from
+    while offset <= last:
+        length, kind = unpack(data, offset)
+        found.append((kind & NLA_TYPE_MASK, data[offset + 4 : offset + length]))
+        offset += (length + 3 & ~3) or 4
+    return found
 
 
 def attribute(kind: int, value: bytes | str) -> bytes:
     """One attribute; a text gets its NUL."""
     raw = value.encode() + b"\0" if isinstance(value, str) else value
-    return struct.pack("=HH", 4 + len(raw), kind) + raw + _padding(raw)
+    return ATTRIBUTE.pack(4 + len(raw), kind) + raw + _padding(raw)
 
 
 def number(kind: int, value: int) -> bytes:
