@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from a9fe.linux import radvd
 from a9fe.linux.dhcp import dnsmasq
-from a9fe.linux.kernel import namespace, rtnetlink
+from a9fe.linux.kernel import namespace, rtnetlink, sysctl_files
 from a9fe.linux.processes.daemons import Daemon
 from a9fe.linux.rulesets.iptables import Iptables
 from a9fe.plan import names, sysctls
@@ -275,17 +275,18 @@ class Inside:
 def look_inside(space: str, owner: Owner, home: Home, iptables: Iptables) -> Inside:
     """Enter the namespace and read it. Raises NoSuchNamespace or NotOurs."""
     with namespace.inside(space):
-        found = namespace.own_mark()
+        links = {link.index: link for link in rtnetlink.links()}
+        found = namespace.mark_on(links[rtnetlink.LOOPBACK])
         if found != home.mark.text:
             raise namespace.NotOurs(f"namespace {space}", found)
-        named = (i for i in rtnetlink.links() if i.name.startswith(owner.prefixes))
+        named = (i for i in links.values() if i.name.startswith(owner.prefixes))
         ours = {i.index: i for i in named if home.owns(i)}
         return Inside(
             cookie=namespace.own_cookie(),
             links=tuple(ours.values()),
             addresses=frozenset(_addresses(ours)),
             routes=frozenset(_routes(ours)),
-            sysctls=dict(_sysctls()),
+            sysctls=sysctl_files.read(sysctls.PATHS),
             iptables=iptables.observe(space, 4) if owner is L3 else "",
             ip6tables=iptables.observe(space, 6) if owner is L3 else "",
         )
@@ -333,10 +334,3 @@ def _routes(ours: dict[int, rtnetlink.Link]) -> Iterator[Route]:
         if route.index in ours:
             device = ours[route.index].name
             yield Route(destination=route.destination, via=route.via, device=device)
-
-
-def _sysctls() -> Iterator[tuple[str, str]]:
-    for path in sorted(sysctls.PATHS):
-        value = namespace.read_sysctl(path)
-        if value is not None:
-            yield path, value

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from a9fe.linux.kernel import libc, namespace
+from a9fe.linux.kernel import libc, namespace, sysctl_files
 from a9fe.plan.mark import Mark
 from tests.lab.places import MARK
 
@@ -122,12 +122,15 @@ def test_entering_a_missing_namespace_names_it():
 
 def test_sysctls_are_the_namespaces_own(name):
     namespace.create(name, MARK)
-    here = namespace.read_sysctl("net/ipv4/ip_nonlocal_bind")
+    keys = ("net/ipv4/ip_nonlocal_bind", "net/ipv4/no_such_key", "net/ipv6/conf/all/forwarding")
+    here = sysctl_files.read(keys)
     with namespace.inside(name):
         namespace.write_sysctl("net/ipv4/ip_nonlocal_bind", "1")
-        assert namespace.read_sysctl("net/ipv4/ip_nonlocal_bind") == "1"
-        assert namespace.read_sysctl("net/ipv4/no_such_key") is None
-    assert namespace.read_sysctl("net/ipv4/ip_nonlocal_bind") == here
+        assert sysctl_files.read(keys) == {
+            "net/ipv4/ip_nonlocal_bind": "1",
+            "net/ipv6/conf/all/forwarding": "0",
+        }
+    assert sysctl_files.read(keys) == here
 
 
 def test_a_socket_knows_its_namespace_from_anywhere(name):

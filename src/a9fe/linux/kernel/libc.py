@@ -10,6 +10,9 @@ CLONE_PARENT = 0x00008000
 CLONE_CHILD_CLEARTID = 0x00200000
 CLONE_CHILD_SETTID = 0x01000000
 SYS_CLONE3 = 435  # on every architecture
+SYS_FSOPEN, SYS_FSCONFIG, SYS_FSMOUNT = 430, 431, 432  # the same on all machines but Alpha
+FSOPEN_CLOEXEC = FSMOUNT_CLOEXEC = 1
+FSCONFIG_CMD_CREATE = 6
 MS_BIND = 0x1000
 MS_REC = 0x4000
 MS_SHARED = 1 << 20
@@ -69,6 +72,19 @@ def mount(source: str, target: str, flags: int) -> None:
     """mount(2) without filesystem type and data: for binds and propagation."""
     failpoints.reached("mount")
     _call("mount", os.fsencode(source), os.fsencode(target), b"none", ctypes.c_ulong(flags), None)
+
+
+def detached_mount(filesystem: str) -> int:
+    """Mount a new instance of a filesystem without a place; its descriptor (fsopen(2)).
+
+    It is gone with its last descriptor.
+    """
+    context = _call("syscall", SYS_FSOPEN, os.fsencode(filesystem), FSOPEN_CLOEXEC)
+    try:
+        _call("syscall", SYS_FSCONFIG, context, FSCONFIG_CMD_CREATE, None, None, 0)
+        return _call("syscall", SYS_FSMOUNT, context, FSMOUNT_CLOEXEC, 0)
+    finally:
+        os.close(context)
 
 
 def umount(target: str, flags: int = 0) -> None:

@@ -95,8 +95,12 @@ def mark_of(name: str) -> str:
 
 def own_mark() -> str:
     """The mark of the calling thread's namespace; "" for none."""
-    alias = rtnetlink.loopback().alias
-    return alias if alias.startswith(ALIAS_PREFIX) else ""
+    return mark_on(rtnetlink.loopback())
+
+
+def mark_on(loopback: rtnetlink.Link) -> str:
+    """The mark of the namespace with that loopback; "" for none."""
+    return loopback.alias if loopback.alias.startswith(ALIAS_PREFIX) else ""
 
 
 def create(name: str, mark: Mark) -> bool:
@@ -231,18 +235,6 @@ def socket_cookie(sock: socket.socket) -> int:
     """The number of the socket's namespace, which need not be the calling thread's."""
     raw = sock.getsockopt(socket.SOL_SOCKET, SO_NETNS_COOKIE, 8)
     return int(struct.unpack("=Q", raw)[0])
-
-
-def read_sysctl(key: str) -> str | None:
-    """The value of a path below /proc/sys in this namespace; None if it does not exist."""
-    try:
-        fd = os.open(f"{SYSCTLS}/{key}", os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return None
-    try:
-        return os.read(fd, 4096).decode().strip()
-    finally:
-        os.close(fd)
 
 
 def write_sysctl(key: str, value: str) -> None:

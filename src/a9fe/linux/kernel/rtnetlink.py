@@ -138,8 +138,11 @@ def links() -> list[Link]:
 
 
 def links_on(master: int) -> list[Link]:
-    """The devices on the bridge with that index; the kernel filters."""
-    request = LINK.pack(0, 0, 0, 0, 0) + number(IFLA_MASTER, master) + WITHOUT_STATISTICS
+    """The devices on the bridge with that index; the kernel filters.
+
+    With statistics: without, the kernel first measures the messages of all devices.
+    """
+    request = LINK.pack(0, 0, 0, 0, 0) + number(IFLA_MASTER, master)
     return [_link(body) for body in netlink.dump(ROUTE_FAMILY, RTM_GETLINK, request)]
 
 

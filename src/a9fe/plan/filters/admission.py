@@ -94,7 +94,8 @@ def _reason(device: str, port: Port | None, bridge: Bridge, host: str) -> str:
 
 
 def _unknown(bridge: Bridge, security: PortSecurity) -> frozenset[str]:
-    return bridge.devices - bridge.ours - security.taps.keys()
+    others = bridge.devices - bridge.ours
+    return frozenset(device for device in others if device not in security.taps)
 
 
 def _misplaced(desired: HostPlan, observed: HostPlan) -> Set[str]:
