@@ -14,6 +14,7 @@ from a9fe.host_agent.hooks import Hooks
 from a9fe.host_agent.reports import Reports
 from a9fe.host_agent.role import Role, Tasks, dhcp_confs
 from a9fe.host_agent.totals import Totals
+from a9fe.http.gc_tuning import collect_rarely
 from a9fe.linux.host import Host
 from a9fe.linux.kernel_events import KernelEvents
 from a9fe.linux.listeners.holder_link import HolderLink
@@ -31,6 +32,7 @@ log = structlog.get_logger()
 
 async def serve(config: Config, role: Role) -> None:
     """Run the agent until cancelled. Namespaces, DHCP and listeners remain when it ends."""
+    collect_rarely()
     clock = SystemClock()
     mark = Mark(installation.ensure(config))
     replica = open_for(config, role.owner)
