@@ -13,12 +13,18 @@ from a9fe.metadata.instance_view import Settings
 from a9fe.metadata_service.identity.key_ring import KeyRing, publisher
 from a9fe.metadata_service.identity.requests import require_key, token_actions
 from a9fe.metadata_service.identity.signing_keys import KeyDirectory
-from a9fe.metadata_service.service import Service
 from a9fe.wire.message import Answer
 from a9fe.wire.refusals import refuse
 from tests.golden.metadata.scenarios import zeros
 from tests.kit.server_world import World, front_door, server_config
-from tests.kit.service_world import RESOURCES, SECRET, SYNCED, FakeSource, always_certain, signed
+from tests.kit.service_world import (
+    RESOURCES,
+    SYNCED,
+    FakeSource,
+    always_certain,
+    signed,
+    signed_service,
+)
 
 DAY, HOUR = 86400, 3600
 ISSUER = "https://cloud.example.org"
@@ -63,15 +69,14 @@ class Host:
     def ask(self, path: str, method: bytes = b"GET") -> Answer:
         """Return what the guest gets."""
         signer = self.keys.document_signer("x86_64")
-        service = Service(
+        service = signed_service(
             confirm=always_certain,
             source=FakeSource((self.instance, *RESOURCES[1:]), SYNCED),
-            secret=SECRET,
             settings=lambda: Settings(identity=signer),
             now=self.world.clock.now,
             random_bytes=zeros,
             source_lost_after=60,
-            refuse=lambda refusal, _: refuse(refusal),
+            refuse=lambda refusal, *_: refuse(refusal),
             gates=(require_key(self.keys),),
             actions=self.actions,
         )

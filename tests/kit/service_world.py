@@ -3,10 +3,13 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from a9fe.api_client.feed import FeedEvent
 from a9fe.metadata.instance_view import Settings
-from a9fe.metadata_service.service import Service, Source, request_id
+from a9fe.metadata_service.origin import Origin
+from a9fe.metadata_service.service import Service, Source
+from a9fe.metadata_service.signed_service import SignedService
 from a9fe.model.resources import KIND_OF, Instance, Port, Resource
 from a9fe.model.user_data import KnownInstance, loaded
 from a9fe.replica import Replica
@@ -26,6 +29,7 @@ NOW = 1_000_000.0
 LOST_AFTER = 60.0
 OTHER_ID = "11111111-2222-4333-8444-555555555555"
 META_DATA = b"/openstack/latest/meta_data.json"
+ORIGIN = Origin(instance_id=INSTANCE_ID, tenant_id=PROJECT)
 VIEW = one_card()
 RESOURCES: tuple[Resource, ...] = (
     VIEW.instance,
@@ -83,6 +87,11 @@ async def always_certain() -> bool:
     return True
 
 
+def signed_service(**of: Any) -> SignedService:
+    """Return a Service of these fields, behind signed headers."""
+    return SignedService(service=Service(**of), secret=SECRET)
+
+
 MakeSource = Callable[[tuple[Resource, ...], Freshness], Source]
 
 
@@ -102,25 +111,25 @@ class Asking:
         return asyncio.run(self._asked(request))
 
     async def _asked(self, request: Request) -> Answer:
-        def count(refusal: Refusal, request: Request) -> Answer:
+        def count(refusal: Refusal, _: Request, request_id: str) -> Answer:
             self.refused.append(refusal)
-            return refuse(refusal, request_id(request))
+            return refuse(refusal, request_id)
 
         async def confirm() -> bool:
             self.news()
             return self.certain
 
         source = self.make_source(self.resources, self.fresh)
-        answer = Service(
+        service = signed_service(
             confirm=confirm,
             source=source,
-            secret=SECRET,
             settings=lambda: self.settings,
             now=lambda: NOW,
             random_bytes=zeros,
             source_lost_after=LOST_AFTER,
             refuse=count,
-        )(request)
+        )
+        answer = service(request)
         return answer if isinstance(answer, Answer) else await answer
 
 

@@ -43,6 +43,7 @@ COMMANDS = {
     "server": "a9fe.cli.processes.run_process:server",
     "l3-agent": "a9fe.cli.processes.run_process:l3_agent",
     "dhcp-agent": "a9fe.cli.processes.run_process:dhcp_agent",
+    "metadata-host": "a9fe.cli.processes.run_process:metadata_host",
     "metadata-proxy": "a9fe.cli.processes.run_process:metadata_proxy",
     "listener-holder": "a9fe.cli.processes.run_process:listener_holder",
     "fork-server": "a9fe.cli.processes.fork_server:fork_server",

@@ -5,7 +5,6 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
-from typing import Protocol
 
 import structlog
 
@@ -13,11 +12,16 @@ from a9fe.http.report import Report
 from a9fe.http.upstream.errors import UpstreamError
 from a9fe.http.upstream.mapped_answer import MappedAnswer
 from a9fe.metadata_agent.lookup_key import LookupKey, parse_lookup_key
-from a9fe.metadata_agent.port_lookup import NetworkView, has_all_ports, identify, is_unchanged
+from a9fe.metadata_agent.port_finder import (
+    ENDS_CONNECTION,
+    PortFinder,
+    facts_of,
+    is_miss,
+    owner_of,
+)
 from a9fe.metadata_agent.upstream_request import upstream_request
 from a9fe.model.errors import InvalidInput
 from a9fe.model.resources import Port
-from a9fe.wire.freshness import Freshness
 from a9fe.wire.message import Answer, Handler, Headers, Request
 from a9fe.wire.refusals import Refusal
 from a9fe.wire.trusted import (
@@ -29,31 +33,13 @@ from a9fe.wire.trusted import (
     sign,
 )
 
-# Replica and connection disagree: close the connection, so that the guest makes another one.
-ENDS_CONNECTION = frozenset(
-    {
-        Refusal.WIRE_DIFFERS,
-        Refusal.WRONG_MAC,
-        Refusal.MAC_UNKNOWN,
-        Refusal.CONNECTION_TOO_OLD,
-        Refusal.OTHER_OWNER,
-    }
-)
-FORBIDDEN, NOT_FOUND = 403, 404
+FORBIDDEN = 403
 SIGNATURES_REMEMBERED = 4096  # one per instance; 64 bytes each
 
 # Our ids are 12 hex digits. An id of another proxy must not break a log line.
 _REQUEST_ID = re.compile(rb"[0-9A-Za-z._-]{1,64}")
 
 log = structlog.get_logger("a9fe.metadata_agent")
-
-
-class Source(NetworkView, Protocol):
-    """What the agent reads from the replica."""
-
-    def freshness(self, now: float) -> Freshness:
-        """Return how up to date the replica is at `now`, UNIX seconds."""
-        ...
 
 
 def ignore(_: Answer) -> None:
@@ -64,21 +50,14 @@ def ignore(_: Answer) -> None:
 class MetadataAgent:
     """Forwards a request with the id of the requesting instance. Raises upstream's errors.
 
-    `host` is this host's name. `confirm` updates the source from the server and returns whether
-    that succeeded; only then is a miss 404. `sign` signs an instance id (see `signer`). `now()` is
-    in UNIX seconds. `source_lost_after`: seconds without the server after which the source counts
-    as lost. `on_forbidden` is called with each 403 of the service. `debug` logs each request, at
-    the cost of a task each.
+    `sign` signs an instance id (see `signer`). `on_forbidden` is called with each 403 of the
+    service. `debug` logs each request, at the cost of a task each.
     """
 
-    host: str
-    source: Source
+    finder: PortFinder
     upstream: Handler
     report: Report
     sign: Callable[[str], bytes]
-    confirm: Callable[[], Awaitable[bool]]
-    source_lost_after: float
-    now: Callable[[], float]
     on_forbidden: Callable[[Answer], None] = ignore
     debug: bool = False
 
@@ -88,28 +67,16 @@ class MetadataAgent:
         key = parse_lookup_key(request)
         if isinstance(key, Refusal):
             return self.report.refusal(key, request, request_id=request_id)
-        port = self._identify(key)
-        if isinstance(port, Refusal) and port.value.status == NOT_FOUND:
+        port = self.finder.find(key)
+        if is_miss(port):
             return self._confirmed(request, key, request_id)
         return self._answer(request, key, port, request_id)
 
     async def _confirmed(self, request: Request, key: LookupKey, request_id: bytes) -> Answer:
         """Confirm the miss with the server, look up again, and answer."""
-        certain = await self.confirm()
-        port = self._identify(key)
-        if isinstance(port, Refusal) and not certain:
-            port = _unconfirmed(port)
-        elif isinstance(port, Refusal) and self._may_lack_ports(request, key):
-            port = Refusal.WIRE_DIFFERS
+        port, _ = await self.finder.confirmed(key)
         answer = self._answer(request, key, port, request_id)
         return answer if isinstance(answer, Answer) else await answer
-
-    def _may_lack_ports(self, request: Request, key: LookupKey) -> bool:
-        """Return whether the server may know ports of the network that the replica is not sent.
-
-        So it is after a network moved to another host, while its namespace still exists here.
-        """
-        return is_from_our_hop(request) and not has_all_ports(self.source, key, self.host)
 
     def _answer(
         self, request: Request, key: LookupKey, port: Port | Refusal, request_id: bytes
@@ -125,10 +92,6 @@ class MetadataAgent:
         answer = MappedAnswer(result, checked)
         return _logged(answer, request, port, request_id) if self.debug else answer
 
-    def _identify(self, key: LookupKey) -> Port | Refusal:
-        freshness = self.source.freshness(self.now())
-        return identify(self.source, key, freshness, self.source_lost_after)
-
     def _checked(
         self, request: Request, key: LookupKey, port: Port, request_id: bytes, answer: Answer
     ) -> Answer:
@@ -138,51 +101,33 @@ class MetadataAgent:
         """
         if answer.status == FORBIDDEN:
             self.on_forbidden(answer)
-        if not is_unchanged(self.source, key, port):
-            now = self._identify(key)
-            if isinstance(now, Refusal) or _owner(now) != _owner(port):
-                refusal = _unconfirmed(now) if isinstance(now, Refusal) else Refusal.OTHER_OWNER
-                return self._refuse(refusal, request, key, request_id)
+        refusal = self.finder.refusal_after_wait(key, port)
+        if refusal is not None:
+            return self._refuse(refusal, request, key, request_id)
         if is_from_our_hop(request):
             others = [pair for pair in answer.headers if pair[0].lower() != OWNER]
-            return _with_headers(answer, (*others, (OWNER, _owner(port))))
+            return _with_headers(answer, (*others, (OWNER, owner_of(port))))
         for_guest = tuple([pair for pair in answer.headers if not is_for_hops(pair[0])])
         unchanged = len(for_guest) == len(answer.headers)
         return answer if unchanged else _with_headers(answer, for_guest)
 
     def _request_id(self, request: Request) -> bytes:
         """Return the proxy's id of the request, or a new one if it sent no valid id."""
-        ids = request.values(REQUEST_ID)
-        if len(ids) == 1 and _REQUEST_ID.fullmatch(ids[0]):
-            return ids[0]
-        return self.report.ids.new()
+        return request_id_of(request) or self.report.ids.new()
 
     def _refuse(
         self, refusal: Refusal, request: Request, key: LookupKey, request_id: bytes
     ) -> Answer:
-        facts = {"address": key.guest_address}
-        if key.network_id:
-            facts["network"] = key.network_id
-        else:
-            facts["router"] = key.router_id
-        if key.interface is not None:
-            facts["interface"] = key.interface.port_id
-        if key.guest_mac:
-            facts["mac"] = key.guest_mac
-        answer = self.report.refusal(refusal, request, request_id=request_id, facts=facts)
+        answer = self.report.refusal(refusal, request, request_id=request_id, facts=facts_of(key))
         if refusal in ENDS_CONNECTION and is_from_our_hop(request):
             return replace(answer, headers=(*answer.headers, (CLOSE, b"1")))
         return answer
 
 
-def _owner(port: Port) -> bytes:
-    """Return the port and its instance, which may change: a connection serves one such pair."""
-    return f"{port.id}/{port.device_id}".encode()
-
-
-def _unconfirmed(refusal: Refusal) -> Refusal:
-    """Return the refusal of a miss that the server did not confirm: no 404."""
-    return Refusal.UNCONFIRMED if refusal.value.status == NOT_FOUND else refusal
+def request_id_of(request: Request) -> bytes:
+    """Return the id that the proxy gave the request, b"" if it sent no valid one."""
+    ids = request.values(REQUEST_ID)
+    return ids[0] if len(ids) == 1 and _REQUEST_ID.fullmatch(ids[0]) else b""
 
 
 def _with_headers(answer: Answer, headers: Headers) -> Answer:

@@ -17,15 +17,17 @@ from a9fe.http.upstream.target import Target
 from a9fe.http.upstream.waiting_pool import UpstreamPools
 from a9fe.metadata_agent.agent import MetadataAgent, signer
 from a9fe.metadata_agent.lookup_key import client_of_request
+from a9fe.metadata_agent.port_finder import PortFinder
 from a9fe.metadata_agent.upstream_tls import client_context
 from a9fe.replica import Replica, confirmer_of, connector, follow, open_for
 from a9fe.runtime.clock import SystemClock
 from a9fe.runtime.config import Config
 from a9fe.runtime.hosts import parse_hosts
+from a9fe.runtime.options import HOST
 from a9fe.wire.limits import AT_ONCE, WAITING
 from a9fe.wire.message import Answer, Handler
 
-BINARY = "neutron-metadata-agent"
+AGENT_TYPE, BINARY = "Metadata agent", "neutron-metadata-agent"
 FEED_AGENT = "metadata"  # this agent's name in the change feed
 SERVICE_RESTART_WAIT = 10.0  # s that requests wait for a restart
 HINT_INTERVAL = 60.0  # s between two log lines about refused signatures
@@ -59,14 +61,16 @@ async def build_hop(
             confirmer_of(config, FEED_AGENT, replica, clock)
         )
         agent = MetadataAgent(
-            host=config.host,
-            source=replica,
+            finder=PortFinder(
+                host=config.host,
+                source=replica,
+                confirm=confirmer.certain,
+                source_lost_after=config.source_lost_after,
+                now=clock.now,
+            ),
             upstream=upstream,
             report=report,
             sign=signer(config.metadata_proxy_shared_secret),
-            confirm=confirmer.certain,
-            source_lost_after=config.source_lost_after,
-            now=clock.now,
             on_forbidden=SignatureHints(),
             debug=config.debug,
         )
@@ -79,23 +83,29 @@ async def build_hop(
             tasks={
                 **tasks,
                 "feed": lambda: follow(replica, connector(config, FEED_AGENT), clock),
-                "heartbeat": lambda: keep_reporting(
-                    config,
-                    "Metadata agent",
-                    BINARY,
-                    configurations=lambda: configurations(config, replica),
-                ),
+                "heartbeat": lambda: report_heartbeat(config, replica),
             },
             closers=closers.pop_all(),
         )
 
 
+async def report_heartbeat(config: Config, replica: Replica) -> None:
+    """Report the agent as alive until cancelled."""
+    await keep_reporting(
+        config, AGENT_TYPE, BINARY, configurations=lambda: configurations(config, replica)
+    )
+
+
 def configurations(config: Config, replica: Replica) -> Configurations:
     """Return what the agent reports of itself, with Neutron's keys, and what it serves."""
-    return {
-        "metadata_proxy_socket": config.metadata_proxy_socket,
+    upstream: Configurations = {
         "nova_metadata_host": config.nova_metadata_host,
         "nova_metadata_port": config.nova_metadata_port,
+    }
+    return {
+        "metadata_proxy_socket": config.metadata_proxy_socket,
+        **({} if config.metadata_shape == HOST else upstream),
+        "metadata_shape": config.metadata_shape,
         "log_agent_heartbeats": False,
         "networks": len(replica.all("network")),
         "ports": len(replica.all("port")),

@@ -5,7 +5,7 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
-from a9fe.wire.message import Request
+from a9fe.wire.message import Listener, Request, without_mapping
 from a9fe.wire.refusals import Refusal
 from a9fe.wire.shares import Client
 from a9fe.wire.trusted import (
@@ -82,6 +82,36 @@ def parse_lookup_key(request: Request) -> LookupKey | Refusal:
             by_name.get(LOCAL_ADDRESS, b""),
         ),
         (by_name.get(GUEST_MAC, b""), by_name.get(CONNECTED_AT), OUR_HOP in by_name),
+    )
+
+
+def key_of_connection(request: Request, listener: Listener) -> LookupKey | Refusal:
+    """Return the key of a guest's request on a listener in this process.
+
+    It equals the key that is parsed from the headers that our proxy sends for this request.
+    """
+    address = _address(without_mapping(request.client_address).encode("ascii"))
+    if address is None:
+        return Refusal.BAD_ADDRESS
+    id = listener.id.lower()
+    connected_at = request.connected_at
+    return LookupKey(
+        guest_address=address,
+        network_id=id if listener.kind == "network" else "",
+        router_id=id if listener.kind == "router" else "",
+        interface=_interface_of(request, listener) if listener.port_id else None,
+        guest_mac=request.client_mac.lower(),
+        connected_at=int(connected_at * 1000) / 1000 if connected_at else None,
+        by_our_proxy=True,
+    )
+
+
+def _interface_of(request: Request, listener: Listener) -> RouterInterface:
+    local = _address(without_mapping(request.local_address).encode("ascii"))
+    return RouterInterface(
+        port_id=listener.port_id.lower(),
+        network_id=listener.network_id.lower(),
+        local_address=local or "",
     )
 
 

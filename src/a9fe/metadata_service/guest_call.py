@@ -6,7 +6,7 @@ from urllib.parse import parse_qs
 
 from a9fe.metadata.instance_view import InstanceView
 from a9fe.metadata.rendered import Rendered
-from a9fe.wire import trusted
+from a9fe.metadata_service.origin import Origin
 from a9fe.wire.message import Answer, Headers, Request
 from a9fe.wire.refusals import Refusal
 
@@ -22,6 +22,7 @@ class GuestCall:
     port that the request came from, "" if unknown. `now` is in UNIX seconds.
     """
 
+    origin: Origin
     request: Request
     path: str
     query: Mapping[str, tuple[str, ...]]
@@ -63,18 +64,3 @@ def query_of(target: bytes) -> Mapping[str, tuple[str, ...]]:
     except ValueError:
         return NO_QUERY
     return {name: tuple(values) for name, values in found.items()}
-
-
-def requesting_port(request: Request, view: InstanceView) -> str:
-    """Return the id of the port that the request came from, "" if unknown.
-
-    Our agent names the port. Neutron's names none: then it is the port with the guest address,
-    unless several of the instance's ports have that address.
-    """
-    named = request.values(trusted.PORT_ID)
-    if len(named) == 1:
-        id = named[0].decode("latin-1")
-        return id if any(port.id == id for port in view.ports) else ""
-    forwarded = b",".join(request.values(trusted.FORWARDED_FOR)).decode("latin-1")
-    having = [p.id for p in view.ports for fixed in p.fixed_ips if fixed.ip_address == forwarded]
-    return having[0] if len(having) == 1 else ""

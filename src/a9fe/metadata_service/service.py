@@ -1,4 +1,7 @@
-"""The service as a handler: a request with signed headers in, an answer out."""
+"""The core of hop 3, without headers of hops: a request and its origin in, an answer out.
+
+Hop 3 uses it behind signed headers (signed_service.py), and the host shape behind the look-up.
+"""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -23,14 +26,11 @@ from a9fe.metadata_service.guest_call import (
     Result,
     path_of,
     query_of,
-    requesting_port,
 )
+from a9fe.metadata_service.origin import Origin, requesting_port
 from a9fe.metadata_service.read_options import conditional
-from a9fe.metadata_service.signed_headers import SignedInstance, verify
-from a9fe.model.errors import InvalidInput
 from a9fe.model.user_data import KnownInstance
 from a9fe.replica import ReplicaUnreadable
-from a9fe.wire import trusted
 from a9fe.wire.freshness import Freshness, uncertainty
 from a9fe.wire.message import Answer, Headers, Request
 from a9fe.wire.refusals import Refusal
@@ -38,7 +38,6 @@ from a9fe.wire.refusals import Refusal
 log = structlog.get_logger()
 
 METHODS = (b"GET", b"HEAD")
-REQUEST_ID_MAX = 64  # bytes; ours have 12, and a longer one is not repeated
 
 
 # Misses that may become hits once the source is as current as the server.
@@ -66,76 +65,86 @@ class Service:
 
     `settings()` returns the operator's present settings. `now()` is in UNIX seconds.
     `source_lost_after`: seconds without the server after which the source counts as lost.
-    `refuse` makes, counts and logs a refusal. Ungated actions skip the `gates`. `confirm` updates
-    the source from the server and returns whether that succeeded; only then is a missing instance
-    404.
+    `refuse` makes, counts and logs the refusal of a request with an id, which may be "". Ungated
+    actions skip the `gates`. `confirm` updates the source from the server and returns whether that
+    succeeded; only then is a missing instance 404.
     """
 
     source: Source
-    secret: str
     settings: Callable[[], Settings]
     now: Callable[[], float]
     random_bytes: Callable[[int], bytes]
     source_lost_after: float
-    refuse: Callable[[Refusal, Request], Answer]
+    refuse: Callable[[Refusal, Request, str], Answer]
     confirm: Callable[[], Awaitable[bool]]
     gates: Sequence[Gate] = ()
     documents: DocumentReader = field(default_factory=DocumentReader)
     actions: Sequence[Action] = ()
 
-    def __post_init__(self) -> None:
-        """Refuse an empty secret, with which anybody could sign. Raises InvalidInput."""
-        if not self.secret:
-            raise InvalidInput("metadata_proxy_shared_secret", "", "a secret that is not empty")
+    def answer(
+        self, origin: Origin, request: Request, *, certain: bool | None = None
+    ) -> Answer | Awaitable[Answer]:
+        """Answer a request. HEAD gets the body of GET; the server does not send it.
 
-    def __call__(self, request: Request) -> Answer | Awaitable[Answer]:
-        """Answer a request. HEAD gets the body of GET; the server does not send it."""
+        `certain`: whether the server has already confirmed the source for this request; None if
+        it was not asked.
+        """
         try:
-            result = self._result(request)
+            result = self._result(origin, request, certain=certain)
         except ReplicaUnreadable as error:
             result = _unreadable(error)
         if isawaitable(result):
-            return self._awaited(result, request)
-        return self._answer(result, request)
+            return self._awaited(result, request, origin.request_id)
+        return self._answer(result, request, origin.request_id)
 
-    async def _awaited(self, result: Awaitable[Outcome], request: Request) -> Answer:
+    def without_origin(self, reason: Refusal, request: Request, request_id: str) -> Answer:
+        """Answer a request whose origin is not known: the list of versions, or `reason`."""
+        is_root = tree.is_root(path_of(request.target))
+        return self._answer(_versions(request) if is_root else reason, request, request_id)
+
+    async def _awaited(
+        self, result: Awaitable[Outcome], request: Request, request_id: str
+    ) -> Answer:
         try:
             outcome = await result
         except ReplicaUnreadable as error:
             outcome = _unreadable(error)
-        return self._answer(outcome, request)
+        return self._answer(outcome, request, request_id)
 
-    def _answer(self, outcome: Outcome, request: Request) -> Answer:
+    def _answer(self, outcome: Outcome, request: Request, request_id: str) -> Answer:
         if isinstance(outcome, Rendered):
             headers: Headers = ((b"content-type", outcome.content_type),)
             if outcome.etag:
                 headers = (*headers, (b"etag", outcome.etag))
             return Answer(status=200, headers=headers, body=outcome.body)
         if isinstance(outcome, Refusal):
-            return self.refuse(outcome, request)
+            return self.refuse(outcome, request, request_id)
         if isinstance(outcome, DetailedRefusal):
-            answer = self.refuse(outcome.refusal, request)
+            answer = self.refuse(outcome.refusal, request, request_id)
             detail = outcome.detail.encode("utf-8", "replace") + b"\n" if outcome.detail else b""
             headers = (*answer.headers, *outcome.headers)
             return replace(answer, headers=headers, body=answer.body + detail)
         return outcome
 
-    def _result(self, request: Request) -> Result:
+    def _result(self, origin: Origin, request: Request, *, certain: bool | None) -> Result:
         path = path_of(request.target)
-        call = self._call(request, path)
-        if isinstance(call, Refusal):
-            if tree.is_root(path):
-                return _versions(request)
-            return self._confirmed(request, path) if call in TO_CONFIRM else call
-        return self._run(call)
+        call = self._call(origin, request, path)
+        if not isinstance(call, Refusal):
+            return self._run(call)
+        if tree.is_root(path):
+            return _versions(request)
+        if call not in TO_CONFIRM:
+            return call
+        if certain is None:
+            return self._confirmed(origin, request, path)
+        return _certified(call, certain=certain)
 
-    async def _confirmed(self, request: Request, path: str) -> Outcome:
+    async def _confirmed(self, origin: Origin, request: Request, path: str) -> Outcome:
         """Confirm the miss with the server, look up again, and answer."""
         certain = await self.confirm()
-        call = self._call(request, path)
+        call = self._call(origin, request, path)
         if isinstance(call, Refusal):
-            uncertain = call.value.status == NOT_FOUND and not certain
-            return Refusal.UNCONFIRMED if uncertain else call
+            return _certified(call, certain=certain)
         result = self._run(call)
         return await result if isawaitable(result) else result
 
@@ -150,36 +159,34 @@ class Service:
                     return refusal
         return self._read(call, at_path) if action is None else action.run(call)
 
-    def _call(self, request: Request, path: str) -> GuestCall | Refusal:
-        signed = verify(request, self.secret)
-        if isinstance(signed, Refusal):
-            return signed
-        view = self._view(signed)
+    def _call(self, origin: Origin, request: Request, path: str) -> GuestCall | Refusal:
+        view = self._view(origin)
         if isinstance(view, Refusal):
             return view
         return GuestCall(
+            origin=origin,
             request=request,
             path=path,
             query=query_of(request.target) if b"?" in request.target else NO_QUERY,
             view=view,
-            port_id=requesting_port(request, view),
+            port_id=requesting_port(origin, view),
             now=self.now(),
         )
 
-    def _view(self, signed: SignedInstance) -> InstanceView | Refusal:
-        known = self.source.instance(signed.instance_id)
+    def _view(self, origin: Origin) -> InstanceView | Refusal:
+        known = self.source.instance(origin.instance_id)
         if known is None:
-            return self._unknown(signed)
-        if known.instance.project_id != signed.tenant_id:
+            return self._unknown(origin)
+        if known.instance.project_id != origin.tenant_id:
             return Refusal.WRONG_TENANT
         view = view_of(self.source, known, self.settings(), self.random_bytes)
         return view or Refusal.NOT_SYNCED
 
-    def _unknown(self, signed: SignedInstance) -> Refusal:
+    def _unknown(self, origin: Origin) -> Refusal:
         now = self.now()
         uncertain = uncertainty(self.source.freshness(now), self.source_lost_after)
-        ports = self.source.ports_by_device(signed.instance_id)
-        if uncertain is None and is_expected(ports, signed.tenant_id, now):
+        ports = self.source.ports_by_device(origin.instance_id)
+        if uncertain is None and is_expected(ports, origin.tenant_id, now):
             return Refusal.INSTANCE_EXPECTED
         return uncertain or Refusal.UNKNOWN_INSTANCE
 
@@ -191,7 +198,15 @@ class Service:
             return _not_allowed(others) if others else Refusal.NO_SUCH_PATH
         if not reads:
             return _not_allowed((*METHODS, *(action.method for action in at_path)))
-        return self.documents.answer(call, place, lambda: self._call(call.request, call.path))
+        return self.documents.answer(
+            call, place, lambda: self._call(call.origin, call.request, call.path)
+        )
+
+
+def _certified(refusal: Refusal, *, certain: bool) -> Refusal:
+    """Return the refusal after a confirmation: no 404 unless it is certain."""
+    uncertain = refusal.value.status == NOT_FOUND and not certain
+    return Refusal.UNCONFIRMED if uncertain else refusal
 
 
 def _versions(request: Request) -> Outcome:
@@ -209,11 +224,3 @@ def _unreadable(error: ReplicaUnreadable) -> Refusal:
 def _not_allowed(methods: Sequence[bytes]) -> DetailedRefusal:
     allow = (b"allow", b", ".join(methods))
     return DetailedRefusal(refusal=Refusal.METHOD_NOT_ALLOWED, headers=(allow,))
-
-
-def request_id(request: Request) -> str:
-    """Return the id under which the first hop logged the request, "" if it is not valid."""
-    values = request.values(trusted.REQUEST_ID)
-    if len(values) != 1 or not values[0].isalnum() or len(values[0]) > REQUEST_ID_MAX:
-        return ""
-    return values[0].decode("ascii")

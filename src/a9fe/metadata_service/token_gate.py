@@ -12,7 +12,6 @@ from a9fe.metadata.tree import parts_of
 from a9fe.metadata_service.guest_actions import VERSION, Action
 from a9fe.metadata_service.guest_call import GuestCall, Outcome
 from a9fe.model.guest import MetadataOptions
-from a9fe.wire import trusted
 from a9fe.wire.message import Answer, Request
 from a9fe.wire.refusals import Refusal
 
@@ -49,7 +48,7 @@ class TokenGate:
     def issue(self, call: GuestCall) -> Outcome:
         """Return a token, or a refusal."""
         self._count(call, 2)
-        if trusted.is_forwarded(call.request):
+        if call.origin.is_forwarded:
             return Refusal.FORWARDED
         if self._mode(call) == OFF:
             return Refusal.TOKENS_OFF
@@ -58,11 +57,12 @@ class TokenGate:
         if ttl is None:
             return Refusal.TOKEN_TTL
         token = self.tokens.issue(_holder(call), ttl, call.now)
-        headers = [TEXT, (requested[0][0], b"%d" % ttl)]
-        limit = hop_limit_of(call.view.instance, self.options)
-        if limit and trusted.is_from_our_hop(call.request):  # others pass the header to the guest
-            headers.append((trusted.HOP_LIMIT, b"%d" % limit))
-        return Answer(status=200, headers=tuple(headers), body=token)
+        return Answer(
+            status=200,
+            headers=(TEXT, (requested[0][0], b"%d" % ttl)),
+            body=token,
+            hop_limit=hop_limit_of(call.view.instance, self.options),
+        )
 
     def refuse_dated(self, call: GuestCall) -> Outcome:
         """Refuse a token at a dated version: EC2 issues them at `latest` only."""
@@ -85,7 +85,7 @@ class TokenGate:
 
     def _count(self, call: GuestCall, version: int) -> None:
         """Count the call, unless it is an operator's probe (wait-ready)."""
-        if not call.request.values(trusted.PROBE):
+        if not call.origin.is_probe:
             self.count(call, version)
 
     def _mode(self, call: GuestCall) -> str:

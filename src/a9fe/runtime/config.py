@@ -13,7 +13,7 @@ from typing import Any
 
 from a9fe.runtime.errors import InvalidOption, UnknownOption
 from a9fe.runtime.option_types import Value
-from a9fe.runtime.options import BY_NAME, OPTIONS, Config, Option
+from a9fe.runtime.options import BY_NAME, HOST, OPTIONS, SPLIT, Config, Option
 
 __all__ = ["Config", "load"]
 
@@ -133,6 +133,7 @@ def _derive(values: dict[str, Any], sources: dict[str, str]) -> None:
         first = values["server_url"].partition(",")[0]
         values["identity_issuer"], sources["identity_issuer"] = first, "derived"
     _derive_service_address(values, sources)
+    _derive_shape(values, sources)
 
 
 def _derive_service_address(values: dict[str, Any], sources: dict[str, str]) -> None:
@@ -145,6 +146,33 @@ def _derive_service_address(values: dict[str, Any], sources: dict[str, str]) -> 
     ):
         if sources[of] != "default":
             values[name], sources[name] = value, "derived"
+
+
+def _derive_shape(values: dict[str, Any], sources: dict[str, str]) -> None:
+    """Choose split if options name a service that is not this host's own, else host.
+
+    Raises InvalidOption if they name one and the shape is given as host.
+    """
+    other = _other_service(values)
+    if not values["metadata_shape"]:
+        values["metadata_shape"], sources["metadata_shape"] = (SPLIT if other else HOST), "derived"
+    elif values["metadata_shape"] == HOST and other:
+        expected = f"split or drop-in, because {other} names a metadata service of its own"
+        raise InvalidOption("metadata_shape", HOST, expected, sources["metadata_shape"])
+
+
+def _other_service(values: Mapping[str, Any]) -> str:
+    """Return the option by which requests go to, or come from, another host; "" for none."""
+    if values["metadata_service_hosts"] != "own":
+        return "metadata_service_hosts"
+    if values["nova_metadata_protocol"] != "http":
+        return "nova_metadata_protocol"
+    own = {"127.0.0.1", "::1", "localhost", _in_url(values["metadata_listen"]).strip("[]")}
+    if values["nova_metadata_host"] not in own:
+        return "nova_metadata_host"
+    if values["nova_metadata_port"] != values["metadata_listen_port"]:
+        return "nova_metadata_port"
+    return ""
 
 
 def _in_url(address: str) -> str:

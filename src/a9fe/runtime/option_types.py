@@ -108,6 +108,12 @@ def one_of(*words: str) -> ValueType:
     return ValueType(read, " or ".join(repr(word) for word in words))
 
 
+def one_of_or_derived(*words: str) -> ValueType:
+    """One of these words; "" if the value is derived from other options."""
+    named = one_of(*words)
+    return ValueType(lambda raw: "" if raw == "" else named.read(raw), named.expected)
+
+
 def _urls(raw: object) -> str:
     urls = [part.strip() for part in _text(raw).split(",") if part.strip()]
     if not all(HTTP_URL.fullmatch(url) for url in urls):

@@ -61,6 +61,9 @@ _dhcp = partial(_row, "dhcp")
 _uplinks = partial(_row, "physical networks")
 _logging = partial(_row, "logging")
 
+HOST, SPLIT, DROP_IN = "host", "split", "drop-in"
+"""Values of metadata_shape."""
+
 _LIMIT = v.whole(-1, 2**31 - 1)
 
 
@@ -146,6 +149,13 @@ class Config:
     )
 
     # metadata
+    metadata_shape: str = _metadata(
+        v.one_of_or_derived(HOST, SPLIT, DROP_IN),
+        "",
+        "processes of the metadata path: host (one for all hops), split (one for each), or drop-in"
+        " (as split, for use with Neutron's or Nova's hops); split if another service is named",
+        main=True,
+    )
     metadata_proxy_shared_secret: str = _metadata(
         v.TEXT, "", "signs instance ids; generated at the first start", secret=True
     )
@@ -157,7 +167,9 @@ class Config:
     metadata_agent_user: str = _metadata(
         v.USER_NAME, "a9fe-agent", "user the metadata agent runs as"
     )
-    metadata_service_user: str = _metadata(v.USER_NAME, "a9fe-service", "user the service runs as")
+    metadata_service_user: str = _metadata(
+        v.USER_NAME, "a9fe-service", "user the service, or the metadata host, runs as"
+    )
     nova_metadata_host: str = _metadata(
         v.HOSTS,
         "127.0.0.1",

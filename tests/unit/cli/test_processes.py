@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from a9fe.cli.flags import as_arguments, given_flags, settings_flags
 from a9fe.cli.main import main
-from a9fe.cli.processes.process_table import PROCESSES
+from a9fe.cli.processes.process_table import PROCESSES, processes_of
 from a9fe.cli.processes.run_process import with_secret
 from a9fe.cli.processes.supervisor import described
 from a9fe.cli.processes.up import check_port_free
@@ -127,8 +127,23 @@ def test_processes_that_read_tenants_bytes_do_not_run_as_root():
     config = load()
     root = {p.name for p in PROCESSES if p.user(config) == "root"}
     assert root == {"l3-agent", "dhcp-agent"}
-    users = [p.user(config) for p in PROCESSES if p.name not in root]
-    assert len(set(users)) == len(users)
+    for shape in ("host", "split", "drop-in"):
+        started = processes_of(load({"metadata_shape": shape}))
+        users = [p.user(config) for p in started if p.name not in root]
+        assert len(set(users)) == len(users)
+
+
+@pytest.mark.parametrize(
+    ("shape", "names"),
+    [
+        ("host", {"metadata-host"}),
+        ("split", {"metadata-proxy", "metadata-agent", "metadata-service"}),
+        ("drop-in", {"metadata-proxy", "metadata-agent", "metadata-service"}),
+    ],
+)
+def test_the_processes_of_a_shape(shape: str, names: set[str]):
+    started = {process.name for process in processes_of(load({"metadata_shape": shape}))}
+    assert started == {"server", "l3-agent", "dhcp-agent", *names}
 
 
 @pytest.mark.parametrize(

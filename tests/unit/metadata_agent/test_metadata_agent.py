@@ -13,6 +13,7 @@ from a9fe.http.server.accepted import TICK
 from a9fe.metadata_agent.agent import MetadataAgent, signer
 from a9fe.metadata_agent.hop import HINT_INTERVAL, SignatureHints
 from a9fe.metadata_agent.main import admit_only
+from a9fe.metadata_agent.port_finder import PortFinder
 from a9fe.metadata_agent.upstream_request import upstream_request
 from a9fe.metadata_proxy.proxy import MetadataProxy
 from a9fe.metadata_proxy.relay import answer_for_guest
@@ -63,15 +64,18 @@ async def always_certain() -> bool:
 
 
 def agent(source: Source, upstream, tally: Tally, **options) -> MetadataAgent:
-    return MetadataAgent(
+    finder = PortFinder(
         host="h1",
         source=source,
-        upstream=upstream,
-        report=Report("metadata-agent", tally),
-        sign=signer(SECRET),
         confirm=options.pop("confirm", always_certain),
         source_lost_after=60,
         now=lambda: 0.0,
+    )
+    return MetadataAgent(
+        finder=finder,
+        upstream=upstream,
+        report=Report("metadata-agent", tally),
+        sign=signer(SECRET),
         **options,
     )
 

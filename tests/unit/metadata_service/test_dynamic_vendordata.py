@@ -37,6 +37,7 @@ from a9fe.wire.refusals import Refusal
 from tests.golden.metadata.scenarios import one_card
 from tests.kit.fake_clock import FakeClock
 from tests.kit.http_world import run, turns, until
+from tests.kit.service_world import ORIGIN
 
 VIEW = one_card()
 SOON = ProviderLimits(connect=2.0, read=2.0, cached=300.0)  # one good answer arrives within it
@@ -240,7 +241,9 @@ def test_hanging_providers_delay_no_others():
 
 def call_of(path: str, query: dict[str, tuple[str, ...]], view: InstanceView) -> GuestCall:
     request = Request(method=b"GET", target=path.encode(), headers=())
-    return GuestCall(request=request, path=path, query=query, view=view, port_id="", now=0.0)
+    return GuestCall(
+        origin=ORIGIN, request=request, path=path, query=query, view=view, port_id="", now=0.0
+    )
 
 
 @pytest.mark.parametrize("static", [True, False])

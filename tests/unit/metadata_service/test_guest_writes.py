@@ -18,7 +18,6 @@ from a9fe.metadata_service.guest_writes import (
     attributes_enabled,
     wait_for_revision,
 )
-from a9fe.metadata_service.service import Service, request_id
 from a9fe.model.guest import EVENT_CODES, MetadataOptions, ScheduledEvent
 from a9fe.model.resources import KINDS, Instance, Port, Resource
 from a9fe.model.user_data import KnownInstance, loaded
@@ -31,7 +30,7 @@ from a9fe.wire.message import Answer, Request
 from a9fe.wire.refusals import Refusal, refuse
 from tests.golden.metadata.scenarios import INSTANCE_ID, PROJECT, one_card, zeros
 from tests.kit.server_world import World
-from tests.kit.service_world import SECRET, always_certain, signed
+from tests.kit.service_world import always_certain, signed, signed_service
 
 PASSWORD = b"/openstack/latest/password"
 AT = b"/openstack/latest/guest-attributes"
@@ -94,14 +93,13 @@ class Guest:
         async def reached(revision: int) -> None:
             self.reached.append(revision)
 
-        def count(refusal: Refusal, request: Request) -> Answer:
+        def count(refusal: Refusal, _: Request, request_id: str) -> Answer:
             self.refused.append(refusal)
-            return refuse(refusal, request_id(request))
+            return refuse(refusal, request_id)
 
-        self.service = Service(
+        self.service = signed_service(
             confirm=always_certain,
             source=OverStore(self.world.store),
-            secret=SECRET,
             settings=lambda: Settings(guest_attributes=self.on),
             now=lambda: self.at,
             random_bytes=zeros,
@@ -339,7 +337,8 @@ def test_an_instance_that_only_the_replica_has_is_uncertain(guest: Guest):
         def get(self, kind: str, id: str) -> Resource | None:
             return replace(one_card().instance, project_id=PROJECT) if kind == "instance" else None
 
-    guest.service = replace(guest.service, source=Kept(guest.world.store))
+    core = replace(guest.service.service, source=Kept(guest.world.store))
+    guest.service = replace(guest.service, service=core)
     guest.world.call("DELETE", f"/a9fe/v1/instances/{INSTANCE_ID}", expect=204)
     answer = guest.ask(b"POST", PASSWORD, b"x")
     assert refused(guest, answer) == (503, Refusal.UNCONFIRMED)

@@ -11,7 +11,8 @@ import pytest
 from a9fe.metadata.instance_view import Settings
 from a9fe.metadata_service.expected_instances import EXPECTED_WITHIN
 from a9fe.metadata_service.guest_call import path_of
-from a9fe.metadata_service.service import Service, request_id
+from a9fe.metadata_service.signed_headers import request_id
+from a9fe.metadata_service.signed_service import SignedService
 from a9fe.model.errors import InvalidInput
 from a9fe.model.resources import Instance, Network, Port, Resource, SecurityGroup, Subnet
 from a9fe.model.rules.scheduling import timestamp
@@ -46,6 +47,7 @@ from tests.kit.service_world import (
     always_certain,
     replica,
     signed,
+    signed_service,
     without,
 )
 
@@ -184,16 +186,15 @@ def test_an_empty_secret_is_refused():
         replace(_service(), secret="")
 
 
-def _service() -> Service:
-    return Service(
+def _service() -> SignedService:
+    return signed_service(
         confirm=always_certain,
         source=FakeSource(RESOURCES, SYNCED),
-        secret=SECRET,
         settings=Settings,
         now=lambda: NOW,
         random_bytes=zeros,
         source_lost_after=LOST_AFTER,
-        refuse=lambda refusal, _: refuse(refusal),
+        refuse=lambda refusal, *_: refuse(refusal),
     )
 
 

@@ -9,8 +9,7 @@ import pytest
 from a9fe.metadata.imds_tokens import Tokens
 from a9fe.metadata.instance_view import Settings
 from a9fe.metadata_service.guest_call import GuestCall
-from a9fe.metadata_service.hop import token_gate_of
-from a9fe.metadata_service.service import Service
+from a9fe.metadata_service.parts import token_gate_of
 from a9fe.metadata_service.token_gate import TOKEN, TTL, TokenGate
 from a9fe.metadata_service.usage_reports import UsageTally
 from a9fe.model.guest import HTTP_TOKENS, MetadataOptions
@@ -23,6 +22,7 @@ from tests.golden.metadata.scenarios import INSTANCE_ID, PROJECT, one_card, seve
 from tests.kit.service_world import (
     LOST_AFTER,
     NOW,
+    ORIGIN,
     OTHER_ID,
     RESOURCES,
     SECRET,
@@ -30,6 +30,7 @@ from tests.kit.service_world import (
     FakeSource,
     always_certain,
     signed,
+    signed_service,
     without,
 )
 
@@ -52,15 +53,14 @@ class World:
     refused: list[Refusal] = field(default_factory=list)
 
     def __call__(self, request: Request) -> Answer:
-        def refusing(refusal: Refusal, _: Request) -> Answer:
+        def refusing(refusal: Refusal, *_: object) -> Answer:
             self.refused.append(refusal)
             return refuse(refusal)
 
         imds = TokenGate(tokens=Tokens(SECRET), options=self.options, count=self._count)
-        answer = Service(
+        answer = signed_service(
             confirm=always_certain,
             source=FakeSource(self.resources, SYNCED),  # type: ignore[arg-type] - resources all
-            secret=SECRET,
             settings=Settings,
             now=lambda: self.now,
             random_bytes=zeros,
@@ -334,17 +334,25 @@ def test_every_request_of_an_instance_is_counted_once(mode: str):
     ],
 )
 def test_the_options_of_the_cloud(given: dict[str, str], options: MetadataOptions):
-    config = load(given, {"A9FE_METADATA_PROXY_SHARED_SECRET": SECRET})
-    assert token_gate_of(config, UsageTally()).options == options
+    config = load(given)
+    assert token_gate_of(config, UsageTally(), SECRET).options == options
 
 
 def test_counts_are_those_of_the_instance():
     tally = UsageTally()
-    imds = token_gate_of(load({}, {"A9FE_METADATA_PROXY_SHARED_SECRET": SECRET}), tally)
+    imds = token_gate_of(load(), tally, SECRET)
     view = one_card()
     for request in (signed(), signed(), with_token(b"x")):
         imds.gate(
-            GuestCall(request=request, path="/latest", query={}, view=view, port_id="", now=NOW)
+            GuestCall(
+                origin=ORIGIN,
+                request=request,
+                path="/latest",
+                query={},
+                view=view,
+                port_id="",
+                now=NOW,
+            )
         )
     assert {id: counts.requests for id, counts in tally.take().items()} == {
         view.instance.id: [2, 1]

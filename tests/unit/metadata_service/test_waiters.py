@@ -11,14 +11,13 @@ import pytest
 from a9fe.api_client.feed import FeedEvent
 from a9fe.metadata.instance_view import InstanceView, Settings
 from a9fe.metadata_service.documents import DocumentReader
-from a9fe.metadata_service.service import Service
 from a9fe.metadata_service.waiters import WOKEN_AT_ONCE, Waiters
 from a9fe.model.resources import KIND_OF, Instance, Resource
 from a9fe.replica import Replica
 from a9fe.wire.message import Answer, Request
 from a9fe.wire.refusals import Refusal, refuse
 from tests.golden.metadata.scenarios import INSTANCE_ID, one_card, port, zeros
-from tests.kit.service_world import NOW, RESOURCES, SECRET, always_certain, signed
+from tests.kit.service_world import NOW, RESOURCES, always_certain, signed, signed_service
 
 VIEW = one_card()
 NAME = b"/latest/meta-data/hostname"
@@ -34,10 +33,9 @@ class World:
         self.refused: list[Refusal] = []
         self.snapshot(*RESOURCES)
         self.waiters = Waiters(self.replica, **bounds)
-        self.service = Service(
+        self.service = signed_service(
             confirm=always_certain,
             source=self.replica,
-            secret=SECRET,
             settings=Settings,
             now=lambda: NOW,
             random_bytes=zeros,
@@ -46,7 +44,7 @@ class World:
             documents=DocumentReader(self.waiters, wait_max=wait_max),
         )
 
-    def _refuse(self, refusal: Refusal, _: Request) -> Answer:
+    def _refuse(self, refusal: Refusal, *_: object) -> Answer:
         self.refused.append(refusal)
         return refuse(refusal)
 
@@ -296,7 +294,8 @@ def test_other_instances_are_not_woken():
             renders.append("one")
             return Settings()
 
-        world.service = replace(service, settings=settings)
+        core = replace(service.service, settings=settings)
+        world.service = replace(service, service=core)
         task = await world.wait()
         renders.clear()
         other = replace(VIEW.instance, id="11111111-2222-4333-8444-555555555555")

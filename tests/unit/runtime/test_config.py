@@ -22,6 +22,37 @@ def test_the_table_and_the_class_have_the_same_options():
     assert fields == [*(option.name for option in OPTIONS), "sources"]
 
 
+@pytest.mark.parametrize(
+    ("given", "shape"),
+    [
+        ({}, "host"),
+        ({"metadata_listen_port": "1", "metadata_listen": "0.0.0.0"}, "host"),
+        ({"metadata_shape": "split"}, "split"),
+        ({"metadata_service_hosts": "*"}, "split"),
+        ({"metadata_service_hosts": "*", "metadata_shape": "drop-in"}, "drop-in"),
+        ({"nova_metadata_host": "nova.example.org"}, "split"),
+        ({"nova_metadata_port": "8776"}, "split"),
+        ({"nova_metadata_port": "8776", "metadata_listen_port": "8776"}, "host"),
+    ],
+)
+def test_the_shape_follows_from_the_metadata_service(given: dict[str, str], shape: str):
+    assert load(given).metadata_shape == shape
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("metadata_service_hosts", "*"),
+        ("nova_metadata_host", "10.0.0.1"),
+        ("nova_metadata_port", "80"),
+        ("nova_metadata_protocol", "https"),
+    ],
+)
+def test_the_host_shape_is_refused_beside_another_service(name: str, value: str):
+    with pytest.raises(ConfigError, match=f"metadata_shape.*{name}"):
+        load({"metadata_shape": "host", name: value})
+
+
 def test_every_default_is_of_its_type():
     for option in OPTIONS:
         assert option.type.read(_as_read(option.default)) == option.default, option.name

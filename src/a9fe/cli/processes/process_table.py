@@ -1,9 +1,10 @@
-"""The table of a9fe's processes."""
+"""The table of a9fe's processes, and which of them each shape of the metadata path has."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from a9fe.runtime.config import Config
+from a9fe.runtime.options import DROP_IN, HOST, SPLIT
 from a9fe.wire.handover import HOLDER_SOCKET, PROXY_SOCKET
 
 
@@ -15,7 +16,8 @@ class Process:
     `follows`: it follows the change feed with an agent's token. `listens`: its address, to print.
     `survives`: it outlives a killed `a9fe up`, and the next `a9fe up` takes it over.
     `alone`: no other process has its modules, so it imports them itself, while the others start;
-    the fork server imports those of the others once, for all.
+    the fork server imports those of the others once, for all. `shapes`: the values of
+    metadata_shape with which `a9fe up` runs it.
     """
 
     name: str
@@ -28,12 +30,15 @@ class Process:
     survives: bool = False
     alone: bool = False
     module: str = "main"
+    shapes: frozenset[str] = frozenset({HOST, SPLIT, DROP_IN})
 
     @property
     def imported(self) -> str:
         """The module with its function `run`."""
         return f"a9fe.{self.room}.{self.module}"
 
+
+HOPS_APART = frozenset({SPLIT, DROP_IN})
 
 PROCESSES: tuple[Process, ...] = (
     Process(
@@ -61,11 +66,21 @@ PROCESSES: tuple[Process, ...] = (
         listens=lambda _: "",
     ),
     Process(
+        name="metadata-host",
+        room="metadata_host",
+        user=lambda config: config.metadata_service_user,
+        directories=("replica-service", "identity", "imds"),
+        follows=True,
+        listens=lambda config: f"namespaces; {config.run_path}/{PROXY_SOCKET}",
+        shapes=frozenset({HOST}),
+    ),
+    Process(
         name="metadata-proxy",
         room="metadata_proxy",
         user=lambda config: config.metadata_proxy_user,
         directories=(),
         listens=lambda config: f"namespaces; {config.run_path}/{PROXY_SOCKET}",
+        shapes=HOPS_APART,
     ),
     Process(
         name="metadata-agent",
@@ -75,6 +90,7 @@ PROCESSES: tuple[Process, ...] = (
         follows=True,
         listens=lambda config: config.metadata_proxy_socket,
         secret=True,
+        shapes=HOPS_APART,
     ),
     Process(
         name="metadata-service",
@@ -84,6 +100,7 @@ PROCESSES: tuple[Process, ...] = (
         follows=True,
         listens=lambda c: f"http://{c.metadata_listen}:{c.metadata_listen_port}",
         secret=True,
+        shapes=HOPS_APART,
     ),
 )
 HOLDER = Process(
@@ -95,4 +112,11 @@ HOLDER = Process(
     listens=lambda config: f"{config.run_path}/{HOLDER_SOCKET}",
     survives=True,
 )
+
+
+def processes_of(config: Config) -> tuple[Process, ...]:
+    """Return the processes that `a9fe up` runs in the shape of `config`, without the holder."""
+    return tuple(process for process in PROCESSES if config.metadata_shape in process.shapes)
+
+
 BY_NAME = {process.name: process for process in (*PROCESSES, HOLDER)}

@@ -81,6 +81,9 @@ def _run(process: Process, config: Config) -> None:
 server = _command("server", "Run the API server and the change feed.")
 l3_agent = _command("l3-agent", "Run the L3 agent, which builds router namespaces.")
 dhcp_agent = _command("dhcp-agent", "Run the DHCP agent, which builds DHCP namespaces.")
+metadata_host = _command(
+    "metadata-host", "Run the metadata host: the three hops of this host in one process."
+)
 metadata_proxy = _command(
     "metadata-proxy", "Run the metadata proxy, hop 1: listens in the namespaces of this host."
 )

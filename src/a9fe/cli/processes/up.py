@@ -15,7 +15,7 @@ from a9fe.cli.host import other_software as neighbours
 from a9fe.cli.output import print_table
 from a9fe.cli.processes import fork_server
 from a9fe.cli.processes.pid_file import PidFile
-from a9fe.cli.processes.process_table import HOLDER, PROCESSES
+from a9fe.cli.processes.process_table import HOLDER, PROCESSES, processes_of
 from a9fe.cli.processes.run_process import prepare
 from a9fe.cli.processes.supervisor import Supervised, all_ready
 from a9fe.linux.processes import privileges, programs
@@ -28,7 +28,7 @@ from a9fe.replica.disk import was_complete
 from a9fe.runtime import logging, tasks
 from a9fe.runtime.config import Config
 from a9fe.runtime.errors import StartError
-from a9fe.runtime.options import BY_NAME
+from a9fe.runtime.options import BY_NAME, HOST
 from a9fe.runtime.state import directories, installation, local_tokens, shared_secret
 
 log = structlog.get_logger()
@@ -75,10 +75,9 @@ def up(context: click.Context, *, adopt: bool) -> None:
     with ExitStack() as locks:
         hold(locks, config)
         goes_on = has_replicas(config)
-        started = (HOLDER, *PROCESSES)
-        for process in started:
-            if not process.survives:
-                PidFile(process.name, config.run_path).end_orphan()
+        started = (HOLDER, *processes_of(config))
+        for process in PROCESSES:  # of any shape: the former `a9fe up` may have had another one
+            PidFile(process.name, config.run_path).end_orphan()
         check_ports(config, goes_on=goes_on)
         check_host(config)
         mark = Mark(installation.ensure(config))
@@ -115,7 +114,8 @@ def check_ports(config: Config, *, goes_on: bool) -> None:
     """
     try:
         check_port_free("bind", config.bind_host, config.bind_port)
-        check_port_free("metadata_listen", config.metadata_listen, config.metadata_listen_port)
+        if config.metadata_shape != HOST:
+            check_port_free("metadata_listen", config.metadata_listen, config.metadata_listen_port)
     except StartError as error:
         if not goes_on:
             raise
@@ -156,10 +156,11 @@ def check_port_free(option: str, host: str, port: int) -> None:
 
 def set_up(config: Config) -> None:
     """Make the users, their directories, the shared secret and the API tokens."""
-    for process in PROCESSES:
+    for process in (HOLDER, *processes_of(config)):
         privileges.ensure_user(process.user(config))
         prepare(process, config)
-    shared_secret.ensure(config)
+    if any(process.secret for process in processes_of(config)):
+        shared_secret.ensure(config)
     local_tokens.ensure(config)
 
 

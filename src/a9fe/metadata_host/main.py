@@ -1,0 +1,113 @@
+"""The metadata host's process: the listeners handed over, and the socket of proxies."""
+
+import asyncio
+import os
+import socket
+import ssl
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+
+import structlog
+
+from a9fe.api_client import tls
+from a9fe.http.gc_tuning import tune_gc
+from a9fe.http.hop import Hop
+from a9fe.http.metrics_socket import metrics_path, serve_metrics
+from a9fe.http.report import Report
+from a9fe.http.server.server import Admit, Server, serve
+from a9fe.http.server.sockets import unix_listener
+from a9fe.linux.kernel import libc
+from a9fe.linux.processes import privileges
+from a9fe.metadata_agent.main import ROOT, admit_only
+from a9fe.metadata_host.hop import FEED_AGENT, build_hop
+from a9fe.metadata_proxy.control import Control
+from a9fe.metadata_proxy.listeners import HeldListeners
+from a9fe.metadata_service.dynamic_vendordata import certificates_of
+from a9fe.metadata_service.identity.key_ring import keys_path
+from a9fe.replica import path_of
+from a9fe.runtime import descriptors, metrics, tasks
+from a9fe.runtime.config import Config
+from a9fe.runtime.state import directories, imds_key
+from a9fe.wire.handover import PROXY_SOCKET
+from a9fe.wire.limits import AGENT_LIMITS, LIMITS, Limits, fitting
+
+PROCESS = "metadata-host"
+
+log = structlog.get_logger("a9fe.metadata_host")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Opened:
+    """What was opened as root. `admit` decides about clients of `proxies`."""
+
+    limits: Limits
+    control: socket.socket
+    proxies: socket.socket
+    exporter: socket.socket
+    admit: Admit
+    verify: ssl.SSLContext | bool
+
+
+def run(config: Config) -> None:
+    """Serve until SIGTERM or SIGINT. Opens what needs root, then becomes metadata_service_user."""
+    descriptors_max = descriptors.raise_limit()
+    own = privileges.owner_of(config.metadata_service_user)
+    proxy = privileges.owner_of(config.metadata_proxy_user)
+    path = os.path.join(config.run_path, PROXY_SOCKET)
+    control = unix_listener(path, kind=socket.SOCK_SEQPACKET, owner=own)
+    proxies = unix_listener(config.metadata_proxy_socket, owner=proxy)
+    exporter = unix_listener(metrics_path(config.run_path, PROCESS), owner=own)
+    for directory in (
+        os.path.dirname(path_of(config, FEED_AGENT)),
+        keys_path(config),
+        str(imds_key.directory_of(config)),
+    ):
+        directories.ensure_own(directory, own)
+    tls.load(config.server_url)
+    verify = certificates_of(config)
+    privileges.drop(config.metadata_service_user)
+    libc.give_memory_back()
+    opened = _Opened(
+        limits=fitting(LIMITS, descriptors_max),
+        control=control,
+        proxies=proxies,
+        exporter=exporter,
+        admit=admit_only({ROOT, os.geteuid(), *(proxy[:1] if proxy else ())}),
+        verify=verify,
+    )
+    tasks.run(lambda: _serve(config, opened))
+
+
+async def _serve(config: Config, opened: _Opened) -> None:
+    report = Report(PROCESS, metrics)
+    async with AsyncExitStack() as closers:
+        hop = await build_hop(config, report, verify=opened.verify)
+        closers.push_async_callback(hop.close)
+        exposing = await serve_metrics(opened.exporter)
+        closers.push_async_callback(exposing.close)
+        proxies = await serve(
+            hop.handler,
+            sock=opened.proxies,
+            limits=fitting(AGENT_LIMITS, 2 * opened.limits.connections),
+            report=report,
+            admit=opened.admit,
+            backlog=config.metadata_backlog,
+        )
+        closers.push_async_callback(proxies.close)
+        server = Server(
+            hop.handler, limits=opened.limits, report=report, backlog=config.metadata_backlog
+        )
+        closers.push_async_callback(server.close)
+        held = HeldListeners(server)
+        closers.callback(held.close)
+        tune_gc()
+        control = opened.control.getsockname()
+        log.info("ready", control=control, proxies=config.metadata_proxy_socket)
+        await _run(hop, Control(opened.control, held))
+
+
+async def _run(hop: Hop, control: Control) -> None:
+    """Serve agents and run the hop's tasks, until cancelled."""
+    async with asyncio.TaskGroup() as group:
+        group.create_task(hop.run())
+        group.create_task(control.run())
