@@ -76,7 +76,7 @@ def row(name: str, guest: str, count: int) -> str:
     before = ask(guest, count // 2)
     with flooding(name):
         during = ask(guest, count)
-        proxy = processes()["metadata-proxy"]
+        proxy = processes()[HOPS[0]]
         held = f"{memory(proxy)[0]:.0f}, {open_files(proxy)}"
     after = ask(guest, count // 2)
     calm = Asked(sorted(before.ms + after.ms), before.errors | after.errors)

@@ -1,6 +1,7 @@
 """What benchmarks read: processes, CPU, memory, and commands in a namespace."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -11,7 +12,12 @@ from pathlib import Path
 from typing import Any
 
 A9FE = str(Path(sys.executable).parent / "a9fe")
-HOPS = ("metadata-proxy", "metadata-agent", "metadata-service")
+SHAPE = os.environ.get("A9FE_METADATA_SHAPE", "host")  # as `a9fe up` reads it
+HOPS = (
+    ("metadata-host",)
+    if SHAPE == "host"
+    else ("metadata-proxy", "metadata-agent", "metadata-service")
+)
 NAMES = (*HOPS, "server", "l3-agent", "dhcp-agent", "up", "fork-server", "listener-holder")
 
 

@@ -236,7 +236,7 @@ def sizes(networks: int) -> list[str]:
     rows = ["| process | RSS MiB | PSS MiB |", "|---|---|---|"]
     for name, pid in sorted(processes().items()):
         rows.append("| {} | {:.1f} | {:.1f} |".format(name, *memory(pid)))
-    proxy = processes()["metadata-proxy"]
+    proxy = processes()[HOPS[0]]
     before, files = memory(proxy)[0], open_files(proxy)
     for number in range(networks):
         namespace = f"qdhcp-{create_network(f'more{number}', '10.8.0.0/24')['id']}"

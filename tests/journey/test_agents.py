@@ -72,7 +72,7 @@ def test_agent_list_shows_what_runs(cloud: Cloud) -> None:
     )
     hop = agent(cloud.house, "Metadata agent")
     assert hop["binary"] == "neutron-metadata-agent"
-    assert hop["configurations"]["nova_metadata_port"] == 8775
+    assert hop["configurations"]["metadata_shape"] == cloud.house.shape
     eventually(
         lambda: agent(cloud.house, "Metadata agent")["configurations"]["networks"] > 0,
         what="its counts are reported",

@@ -16,7 +16,7 @@ from a9fe.linux.vms import guest
 from tests.kit.conditions import eventually
 from tests.lab import host
 from tests.lab.cloud import Cloud, Vm
-from tests.lab.house import PROCESSES, READY, House
+from tests.lab.house import READY, House
 
 REFUSED = 7  # curl's exit status for a connection that could not be made
 
@@ -35,9 +35,7 @@ def ask_until_it_answers(vm: Vm) -> list[int]:
 
 
 @pytest.mark.parametrize("kind", ["isolated", "routed"])
-@pytest.mark.parametrize(
-    "process", ["metadata-proxy", "metadata-agent", "metadata-service", "l3-agent", "dhcp-agent"]
-)
+@pytest.mark.parametrize("process", ["metadata-host", "l3-agent", "dhcp-agent"])
 def test_a_killed_process_is_restarted_and_no_connection_is_refused(
     cloud: Cloud, process: str, kind: str
 ) -> None:
@@ -109,16 +107,16 @@ class Asking:
 
 
 @pytest.mark.parametrize(("kind", "agent"), [("isolated", "dhcp-agent"), ("routed", "l3-agent")])
-def test_proxy_and_agent_killed_together_refuse_nothing(
+def test_metadata_host_and_agent_killed_together_refuse_nothing(
     cloud: Cloud, kind: str, agent: str
 ) -> None:
     vm = cloud.vm(cloud.on(kind)).start("udhcpc")
     with Asking(vm) as asking:
-        killed = [cloud.house.kill_process(name) for name in ("metadata-proxy", agent)]
+        killed = [cloud.house.kill_process(name) for name in (cloud.house.hops[0], agent)]
         before = len(asking.statuses())
         eventually(lambda: asking.statuses()[before:].count(0) > 3, 60, "answers again")
         assert REFUSED not in asking.statuses()
-    for name in ("metadata-proxy", agent):
+    for name in (cloud.house.hops[0], agent):
         eventually(lambda name=name: len(cloud.house.pids(name)) == 1, what=f"one {name}")
         assert not set(killed) & set(cloud.house.pids(name))
     assert vm.reads_its_own()
@@ -130,14 +128,16 @@ def test_up_killed_and_started_again_refuses_nothing_and_runs_nothing_twice(clou
     (holder,) = house.pids("listener-holder")
     with Asking(vms[0]) as first, Asking(vms[1]) as second:
         house.kill()
-        eventually(lambda: not any(house.pids(name) for name in PROCESSES), what="all have ended")
+        eventually(
+            lambda: not any(house.pids(name) for name in house.processes), what="all have ended"
+        )
         before = [len(asking.statuses()) for asking in (first, second)]
         house.start()
         for asking, since in zip((first, second), before, strict=True):
             eventually(lambda a=asking, n=since: a.statuses()[n:].count(0) > 3, 60, "answers")
             assert REFUSED not in asking.statuses()
     assert house.pids("listener-holder") == [holder]
-    for name in PROCESSES:
+    for name in house.processes:
         assert len(house.pids(name)) == 1
     assert all(vm.reads_its_own() for vm in vms)
     os.kill(holder, signal.SIGKILL)
@@ -149,7 +149,9 @@ def test_clean_after_up_was_killed_ends_what_survived_it(cloud: Cloud) -> None:
     cloud.isolated()
     assert cloud.house.pids("listener-holder")
     cloud.house.kill()
-    eventually(lambda: not any(cloud.house.pids(name) for name in PROCESSES), what="ended")
+    eventually(
+        lambda: not any(cloud.house.pids(name) for name in cloud.house.processes), what="ended"
+    )
     assert cloud.house.pids("listener-holder")
     cloud.house.a9fe("clean")
     assert cloud.house.pids("listener-holder") == []
@@ -172,7 +174,7 @@ def test_the_agents_start_without_the_server(cloud: Cloud) -> None:
     (server,) = cloud.house.pids("server")
     os.kill(server, signal.SIGSTOP)
     try:
-        for process in ("metadata-agent", "metadata-service", "dhcp-agent"):
+        for process in (*cloud.house.hops, "dhcp-agent"):
             cloud.house.kill_process(process)
         assert REFUSED not in ask_until_it_answers(vm)
         assert vm.reads_its_own()
@@ -185,7 +187,7 @@ def test_ctrl_c_keeps_the_network_and_the_next_up_takes_it_over(cloud: Cloud) ->
     before = (host.namespaces(), host.our_links(), host.dnsmasqs())
     assert cloud.house.stop() == 0
     assert (host.namespaces(), host.our_links(), host.dnsmasqs()) == before
-    names = (*PROCESSES, "listener-holder")
+    names = (*cloud.house.processes, "listener-holder")
     assert [p for name in names for p in cloud.house.pids(name)] == []
     cloud.house.start()
     assert vm.reads_its_own()
@@ -276,7 +278,7 @@ def test_sigkill_of_up_and_up_again_converges(
     assert all(vm.reads_its_own() for vm in vms)
     assert (host.namespaces(), host.our_links(), len(host.dnsmasqs())) == expected
     assert router_rules(cloud) == rules
-    for process in PROCESSES:
+    for process in house.processes:
         eventually(lambda name=process: len(house.pids(name)) == 1, what=f"one {process}")
 
 

@@ -169,7 +169,7 @@ def following(house: House) -> list[str]:
 
 def test_an_agent_whose_token_is_revoked_knows_nothing_new(guarded: House) -> None:
     host = socket.gethostname()
-    everyone = {f"{agent}@{host}" for agent in ("dhcp", "l3", "metadata", "service")}
+    everyone = {f"{agent}@{host}" for agent in ("dhcp", "l3", "service")}
     eventually(lambda: everyone == set(following(guarded)), what="all agents follow")
     (agents,) = [t for t in guarded.a9fe.json("token", "list") if t["role"] == "agent"]
     guarded.a9fe("token", "revoke", agents["id"])

@@ -14,14 +14,10 @@ from tests.kit.conditions import eventually
 from tests.lab.command import Command
 
 URL = "http://127.0.0.1:9696"
-PROCESSES = (
-    "server",
-    "l3-agent",
-    "dhcp-agent",
-    "metadata-proxy",
-    "metadata-agent",
-    "metadata-service",
-)
+OTHERS = ("server", "l3-agent", "dhcp-agent")
+HOPS_APART = ("metadata-proxy", "metadata-agent", "metadata-service")
+HOPS = {"host": ("metadata-host",), "split": HOPS_APART, "drop-in": HOPS_APART}
+"""The processes of the metadata path, in the order of the hops, by shape."""
 LATE = Path(__file__).parent / "late"  # Python imports it at start
 READY = 60  # s, on a busy machine
 ORPHANED = 1  # the parent of orphans
@@ -42,6 +38,21 @@ class House:
         traced = {"PYTHONPATH": str(LATE), "PYTHON_LATE_IMPORTS": str(self.late)}
         paths = {"A9FE_STATE_PATH": str(self.state), "A9FE_HOOKS_PATH": str(self.hooks)}
         return Command(variables={**paths, **traced, **self.variables})
+
+    @property
+    def shape(self) -> str:
+        """Return the shape of the metadata path; the default is host."""
+        return self.variables.get("A9FE_METADATA_SHAPE", "host")
+
+    @property
+    def hops(self) -> tuple[str, ...]:
+        """Return the processes of the metadata path."""
+        return HOPS[self.shape]
+
+    @property
+    def processes(self) -> tuple[str, ...]:
+        """Return the processes that `a9fe up` keeps, without the listener holder."""
+        return (*OTHERS, *self.hops)
 
     @property
     def hooks(self) -> Path:

@@ -1,7 +1,6 @@
 """The three hops as one handler: the guest's request in, the guest's answer out."""
 
-import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from dataclasses import dataclass, replace
 
 from a9fe.http.report import Report
@@ -13,12 +12,10 @@ from a9fe.metadata_agent.port_finder import (
     is_miss,
     owner_of,
 )
-from a9fe.metadata_proxy.proxy import client_of_request
 from a9fe.metadata_service.origin import Origin
 from a9fe.metadata_service.service import Service
 from a9fe.model.resources import Port
-from a9fe.wire.message import Answer, Listener, Request
-from a9fe.wire.rate_limit import RateLimiter
+from a9fe.wire.message import Answer, Request
 from a9fe.wire.refusals import Refusal
 from a9fe.wire.trusted import guests_own, is_forwarded_for
 
@@ -39,27 +36,22 @@ class Asked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MetadataHost:
-    """Finds the port of a request and answers for its instance. `limiter` None: no limit.
+    """Finds the port of a request and answers for its instance.
 
-    `monotonic()` is in seconds. An answer has the fields `owner`, `close` and `hop_limit`, and no
-    X-A9fe header but the request id.
+    An answer has the fields `owner`, `close` and `hop_limit`, and no X-A9fe header but the request
+    id.
     """
 
     finder: PortFinder
     service: Service
     report: Report
-    limiter: RateLimiter | None = None
-    monotonic: Callable[[], float] = time.monotonic
 
-    def of_guest(self, request: Request, listener: Listener) -> Answer | Awaitable[Answer]:
-        """Answer a guest's request on a listener."""
+    def of_guest(self, request: Request) -> Answer | Awaitable[Answer]:
+        """Answer a guest's request on a listener: a Handler."""
+        listener = request.listener
+        if listener is None:
+            raise TypeError("guests send requests to listeners only: this socket has none")
         request_id = self.report.ids.new()
-        if self.limiter is not None:
-            wait = self.limiter.wait(client_of_request(request), self.monotonic())
-            if wait:
-                return self.report.refusal(
-                    Refusal.RATE_LIMITED, request, request_id=request_id, retry_after=wait
-                )
         key = key_of_connection(request, listener)
         if isinstance(key, Refusal):
             return self.report.refusal(key, request, request_id=request_id)

@@ -7,19 +7,19 @@ from contextlib import AsyncExitStack, closing
 from a9fe.http.hop import Hop, Task
 from a9fe.http.report import Report
 from a9fe.http.server.fair_handler import FairHandler
+from a9fe.http.server.rate_gate import rate_limited
 from a9fe.metadata_agent import hop as agent_hop
 from a9fe.metadata_agent import lookup_key
 from a9fe.metadata_agent.port_finder import PortFinder
 from a9fe.metadata_host.handler import MetadataHost
 from a9fe.metadata_host.proxy_edge import of_proxy
-from a9fe.metadata_proxy import proxy
-from a9fe.metadata_proxy.hop import limiter_of
 from a9fe.metadata_service import hop as service_hop
 from a9fe.metadata_service.parts import Parts, open_parts, service_of, tasks_of
 from a9fe.replica import confirmer_of, connector, follow, open_for
 from a9fe.runtime.clock import SystemClock
 from a9fe.runtime.config import Config
 from a9fe.runtime.state import imds_key
+from a9fe.wire import shares
 from a9fe.wire.limits import REFUSED_PAUSE, SERVICE_AT_ONCE, SERVICE_WAITING
 from a9fe.wire.message import Answer, Handler, Request
 from a9fe.wire.shares import Client
@@ -54,10 +54,9 @@ async def build_hop(
             ),
             service=service_of(config, report, parts, token_secret=imds_key.ensure(config)),
             report=report,
-            limiter=limiter_of(config),
         )
         turns = FairHandler(
-            handler_of(host),
+            handler_of(host, config, report),
             client_of_request,
             report.refusal,
             limits=SERVICE_AT_ONCE,
@@ -68,12 +67,12 @@ async def build_hop(
         return Hop(handler=turns, tasks=_tasks(config, parts), closers=closers.pop_all())
 
 
-def handler_of(host: MetadataHost) -> Handler:
-    """Return the handler of guests' and proxies' requests."""
+def handler_of(host: MetadataHost, config: Config, report: Report) -> Handler:
+    """Return the handler of guests' requests, which are rate-limited, and of proxies'."""
+    guests = rate_limited(host.of_guest, config, report)
 
     def handle(request: Request) -> Answer | Awaitable[Answer]:
-        listener = request.listener
-        return of_proxy(host, request) if listener is None else host.of_guest(request, listener)
+        return of_proxy(host, request) if request.listener is None else guests(request)
 
     return handle
 
@@ -81,7 +80,7 @@ def handler_of(host: MetadataHost) -> Handler:
 def client_of_request(request: Request) -> Client:
     """Return the client for fair queueing and bounds, as hop 1 or hop 2 counts it."""
     if request.listener is not None:
-        return proxy.client_of_request(request)
+        return shares.client_of_request(request)
     return lookup_key.client_of_request(request)
 
 

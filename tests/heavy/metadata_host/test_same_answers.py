@@ -230,8 +230,7 @@ class Path:
         return MetadataHost(finder=self.finder(), service=self.service(), report=report)
 
     def host(self) -> Handler:
-        host = self.metadata_host()
-        return lambda request: host.of_guest(request, request.listener or LISTENER)
+        return self.metadata_host().of_guest
 
     def host_behind_a_proxy(self) -> Handler:
         host = self.metadata_host()
@@ -304,8 +303,7 @@ def test_an_address_that_moved_during_a_wait_gets_no_answer(shape: str):
         document = DocumentReader(Waiters(world.replica), wait_max=60.0)
         service = replace(world.service(), documents=document)
         if shape == "host":
-            host = replace(world.metadata_host(), service=service)
-            ask: Handler = lambda request: host.of_guest(request, LISTENER)  # noqa: E731
+            ask: Handler = replace(world.metadata_host(), service=service).of_guest
         else:
             agent = MetadataAgent(
                 finder=world.finder(),
