@@ -107,7 +107,7 @@ class Asking:
 
 
 @pytest.mark.parametrize(("kind", "agent"), [("isolated", "dhcp-agent"), ("routed", "l3-agent")])
-def test_metadata_host_and_agent_killed_together_refuse_nothing(
+def test_proxy_and_agent_killed_together_refuse_nothing(
     cloud: Cloud, kind: str, agent: str
 ) -> None:
     vm = cloud.vm(cloud.on(kind)).start("udhcpc")

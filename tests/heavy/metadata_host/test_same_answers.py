@@ -34,7 +34,7 @@ from a9fe.wire.message import Answer, Handler, Headers, Listener, Request
 from a9fe.wire.refusals import Refusal
 from tests.golden.metadata.scenarios import zeros
 from tests.kit.feed_events import feed, plain, snapshot, upsert
-from tests.kit.http_world import Tally
+from tests.kit.http_world import Tally, turns
 from tests.kit.joined_hops import LISTENER, PORT, RESOURCES, VIEW
 
 NOW, SECRET = 1_000_000.0, "s3cret"
@@ -321,7 +321,7 @@ def test_an_address_that_moved_during_a_wait_gets_no_answer(shape: str):
             request, target=b"/latest/user-data?wait_for_change=true&last_etag=" + tag
         )
         guest = asyncio.ensure_future(awaited(ask(waiting)))
-        await asyncio.sleep(0)
+        await turns()
         moved = replace(PORT, device_id="another-instance")
         changed = replace(VIEW.instance, user_data=b"new")
         feed(world.replica, upsert(SYNCED + 1, moved), upsert(SYNCED + 2, changed), now=NOW)
