@@ -98,12 +98,12 @@ def test_a_restarted_service_signs_with_the_same_key_also_without_the_server(
         os.kill(server, signal.SIGCONT)
 
 
-def test_the_keys_are_the_services_alone(cloud: Cloud) -> None:
+def test_the_keys_are_of_the_signing_process_alone(cloud: Cloud) -> None:
     vm = cloud.vm(cloud.isolated()).start("udhcpc")
     token_of(vm)
     directory = STATE / "identity"
     [file] = directory.glob("*.json")
-    assert directory.owner() == file.owner() == "a9fe-service"
+    assert directory.owner() == file.owner() == "a9fe-proxy"
     assert stat.S_IMODE(directory.stat().st_mode) == 0o700
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     [key] = json.loads(cloud.house.a9fe("identity", "keys", "--json"))

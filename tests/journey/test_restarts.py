@@ -51,18 +51,19 @@ def test_a_killed_process_is_restarted_and_no_connection_is_refused(
 
 def test_a_killed_fork_server_stops_nothing_and_processes_start_after_it(cloud: Cloud) -> None:
     vm = cloud.vm(cloud.isolated()).start("udhcpc")
-    before = {name: cloud.house.pids(name) for name in PROCESSES}
+    before = {name: cloud.house.pids(name) for name in cloud.house.processes}
     cloud.house.kill_process("fork-server")
-    assert {name: cloud.house.pids(name) for name in PROCESSES} == before
-    pid = cloud.house.kill_process("metadata-proxy")
+    assert {name: cloud.house.pids(name) for name in cloud.house.processes} == before
+    first = cloud.house.hops[0]
+    pid = cloud.house.kill_process(first)
     assert REFUSED not in ask_until_it_answers(vm)
-    eventually(lambda: set(cloud.house.pids("metadata-proxy")) - {pid}, what="the proxy is back")
+    eventually(lambda: set(cloud.house.pids(first)) - {pid}, what="hop 1 is back")
     assert vm.reads_its_own()
 
 
 def test_processes_have_their_users_and_capabilities_and_show_no_environment(house: House) -> None:
     found = {}
-    for name in (*PROCESSES, "listener-holder"):
+    for name in (*house.processes, "listener-holder"):
         (pid,) = house.pids(name)
         status = dict(
             re.findall(r"^(\w+):\s+(\S+)", Path(f"/proc/{pid}/status").read_text(), re.M)
@@ -74,10 +75,8 @@ def test_processes_have_their_users_and_capabilities_and_show_no_environment(hou
         "server": ("a9fe", 0),
         "l3-agent": ("root", agents),
         "dhcp-agent": ("root", agents),
-        "metadata-proxy": ("a9fe-proxy", 0),
+        "metadata-host": ("a9fe-proxy", 0),
         "listener-holder": ("a9fe-proxy", 0),
-        "metadata-agent": ("a9fe-agent", 0),
-        "metadata-service": ("a9fe-service", 0),
     }
 
 

@@ -14,14 +14,14 @@ from a9fe.http.gc_tuning import tune_gc
 from a9fe.http.hop import Hop
 from a9fe.http.metrics_socket import metrics_path, serve_metrics
 from a9fe.http.report import Report
-from a9fe.http.server.server import Admit, Server, serve
+from a9fe.http.server.server import Admit, serve
 from a9fe.http.server.sockets import unix_listener
 from a9fe.linux.kernel import libc
 from a9fe.linux.processes import privileges
 from a9fe.metadata_agent.main import ROOT, admit_only
 from a9fe.metadata_host.hop import FEED_AGENT, build_hop
 from a9fe.metadata_proxy.control import Control
-from a9fe.metadata_proxy.listeners import HeldListeners
+from a9fe.metadata_proxy.guests import serving_guests
 from a9fe.metadata_service.dynamic_vendordata import certificates_of
 from a9fe.metadata_service.identity.key_ring import keys_path
 from a9fe.replica import path_of
@@ -41,6 +41,7 @@ class _Opened:
     """What was opened as root. `admit` decides about clients of `proxies`."""
 
     limits: Limits
+    proxy_limits: Limits
     control: socket.socket
     proxies: socket.socket
     exporter: socket.socket
@@ -49,13 +50,12 @@ class _Opened:
 
 
 def run(config: Config) -> None:
-    """Serve until SIGTERM or SIGINT. Opens what needs root, then becomes metadata_service_user."""
-    descriptors_max = descriptors.raise_limit()
-    own = privileges.owner_of(config.metadata_service_user)
-    proxy = privileges.owner_of(config.metadata_proxy_user)
+    """Serve until SIGTERM or SIGINT. Opens what needs root, then becomes metadata_proxy_user."""
+    most = descriptors.raise_limit()
+    own = privileges.owner_of(config.metadata_proxy_user)
     path = os.path.join(config.run_path, PROXY_SOCKET)
     control = unix_listener(path, kind=socket.SOCK_SEQPACKET, owner=own)
-    proxies = unix_listener(config.metadata_proxy_socket, owner=proxy)
+    proxies = unix_listener(config.metadata_proxy_socket, owner=own)
     exporter = unix_listener(metrics_path(config.run_path, PROCESS), owner=own)
     for directory in (
         os.path.dirname(path_of(config, FEED_AGENT)),
@@ -65,14 +65,15 @@ def run(config: Config) -> None:
         directories.ensure_own(directory, own)
     tls.load(config.server_url)
     verify = certificates_of(config)
-    privileges.drop(config.metadata_service_user)
+    privileges.drop(config.metadata_proxy_user)
     libc.give_memory_back()
     opened = _Opened(
-        limits=fitting(LIMITS, descriptors_max),
+        limits=fitting(LIMITS, most),
+        proxy_limits=fitting(AGENT_LIMITS, most),
         control=control,
         proxies=proxies,
         exporter=exporter,
-        admit=admit_only({ROOT, os.geteuid(), *(proxy[:1] if proxy else ())}),
+        admit=admit_only({ROOT, os.geteuid()}),
         verify=verify,
     )
     tasks.run(lambda: _serve(config, opened))
@@ -88,18 +89,15 @@ async def _serve(config: Config, opened: _Opened) -> None:
         proxies = await serve(
             hop.handler,
             sock=opened.proxies,
-            limits=fitting(AGENT_LIMITS, 2 * opened.limits.connections),
+            limits=opened.proxy_limits,
             report=report,
             admit=opened.admit,
             backlog=config.metadata_backlog,
         )
         closers.push_async_callback(proxies.close)
-        server = Server(
-            hop.handler, limits=opened.limits, report=report, backlog=config.metadata_backlog
+        held = await closers.enter_async_context(
+            serving_guests(config, hop, opened.limits, report)
         )
-        closers.push_async_callback(server.close)
-        held = HeldListeners(server)
-        closers.callback(held.close)
         tune_gc()
         control = opened.control.getsockname()
         log.info("ready", control=control, proxies=config.metadata_proxy_socket)

@@ -2,25 +2,22 @@
 
 import os
 import socket
-from contextlib import suppress
 
 import structlog
 
 from a9fe.http.gc_tuning import tune_gc
 from a9fe.http.metrics_socket import metrics_path, serve_metrics
 from a9fe.http.report import Report
-from a9fe.http.server.server import Server
 from a9fe.http.server.sockets import unix_listener
 from a9fe.linux.kernel import libc
-from a9fe.linux.listeners.succession import hand_on, taken_over
 from a9fe.linux.processes import privileges
 from a9fe.metadata_proxy.control import Control
+from a9fe.metadata_proxy.guests import serving_guests
 from a9fe.metadata_proxy.hop import build_hop
-from a9fe.metadata_proxy.listeners import HeldListeners
 from a9fe.metadata_proxy.proxy import log_request
 from a9fe.runtime import descriptors, metrics, tasks
 from a9fe.runtime.config import Config
-from a9fe.wire.handover import HOLDER_SOCKET, PROXY_SOCKET
+from a9fe.wire.handover import PROXY_SOCKET
 from a9fe.wire.limits import LIMITS, Limits, fitting
 
 PROCESS = "metadata-proxy"
@@ -45,25 +42,12 @@ async def _serve(
 ) -> None:
     report = Report(PROCESS, metrics)
     hop = build_hop(config, report, watcher=log_request if config.debug else None)
-    server = Server(
-        hop.handler,
-        limits=limits,
-        report=report,
-        backlog=config.metadata_backlog,
-        outgoing=hop.outgoing,
-    )
-    held = HeldListeners(server)
-    holder = os.path.join(config.run_path, HOLDER_SOCKET)
-    for idle, sock in await taken_over(holder):
-        with suppress(OSError):  # its client has gone
-            await server.adopt(idle, sock)
     exposing = await serve_metrics(exporter)
-    tune_gc()
-    log.info("ready", control=control.getsockname(), upstream=config.metadata_proxy_socket)
     try:
-        await Control(control, held).run()
+        async with serving_guests(config, hop, limits, report) as held:
+            tune_gc()
+            log.info("ready", control=control.getsockname(), upstream=config.metadata_proxy_socket)
+            await Control(control, held).run()
     finally:
-        held.close()
-        await server.close(hand_on=lambda pairs: hand_on(holder, pairs))
         await exposing.close()
         await hop.close()

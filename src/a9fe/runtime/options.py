@@ -160,16 +160,16 @@ class Config:
         v.TEXT, "", "signs instance ids; generated at the first start", secret=True
     )
     metadata_proxy_socket: str = _metadata(v.PATH, "", "Unix socket of the metadata agent")
-    metadata_proxy_user: str = _metadata(v.USER_NAME, "a9fe-proxy", "user the proxy runs as")
+    metadata_proxy_user: str = _metadata(
+        v.USER_NAME, "a9fe-proxy", "user the proxy, or the metadata host, runs as"
+    )
     metadata_proxy_group: str = _metadata(
         v.GROUP_NAME, "", "group the proxy runs as; its user's if empty"
     )
     metadata_agent_user: str = _metadata(
         v.USER_NAME, "a9fe-agent", "user the metadata agent runs as"
     )
-    metadata_service_user: str = _metadata(
-        v.USER_NAME, "a9fe-service", "user the service, or the metadata host, runs as"
-    )
+    metadata_service_user: str = _metadata(v.USER_NAME, "a9fe-service", "user the service runs as")
     nova_metadata_host: str = _metadata(
         v.HOSTS,
         "127.0.0.1",

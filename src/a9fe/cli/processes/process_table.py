@@ -68,7 +68,7 @@ PROCESSES: tuple[Process, ...] = (
     Process(
         name="metadata-host",
         room="metadata_host",
-        user=lambda config: config.metadata_service_user,
+        user=lambda config: config.metadata_proxy_user,
         directories=("replica-service", "identity", "imds"),
         follows=True,
         listens=lambda config: f"namespaces; {config.run_path}/{PROXY_SOCKET}",
