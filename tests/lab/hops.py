@@ -69,7 +69,11 @@ class Hops:
 
     def says(self, name: str, what: str, before: int = 0) -> None:
         """Wait until a process has logged the text more often than `before`."""
-        eventually(lambda: self.said(name, what) > before, DEADLINE, f"{name} says {what!r}")
+        try:
+            eventually(lambda: self.said(name, what) > before, DEADLINE, f"{name} says {what!r}")
+        except AssertionError as error:
+            error.add_note(f"log of {name}:\n{self.log(name).read_text()[-4000:]}")
+            raise
 
     def log(self, name: str) -> Path:
         """Return the log of a process, of all its starts."""
