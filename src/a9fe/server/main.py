@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import functools
+import importlib
 import os
 import socket
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ import structlog
 import uvicorn
 
 from a9fe.linux.processes import privileges
+from a9fe.linux.processes.standby import Standby
 from a9fe.model.api_tokens import ApiToken
 from a9fe.model.auth_strategy import check_bind_host, check_keystone
 from a9fe.model.errors import A9feError
@@ -33,6 +35,7 @@ from a9fe.server.auth.credentials import (
 from a9fe.server.auth.keystone import Keystone
 from a9fe.server.feed.hub import Hub
 from a9fe.store import Store
+from a9fe.store.store import UPGRADING
 
 log = structlog.get_logger()
 
@@ -79,14 +82,24 @@ def run(config: Config) -> None:
     check_bind_host(config.auth_strategy, config.bind_host)
     check_keystone(config.auth_strategy, config.keystone_auth_url, config.keystone_password)
     store = Store(config.database_connection, clock.now)
+    upgrader = Standby(lambda: upgrade(store, config.server_user))
     listener = listen(config.bind_host, config.bind_port)
     server = prepare(config, store, clock, authenticator_of(config, store, clock))
     known = local_tokens.records(config.state_path, config.host)
     privileges.drop(config.server_user)
-    store.migrate()
+    if not store.is_current():
+        upgrader.do()
+    upgrader.close()
     keep_tokens(store, config.host, known)
     tasks.run(lambda: serve(server, listener))
     store.close()
+
+
+def upgrade(store: Store, user: str) -> None:
+    """Create or upgrade the database as its user. Raises StoreError."""
+    importlib.import_module(UPGRADING).scripts()  # its user may not be able to read them
+    privileges.drop(user)
+    store.migrate()
 
 
 def authenticator_of(config: Config, store: Store, clock: Clock) -> Authenticator:

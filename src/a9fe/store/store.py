@@ -1,5 +1,6 @@
 """The database: open, migrate, run transactions, notify of commits."""
 
+import importlib
 import os
 import threading
 import time
@@ -13,13 +14,17 @@ from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 
 from a9fe.model.rules.scheduling import timestamp
 from a9fe.store import engine as engines
-from a9fe.store import lineage, notifications, transfer
+from a9fe.store import lineage, transfer
 from a9fe.store.engine import BUSY_TIMEOUT, StoreError, StoreFull
-from a9fe.store.schema import migrating
+from a9fe.store.schema import versions
 from a9fe.store.session import Session
 
 T = TypeVar("T")
 
+UPGRADING = "a9fe.store.schema.upgrading"
+"""Imports alembic; not needed if the database is current."""
+NOTIFICATIONS = "a9fe.store.notifications"
+"""Imports psycopg; not needed on SQLite."""
 ATTEMPTS = 10
 """Attempts at a transaction that loses races for an address or a MAC."""
 TOGETHER = 0.1
@@ -77,13 +82,28 @@ class Store:
         self._engine = engines.open_engine(url)
         self._reader = engines.reading(self._engine)
         self._writer = engines.writing(self._engine)
-        migrating.scripts()
+        versions.head()
+        if not engines.is_sqlite(self._engine):
+            importlib.import_module(NOTIFICATIONS)
+
+    def is_current(self) -> bool:
+        """Return whether `migrate` has nothing to do.
+
+        Raises StoreError, also for a damaged database and a schema of a newer version.
+        """
+        with self._reported(), self._reader.begin() as connection:
+            versions.check_usable(connection, self.shown)
+            return versions.found_schema(connection) == versions.head()
 
     def migrate(self) -> None:
-        """Create or upgrade the database to this version's schema. Raises StoreError."""
+        """Create or upgrade the database to this version's schema. Raises StoreError.
+
+        Unless the database is current, this imports alembic.
+        """
         with self._reported(), self._one_writer(), self._writer.begin() as connection:
-            migrating.check_usable(connection, self.shown)
-            migrating.upgrade(connection, self._now())
+            versions.check_usable(connection, self.shown)
+            if versions.found_schema(connection) != versions.head():
+                importlib.import_module(UPGRADING).upgrade(connection, self._now())
             lineage.ensure(connection)
 
     def check_there(self) -> None:
@@ -99,14 +119,14 @@ class Store:
         Raises StoreError, also for a schema of a newer version.
         """
         with self._reported(), self._reader.begin() as connection:
-            migrating.check_usable(connection, self.shown)
-            return migrating.found_schema(connection), migrating.head()
+            versions.check_usable(connection, self.shown)
+            return versions.found_schema(connection), versions.head()
 
     def export(self) -> Iterator[str]:
         """Yield a consistent copy of the database as JSON lines. Raises StoreError."""
         with self._reported(), self._reader.begin() as connection:
             engines.allow_idling(connection)
-            yield from transfer.export(connection, migrating.head())
+            yield from transfer.export(connection, versions.head())
 
     def load(self, lines: Iterable[str]) -> int:
         """Import an export's lines into this database, which must be migrated and empty.
@@ -117,7 +137,7 @@ class Store:
             engines.allow_idling(connection)
             Session(connection, timestamp(self._now())).begin_write()
             transfer.check_empty(connection, self.shown)
-            count = transfer.load(connection, lines, migrating.head(), self._now())
+            count = transfer.load(connection, lines, versions.head(), self._now())
             lineage.ensure(connection)
             return count
 
@@ -214,7 +234,7 @@ class Store:
         is lost.
         """
         if not engines.is_sqlite(self._engine):
-            await notifications.listen(self._engine, self.tell)
+            await importlib.import_module(NOTIFICATIONS).listen(self._engine, self.tell)
 
     def tell(self, revision: int) -> None:
         """Notify the listeners that the database reached a revision."""

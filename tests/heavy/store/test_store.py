@@ -21,6 +21,7 @@ from a9fe.model.resources import (
 from a9fe.model.rules.scheduling import timestamp
 from a9fe.store import Change, Store, StoreError, session
 from a9fe.store import change_log as log
+from a9fe.store.schema import upgrading, versions
 from a9fe.store.schema.columns import METADATA
 from a9fe.store.schema.tables import TABLES
 from tests.kit.databases import DATABASES
@@ -238,6 +239,22 @@ def test_the_database_itself_refuses_duplicates_and_orphans(store: Store, second
 def test_the_migrations_make_the_schema(store: Store):
     with store._engine.connect() as connection:
         assert compare_metadata(MigrationContext.configure(connection), METADATA) == []
+
+
+def test_the_schemas_that_a9fe_knows_are_those_of_its_migrations(store: Store):
+    scripts = upgrading.scripts()
+    assert versions.known()[::-1] == tuple(s.revision for s in scripts.walk_revisions())
+    assert versions.head() == scripts.get_current_head()
+
+
+def test_an_empty_database_is_not_current_and_a_migrated_one_is(store: Store):
+    assert store.is_current()
+    with store.write() as writing:
+        writing._connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))
+    assert not store.is_current()
+    with store.write() as writing:
+        writing._connection.execute(text("DROP TABLE alembic_version"))
+    assert not store.is_current()
 
 
 def test_migrating_again_changes_nothing(store: Store):

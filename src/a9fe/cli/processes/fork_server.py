@@ -12,6 +12,14 @@ from a9fe.linux.processes import fork_server as servers
 from a9fe.linux.processes.title import as_shown, set_title
 
 NAME = "fork-server"
+# What the server imports and other processes too: imported before the first process is forked.
+COMMON = (
+    "a9fe.api_client.agent_client",
+    "a9fe.metadata.config_drive",
+    "a9fe.runtime.tasks",
+    "cryptography.hazmat.primitives.serialization.pkcs7",
+    "cryptography.x509",
+)
 
 
 @click.command(NAME, hidden=True)
@@ -27,7 +35,8 @@ def fork_server(*, link: int, room: str) -> None:
     """
     del room
     set_title((*servers.interpreter(), NAME), NAME)
-    start = servers.serve(link, [p.imported for p in BY_NAME.values() if not p.alone])
+    ahead = [process.imported for process in BY_NAME.values() if not process.alone]
+    start = servers.serve(link, COMMON, ahead)
     if start is not None:
         sys.exit(run_process.supervised(BY_NAME[start.command[0]], start.flags))
 

@@ -141,16 +141,17 @@ def _written(program: Program) -> int:
     return fd
 
 
-def serve(fd: int, ahead: Iterable[str] = ()) -> Start | None:
+def serve(fd: int, first: Iterable[str] = (), ahead: Iterable[str] = ()) -> Start | None:
     """Fork a process for each request on the socket `fd`; return in each of them what it gets.
 
-    In the fork server itself it returns None when the other end is closed. While there is no
-    request it imports the modules `ahead`.
+    In the fork server itself it returns None when the other end is closed. It imports the modules
+    `first` before any request, and the modules `ahead` while there is none.
     """
     missing = list(ahead)
     privileges.die_with_parent()
     gc.disable()  # until a process enables it: a collection would write to all objects
-    gc.freeze()
+    for module in first:
+        _load(module)
     with socket.socket(fileno=fd) as link:
         while True:
             while missing and not _readable(link):
