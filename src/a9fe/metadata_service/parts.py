@@ -8,7 +8,7 @@ import secrets
 import ssl
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import structlog
 
@@ -24,6 +24,7 @@ from a9fe.metadata_service.guest_call import GuestCall
 from a9fe.metadata_service.guest_writes import GuestWrites, attributes_enabled, wait_for_revision
 from a9fe.metadata_service.identity.key_ring import KeyRing, key_ring_of
 from a9fe.metadata_service.identity.requests import require_key, token_actions
+from a9fe.metadata_service.kept_views import KeptViews
 from a9fe.metadata_service.service import Service
 from a9fe.metadata_service.token_gate import TokenGate
 from a9fe.metadata_service.usage_reports import UsageReports, UsageTally, deliverer
@@ -111,6 +112,7 @@ def service_of(config: Config, report: Report, parts: Parts, *, token_secret: st
             *(token_actions(keys, config.identity_token_lifetime) if keys else ()),
             *parts.writes.actions(),
         ),
+        views=KeptViews(parts.replica),
     )
 
 
@@ -142,20 +144,28 @@ def tasks_of(parts: Parts) -> dict[str, Task]:
 
 
 def _settings_of(config: Config, keys: KeyRing | None) -> Callable[[], Settings]:
-    """Return a function that returns the settings, with vendor data as its file is now."""
+    """Return a function that returns the settings, with vendor data as its file is now.
+
+    It returns the same object as long as the file is unchanged.
+    """
     signer = keys.document_signer(os.uname().machine) if keys else None
     vendordata = VendordataFile(config.vendordata_jsonfile_path, _vendordata_unusable)
     vendordata()  # log an unusable file at the start, not when the first VM boots
 
+    present = Settings(
+        dhcp_domain=config.dhcp_domain,
+        static_vendordata=STATIC_JSON in config.vendordata_providers,
+        identity=signer,
+        region=config.region_name,
+        guest_attributes=config.enable_guest_attributes,
+    )
+
     def settings() -> Settings:
-        return Settings(
-            dhcp_domain=config.dhcp_domain,
-            vendordata=vendordata(),
-            static_vendordata=STATIC_JSON in config.vendordata_providers,
-            identity=signer,
-            region=config.region_name,
-            guest_attributes=config.enable_guest_attributes,
-        )
+        nonlocal present
+        found = vendordata()
+        if found is not present.vendordata:
+            present = replace(present, vendordata=found)
+        return present
 
     return settings
 

@@ -27,6 +27,7 @@ from a9fe.metadata_service.guest_call import (
     path_of,
     query_of,
 )
+from a9fe.metadata_service.kept_views import KeptViews
 from a9fe.metadata_service.origin import Origin, requesting_port
 from a9fe.metadata_service.read_options import conditional
 from a9fe.model.user_data import KnownInstance
@@ -67,7 +68,8 @@ class Service:
     `source_lost_after`: seconds without the server after which the source counts as lost.
     `refuse` makes, counts and logs the refusal of a request with an id, which may be "". Ungated
     actions skip the `gates`. `confirm` updates the source from the server and returns whether that
-    succeeded; only then is a missing instance 404.
+    succeeded; only then is a missing instance 404. `views` keeps views of the source as long as
+    `settings()` returns the same object; None: each request makes its own.
     """
 
     source: Source
@@ -80,6 +82,7 @@ class Service:
     gates: Sequence[Gate] = ()
     documents: DocumentReader = field(default_factory=DocumentReader)
     actions: Sequence[Action] = ()
+    views: KeptViews | None = None
 
     def answer(
         self, origin: Origin, request: Request, *, certain: bool | None = None
@@ -179,8 +182,18 @@ class Service:
             return self._unknown(origin)
         if known.instance.project_id != origin.tenant_id:
             return Refusal.WRONG_TENANT
-        view = view_of(self.source, known, self.settings(), self.random_bytes)
-        return view or Refusal.NOT_SYNCED
+        return self._present_view(known) or Refusal.NOT_SYNCED
+
+    def _present_view(self, known: KnownInstance) -> InstanceView | None:
+        """Return the instance's view: the kept one, or one made now."""
+        settings = self.settings()
+        kept = self.views.get(known.instance.id) if self.views is not None else None
+        if kept is not None and kept.view.settings is settings:
+            return kept.view
+        view = view_of(self.source, known, settings, self.random_bytes)
+        if view is not None and self.views is not None:
+            self.views.keep(view)
+        return view
 
     def _unknown(self, origin: Origin) -> Refusal:
         now = self.now()
