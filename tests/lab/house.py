@@ -97,11 +97,11 @@ class House:
         alive = {a["binary"] for a in agents if a["alive"]}
         return {"neutron-l3-agent", "neutron-dhcp-agent"} <= alive
 
-    def stop(self) -> int:
-        """Stop it as Ctrl-C does; return its exit status."""
+    def stop(self, number: signal.Signals = signal.SIGINT) -> int:
+        """Stop it as Ctrl-C does, or a service manager by SIGTERM; return its exit status."""
         assert self.up is not None
         if self.up.poll() is None:
-            self.up.send_signal(signal.SIGINT)
+            self.up.send_signal(number)
         status = self.up.wait(30)
         self.up = None
         late = sorted(set(self.late.read_text().splitlines()))

@@ -15,11 +15,12 @@ from tests.lab.cloud import Vm
 
 ANSWERED = "200"
 KEPT, SINGLE = "kept", "single"
-CLIENTS = 3  # of each kind: enough that a request is under way at every moment
+CLIENTS = 3  # of each kind: enough that a request is under way at most moments
+PAUSE = 0.06  # s between two requests of a client: below the limit of requests of one guest
 
 # Print "kind begin end outcome" for each request (seconds of CLOCK_MONOTONIC) until stdin closes.
 PROGRAM = r"""
-import asyncio, sys, time
+import asyncio, os, sys, time
 
 CLIENTS, PAUSE, WITHIN = int(sys.argv[1]), float(sys.argv[2]), 40.0
 GET = "GET /latest/meta-data/instance-id HTTP/1.1\r\nHost: m\r\n"
@@ -73,6 +74,7 @@ async def main():
         except asyncio.TimeoutError:
             pass
     sys.stdout.flush()
+    os._exit(0)  # requests under way are of no interest
 
 asyncio.run(main())
 """
@@ -94,7 +96,7 @@ class Load:
 
     vm: Vm
     clients: int = CLIENTS
-    pause: float = 0.02  # s between two requests of a client
+    pause: float = PAUSE
     process: "subprocess.Popen[bytes]" = field(init=False)
     output: int = field(init=False)
 
@@ -112,6 +114,7 @@ class Load:
             self.process.communicate(timeout=60)
         finally:
             self.process.kill()
+            self.process.wait()
             os.close(self.output)
 
     def all(self) -> list[Asked]:

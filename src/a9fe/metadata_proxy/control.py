@@ -69,6 +69,11 @@ class Control:
         self._connections: set[asyncio.Task[None]] = set()
         self._allowed = frozenset({ROOT, os.geteuid()}) if allowed is None else allowed
 
+    @property
+    def connected(self) -> int:
+        """Return the number of connected agents."""
+        return len(self._agents)
+
     async def run(self) -> None:
         """Serve agents until cancelled."""
         try:

@@ -3,7 +3,7 @@
 It accepts no connection: while a copy of a listening socket is open, the kernel queues connections
 instead of refusing them. Host agents give it the listeners that they give the proxy, by the same
 protocol, and take them back when they start. It outlives `a9fe up`; the next one finds it by its
-pid file, and `a9fe clean` ends it.
+pid file, and `a9fe clean` ends it. It ends itself after five minutes without an agent.
 """
 
 import asyncio
@@ -23,6 +23,7 @@ from a9fe.runtime.config import Config
 from a9fe.wire.handover import HOLDER_SOCKET
 
 CHECK = 30.0  # s between checks that the control socket still exists
+ALONE = 10  # checks in a row without an agent: no `a9fe up` runs any more
 
 log = structlog.get_logger("a9fe.metadata_proxy")
 
@@ -39,13 +40,15 @@ def run(config: Config) -> None:
 
 async def _keep(path: str, control: socket.socket) -> None:
     held, kept = HeldListeners(None), KeptConnections()
-    serving = asyncio.ensure_future(Control(control, held, kept=kept).run())
+    agents = Control(control, held, kept=kept)
+    serving = asyncio.ensure_future(agents.run())
     log.info("ready", control=path)
-    ours = os.stat(path).st_ino
+    ours, alone = os.stat(path).st_ino, 0
     try:
-        while _is(path, ours):
+        while _is(path, ours) and alone < ALONE:
             await asyncio.wait((serving,), timeout=CHECK)
-        log.warning("ended: the control socket was removed", control=path)
+            alone = 0 if agents.connected else alone + 1
+        log.warning("ended: no agent, or the control socket was removed", control=path)
     finally:
         serving.cancel()
         with suppress(asyncio.CancelledError):

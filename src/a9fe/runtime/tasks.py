@@ -47,23 +47,29 @@ def jittered(backoff: Backoff, failures: int) -> float:
     return backoff.delay(failures, _dice.random())
 
 
-def run(main: Callable[[], Awaitable[None]]) -> None:
-    """Run `main` until it returns, or until SIGTERM or SIGINT cancels it."""
+def run(
+    main: Callable[[], Awaitable[None]],
+    told: Callable[[signal.Signals], None] = lambda _number: None,
+) -> None:
+    """Run `main` until it returns, or until SIGTERM or SIGINT cancels it; `told` first which."""
     with asyncio.Runner(loop_factory=_event_loop) as runner:
-        runner.run(_until_signalled(main))
+        runner.run(_until_signalled(main, told))
 
 
-async def _until_signalled(main: Callable[[], Awaitable[None]]) -> None:
+async def _until_signalled(
+    main: Callable[[], Awaitable[None]], told: Callable[[signal.Signals], None]
+) -> None:
     task = asyncio.ensure_future(main())
     stopping = asyncio.Event()
 
-    def stop() -> None:
+    def stop(number: signal.Signals) -> None:
+        told(number)
         stopping.set()
         task.cancel()
 
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop)
+        loop.add_signal_handler(number, stop, number)
     try:
         await task
     except asyncio.CancelledError:

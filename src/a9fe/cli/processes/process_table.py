@@ -18,6 +18,7 @@ class Process:
     `alone`: no other process has its modules, so it imports them itself, while the others start;
     the fork server imports those of the others once, for all. `shapes`: the values of
     metadata_shape with which `a9fe up` runs it.
+    `asked_by`: the process that sends it requests, and is stopped before it.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Process:
     alone: bool = False
     module: str = "main"
     shapes: frozenset[str] = frozenset({HOST, SPLIT, DROP_IN})
+    asked_by: str = ""
 
     @property
     def imported(self) -> str:
@@ -91,6 +93,7 @@ PROCESSES: tuple[Process, ...] = (
         listens=lambda config: config.metadata_proxy_socket,
         secret=True,
         shapes=HOPS_APART,
+        asked_by="metadata-proxy",
     ),
     Process(
         name="metadata-service",
@@ -101,6 +104,7 @@ PROCESSES: tuple[Process, ...] = (
         listens=lambda c: f"http://{c.metadata_listen}:{c.metadata_listen_port}",
         secret=True,
         shapes=HOPS_APART,
+        asked_by="metadata-agent",
     ),
 )
 HOLDER = Process(

@@ -52,6 +52,9 @@ class Supervised:
         self.process = process
         self.pid = 0
         self.ready = asyncio.Event()
+        self.ended = asyncio.Event()  # after `keep` was cancelled
+        self.stops_after: Supervised | None = None
+        self.stays = False  # when `keep` is cancelled: it survives us
         self._was_ready = goes_on
         self._run_path = config.run_path
         self._pid_file = PidFile(process.name, config.run_path)
@@ -60,12 +63,20 @@ class Supervised:
 
     async def keep(self) -> None:
         """Run the process until cancelled. Raises StartError if it never gets ready."""
+        try:
+            await self._keep()
+        finally:
+            self.ended.set()
+
+    async def _keep(self) -> None:
         failures = 0
         with self._notifications():
             while True:
                 began = time.monotonic()
                 status = await self._run_once()
-                failures = 1 if time.monotonic() - began > STABLE else failures + 1
+                is_planned = status == os.EX_OK and self._was_ready
+                is_first = is_planned or time.monotonic() - began > STABLE
+                failures = 1 if is_first else failures + 1
                 # The first restart has no delay: no other process does this work.
                 delay = jittered(RESTART, failures - 1) if failures > 1 else 0.0
                 self._log_end(status, failures, delay)
@@ -86,10 +97,17 @@ class Supervised:
         try:
             return await child.wait()
         except asyncio.CancelledError:
-            await child.stop()
+            if self.stops_after is not None:
+                await self.stops_after.ended.wait()
+            if not self.stays:
+                await child.stop()
             raise
         finally:
-            self.ready.clear()
+            self._ended()
+
+    def _ended(self) -> None:
+        self.ready.clear()
+        if not self.stays:
             self._pid_file.remove()
 
     async def _go_on_with(self, pid: int) -> int:
@@ -100,11 +118,11 @@ class Supervised:
         try:
             await processes.ended(pid)
         except asyncio.CancelledError:
-            await asyncio.to_thread(processes.end, pid, self._pid_file.is_ours)
+            if not self.stays:
+                await asyncio.to_thread(processes.end, pid, self._pid_file.is_ours)
             raise
         finally:
-            self.ready.clear()
-            self._pid_file.remove()
+            self._ended()
         return UNKNOWN_STATUS
 
     def _log_end(self, status: int, failures: int, delay: float) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 import socket
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -52,8 +53,9 @@ def up(context: click.Context, *, adopt: bool) -> None:
 
     A process that ends is restarted. Logs go to stderr, with the process's name on each line. When
     all processes are ready, a table on stdout shows their addresses. `a9fe up` ends with its
-    processes but leaves namespaces and DHCP servers in place; `a9fe clean` removes them. The
-    database (SQLite) and the shared secret are in --state-path; the first start makes them.
+    processes but leaves namespaces and DHCP servers in place; `a9fe clean` removes them. After
+    SIGTERM, listeners are kept for five minutes: VMs' requests wait for the next `a9fe up`.
+    The database (SQLite) and the shared secret are in --state-path; the first start makes them.
 
     \b
     sudo a9fe up
@@ -85,7 +87,8 @@ def up(context: click.Context, *, adopt: bool) -> None:
         host_firewall.check(mark)
         set_up(config)
         supervised = [Supervised(p, config, flags, forks, goes_on=goes_on) for p in started]
-        tasks.run(lambda: _supervise(supervised, config))
+        put_in_order(supervised)
+        tasks.run(lambda: _supervise(supervised, config), lambda n: leave(supervised, n))
         forks.close()
     log.info("stopped; namespaces and DHCP stay, `a9fe clean` removes them")
 
@@ -162,6 +165,19 @@ def set_up(config: Config) -> None:
     if any(process.secret for process in processes_of(config)):
         shared_secret.ensure(config)
     local_tokens.ensure(config)
+
+
+def put_in_order(supervised: Sequence[Supervised]) -> None:
+    """Have each process stop after the one that sends it requests."""
+    by_name = {one.process.name: one for one in supervised}
+    for one in supervised:
+        one.stops_after = by_name.get(one.process.asked_by)
+
+
+def leave(supervised: Sequence[Supervised], number: signal.Signals) -> None:
+    """After SIGTERM, which service managers also send to restart us, the holder goes on."""
+    for one in supervised:
+        one.stays = one.process.survives and number == signal.SIGTERM
 
 
 async def _supervise(supervised: Sequence[Supervised], config: Config) -> None:
