@@ -7,6 +7,7 @@ import pytest
 from tests.kit.conditions import eventually
 from tests.lab.cloud import METADATA, Cloud, Vm
 from tests.lab.cloud_init import crawl
+from tests.lab.hostile import CHOSEN
 
 URL = "http://[fe80::a9fe:a9fe%25eth0]"
 INSTANCE = "/openstack/latest/meta_data.json"
@@ -44,6 +45,9 @@ def test_cloud_init_asks_the_ipv6_address_first(cloud: Cloud, kind: str) -> None
     (shown,) = found["network"]["networks"]
     assert shown["type"] == "ipv6_slaac"
     assert vm.status("/") == "000"  # the guest has no way to the IPv4 address
+    vm.sh("ip", "-6", "address", "flush", "dev", "eth0")
+    vm.sh("ip", "-6", "address", "add", f"{CHOSEN}/64", "dev", "eth0", "nodad")
+    eventually(lambda: reads_its_own(vm), what="metadata from an opaque address")
 
 
 def test_a_guest_by_dhcpv6_behind_a_router(cloud: Cloud) -> None:

@@ -7,7 +7,8 @@ BROADCAST = "ff:ff:ff:ff:ff:ff"
 ANY_MAC = "00:00:00:00:00:00"
 ARP, IPV4, IPV6 = 0x0806, 0x0800, 0x86DD
 MARK = b"token---"  # the sender replaces it by a token that identifies the frame
-UDP, ICMPV6, HOP_BY_HOP, FRAGMENT, DESTINATION = 17, 58, 0, 44, 60
+TCP, UDP, ICMPV6, HOP_BY_HOP, FRAGMENT, DESTINATION = 6, 17, 58, 0, 44, 60
+SYN, RST, ACK = 2, 4, 16
 
 
 def mac(text: str) -> bytes:
@@ -42,6 +43,19 @@ def ipv4(source: str, to: str, protocol: int, payload: bytes, fragment: int = 0)
 
 def udp(source: int, to: int, payload: bytes = MARK) -> bytes:
     return struct.pack(">HHHH", source, to, 8 + len(payload), 0) + payload
+
+
+def tcp(source: int, to: int, flags: int = SYN, number: int = 1, payload: bytes = MARK) -> bytes:
+    """Return a segment with sequence number `number`; its checksum is 0."""
+    return struct.pack(">HHIIBBHHH", source, to, number, 1, 5 << 4, flags, 8192, 0, 0) + payload
+
+
+def summed(packet: bytes, at: int) -> bytes:
+    """Return an IPv6 packet with its payload's checksum (RFC 8200 section 8.1), `at` there."""
+    payload = packet[40:]
+    whole = packet[8:40] + struct.pack(">IxxxB", len(payload), packet[6]) + payload
+    total = struct.pack(">H", _sum(whole) or 0xFFFF)
+    return packet[: 40 + at] + total + packet[42 + at :]
 
 
 def dhcp(client: str) -> bytes:

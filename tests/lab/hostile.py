@@ -1,10 +1,12 @@
 """A network, and frames of its guests that must or must not pass."""
 
+from ipaddress import ip_address
+
 from a9fe.model.resources import METADATA_IPV4, METADATA_IPV6, AddressPair, Port
 from a9fe.plan import names
 from tests.kit.fake_model import dhcp_port, network, port, subnet
 from tests.lab import frames
-from tests.lab.frames import ARP, BROADCAST, ICMPV6, IPV4, IPV6, UDP
+from tests.lab.frames import ARP, BROADCAST, ICMPV6, IPV4, IPV6, TCP, UDP
 
 NET = network(1)
 OTHER = network(2)
@@ -79,6 +81,18 @@ def discover(of: Port, client: str, **how: object) -> bytes:
 G, P, U = GUARDED, PAIRED, OPEN
 LL, LL_P, LL_U, LL_DHCP = (link_local(of.mac_address) for of in (G, P, U, DHCP))
 ASK6 = frames.icmpv6(135, METADATA_IPV6)
+GET6 = frames.tcp(5000, 80)
+CHOSEN, TEMPORARY = "fe80::1234:5678:9abc:def0", "fd00::1234:5678:9abc:def0"
+GROUP6 = "ff02::1:fffe:a9fe"
+
+
+def translated(of: Port, address: str = CHOSEN) -> str:
+    """The address of a port's guest as our namespaces see it."""
+    mac = of.mac_address.replace(":", "")
+    parts = ":".join((mac[:4], mac[4:8], mac[8:]))
+    return str(ip_address(address.replace("fe80::", f"fe80:{parts}:", 1)))
+
+
 ADVERT = frames.icmpv6(134)
 
 PASSING: dict[str, tuple[Port, bytes]] = {
@@ -138,6 +152,17 @@ PASSING: dict[str, tuple[Port, bytes]] = {
     "own IPv6 to metadata without port security": (
         U,
         ip6(U, LL_U, UDP, frames.udp(5000, 80), METADATA_IPV6),
+    ),
+    "a chosen link-local address to metadata": (G, ip6(G, CHOSEN, TCP, GET6, METADATA_IPV6)),
+    "solicitation from a chosen address": (G, ip6(G, CHOSEN, ICMPV6, ASK6, GROUP6)),
+    "solicitation from a chosen address to one": (G, ip6(G, CHOSEN, ICMPV6, ASK6, METADATA_IPV6)),
+    "a chosen link-local address to metadata, with pairs": (
+        P,
+        ip6(P, CHOSEN, TCP, GET6, METADATA_IPV6),
+    ),
+    "a chosen link-local address to metadata without port security": (
+        U,
+        ip6(U, CHOSEN, TCP, GET6, METADATA_IPV6),
     ),
     "IPv6 fragments without port security": (
         U,
@@ -424,6 +449,57 @@ DROPPED: dict[str, tuple[Port, bytes, str]] = {
     "a stolen IPv6 address to metadata without port security": (
         U,
         ip6(U, LL, UDP, frames.udp(5000, 80), METADATA_IPV6),
+        "metadata",
+    ),
+    "a chosen address to another port": (
+        G,
+        ip6(G, CHOSEN, TCP, frames.tcp(5000, 81), METADATA_IPV6),
+        "metadata",
+    ),
+    "a chosen address by UDP": (
+        G,
+        ip6(G, CHOSEN, UDP, frames.udp(5000, 80), METADATA_IPV6),
+        "metadata",
+    ),
+    "a chosen address elsewhere": (G, ip6(G, CHOSEN, TCP, GET6, LL_DHCP), "address"),
+    "a temporary address to metadata": (
+        G,
+        ip6(G, TEMPORARY, TCP, GET6, METADATA_IPV6),
+        "metadata",
+    ),
+    "another's translated address": (
+        G,
+        ip6(G, translated(VICTIM), TCP, GET6, METADATA_IPV6),
+        "metadata",
+    ),
+    "solicitation as another's translated address": (
+        G,
+        ip6(G, translated(VICTIM), ICMPV6, ASK6, GROUP6),
+        "metadata",
+    ),
+    "advertisement from a chosen address": (
+        G,
+        ip6(G, CHOSEN, ICMPV6, frames.icmpv6(136, CHOSEN), METADATA_IPV6),
+        "metadata",
+    ),
+    "solicitation for metadata to another group": (
+        G,
+        ip6(G, CHOSEN, ICMPV6, ASK6),
+        "metadata",
+    ),
+    "another's translated address without port security": (
+        U,
+        ip6(U, translated(VICTIM), TCP, GET6, METADATA_IPV6),
+        "metadata",
+    ),
+    "a chosen address with a stolen MAC without port security": (
+        U,
+        ip6(U, CHOSEN, TCP, GET6, METADATA_IPV6, mac=VICTIM.mac_address),
+        "metadata",
+    ),
+    "claims IPv6 metadata to metadata without port security": (
+        U,
+        ip6(U, LL_U, ICMPV6, frames.icmpv6(136, METADATA_IPV6), METADATA_IPV6),
         "metadata",
     ),
     "a stolen MAC to IPv6 metadata without port security": (

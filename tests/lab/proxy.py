@@ -13,7 +13,7 @@ from a9fe.linux.listeners.proxy_link import ProxyLink
 from a9fe.metadata_proxy.control import Control
 from a9fe.metadata_proxy.listeners import HeldListeners
 from a9fe.wire.handover import PROXY_SOCKET
-from a9fe.wire.message import Answer, Request
+from a9fe.wire.message import Answer, Handler, Request
 from tests.kit.conditions import eventually
 
 
@@ -22,7 +22,9 @@ def _ok(_: Request) -> Answer:
 
 
 @contextmanager
-def proxy_link(directory: Path, owner: str = "l3_agent") -> Iterator[ProxyLink]:
+def proxy_link(
+    directory: Path, owner: str = "l3_agent", handler: Handler = _ok
+) -> Iterator[ProxyLink]:
     """Run both ends of the hand-over in one event loop, in a thread."""
     path = str(directory / PROXY_SOCKET)
     link = ProxyLink(path, owner, backlog=64)
@@ -30,7 +32,7 @@ def proxy_link(directory: Path, owner: str = "l3_agent") -> Iterator[ProxyLink]:
     loop = asyncio.new_event_loop()
 
     async def serve() -> None:
-        server = Server(_ok)
+        server = Server(handler)
         held = HeldListeners(server)
         control = Control(unix_listener(path, kind=socket.SOCK_SEQPACKET), held, None)
         try:

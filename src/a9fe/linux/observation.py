@@ -9,14 +9,14 @@ import os
 import re
 import socket
 from collections.abc import Iterable, Iterator, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from a9fe.linux import radvd
 from a9fe.linux.dhcp import dnsmasq
-from a9fe.linux.kernel import namespace, rtnetlink, sysctl_files
+from a9fe.linux.kernel import namespace, rtnetlink, sysctl_files, way_back
 from a9fe.linux.processes.daemons import Daemon
 from a9fe.linux.rulesets.iptables import Iptables
-from a9fe.plan import names, sysctls
+from a9fe.plan import ipv6, names, sysctls
 from a9fe.plan.host import Address, Bridge, Dnsmasq, NamespacePlan, Radvd, Route, Uplink, Veth
 from a9fe.plan.mark import ALIAS_PREFIX, Mark
 from a9fe.wire.message import Listener
@@ -325,8 +325,9 @@ def daemon_of(space: str, owner: Owner, confs: str) -> Dnsmasq | Radvd | None:
 def _addresses(ours: dict[int, rtnetlink.Link]) -> Iterator[Address]:
     for address in rtnetlink.addresses():
         if address.index in ours and not address.by_kernel:
-            device = ours[address.index].name
-            yield Address(device=device, cidr=address.cidr, usable=address.usable)
+            found = Address(device=ours[address.index].name, cidr=address.cidr)
+            lacks_way = ipv6.is_shared(found) and not way_back.exists(address.index)
+            yield replace(found, usable=address.usable and not lacks_way)
 
 
 def _routes(ours: dict[int, rtnetlink.Link]) -> Iterator[Route]:

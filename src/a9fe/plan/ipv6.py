@@ -5,6 +5,9 @@ address, and perhaps fe80::a9fe:a9fe. That one may be on one device of a network
 interface of a router with IPv6 on that network, else on a DHCP port. Several routers or DHCP
 agents may want it, so the kernel looks for a duplicate (RFC 4862 section 5.4) before it is used. A
 device that finds one serves without the address, and tries again until it has it.
+
+A guest may send from a link-local address of its own choice. The filters of our bridges translate
+it (plan.filters.chains), so a namespace sees an address of TRANSLATED, with the port's MAC in it.
 """
 
 from collections.abc import Iterable, Iterator
@@ -15,6 +18,7 @@ from a9fe.model.rules import addresses as rules
 from a9fe.plan.host import Address
 
 LINK_LOCAL = "fe80::/64"
+TRANSLATED = "fe80:0:0:1::-fe80:ffff:ffff:ffff:ffff:ffff:ffff:ffff"  # no host has such an address
 METADATA = f"{METADATA_IPV6}/128"
 
 

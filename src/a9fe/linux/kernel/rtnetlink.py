@@ -42,6 +42,8 @@ RTA_DST, RTA_OIF, RTA_GATEWAY = 1, 4, 5
 RT_TABLE_MAIN = 254
 RTN_UNICAST = 1
 RTPROT_KERNEL, RTPROT_STATIC, RTPROT_RA = 2, 4, 9
+RTPROT_WAY_BACK = 169  # of ours (kernel.way_back)
+NOT_STATIC = (RTPROT_KERNEL, RTPROT_RA, RTPROT_WAY_BACK)
 RT_SCOPE_UNIVERSE, RT_SCOPE_LINK, RT_SCOPE_NOWHERE = 0, 253, 255
 
 
@@ -265,7 +267,7 @@ def _address_body(index: int, cidr: str) -> bytes:
 
 
 def static_routes() -> list[StaticRoute]:
-    """All routes except the kernel's own and those of router advertisements."""
+    """All routes except NOT_STATIC: the kernel's, router advertisements', kernel.way_back's."""
     bodies = netlink.dump(ROUTE_FAMILY, RTM_GETROUTE, ROUTE.pack(0, 0, 0, 0, 0, 0, 0, 0, 0))
     return [route for body in bodies if (route := _route(body)) is not None]
 
@@ -343,7 +345,7 @@ def _address(body: bytes) -> DeviceAddress:
 
 def _route(body: bytes) -> StaticRoute | None:
     family, length, _, _, table, protocol, _, kind, _ = ROUTE.unpack_from(body)
-    if table != RT_TABLE_MAIN or kind != RTN_UNICAST or protocol in (RTPROT_KERNEL, RTPROT_RA):
+    if table != RT_TABLE_MAIN or kind != RTN_UNICAST or protocol in NOT_STATIC:
         return None
     has = attributes(body[ROUTE.size :])
     unspecified = bytes(4 if family == socket.AF_INET else 16)

@@ -3,9 +3,12 @@
 The kernel looks for a duplicate for 1 to 2 s (RFC 4862 section 5.4), in which an agent must not
 wait. So an operation adds the address, fails while it is not usable, and is repeated. If the
 kernel has found a duplicate, a repetition removes the address and adds it again.
+
+The device also gets the way to guests with translated addresses (kernel.way_back), without which
+the address is not usable either.
 """
 
-from a9fe.linux.kernel import links, namespace, rtnetlink
+from a9fe.linux.kernel import links, rtnetlink, way_back
 from a9fe.linux.kernel.links import LinkError
 from a9fe.plan.host import Address
 
@@ -22,8 +25,10 @@ class SharedAddresses:
 
         No error after the first call: the kernel has just begun to look.
         """
-        with namespace.inside(space):
-            found = _found(address)
+        with links.about(address.cidr, space):
+            link = links.existing(address.device)
+            way_back.add(link)
+            found = _found(link.index, address.cidr)
         if found is not None and found.usable:
             self._taken.discard((space, address))
             return
@@ -41,6 +46,5 @@ class SharedAddresses:
             raise LinkError(f"{address.cidr} on {address.device}: looking for duplicates")
 
 
-def _found(address: Address) -> rtnetlink.DeviceAddress | None:
-    place = links.existing(address.device).index, address.cidr
-    return next((a for a in rtnetlink.addresses() if (a.index, a.cidr) == place), None)
+def _found(index: int, cidr: str) -> rtnetlink.DeviceAddress | None:
+    return next((a for a in rtnetlink.addresses() if (a.index, a.cidr) == (index, cidr)), None)

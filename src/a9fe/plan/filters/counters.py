@@ -14,4 +14,5 @@ COUNTERS = {
     "router_advert": "router advertisements and redirects",
     "fragment": "IPv6 fragments that could hide ICMPv6 or headers",
     "neighbour_advert": "neighbour discovery for an address that is not the port's",
+    "solicitation": "solicitations for metadata beyond a tap's rate",
 }
