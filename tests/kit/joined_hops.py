@@ -58,9 +58,10 @@ def config_of(
     paths = {"state_path": str(directory / "state"), "run_path": str(directory / "run")}
     config = load({**paths, **flags})
     (directory / "state" / "imds").mkdir(parents=True, exist_ok=True)
+    (directory / "run").mkdir(exist_ok=True)
     for agent in FEEDS:
         replica = open_for(config, agent)
-        feed(replica, *snapshot(SYNCED, *RESOURCES), now=SystemClock().now())
+        feed(replica, *snapshot(SYNCED, *resources), now=SystemClock().now())
         replica.close()
     return config
 
