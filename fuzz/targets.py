@@ -16,6 +16,8 @@ from a9fe.http.framing import ChunkedBody
 from a9fe.http.head import BadMessage
 from a9fe.http.render import request_bytes
 from a9fe.http.server.accepted import source_mac
+from a9fe.http.upstream import target as upstream_target
+from a9fe.http.upstream.addresses import Address
 from a9fe.http.upstream.errors import UpstreamError
 from a9fe.http.upstream.exchange import Exchange
 from a9fe.http.upstream.upstream_connection import UpstreamConnection
@@ -113,11 +115,18 @@ class _Pool:
         self.collected_bytes = 0
         self.closed = False
 
-    def freed(self, _: object, *, reusable: bool) -> None:
+    def freed(self, _: object, *, reusable: bool, answered: bool) -> None:
+        assert answered, "freed without an answer"
         self.freed_as.append(reusable)
 
-    def repeat(self, _: object) -> None:
+    def repeat(self, *_: object) -> None:
         raise AssertionError("nothing may be repeated")
+
+    def unanswered(self, *_: object) -> None:
+        pass
+
+    def has_other(self, _: object) -> bool:
+        return False
 
     def collected(self, amount: int) -> None:
         self.collected_bytes += amount
@@ -149,8 +158,8 @@ def _received(method: bytes, pieces: tuple[bytes, ...]) -> Answer | type[Upstrea
     """Return the answer or the error that these pieces, then the end, make."""
     pool = _Pool()
     asked = Request(method=method, target=b"/", headers=())
-    exchange = Exchange(asked, b"", 1e9, _loop())
-    connection = UpstreamConnection(pool)  # type: ignore[arg-type]
+    exchange = Exchange(asked, 1e9, _loop())
+    connection = UpstreamConnection(pool, Address(upstream_target.Target(path="a")))  # type: ignore[arg-type]
     connection.connection_made(pool)  # type: ignore[arg-type]
     connection.ask(exchange)
     for piece in pieces:
