@@ -1,4 +1,4 @@
-"""Logs each request at debug level: what was asked, for whom it was answered, and how fast."""
+"""Logs each request at debug level: target, client, instance, status and duration."""
 
 import time
 
