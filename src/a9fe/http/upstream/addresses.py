@@ -70,6 +70,8 @@ class Address:
         "backoff",
         "health",
         "in_use",
+        "is_usable",
+        "is_well",
         "retry_at",
         "target",
         "turn",
@@ -81,16 +83,13 @@ class Address:
         self.target = target
         self.authority = target.authority
         self.health = Health.UP
+        self.is_usable = True  # requests may be sent on a connection to it
+        self.is_well = True  # up, and its last request was answered
         self.in_use = 0  # connections being made or with a request, of all pools
         self.turn = 0  # of the last connection; the lowest was tried longest ago
         self.unanswered = 0  # in a row
         self.backoff = 0.0  # seconds
         self.retry_at = -math.inf  # loop time
-
-    @property
-    def is_usable(self) -> bool:
-        """Return whether requests may be sent on a connection to it."""
-        return self.health is Health.UP or self.health is Health.TRIAL
 
 
 class Watcher(Protocol):
@@ -173,11 +172,11 @@ class Addresses:
             self._after(address, Event.CONNECTED, "it accepts connections again")
 
     def answered(self, address: Address) -> None:
-        """Note an answer."""
-        if address.unanswered or address.health is not Health.UP:
-            address.unanswered = 0
-            address.backoff = 0.0
-            self._after(address, Event.ANSWERED, "it answers again")
+        """Note an answer; needed only if the address is not well."""
+        address.unanswered = 0
+        address.backoff = 0.0
+        self._after(address, Event.ANSWERED, "it answers again")
+        address.is_well = address.health is Health.UP
 
     def unanswered(self, address: Address, refusal: Refusal, why: str, now: float) -> None:
         """Note a request that was sent and not answered."""
@@ -201,6 +200,7 @@ class Addresses:
     def _fail(
         self, address: Address, event: Event, refusal: Refusal, why: str, now: float
     ) -> None:
+        address.is_well = False
         self._watcher.failed(address.target, refusal)
         self._after(address, event, why)
         if address.health is Health.DOWN and now >= address.retry_at:
@@ -213,5 +213,6 @@ class Addresses:
     def _after(self, address: Address, event: Event, why: str) -> None:
         before = address.health
         address.health = AFTER[before][event]
+        address.is_usable = address.health in (Health.UP, Health.TRIAL)
         if address.health is not before:
             self._watcher.changed(address.target, address.health, why)

@@ -107,7 +107,9 @@ class Upstream:
 
     def __call__(self, request: Request) -> asyncio.Future[Answer]:
         """Send a request, or queue it."""
-        exchange = Exchange(request, self._loop.time() + self._timeout, self._loop)
+        now = self._loop.time()
+        exchange = Exchange(request, now + self._timeout, self._loop)
+        exchange.patience = now + self._patience
         if self._is_full():
             full = UpstreamOverloaded if self._max_queue else UpstreamFull
             exchange.fail(full, f"{self.addresses}: too many requests wait for a connection")
@@ -151,7 +153,6 @@ class Upstream:
     def _start(self, connection: UpstreamConnection, exchange: Exchange) -> None:
         self._busy.add(connection)
         connection.address.in_use += 1
-        exchange.patience = self._loop.time() + self._patience
         connection.ask(exchange)
 
     def _end(self, connection: UpstreamConnection) -> None:
@@ -165,6 +166,7 @@ class Upstream:
             if exchange.done():
                 continue
             idle = None if exchange.fresh else self._take_idle()
+            exchange.patience = self._loop.time() + self._patience
             if idle is not None:
                 self._start(idle, exchange)
             else:
@@ -178,7 +180,7 @@ class Upstream:
     def freed(self, connection: UpstreamConnection, *, reusable: bool, answered: bool) -> None:
         """Return a connection whose exchange has ended to the pool."""
         self._end(connection)
-        if answered:
+        if answered and not connection.address.is_well:
             self.addresses.answered(connection.address)
         if reusable:
             connection.idle_since = self._loop.time()
