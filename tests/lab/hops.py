@@ -1,13 +1,14 @@
-"""The metadata agent and service as processes, with requests as the proxy sends them.
+"""The metadata agent and service, or the metadata host, as processes, with requests as the proxy
+sends them.
 
 There is no namespace and no proxy: the test sets the network and address of the guest.
 """
 
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,22 +19,23 @@ from tests.lab.places import A9FE
 from tests.lab.servers import DEADLINE, RunningServer, free_port
 
 HOST = "h1"
-AGENT, SERVICE = "metadata-agent", "metadata-service"
+AGENT, SERVICE, JOINED = "metadata-agent", "metadata-service", "metadata-host"
 FOLLOWED, READY = "change feed followed", " ready "
 
 
 @dataclass(frozen=True, kw_only=True)
 class Hops:
-    """The state directory and the options of the two processes."""
+    """The state directory and the options of the processes; `options` replace others."""
 
     state: Path
     run: Path
     server_url: str
     service_port: int
+    options: Mapping[str, str] = field(default_factory=dict)
 
     @contextmanager
     def running(self, name: str) -> Iterator["subprocess.Popen[bytes]"]:
-        """Run one of the two until the block ends; it must stop with status 0."""
+        """Run one of the processes until the block ends; it must stop with status 0."""
         given = {
             "state_path": str(self.state),
             "run_path": str(self.run),
@@ -45,6 +47,7 @@ class Hops:
             "metadata_proxy_user": "root",
             "metadata_agent_user": "root",
             "metadata_service_user": "root",
+            **self.options,
         }
         variables = {f"A9FE_{option.upper()}": value for option, value in given.items()}
         env = {**os.environ, **variables}

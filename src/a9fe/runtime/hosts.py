@@ -12,12 +12,9 @@ def parse_hosts(text: str, port: int) -> list[tuple[str, int]]:
     """Return the hosts of a comma-separated list, each with its port or `port`.
 
     A host is a name, an IPv4 address, or an IPv6 address; before its port the latter is in
-    brackets, which are removed. Raises ValueError.
+    brackets, which are removed. Each is returned once. Raises ValueError.
     """
-    hosts = [_parse(one.strip(), port) for one in text.split(",")]
-    if len(set(hosts)) < len(hosts):
-        raise ValueError("a host is given twice")
-    return hosts
+    return list(dict.fromkeys(_parse(one.strip(), port) for one in text.split(",")))
 
 
 def _parse(text: str, port: int) -> tuple[str, int]:

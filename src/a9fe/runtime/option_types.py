@@ -174,8 +174,8 @@ GROUP_NAME = matching(USER, "a group name such as a9fe-proxy, or nothing", optio
 MAC_ADDRESS = matching(MAC, "a MAC address such as fa:16:3e:00:00:00")
 HOSTS = ValueType(
     _hosts,
-    "host names or addresses such as 127.0.0.1, each once, with ports if they differ, such as"
-    " node1:8775, [fd00::1]:8775",
+    "host names or addresses such as 127.0.0.1, with ports if they differ, such as node1:8775,"
+    " [fd00::1]:8775",
 )
 OWN_HOST = matching(HOST, "a host name such as node1, or nothing", optional=True)
 URL = matching(HTTP_URL, "a URL such as http://127.0.0.1:9696, or nothing", optional=True)

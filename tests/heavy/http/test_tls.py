@@ -6,13 +6,14 @@ import os
 import socket
 import ssl
 import threading
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 import pytest
 
 from a9fe.http.upstream.addresses import Addresses
-from a9fe.http.upstream.errors import UpstreamUnreachable, UpstreamUntrusted
+from a9fe.http.upstream.errors import UpstreamBroken, UpstreamUnreachable, UpstreamUntrusted
 from a9fe.http.upstream.pool import Upstream
 from a9fe.metadata_agent.hop import service_targets
 from a9fe.runtime.config import load
@@ -65,23 +66,42 @@ async def nova(context: ssl.SSLContext | None, host: str = HOST):
 
 
 @contextlib.contextmanager
-def alerting(context: ssl.SSLContext):
-    """Serve one handshake that fails, with the alert that servers send then; give the port."""
+def accepting_one(context: ssl.SSLContext, serve: Callable[[ssl.SSLSocket], None]):
+    """Serve one connection with blocking calls, which send alerts; give the port."""
 
-    def refuse(listening: socket.socket) -> None:
+    def accept(listening: socket.socket) -> None:
         accepted, _ = listening.accept()
-        wrapped = context.wrap_socket(accepted, server_side=True, do_handshake_on_connect=False)
-        with contextlib.suppress(ssl.SSLError):
-            wrapped.do_handshake()
-        while os.read(wrapped.fileno(), 4096):  # a reset would overtake the alert
-            pass
-        wrapped.close()
+        with context.wrap_socket(
+            accepted, server_side=True, do_handshake_on_connect=False
+        ) as wrapped:
+            serve(wrapped)
 
     with socket.create_server((HOST, 0)) as listening:
-        thread = threading.Thread(target=refuse, args=[listening])
+        thread = threading.Thread(target=accept, args=[listening])
         thread.start()
         yield listening.getsockname()[1]
         thread.join()
+
+
+def refuse(wrapped: ssl.SSLSocket) -> None:
+    """Fail in the handshake."""
+    with contextlib.suppress(ssl.SSLError):
+        wrapped.do_handshake()
+    while os.read(wrapped.fileno(), 4096):  # a reset would overtake the alert
+        pass
+
+
+def end(wrapped: ssl.SSLSocket) -> None:
+    """Answer, and say that the answer ends with the connection."""
+    cut(wrapped)
+    wrapped.unwrap()
+
+
+def cut(wrapped: ssl.SSLSocket) -> None:
+    """Answer, and close as somebody in between could."""
+    wrapped.do_handshake()
+    wrapped.recv(4096)
+    wrapped.sendall(b"HTTP/1.0 200 OK\r\n\r\nok")
 
 
 def upstream(port: int, *, restart_wait: float = 0.0, timeout: float = 5.0, **options) -> Upstream:
@@ -138,8 +158,29 @@ def test_without_the_client_certificate_that_the_service_wants_it_is_503_at_once
             await ask(GET)
         ask.close()
 
-    with alerting(server_context(ca.issue(HOST), clients)) as port:
+    with accepting_one(server_context(ca.issue(HOST), clients), refuse) as port:
         run(lambda: main(port), loop)
+
+
+def test_an_answer_without_length_ends_with_tls_and_a_cut_one_is_no_answer(tmp_path):
+    """On uvloop; RFC 9112 section 9.8."""
+    ca = Authority(tmp_path)
+    context = server_context(ca.issue(HOST))
+
+    async def answer(port: int) -> bytes:
+        ask = upstream(port, auth_ca_cert=ca.certificate)
+        try:
+            return (await ask(replace(GET, method=b"POST"))).body
+        finally:
+            ask.close()
+
+    with accepting_one(context, end) as port:
+        assert run(lambda: answer(port)) == b"ok"
+    with (
+        accepting_one(context, cut) as port,
+        pytest.raises(UpstreamBroken, match="closed before the end"),
+    ):
+        run(lambda: answer(port))
 
 
 DISTRUSTED = {

@@ -1,30 +1,36 @@
 """Neutron's haproxy in front of our metadata agent, asked from a guest namespace.
 
-Behind the agent is our service, or a server that answers as Nova's front ends may.
+Behind the agent is our service, or a TLS server that answers as Nova's front ends may; in the host
+shape both are one process.
 """
 
 import base64
 import gzip
 import socket
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from http.client import HTTPResponse
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import ClassVar
 
 import pytest
 
 from a9fe.linux.kernel import namespace
+from tests.kit.certificates import Authority, server_context
 from tests.lab import hops
 from tests.lab.disks import open_directory
 from tests.lab.handmade import sh
 from tests.lab.haproxy import haproxy
 from tests.lab.servers import running_server
 
+HOST = "127.0.0.1"
 SPACE, GUEST = "t-haproxy", "t-haproxy-guest"
-OURS, NOVAS = 80, 81  # ports of the two haproxys
+OURS, NOVAS, JOINED = 80, 81, 82  # ports of the haproxys
+EACH = pytest.mark.parametrize("port", [OURS, JOINED], ids=["split", "host"])
 USER_DATA = gzip.compress(b"#cloud-config\n" + bytes(range(256)) * 100)
 LARGE = bytes(range(256)) * 4096  # 1 MiB
 GZIP = gzip.compress(b"x" * 5000)
@@ -66,6 +72,8 @@ class Nova(BaseHTTPRequestHandler):
         self.close_connection = True
         self.head(200, ("Connection", "close"))
         self.wfile.write(LARGE)
+        assert isinstance(self.connection, ssl.SSLSocket)
+        self.connection.unwrap()  # says that it is the end
 
     def gzipped(self) -> None:
         length = ("Content-Length", str(len(GZIP)))
@@ -86,9 +94,10 @@ class Nova(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def nova() -> Iterator[int]:
+def nova(context: ssl.SSLContext) -> Iterator[int]:
     """Run the server in threads; give its port."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), Nova) as server:
+    with ThreadingHTTPServer((HOST, 0), Nova) as server:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         try:
@@ -96,6 +105,33 @@ def nova() -> Iterator[int]:
         finally:
             server.shutdown()
             thread.join()
+
+
+@contextmanager
+def agent_of_nova(place: Path, like: hops.Hops) -> Iterator[hops.Hops]:
+    """Run an agent, as its own user, in front of Nova with mutual TLS; only root reads its key.
+
+    Nobody listens at the other address of Nova.
+    """
+    files = place / "tls"
+    files.mkdir(mode=0o700)
+    ca, clients = Authority(files), Authority(files, "clients")
+    pair = clients.issue("a9fe")
+    (place / "nova").mkdir()
+    with nova(server_context(ca.issue(HOST), clients)) as port:
+        options = {
+            "nova_metadata_host": f"{HOST}:1, {HOST}",
+            "nova_metadata_protocol": "https",
+            "auth_ca_cert": ca.certificate,
+            "nova_client_cert": pair.certificate,
+            "nova_client_priv_key": pair.key,
+            "metadata_agent_user": "a9fe-agent",
+        }
+        run = place / "nova"
+        theirs = replace(like, run=run, state=run, service_port=port, options=options)
+        with theirs.running(hops.AGENT):
+            theirs.says(hops.AGENT, hops.FOLLOWED)
+            yield theirs
 
 
 @dataclass(frozen=True)
@@ -115,11 +151,11 @@ def world() -> Iterator[World]:
         id, address = hops.instance(server, network, user_data=user_data)
         here = hops.beside(server, place, place / "agents")
         stack.enter_context(here.both())
-        (place / "nova").mkdir()
-        port = stack.enter_context(nova())
-        theirs = replace(here, run=place / "nova", state=place / "nova", service_port=port)
-        stack.enter_context(theirs.running(hops.AGENT))
-        theirs.says(hops.AGENT, hops.FOLLOWED)
+        theirs = stack.enter_context(agent_of_nova(place, here))
+        joined = replace(here, run=place / "joined", state=place / "joined")
+        joined.run.mkdir()
+        stack.enter_context(joined.running(hops.JOINED))
+        joined.says(hops.JOINED, hops.FOLLOWED)
         sh(
             f"""
             ip netns add {SPACE}
@@ -135,7 +171,7 @@ def world() -> Iterator[World]:
             """
         )
         stack.callback(sh, f"ip netns del {SPACE}; ip netns del {GUEST}")
-        for run, bound in ((here.run, OURS), (theirs.run, NOVAS)):
+        for run, bound in ((here.run, OURS), (theirs.run, NOVAS), (joined.run, JOINED)):
             stack.enter_context(haproxy(SPACE, place, network, run / "metadata_proxy", bound))
         yield World(id, address)
 
@@ -154,30 +190,33 @@ def request(line: bytes, *headers: bytes, body: bytes = b"") -> bytes:
     return b"\r\n".join([line + b" HTTP/1.1", b"Host: 169.254.169.254", *headers, b"", body])
 
 
-def test_a_guest_reads_its_own_metadata(world: World):
-    answer, body = ask(request(b"GET /openstack/latest/meta_data.json"))
+@EACH
+def test_a_guest_reads_its_own_metadata(world: World, port: int):
+    answer, body = ask(request(b"GET /openstack/latest/meta_data.json"), port)
     assert answer.status == 200
     assert world.instance_id.encode() in body
     assert not [name for name, _ in answer.getheaders() if name.lower() == "x-a9fe-port"]
-    assert ask(request(b"GET /latest/user-data"))[1] == USER_DATA
-    assert ask(request(b"GET /latest/nothing"))[0].status == 404
+    assert ask(request(b"GET /latest/user-data"), port)[1] == USER_DATA
+    assert ask(request(b"GET /latest/nothing"), port)[0].status == 404
 
 
-def test_what_a_guest_says_about_itself_is_not_believed(world: World):
+@EACH
+def test_what_a_guest_says_about_itself_is_not_believed(world: World, port: int):
     forged = [
         b"X-Forwarded-For: 10.1.0.99",
         b"X-Neutron-Router-ID: 00000000-0000-0000-0000-000000000000",
         b"X-Neutron-Network-ID: 00000000-0000-0000-0000-000000000000",
         b"X-Instance-ID: 00000000-0000-0000-0000-000000000000",
     ]
-    answer, body = ask(request(b"GET /openstack/latest/meta_data.json", *forged))
+    answer, body = ask(request(b"GET /openstack/latest/meta_data.json", *forged), port)
     assert answer.status == 200
     assert world.instance_id.encode() in body
 
 
 @pytest.mark.usefixtures("world")
-def test_head_has_the_length_of_a_get_and_no_body():
-    answer, body = ask(request(b"HEAD /latest/user-data"))
+@EACH
+def test_head_has_the_length_of_a_get_and_no_body(port: int):
+    answer, body = ask(request(b"HEAD /latest/user-data"), port)
     assert (answer.status, answer.getheader("content-length")) == (200, str(len(USER_DATA)))
     assert body == b""
     answer, _ = ask(request(b"HEAD /plain"), NOVAS)
@@ -185,12 +224,13 @@ def test_head_has_the_length_of_a_get_and_no_body():
 
 
 @pytest.mark.usefixtures("world")
-def test_tokens_and_writes_pass():
+@EACH
+def test_tokens_pass(port: int):
     ttl = b"X-aws-ec2-metadata-token-ttl-seconds: 60"
-    answer, token = ask(request(b"PUT /latest/api/token", ttl, b"Content-Length: 0"))
+    answer, token = ask(request(b"PUT /latest/api/token", ttl, b"Content-Length: 0"), port)
     assert answer.status == 200
     with_token = b"X-aws-ec2-metadata-token: " + token
-    assert ask(request(b"GET /latest/user-data", with_token))[1] == USER_DATA
+    assert ask(request(b"GET /latest/user-data", with_token), port)[1] == USER_DATA
 
 
 @pytest.mark.usefixtures("world")
