@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+from a9fe.http import metrics_page
 from a9fe.metadata import tree_page
 from a9fe.server.app import OPERATIONS
 from a9fe.server.openapi.document import document as openapi
@@ -21,4 +22,5 @@ def write(name: str, text: str) -> None:
 write("metadata-tree.md", tree_page.markdown())
 write("contracts/statuses.md", statuses_page.markdown())
 write("contracts/limits.md", limits_page.markdown())
+write("metrics.md", metrics_page.markdown())
 write("openapi.json", json.dumps(openapi(OPERATIONS), indent=1, ensure_ascii=False) + "\n")

@@ -15,6 +15,7 @@ from a9fe.host_agent.reports import Reports
 from a9fe.host_agent.role import Role, Tasks, dhcp_confs
 from a9fe.host_agent.totals import Totals
 from a9fe.http.gc_tuning import collect_rarely
+from a9fe.http.metrics_socket import expose, metrics_path
 from a9fe.linux.host import Host
 from a9fe.linux.kernel_events import KernelEvents
 from a9fe.linux.listeners.holder_link import HolderLink
@@ -76,6 +77,7 @@ async def serve(config: Config, role: Role) -> None:
                 "proxy": proxy.run,
                 "holder": holder.run,
                 "kernel events": events.run,
+                "metrics": lambda: expose(metrics_path(config.run_path, f"{role.owner}-agent")),
                 "converge": lambda: _converge(converger, proxy),
                 **reports.tasks(config.report_interval),
                 **role.tasks(config, proxy),

@@ -1,9 +1,11 @@
 """`GET /metrics` of a process, on a Unix socket of its own."""
 
+import asyncio
 import os
 import socket
 
 from a9fe.http.server.server import Server, serve
+from a9fe.http.server.sockets import unix_listener
 from a9fe.runtime import metrics
 from a9fe.wire.message import Answer, Request
 from a9fe.wire.refusals import Refusal, refuse
@@ -20,6 +22,15 @@ def exposition(request: Request) -> Answer:
         return refuse(Refusal.NO_SUCH_PATH)
     kind = (b"content-type", metrics.CONTENT_TYPE.encode())
     return Answer(status=200, headers=(kind,), body=metrics.exposition())
+
+
+async def expose(path: str) -> None:
+    """Serve the metrics on a Unix socket at `path`, for our user, until cancelled."""
+    server = await serve_metrics(unix_listener(path))
+    try:
+        await asyncio.get_running_loop().create_future()
+    finally:
+        await server.close()
 
 
 async def serve_metrics(sock: socket.socket) -> Server:

@@ -6,12 +6,16 @@ Log lines are bounded per reason and second, so that a guest cannot fill the dis
 import itertools
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sized
 from types import MappingProxyType
 from typing import Protocol
 
 import structlog
 
+from a9fe.http import trace as traces
+from a9fe.http.access_log import AccessLog
+from a9fe.runtime import metrics
+from a9fe.runtime.config import Config
 from a9fe.wire.message import Answer, Request
 from a9fe.wire.refusals import Refusal, refuse
 
@@ -44,17 +48,28 @@ class RequestIds:
         self._next = itertools.count(secrets.randbits(ID_BITS))
 
     def new(self) -> bytes:
-        """Return the next id."""
-        return b"%012x" % (next(self._next) & ((1 << ID_BITS) - 1))
+        """Return the next id; note it in the trace of the request."""
+        id = b"%012x" % (next(self._next) & ((1 << ID_BITS) - 1))
+        if traces.current is not None:
+            traces.current.id = id
+        return id
 
 
 class Report:
     """Counts and logs the refusals and answers of one process."""
 
     def __init__(
-        self, process: str, counters: Counters, clock: Callable[[], float] = time.monotonic
+        self,
+        process: str,
+        counters: Counters,
+        clock: Callable[[], float] = time.monotonic,
+        access: AccessLog | None = None,
     ) -> None:
-        """`clock` is monotonic, in seconds."""
+        """`clock` is monotonic, in seconds. `access`: times and logs what is answered."""
+        self.access = access
+        self.connections: list[Sized] = []
+        """Each server's connections, and in `listeners` its sockets, to count them."""
+        self.listeners: list[Sized] = []
         self._process = process
         self._counters = counters
         self._clock = clock
@@ -123,6 +138,15 @@ def _facts_of(request: Request | None) -> dict[str, str]:
     if request.listener is not None:
         facts["listener"] = request.listener.key
     return facts
+
+
+def report_of(config: Config, process: str) -> Report:
+    """Return the report of a process, with its metrics and the access log of the options."""
+    access = AccessLog(process, metrics, config.access_log_rate)
+    report = Report(process, metrics, access=access)
+    metrics.CONNECTIONS.labels(process).set_function(lambda: sum(map(len, report.connections)))
+    metrics.LISTENERS.labels(process).set_function(lambda: sum(map(len, report.listeners)))
+    return report
 
 
 class _NoCounters:

@@ -9,7 +9,7 @@ import structlog
 from a9fe.api_client import tls
 from a9fe.http.hop import serving
 from a9fe.http.metrics_socket import metrics_path
-from a9fe.http.report import Report
+from a9fe.http.report import report_of
 from a9fe.http.server.server import Admit
 from a9fe.http.server.sockets import unix_listener
 from a9fe.http.upstream.target import Target
@@ -19,7 +19,7 @@ from a9fe.linux.processes import privileges
 from a9fe.metadata_agent.hop import FEED_AGENT, build_hop, service_targets
 from a9fe.model.errors import A9feError
 from a9fe.replica import path_of
-from a9fe.runtime import descriptors, metrics, tasks
+from a9fe.runtime import descriptors, tasks
 from a9fe.runtime.config import Config
 from a9fe.runtime.state import directories
 from a9fe.wire.limits import AGENT_LIMITS, Limits, fitting
@@ -70,7 +70,7 @@ async def _serve(
     exporter: socket.socket,
     admit: Admit,
 ) -> None:
-    report = Report(PROCESS, metrics)
+    report = report_of(config, PROCESS)
     hop = await build_hop(config, report, targets=targets)
     async with serving(
         hop,

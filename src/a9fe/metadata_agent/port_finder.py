@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from a9fe.http import trace
 from a9fe.metadata_agent.lookup_key import LookupKey
 from a9fe.metadata_agent.port_lookup import NetworkView, has_all_ports, identify, is_unchanged
 from a9fe.model.resources import Port
@@ -55,7 +56,9 @@ class PortFinder:
         A refusal with status 404 must be confirmed before it is an answer (`confirmed`).
         """
         freshness = self.source.freshness(self.now())
-        return identify(self.source, key, freshness, self.source_lost_after)
+        found = identify(self.source, key, freshness, self.source_lost_after)
+        trace.identified()
+        return found
 
     async def confirmed(self, key: LookupKey) -> tuple[Port | Refusal, bool]:
         """Confirm a miss with the server and look up again.

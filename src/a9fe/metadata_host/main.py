@@ -13,7 +13,7 @@ from a9fe.api_client import tls
 from a9fe.http.gc_tuning import tune_gc
 from a9fe.http.hop import Hop
 from a9fe.http.metrics_socket import metrics_path, serve_metrics
-from a9fe.http.report import Report
+from a9fe.http.report import report_of
 from a9fe.http.server.server import Admit, serve
 from a9fe.http.server.sockets import unix_listener
 from a9fe.linux.kernel import libc
@@ -25,7 +25,7 @@ from a9fe.metadata_proxy.guests import serving_guests
 from a9fe.metadata_service.dynamic_vendordata import certificates_of
 from a9fe.metadata_service.identity.key_ring import keys_path
 from a9fe.replica import path_of
-from a9fe.runtime import descriptors, metrics, tasks
+from a9fe.runtime import descriptors, tasks
 from a9fe.runtime.config import Config
 from a9fe.runtime.state import directories, imds_key
 from a9fe.wire.handover import PROXY_SOCKET
@@ -80,7 +80,7 @@ def run(config: Config) -> None:
 
 
 async def _serve(config: Config, opened: _Opened) -> None:
-    report = Report(PROCESS, metrics)
+    report = report_of(config, PROCESS)
     async with AsyncExitStack() as closers:
         hop = await build_hop(config, report, verify=opened.verify)
         closers.push_async_callback(hop.close)

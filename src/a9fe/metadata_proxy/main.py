@@ -7,7 +7,7 @@ import structlog
 
 from a9fe.http.gc_tuning import tune_gc
 from a9fe.http.metrics_socket import metrics_path, serve_metrics
-from a9fe.http.report import Report
+from a9fe.http.report import report_of
 from a9fe.http.server.sockets import unix_listener
 from a9fe.linux.kernel import libc
 from a9fe.linux.processes import privileges
@@ -15,7 +15,7 @@ from a9fe.metadata_proxy.control import Control
 from a9fe.metadata_proxy.guests import serving_guests
 from a9fe.metadata_proxy.hop import build_hop
 from a9fe.metadata_proxy.proxy import log_request
-from a9fe.runtime import descriptors, metrics, tasks
+from a9fe.runtime import descriptors, tasks
 from a9fe.runtime.config import Config
 from a9fe.wire.handover import PROXY_SOCKET
 from a9fe.wire.limits import LIMITS, Limits, fitting
@@ -40,7 +40,7 @@ def run(config: Config) -> None:
 async def _serve(
     config: Config, limits: Limits, control: socket.socket, exporter: socket.socket
 ) -> None:
-    report = Report(PROCESS, metrics)
+    report = report_of(config, PROCESS)
     hop = build_hop(config, report, watcher=log_request if config.debug else None)
     exposing = await serve_metrics(exporter)
     try:

@@ -9,7 +9,7 @@ import structlog
 from a9fe.api_client import tls
 from a9fe.http.hop import serving
 from a9fe.http.metrics_socket import metrics_path
-from a9fe.http.report import Report
+from a9fe.http.report import report_of
 from a9fe.http.server.sockets import tcp_listener, unix_listener
 from a9fe.linux.kernel import libc
 from a9fe.linux.processes import privileges
@@ -17,7 +17,7 @@ from a9fe.metadata_service.dynamic_vendordata import certificates_of
 from a9fe.metadata_service.hop import FEED_AGENT, build_hop
 from a9fe.metadata_service.identity.key_ring import keys_path
 from a9fe.replica import path_of
-from a9fe.runtime import descriptors, metrics, tasks
+from a9fe.runtime import descriptors, tasks
 from a9fe.runtime.config import Config
 from a9fe.runtime.state import directories
 from a9fe.wire.limits import SERVICE_LIMITS, Limits, fitting
@@ -52,7 +52,7 @@ async def _serve(
     *,
     verify: ssl.SSLContext | bool,
 ) -> None:
-    report = Report(PROCESS, metrics)
+    report = report_of(config, PROCESS)
     hop = await build_hop(config, report, verify=verify)
     async with serving(hop, sock, exporter, limits=limits, report=report):
         listen = f"{config.metadata_listen}:{sock.getsockname()[1]}"

@@ -87,6 +87,8 @@ async def follow(
     follower = _Follower(replica, connect, clock)
     mender = spawn(follower.mend(mending), "replica on disk")
     failures, refusal = 0, _Refusal()
+    metrics.LAG_SECONDS.set_function(lambda: replica.freshness(clock.now()).lost_for)
+    metrics.LAG_REVISIONS.set_function(lambda: replica.lag)
     try:
         while True:
             try:

@@ -84,7 +84,7 @@ class Replica(Lookups):
         self._watchers = Watchers()
         self._told: list[Callable[[Change | None], None]] = []
         self._port_times = PortTimes()
-        self._revision = self._seen = self._floor = NOTHING
+        self._revision = self._seen = self._floor = self._announced = NOTHING
         self.persistence = Persistence(self._load(disk), bounds)
 
     @classmethod
@@ -102,6 +102,11 @@ class Replica(Lookups):
     def revision(self) -> int:
         """Return the revision of the last visible change; -1 if it was never complete."""
         return self._revision
+
+    @property
+    def lag(self) -> int:
+        """Return how many revisions the server has announced and the replica does not have."""
+        return max(0, self._announced - (self._meta.revision or 0))
 
     @property
     def resume_from(self) -> int | None:
@@ -159,7 +164,9 @@ class Replica(Lookups):
 
     def apply(self, event: FeedEvent, now: float) -> None:
         """Apply an event received at `now`. Raises FeedLost, or its subclass StoreRefused."""
+        self._announced = max(self._announced, event.revision)
         if event.event == "hello":
+            self._announced = event.revision
             self._accept(event)
             return
         if not self._accepted:

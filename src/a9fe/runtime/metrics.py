@@ -1,14 +1,17 @@
 """The metrics of this process, in Prometheus text format."""
 
+import itertools
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, ProcessCollector, generate_latest
-from prometheus_client.core import CounterMetricFamily
+from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
+from prometheus_client.metrics import MetricWrapperBase
 from prometheus_client.registry import Collector
 
 from a9fe.wire.refusals import Refusal
 
+SHORTEST, LONGEST = 4, 25  # buckets end at 2**4 to 2**24 us
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 REGISTRY = CollectorRegistry()
@@ -24,6 +27,7 @@ class Tally(Collector):
     def __init__(self, name: str, help_text: str, labels: tuple[str, ...]) -> None:
         """Register the counter; `name` without "_total"."""
         self._described = (name, help_text, labels)
+        self._labelnames = labels  # as in prometheus_client
         self.counts: defaultdict[tuple[object, ...], int] = defaultdict(int)
         REGISTRY.register(self)
 
@@ -33,6 +37,47 @@ class Tally(Collector):
         family = CounterMetricFamily(name, help_text, labels=labels)
         for values, count in self.counts.items():
             family.add_metric([str(value) for value in values], count)
+        return [family]
+
+
+class Histogram:
+    """Durations in buckets of powers of two microseconds: counting one takes 0.2 us."""
+
+    __slots__ = ("counts", "total")
+
+    def __init__(self) -> None:
+        """Start with nothing."""
+        self.counts = [0] * 64  # one for each number of binary digits
+        self.total = 0.0
+
+    def note(self, seconds: float) -> None:
+        """Count one duration."""
+        self.counts[int(seconds * 1e6).bit_length()] += 1
+        self.total += seconds
+
+    def buckets(self) -> list[tuple[str, int]]:
+        """Return upper bounds in seconds and the numbers of durations within them."""
+        sums = list(itertools.accumulate(self.counts))
+        bounds = [f"{2**power / 1e6:g}" for power in range(SHORTEST, LONGEST)]
+        return [*zip(bounds, sums[SHORTEST:LONGEST], strict=True), ("+Inf", sums[-1])]
+
+
+class Histograms(Collector):
+    """Histograms by labels. For one thread."""
+
+    def __init__(self, name: str, help_text: str, labels: tuple[str, ...]) -> None:
+        """Register them."""
+        self._described = (name, help_text, labels)
+        self._labelnames = labels  # as in prometheus_client
+        self.of: defaultdict[tuple[str, ...], Histogram] = defaultdict(Histogram)
+        REGISTRY.register(self)
+
+    def collect(self) -> Iterable[HistogramMetricFamily]:
+        """Return the buckets, for prometheus_client."""
+        name, help_text, labels = self._described
+        family = HistogramMetricFamily(name, help_text, labels=labels)
+        for values, found in self.of.items():
+            family.add_metric(values, found.buckets(), found.total)
         return [family]
 
 
@@ -122,7 +167,37 @@ UPSTREAM_FAILURES = Counter(
     ["upstream", "reason"],
     registry=REGISTRY,
 )
+DURATIONS = Histograms(
+    "a9fe_request_seconds",
+    "Time from the whole request to its answer, by process. part: whole, or a step of the requests"
+    " in the access log: queue, identify (finding the port), render.",
+    ("process", "part"),
+)
+CONNECTIONS = Gauge(
+    "a9fe_connections", "Open connections of clients.", ["process"], registry=REGISTRY
+)
+LISTENERS = Gauge(
+    "a9fe_listeners", "Sockets that are listened on.", ["process"], registry=REGISTRY
+)
+LAG_SECONDS = Gauge(
+    "a9fe_replica_lag_seconds",
+    "Seconds since the replica was last known to be complete; 0 while it follows the change feed,"
+    " +Inf if it never was.",
+    registry=REGISTRY,
+)
+LAG_REVISIONS = Gauge(
+    "a9fe_replica_lag_revisions",
+    "Revisions that the server has announced and the replica does not have.",
+    registry=REGISTRY,
+)
 WAITERS = Gauge("a9fe_waiters", "Guests' requests that wait for a change.", registry=REGISTRY)
+
+
+_ALL = tuple(
+    value
+    for value in dict(globals()).values()
+    if isinstance(value, Tally | Histograms | MetricWrapperBase)
+)
 
 
 def refused(process: str, refusal: Refusal) -> None:
@@ -140,9 +215,25 @@ def answered(process: str, status: int) -> None:
     REQUESTS.counts[process, status] += 1
 
 
+def duration(process: str, part: str) -> Callable[[float], None]:
+    """Return the counter of durations of a part of a process's requests."""
+    return DURATIONS.of[process, part].note
+
+
 def imds_asked(version: int) -> None:
     """Count a request of an instance. `version` is 1 or 2, of IMDS."""
     IMDS_REQUESTS.counts[(version,)] += 1
+
+
+def described() -> list[tuple[str, str, tuple[str, ...], str]]:
+    """Return name, type, labels and help of each metric of ours."""
+    found = []
+    for one in _ALL:
+        (family,) = one.collect()
+        name = family.name + ("_total" if family.type == "counter" else "")
+        labels = one._labelnames  # noqa: SLF001 - prometheus_client has no other way
+        found.append((name, family.type, tuple(labels), family.documentation))
+    return found
 
 
 def exposition() -> bytes:

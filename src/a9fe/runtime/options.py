@@ -333,6 +333,12 @@ class Config:
     log_format: str = _logging(
         v.one_of("text", "json"), "text", "format of log lines: text or json"
     )
+    access_log_rate: int = _logging(
+        v.COUNT,
+        10,
+        "lines of the access log in a second, at most, of each process of the metadata path"
+        " (docs/metrics.md); 0: none",
+    )
     log_dir: str = _logging(v.PATH, "", "also log to <log_dir>/<process>.log", main=True)
 
     sources: dict[str, str]

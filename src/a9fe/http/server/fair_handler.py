@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
+from a9fe.http import trace
 from a9fe.wire.fair_queue import FairQueue, QueueLimits
 from a9fe.wire.limits import FULL_PAUSE
 from a9fe.wire.message import Answer, Handler, Request
@@ -25,6 +26,7 @@ class _QueuedAnswer(asyncio.Future[Answer]):
         self.client = client
         self.request = request
         self.inner: asyncio.Future[Answer] | None = None
+        self.trace = trace.current
 
     def cancel(self, msg: str | None = None) -> bool:
         """Leave the queue, or cancel the handler's answer."""
@@ -37,11 +39,14 @@ class _QueuedAnswer(asyncio.Future[Answer]):
 
     def start(self) -> None:
         """Call the handler."""
+        trace.current = self.trace
         try:
             result = self.queue.run(self.client, self.request)
         except Exception as error:  # noqa: BLE001 - the awaiting code gets it
             self.set_exception(error)
             return
+        finally:
+            trace.current = None
         if isinstance(result, Answer):
             self.set_result(result)
         else:
@@ -87,6 +92,7 @@ class _Queue:
         If the handler answers at once, the place is kept until the next iteration of the loop
         and for `pause` seconds, so that CPU-bound requests take turns too.
         """
+        trace.started()
         try:
             result = self._handler(request)
         except BaseException:

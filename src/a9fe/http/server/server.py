@@ -55,10 +55,10 @@ class Server:
         answer of the handler.
         """
         self._loop = asyncio.get_running_loop()
-        self.handler = handler
         self.limits = limits
         self.timeouts = timeouts(limits)
         self.report = report or silent_report()
+        self.handler = self.report.access.of(handler) if self.report.access else handler
         self.now = self._loop.time()
         self.draining = False
         self.hands_on = False
@@ -68,6 +68,8 @@ class Server:
         self._connections: set[Connection] = set()
         self._clients = Clients(limits, self.report)
         self._listening: set[Listening] = set()
+        self.report.connections.append(self._connections)
+        self.report.listeners.append(self._listening)
         # A descriptor that is closed may be accepted anew: two pollers, so that no event of the
         # former is taken for one of the latter.
         self._accepting = Poller(self._loop)
