@@ -51,9 +51,16 @@ class Joined:
 
 
 def config_of(
-    directory: Path, resources: tuple[Resource, ...] = RESOURCES, **given: str
+    directory: Path,
+    resources: tuple[Resource, ...] = RESOURCES,
+    *,
+    ago: float = 0.0,
+    **given: str,
 ) -> Config:
-    """Return a configuration with filled replicas for all hops; no feed is followed."""
+    """Return a configuration with filled replicas for all hops; no feed is followed.
+
+    The replicas last heard of the server `ago` seconds ago.
+    """
     flags = {"metadata_proxy_shared_secret": "s3cret", **given}
     paths = {"state_path": str(directory / "state"), "run_path": str(directory / "run")}
     config = load({**paths, **flags})
@@ -61,7 +68,7 @@ def config_of(
     (directory / "run").mkdir(exist_ok=True)
     for agent in FEEDS:
         replica = open_for(config, agent)
-        feed(replica, *snapshot(SYNCED, *resources), now=SystemClock().now())
+        feed(replica, *snapshot(SYNCED, *resources), now=SystemClock().now() - ago)
         replica.close()
     return config
 

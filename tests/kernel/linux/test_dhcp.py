@@ -103,6 +103,18 @@ def test_every_option_has_its_exact_bytes(world: World) -> None:
     assert 42 not in ask(world.open.raw, world.open.mac)
 
 
+def test_an_address_that_goes_to_another_mac_is_leased_to_it(world: World) -> None:
+    """dnsmasq would refuse it until the former lease ends."""
+    guest, address = world.vm.raw, "10.1.0.5"
+    other = replace(VM, mac_address="fa:16:3e:00:00:77")
+    assert ask(guest, VM.mac_address, REQUEST, address)[53][0] == ACK
+    world.serves(other)
+    eventually(
+        lambda: ask(guest, other.mac_address).get(53, b"")[:1] == bytes((OFFER,)), what="an offer"
+    )
+    assert ask(guest, other.mac_address, REQUEST, address)[53][0] == ACK
+
+
 def test_changes_reach_it_by_reload_and_others_keep_the_leases(world: World) -> None:
     """A client that renews is answered after each change; only some changes restart dnsmasq."""
     guest, running = world.vm.raw, world.pid

@@ -5,7 +5,7 @@ It is a daemon as of linux.processes.daemons.
 
 import os
 
-from a9fe.linux.dhcp import dhcpv6_leases, leases
+from a9fe.linux.dhcp import dhcpv4_leases, dhcpv6_leases, leases
 from a9fe.linux.kernel import namespace
 from a9fe.linux.processes import daemons, process, programs
 from a9fe.linux.processes.daemons import Daemon
@@ -68,7 +68,7 @@ def start(space: str, wanted: Dnsmasq) -> None:
     before = daemons.read_text(wanted.directory, HOSTS_FILE)
     files = _write(wanted)
     namespace.call_inside(space, lambda: programs.run(argv))
-    dhcpv6_leases.release(space, wanted.interface, wanted.directory, before, wanted.hosts)
+    _release(space, wanted, before)
     _mark_loaded(wanted, files)
 
 
@@ -79,9 +79,15 @@ def reload(space: str, wanted: Dnsmasq) -> None:
         return
     before = daemons.read_text(wanted.directory, HOSTS_FILE)
     files = _write(wanted)
-    dhcpv6_leases.release(space, wanted.interface, wanted.directory, before, wanted.hosts)
+    _release(space, wanted, before)
     if DAEMON.reload(wanted.directory):
         _mark_loaded(wanted, files)
+
+
+def _release(space: str, wanted: Dnsmasq, before: str) -> None:
+    """Release the leases of addresses that went to another MAC, or to none."""
+    for leases_of in (dhcpv4_leases, dhcpv6_leases):
+        leases_of.release(space, wanted.interface, wanted.directory, before, wanted.hosts)
 
 
 def _write(wanted: Dnsmasq) -> dict[str, str]:
