@@ -9,12 +9,15 @@ import pytest
 from a9fe.api_client.client import ApiClient
 from tests.lab.cloud import Cloud
 from tests.lab.command import inside_sandbox
-from tests.lab.house import House
+from tests.lab.house import SHAPES, House
 from tests.lab.places import BR_EX, STATE
 from tests.lab.typed import cleared
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--reads", type=int, default=2000, help="answers that the churn test checks in each shape"
+    )
     parser.addoption("--claims", help="a directory: run the files that no other run there claimed")
 
 
@@ -44,6 +47,15 @@ def running_house() -> Iterator[House]:
         yield house
         house.stop()
         house.a9fe("clean")
+
+
+@pytest.fixture(scope="module", params=SHAPES)
+def shape(request: pytest.FixtureRequest, running_house: House) -> Iterator[str]:
+    """Run the module's tests in each shape, one after the other."""
+    default = running_house.shape
+    running_house.change_shape(request.param)
+    yield request.param
+    running_house.change_shape(default)
 
 
 @pytest.fixture

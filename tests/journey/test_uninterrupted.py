@@ -15,24 +15,37 @@ from pathlib import Path
 import pytest
 
 from tests.kit.conditions import eventually
-from tests.lab.cloud import Cloud
-from tests.lab.house import LATE, House
+from tests.lab.cloud import Cloud, Vm
+from tests.lab.house import LATE, SHAPES, House
 from tests.lab.load import Asked, Load
 from tests.lab.places import ROOT
 
-STOPPED = float(os.environ.get("A9FE_TEST_STOPPED", "2"))  # s that a process does not run
+STOPPED = float(os.environ.get("A9FE_TEST_STOPPED", "1"))  # s that a process does not run
 HOLDER = "listener-holder"
 SAID, NEW = "stopped; namespaces", "stopped, the other tree; namespaces"
 
 
+@pytest.fixture(scope="module")
+def guests(shape: str, running_house: House) -> Iterator[list[Vm]]:
+    """An isolated and a routed guest."""
+    cloud = Cloud(house=running_house)
+    yield [cloud.vm(cloud.on(kind)).start("udhcpc") for kind in ("isolated", "routed")]
+    running_house.start()
+    cloud.clear()
+
+
 @pytest.fixture
-def loads(cloud: Cloud) -> Iterator[list[Load]]:
-    """Load from an isolated and from a routed guest."""
-    vms = [cloud.vm(cloud.on(kind)).start("udhcpc") for kind in ("isolated", "routed")]
-    assert all(vm.reads_its_own() for vm in vms)
+def loads(guests: list[Vm], house: House) -> Iterator[list[Load]]:
+    """Load from each guest."""
+    assert all(vm.reads_its_own() for vm in guests)
     with ExitStack() as running:
-        yield [running.enter_context(Load(vm=vm)) for vm in vms]
-    assert all(vm.reads_its_own() for vm in vms)
+        yield [running.enter_context(Load(vm=vm)) for vm in guests]
+    assert all(vm.reads_its_own() for vm in guests)
+
+
+def processes_of(house: House) -> tuple[str, ...]:
+    """Return all processes in the default shape; in another only those that differ."""
+    return (*house.processes, HOLDER) if house.shape == SHAPES[0] else house.hops
 
 
 def go_on(loads: list[Load]) -> None:
@@ -49,25 +62,25 @@ def failures(loads: list[Load]) -> list[Asked]:
     return [asked for load in loads for asked in load.failed()]
 
 
-def test_planned_restarts_fail_no_request(cloud: Cloud, loads: list[Load]) -> None:
-    for name in (*cloud.house.processes, HOLDER):
-        (pid,) = cloud.house.pids(name)
+def test_planned_restarts_fail_no_request(house: House, loads: list[Load]) -> None:
+    for name in processes_of(house):
+        (pid,) = house.pids(name)
         os.kill(pid, signal.SIGTERM)
-        successor(cloud.house, name, pid)
+        successor(house, name, pid)
         go_on(loads)
         assert failures(loads) == [], name
 
 
-def test_kills_fail_only_what_was_under_way(cloud: Cloud, loads: list[Load]) -> None:
+def test_kills_fail_only_what_was_under_way(house: House, loads: list[Load]) -> None:
     excused: list[tuple[float, float]] = []
-    for name in (*cloud.house.processes, HOLDER):
-        (pid,) = cloud.house.pids(name)
+    for name in processes_of(house):
+        (pid,) = house.pids(name)
         with open(os.pidfd_open(pid), closefd=True) as fd:
             before = time.monotonic()
             os.kill(pid, signal.SIGKILL)
             select.select([fd], [], [])
             excused.append((before, time.monotonic()))
-        successor(cloud.house, name, pid)
+        successor(house, name, pid)
         go_on(loads)
         found = [
             asked
@@ -77,18 +90,17 @@ def test_kills_fail_only_what_was_under_way(cloud: Cloud, loads: list[Load]) -> 
         assert found == [], name
 
 
-def test_stopped_processes_fail_no_request(cloud: Cloud, loads: list[Load]) -> None:
-    for name in (*cloud.house.processes, HOLDER):
-        with cloud.house.standing_still(name):
+def test_stopped_processes_fail_no_request(house: House, loads: list[Load]) -> None:
+    for name in processes_of(house):
+        with house.standing_still(name):
             time.sleep(STOPPED)
         go_on(loads)
         assert failures(loads) == [], name
 
 
 def test_an_upgrade_in_place_fails_no_request(
-    cloud: Cloud, loads: list[Load], tmp_path: Path
+    house: House, loads: list[Load], tmp_path: Path
 ) -> None:
-    house = cloud.house
     (holder,) = house.pids(HOLDER)
     assert house.stop(signal.SIGTERM) == 0
     house.variables["PYTHONPATH"] = f"{LATE}:{another_tree(tmp_path)}"

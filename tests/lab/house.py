@@ -18,6 +18,7 @@ OTHERS = ("server", "l3-agent", "dhcp-agent")
 HOPS_APART = ("metadata-proxy", "metadata-agent", "metadata-service")
 HOPS = {"host": ("metadata-host",), "split": HOPS_APART, "drop-in": HOPS_APART}
 """The processes of the metadata path, in the order of the hops, by shape."""
+SHAPES = ("host", "split")  # of which journeys run in each; drop-in has split's processes
 LATE = Path(__file__).parent / "late"  # Python imports it at start
 READY = 60  # s, on a busy machine
 ORPHANED = 1  # the parent of orphans
@@ -43,6 +44,14 @@ class House:
     def shape(self) -> str:
         """Return the shape of the metadata path; the default is host."""
         return self.variables.get("A9FE_METADATA_SHAPE", "host")
+
+    def change_shape(self, shape: str) -> None:
+        """Start it in another shape, unless it has that one."""
+        if shape != self.shape:
+            if self.up is not None:
+                self.stop()
+            self.variables["A9FE_METADATA_SHAPE"] = shape
+        self.start()
 
     @property
     def hops(self) -> tuple[str, ...]:
