@@ -63,6 +63,7 @@ class FairQueue(Generic[T]):
     def __init__(self, limits: QueueLimits) -> None:
         """Start with no request."""
         self._limits = limits
+        self._burst = limits.burst_bytes / limits.byte_rate  # seconds
         self._of: dict[Client, _ClientQueue[T]] = {}
         # Clients with a queued request that may start: listeners in turn, the clients of each.
         self._ready: OrderedDict[str, OrderedDict[Client, None]] = OrderedDict()
@@ -130,15 +131,18 @@ class FairQueue(Generic[T]):
         of = self._of[client]
         of.running -= 1
         of.ended += 1
-        of.paid_at = max(of.paid_at, now) + size / self._limits.byte_rate
+        paid_at = of.paid_at
+        of.paid_at = (paid_at if paid_at > now else now) + size / self._limits.byte_rate
 
     def free(self, client: Client, now: float) -> None:
         """Free the place of an ended request."""
         of = self._of[client]
         of.ended -= 1
         self._taken -= 1
-        self._queue(client, of, now)
-        self._forget(client, of, now)
+        if of.queue:
+            self._queue(client, of, now)
+        elif of.paid_at <= now:
+            self._forget(client, of, now)
 
     def leave(self, ticket: T, now: float) -> None:
         """Remove a request from the queue; repeating it does nothing."""
@@ -178,10 +182,11 @@ class FairQueue(Generic[T]):
         return client
 
     def _may_go(self, of: _ClientQueue[T], now: float) -> bool:
-        return of.running + of.ended < self._limits.at_once_per_client and self._goes_at(of) <= now
+        places = self._limits.at_once_per_client
+        return of.running + of.ended < places and of.paid_at - self._burst <= now
 
     def _goes_at(self, of: _ClientQueue[T]) -> float:
-        return of.paid_at - self._limits.burst_bytes / self._limits.byte_rate
+        return of.paid_at - self._burst
 
     def _start(self, of: _ClientQueue[T]) -> None:
         of.running += 1

@@ -5,7 +5,7 @@ the deployment chooses.
 """
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 _MAPPED = "::ffff:"  # an IPv4 client on an IPv6 socket (RFC 4291 section 2.5.5.2)
 
@@ -57,6 +57,18 @@ class IdleConnection:
     hop_limit: int = 0
 
 
+@dataclass(slots=True, kw_only=True, eq=False)
+class Kept:
+    """What a server keeps of a connection from one request to the next.
+
+    `client` is its client for bounds and fair queueing. `found` is the handler's: what it found of
+    the connection, to be checked with the next request.
+    """
+
+    client: tuple[str, str]
+    found: object = None
+
+
 @dataclass(slots=True, kw_only=True, unsafe_hash=True)  # a frozen one takes 1 us longer to make
 class Request:
     """A whole request, never changed. Header names are lower-case; values have no outer blanks.
@@ -65,7 +77,8 @@ class Request:
     belongs to a namespace. `client_address`, `client_mac`, `local_address` (the address connected
     to) and `connected_at` (CLOCK_MONOTONIC, seconds) describe the connection, as in
     `http.server.accepted.Accepted`; empty if unknown or on a Unix socket. At the metadata proxy
-    they are the guest address and guest MAC.
+    they are the guest address and guest MAC. `kept` is the same with each request of a
+    connection; None if there is no connection.
     """
 
     method: bytes
@@ -77,6 +90,7 @@ class Request:
     client_mac: str = ""
     local_address: str = ""
     connected_at: float = 0.0
+    kept: Kept | None = field(default=None, compare=False)
 
     def values(self, name: bytes) -> list[bytes]:
         """Return every value of the header `name` (lower case), in order."""

@@ -104,4 +104,6 @@ def client_of(listener: Listener | None, mac: str, address: str) -> Client:
 
 def client_of_request(request: Request) -> Client:
     """Return the client of a guest's request."""
+    if request.kept is not None:
+        return request.kept.client
     return client_of(request.listener, request.client_mac, request.client_address)

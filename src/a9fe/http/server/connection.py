@@ -23,7 +23,7 @@ from a9fe.http.server.sockets import is_hung_up, reset_on_close
 from a9fe.http.server.states import HALF_CLOSED, TABLE, Event, Expiry, State
 from a9fe.http.server.succession import FIRST, HandedOn, handed_on
 from a9fe.http.upstream.errors import UpstreamError
-from a9fe.wire.message import Answer, IdleConnection, Listener, Request
+from a9fe.wire.message import Answer, IdleConnection, Kept, Listener, Request
 from a9fe.wire.refusals import Refusal
 from a9fe.wire.shares import Client, client_of
 
@@ -48,6 +48,7 @@ class Connection(asyncio.Protocol):
         "_current",
         "_hop_limit",
         "_host",
+        "_kept",
         "_listener",
         "_owner",
         "_reader",
@@ -89,6 +90,7 @@ class Connection(asyncio.Protocol):
         self._owner = before.owner.encode()  # of the answers, from the first answer on
         self.accepted = accepted
         self.client: Client = client_of(listener, accepted.client_mac, accepted.client_address)
+        self._kept = Kept(client=self.client)
         self.held = 0  # bytes, as the server counts them
         self.arriving = False
 
@@ -282,6 +284,7 @@ class Connection(asyncio.Protocol):
             client_mac=client_mac,
             local_address=local_address,
             connected_at=0.0 if self._owner else connected_at,
+            kept=self._kept,
         )
         try:
             result = self._host.handler(request)

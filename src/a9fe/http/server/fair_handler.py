@@ -1,7 +1,8 @@
 """A handler that queues requests by client (`wire.fair_queue`), then calls another handler."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable
 
 from a9fe.http import trace
 from a9fe.wire.fair_queue import FairQueue, QueueLimits
@@ -12,6 +13,7 @@ from a9fe.wire.shares import Client
 from a9fe.wire.wait_for_change import may_wait
 
 SWEEP_INTERVAL = 0.5  # seconds
+PAUSED = frozenset({429, 503})  # statuses that ask a client to wait; many repeat at once
 
 Refuse = Callable[[Refusal, Request], Answer]
 """Count and log a refusal, and return its answer."""
@@ -74,6 +76,9 @@ class _Queue:
         self._handler = handler
         self._pause = pause
         self._alarm: asyncio.TimerHandle | None = None
+        # Places to free: in the next iteration of the loop, and after the pause.
+        self._soon: list[Client] = []
+        self._paused: deque[tuple[float, Client]] = deque()
 
     def ask(self, client: Client, request: Request) -> Answer | Awaitable[Answer] | None:
         """Return the answer or a future of it; None if the queue is full."""
@@ -89,17 +94,17 @@ class _Queue:
     def run(self, client: Client, request: Request) -> Answer | asyncio.Future[Answer]:
         """Call the handler, and free the request's place when the answer is complete.
 
-        If the handler answers at once, the place is kept until the next iteration of the loop
-        and for `pause` seconds, so that CPU-bound requests take turns too.
+        If the handler answers at once, the place is kept until the next iteration of the loop,
+        so that CPU-bound requests take turns too; for an answer of PAUSED, for `pause` seconds.
         """
         trace.started()
         try:
             result = self._handler(request)
         except BaseException:
-            self._end(client, 0)
+            self._end(client, 0, pauses=True)
             raise
         if isinstance(result, Answer):
-            self._end(client, len(result.body))
+            self._end(client, len(result.body), pauses=result.status in PAUSED)
             return result
         future = asyncio.ensure_future(result, loop=self.loop)
         future.add_done_callback(lambda done: self._ended(client, done))
@@ -111,12 +116,17 @@ class _Queue:
         self.fair.forget_paid(now)
         return self.fair.overdue(now)
 
-    def _end(self, client: Client, size: int) -> None:
-        self.fair.end(client, size, self.loop.time())
-        if self._pause:
-            self.loop.call_later(self._pause, self._free, client)
-        else:
-            self.loop.call_soon(self._free, client)
+    def _end(self, client: Client, size: int, *, pauses: bool) -> None:
+        now = self.loop.time()
+        self.fair.end(client, size, now)
+        if pauses and self._pause:
+            if not self._paused:
+                self.loop.call_later(self._pause, self._free_paused)
+            self._paused.append((now + self._pause, client))
+            return
+        if not self._soon:
+            self.loop.call_soon(self._free_soon)
+        self._soon.append(client)
 
     def _ended(self, client: Client, done: asyncio.Future[Answer]) -> None:
         failed = done.cancelled() or done.exception() is not None
@@ -126,6 +136,26 @@ class _Queue:
     def _free(self, client: Client) -> None:
         self.fair.free(client, self.loop.time())
         self._start_next()
+
+    def _free_soon(self) -> None:
+        clients, self._soon = self._soon, []
+        self._free_all(clients)
+
+    def _free_paused(self) -> None:
+        now = self.loop.time()
+        clients = []
+        while self._paused and self._paused[0][0] <= now:
+            clients.append(self._paused.popleft()[1])
+        if self._paused:
+            self.loop.call_at(self._paused[0][0], self._free_paused)
+        self._free_all(clients)
+
+    def _free_all(self, clients: Iterable[Client]) -> None:
+        now, free = self.loop.time(), self.fair.free
+        for client in clients:
+            free(client, now)
+        if self.fair.queued:
+            self._start_next()
 
     def _start_next(self) -> None:
         while (waiting := self.fair.take(self.loop.time())) is not None:
@@ -169,8 +199,8 @@ class FairHandler:
         """Must be made inside a running loop.
 
         `limits` apply to requests that are answered at once, `waiting` to those that wait for a
-        change. `pause`: seconds for which a place stays taken after `handler` returned an answer
-        without awaiting, as for a refusal.
+        change. `pause`: seconds for which a place stays taken after `handler` refused a request
+        without awaiting (PAUSED).
         """
         self._client_of = client_of
         self._refuse = refuse
