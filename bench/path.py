@@ -49,7 +49,7 @@ HEADER = (
 )
 
 
-PARTS = ("http", "joined", "hop", "split")
+PARTS = ("http", "host", "hop", "split")
 
 
 def page(rounds: int, seconds: float, scratch: Path, only: Collection[str] | None) -> list[str]:
@@ -69,8 +69,8 @@ def page(rounds: int, seconds: float, scratch: Path, only: Collection[str] | Non
 def pairs(running: Running, scratch: Path, only: Collection[str]) -> list[tuple[str, Peer, Peer]]:
     """Start what is measured: a name, ours, the peer."""
     vms = (f"--count={VMS}",)
-    joined = running.server("joined", 8002, *vms)
-    texts = documents(joined)
+    host = running.server("host", 8002, *vms)
+    texts = documents(host)
     for path, text in texts.items():
         file = scratch / "www" / path.lstrip("/")
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -81,8 +81,8 @@ def pairs(running: Running, scratch: Path, only: Collection[str]) -> list[tuple[
     if "http" in only:
         answers = running.server("answers", 8001, f"--documents={scratch}/documents")
         found.append(("HTTP server", answers, nginx))
-    if "joined" in only:
-        found.append(("joined by calls", joined, nginx))
+    if "host" in only:
+        found.append(("host shape", host, nginx))
     if "hop" in only:
         instant = f"unix:{scratch}/instant.sock"
         running.nginx(instant, 'return 200 "i-00000001";', 1)

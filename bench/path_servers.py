@@ -9,7 +9,6 @@ import json
 import os
 import socket
 from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from a9fe.http.report import Report
 from a9fe.http.server.server import Server
 from a9fe.http.server.sockets import unix_listener
 from a9fe.metadata_agent import hop as agent_hop
+from a9fe.metadata_host import hop as host_hop
 from a9fe.metadata_proxy import hop as proxy_hop
 from a9fe.metadata_service import hop as service_hop
 from a9fe.model.resources import Instance, Keypair, Resource
@@ -118,21 +118,13 @@ async def answers(options: argparse.Namespace) -> None:
     await served(server, tcp(options.port), LISTENER)
 
 
-async def joined(options: argparse.Namespace) -> None:
-    """Serve the three hops joined by calls."""
-    config = config_of(options)
-    async with AsyncExitStack() as closers:
-        third = await service_hop.build_hop(config, Report("metadata-service", metrics))
-        closers.push_async_callback(third.close)
-        report = Report("metadata-agent", metrics)
-        second = await agent_hop.build_hop(config, report, upstream=third.handler)
-        closers.push_async_callback(second.close)
-        report = Report("metadata-proxy", metrics)
-        first = proxy_hop.build_hop(config, report, upstream=second.handler)
-        closers.push_async_callback(first.close)
-        limits = fitting(LIMITS, descriptors.raise_limit())
-        server = Server(first.handler, limits=limits, report=report, outgoing=first.outgoing)
-        await served(server, tcp(options.port), LISTENER)
+async def host(options: argparse.Namespace) -> None:
+    """Serve the host shape."""
+    report = Report("metadata-host", metrics)
+    hop = await host_hop.build_hop(config_of(options), report)
+    limits = fitting(LIMITS, descriptors.raise_limit())
+    server = Server(hop.handler, limits=limits, report=report, outgoing=hop.outgoing)
+    await served(server, tcp(options.port), LISTENER)
 
 
 async def proxy(options: argparse.Namespace) -> None:
@@ -164,7 +156,7 @@ async def metadata(options: argparse.Namespace) -> None:
 
 SERVERS: dict[str, Main] = {
     "answers": answers,
-    "joined": joined,
+    "host": host,
     "proxy": proxy,
     "agent": agent,
     "service": metadata,

@@ -35,7 +35,8 @@ class Entry:
     served from version `since` on if `present` holds, and listed from `listed_since` (else
     `since`). `finish` adds random parts to the result of `extract`; they are not in the entity
     tag. `structured`: the content is JSON, whatever its content type. `needs` names what must be
-    fetched before `extract` is called, "" for nothing.
+    fetched before `extract` is called, "" for nothing. `is_volatile`: it depends on more than the
+    view, such as whether a key is there to sign with.
     """
 
     path: str
@@ -48,6 +49,7 @@ class Entry:
     finish: Callable[[EntryContext, bytes], bytes] | None = None
     structured: bool = False
     needs: str = ""
+    is_volatile: bool = False
 
     @property
     def is_json(self) -> bool:

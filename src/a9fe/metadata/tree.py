@@ -27,6 +27,7 @@ class Node:
 
     `ordered`: the named children in the order of a listing. `is_root`: the root of a version.
     `always_listed`: listed for every instance. `needs`: those of all entries at and below.
+    `is_volatile`: one of them is.
     """
 
     entry: Entry | None = None
@@ -36,6 +37,7 @@ class Node:
     is_root: bool = False
     always_listed: bool = False
     needs: frozenset[str] = frozenset()
+    is_volatile: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +80,11 @@ def find(view: InstanceView, path: str) -> Place | None:
 
 def rendered(place: Place) -> Rendered:
     """Return the document or the listing, in Nova's form."""
+    return finished(place, unfinished(place))
+
+
+def unfinished(place: Place) -> Rendered:
+    """Return the document without its random parts, or the listing."""
     if place.node is None:
         return listing(versions(place.family))
     entry = place.node.entry
@@ -85,11 +92,16 @@ def rendered(place: Place) -> Rendered:
         lines = (child.line for child in children(place.node, place.context))
         return listing(text("\n".join(lines)))
     content = entry.extract(place.context)
-    return Rendered(
-        content_type=entry.content_type,
-        body=entry.finish(place.context, content) if entry.finish else content,
-        etag=etag_of(content),
-    )
+    return Rendered(content_type=entry.content_type, body=content, etag=etag_of(content))
+
+
+def finished(place: Place, found: Rendered) -> Rendered:
+    """Return an unfinished document with its random parts."""
+    entry = place.node.entry if place.node is not None else None
+    if entry is None or entry.finish is None:
+        return found
+    body = entry.finish(place.context, found.body)
+    return Rendered(content_type=found.content_type, body=body, etag=found.etag)
 
 
 def listing(body: bytes) -> Rendered:
@@ -210,6 +222,7 @@ def _build(entries: Iterable[Entry], family: Family) -> Node:
 def _add_to(node: Node, entry: Entry) -> None:
     """Add an entry's properties to a node on its path."""
     node.always_listed |= entry.is_always_listed
+    node.is_volatile |= entry.is_volatile
     if entry.needs:
         node.needs |= {entry.needs}
 

@@ -30,6 +30,11 @@ NOT_FOUND = 404
 class Source(NetworkView, Protocol):
     """What the look-up reads from the replica."""
 
+    @property
+    def version(self) -> object:
+        """A value that differs after each change of a resource."""
+        ...
+
     def freshness(self, now: float) -> Freshness:
         """Return how up to date the replica is at `now`, UNIX seconds."""
         ...
@@ -49,6 +54,11 @@ class PortFinder:
     confirm: Callable[[], Awaitable[bool]]
     source_lost_after: float
     now: Callable[[], float]
+
+    @property
+    def version(self) -> object:
+        """Unchanged means that a port that was found is still found."""
+        return self.source.version
 
     def find(self, key: LookupKey) -> Port | Refusal:
         """Return the port, or the refusal by what the replica has now.

@@ -9,6 +9,7 @@ from a9fe.metadata.recursive import recursive
 from a9fe.metadata.rendered import Rendered
 from a9fe.metadata.tree import Place
 from a9fe.metadata_service.guest_call import DetailedRefusal, GuestCall, Outcome, Result
+from a9fe.metadata_service.kept_views import Page
 from a9fe.metadata_service.read_options import DEFAULT, ReadOptions, conditional, read_options
 from a9fe.metadata_service.waiters import Waiters, keys_of
 from a9fe.wire.refusals import Refusal
@@ -17,6 +18,13 @@ Prepare = Callable[[InstanceView, frozenset[str]], Awaitable[InstanceView | Refu
 """Return the view with what entries need (Entry.needs), or why it cannot be fetched."""
 Refresh = Callable[[], GuestCall | Refusal]
 """Return the same call with the instance's present view."""
+
+
+Keep = Callable[[Page], None]
+
+
+def keep_nothing(_: Page) -> None:
+    """Keep no page."""
 
 
 async def unprepared(view: InstanceView, _: frozenset[str]) -> InstanceView:
@@ -39,14 +47,23 @@ class DocumentReader:
         self._wait_max = wait_max
         self._prepare = prepare
 
-    def answer(self, call: GuestCall, place: Place, refresh: Refresh) -> Result:
-        """Return the document at `place`, the place of the call's path."""
+    def answer(
+        self, call: GuestCall, place: Place, refresh: Refresh, keep: Keep = keep_nothing
+    ) -> Result:
+        """Return the document at `place`, the place of the call's path.
+
+        `keep` gets a document that the path has for the view, whoever reads it.
+        """
         options = read_options(call.query, call.request.target) if call.query else DEFAULT
         if isinstance(options, DetailedRefusal):
             return options
         waits = options.wait and options.last_etag
         if not waits and not _needs(place, options):
-            return conditional(call.request, _rendered(place, options))
+            if options is not DEFAULT:
+                return conditional(call.request, _rendered(place, options))
+            page = Page(place, tree.unfinished(place))
+            keep(page)
+            return conditional(call.request, page.finished())
         return self._changed(options, refresh) if waits else self._prepared(call, options)
 
     async def _prepared(self, call: GuestCall, options: ReadOptions) -> Outcome:

@@ -11,11 +11,17 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Protocol
 
+from a9fe.metadata import tree
 from a9fe.metadata.instance_view import InstanceView
+from a9fe.metadata.rendered import Rendered
+from a9fe.metadata.tree import Place
 from a9fe.metadata_service.waiters import keys_of
 from a9fe.model.resources import Resource, ResourceKey
 
-MOST = 1024  # views in memory, some 4 KiB each without documents
+MOST = 4096  # views in memory, some 4 KiB each without pages
+PAGE_BYTES = 32 * 1024 * 1024  # of all views
+PAGES = 256  # of one view; guests read some 40
+PATH_LENGTH = 128  # characters: guests choose paths
 
 Change = tuple[str, Resource | None, Resource | None]
 
@@ -34,13 +40,29 @@ class ViewSource(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A document that is made from a view alone. `unfinished` lacks its random parts."""
+
+    place: Place
+    unfinished: Rendered
+
+    def finished(self) -> Rendered:
+        """Return the document with its random parts."""
+        return tree.finished(self.place, self.unfinished)
+
+
 @dataclass(slots=True)
 class KeptView:
-    """A view, and what is made from it alone. `forget` ends watching its resources."""
+    """A view, and the pages that were read from it, by path. `size`: bytes of the pages.
+
+    `forget` ends watching its resources.
+    """
 
     view: InstanceView
-    forget: Callable[[], None]
-    made: dict[bytes, object] = field(default_factory=dict)
+    forget: Callable[[], None] = lambda: None
+    pages: dict[str, Page] = field(default_factory=dict)
+    size: int = 0
 
 
 class KeptViews:
@@ -50,10 +72,12 @@ class KeptViews:
     changed resource.
     """
 
-    def __init__(self, source: ViewSource, most: int = MOST) -> None:
-        """`source` reports the changes from now on."""
+    def __init__(self, source: ViewSource, most: int = MOST, page_bytes: int = PAGE_BYTES) -> None:
+        """`source` reports the changes from now on. `page_bytes`: most bytes of all pages."""
         self._source = source
         self._most = most
+        self._page_bytes = page_bytes
+        self.size = 0  # bytes of all pages
         self._kept: OrderedDict[str, KeptView] = OrderedDict()
         source.tell(self._changed)
 
@@ -78,9 +102,25 @@ class KeptViews:
             self._remove(next(iter(self._kept)))
         return kept
 
+    def keep_page(self, kept: KeptView, path: str, page: Page) -> None:
+        """Keep a page of a view, unless it depends on more than the view."""
+        node = page.place.node
+        is_current = self._kept.get(kept.view.instance.id) is kept
+        if not is_current or (node is not None and node.is_volatile):
+            return
+        if len(path) > PATH_LENGTH or len(kept.pages) >= PAGES or path in kept.pages:
+            return
+        kept.pages[path] = page
+        size = len(page.unfinished.body)
+        kept.size += size
+        self.size += size
+        while self.size > self._page_bytes:
+            self._remove(next(iter(self._kept)))
+
     def _remove(self, instance_id: str) -> None:
         kept = self._kept.pop(instance_id, None)
         if kept is not None:
+            self.size -= kept.size
             kept.forget()
 
     def _changed(self, change: Change | None) -> None:

@@ -12,7 +12,7 @@ class Origin:
     `instance_id` and `tenant_id` (its project) are verified. `port_id` is the requesting port;
     None if the hop before names none, and then `guest_address` tells. `is_forwarded`: the guest
     sent an X-Forwarded-For header. `is_probe`: an operator's probe, not counted as a guest's
-    request. `request_id` is "" if the hop before sent no valid one.
+    request. `request_id` is "" if the hop before sent no valid one. `owner` is the answer's.
     """
 
     instance_id: str
@@ -22,6 +22,7 @@ class Origin:
     is_forwarded: bool = False
     is_probe: bool = False
     request_id: str = ""
+    owner: bytes = b""
 
 
 def requesting_port(origin: Origin, view: InstanceView) -> str:

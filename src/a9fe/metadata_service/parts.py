@@ -105,7 +105,8 @@ def service_of(config: Config, report: Report, parts: Parts, *, token_secret: st
         source_lost_after=config.source_lost_after,
         refuse=refuse,
         confirm=parts.confirm,
-        gates=(gate.gate, attributes_enabled, *((require_key(keys),) if keys else ())),
+        gates=(gate.gate,),
+        path_gates=(attributes_enabled, *((require_key(keys),) if keys else ())),
         documents=_reader_of(config, parts),
         actions=(
             *gate.actions,

@@ -5,14 +5,13 @@ Hop 3 uses it behind signed headers (signed_service.py), and the host shape behi
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
-from inspect import isawaitable
 from typing import Protocol
 
 import structlog
 
 from a9fe.metadata import tree
 from a9fe.metadata.ec2.paths import EC2
-from a9fe.metadata.instance_view import InstanceView, Resources, Settings, view_of
+from a9fe.metadata.instance_view import Resources, Settings, view_of
 from a9fe.metadata.rendered import Rendered
 from a9fe.metadata_service.documents import DocumentReader
 from a9fe.metadata_service.expected_instances import is_expected
@@ -27,7 +26,7 @@ from a9fe.metadata_service.guest_call import (
     path_of,
     query_of,
 )
-from a9fe.metadata_service.kept_views import KeptViews
+from a9fe.metadata_service.kept_views import KeptView, KeptViews, Page
 from a9fe.metadata_service.origin import Origin, requesting_port
 from a9fe.metadata_service.read_options import conditional
 from a9fe.model.user_data import KnownInstance
@@ -46,6 +45,7 @@ TO_CONFIRM = frozenset(
     (Refusal.UNKNOWN_INSTANCE, Refusal.WRONG_TENANT, Refusal.INSTANCE_EXPECTED, Refusal.NOT_SYNCED)
 )
 NOT_FOUND = 404
+OUTCOMES = (Rendered, Answer, Refusal, DetailedRefusal)  # in place of an awaitable of one
 
 
 class Source(Resources, Protocol):
@@ -67,9 +67,11 @@ class Service:
     `settings()` returns the operator's present settings. `now()` is in UNIX seconds.
     `source_lost_after`: seconds without the server after which the source counts as lost.
     `refuse` makes, counts and logs the refusal of a request with an id, which may be "". Ungated
-    actions skip the `gates`. `confirm` updates the source from the server and returns whether that
-    succeeded; only then is a missing instance 404. `views` keeps views of the source as long as
-    `settings()` returns the same object; None: each request makes its own.
+    actions skip the `gates` and the `path_gates`: these decide by view and path only, or about
+    volatile paths, so that a page that is kept has passed them. `confirm` updates the source from
+    the server and returns whether that succeeded; only then is a missing instance 404. `views`
+    keeps views of the source as long as `settings()` returns the same object; None: each request
+    makes its own.
     """
 
     source: Source
@@ -80,6 +82,7 @@ class Service:
     refuse: Callable[[Refusal, Request, str], Answer]
     confirm: Callable[[], Awaitable[bool]]
     gates: Sequence[Gate] = ()
+    path_gates: Sequence[Gate] = ()
     documents: DocumentReader = field(default_factory=DocumentReader)
     actions: Sequence[Action] = ()
     views: KeptViews | None = None
@@ -96,9 +99,9 @@ class Service:
             result = self._result(origin, request, certain=certain)
         except ReplicaUnreadable as error:
             result = _unreadable(error)
-        if isawaitable(result):
-            return self._awaited(result, request, origin.request_id)
-        return self._answer(result, request, origin.request_id)
+        if isinstance(result, OUTCOMES):
+            return self._answer(result, request, origin.request_id, origin.owner)
+        return self._awaited(result, request, origin.request_id)
 
     def without_origin(self, reason: Refusal, request: Request, request_id: str) -> Answer:
         """Answer a request whose origin is not known: the list of versions, or `reason`."""
@@ -114,12 +117,14 @@ class Service:
             outcome = _unreadable(error)
         return self._answer(outcome, request, request_id)
 
-    def _answer(self, outcome: Outcome, request: Request, request_id: str) -> Answer:
+    def _answer(
+        self, outcome: Outcome, request: Request, request_id: str, owner: bytes = b""
+    ) -> Answer:
         if isinstance(outcome, Rendered):
             headers: Headers = ((b"content-type", outcome.content_type),)
             if outcome.etag:
                 headers = (*headers, (b"etag", outcome.etag))
-            return Answer(status=200, headers=headers, body=outcome.body)
+            return Answer(status=200, headers=headers, body=outcome.body, owner=owner)
         if isinstance(outcome, Refusal):
             return self.refuse(outcome, request, request_id)
         if isinstance(outcome, DetailedRefusal):
@@ -149,23 +154,25 @@ class Service:
         if isinstance(call, Refusal):
             return _certified(call, certain=certain)
         result = self._run(call)
-        return await result if isawaitable(result) else result
+        return result if isinstance(result, OUTCOMES) else await result
 
     def _run(self, call: GuestCall) -> Result:
-        path = call.path
-        at_path = actions_at(self.actions, path)
+        page = _page_of(call)
+        if page is not None:
+            return _refusal(self.gates, call) or conditional(call.request, page.finished())
+        at_path = actions_at(self.actions, call.path)
         action = next((a for a in at_path if a.method == call.request.method), None)
         if action is None or not action.ungated:
-            for gate in self.gates:
-                refusal = gate(call)
-                if refusal is not None:
-                    return refusal
+            refusal = _refusal((*self.gates, *self.path_gates), call)
+            if refusal is not None:
+                return refusal
         return self._read(call, at_path) if action is None else action.run(call)
 
     def _call(self, origin: Origin, request: Request, path: str) -> GuestCall | Refusal:
-        view = self._view(origin)
-        if isinstance(view, Refusal):
-            return view
+        kept = self._kept(origin)
+        if isinstance(kept, Refusal):
+            return kept
+        view = kept.view
         return GuestCall(
             origin=origin,
             request=request,
@@ -174,26 +181,25 @@ class Service:
             view=view,
             port_id=requesting_port(origin, view),
             now=self.now(),
+            kept=kept,
         )
 
-    def _view(self, origin: Origin) -> InstanceView | Refusal:
+    def _kept(self, origin: Origin) -> KeptView | Refusal:
+        """Return the view of the requesting instance: the kept one, or one made now."""
+        settings = self.settings()
+        kept = self.views.get(origin.instance_id) if self.views is not None else None
+        if kept is not None and kept.view.settings is settings:
+            same_project = kept.view.instance.project_id == origin.tenant_id
+            return kept if same_project else Refusal.WRONG_TENANT
         known = self.source.instance(origin.instance_id)
         if known is None:
             return self._unknown(origin)
         if known.instance.project_id != origin.tenant_id:
             return Refusal.WRONG_TENANT
-        return self._present_view(known) or Refusal.NOT_SYNCED
-
-    def _present_view(self, known: KnownInstance) -> InstanceView | None:
-        """Return the instance's view: the kept one, or one made now."""
-        settings = self.settings()
-        kept = self.views.get(known.instance.id) if self.views is not None else None
-        if kept is not None and kept.view.settings is settings:
-            return kept.view
         view = view_of(self.source, known, settings, self.random_bytes)
-        if view is not None and self.views is not None:
-            self.views.keep(view)
-        return view
+        if view is None:
+            return Refusal.NOT_SYNCED
+        return self.views.keep(view) if self.views is not None else KeptView(view)
 
     def _unknown(self, origin: Origin) -> Refusal:
         now = self.now()
@@ -212,8 +218,34 @@ class Service:
         if not reads:
             return _not_allowed((*METHODS, *(action.method for action in at_path)))
         return self.documents.answer(
-            call, place, lambda: self._call(call.origin, call.request, call.path)
+            call,
+            place,
+            refresh=lambda: self._call(call.origin, call.request, call.path),
+            keep=lambda page: self._keep(call, at_path, page),
         )
+
+    def _keep(self, call: GuestCall, at_path: Sequence[Action], page: Page) -> None:
+        """Keep what GET and HEAD of the call's path read, if no action answers them."""
+        if self.views is None or call.kept is None:
+            return
+        if not any(action.method in METHODS for action in at_path):
+            self.views.keep_page(call.kept, call.path, page)
+
+
+def _refusal(gates: Sequence[Gate], call: GuestCall) -> Refusal | None:
+    """Return why a gate refuses the call, None if all let it pass."""
+    for gate in gates:
+        refusal = gate(call)
+        if refusal is not None:
+            return refusal
+    return None
+
+
+def _page_of(call: GuestCall) -> Page | None:
+    """Return the page that the call reads, if it is kept."""
+    if call.kept is None or call.query or call.request.method not in METHODS:
+        return None
+    return call.kept.pages.get(call.path)
 
 
 def _certified(refusal: Refusal, *, certain: bool) -> Refusal:

@@ -74,6 +74,8 @@ class Replica(Lookups):
         self._source = source
         self._meta = Meta()
         self._generation = 0  # the highest that a snapshot began
+        self.version = 0
+        """A number that changes with each visible change of a resource."""
         self.epoch = 0
         """A number that changes when revisions may begin to have another meaning."""
         self._store, self._accepted, self._needs_snapshot = "", False, False
@@ -283,6 +285,7 @@ class Replica(Lookups):
         self._user_data.clear()
         self.persistence.complete(meta)
         self._set_synced()
+        self.version += 1
         self._port_times.replaced(before.ports, self._state.ports, time.monotonic())
         self._watchers.replaced(before, self._state)
         for tell in tuple(self._told):
@@ -341,6 +344,7 @@ class Replica(Lookups):
             self.persistence.delete(meta.generation, event.kind, event.id, meta)
             if len(self._deleted) > KEPT_DELETIONS:
                 self._deleted.popitem(last=False)
+        self.version += 1
         known = before.resource if before else None
         self._port_times.changed(known, event.object, time.monotonic())
         self._watchers.changed(key, known, event.object)

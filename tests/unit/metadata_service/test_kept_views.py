@@ -4,8 +4,10 @@ from dataclasses import replace
 
 import pytest
 
+from a9fe.metadata import tree
+from a9fe.metadata.document_signer import DocumentSigner, Signatures
 from a9fe.metadata.instance_view import InstanceView, Settings, view_of
-from a9fe.metadata_service.kept_views import KeptViews
+from a9fe.metadata_service.kept_views import KeptView, KeptViews, Page
 from a9fe.model.resources import Resource, SecurityGroup
 from a9fe.replica import Replica
 from tests.golden.metadata.scenarios import INSTANCE_ID, zeros
@@ -84,3 +86,46 @@ def test_the_least_recently_used_view_makes_room():
     views.keep(view(source, OTHER_ID))
     assert views.get(INSTANCE_ID) is None
     assert views.get(OTHER_ID) is not None
+
+
+def never_signs(_: bytes) -> Signatures:
+    raise AssertionError("nothing is signed here")
+
+
+def read(views: KeptViews, source: Replica, path: str, **changes: object) -> KeptView:
+    """Keep a view and a page of it."""
+    kept = views.keep(replace(view(source), **changes))
+    place = tree.find(kept.view, path)
+    assert place is not None
+    views.keep_page(kept, path, Page(place, tree.unfinished(place)))
+    return kept
+
+
+def test_pages_have_new_random_parts_each_time():
+    given = iter((b"a", b"b"))
+    source = replica()
+    path = "/openstack/latest/meta_data.json"
+    kept = read(KeptViews(source), source, path, random_bytes=lambda n: next(given) * n)
+    first, second = (kept.pages[path].finished() for _ in range(2))
+    assert first.body != second.body
+    assert first.etag == second.etag
+
+
+@pytest.mark.parametrize("path", ["instance-identity/document", ""])
+def test_pages_that_depend_on_more_than_the_view_are_not_kept(path: str):
+    """Whether there is a key to sign with."""
+    source = replica()
+    signer = DocumentSigner(architecture="x86_64", ready=lambda: True, sign=never_signs)
+    settings = Settings(identity=signer)
+    assert (
+        read(KeptViews(source), source, f"/latest/dynamic/{path}", settings=settings).pages == {}
+    )
+
+
+def test_the_bytes_of_pages_are_bounded():
+    source = replica()
+    views = KeptViews(source, page_bytes=1000)
+    read(views, source, "/latest/user-data", read_user_data=lambda: bytes(1000))
+    assert (len(views), views.size) == (1, 1000)
+    read(views, source, "/latest/user-data", read_user_data=lambda: bytes(1001))
+    assert (len(views), views.size) == (0, 0)

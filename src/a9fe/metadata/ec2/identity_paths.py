@@ -29,7 +29,12 @@ def _signed(part: Callable[[Signatures], bytes]) -> Callable[[EntryContext], byt
 
 def _entry(name: str, about: str, extract: Callable[[EntryContext], bytes]) -> Entry:
     return Entry(
-        path=f"{PATH}/{name}", since=LATEST, about=about, extract=extract, present=_is_ready
+        path=f"{PATH}/{name}",
+        since=LATEST,
+        about=about,
+        extract=extract,
+        present=_is_ready,
+        is_volatile=True,
     )
 
 
