@@ -1,14 +1,17 @@
 """Write messages as bytes: start lines, framing headers, bodies. No I/O."""
 
+from functools import lru_cache
 from http import HTTPStatus
 
-from a9fe.wire.message import Answer, Request
+from a9fe.wire.message import Answer, Headers, Request
 
 # Each connection has its own framing: these headers of the message are left out.
 FRAMING = frozenset({b"content-length", b"transfer-encoding", b"connection", b"keep-alive"})
 FRAMING_AND_HOST = FRAMING | {b"host"}
 BODY_METHODS = frozenset({b"POST", b"PUT", b"PATCH"})
 BODILESS_STATUSES = frozenset({204, 304})
+
+HEADS_REMEMBERED = 512  # of answers, at most 16 KiB each; ours have 100 bytes
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
@@ -21,8 +24,7 @@ def answer_bytes(
     answer: Answer, *, head_only: bool = False, close: bool = False, old: bool = False
 ) -> bytes:
     """Return the whole answer. `head_only`: to a HEAD; `old`: to an HTTP/1.0 client."""
-    lines = [_status_line(answer)]
-    lines += [b"%b: %b\r\n" % p for p in answer.headers if p[0].lower() not in FRAMING]
+    lines = [_head(answer.status, answer.reason, answer.headers)]
     bodiless = answer.status in BODILESS_STATUSES
     if not bodiless:
         length = _length_of_get(answer) if head_only else len(answer.body)
@@ -43,10 +45,13 @@ def _length_of_get(answer: Answer) -> int:
     return int(stated[0]) if stated and stated[0].isdigit() else len(answer.body)
 
 
-def _status_line(answer: Answer) -> bytes:
-    if not answer.reason and answer.status in _STATUS_LINES:
-        return _STATUS_LINES[answer.status]
-    return b"HTTP/1.1 %d %b\r\n" % (answer.status, answer.reason)
+@lru_cache(maxsize=HEADS_REMEMBERED)
+def _head(status: int, reason: bytes, headers: Headers) -> bytes:
+    """Return status line and headers, without framing. Cached: documents are read repeatedly."""
+    first = _STATUS_LINES.get(status) if not reason else None
+    lines = [first or b"HTTP/1.1 %d %b\r\n" % (status, reason)]
+    lines += [b"%b: %b\r\n" % pair for pair in headers if pair[0].lower() not in FRAMING]
+    return b"".join(lines)
 
 
 def request_bytes(request: Request, host: bytes, *, replaces_host: bool = False) -> bytes:

@@ -66,7 +66,7 @@ class MetadataHost:
         if listener is None:
             raise TypeError("guests send requests to listeners only: this socket has none")
         own, is_forwarded = _own_headers(request.headers)
-        if own is not request.headers:
+        if own is not None:
             request = with_headers(request, own)
         found = self._found(request)
         if found is not None and not is_forwarded:
@@ -152,11 +152,11 @@ def with_headers(request: Request, headers: Headers) -> Request:
 
 
 @lru_cache(maxsize=HEADERS_REMEMBERED)
-def _own_headers(headers: Headers) -> tuple[Headers, bool]:
-    """Return the guest's own headers, and whether it sent an X-Forwarded-For header."""
+def _own_headers(headers: Headers) -> tuple[Headers | None, bool]:
+    """Return the guest's own headers, None for all, and whether it sent an X-Forwarded-For."""
     own = tuple(guests_own(headers))
     is_forwarded = any([is_forwarded_for(name) for name, _ in headers])
-    return (headers if own == headers else own), is_forwarded
+    return (None if own == headers else own), is_forwarded
 
 
 def _origin_of(asked: Asked, port: Port) -> Origin:

@@ -33,7 +33,10 @@ def requesting_port(origin: Origin, view: InstanceView) -> str:
     """
     named = origin.port_id
     if named is not None:
-        return named if any([port.id == named for port in view.ports]) else ""
+        for port in view.ports:
+            if port.id == named:
+                return named
+        return ""
     address = origin.guest_address
     having = [p.id for p in view.ports for fixed in p.fixed_ips if fixed.ip_address == address]
     return having[0] if len(having) == 1 else ""

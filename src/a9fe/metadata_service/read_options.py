@@ -63,7 +63,10 @@ def read_options(query: Query, target: bytes) -> ReadOptions | DetailedRefusal:
 
 def is_current(request: Request, etag: bytes) -> bool:
     """Return whether the client has this version (If-None-Match, RFC 9110 section 13.1.2)."""
-    header = b",".join(request.values(b"if-none-match")).strip()
+    values = request.values(b"if-none-match")
+    if not values:
+        return False
+    header = b",".join(values).strip()
     return header == b"*" or etag in _TAGS.findall(header) if header else False
 
 
