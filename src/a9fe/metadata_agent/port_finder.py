@@ -32,7 +32,7 @@ class Source(NetworkView, Protocol):
 
     @property
     def version(self) -> object:
-        """A value that differs after each change of a resource."""
+        """A value that differs after each change: until then a port that was found is found."""
         ...
 
     def freshness(self, now: float) -> Freshness:
@@ -54,11 +54,6 @@ class PortFinder:
     confirm: Callable[[], Awaitable[bool]]
     source_lost_after: float
     now: Callable[[], float]
-
-    @property
-    def version(self) -> object:
-        """Unchanged means that a port that was found is still found."""
-        return self.source.version
 
     def find(self, key: LookupKey) -> Port | Refusal:
         """Return the port, or the refusal by what the replica has now.

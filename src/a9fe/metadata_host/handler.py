@@ -68,10 +68,9 @@ class MetadataHost:
         own, is_forwarded = _own_headers(request.headers)
         if own is not None:
             request = with_headers(request, own)
-        found = self._found(request)
-        if found is not None and not is_forwarded:
-            asked = Asked(request=request, key=found.key)
-            return self._answer(asked, found.port, found.origin)
+        found = None if is_forwarded else self._found(request)
+        if found is not None:
+            return self._answer(request, found)
         key = key_of_connection(request, listener)
         if isinstance(key, Refusal):
             return self.report.refusal(key, request)
@@ -80,7 +79,7 @@ class MetadataHost:
     def _found(self, request: Request) -> Found | None:
         """Return the port that an earlier request of the connection found, if it is current."""
         found = request.kept.found if request.kept is not None else None
-        if not isinstance(found, Found) or found.version != self.finder.version:
+        if not isinstance(found, Found) or found.version != self.finder.source.version:
             return None
         # The time of the connection counts until an answer has an owner.
         was_new = found.key.connected_at is not None
@@ -94,16 +93,19 @@ class MetadataHost:
         if isinstance(port, Refusal):
             return self._refuse(port, asked)
         origin = _origin_of(asked, port)
+        found = Found(self.finder.source.version, asked.key, port, origin)
         kept = asked.request.kept
         if kept is not None and not (asked.is_forwarded or asked.is_probe or asked.id):
-            kept.found = Found(self.finder.version, asked.key, port, origin)
-        return self._answer(asked, port, origin)
+            kept.found = found
+        return self._answer(asked.request, found)
 
-    def _answer(self, asked: Asked, port: Port, origin: Origin) -> Answer | Awaitable[Answer]:
-        result = self.service.answer(origin, asked.request)
+    def _answer(self, request: Request, found: Found) -> Answer | Awaitable[Answer]:
+        origin = found.origin
+        result = self.service.answer(origin, request)
         if isinstance(result, Answer):
-            return _owned(result, origin.owner)
-        return self._later(asked, port, result)
+            return result if result.owner == origin.owner else _owned(result, origin.owner)
+        asked = Asked(request=request, key=found.key, id=origin.request_id.encode())
+        return self._later(asked, found.port, result)
 
     async def _confirmed(self, asked: Asked) -> Answer:
         """Confirm the miss with the server, once for look-up and service, and answer."""
@@ -173,8 +175,6 @@ def _origin_of(asked: Asked, port: Port) -> Origin:
 
 def _owned(answer: Answer, owner: bytes) -> Answer:
     """Return the answer with its owner. `replace` takes three times as long."""
-    if answer.owner == owner:
-        return answer
     return Answer(
         status=answer.status,
         headers=answer.headers,

@@ -161,6 +161,9 @@ def _settings_of(config: Config, keys: KeyRing | None) -> Callable[[], Settings]
         guest_attributes=config.enable_guest_attributes,
     )
 
+    if not config.vendordata_jsonfile_path:
+        return lambda: present
+
     def settings() -> Settings:
         nonlocal present
         found = vendordata()
