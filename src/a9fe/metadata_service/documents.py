@@ -52,7 +52,7 @@ class DocumentReader:
     ) -> Result:
         """Return the document at `place`, the place of the call's path.
 
-        `keep` gets a document that the path has for the view, whoever reads it.
+        `keep` gets the page, if it is the same for each request by this path.
         """
         options = read_options(call.query, call.request.target) if call.query else DEFAULT
         if isinstance(options, DetailedRefusal):
