@@ -1,6 +1,8 @@
 """Guests on IPv6 networks, by SLAAC and DHCPv6, and cloud-init that asks fe80::a9fe:a9fe first."""
 
 import json
+import os
+import signal
 
 import pytest
 
@@ -9,6 +11,7 @@ from tests.lab.cloud import METADATA, Cloud, Vm
 from tests.lab.cloud_init import crawl
 from tests.lab.hostile import CHOSEN
 
+SOON = 10  # s; without events radvd is back after 30 s
 URL = "http://[fe80::a9fe:a9fe%25eth0]"
 INSTANCE = "/openstack/latest/meta_data.json"
 
@@ -57,3 +60,17 @@ def test_a_guest_by_dhcpv6_behind_a_router(cloud: Cloud) -> None:
     vm.sh("dhclient", "-6", "-1", "-v", *files, "eth0")
     assert has_address(vm)
     eventually(lambda: reads_its_own(vm), what="metadata")
+    killed = radvd(cloud)
+    os.kill(killed, signal.SIGKILL)
+    eventually(lambda: radvd(cloud) not in (0, killed), SOON, "radvd is back")
+    said = cloud.house.log.read_text()
+    assert "damage repaired" in said
+    assert "radvd" in said[said.rindex("damage repaired") :].splitlines()[0]
+
+
+def radvd(cloud: Cloud) -> int:
+    """The process of the router's radvd, 0 for none."""
+    (router,) = cloud.routers
+    file = cloud.house.state / "ra" / cloud.id("routers", router) / "pid"
+    pid = int(file.read_text()) if file.exists() else 0
+    return pid if os.path.isdir(f"/proc/{pid}") else 0

@@ -59,6 +59,24 @@ def test_taken_names_show_on_their_network_and_router_and_the_rest_works(cloud: 
         cloud.settled_isolated(network)
 
 
+def test_a_tap_on_the_wrong_host_shows_on_its_port(cloud: Cloud) -> None:
+    vm = cloud.vm(cloud.isolated()).start("udhcpc")
+    port = vm.port["id"]
+
+    def bind(host_name: str) -> None:
+        cloud.house.api.update("ports", port, {"binding:host_id": host_name})
+
+    bind("elsewhere")
+    refused_and_mended(
+        cloud,
+        "port",
+        port,
+        f"{vm.tap} on brq{cloud.id('networks', cloud.networks[0])[:11]} is refused:"
+        f" port {port} is bound to host elsewhere",
+        lambda: bind(vm.port["binding:host_id"]),
+    )
+
+
 def test_a_dnsmasq_that_cannot_start_shows_on_its_network(cloud: Cloud) -> None:
     network = cloud.isolated()
     directory = cloud.house.state / "dhcp" / cloud.id("networks", network)

@@ -5,13 +5,15 @@ from collections.abc import Mapping, Set
 
 from a9fe.api_client.state_reports import keep_reporting
 from a9fe.dhcp_agent.admission_log import AdmissionLog
+from a9fe.host_agent.converge import Outcome
 from a9fe.host_agent.process import serve
 from a9fe.host_agent.role import Role, Tasks, dhcp_confs, host_has_ipv6
 from a9fe.linux.dhcp import leases
 from a9fe.linux.listeners.proxy_link import ProxyLink
 from a9fe.linux.processes import privileges
-from a9fe.plan import port_status, uplinks
+from a9fe.plan import port_status, problems, uplinks
 from a9fe.plan.dhcp import namespaces as dhcp
+from a9fe.plan.filters import admission
 from a9fe.plan.model_view import ModelView
 from a9fe.plan.parts import Part
 from a9fe.plan.settings import DhcpSettings
@@ -61,9 +63,16 @@ def make_role(config: Config) -> Role:
             "dhcp_lease_duration": config.dhcp_lease_duration,
         },
         unrouted=lambda model, part: unrouted(model, config, part),
+        refusals=lambda model, outcome: refusals(model, config.host, outcome),
         after_pass=AdmissionLog(config.host).passed,
         tasks=proxy_heartbeat,
     )
+
+
+def refusals(model: ModelView, host: str, outcome: Outcome) -> problems.ByPart:
+    """Return the problems of ports whose taps the filters refuse."""
+    found = admission.refused(model, host, outcome.desired, outcome.observed)
+    return problems.of_refused_taps(found, outcome.plans)
 
 
 def unrouted(model: ModelView, config: Config, part: Part) -> Set[str]:

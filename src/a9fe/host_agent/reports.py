@@ -15,7 +15,7 @@ from a9fe.plan import port_status
 from a9fe.plan.host import HostPlan
 from a9fe.plan.model_view import ModelView
 from a9fe.plan.parts import Part
-from a9fe.plan.problems import problems
+from a9fe.plan.problems import joined, problems
 
 
 class Reports:
@@ -46,7 +46,8 @@ class Reports:
         unrouted = frozenset(id for part in by_part for id in role.unrouted(model, part))
         states = port_states(ports, outcome, unrouted)
         self._ports.put(*port_status.by_binding(states, ports))
-        found = problems(outcome.failures, outcome.desired, by_part)
+        failed = problems(outcome.failures, outcome.desired, by_part)
+        found = joined(failed, role.refusals(model, outcome))
         self._problems.put(found, None if outcome.whole else by_part)
         self._hooks.put(self._events.passed(by_part, states, whole=outcome.whole))
 

@@ -11,6 +11,7 @@ from a9fe.model.resources import Port
 from a9fe.plan.host import HostPlan
 from a9fe.plan.model_view import ModelView
 from a9fe.plan.parts import Part
+from a9fe.plan.problems import ByPart
 from a9fe.runtime.config import Config
 
 DHCP_DIRECTORY, RA_DIRECTORY = "dhcp", "ra"  # below state_path
@@ -31,8 +32,9 @@ class Role:
     `owner` ("l3", "dhcp") selects its feed, its replica and its kernel objects. `agent_type` and
     `binary` are Neutron's. `parts` are all parts of the host; of each part, `plan` is the desired
     state, `ports` are those whose status the agent reports, `unrouted` the subnets whose router is
-    not in place yet, and `counts` are added up for `agent show`, beside `settings`. `after_pass`
-    is called after every pass; `tasks` run beside the loop.
+    not in place yet, and `counts` are added up for `agent show`, beside `settings`. `refusals` are
+    problems that a pass found, beside its failures. `after_pass` is called after every pass;
+    `tasks` run beside the loop.
     """
 
     owner: str
@@ -44,6 +46,7 @@ class Role:
     counts: Callable[[ModelView, Part], Mapping[str, int]]
     settings: Configurations
     unrouted: Callable[[ModelView, Part], Set[str]] = lambda _model, _part: frozenset()
+    refusals: Callable[[ModelView, Outcome], ByPart] = lambda _model, _outcome: {}
     after_pass: Callable[[ModelView, Outcome], None] = lambda _model, _outcome: None
     tasks: Callable[[Config, ProxyLink], Tasks] = no_tasks
 

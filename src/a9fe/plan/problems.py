@@ -8,6 +8,7 @@
 | a VM's device                                           | its network  |
 | any other: the filters, or the whole pass ("host")      | the agent    |
 | a value left out of dnsmasq's files (Dnsmasq.left_out)  | its port, or the network |
+| a tap that the filters refuse (filters.admission)       | its port     |
 """
 
 import re
@@ -16,6 +17,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from a9fe.model.problems import AGENT, NETWORK, PORT, REASON_MAX, ROUTER, Problem
 from a9fe.plan import names, parts
+from a9fe.plan.filters.admission import Refused
 from a9fe.plan.host import HostPlan
 from a9fe.plan.parts import Part
 
@@ -41,6 +43,27 @@ def problems(
         text = _shown("; ".join(dict.fromkeys(reasons)))
         by_part[part].add(Problem(kind=kind, id=id, reason=text))
     return {part: frozenset(some) for part, some in by_part.items()}
+
+
+def of_refused_taps(found: Iterable[Refused], passed: Iterable[Part]) -> ByPart:
+    """The problems of ports whose taps are refused on the bridges of the parts `passed`."""
+    bridges = {part.bridge: part for part in passed if part.kind == "network"}
+    by_part: dict[Part | None, set[Problem]] = defaultdict(set)
+    for one in found:
+        if one.port and one.bridge in bridges:
+            reason = _shown(f"{one.device} on {one.bridge} is refused: {one.reason}")
+            by_part[bridges[one.bridge]].add(Problem(kind=PORT, id=one.port, reason=reason))
+    return {part: frozenset(some) for part, some in by_part.items()}
+
+
+def joined(some: ByPart, others: ByPart) -> ByPart:
+    """Both. A resource has one problem in a part: that of `some`. O(both)."""
+    found: dict[Part | None, frozenset[Problem]] = dict(some)
+    for part, problems_of_it in others.items():
+        first = found.get(part, frozenset())
+        known = {(one.kind, one.id) for one in first}
+        found[part] = first | {p for p in problems_of_it if (p.kind, p.id) not in known}
+    return found
 
 
 def ports_left_out(desired: HostPlan) -> frozenset[str]:

@@ -19,9 +19,9 @@ BUSY_TIMEOUT = 15.0
 """Seconds to wait for other threads' writes, and then for other processes' writes. Together they
 are 30, the usual timeout of clients."""
 CONNECT_TIMEOUT = 5
-STUCK_TIMEOUT = 10
-"""Seconds of idleness after which PostgreSQL ends a transaction: before the writers that wait for
-it time out."""
+STUCK_TIMEOUT = 5
+"""Seconds of idleness after which PostgreSQL ends a transaction: well before the writers that wait
+for it time out (BUSY_TIMEOUT), so that a slow machine has time to do what has queued."""
 CASEFOLD = "a9fe_casefold"
 """The name of str.casefold as an SQL function of SQLite, whose lower() folds only ASCII."""
 EXPECTED = "a URL such as sqlite:////var/lib/a9fe/a9fe.db or postgresql://a9fe@db1/a9fe"

@@ -70,6 +70,21 @@ def test_a_problem_of_the_network_shows_on_its_ports_and_one_of_the_host_on_the_
     assert "nft: gone" in status(world, "agents", agent)["status_reason"]
 
 
+def test_a_tap_on_the_wrong_host_is_a_problem_of_its_port(world: World):
+    """An agent may report a VM's port that is bound to another host, if it has its network."""
+    world.report(start=True)
+    network, _ = world.network()
+    port = world.create("port", network_id=network["id"], **{"binding:host_id": "h2"})
+    world.report("L3 agent", host="h3", start=True)
+    world.report("L3 agent", host="h3", problems=[problem("port", port["id"])])
+    assert status(world, "ports", port["id"])["status"] == "DOWN"
+    world.report(problems=[problem("port", port["id"])])
+    assert status(world, "ports", port["id"])["status"] == "ERROR"
+    (own,) = world.dhcp_ports(network)
+    world.report("L3 agent", host="h3", problems=[problem("port", own["id"])])
+    assert REASON not in status(world, "ports", own["id"])["status_reason"]
+
+
 def test_a_problem_of_a_router_shows_on_it_and_its_interfaces(world: World):
     world.report("L3 agent", start=True)
     _, subnet = world.network()

@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
@@ -93,19 +94,22 @@ def settled(database: str) -> str:
     return "held" if all(found) else ""
 
 
-def crowd(server: RunningServer, network_id: str) -> list[int]:
-    """Return the statuses of many writers at once; meanwhile readers are answered first."""
+def crowd(server: RunningServer, network_id: str) -> Counter[str]:
+    """Return the answers to many writers at once, with the reasons of refusals; meanwhile readers
+    are answered first.
+    """
 
-    def write(_: int) -> int:
+    def write(_: int) -> str:
         body = {"port": {"network_id": network_id}}
-        return server.api.post("/v2.0/ports", json=body, timeout=DEADLINE).status_code
+        answer = server.api.post("/v2.0/ports", json=body, timeout=DEADLINE)
+        return "201" if answer.status_code == 201 else f"{answer.status_code} {answer.text}"
 
     with ThreadPoolExecutor(CROWD) as pool:
         writes = [pool.submit(write, number) for number in range(CROWD)]
         for _ in range(3):
             server.list("network")
         assert not any(write.done() for write in writes)
-        return [write.result() for write in writes]
+        return Counter(write.result() for write in writes)
 
 
 def test_a_stopped_server_blocks_the_other_only_for_seconds(directory: Path):
@@ -119,7 +123,7 @@ def test_a_stopped_server_blocks_the_other_only_for_seconds(directory: Path):
         with writing(one, network_id) as answers:
             eventually(lambda: len(answers.made) > 4, DEADLINE, "writes")
             with stopped_in_a_transaction(one.process, database):
-                assert crowd(other, network_id) == [201] * CROWD
+                assert crowd(other, network_id) == {"201": CROWD}
             made = len(answers.made)
             eventually(lambda: len(answers.made) > made + 4, DEADLINE, "more writes")
         exported += export
@@ -216,7 +220,9 @@ def test_a_stopped_command_blocks_writers_of_sqlite_and_they_get_503(directory: 
             assert writer.stdout is not None
             assert writer.stdout.readline() == "holds it\n"
             writer.send_signal(signal.SIGSTOP)
-            assert crowd(server, network_id) == [503] * CROWD
+            refused = crowd(server, network_id)
+            assert refused.total() == CROWD
+            assert all(answer.startswith("503 ") for answer in refused), refused
             writer.kill()
         server.create("port", network_id=network_id)
 

@@ -15,9 +15,11 @@ from a9fe.dhcp_agent.main import make_role
 from a9fe.host_agent.converge import Outcome
 from a9fe.host_agent.port_reports import PortReports, port_states
 from a9fe.host_agent.totals import Totals
+from a9fe.model.problems import Problem
 from a9fe.plan import names, parts, port_status
 from a9fe.plan.filters import admission
 from a9fe.plan.host import Bridge, HostPlan
+from a9fe.plan.problems import ByPart
 from a9fe.runtime.config import Config, load
 from tests.kit.conditions import comes_true
 from tests.kit.fake_model import HOST, FakeModel, bound, dhcp_port, network, port, subnet
@@ -153,3 +155,23 @@ def test_the_tap_of_a_port_that_is_switched_off_is_refused(tmp_path: Path):
     found = admission.refused(off, HOST, role.plan(off, PART), observed)
     assert [one.reason for one in found] == [f"port {VM.id} has admin_state_up false"]
     assert admission.refused(MODEL, HOST, role.plan(MODEL, PART), observed) == frozenset()
+
+
+def test_a_refused_tap_is_a_problem_of_its_port_unless_the_vm_runs_elsewhere(tmp_path: Path):
+    role = make_role(config(tmp_path))
+    tap = names.outer_device(VM.id)
+    bridge = Bridge(name=names.bridge(NET.id), mtu=1500, devices=frozenset({tap, "vnet0"}))
+
+    def found(**changes: object) -> ByPart:
+        away = replace(VM, host="node9", **changes)  # type: ignore[arg-type]
+        model = FakeModel([NET, SUBNET, OWN, away, bound("dhcp", NET)])
+        desired = role.plan(model, PART)
+        observed = HostPlan(bridges=frozenset({bridge}))
+        outcome = Outcome(desired=desired, observed=observed, plans={PART: desired})
+        return role.refusals(model, outcome)
+
+    reason = f"{tap} on {bridge.name} is refused: port {VM.id} is bound to host node9, this is "
+    problem = Problem(kind="port", id=VM.id, reason=f"{reason}{HOST}")
+    assert found(status="DOWN") == {PART: frozenset({problem})}
+    assert found(status="ACTIVE") == {}
+    assert found(status="DOWN", admin_state_up=False) == {}

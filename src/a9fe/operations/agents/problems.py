@@ -10,7 +10,8 @@ def record(tx: Transaction, agent: Agent, reported: tuple[Problem, ...]) -> None
     """Replace what the agent reported before; what stays the same is not written. A problem
     whose reason changes keeps its `since`.
 
-    Problems of resources that are not on the agent's host are left out, as they may have moved.
+    Problems of resources that are not on the agent's host are left out, as they may have moved. A
+    VM's port is, wherever it is bound, if its network is: its tap may be on the wrong host.
     """
     old, new = tx.session.problems.of_agent(agent.id), frozenset(reported)
     since = {(one.kind, one.id): at for one, at in old.items()}
@@ -32,10 +33,10 @@ def _is_of_host(tx: Transaction, agent: Agent, problem: Problem) -> bool:
     if problem.kind == NETWORK:
         return _has_network(tx, agent.host, problem.id)
     port = tx.session.get(Port, problem.id)
-    if port is None or port.host not in {"", agent.host}:
-        return False
+    if port is None or port.host == agent.host:
+        return port is not None
     is_vms = not is_network_owner(port.device_owner)
-    return bool(port.host) or (is_vms and _has_network(tx, agent.host, port.network_id))
+    return is_vms and _has_network(tx, agent.host, port.network_id)
 
 
 def _has_network(tx: Transaction, host: str, network_id: str) -> bool:

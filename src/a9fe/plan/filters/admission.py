@@ -14,16 +14,20 @@ from a9fe.plan.filters import port_security
 from a9fe.plan.host import ANY_FILTER, Bridge, HostPlan, PortSecurity
 from a9fe.plan.model_view import ModelView
 from a9fe.plan.operations import SetIsolation
+from a9fe.plan.port_status import ACTIVE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
 class Refused:
-    """A device on a bridge of ours whose frames are dropped, and why."""
+    """A device on a bridge of ours whose frames are dropped, and why. `port`: the id of the port
+    whose tap it is, and that is not ACTIVE elsewhere; "" for none.
+    """
 
     device: str
     bridge: str
     network: str
     reason: str
+    port: str = ""
 
 
 def effective(desired: HostPlan, observed: HostPlan) -> PortSecurity | None:
@@ -61,11 +65,17 @@ def refused(
             device=device,
             bridge=bridge.name,
             network=_network_id(model, bridge.name),
-            reason=_reason(device, _port(model, device), bridge, host),
+            reason=_reason(device, port := _port(model, device), bridge, host),
+            port=port.id if port is not None and _waits(port) else "",
         )
         for bridge, unknown in found
         for device in unknown
     )
+
+
+def _waits(port: Port) -> bool:
+    """Whether somebody waits for the tap: not if the VM runs elsewhere, or the port is off."""
+    return port.admin_state_up and port.status != ACTIVE
 
 
 def _network_id(model: ModelView, bridge: str) -> str:
