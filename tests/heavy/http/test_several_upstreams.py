@@ -237,6 +237,32 @@ def test_requests_wait_for_a_restart_while_none_is_up(loop):
     run(main, loop)
 
 
+def test_while_one_of_two_is_killed_and_started_no_get_fails():
+    """Sixteen clients ask without pause; each address is killed and started in turn."""
+
+    async def main():
+        async with two(timeout=1000.0, patience=1000.0) as world:
+            answered: list[bytes] = []
+            stopping = asyncio.Event()
+
+            async def client() -> None:
+                while not stopping.is_set():
+                    answered.append(await world.who())
+
+            clients = [asyncio.ensure_future(client()) for _ in range(16)]
+            for server in (world.a, world.b, world.a, world.b):
+                await server.stop()
+                enough = len(answered) + 100
+                await until(lambda enough=enough: len(answered) > enough)
+                await server.start()
+                await until(lambda server=server: world.health(server) is Health.UP)
+            stopping.set()
+            await asyncio.gather(*clients)
+            assert set(answered) == {b"a", b"b"}
+
+    run(main)
+
+
 def test_an_address_that_accepts_no_connection_delays_a_request_by_little():
     """Its queue is full: the kernel drops SYNs, as a host that is off does."""
 

@@ -21,7 +21,7 @@ from a9fe.runtime.errors import InvalidOption
 from a9fe.wire.message import Request
 from a9fe.wire.refusals import Refusal
 from tests.kit.certificates import Authority, server_context
-from tests.kit.http_world import LOOPS, Client, read_request, run, serving, turns
+from tests.kit.http_world import LOOPS, Client, read_request, run, serving, turns, until
 
 HOST = "127.0.0.1"
 GET = Request(method=b"GET", target=b"/a%2Fb?c", headers=((b"host", b"169.254.169.254"),))
@@ -208,6 +208,30 @@ def test_an_invalid_certificate_is_503_at_once_and_says_why(loop, which, why, tm
                 assert (got.status, got.headers["retry-after"]) == (503, "10")
                 assert world.tally.refusals == [Refusal.UPSTREAM_UNTRUSTED]
             assert at.seen == []
+            ask.close()
+
+    run(main, loop)
+
+
+@BOTH
+def test_a_flood_makes_no_handshakes_while_the_certificate_is_invalid(loop, tmp_path):
+    """The pool tries again after its back-off, and serves when the certificate is renewed."""
+    ca = Authority(tmp_path)
+    context = server_context(ca.issue(HOST, valid=timedelta(days=-1)))
+    greetings: list[str | None] = []
+    context.sni_callback = lambda _, name, __: greetings.append(name)
+
+    async def main():
+        async with nova(context) as at:
+            ask = upstream(at.port, auth_ca_cert=ca.certificate, timeout=1000)
+            for _ in range(200):
+                with pytest.raises(UpstreamUntrusted, match="certificate has expired"):
+                    await ask(GET)
+            assert len(greetings) <= 2  # the second is a try of the pool's
+            renewed = ca.issue(HOST)
+            context.load_cert_chain(renewed.certificate, renewed.key)
+            await until(lambda: ask.addresses.has_other(None))
+            assert (await ask(GET)).status == 200
             ask.close()
 
     run(main, loop)

@@ -76,6 +76,7 @@ class Address:
         "target",
         "turn",
         "unanswered",
+        "untrusted",
     )
 
     def __init__(self, target: Target) -> None:
@@ -88,6 +89,7 @@ class Address:
         self.in_use = 0  # connections being made or with a request, of all pools
         self.turn = 0  # of the last connection; the lowest was tried longest ago
         self.unanswered = 0  # in a row
+        self.untrusted = ""  # why the last TLS handshake failed; "" if it did not
         self.backoff = 0.0  # seconds
         self.retry_at = -math.inf  # loop time
 

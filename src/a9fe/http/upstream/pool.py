@@ -257,9 +257,14 @@ class Upstream:
                 await asyncio.sleep(RECONNECT_INTERVAL)
 
     async def _open(self, address: Address | None, deadline: float = inf) -> UpstreamConnection:
-        """Return a new connection. Raises UpstreamUnreachable or UpstreamUntrusted."""
+        """Return a new connection. Raises UpstreamUnreachable or UpstreamUntrusted.
+
+        A request has a deadline; without one it is a try after a back-off.
+        """
         if address is None:
             raise UpstreamUnreachable(f"no address is known: {self.addresses.why}")
+        if address.untrusted and deadline < inf:  # handshakes are costly: only `_try` makes more
+            raise UpstreamUntrusted(f"{address.target}: {address.untrusted}")
         several = self.addresses.has_other(address)
         limit = CONNECT_TIMEOUT_OF_SEVERAL if several else CONNECT_TIMEOUT
         at_most = self._loop.time() + limit
@@ -270,11 +275,13 @@ class Upstream:
         except OSError as error:  # TimeoutError is one
             failed = UpstreamUntrusted if isinstance(error, ssl.SSLError) else UpstreamUnreachable
             why, now = reason_of(error), self._loop.time()
+            address.untrusted = why if failed is UpstreamUntrusted else ""
             if now < deadline or now >= at_most:  # else the request had too little time left
                 self.addresses.unreachable(address, failed.refusal, why, now)
             raise failed(f"{address.target}: {why}") from error
         finally:
             address.in_use -= 1
+        address.untrusted = ""
         self.addresses.connected(address)
         return connection
 
