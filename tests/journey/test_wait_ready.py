@@ -81,3 +81,32 @@ def test_a_vm_is_not_ready_while_a_part_of_its_path_is_missing(cloud: Cloud) -> 
         eventually(lambda: not host.dnsmasqs(), what="no dnsmasq")
         not_ready(house.a9fe, alone, "is not running in")
     ready(alone)
+
+
+def test_a_vm_with_ipv6_only_is_not_ready_while_a_part_is_missing(cloud: Cloud) -> None:
+    house = cloud.house
+    leased = cloud.network("fd00:6::/64", "--ipv6-mode", "dhcpv6-stateful")
+    announced = cloud.network("fd00:7::/64", "--ipv6-mode", "slaac")
+    router = cloud.router(announced)
+    alone, behind = cloud.vm(leased).start("none"), cloud.vm(announced)
+    dhcp, qrouter = cloud.dhcp_space(leased), f"qrouter-{cloud.id('routers', router)}"
+    ready(alone)
+    ready(behind)
+    house.a9fe("port", "wait-ready", alone.port["id"], "--timeout", "60")
+    (leg,) = house.api.list("ports", device_id=cloud.id("routers", router))
+    ns, qr = f"ns-{cloud.dhcp_port(leased)['id'][:11]}", f"qr-{leg['id'][:11]}"
+    flush = ("nsenter", f"--net=/run/netns/{qrouter}", "ip6tables", "-t", "nat", "-F")
+    lost = ("-6", "address", "delete", "fe80::a9fe:a9fe/128", "dev")
+    cases: list[tuple[Vm, tuple[str, ...], str]] = [
+        (behind, flush, "does not redirect fe80::a9fe:a9fe"),
+        (behind, ("ip", "-n", qrouter, *lost, qr), "has no address fe80::a9fe:a9fe"),
+        (alone, ("ip", "-n", dhcp, *lost, ns), "has no address fe80::a9fe:a9fe"),
+    ]
+    with house.standing_still("l3-agent", "dhcp-agent"):
+        for vm, damage, reason in cases:
+            host.output(*damage)
+            not_ready(house.a9fe, vm, reason)
+        new = cloud.vm(leased)
+        not_ready(house.a9fe, new, "DHCP has no entry")
+    for vm in (behind, alone, new):
+        ready(vm)

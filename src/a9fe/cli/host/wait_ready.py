@@ -15,7 +15,7 @@ from a9fe.linux.processes import privileges
 from a9fe.linux.vms import way_to_metadata
 from a9fe.linux.vms.way_to_metadata import Way
 from a9fe.model.resources import DHCP_OWNER, METADATA_PORT, ROUTER_INTERFACE_OWNERS
-from a9fe.plan import names
+from a9fe.plan import ipv6, names
 from a9fe.runtime.config import Config
 from a9fe.wire import trusted
 
@@ -26,6 +26,7 @@ GIVEN_AT = "/latest/api/token"
 TTL, SHOWN = "x-aws-ec2-metadata-token-ttl-seconds", "x-aws-ec2-metadata-token"
 SERVING = ROUTER_INTERFACE_OWNERS | {DHCP_OWNER}
 IPV4 = 4
+LEASED = (None, "dhcpv6-stateful")  # modes of subnets with leases; None also for IPv4
 INTERVAL = 0.2  # s between two checks
 AGENT_TIMEOUT = 5.0  # s for the metadata agent's answer
 
@@ -87,29 +88,24 @@ def unwired(api: ApiClient, config: Config, name: str) -> str:
     """Return the first missing kernel object on the way to metadata; "" if all exist."""
     instance = api.find("instances", name)
     for port in api.list("ports", device_id=instance["id"]):
-        way = _way(api, config, port) if port["fixed_ips"] else None
-        if isinstance(way, str):
+        way = _way(api, config, port) if port["fixed_ips"] else ""
+        if isinstance(way, str) and way:
             return way
-        reason = way_to_metadata.lacking(way) if way else ""
+        reason = way_to_metadata.lacking(way) if isinstance(way, Way) else ""
         if reason:
             return f"waiting: {reason}"
     return ""
 
 
-def _way(api: ApiClient, config: Config, port: Document) -> Way | str | None:
-    """Return the way through the router with the gateway address, else through this host's DHCP
-    port.
-
-    A text says why there is none yet. None for an IPv6 address, from which metadata is not read.
+def _way(api: ApiClient, config: Config, port: Document) -> Way | str:
+    """Return the way through the router with the gateway address (IPv4) or with any IPv6 address
+    (IPv6), else through this host's DHCP port. A text says why there is none yet.
     """
     fixed, network_id = port["fixed_ips"][0], port["network_id"]
     subnet = api.show("subnets", fixed["subnet_id"])
-    if subnet["ip_version"] != IPV4:
-        return None
     others = api.list("ports", network_id=network_id)
-    gateway = {"subnet_id": subnet["id"], "ip_address": subnet["gateway_ip"]}
-    routers = [p for p in others if p["device_owner"] in ROUTER_INTERFACE_OWNERS]
-    by, redirected = next((p for p in routers if gateway in p["fixed_ips"]), None), True
+    routers = (p for p in others if p["device_owner"] in ROUTER_INTERFACE_OWNERS)
+    by, redirected = next((p for p in routers if _serves(p, subnet)), None), True
     if by is None:
         own = names.dhcp_device_id(config.host, network_id)
         by, redirected = next((p for p in others if p["device_id"] == own), None), False
@@ -123,7 +119,7 @@ def _way(api: ApiClient, config: Config, port: Document) -> Way | str | None:
         if redirected
         else (names.dhcp_namespace(network_id), names.dhcp_device(by["id"]))
     )
-    own_address = [ip for ip in by["fixed_ips"] if ip["subnet_id"] == subnet["id"]]
+    own_address = _own_address(by, subnet)
     if not own_address:
         return f"waiting for an address of port {by['id']} on subnet {subnet['id']}"
     return Way(
@@ -134,11 +130,27 @@ def _way(api: ApiClient, config: Config, port: Document) -> Way | str | None:
         port_id=by["id"],
         space=space,
         device=device,
-        gateway=own_address[0]["ip_address"],
+        gateway=own_address,
         listen=config.metadata_port if redirected else METADATA_PORT,
         redirected=redirected,
-        dhcp=dhcp if subnet["enable_dhcp"] else "",
+        dhcp=dhcp if subnet["enable_dhcp"] and subnet["ipv6_address_mode"] in LEASED else "",
     )
+
+
+def _serves(interface: Document, subnet: Document) -> bool:
+    """Return whether a router interface serves the VMs of a subnet (plan.dhcp)."""
+    if subnet["ip_version"] != IPV4:
+        return any(":" in ip["ip_address"] for ip in interface["fixed_ips"])
+    gateway = {"subnet_id": subnet["id"], "ip_address": subnet["gateway_ip"]}
+    return gateway in interface["fixed_ips"]
+
+
+def _own_address(port: Document, subnet: Document) -> str:
+    """Return the address of a port of ours that its device has for the subnet, "" for none."""
+    if subnet["ip_version"] != IPV4:
+        return ipv6.link_local(port["mac_address"])
+    own = (ip["ip_address"] for ip in port["fixed_ips"] if ip["subnet_id"] == subnet["id"])
+    return next(own, "")
 
 
 def _missing_of(api: ApiClient, agent: httpx.Client, port: Document) -> str:

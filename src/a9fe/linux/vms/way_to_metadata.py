@@ -1,7 +1,7 @@
 """Check a VM's path to its metadata on this host. Changes nothing.
 
-In a DHCP namespace the last step connects to the listener. A router's listener is bound to its
-interface, so for a router the check ends with address, redirect rule and socket.
+In a DHCP namespace the last step over IPv4 connects to the listener. The other listeners are bound
+to their device, so the check ends with address, redirect rule and socket.
 """
 
 import os
@@ -15,7 +15,7 @@ from a9fe.linux.kernel import namespace, rtnetlink
 from a9fe.linux.processes import process, programs
 from a9fe.linux.rulesets import iptables
 from a9fe.model.errors import A9feError
-from a9fe.model.resources import METADATA_IPV4
+from a9fe.model.resources import METADATA_IPV4, METADATA_IPV6
 from a9fe.plan import names
 from a9fe.plan.dhcp.dnsmasq import HOSTS_FILE
 
@@ -30,7 +30,7 @@ class Way:
 
     `space` is its namespace, `device` its device there with the address `gateway`; the listener
     is on port `listen`. `redirected`: an iptables rule redirects to it. `dhcp` is the directory of
-    the network's dnsmasq, "" if the subnet has no DHCP.
+    the network's dnsmasq, "" if the address has no lease. All are of one IP version.
     """
 
     vm_port_id: str
@@ -44,6 +44,16 @@ class Way:
     listen: int
     redirected: bool
     dhcp: str
+
+    @property
+    def is_ipv6(self) -> bool:
+        """Whether the VM reads metadata at the IPv6 address."""
+        return ":" in self.address
+
+    @property
+    def metadata(self) -> str:
+        """The metadata address."""
+        return METADATA_IPV6 if self.is_ipv6 else METADATA_IPV4
 
 
 def lacking(way: Way) -> str:
@@ -84,7 +94,8 @@ def _dhcp(way: Way) -> Iterator[str]:
         yield f"dnsmasq of network {way.network_id} is not running in {space}"
         return
     entries = Path(way.dhcp, HOSTS_FILE).read_text().lower().splitlines()
-    if not any({way.mac.lower(), way.address} <= set(line.split(",")) for line in entries):
+    leased = f"[{way.address}]" if way.is_ipv6 else way.address
+    if not any({way.mac.lower(), leased} <= set(line.split(",")) for line in entries):
         yield f"DHCP has no entry for {way.mac} with {way.address} yet"
 
 
@@ -98,37 +109,42 @@ def _inside(way: Way) -> Iterator[str]:
     if not namespace.exists(way.space):
         yield f"namespace {way.space} is missing"
         return
-    wanted = {way.gateway} if way.redirected else {way.gateway, METADATA_IPV4}
+    wanted = {way.gateway, *(() if way.redirected and not way.is_ipv6 else (way.metadata,))}
     found = namespace.call_inside(way.space, lambda: _addresses(way.device))
     missing = sorted(wanted - found)
     if missing:
         yield f"{way.device} in {way.space} has no address {missing[0]}, or is down"
     if way.redirected and not _redirects(way):
-        yield f"{way.space} does not redirect {METADATA_IPV4}:80 to port {way.listen}"
-    if not namespace.call_inside(way.space, lambda: _listens(way.listen)):
+        yield f"{way.space} does not redirect {way.metadata}:80 to port {way.listen}"
+    if not namespace.call_inside(way.space, lambda: _listens(way)):
         yield f"no listener on port {way.listen} in {way.space}"
-    if not way.redirected:
+    if not way.redirected and not way.is_ipv6:
         yield from _probe(way)
 
 
 def _addresses(device: str) -> set[str]:
-    """The addresses of a device; empty if it is down or missing."""
+    """The addresses of a device; empty if it is down or missing.
+
+    With one that is another device's on the network (plan.ipv6), but not one looked for still.
+    """
     index = next((link.index for link in rtnetlink.links() if link.name == device and link.up), 0)
-    return {a.cidr.partition("/")[0] for a in rtnetlink.addresses() if index and a.index == index}
+    there = (a for a in rtnetlink.addresses() if index and a.index == index)
+    return {a.cidr.partition("/")[0] for a in there if a.usable or a.duplicate}
 
 
 def _redirects(way: Way) -> bool:
-    rules = namespace.call_inside(way.space, lambda: iptables.read(4))
+    rules = namespace.call_inside(way.space, lambda: iptables.read(6 if way.is_ipv6 else 4))
     return any(
-        METADATA_IPV4 in rule and rule.rstrip().endswith(f"REDIRECT --to-ports {way.listen}")
+        way.metadata in rule and rule.rstrip().endswith(f"REDIRECT --to-ports {way.listen}")
         for rule in rules.splitlines()
     )
 
 
-def _listens(port: int) -> bool:
-    for line in Path("/proc/thread-self/net/tcp").read_text().splitlines()[1:]:
+def _listens(way: Way) -> bool:
+    sockets = Path("/proc/thread-self/net", "tcp6" if way.is_ipv6 else "tcp")
+    for line in sockets.read_text().splitlines()[1:]:
         words = line.split()
-        if words[3] == TCP_LISTEN and int(words[1].rpartition(":")[2], 16) == port:
+        if words[3] == TCP_LISTEN and int(words[1].rpartition(":")[2], 16) == way.listen:
             return True
     return False
 
