@@ -10,7 +10,9 @@ from collections.abc import Collection
 from pathlib import Path
 from statistics import median
 
+from bench import path_scale
 from bench.observe import within
+from bench.path_guests import BOOT
 from bench.path_world import (
     GUESTS,
     MODES,
@@ -42,6 +44,7 @@ INTRODUCTION = (
     "upstream, whose CPU time is not counted. All servers share one core, guests have the other.",
     "The last column is the median of the rounds' ratios: 1 is as cheap as the peer, more is",
     "cheaper.",
+    "",
 )
 HEADER = (
     "| what | mode | answers/s | CPU us | of it | p50 us | peer | peer's CPU us | peer's p50 us |"
@@ -49,27 +52,73 @@ HEADER = (
 )
 
 
-PARTS = ("http", "host", "hop", "split")
+PARTS = ("http", "host", "hop", "split", "listeners", "idle", "storm")
 
 
 def page(rounds: int, seconds: float, scratch: Path, only: Collection[str] | None) -> list[str]:
     """Return the part's lines."""
     scratch.chmod(0o755)
-    make_namespaces()
+    only = only or PARTS
+    make_namespaces(path_scale.STORM_VMS if "storm" in only else VMS)
     running = Running(scratch)
     asking = script(scratch / "ask.lua", PATHS)
+    lines = list(INTRODUCTION)
     try:
-        found = pairs(running, scratch, only or PARTS)
-        rows = table(found, rounds, seconds, asking)
+        if found := pairs(running, scratch, only):
+            rows = table(found, rounds, seconds, asking)
+            lines += [HEADER, "|---|---|---|---|---|---|---|---|---|---|", *rows, ""]
+        if "listeners" in only:
+            rows = path_scale.listeners(running, asking, rounds, seconds)
+            lines += ["### 1,000 listeners in 1,000 namespaces", "", *rows, ""]
+        lines += at_size(running, scratch, only)
     finally:
         running.close()
-    return [*INTRODUCTION, "", HEADER, "|---|---|---|---|---|---|---|---|---|---|", *rows]
+    return lines
+
+
+def at_size(running: Running, scratch: Path, only: Collection[str]) -> list[str]:
+    """Return the rows of idle connections and of the storm."""
+    if not {"idle", "storm"} & set(only):
+        return []
+    lines: list[str] = []
+    vms = f"--count={path_scale.STORM_VMS}"
+    host = running.server("host", 8020, vms)
+    nginx = running.nginx("8021", 'return 200 "i-00000001";')
+    if "idle" in only:
+        running.nginx(f"unix:{scratch}/idle.sock", 'return 200 "i-00000001";', 1)
+        haproxy = running.haproxy(8022, f"{scratch}/idle.sock")
+        rows = path_scale.idle([host, haproxy, nginx])
+        lines += [f"### {path_scale.IDLE:,} idle connections", "", *rows, ""]
+    if "storm" in only:
+        split = split_of(running, 8023, vms)
+        rows = path_scale.storm([host, split, nginx])
+        lines += [
+            f"### {path_scale.STORM_VMS:,} VMs boot within {path_scale.STORM_SECONDS} s",
+            "",
+            f"Each sends the {len(BOOT)} requests of cloud-init one after the other, each on a",
+            "connection of its own. Percentiles are medians of the rounds; nginx answers all",
+            "with one text.",
+            "",
+            *rows,
+            "",
+        ]
+    return lines
+
+
+def split_of(running: Running, port: int, vms: str) -> Peer:
+    """Start the three hops as processes."""
+    third = running.server("service", 0, vms)
+    second = running.server("agent", 0, vms)
+    first = running.server("proxy", port)
+    return Peer("split", port, (*first.pids, *second.pids, *third.pids))
 
 
 def pairs(running: Running, scratch: Path, only: Collection[str]) -> list[tuple[str, Peer, Peer]]:
     """Start what is measured: a name, ours, the peer."""
-    vms = (f"--count={VMS}",)
-    host = running.server("host", 8002, *vms)
+    if not {"http", "host", "hop", "split"} & set(only):
+        return []
+    vms = f"--count={path_scale.STORM_VMS}"
+    host = running.server("host", 8002, vms)
     texts = documents(host)
     for path, text in texts.items():
         file = scratch / "www" / path.lstrip("/")
@@ -89,11 +138,7 @@ def pairs(running: Running, scratch: Path, only: Collection[str]) -> list[tuple[
         hop = running.server("proxy", 8003, f"--upstream={scratch}/instant.sock")
         found.append(("hop 1", hop, running.haproxy(8004, f"{scratch}/instant.sock")))
     if "split" in only:
-        third = running.server("service", 0, *vms)
-        second = running.server("agent", 0, *vms)
-        first = running.server("proxy", 8005)
-        split = Peer("split", 8005, (*first.pids, *second.pids, *third.pids))
-        found.append(("split", split, nginx))
+        found.append(("split", split_of(running, 8005, vms), nginx))
     return found
 
 

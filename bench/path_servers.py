@@ -8,6 +8,7 @@ import asyncio
 import json
 import os
 import socket
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +19,7 @@ from a9fe.http.gc_tuning import tune_gc
 from a9fe.http.report import Report
 from a9fe.http.server.server import Server
 from a9fe.http.server.sockets import unix_listener
+from a9fe.linux.kernel import libc
 from a9fe.metadata_agent import hop as agent_hop
 from a9fe.metadata_host import hop as host_hop
 from a9fe.metadata_proxy import hop as proxy_hop
@@ -30,6 +32,7 @@ from a9fe.runtime.config import Config, load
 from a9fe.wire.limits import AGENT_LIMITS, LIMITS, SERVICE_LIMITS, fitting
 from a9fe.wire.message import Answer, Listener, Request
 from bench import service
+from bench.observe import memory
 
 SERVICE_PORT = 8775
 LISTENER = Listener(
@@ -92,12 +95,39 @@ def tcp(port: int) -> socket.socket:
     return sock
 
 
-async def served(server: Server, sock: socket.socket, listener: Listener | None = None) -> None:
-    """Serve until cancelled."""
+async def served(
+    server: Server, sock: socket.socket, listener: Listener | None = None, more: int = 0
+) -> None:
+    """Serve until cancelled; `more`: listeners in as many namespaces."""
     await server.listen(sock, listener)
     tune_gc()
-    print("ready", flush=True)
+    print("ready", json.dumps(await listened(server, more)) if more else "", flush=True)
     await asyncio.Event().wait()
+
+
+async def listened(server: Server, count: int) -> dict[str, float]:
+    """Listen in namespaces. Return microseconds and bytes of each listener."""
+    sockets = [in_namespace(f"path-l{number}", 80) for number in range(count)]
+    pid = os.getpid()
+    before, began = memory(pid)[0], time.thread_time()
+    for number, sock in enumerate(sockets):
+        await server.listen(sock, replace(LISTENER, namespace=f"path-l{number}"))
+    spent = time.thread_time() - began
+    size = (memory(pid)[0] - before) * 1024 * 1024
+    return {"us": spent / count * 1e6, "bytes": size / count}
+
+
+def in_namespace(name: str, port: int) -> socket.socket:
+    """Listen on all addresses of a namespace."""
+    home = os.open("/proc/self/ns/net", os.O_RDONLY)
+    there = os.open(f"/run/netns/{name}", os.O_RDONLY)
+    try:
+        libc.setns(there, libc.CLONE_NEWNET)
+        return tcp(port)
+    finally:
+        libc.setns(home, libc.CLONE_NEWNET)
+        os.close(there)
+        os.close(home)
 
 
 async def answers(options: argparse.Namespace) -> None:
@@ -122,9 +152,16 @@ async def host(options: argparse.Namespace) -> None:
     """Serve the host shape."""
     report = Report("metadata-host", metrics)
     hop = await host_hop.build_hop(config_of(options), report)
-    limits = fitting(LIMITS, descriptors.raise_limit())
+    most = descriptors.raise_limit() // 2
+    limits = replace(
+        LIMITS,
+        connections=most,
+        connections_per_listener=most,
+        connections_per_client=most,
+        idle_timeout=600.0,
+    )
     server = Server(hop.handler, limits=limits, report=report, outgoing=hop.outgoing)
-    await served(server, tcp(options.port), LISTENER)
+    await served(server, tcp(options.port), LISTENER, options.listeners)
 
 
 async def proxy(options: argparse.Namespace) -> None:
@@ -172,6 +209,7 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=0, help="VMs")
     parser.add_argument("--documents", help="a JSON object: path to text")
     parser.add_argument("--upstream", default="", help="a Unix socket, for hop 1")
+    parser.add_argument("--listeners", type=int, default=0, help="more, in namespaces")
     options = parser.parse_args()
     descriptors.raise_limit()
     tasks.run(lambda: SERVERS[options.name](options))

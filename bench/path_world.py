@@ -109,6 +109,7 @@ class Peer:
     name: str
     port: int
     pids: tuple[int, ...]
+    said: str = ""  # the line that it printed when it listened
 
 
 def make_namespaces(vms: int = VMS) -> None:
@@ -140,6 +141,17 @@ def batch(lines: str, namespace: str = "") -> None:
     subprocess.run([*inside, "ip", "-batch", "-"], input=lines, text=True, check=True)
 
 
+def python(module: str, *arguments: str) -> list[str]:
+    """Return the command that runs a module."""
+    return [sys.executable, "-m", module, *arguments]
+
+
+def in_guests(command: Sequence[str]) -> list[str]:
+    """Return a command that runs in the guests' namespace, on their core."""
+    inside = ["nsenter", f"--net=/run/netns/{GUESTS}"]
+    return ["taskset", "-c", str(GUEST_CORE), *inside, *command]
+
+
 def pinned(command: Sequence[str], core: int = SERVER_CORE) -> list[str]:
     """Return a command that runs on one core, in the servers' namespace."""
     return ["taskset", "-c", str(core), "nsenter", f"--net=/run/netns/{SERVERS}", *command]
@@ -154,16 +166,16 @@ class Running:
 
     def server(self, name: str, port: int, *options: str) -> Peer:
         """Start a server of ours and wait until it listens."""
-        command = [sys.executable, "-m", "bench.path_servers", name, f"--port={port}"]
-        command += [f"--scratch={self._scratch}", *options]
+        where = f"--scratch={self._scratch}"
+        command = python("bench.path_servers", name, f"--port={port}", where, *options)
         process = self._start(pinned(command), stdout=subprocess.PIPE)
         assert process.stdout is not None
         line = "-"
-        while line and line.strip() != "ready":
+        while line and not line.startswith("ready"):
             line = process.stdout.readline()
         if not line:
             sys.exit(f"bench: {name} did not start")
-        return Peer(name, port, (process.pid,))
+        return Peer(name, port, (process.pid,), line.removeprefix("ready").strip())
 
     def nginx(self, listen: str, content: str, core: int = SERVER_CORE) -> Peer:
         """Start nginx with one worker and wait until it runs."""
