@@ -68,7 +68,7 @@ def config_of(options: argparse.Namespace) -> Config:
     """Return the configuration of the hops; their replicas are filled."""
     config = load(
         {
-            "state_path": f"{options.scratch}/{options.name}",
+            "state_path": f"{options.scratch}/{options.name}{options.port}",
             "run_path": f"{options.scratch}/run",
             "metadata_proxy_socket": options.upstream or f"{options.scratch}/run/agent.sock",
             "nova_metadata_host": "127.0.0.1",
