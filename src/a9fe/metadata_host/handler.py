@@ -2,7 +2,6 @@
 
 from collections.abc import Awaitable
 from dataclasses import dataclass, replace
-from functools import lru_cache
 
 from a9fe.http.report import Report
 from a9fe.metadata_agent.lookup_key import LookupKey, key_of_connection
@@ -18,9 +17,7 @@ from a9fe.metadata_service.service import Service
 from a9fe.model.resources import Port
 from a9fe.wire.message import Answer, Headers, Request
 from a9fe.wire.refusals import Refusal
-from a9fe.wire.trusted import guests_own, is_forwarded_for
-
-HEADERS_REMEMBERED = 256  # of requests, at most 16 KiB each
+from a9fe.wire.trusted import first_hops_own, has_forwarded_for
 
 
 @dataclass(slots=True, kw_only=True)  # frozen ones take 1 us longer to make
@@ -65,9 +62,8 @@ class MetadataHost:
         listener = request.listener
         if listener is None:
             raise TypeError("guests send requests to listeners only: this socket has none")
-        own, is_forwarded = _own_headers(request.headers)
-        if own is not None:
-            request = with_headers(request, own)
+        is_forwarded = has_forwarded_for(request.headers)
+        request = for_service(request)
         found = None if is_forwarded else self._found(request)
         if found is not None:
             return self._answer(request, found)
@@ -134,7 +130,8 @@ class MetadataHost:
 
 def for_service(request: Request) -> Request:
     """Return the request with the guest's own headers only, and the connection's facts."""
-    return with_headers(request, tuple(guests_own(request.headers)))
+    own = first_hops_own(request.headers)
+    return request if len(own) == len(request.headers) else with_headers(request, own)
 
 
 def with_headers(request: Request, headers: Headers) -> Request:
@@ -151,14 +148,6 @@ def with_headers(request: Request, headers: Headers) -> Request:
         connected_at=request.connected_at,
         kept=request.kept,
     )
-
-
-@lru_cache(maxsize=HEADERS_REMEMBERED)
-def _own_headers(headers: Headers) -> tuple[Headers | None, bool]:
-    """Return the guest's own headers, None for all, and whether it sent an X-Forwarded-For."""
-    own = tuple(guests_own(headers))
-    is_forwarded = any([is_forwarded_for(name) for name, _ in headers])
-    return (None if own == headers else own), is_forwarded
 
 
 def _origin_of(asked: Asked, port: Port) -> Origin:

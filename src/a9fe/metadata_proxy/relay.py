@@ -1,6 +1,8 @@
 """Build the agent's request from the guest's, and the guest's answer from the agent's. Pure."""
 
 import re
+from collections.abc import Mapping
+from functools import lru_cache
 
 from a9fe.wire.message import Answer, Headers, Listener, Request, without_mapping
 from a9fe.wire.trusted import (
@@ -18,12 +20,13 @@ from a9fe.wire.trusted import (
     REQUEST_ID,
     ROUTER_ID,
     WIRED_NETWORK,
-    guests_own,
+    first_hops_own,
+    has_forwarded_for,
     is_for_hops,
-    is_forwarded_for,
 )
 
 ID_HEADER = {"network": NETWORK_ID, "router": ROUTER_ID}
+HEADERS_REMEMBERED = 512  # of answers, with one owner each
 HOPS = re.compile(rb"[1-9][0-9]?")  # 64 at most; more does no harm
 
 
@@ -32,25 +35,32 @@ def request_for_agent(request: Request, listener: Listener, request_id: bytes) -
     return Request(
         method=request.method,
         target=request.target,
-        headers=(*guests_own(request.headers), *added(request, listener, request_id)),
+        headers=(*first_hops_own(request.headers), *added(request, listener, request_id)),
         body=request.body,
     )
 
 
 def answer_for_guest(answer: Answer) -> Answer:
     """Return the answer for the guest: the hops' headers become the answer's fields."""
-    found = dict([pair for pair in answer.headers if is_for_hops(pair[0])])
+    found, for_guest = _parted(answer.headers)
     if not found:
         return answer
     return Answer(
         status=answer.status,
-        headers=tuple([pair for pair in answer.headers if not is_for_hops(pair[0])]),
+        headers=for_guest,
         body=answer.body,
         reason=answer.reason,
         hop_limit=_hops(found[HOP_LIMIT]) if HOP_LIMIT in found else 0,
         owner=found.get(OWNER, b""),
         close=CLOSE in found,
     )
+
+
+@lru_cache(maxsize=HEADERS_REMEMBERED)
+def _parted(headers: Headers) -> tuple[Mapping[bytes, bytes], Headers]:
+    """Return the headers for hops, and those for the guest."""
+    found = dict([pair for pair in headers if is_for_hops(pair[0])])
+    return found, tuple([pair for pair in headers if not is_for_hops(pair[0])])
 
 
 def _hops(value: bytes) -> int:
@@ -77,7 +87,7 @@ def added(request: Request, listener: Listener, request_id: bytes) -> Headers:
         ours.append((GUEST_MAC, request.client_mac.encode("ascii")))
     if request.connected_at:
         ours.append((CONNECTED_AT, b"%d" % (request.connected_at * 1000)))
-    if any([is_forwarded_for(name) for name, _ in request.headers]):
+    if has_forwarded_for(request.headers):
         ours.append((GUEST_FORWARDED, b"1"))
     ours.append((REQUEST_ID, request_id))  # last, so that the agent finds the rest the same
     return tuple(ours)

@@ -67,6 +67,7 @@ HOP_BY_HOP = frozenset(
 )
 
 
+HEADERS_REMEMBERED = 256  # of requests, at most 16 KiB each: most clients repeat theirs
 NAMES_REMEMBERED = 1024  # header names whose meaning is cached: guests send the same few
 
 
@@ -131,6 +132,18 @@ def guests_own(headers: Headers) -> list[tuple[bytes, bytes]]:
     if b"connection" in [name for name, _ in headers]:
         return [pair for pair in end_to_end(headers) if pair in kept]
     return kept
+
+
+@lru_cache(maxsize=HEADERS_REMEMBERED)
+def has_forwarded_for(headers: Headers) -> bool:
+    """Return whether one of them is an X-Forwarded-For header."""
+    return any([is_forwarded_for(name) for name, _ in headers])
+
+
+@lru_cache(maxsize=HEADERS_REMEMBERED)
+def first_hops_own(headers: Headers) -> Headers:
+    """Return `guests_own`, remembered: guests repeat their headers; a hop's request id differs."""
+    return tuple(guests_own(headers))
 
 
 def is_forwarded(request: Request) -> bool:

@@ -135,7 +135,8 @@ class _Queue:
 
     def _free(self, client: Client) -> None:
         self.fair.free(client, self.loop.time())
-        self._start_next()
+        if self.fair.queued:
+            self._start_next()
 
     def _free_soon(self) -> None:
         clients, self._soon = self._soon, []
