@@ -90,7 +90,7 @@ def at_size(running: Running, scratch: Path, only: Collection[str]) -> list[str]
         rows = path_scale.idle([host, haproxy, nginx])
         lines += [f"### {path_scale.IDLE:,} idle connections", "", *rows, ""]
     if "storm" in only:
-        split = split_of(running, 8023, vms)
+        split = split_of(running, vms)
         rows = path_scale.storm([host, split, nginx])
         lines += [
             f"### {path_scale.STORM_VMS:,} VMs boot within {path_scale.STORM_SECONDS} s",
@@ -105,12 +105,15 @@ def at_size(running: Running, scratch: Path, only: Collection[str]) -> list[str]
     return lines
 
 
-def split_of(running: Running, port: int, vms: str) -> Peer:
-    """Start the three hops as processes."""
-    third = running.server("service", 0, vms)
-    second = running.server("agent", 0, vms)
-    first = running.server("proxy", port)
-    return Peer("split", port, (*first.pids, *second.pids, *third.pids))
+def split_of(running: Running, vms: str) -> Peer:
+    """Return the three hops as processes, started once."""
+    if running.split is None:
+        third = running.server("service", 0, vms)
+        second = running.server("agent", 0, vms)
+        first = running.server("proxy", 8005)
+        pids = (*first.pids, *second.pids, *third.pids)
+        running.split = Peer("split", first.port, pids)
+    return running.split
 
 
 def pairs(running: Running, scratch: Path, only: Collection[str]) -> list[tuple[str, Peer, Peer]]:
@@ -138,7 +141,7 @@ def pairs(running: Running, scratch: Path, only: Collection[str]) -> list[tuple[
         hop = running.server("proxy", 8003, f"--upstream={scratch}/instant.sock")
         found.append(("hop 1", hop, running.haproxy(8004, f"{scratch}/instant.sock")))
     if "split" in only:
-        found.append(("split", split_of(running, 8005, vms), nginx))
+        found.append(("split", split_of(running, vms), nginx))
     return found
 
 

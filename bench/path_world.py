@@ -162,6 +162,7 @@ class Running:
 
     def __init__(self, scratch: Path) -> None:
         self._scratch = scratch
+        self.split: Peer | None = None
         self._started: list[subprocess.Popen[str]] = []
 
     def server(self, name: str, port: int, *options: str) -> Peer:
