@@ -1,12 +1,15 @@
 """Runs in a guest during `./run bench floods`: the flood, or its neighbour's requests.
 
 `python -m bench.flooder flood NAME` prints "flooding" when the flood has built up, and floods
-until its stdin is closed. `python -m bench.flooder ask COUNT` sends COUNT requests, each on a new
-connection, and prints JSON: milliseconds of each answer with 200, a count of each other outcome.
+until its stdin is closed. `python -m bench.flooder ask COUNT PID...` sends COUNT requests, each on
+a new connection, and prints JSON: milliseconds of each answer with 200, a count of each other
+outcome. The time for which this process and those PIDs were ready to run and waited for a core is
+not counted: other work of the machine took it.
 """
 
 import asyncio
 import json
+import os
 import sys
 import time
 from collections import Counter
@@ -24,7 +27,7 @@ TOKEN = b"/latest/api/token"
 TTL = b"X-aws-ec2-metadata-token-ttl-seconds: 60\r\n"
 TRICKLE = 0.5  # s between two bytes of a slow request
 PATIENCE = 10.0  # s
-BETWEEN = 0.005  # s between two requests of the neighbour
+BETWEEN = 0.01  # s between two requests of the neighbour: below the rate limit
 SETTLED = 1.5  # s in which a flood builds up
 
 Reader, Writer = asyncio.StreamReader, asyncio.StreamWriter
@@ -82,6 +85,16 @@ def over_and_over(request: bytes, ahead: int = 1) -> Part:
     return part
 
 
+def once(request: bytes) -> Part:
+    """Send a request and read the answer."""
+
+    async def part(reader: Reader, writer: Writer) -> None:
+        writer.write(request)
+        await answer(reader)
+
+    return part
+
+
 def unread(request: bytes) -> Part:
     """Send a request and read nothing."""
 
@@ -111,8 +124,9 @@ async def waits(reader: Reader, writer: Writer) -> None:
 
 
 BODY = HEAD % (b"POST", PASSWORD, b"Content-Length: %d\r\n")
+CORE_IN_USE = "none, but a core in use"
 FLOODS: dict[str, tuple[int, Part]] = {
-    "none, but a core in use": (1, busy),
+    CORE_IN_USE: (1, busy),
     "idle connections": (3000, silent),
     "connections, closed at once": (64, gone),
     "slow heads": (1500, trickle(b"GET / HTTP/1.1\r\nX: ")),
@@ -124,6 +138,7 @@ FLOODS: dict[str, tuple[int, Part]] = {
     "pipelines": (16, over_and_over(HEAD % (b"GET", SMALL, b""), 1000)),
     "POSTs": (256, over_and_over(BODY % 3 + b"abc")),
     "large documents": (16, over_and_over(HEAD % (b"GET", LARGE, b""))),
+    "tokens, a connection each": (256, once(HEAD % (b"PUT", TOKEN, TTL))),
     "tokens": (64, over_and_over(HEAD % (b"PUT", TOKEN, TTL))),
     "waits": (500, waits),
     "malformed requests": (64, over_and_over(b"nonsense\r\n\r\n")),
@@ -153,9 +168,14 @@ async def flood(name: str) -> None:
         task.cancel()
 
 
-async def ask_once() -> float:
+def waited_for_cores(files: list[int]) -> float:
+    """Return the seconds for which the processes of these files (schedstat) waited for a core."""
+    return sum(int(os.pread(file, 64, 0).split()[1]) for file in files) / 1e9
+
+
+async def ask_once(files: list[int]) -> float:
     """Return the milliseconds of one answer with 200."""
-    began = time.monotonic()
+    began = time.monotonic() - waited_for_cores(files)
     async with asyncio.timeout(PATIENCE):
         reader, writer = await asyncio.open_connection(*AT)
         try:
@@ -165,15 +185,16 @@ async def ask_once() -> float:
             writer.close()
     if status != 200:
         raise ValueError(str(status))
-    return (time.monotonic() - began) * 1000
+    return (time.monotonic() - waited_for_cores(files) - began) * 1000
 
 
-async def ask(count: int) -> None:
+async def ask(count: int, pids: list[str]) -> None:
     """Send the neighbour's requests, and print the results."""
     times, errors = [], Counter[str]()
+    files = [os.open(f"/proc/{pid}/schedstat", os.O_RDONLY) for pid in ("self", *pids)]
     for _ in range(count):
         try:
-            times.append(await ask_once())
+            times.append(await ask_once(files))
         except (OSError, ValueError, asyncio.IncompleteReadError) as error:
             errors[f"{type(error).__name__} {error}"[:60]] += 1
         await asyncio.sleep(BETWEEN)
@@ -183,8 +204,8 @@ async def ask(count: int) -> None:
 def main() -> None:
     """Run what the arguments name."""
     descriptors.raise_limit()
-    part, value = sys.argv[1:]
-    asyncio.run(flood(value) if part == "flood" else ask(int(value)))
+    part, value, *pids = sys.argv[1:]
+    asyncio.run(flood(value) if part == "flood" else ask(int(value), pids))
 
 
 if __name__ == "__main__":

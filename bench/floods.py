@@ -5,19 +5,33 @@ the flooding guest, then on the same network.
 """
 
 import json
+import os
 import subprocess
 import sys
+import time
+from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 
-from bench.flooder import FLOODS, SMALL
-from bench.observe import HOPS, a9fe, create_network, memory, open_files, processes, until, within
+from bench.flooder import CORE_IN_USE, FLOODS, SMALL
+from bench.observe import (
+    HOPS,
+    a9fe,
+    cpu_seconds,
+    create_network,
+    memory,
+    open_files,
+    processes,
+    until,
+    within,
+)
 
 NOISY, NEIGHBOURS = "noisy", {"another network": "elsewhere", "the same network": "beside"}
 USER_DATA = 49_000  # bytes, of the large documents
-QUESTIONS = 300
+QUESTIONS = 200  # of one round; with its pauses it is below the rate limit
 URL = f"http://169.254.169.254{SMALL.decode()}"
 
 
@@ -33,30 +47,52 @@ class Asked:
         return self.ms[min(len(self.ms) - 1, int(len(self.ms) * part))] if self.ms else 0.0
 
 
-def page(scratch: Path, count: int, names: list[str]) -> list[str]:
+def page(scratch: Path, rounds: int, names: list[str]) -> list[str]:
     """Return the part's lines of RESULTS.md."""
     prepare(scratch)
-    names = names or list(FLOODS)
+    pin()
+    names = names or [name for name in FLOODS if name != CORE_IN_USE]
     lines = [
         "## One guest floods, its neighbour measures",
         "",
-        "Milliseconds of the neighbour's requests, each on a new connection. Both guests share",
-        "the cores with the hops: the first row is a load on the CPU without a flood, a lower",
-        "bound for the others. The rate limit is off.",
+        "Milliseconds of the neighbour's requests, each on a new connection. The hops have one",
+        "core, flooder and neighbour the other. Without: a loop of the flooding guest that only",
+        "uses its core. The time that a hop or the neighbour waited for a core is not counted.",
+        f"Medians of {rounds} rounds in turns, of {QUESTIONS} requests each. All limits are on.",
         "",
     ]
     for place, guest in NEIGHBOURS.items():
         lines += [
             f"The neighbour on {place}:",
             "",
-            "| flood | p50, p99 without | p50, p99 with | errors | proxy MiB, descriptors |",
-            "|---|---|---|---|---|",
+            "| flood | p50, p99 without | p50, p99 with | p99, ratio | core of hops in use |"
+            " errors | hop MiB, descriptors |",
+            "|---|---|---|---|---|---|---|",
         ]
         for name in names:
-            lines.append(row(name, guest, count))
+            lines.append(row(name, guest, rounds))
             print(lines[-1], flush=True)
         lines.append("")
-    return [*lines, "All processes after the floods:", "", *sizes()]
+    load = os.getloadavg()
+    return [
+        *lines,
+        "All processes after the floods:",
+        "",
+        *sizes(),
+        "",
+        f"Load averages of the machine at the end: {load[0]:.1f}, {load[1]:.1f}, {load[2]:.1f}.",
+    ]
+
+
+def pin() -> None:
+    """Give the hops a core, and all other processes of the benchmark the other ones."""
+    cores = sorted(os.sched_getaffinity(0))
+    hops = [processes()[name] for name in HOPS]
+    for pid in processes().values():
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            with suppress(OSError):
+                os.sched_setaffinity(int(task.name), cores[:1] if pid in hops else cores[1:])
+    os.sched_setaffinity(0, cores[1:])
 
 
 def prepare(scratch: Path) -> None:
@@ -71,20 +107,36 @@ def prepare(scratch: Path) -> None:
         until(lambda ns=f"a9fe-guest-{name}": within(ns, "curl", "-sf", URL))
 
 
-def row(name: str, guest: str, count: int) -> str:
-    """Return a row. Measures without, with and again without the flood."""
-    before = ask(guest, count // 2)
-    with flooding(name):
-        during = ask(guest, count)
-        proxy = processes()[HOPS[0]]
-        held = f"{memory(proxy)[0]:.0f}, {open_files(proxy)}"
-    after = ask(guest, count // 2)
-    calm = Asked(sorted(before.ms + after.ms), before.errors | after.errors)
-    errors = ", ".join(f"{n} x {what}" for what, n in during.errors.items()) or "0"
-    if calm.errors:
-        errors += f"; without: {calm.errors}"
-    cells = [name, *(f"{a.at(0.5):.1f}, {a.at(0.99):.1f}" for a in (calm, during))]
-    return f"| {' | '.join([*cells, errors, held])} |"
+def row(name: str, guest: str, rounds: int) -> str:
+    """Return a row: rounds without and with the flood, in turns."""
+    calm, flooded, used = [], [], []
+    hops = [processes()[hop] for hop in HOPS]
+    for _ in range(rounds):
+        with flooding(CORE_IN_USE):
+            calm.append(ask(guest, QUESTIONS))
+        with flooding(name):
+            began, spent = time.monotonic(), cpu_seconds(hops)
+            flooded.append(ask(guest, QUESTIONS))
+            used.append((cpu_seconds(hops) - spent) / (time.monotonic() - began))
+            held = f"{memory(hops[0])[0]:.0f}, {open_files(hops[0])}"
+    errors = Counter[str]()
+    for asked in flooded:
+        errors.update(asked.errors)
+    ratio = median(f.at(0.99) / c.at(0.99) for f, c in zip(flooded, calm, strict=True))
+    cells = [
+        name,
+        *(
+            f"{median(a.at(0.5) for a in some):.2f}, {median(a.at(0.99) for a in some):.2f}"
+            for some in (calm, flooded)
+        ),
+        f"x{ratio:.2f}",
+        f"{median(used) * 100:.0f} %",
+        ", ".join(f"{n} x {what}" for what, n in errors.items()) or "0",
+        held,
+    ]
+    if wrong := [asked.errors for asked in calm if asked.errors]:
+        cells[5] += f"; without: {wrong}"
+    return f"| {' | '.join(cells)} |"
 
 
 def inside(guest: str, *words: str) -> list[str]:
@@ -95,9 +147,9 @@ def inside(guest: str, *words: str) -> list[str]:
 
 def ask(guest: str, count: int) -> Asked:
     """Return what a guest measures."""
-    done = subprocess.run(
-        inside(guest, "ask", str(count)), check=True, capture_output=True, text=True
-    )
+    pids = [str(processes()[name]) for name in HOPS] if len(HOPS) == 1 else []
+    command = inside(guest, "ask", str(count), *pids)
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
     found = json.loads(done.stdout)
     return Asked(sorted(found["ms"]), found["errors"])
 

@@ -153,9 +153,9 @@ def floods_part(options: argparse.Namespace) -> list[str]:
         scratch.chmod(0o755)
 
         def page_of_floods() -> list[str]:
-            return floods.page(scratch, floods.QUESTIONS, options.flood)
+            return floods.page(scratch, options.rounds, options.flood)
 
-        return [*measured(scratch, page_of_floods, *WITHOUT_LIMIT), "", *measured_on("floods")]
+        return [*measured(scratch, page_of_floods), "", *measured_on("floods")]
 
 
 def measured(scratch: Path, page: Callable[[], list[str]], *flags: str) -> list[str]:
