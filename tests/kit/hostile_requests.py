@@ -128,6 +128,8 @@ MALFORMED_CHUNKS = {
     "64 bit and one": b"10000000000000001\r\na\r\n0\r\n\r\n",
     "shorter than its size": b"3\r\na\r\n0\r\n\r\n",
     "CR in extension": b"1;\ra\r\nx\r\n0\r\n\r\n",
+    "length as trailer": b"0\r\nContent-Length: 3\r\n\r\n",
+    "coding as trailer": b"0\r\ntransfer-encoding: x\r\n\r\n",
     "request as trailer": b"0\r\nGET /x HTTP/1.1\r\nHost: a\r\n\r\n",
     "NUL in trailer": b"0\r\nX: \0\r\n\r\n",
     "blank in trailer's name": b"0\r\nX : 1\r\n\r\n",

@@ -12,6 +12,7 @@ UNLIMITED = sys.maxsize
 # Size in hex (8 digits are 4 GiB), then extensions, which are ignored but must be plain text.
 _SIZE_LINE = re.compile(rb"([0-9A-Fa-f]{1,8})(?:;[\t\x20-\x7e]*)?")
 _TRAILER = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+:[\t\x20-\x7e\x80-\xff]*")
+_NEVER_TRAILERS = (b"content-length", b"transfer-encoding")  # RFC 9110 section 6.5.1
 _END = b"\r\n"
 
 
@@ -147,6 +148,8 @@ class ChunkedBody:
             self._state = _State.DONE
         elif self._trailers > MAX_HEAD_BYTES or not _TRAILER.fullmatch(line):
             raise BadMessage(Refusal.MALFORMED, "trailer malformed or too large")
+        elif line.partition(b":")[0].lower() in _NEVER_TRAILERS:
+            raise BadMessage(Refusal.MALFORMED, "trailer states a length")
 
 
 class UntilCloseBody:
