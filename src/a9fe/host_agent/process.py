@@ -20,6 +20,7 @@ from a9fe.linux.host import Host
 from a9fe.linux.kernel_events import KernelEvents
 from a9fe.linux.listeners.holder_link import HolderLink
 from a9fe.linux.listeners.proxy_link import ProxyLink
+from a9fe.plan.filters.connect_limit import ConnectLimit
 from a9fe.plan.mark import Mark
 from a9fe.replica import connector, follow, open_for
 from a9fe.runtime import tasks
@@ -29,6 +30,12 @@ from a9fe.runtime.state import installation
 from a9fe.wire.handover import HOLDER_SOCKET, PROXY_SOCKET
 
 log = structlog.get_logger()
+
+
+def connect_limit(config: Config) -> ConnectLimit | None:
+    """The limit of a VM's connections: that of its requests, so that a connection is one."""
+    rate = config.guest_request_rate
+    return ConnectLimit(rate, config.guest_request_burst) if rate else None
 
 
 async def serve(config: Config, role: Role) -> None:
@@ -53,7 +60,7 @@ async def serve(config: Config, role: Role) -> None:
     owner = f"{role.owner}_agent"
     proxy = ProxyLink(control, owner, backlog=config.metadata_backlog, changed=proxy_changed)
     holder = HolderLink(os.path.join(config.run_path, HOLDER_SOCKET), owner, proxy)
-    kernel = Host(proxy, dhcp_confs(config), mark)
+    kernel = Host(proxy, dhcp_confs(config), mark, connect_limit(config))
     events = KernelEvents(role.owner, kernel_changed, kernel.numbers.name_of)
     work = Work(
         owner=role.owner,

@@ -23,6 +23,7 @@ from a9fe.linux.rulesets.nftables import Nftables
 from a9fe.plan import ipv6, names
 from a9fe.plan import operations as op
 from a9fe.plan.filters import fingerprint
+from a9fe.plan.filters.connect_limit import ConnectLimit
 from a9fe.plan.host import ANY_FILTER, Address, HostPlan, PortSecurity, TapElements, Veth
 from a9fe.plan.mark import Mark, owner_of
 from a9fe.plan.parts import Look
@@ -57,9 +58,12 @@ class Proxy(Protocol):
 class Host:
     """The kernel of this host for one agent."""
 
-    def __init__(self, proxy: Proxy, dhcp_confs: str, mark: Mark) -> None:
+    def __init__(
+        self, proxy: Proxy, dhcp_confs: str, mark: Mark, connects: ConnectLimit | None = None
+    ) -> None:
         """`dhcp_confs`: the parent of each network's dnsmasq directory; that of each router's
-        radvd is beside it. `mark`: of this installation; identifies our objects.
+        radvd is beside it. `mark`: of this installation; identifies our objects. `connects`: the
+        limit of each VM; None: no limit.
         """
         self._proxy = proxy
         self._mark = mark
@@ -69,7 +73,7 @@ class Host:
         beside = os.path.join(os.path.dirname(confs), observation.L3.confs)
         self._confs = {observation.DHCP.name: confs, observation.L3.name: beside}
         self._iptables = Iptables()
-        self._nftables = Nftables(mark)
+        self._nftables = Nftables(mark, connects)
         self._announcer = Announcer()
         self._shared = SharedAddresses()
         self._recovered = False

@@ -90,6 +90,13 @@ _NUMBERS = (
         f"{_answer(Refusal.RATE_LIMITED)} with Retry-After",
     ),
     (
+        "connections (the same two options)",
+        f"{of.GUEST_REQUEST_BURST} at once, then {of.GUEST_REQUEST_RATE} a second",
+        "",
+        "",
+        "the bridge drops the SYN (refused_rate)",
+    ),
+    (
         "bytes of answers",
         f"{_bytes(AT_ONCE.burst_bytes)} at once, then {_bytes(AT_ONCE.byte_rate)} a second",
         "",

@@ -20,6 +20,7 @@ from a9fe.model.resources import METADATA_IPV4, METADATA_IPV6, Port
 from a9fe.plan import names
 from a9fe.plan.dhcp import namespaces as dhcp
 from a9fe.plan.filters import admission
+from a9fe.plan.filters.connect_limit import ConnectLimit
 from a9fe.plan.host import ANY_FILTER, HostPlan, Veth
 from a9fe.plan.operations import AddLink, AddNamespace, DeleteNamespace, SetTaps
 from a9fe.plan.settings import DhcpSettings
@@ -27,7 +28,7 @@ from tests.kit.conditions import eventually
 from tests.kit.fake_model import HOST, FakeModel, port
 from tests.lab import frames
 from tests.lab.cards import card
-from tests.lab.frames import ARP, BROADCAST, ICMPV6, IPV4, IPV6, UDP
+from tests.lab.frames import ACK, ARP, BROADCAST, ICMPV6, IPV4, IPV6, SYN, TCP, UDP
 from tests.lab.hostile import (
     BRIDGE,
     DHCP,
@@ -106,8 +107,8 @@ class Guest:
 class World:
     """A bridge with our service port, and guests plugged in by device name."""
 
-    def __init__(self) -> None:
-        self.host = Host(NoListeners(), "/nonexistent", MARK)
+    def __init__(self, connects: ConnectLimit | None = None) -> None:
+        self.host = Host(NoListeners(), "/nonexistent", MARK, connects)
         self.model = FakeModel(MODEL)
         self.guests: list[Guest] = []
         self.converges()
@@ -212,6 +213,35 @@ def test_what_a_guest_may_not_send(world: World) -> None:
         )
     end = guests[GUARDED.id].sends(arp(GUARDED, "10.1.0.5"))
     assert not world.service.hears(lambda data: any(t in data for t in tokens), until=end)
+
+
+@pytest.fixture
+def limited() -> Iterator[World]:
+    made = World(ConnectLimit(rate=1, burst=5))
+    yield made
+    made.end()
+
+
+def test_connections_of_a_vm_above_its_rate_are_dropped(limited: World) -> None:
+    """Packets of its connections pass, and other VMs connect. An IPv6 connection counts, too."""
+
+    def segment(of: Port, address: str, flags: int) -> bytes:
+        packet = frames.ipv4(address, METADATA_IPV4, TCP, frames.tcp(5000, 80, flags))
+        return frames.ether(DHCP.mac_address, of.mac_address, IPV4, packet)
+
+    noisy, other = limited.vm(GUARDED), limited.vm(VICTIM)
+    syn = segment(GUARDED, "10.1.0.5", SYN)
+    for _ in range(5):
+        limited.passes(noisy, syn)
+    own = link_local(GUARDED.mac_address)
+    syn6 = ip6(GUARDED, own, TCP, frames.tcp(5000, 80, SYN), METADATA_IPV6)
+    for frame in (syn, syn6, syn.replace(b"\x50\x02", b"\x50\xc2")):
+        before = counter("rate")
+        eventually(lambda f=frame, n=before: noisy.sends(f) and counter("rate") > n, what="drops")
+    for flags in (ACK, SYN | ACK):
+        limited.passes(noisy, segment(GUARDED, "10.1.0.5", flags))
+    limited.passes(other, segment(VICTIM, "10.1.0.6", SYN))
+    limited.converges()
 
 
 def test_metadata_answers_reach_only_the_tap_that_asked(world: World) -> None:

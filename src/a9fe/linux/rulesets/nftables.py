@@ -22,6 +22,7 @@ from a9fe.linux.rulesets.tables import Loaded
 from a9fe.model.errors import A9feError
 from a9fe.plan.filters import bridge_filter, fingerprint, port_security
 from a9fe.plan.filters.bridge_filter import Taps
+from a9fe.plan.filters.connect_limit import ConnectLimit
 from a9fe.plan.filters.fingerprint import NOTHING
 from a9fe.plan.host import ANY_FILTER, PortSecurity, TapElements
 from a9fe.plan.mark import Mark
@@ -38,10 +39,11 @@ class Unrecognised(A9feError):
 class Nftables:
     """Reads and sets the tables."""
 
-    def __init__(self, mark: Mark) -> None:
-        """The tables' name and comment are those of the mark."""
+    def __init__(self, mark: Mark, connects: ConnectLimit | None = None) -> None:
+        """The tables' name and comment are those of the mark. `connects` None: no limit."""
         self._mark = mark
-        self._rules = bridge_filter.rules_marker(mark)
+        self._connects = connects
+        self._rules = bridge_filter.rules_marker(mark, connects)
         self._events = RuleEvents(mark.table)
         self._kept: socket.socket | None = None
         self._generation = 0  # of the state below
@@ -99,11 +101,14 @@ class Nftables:
         elif wanted != ANY_FILTER and self._taps is not None:
             self.change(port_security.changes(wanted.taps, self._taps))
         elif wanted != ANY_FILTER:
-            self._load(bridge_filter.whole(wanted.taps, wanted.marker, self._mark), wanted)
+            self._load(self._whole(wanted), wanted)
         elif not found.whole:
-            new = not found.any
-            text = bridge_filter.whole({}, NOTHING.marker, self._mark, created=new)
-            self._load(text, NOTHING)
+            self._load(self._whole(NOTHING, created=not found.any), NOTHING)
+
+    def _whole(self, wanted: PortSecurity, *, created: bool = False) -> str:
+        return bridge_filter.whole(
+            wanted.taps, wanted.marker, self._mark, connects=self._connects, created=created
+        )
 
     def change(self, taps: TapChanges) -> None:
         """Set the elements of these taps, None removes a tap, in one transaction.
@@ -195,6 +200,6 @@ class Nftables:
         return found.whole and found.ours and found.rules == self._rules
 
     def _is_loaded(self, taps: Taps) -> bool:
-        return tables.rules_are_whole(self._mark) and set_elements.loaded(
+        return tables.rules_are_whole(self._mark, self._connects) and set_elements.loaded(
             self._mark.table
         ) == set_elements.encoded(taps)

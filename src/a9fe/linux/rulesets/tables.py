@@ -24,6 +24,7 @@ from a9fe.linux.kernel.nfnetlink import (
     TABLE_USERDATA,
 )
 from a9fe.plan.filters import bridge_filter, fingerprint
+from a9fe.plan.filters.connect_limit import ConnectLimit
 from a9fe.plan.mark import Mark
 
 COMMENT = 0  # NFTNL_UDATA_TABLE_COMMENT
@@ -64,7 +65,7 @@ def read(mark: Mark) -> Loaded:
     )
 
 
-def rules_are_whole(mark: Mark) -> bool:
+def rules_are_whole(mark: Mark, connects: ConnectLimit | None = None) -> bool:
     """Whether no rule was added or removed since they were loaded. O(rules).
 
     The kernel numbers the objects of a table in the order in which they were made, and the marker
@@ -72,13 +73,13 @@ def rules_are_whole(mark: Mark) -> bool:
     """
     found: Counter[tuple[str, str]] = Counter()
     for family, protocol in PROTOCOLS.items():
-        last = _chains(family, mark.table).get(bridge_filter.rules_marker(mark), 0)
+        last = _chains(family, mark.table).get(bridge_filter.rules_marker(mark, connects), 0)
         where = netlink.attribute(RULE_TABLE, mark.table)
         for rule in nfnetlink.dump(protocol, GET_RULE, where):
             if _number(rule, RULE_HANDLE) > last:
                 return False
             found[family, netlink.text(rule, RULE_CHAIN)] += 1
-    return found == bridge_filter.rule_counts(mark)
+    return found == bridge_filter.rule_counts(mark, connects)
 
 
 def comments_of(family: str = bridge_filter.BRIDGE) -> dict[str, str]:

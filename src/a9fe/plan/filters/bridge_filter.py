@@ -12,6 +12,9 @@ name, from the model. Not every kernel has `meta ibrname`, so no rule matches a 
 frame is forwarded if both of its devices are known, or neither (a foreign bridge). Port isolation
 separates two unknown devices on one of our bridges (plan.filters.admission).
 
+What a tap may send to the metadata addresses besides packets of its TCP connections is limited in
+its rate (plan.filters.connect_limit).
+
 Every decision accepts what matches and drops the rest, because nftables skips a rule whose field
 lies beyond the end of a short frame.
 """
@@ -23,6 +26,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from a9fe.plan.filters.chains import ARP_CHAINS, BRIDGE_CHAINS, INET_CHAINS, VALUES
+from a9fe.plan.filters.connect_limit import ConnectLimit
 from a9fe.plan.filters.counters import COUNTERS
 from a9fe.plan.host import TapElements
 from a9fe.plan.mark import Mark
@@ -32,8 +36,10 @@ FAMILIES = (BRIDGE, "inet", "arp")
 RULES_PREFIX = "rules-"  # the name of an empty chain: fingerprint of the loaded chains and sets
 FINGERPRINT_LENGTH = 16
 
-SOLICITED = "typeof iifname; size 65535; flags dynamic,timeout; timeout 1m;"
-"""The kernel's own set: the rate of each tap's solicitations. Not compared or fingerprinted."""
+RATES = ("solicited", "connecting")
+RATE = "typeof iifname; size 65535; flags dynamic,timeout; timeout 1m;"
+"""The kernel's own sets: the rate of each tap's solicitations and connections. They are not
+compared or fingerprinted."""
 
 Taps = Mapping[str, TapElements]
 
@@ -91,13 +97,20 @@ SETS = {
 }
 
 
-def rules_marker(mark: Mark) -> str:
+def rules_marker(mark: Mark, connects: ConnectLimit | None = None) -> str:
     """The name of the marker chain of this version's rules, in each table."""
-    digest = hashlib.sha256(_fixed(mark).encode()).hexdigest()
+    digest = hashlib.sha256(_fixed(mark, connects).encode()).hexdigest()
     return f"{RULES_PREFIX}{digest[:FINGERPRINT_LENGTH]}"
 
 
-def whole(taps: Taps, marker: str, mark: Mark, *, created: bool = False) -> str:
+def whole(
+    taps: Taps,
+    marker: str,
+    mark: Mark,
+    *,
+    connects: ConnectLimit | None = None,
+    created: bool = False,
+) -> str:
     """Replace all tables in one transaction; counters restart at 0. With `created` it fails if a
     table exists meanwhile, so that the L3 agent never replaces the DHCP agent's.
 
@@ -106,15 +119,16 @@ def whole(taps: Taps, marker: str, mark: Mark, *, created: bool = False) -> str:
     verb = "create" if created else "add"
     tables = "".join(_table(verb, family, mark) for family in FAMILIES)
     first = tables if created else f"{removal(mark)}{tables}"
-    rules = "".join(_chain(family, rules_marker(mark), mark) for family in FAMILIES)
-    return f"{first}{_fixed(mark)}{rules}{_chain(BRIDGE, marker, mark)}{_elements(taps, mark)}"
+    rules = "".join(_chain(family, rules_marker(mark, connects), mark) for family in FAMILIES)
+    last = f"{_chain(BRIDGE, marker, mark)}{_elements(taps, mark)}"
+    return f"{first}{_fixed(mark, connects)}{rules}{last}"
 
 
-def rule_counts(mark: Mark) -> Counter[tuple[str, str]]:
+def rule_counts(mark: Mark, connects: ConnectLimit | None = None) -> Counter[tuple[str, str]]:
     """The number of rules by family and chain, as loaded."""
     found: Counter[tuple[str, str]] = Counter()
     family = chain = ""
-    for line in _fixed(mark).splitlines():
+    for line in _fixed(mark, connects).splitlines():
         words = line.split()
         if words[:1] in (["table"], ["chain"], ["set"], ["counter"]) and words[-1] == "{":
             family = words[1] if words[0] == "table" else family
@@ -138,12 +152,13 @@ def _chain(family: str, name: str, mark: Mark) -> str:
     return f"add chain {family} {mark.table} {name}\n"
 
 
-def _fixed(mark: Mark) -> str:
+def _fixed(mark: Mark, connects: ConnectLimit | None) -> str:
     """The chains, the counters and the empty sets."""
     counters = "".join(f"  counter refused_{name} {{\n  }}\n" for name in COUNTERS)
     sets = "".join(f"  set {name} {{ {keys.text} }}\n" for name, keys in SETS.items())
-    sets += f"  set solicited {{ {SOLICITED} }}\n"
-    bridge = f"table bridge $TABLE {{\n{counters}{sets}{BRIDGE_CHAINS}}}\n"
+    sets += "".join(f"  set {name} {{ {RATE} }}\n" for name in RATES)
+    chains = BRIDGE_CHAINS.replace("    $CONNECTS\n", f"    {connects.rule}\n" if connects else "")
+    bridge = f"table bridge $TABLE {{\n{counters}{sets}{chains}}}\n"
     others = f"table inet $TABLE {{{INET_CHAINS}}}\ntable arp $TABLE {{{ARP_CHAINS}}}\n"
     text = bridge + others
     groups = {"GROUP": str(mark.group), "UPLINKS": str(mark.uplink_group)}

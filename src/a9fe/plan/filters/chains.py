@@ -158,9 +158,14 @@ BRIDGE_CHAINS = """
   }
   chain ip_services {
     udp dport 67 goto dhcp
+    ip daddr $METADATA4 jump connects
     ip daddr $METADATA4 iifname . ether saddr . ip saddr @own4 accept
     ip daddr $METADATA4 counter name refused_metadata drop
     ip saddr $METADATA4 counter name refused_metadata drop
+  }
+  chain connects {
+    tcp flags & (syn | ack) != syn return
+    $CONNECTS
   }
   chain dhcp {
     ip frag-off & 0x3fff != 0 counter name refused_dhcp drop
@@ -186,6 +191,7 @@ BRIDGE_CHAINS = """
   chain ip6_services {
     ip6 saddr $METADATA6 counter name refused_metadata drop
     icmpv6 type nd-neighbor-advert @th,64,128 $TARGET6 counter name refused_metadata drop
+    ip6 daddr $METADATA6 jump connects
     ip6 daddr $METADATA6 goto metadata6
     icmpv6 type nd-neighbor-solicit @th,64,128 $TARGET6 goto metadata6
     icmpv6 type nd-neighbor-advert iifname . @th,64,128 @reserved6 counter name refused_claim drop

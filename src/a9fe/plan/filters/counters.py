@@ -10,6 +10,7 @@ COUNTERS = {
     "address": "source address that is not the port's",
     "claim": "claims of a gateway's, DHCP port's or router's MAC or address",
     "metadata": "metadata address: used from or by another MAC or address, or claimed",
+    "rate": "new connections to a metadata address above guest_request_rate",
     "dhcp": "DHCP: another client's hardware address, fragments, or a server's answer",
     "router_advert": "router advertisements and redirects",
     "fragment": "IPv6 fragments that could hide ICMPv6 or headers",
