@@ -56,8 +56,9 @@ def page(scratch: Path, rounds: int, names: list[str]) -> list[str]:
         "## One guest floods, its neighbour measures",
         "",
         "Milliseconds of the neighbour's requests, each on a new connection. The hops have one",
-        "core, flooder and neighbour the other. Without: a loop of the flooding guest that only",
-        "uses its core. The time that a hop or the neighbour waited for a core is not counted.",
+        "core, flooder and neighbour the other. Without: 64 tasks of the flooding guest that talk",
+        "to each other over sockets. The time for which a hop or the neighbour waited for a core",
+        "is not counted.",
         f"Medians of {rounds} rounds in turns, of {QUESTIONS} requests each. All limits are on.",
         "",
     ]

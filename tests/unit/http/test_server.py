@@ -274,6 +274,20 @@ def test_a_client_that_does_not_read_is_closed():
     run(main)
 
 
+def test_what_follows_a_refused_request_is_not_read_on():
+    async def main():
+        async with serving() as world:
+            client = await world.client()
+            client.writer.write(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999\r\n\r\n")
+            got = await client.answer()
+            (connection,) = world.server._connections
+            client.writer.write(bytes(64_000_000))
+            await world.until(lambda: not connection._transport._reading)
+            return got.status
+
+    assert run(main) == 413
+
+
 def test_a_slow_readers_next_requests_wait():
     asked = []
 

@@ -1,8 +1,7 @@
 """One connection of a client: the asyncio protocol between transport, reader and handler.
 
 Requests are answered one after the other; pipelined requests wait. `states` has the table of what
-happens in each state. Deadlines are coarse: the server's sweep visits every connection, so that a
-request costs no timer.
+happens in each state. Deadlines are coarse: a sweep visits every connection; none has a timer.
 """
 
 import asyncio
@@ -28,7 +27,7 @@ from a9fe.wire.refusals import Refusal
 from a9fe.wire.shares import Client, client_of
 
 ALLOW = (b"allow", b", ".join(sorted(METHODS)))  # with each 405 (RFC 9110 section 15.5.6)
-
+MUCH = 32 * 1024  # bytes at once after a refused request: reading on would only cost CPU
 REFUSALS = 400  # statuses from here on carry no metadata
 
 IDLE, AWAITED, ANSWERED = State.IDLE, Event.AWAITED, Event.ANSWERED  # looked up per request
@@ -120,6 +119,8 @@ class Connection(asyncio.Protocol):
         if not self._state.parses:
             if not self._state.discards:
                 self._read_ahead(data)
+            elif len(data) >= MUCH:
+                self.pause_reading()
             return
         try:
             whole = self._reader.whole(data)

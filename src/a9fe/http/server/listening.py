@@ -10,7 +10,7 @@ from a9fe.http.server.accepted import UNKNOWN, Accepted, facts_of
 from a9fe.http.server.poller import READ, Poller
 from a9fe.wire.message import Listener
 
-ACCEPTS = 64  # connections at once, before other sockets have their turn
+ACCEPTS = 8  # connections at once, before other sockets have their turn
 EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 ANY = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared, not bound
 PAUSE = 1.0  # s without accepting when descriptors or memory are exhausted
