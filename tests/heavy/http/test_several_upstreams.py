@@ -169,6 +169,19 @@ def test_a_safe_request_is_asked_of_the_other_before_its_deadline(loop):
 
 
 @BOTH
+def test_it_is_the_other_also_if_that_has_more_to_do(loop):
+    async def main():
+        async with two(a=drops) as world:
+            (busy,) = (one for one in world.addresses._all if one.target.port == world.b.port)
+            busy.in_use += 5
+            assert await world.who() == b"b"
+            assert (world.a.asked, world.b.asked) == ([b"GET"], [b"GET"])
+            busy.in_use -= 5
+
+    run(main, loop)
+
+
+@BOTH
 def test_what_all_addresses_leave_unanswered_is_504_and_what_none_accepts_503(loop):
     async def main():
         async with two(a=hangs, b=hangs, timeout=0.2, patience=0.05) as world:

@@ -237,8 +237,6 @@ class UpstreamConnection(asyncio.Protocol):
         head = self._head
         assert head is not None
         reusable = head.keep_alive and not self._buffer
-        if exchange.request.body and self._transport.get_write_buffer_size():
-            reusable = False  # it answered before it read the whole request
         self._head = self._body = self.exchange = None
         self._collect(0)
         self.is_reused = True
