@@ -165,7 +165,8 @@ def passes(confs: str, before: Phase, phase: Phase, owners: Sequence[str] = OWNE
         if phase.direct and owner == "dhcp":
             converge(host, owner, before.plans[owner])
             for operation in phase.direct:
-                host.apply(operation)
+                rest = host.apply(operation)
+                assert rest is None, "it would have to be called"
         converge(host, owner, phase.plans[owner])
 
 

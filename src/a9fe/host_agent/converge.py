@@ -4,7 +4,9 @@ A pass starts from what the kernel shows, so a kill at any moment, and any order
 the same host. The difference also removes what has this installation's mark and is not planned.
 """
 
-from collections.abc import Callable, Mapping
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -17,6 +19,8 @@ from a9fe.plan.operations import Operation, is_spoilt, scope
 from a9fe.plan.parts import Look, Part
 
 Plans = Mapping[Part, HostPlan]
+
+WAITING = 8  # operations that wait for another process at once
 
 
 class FiltersUnknown(A9feError):
@@ -43,8 +47,11 @@ class Host(Protocol):
         """
         ...
 
-    def apply(self, operation: Operation, /) -> None:
-        """Do one operation. Raises any exception if it fails."""
+    def apply(self, operation: Operation, /) -> Callable[[], None] | None:
+        """Do one operation. Raises any exception if it fails.
+
+        The result is None, or what remains to do, which waits for another process: call it.
+        """
         ...
 
 
@@ -124,20 +131,51 @@ def _apply(
     failed: Mapping[str, str],
     stopping: Callable[[], bool],
 ) -> tuple[tuple[Operation, ...], dict[str, str]]:
-    applied: list[Operation] = []
-    failures = dict(failed)
+    work = _Work(host, failed)
     for operation in steps:
         if stopping():
             break
-        if is_spoilt(operation, failures):
-            continue
+        if not is_spoilt(operation, work.failures):
+            work.apply(operation)
+    work.end()
+    return tuple(work.applied), work.failures
+
+
+class _Work:
+    """The operations of a pass that are done, and the reasons why others failed, by scope.
+
+    Operations wait for other processes together: nothing depends on one that waits.
+    """
+
+    def __init__(self, host: Host, failed: Mapping[str, str]) -> None:
+        self._host = host
+        self._waiting: deque[tuple[Operation, Callable[[], None]]] = deque()
+        self.applied: list[Operation] = []
+        self.failures = dict(failed)
+
+    def apply(self, operation: Operation) -> None:
+        with self._noting(operation):
+            rest = self._host.apply(operation)
+            if rest is None:
+                self.applied.append(operation)
+            else:
+                self._waiting.append((operation, rest))
+        self.end(WAITING)
+
+    def end(self, left: int = 0) -> None:
+        """End what waits, the oldest first, until at most `left` operations wait."""
+        while len(self._waiting) > left:
+            operation, rest = self._waiting.popleft()
+            with self._noting(operation):
+                rest()
+                self.applied.append(operation)
+
+    @contextmanager
+    def _noting(self, operation: Operation) -> Iterator[None]:
         try:
-            host.apply(operation)
+            yield
         except Exception as error:  # noqa: BLE001 - the other scopes are served, whatever it is
-            failures[scope(operation)] = f"{type(operation).__name__}: {reason_of(error)}"
-        else:
-            applied.append(operation)
-    return tuple(applied), failures
+            self.failures[scope(operation)] = f"{type(operation).__name__}: {reason_of(error)}"
 
 
 def _recognised(host: Host, desired: HostPlan, observed: HostPlan) -> HostPlan:

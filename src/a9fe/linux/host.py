@@ -8,6 +8,7 @@ import os
 import socket
 from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
+from functools import partial
 from typing import Protocol
 
 import structlog
@@ -100,10 +101,18 @@ class Host:
         """The loaded filters of those taps that have any; None if unknown: a whole pass is due."""
         return self._nftables.loaded(devices)
 
-    def apply(self, operation: op.Operation) -> None:
-        """Apply one operation. Raises A9feError or OSError."""
-        with failpoints.operation(type(operation).__name__):
+    def apply(self, operation: op.Operation) -> Callable[[], None] | None:
+        """Apply one operation. Raises A9feError or OSError.
+
+        The result is None, or what remains to do, which waits for another process: call it.
+        """
+        name = type(operation).__name__
+        with failpoints.operation(name):
+            if isinstance(operation, op.StartDnsmasq):
+                rest = dnsmasq.begin(operation.namespace, operation.dnsmasq)
+                return partial(_end, f"{name}Rest", rest)
             self._steps[type(operation)](operation)
+        return None
 
     def _observe(self, owner: observation.Owner, look: Look | None) -> HostPlan:
         if not self._recovered:
@@ -188,7 +197,6 @@ class Host:
             op.DeleteAddress: lambda o: _delete_address(o.namespace, o.address),
             op.SetRoute: lambda o: links.set_route(o.namespace, o.route),
             op.DeleteRoute: lambda o: links.delete_route(o.namespace, o.route),
-            op.StartDnsmasq: lambda o: dnsmasq.start(o.namespace, o.dnsmasq),
             op.RestartDnsmasq: lambda o: dnsmasq.start(o.namespace, o.dnsmasq),
             op.ReloadDnsmasq: lambda o: dnsmasq.reload(o.namespace, o.dnsmasq),
             op.StopDnsmasq: lambda o: dnsmasq.DAEMON.remove(o.dnsmasq.directory),
@@ -282,6 +290,11 @@ def recover(owner: observation.Owner, confs: str, mark: Mark) -> None:
     for space, directory in observation.daemon_directories(owner, confs):
         if not namespace.exists(space):
             owner.daemon.remove(directory)
+
+
+def _end(name: str, rest: Callable[[], None]) -> None:
+    with failpoints.operation(name):
+        rest()
 
 
 def _set_sysctl(space: str, path: str, value: str) -> None:

@@ -49,7 +49,9 @@ class Place:
 
     def apply(self, *operations: op.Operation) -> None:
         for operation in operations:
-            self.host.apply(operation)
+            rest = self.host.apply(operation)
+            if rest is not None:
+                rest()
 
     def settle(self, owner: str, desired: HostPlan) -> None:
         """Converge; a second pass must find nothing to do."""

@@ -4,6 +4,7 @@ It is a daemon as of linux.processes.daemons.
 """
 
 import os
+from collections.abc import Callable
 
 from a9fe.linux.dhcp import dhcpv4_leases, dhcpv6_leases, leases
 from a9fe.linux.kernel import namespace
@@ -58,6 +59,14 @@ def start(space: str, wanted: Dnsmasq) -> None:
 
     If dnsmasq refuses the arguments, one that runs is left running.
     """
+    begin(space, wanted)()
+
+
+def begin(space: str, wanted: Dnsmasq) -> Callable[[], None]:
+    """As `start`, but do not wait until it serves: the result does, and must be called.
+
+    Of about 20 ms dnsmasq waits three quarters, so that several may be begun before one is ended.
+    """
     is_new = not os.path.isdir(wanted.directory)  # then none runs: no process is looked at
     daemons.make_directory(wanted.directory, DAEMON.program)
     argv = ["dnsmasq", *wanted.arguments]
@@ -67,9 +76,14 @@ def start(space: str, wanted: Dnsmasq) -> None:
         DAEMON.stop(wanted.directory)
     before = daemons.read_text(wanted.directory, HOSTS_FILE)
     files = _write(wanted)
-    namespace.call_inside(space, lambda: programs.run(argv))
-    _release(space, wanted, before)
-    _mark_loaded(wanted, files)
+    begun = namespace.call_inside(space, lambda: programs.begin(argv))
+
+    def rest() -> None:
+        begun.end()
+        _release(space, wanted, before)
+        _mark_loaded(wanted, files)
+
+    return rest
 
 
 def reload(space: str, wanted: Dnsmasq) -> None:

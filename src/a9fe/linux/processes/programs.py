@@ -76,22 +76,43 @@ def run_bytes(
     env: dict[str, str] | None = None,
 ) -> bytes:
     """Run `argv` to its end; return its stdout. `timeout` in s. Raises ProgramFailed."""
+    return begin(argv, directory=directory, env=env).end(stdin, timeout)
+
+
+class Begun:
+    """A started program. Call `end`."""
+
+    def __init__(self, process: subprocess.Popen[bytes], name: str) -> None:
+        """Hold a process of ours; call `begin` to get one."""
+        self._process = process
+        self._name = name
+
+    def end(self, stdin: bytes = b"", timeout: float = TIMEOUT) -> bytes:
+        """Wait for its end; return its stdout. Raises ProgramFailed."""
+        with self._process as process:
+            try:
+                stdout, stderr = process.communicate(stdin, timeout)
+            except subprocess.TimeoutExpired as error:
+                process.kill()
+                raise ProgramFailed(f"{self._name}: did not end within {timeout:.0f} s") from error
+            except BaseException:
+                process.kill()
+                raise
+        if process.returncode != 0:
+            lines = stderr.decode(errors="replace").split("\n")
+            reason = " / ".join(lines).strip(" /") or "no message"
+            raise ProgramFailed(f"{self._name}: exit status {process.returncode}: {reason}")
+        return stdout
+
+
+def begin(
+    argv: Sequence[str], *, directory: Path | None = None, env: dict[str, str] | None = None
+) -> Begun:
+    """Start `argv`, in the calling thread's namespaces."""
     command = [find(argv[0]), *argv[1:]]
     failpoints.reached("program")
-    with subprocess.Popen(  # noqa: S603 - argv is ours, no shell
+    process = subprocess.Popen(  # noqa: S603 - argv is ours, no shell
         command, stdin=PIPE, stdout=PIPE, stderr=PIPE, cwd=directory, env=env
-    ) as process:
-        failpoints.reached("program started")
-        try:
-            stdout, stderr = process.communicate(stdin, timeout)
-        except subprocess.TimeoutExpired as error:
-            process.kill()
-            raise ProgramFailed(f"{argv[0]}: did not end within {timeout:.0f} s") from error
-        except BaseException:
-            process.kill()
-            raise
-    if process.returncode != 0:
-        lines = stderr.decode(errors="replace").split("\n")
-        reason = " / ".join(lines).strip(" /") or "no message"
-        raise ProgramFailed(f"{argv[0]}: exit status {process.returncode}: {reason}")
-    return stdout
+    )
+    failpoints.reached("program started")
+    return Begun(process, argv[0])
