@@ -10,11 +10,12 @@ from dataclasses import replace
 import pytest
 
 from a9fe.linux.rulesets.nftables import Nftables, Unrecognised
+from a9fe.linux.rulesets.tables import Loaded
 from a9fe.model.resources import AddressPair, Port
 from a9fe.plan import names
 from a9fe.plan.filters import port_security
 from a9fe.plan.filters.fingerprint import NOTHING
-from a9fe.plan.host import PortSecurity
+from a9fe.plan.host import ANY_FILTER, PortSecurity
 from a9fe.runtime.descriptors import raise_limit
 from tests.kit.fake_model import HOST, dhcp_port, network, port, subnet
 from tests.lab.places import MARK
@@ -112,6 +113,24 @@ def test_changes_of_other_tables_do_not_matter(tables: Nftables) -> None:
     tables.change({TAP: None})
     nft('add element bridge other s { "eth7" }')
     assert tables.loaded([TAP]) == {}
+
+
+class Overtaken(Nftables):
+    """The L3 agent's, when the DHCP agent makes the tables after it has looked for them."""
+
+    is_overtaken = False
+
+    def _look(self) -> Loaded:
+        found = super()._look()
+        if not self.is_overtaken:
+            self.is_overtaken = True
+            Nftables(MARK).apply(ALL)
+        return found
+
+
+def test_both_agents_may_make_the_tables_at_once(tables: Nftables) -> None:
+    Overtaken(MARK).apply(ANY_FILTER)
+    assert tables.recognise(ALL)
 
 
 def test_an_agent_with_many_descriptors_changes_them(tables: Nftables) -> None:

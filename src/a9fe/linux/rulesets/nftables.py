@@ -16,6 +16,7 @@ from collections.abc import Iterable, Mapping
 from a9fe.linux.kernel import netlink, nfnetlink
 from a9fe.linux.kernel.namespace import NotOurs
 from a9fe.linux.processes import programs
+from a9fe.linux.processes.programs import ProgramFailed
 from a9fe.linux.rulesets import set_elements, tables
 from a9fe.linux.rulesets.rule_events import RuleEvents
 from a9fe.linux.rulesets.tables import Loaded
@@ -92,8 +93,20 @@ class Nftables:
         """Load the tables in one transaction; None removes them. Raises NotOurs.
 
         Costs O(taps) and the difference if the loaded elements are known, else O(elements).
+        Tried again if the other agent made the tables meanwhile, which `nft` then refuses to make.
         """
-        found = self._look()
+        for _ in range(ATTEMPTS):
+            before = self._look()
+            try:
+                self._apply(wanted, before)
+            except ProgramFailed:
+                if self._look() == before:
+                    raise
+            else:
+                return
+        raise Unrecognised("other processes change port security again and again")
+
+    def _apply(self, wanted: PortSecurity | None, found: Loaded) -> None:
         if not found.ours:
             raise NotOurs(f"nftables table {self._mark.table}", found.comment)
         if wanted is None:
