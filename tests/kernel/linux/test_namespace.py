@@ -107,6 +107,16 @@ def test_a_broken_handle_is_no_namespace_and_is_replaced(name):
     assert namespace.cookie(name) != before
 
 
+def test_a_fifo_with_the_name_is_foreign_and_waits_for_nobody(name):
+    os.mkfifo(namespace.path(name))
+    try:
+        assert not namespace.exists(name)
+        with pytest.raises(namespace.NotOurs):
+            namespace.create(name, MARK)
+    finally:
+        os.unlink(namespace.path(name))
+
+
 def test_inside_returns_home_after_an_error(name):
     namespace.create(name, MARK)
     home = os.stat("/proc/thread-self/ns/net").st_ino

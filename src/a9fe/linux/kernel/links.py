@@ -12,10 +12,10 @@ change goes to the index of the device that was checked, so it never meets anoth
 import errno
 import os
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 
-from a9fe.linux.kernel import namespace, netlink, rtnetlink
+from a9fe.linux.kernel import namespace, netlink, rtnetlink, sysctl_files
 from a9fe.linux.kernel.namespace import NotOurs
 from a9fe.linux.kernel.rtnetlink import Link, LinkChange
 from a9fe.model.errors import A9feError
@@ -41,8 +41,7 @@ def set_bridge(bridge: Bridge, mark: Mark) -> None:
             with _may(errno.EEXIST):  # the other agent makes the same bridges
                 rtnetlink.add_bridge(LinkChange(name=bridge.name, group=mark.group))
         index = _ours(bridge.name, mark)
-        for path, value in sysctls.bridge(bridge.name).items():
-            _set_if_there(path, value)
+        _set(sysctls.bridge(bridge.name))
         rtnetlink.set_bridge(index, stp=0, forward_delay=0, most_learned=MOST_LEARNED)
         rtnetlink.change_link(index, _marked(mark, mtu=bridge.mtu))
 
@@ -206,7 +205,7 @@ def _delete(name: str, mark: Mark) -> None:
 
 def keep_ipv6_off(name: str) -> None:
     """Disable IPv6 on a device of the calling thread's namespace, if the kernel has IPv6."""
-    _set_if_there(f"net/ipv6/conf/{name}/disable_ipv6", "1")
+    _set({f"net/ipv6/conf/{name}/disable_ipv6": "1"})
 
 
 def _find(name: str) -> int | None:
@@ -223,10 +222,13 @@ def _index(name: str) -> int:
     return found
 
 
-def _set_if_there(key: str, value: str) -> None:
-    """Set a sysctl if it exists: without IPv6 in the kernel its keys are missing."""
-    with suppress(FileNotFoundError):
-        namespace.write_sysctl(key, value)
+def _set(settings: Mapping[str, str]) -> None:
+    """Write sysctls that have another value; without IPv6 in the kernel its keys are missing."""
+    found = sysctl_files.read(settings)
+    for key, value in settings.items():
+        if found.get(key, value) != value:
+            with suppress(FileNotFoundError):  # the device has gone
+                namespace.write_sysctl(key, value)
 
 
 @contextmanager

@@ -30,6 +30,7 @@ T = TypeVar("T")
 DIRECTORY = "/run/netns"
 SYSCTLS = "/proc/sys"
 HERE = "/proc/thread-self/ns/net"
+HANDLE = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC  # a FIFO with one of our names: do not wait
 NS_GET_NSTYPE = 0xB703
 SO_NETNS_COOKIE = 71
 MARK_SIZE = 256  # bytes read of a broken handle, more than a mark has
@@ -68,7 +69,7 @@ def handles() -> list[str]:
 def exists(name: str) -> bool:
     """Whether the namespace exists. False for a broken handle: a file without its mount."""
     try:
-        fd = os.open(path(name), os.O_RDONLY | os.O_CLOEXEC)
+        fd = os.open(path(name), HANDLE)
     except OSError:
         return False
     try:
@@ -246,7 +247,7 @@ def write_sysctl(key: str, value: str) -> None:
 
 def _enter(name: str) -> None:
     try:
-        fd = os.open(path(name), os.O_RDONLY | os.O_CLOEXEC)
+        fd = os.open(path(name), HANDLE)
     except FileNotFoundError as error:
         raise NoSuchNamespace(f"namespace {name}: does not exist") from error
     try:
