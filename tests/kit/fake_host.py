@@ -11,7 +11,7 @@ replaced an object: the kernel takes them, but a plan should not need them.
 """
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import singledispatchmethod
 from ipaddress import ip_address, ip_interface, ip_network
@@ -29,7 +29,6 @@ from a9fe.plan.host import (
     PortSecurity,
     Radvd,
     Route,
-    TapElements,
     Uplink,
     Veth,
 )
@@ -135,10 +134,6 @@ class FakeHost:
 
     def recognise(self, filters: PortSecurity) -> bool:
         return filters in (self.port_security, ANY_FILTER)
-
-    def filters_of(self, devices: Iterable[str]) -> dict[str, TapElements] | None:
-        loaded = self.port_security
-        return loaded and {d: loaded.taps[d] for d in devices if d in loaded.taps}
 
     def apply(self, operation: Operation) -> None:
         with self.lock:

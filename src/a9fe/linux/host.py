@@ -25,7 +25,7 @@ from a9fe.plan import ipv6, names
 from a9fe.plan import operations as op
 from a9fe.plan.filters import fingerprint
 from a9fe.plan.filters.connect_limit import ConnectLimit
-from a9fe.plan.host import ANY_FILTER, Address, HostPlan, PortSecurity, TapElements, Veth
+from a9fe.plan.host import ANY_FILTER, Address, HostPlan, PortSecurity, Veth
 from a9fe.plan.mark import Mark, owner_of
 from a9fe.plan.parts import Look
 from a9fe.runtime import failpoints
@@ -96,10 +96,6 @@ class Host:
         change them.
         """
         return filters == ANY_FILTER or self._nftables.recognise(filters)
-
-    def filters_of(self, devices: Iterable[str]) -> dict[str, TapElements] | None:
-        """The loaded filters of those taps that have any; None if unknown: a whole pass is due."""
-        return self._nftables.loaded(devices)
 
     def apply(self, operation: op.Operation) -> Callable[[], None] | None:
         """Apply one operation. Raises A9feError or OSError.

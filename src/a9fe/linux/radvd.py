@@ -10,7 +10,7 @@ from a9fe.linux.kernel import namespace
 from a9fe.linux.processes import daemons, programs
 from a9fe.linux.processes.daemons import Daemon
 from a9fe.linux.processes.programs import ProgramFailed
-from a9fe.plan.host import Radvd
+from a9fe.plan.host import PID_FILE, Radvd
 
 DAEMON = Daemon(program="radvd", pid_option="--pidfile=")
 CONFIG_FILE = "radvd.conf"
@@ -44,7 +44,7 @@ def start(space: str, wanted: Radvd) -> None:
     argv = [
         "radvd",
         f"--config={directory}/{CONFIG_FILE}",
-        f"{DAEMON.pid_option}{directory}/{daemons.PID_FILE}",
+        f"{DAEMON.pid_option}{directory}/{PID_FILE}",
         "--username=nobody",
         "--logmethod=logfile",
         f"--logfile={directory}/{LOG_FILE}",

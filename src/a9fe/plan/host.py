@@ -9,6 +9,9 @@ from dataclasses import dataclass, field
 
 from a9fe.wire.message import Listener
 
+DEFAULT_ROUTE = "0.0.0.0/0"
+PID_FILE = "pid"  # of a daemon, in its directory
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bridge:

@@ -21,6 +21,7 @@ from a9fe.plan.diff import operations
 from a9fe.plan.filters import fingerprint
 from a9fe.plan.filters.fingerprint import NOTHING
 from a9fe.plan.host import ANY_FILTER, Address, Bridge, HostPlan, NamespacePlan, Route, Veth
+from a9fe.plan.parts import Look
 from a9fe.wire.message import Listener
 from tests.kit import host_plans
 from tests.kit.fake_host import PROMOTE, FakeHost
@@ -393,7 +394,8 @@ def test_taps_are_set_and_removed_one_by_one(place: Place) -> None:
     )
     wanted = fingerprint.security({"tap2": two, "tap3": one})
     assert place.host.observe("dhcp").port_security == wanted
-    assert place.host.filters_of(["tap1", "tap2"]) == {"tap2": two}
+    look = Look(namespaces=frozenset(), bridges=frozenset(), taps=frozenset({"tap1", "tap2"}))
+    assert place.host.observe("dhcp", look).port_security == fingerprint.security({"tap2": two})
 
 
 def test_a_tap_on_no_bridge_is_observed_by_the_dhcp_agent_until_it_is_plugged(

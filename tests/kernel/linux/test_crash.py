@@ -135,7 +135,9 @@ def points(scene):
     for number in range(1, len(scene.phases)):
         scene.plug_before(number)
         for text in recorded(scene.work(number)):
-            found[text.partition(" ")[0].removesuffix("Rest")].setdefault(text, Point(number, text))
+            found[text.partition(" ")[0].removesuffix("Rest")].setdefault(
+                text, Point(number, text)
+            )
         scene.settle(number)
         scene.as_planned.append(scene.seen())
     return {kind: thinned(list(of_kind.values())) for kind, of_kind in found.items()}

@@ -23,6 +23,7 @@ from a9fe.plan.filters import admission
 from a9fe.plan.filters.connect_limit import ConnectLimit
 from a9fe.plan.host import ANY_FILTER, HostPlan, Veth
 from a9fe.plan.operations import AddLink, AddNamespace, DeleteNamespace, SetTaps
+from a9fe.plan.parts import Look
 from a9fe.plan.settings import DhcpSettings
 from tests.kit.conditions import eventually
 from tests.kit.fake_model import HOST, FakeModel, port
@@ -440,7 +441,8 @@ def test_counters_go_on_when_ports_change_and_another_agent_takes_over(world: Wo
     assert counter("arp") == 1
     world.host = Host(NoListeners(), "/nonexistent", MARK)
     assert converge(world.host, "dhcp", world.desired()).applied == ()
-    assert world.host.filters_of([guest.device]) is not None, "recognised by the marker"
+    look = Look(namespaces=frozenset(), bridges=frozenset(), taps=frozenset({guest.device}))
+    assert world.host.observe("dhcp", look).port_security is not None, "recognised by the marker"
     world.host.apply(SetTaps(taps={guest.device: None}))
     world.drops(guest, arp(GUARDED, "10.1.0.5"), "stranger")
     run("nft", "delete", "table", "inet", MARK.table)

@@ -21,9 +21,9 @@ from pathlib import Path
 from a9fe.linux.kernel import namespace
 from a9fe.linux.processes import process
 from a9fe.model.errors import A9feError
+from a9fe.plan.host import PID_FILE
 from a9fe.runtime import failpoints, whole_files
 
-PID_FILE = "pid"
 LOADED_FILE = "loaded"
 NOT_LOADED = "not loaded"  # equals no planned text, because those end with a newline
 

@@ -16,14 +16,13 @@ from a9fe.plan.dhcp import dnsmasq_lines as lines
 from a9fe.plan.dhcp.dnsmasq_lines import Maker, Writer
 from a9fe.plan.dhcp.network import DhcpNetwork
 from a9fe.plan.dhcp.options import extra, options
-from a9fe.plan.host import Dnsmasq
+from a9fe.plan.host import PID_FILE, Dnsmasq
 from a9fe.plan.settings import DhcpSettings
 
 HOSTS_FILE = "host"
 NAMES_FILE = "addn_hosts"
 OPTIONS_FILE = "opts"
 LEASES_FILE = "leases"
-PID_FILE = "pid"
 FOREVER = -1  # as dhcp_lease_duration
 
 

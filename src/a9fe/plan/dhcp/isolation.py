@@ -20,10 +20,10 @@ from ipaddress import IPv4Network
 from a9fe.model.resources import METADATA_IPV4, METADATA_PORT, Subnet
 from a9fe.plan import names
 from a9fe.plan.dhcp.network import DhcpNetwork, address_in
+from a9fe.plan.host import DEFAULT_ROUTE
 from a9fe.plan.settings import DhcpSettings
 from a9fe.wire.message import Listener
 
-DEFAULT_ROUTE = "0.0.0.0/0"
 METADATA_NETWORK = IPv4Network("169.254.0.0/16")
 
 

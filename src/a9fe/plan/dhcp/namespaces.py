@@ -10,11 +10,11 @@ from a9fe.model.resources import DHCP_OWNER, METADATA_IPV4, Network, Port, is_ne
 from a9fe.plan import model_view, names, parts, sysctls
 from a9fe.plan.bridges import bridges, link
 from a9fe.plan.dhcp import dnsmasq, ipv6, isolation, older_leases
-from a9fe.plan.dhcp.isolation import DEFAULT_ROUTE, Serving
+from a9fe.plan.dhcp.isolation import Serving
 from a9fe.plan.dhcp.network import DhcpNetwork, address_in
 from a9fe.plan.dhcp.older_leases import Leases
 from a9fe.plan.filters import port_security
-from a9fe.plan.host import Address, HostPlan, NamespacePlan, Route
+from a9fe.plan.host import DEFAULT_ROUTE, Address, HostPlan, NamespacePlan, Route
 from a9fe.plan.model_view import ModelView
 from a9fe.plan.parts import Part
 from a9fe.plan.settings import DhcpSettings

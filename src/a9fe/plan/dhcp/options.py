@@ -12,8 +12,9 @@ from functools import partial
 from a9fe.model.resources import METADATA_IPV4, DhcpOption, Port, Subnet
 from a9fe.plan.dhcp import dnsmasq_lines as lines
 from a9fe.plan.dhcp.dnsmasq_lines import Maker, Writer
-from a9fe.plan.dhcp.isolation import DEFAULT_ROUTE, gateway, next_hop
+from a9fe.plan.dhcp.isolation import gateway, next_hop
 from a9fe.plan.dhcp.network import DhcpNetwork
+from a9fe.plan.host import DEFAULT_ROUTE
 from a9fe.plan.settings import DhcpSettings
 
 ON_LINK = "0.0.0.0"  # noqa: S104 - RFC 3442's next hop of an on-link route

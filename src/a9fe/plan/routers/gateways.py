@@ -12,11 +12,9 @@ from ipaddress import IPv4Network
 from a9fe.model.resources import ROUTER_GATEWAY_OWNER, Network, Port, Router, Subnet
 from a9fe.model.rules import addresses as rules
 from a9fe.plan import model_view, names
-from a9fe.plan.host import Address, Route
+from a9fe.plan.host import DEFAULT_ROUTE, Address, Route
 from a9fe.plan.model_view import ModelView
 from a9fe.plan.routers.rules import External
-
-DEFAULT = "0.0.0.0/0"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,7 +99,7 @@ def routes(gateway: Gateway, internal: Iterable[str]) -> Iterator[Route]:
             continue
         if not rules.contains(subnet.cidr, hop):
             yield Route(destination=f"{hop}/32", via="", device=gateway.device)
-        yield Route(destination=DEFAULT, via=hop, device=gateway.device)
+        yield Route(destination=DEFAULT_ROUTE, via=hop, device=gateway.device)
         return
 
 
