@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
 
 from a9fe.http import trace
+from a9fe.http.server.poller import ROUNDS
 from a9fe.wire.fair_queue import FairQueue, QueueLimits
 from a9fe.wire.limits import FULL_PAUSE
 from a9fe.wire.message import Answer, Handler, Request
@@ -76,26 +77,32 @@ class _Queue:
         self._handler = handler
         self._pause = pause
         self._alarm: asyncio.TimerHandle | None = None
-        # Places to free: in the next iteration of the loop, and after the pause.
+        # Places to free: soon, and after the pause.
         self._soon: list[Client] = []
+        self._soon_of = 0  # the round of polling in which the first of them was answered
+        self._freeing = False  # in the next iteration of the loop
         self._paused: deque[tuple[float, Client]] = deque()
 
     def ask(self, client: Client, request: Request) -> Answer | Awaitable[Answer] | None:
         """Return the answer or a future of it; None if the queue is full."""
         now = self.loop.time()
+        if self._soon and self._soon_of != ROUNDS.count:
+            self._free_soon()
         if self.fair.begin(client, now):
             return self.run(client, request)
         waiting = _QueuedAnswer(self, client, request)
         if not self.fair.enqueue(client, waiting, now):
             return None
         self._wake_later()
+        self._free_in_turn()
         return waiting
 
     def run(self, client: Client, request: Request) -> Answer | asyncio.Future[Answer]:
         """Call the handler, and free the request's place when the answer is complete.
 
-        If the handler answers at once, the place is kept until the next iteration of the loop,
-        so that CPU-bound requests take turns too; for an answer of PAUSED, for `pause` seconds.
+        If the handler answers at once, the place is kept until sockets are polled again, or until
+        the next iteration of the loop if requests are queued, so that CPU-bound requests take
+        turns too; for an answer of PAUSED, for `pause` seconds.
         """
         trace.started()
         try:
@@ -113,6 +120,7 @@ class _Queue:
     def sweep(self) -> list[_QueuedAnswer]:
         """Remove and return the requests that have waited too long."""
         now = self.loop.time()
+        self._free_soon()
         self.fair.forget_paid(now)
         return self.fair.overdue(now)
 
@@ -125,8 +133,19 @@ class _Queue:
             self._paused.append((now + self._pause, client))
             return
         if not self._soon:
-            self.loop.call_soon(self._free_soon)
+            self._soon_of = ROUNDS.count
         self._soon.append(client)
+        self._free_in_turn()
+
+    def _free_in_turn(self) -> None:
+        """Free the places of answered requests in the next iteration, if requests wait for one.
+
+        Without queued requests the next request frees them: a callback for each iteration of the
+        loop costs as much as a request.
+        """
+        if self._soon and self.fair.queued and not self._freeing:
+            self._freeing = True
+            self.loop.call_soon(self._free_soon)
 
     def _ended(self, client: Client, done: asyncio.Future[Answer]) -> None:
         failed = done.cancelled() or done.exception() is not None
@@ -139,6 +158,7 @@ class _Queue:
             self._start_next()
 
     def _free_soon(self) -> None:
+        self._freeing = False
         clients, self._soon = self._soon, []
         self._free_all(clients)
 

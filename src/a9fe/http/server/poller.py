@@ -10,6 +10,15 @@ from collections.abc import Callable
 READ, WRITE = select.EPOLLIN, select.EPOLLOUT
 BROKEN = select.EPOLLERR | select.EPOLLHUP  # always reported
 
+
+class Rounds:
+    """How often sockets were polled in this process. What arrives in one round came together."""
+
+    count = 0
+
+
+ROUNDS = Rounds()
+
 Ready = Callable[[int], None]
 """Called with what a socket is ready for: READ, WRITE, BROKEN."""
 
@@ -51,6 +60,7 @@ class Poller:
         self._ready.clear()
 
     def _poll(self) -> None:
+        ROUNDS.count += 1
         for fd, events in self._epoll.poll(0):
             ready = self._ready.get(fd)  # an earlier one of this round may have closed it
             if ready is not None:
