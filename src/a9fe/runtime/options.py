@@ -159,7 +159,7 @@ class Config:
     metadata_proxy_shared_secret: str = _metadata(
         v.TEXT, "", "signs instance ids; generated at the first start", secret=True
     )
-    metadata_proxy_socket: str = _metadata(v.PATH, "", "Unix socket of the metadata agent")
+    metadata_proxy_socket: str = _metadata(v.PATH, "", "Unix socket where proxies ask hop 2")
     metadata_proxy_user: str = _metadata(
         v.USER_NAME, "a9fe-proxy", "user the proxy, or the metadata host, runs as"
     )
