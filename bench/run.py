@@ -126,7 +126,7 @@ def service_part(options: argparse.Namespace) -> list[str]:
 def measured_on(part: str) -> list[str]:
     """Return the line that says where and how a part was measured."""
     system = f"Linux {platform.release()}, Python {platform.python_version()}"
-    cores = len(os.sched_getaffinity(0))
+    cores = os.cpu_count()
     return [f"By `./run bench {part} --write` on {system}, {cores} shared cores."]
 
 
