@@ -14,7 +14,7 @@ from tests.kit.conditions import eventually
 from tests.lab.cloud import Vm
 
 ANSWERED = "200"
-KEPT, SINGLE = "kept", "single"
+KEPT, SINGLE = "kept", "single"  # and "waits": a request that waits for a change, kept
 CLIENTS = 3  # of each kind: enough that a request is under way at most moments
 PAUSE = 0.06  # s between two requests of a client: below the limit of requests of one guest
 
@@ -27,27 +27,33 @@ GET = "GET /latest/meta-data/instance-id HTTP/1.1\r\nHost: m\r\n"
 PUT = "PUT /latest/api/token HTTP/1.1\r\nHost: m\r\nContent-Length: 0\r\n"
 PUT += "X-aws-ec2-metadata-token-ttl-seconds: 60\r\n"
 
+WAIT = "GET /openstack/latest/meta_data.json?wait_for_change=true&timeout_sec=10&last_etag="
+
 async def answer(reader):
     head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").lower()
     fields = dict(line.split(": ", 1) for line in head.split("\r\n")[1:] if line)
     await reader.readexactly(int(fields.get("content-length", "0")))
-    return head.split()[1], fields.get("connection", "") == "close"
+    ends = fields.get("connection", "") == "close"
+    return head.split()[1], ends, fields.get("etag", "").strip('"')
 
-async def exchange(kind, streams, number):
-    keeps = kind == "kept"
+async def exchange(kind, streams, number, tag):
+    keeps = kind != "single"
     if streams is None:
         streams = await asyncio.open_connection("169.254.169.254", 80)
     reader, writer = streams
     last = "" if keeps else "Connection: close\r\n"
-    writer.write(((PUT if number % 4 == 3 else GET) + last + "\r\n").encode())
-    status, ends = await answer(reader)
+    request = PUT if number % 4 == 3 else GET
+    if kind == "waits":
+        request = WAIT + (tag or "0") + " HTTP/1.1\r\nHost: m\r\n"
+    writer.write((request + last + "\r\n").encode())
+    status, ends, tag = await answer(reader)
     if ends or not keeps:
         writer.close()
-        return status, None
-    return status, streams
+        return status, None, tag
+    return status, streams, tag
 
 async def ask(kind):
-    streams, number = None, 0
+    streams, number, tag = None, 0, ""
     while True:
         number += 1
         if streams and (streams[0].at_eof() or streams[0].exception()):
@@ -56,14 +62,16 @@ async def ask(kind):
         began = time.monotonic()
         used = "new" if streams is None else "used"
         try:
-            outcome, streams = await asyncio.wait_for(exchange(kind, streams, number), WITHIN)
+            doing = exchange(kind, streams, number, tag)
+            outcome, streams, tag = await asyncio.wait_for(doing, WITHIN)
         except Exception as error:
             outcome, streams = f"{type(error).__name__}-{used}-{number % 4}", None
         print(kind, began, time.monotonic(), outcome)
         await asyncio.sleep(PAUSE)
 
 async def main():
-    asking = [asyncio.ensure_future(ask(kind)) for kind in ["kept", "single"] * CLIENTS]
+    kinds = ["kept", "single"] * CLIENTS + ["waits"]
+    asking = [asyncio.ensure_future(ask(kind)) for kind in kinds]
     loop = asyncio.get_running_loop()
     ended = asyncio.Event()
     loop.add_reader(sys.stdin, ended.set)

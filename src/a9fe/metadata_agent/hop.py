@@ -56,7 +56,8 @@ async def build_hop(
             targets = targets or service_targets(config)
             addresses = Addresses(known_now(targets), HealthLog())
             tasks["upstream names"] = Names(targets, addresses).keep_up_to_date
-            upstream = closers.enter_context(closing(service_at(config, addresses)))
+            upstream = pools = closers.enter_context(closing(service_at(config, addresses)))
+            tasks["waits"] = pools.run
         confirmer = await closers.enter_async_context(
             confirmer_of(config, FEED_AGENT, replica, clock)
         )

@@ -1,6 +1,5 @@
 """The metadata host's process: the listeners handed over, and the socket of proxies."""
 
-import asyncio
 import os
 import socket
 import ssl
@@ -11,7 +10,6 @@ import structlog
 
 from a9fe.api_client import tls
 from a9fe.http.gc_tuning import tune_gc
-from a9fe.http.hop import Hop
 from a9fe.http.metrics_socket import metrics_path, serve_metrics
 from a9fe.http.report import report_of
 from a9fe.http.server.server import Admit, serve
@@ -21,7 +19,7 @@ from a9fe.linux.processes import privileges
 from a9fe.metadata_agent.main import ROOT, admit_only
 from a9fe.metadata_host.hop import FEED_AGENT, build_hop
 from a9fe.metadata_proxy.control import Control
-from a9fe.metadata_proxy.guests import serving_guests
+from a9fe.metadata_proxy.guests import serve_agents, serving_guests
 from a9fe.metadata_service.dynamic_vendordata import certificates_of
 from a9fe.metadata_service.identity.key_ring import keys_path
 from a9fe.replica import path_of
@@ -101,11 +99,4 @@ async def _serve(config: Config, opened: _Opened) -> None:
         tune_gc()
         control = opened.control.getsockname()
         log.info("ready", control=control, proxies=config.metadata_proxy_socket)
-        await _run(hop, Control(opened.control, held))
-
-
-async def _run(hop: Hop, control: Control) -> None:
-    """Serve agents and run the hop's tasks, until cancelled."""
-    async with asyncio.TaskGroup() as group:
-        group.create_task(hop.run())
-        group.create_task(control.run())
+        await serve_agents(hop, Control(opened.control, held))

@@ -3,6 +3,7 @@
 The process that faces guests runs this: metadata-proxy, or metadata-host.
 """
 
+import asyncio
 import os
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
@@ -11,10 +12,18 @@ from a9fe.http.hop import Hop
 from a9fe.http.report import Report
 from a9fe.http.server.server import Server
 from a9fe.linux.listeners.succession import hand_on, taken_over
+from a9fe.metadata_proxy.control import Control
 from a9fe.metadata_proxy.listeners import HeldListeners
 from a9fe.runtime.config import Config
 from a9fe.wire.handover import HOLDER_SOCKET
 from a9fe.wire.limits import Limits
+
+
+async def serve_agents(hop: Hop, control: Control) -> None:
+    """Take listeners from agents and run the hop's tasks, until cancelled."""
+    async with asyncio.TaskGroup() as group:
+        group.create_task(hop.run())
+        group.create_task(control.run())
 
 
 @asynccontextmanager

@@ -2,7 +2,7 @@
 
 from contextlib import AsyncExitStack
 
-from a9fe.http.hop import Hop
+from a9fe.http.hop import Hop, Task
 from a9fe.http.report import Report
 from a9fe.http.server.rate_gate import rate_limited
 from a9fe.http.upstream.addresses import Addresses
@@ -30,14 +30,15 @@ def build_hop(
     `watcher` is called with each request, for debugging. `upstream` is the metadata agent in this
     process; None connects to metadata_proxy_socket.
     """
-    closers = AsyncExitStack()
+    closers, tasks = AsyncExitStack(), dict[str, Task]()
     if upstream is None:
-        upstream = agent_at(config)
-        closers.callback(upstream.close)
+        upstream = pools = agent_at(config)
+        closers.callback(pools.close)
+        tasks["waits"] = pools.run
     proxy = MetadataProxy(upstream, report, watcher)
     fair = fair_handler_of(rate_limited(proxy.handle, config, report), report)
     closers.callback(fair.close)
-    return Hop(handler=fair, outgoing=answer_for_guest, closers=closers)
+    return Hop(handler=fair, outgoing=answer_for_guest, tasks=tasks, closers=closers)
 
 
 def agent_at(config: Config) -> UpstreamPools:

@@ -12,7 +12,7 @@ from a9fe.http.server.sockets import unix_listener
 from a9fe.linux.kernel import libc
 from a9fe.linux.processes import privileges
 from a9fe.metadata_proxy.control import Control
-from a9fe.metadata_proxy.guests import serving_guests
+from a9fe.metadata_proxy.guests import serve_agents, serving_guests
 from a9fe.metadata_proxy.hop import build_hop
 from a9fe.metadata_proxy.proxy import log_request
 from a9fe.runtime import descriptors, tasks
@@ -47,7 +47,7 @@ async def _serve(
         async with serving_guests(config, hop, limits, report) as held:
             tune_gc()
             log.info("ready", control=control.getsockname(), upstream=config.metadata_proxy_socket)
-            await Control(control, held).run()
+            await serve_agents(hop, Control(control, held))
     finally:
         await exposing.close()
         await hop.close()

@@ -136,7 +136,7 @@ class Service:
 
     def _result(self, origin: Origin, request: Request, *, certain: bool | None) -> Result:
         path = path_of(request.target)
-        call = self._call(origin, request, path)
+        call = self._agreed(origin, request, path)
         if not isinstance(call, Refusal):
             return self._run(call)
         if tree.is_root(path):
@@ -150,7 +150,7 @@ class Service:
     async def _confirmed(self, origin: Origin, request: Request, path: str) -> Outcome:
         """Confirm the miss with the server, look up again, and answer."""
         certain = await self.confirm()
-        call = self._call(origin, request, path)
+        call = self._agreed(origin, request, path)
         if isinstance(call, Refusal):
             return _certified(call, certain=certain)
         result = self._run(call)
@@ -167,6 +167,24 @@ class Service:
             if refusal is not None:
                 return refusal
         return self._read(call, at_path) if action is None else action.run(call)
+
+    def _agreed(self, origin: Origin, request: Request, path: str) -> GuestCall | Refusal:
+        """Return the call, unless the hop before has another model than we: a newer or older one.
+
+        The port is the instance's there and not here. So documents would lack it, and that the
+        instance is unknown here is no reason for a 404.
+        """
+        call = self._call(origin, request, path)
+        if origin.port_id is None or (not isinstance(call, Refusal) and call.port_id):
+            return call
+        ports = self.source.ports_by_device(origin.instance_id)
+        return call if origin.port_id in [port.id for port in ports] else Refusal.NOT_SYNCED
+
+    def _again(self, call: GuestCall) -> GuestCall | Refusal:
+        """Return the call as it is now, for a request that has waited."""
+        now = self._call(call.origin, call.request, call.path)
+        is_gone = isinstance(now, Refusal)
+        return self._agreed(call.origin, call.request, call.path) if is_gone else now
 
     def _call(self, origin: Origin, request: Request, path: str) -> GuestCall | Refusal:
         kept = self._kept(origin)
@@ -220,7 +238,7 @@ class Service:
         return self.documents.answer(
             call,
             place,
-            refresh=lambda: self._call(call.origin, call.request, call.path),
+            refresh=lambda: self._again(call),
             keep=lambda page: self._keep(call, at_path, page),
         )
 

@@ -6,3 +6,8 @@ PARAMETER = b"wait_for_change"  # a query parameter, named as in GCE
 def may_wait(target: bytes) -> bool:
     """Return whether a request may wait. The parameter's name must appear unescaped."""
     return PARAMETER in target
+
+
+def without_wait(target: bytes) -> bytes:
+    """Return the target of the same document, to be answered at once."""
+    return target.replace(PARAMETER + b"=true", PARAMETER + b"=false")

@@ -606,3 +606,25 @@ def test_a_taken_port_is_one_clear_line():
         port = sock.getsockname()[1]
         with pytest.raises(StartError, match=f"127.0.0.1:{port}: cannot listen there: Address"):
             tcp_listener("127.0.0.1", port)
+
+
+@BOTH
+def test_the_last_requests_of_a_socket_that_nobody_else_has_are_answered(loop, tmp_path):
+    """Also of connections that the kernel has queued, and of those that have sent nothing yet."""
+
+    async def main():
+        async with serving(path=str(tmp_path / "s")) as world:
+            idle = await world.client()
+            await idle.ask(GET)
+            queued = socket.socket(socket.AF_UNIX)
+            queued.connect(world.address)  # the loop has no turn to accept it
+            closing = asyncio.ensure_future(world.server.close())
+            await turns(1)
+            await idle.send(GET)
+            queued.sendall(GET)
+            assert (await idle.answer()).headers["connection"] == "close"
+            with queued:
+                assert (await asyncio.to_thread(queued.recv, 16)).startswith(b"HTTP/1.1 200")
+            await closing
+
+    run(main, loop)

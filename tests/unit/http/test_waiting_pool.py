@@ -80,3 +80,22 @@ def test_a_waiting_request_above_the_limit_is_refused_until_a_place_is_free(tmp_
             pools.close()
 
     run(main)
+
+
+def test_at_the_end_waiting_requests_get_the_present_document(tmp_path):
+    async def main():
+        slow = Slow()
+        pools = UpstreamPools(at(tmp_path), timeout=30.0)
+
+        def present(request: Request):
+            return slow(get(b"/") if b"wait_for_change=false" in request.target else request)
+
+        async with serving(present, path=str(tmp_path / "s")):
+            running = asyncio.ensure_future(pools.run())
+            waiter = pools(WAITING)
+            await until(lambda: slow.waiting == 1)
+            running.cancel()
+            assert (await waiter).body == b"now"
+            pools.close()
+
+    run(main)

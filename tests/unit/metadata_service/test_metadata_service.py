@@ -441,3 +441,14 @@ def test_a_refusal_carries_the_request_id(ask: Asking):
 def test_instances_without_a_name_or_port_are_served(ask: Asking):
     ask.resources = (Instance(id=OTHER_ID, name=""),)
     assert ask(signed(instance_id=OTHER_ID, tenant_id="")).status == 200
+
+
+def test_a_port_that_the_hop_before_knows_and_we_do_not_is_confirmed_or_503(ask: Asking):
+    """The replicas of two hops differ for a moment; documents would lack the port."""
+    known, named = ask.resources, signed(extra=((b"x-a9fe-port-id", VIEW.ports[0].id.encode()),))
+    for ours in (RESOURCES[:1], ()):  # without the port; and without the instance
+        ask.resources = ours
+        assert ask(named).status == 503
+    assert set(ask.refused) == {Refusal.NOT_SYNCED}
+    ask.resources = known
+    assert ask(named).status == 200

@@ -8,6 +8,7 @@ import structlog
 
 from a9fe.http.server.accepted import UNKNOWN, Accepted, facts_of
 from a9fe.http.server.poller import READ, Poller
+from a9fe.wire.limits import LISTEN_BACKLOG
 from a9fe.wire.message import Listener
 
 ACCEPTS = 8  # connections at once, before other sockets have their turn
@@ -54,8 +55,12 @@ class Listening:
         self.pause()
         self._sock.close()
 
-    def _accept(self, _: int) -> None:
-        for _ in range(ACCEPTS):
+    def accept_all(self) -> None:
+        """Accept what the kernel has queued: closing the socket's last copy would reset it."""
+        self._accept(0, LISTEN_BACKLOG)
+
+    def _accept(self, _: int, most: int = ACCEPTS) -> None:
+        for _ in range(most):
             try:
                 sock, peer = self._sock.accept()
             except BlockingIOError:

@@ -6,6 +6,7 @@ A process has one server, which may listen on any number of sockets, each with i
 import asyncio
 import socket
 from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
 
 import structlog
 
@@ -25,6 +26,7 @@ from a9fe.wire.refusals import Refusal
 
 SWEEPS_PER_TIMEOUT = 4  # a timeout is late by at most a quarter of the shortest one
 LONGEST_SWEEP = 1.0  # seconds
+LAST_REQUESTS = 0.1  # seconds; a hop sends its request as soon as it is connected
 
 log = structlog.get_logger("a9fe.http")
 
@@ -115,16 +117,20 @@ class Server:
         """Stop listening, give requests in flight `within` seconds to finish, then close all.
 
         `hand_on` gets the connections that are idle then, with copies of their sockets. Without
-        it they are closed at once, and a request that is sent at that moment is lost.
+        it, no other process has the listening sockets: what the kernel has queued is accepted, and
+        idle connections may send a last request for LAST_REQUESTS seconds.
         """
         self.draining, self.hands_on = True, hand_on is not None
         for listening in list(self._listening):
+            if not self.hands_on:
+                listening.accept_all()
             self.forget(listening)
-        for connection in list(self._connections):
-            connection.drain()
+        self._note_drained()
         try:
-            await asyncio.sleep(0)  # connections just accepted are made in the loop's next turn
-            self._note_drained()
+            if not self.hands_on:
+                await self._wait_drained(LAST_REQUESTS)
+            for connection in list(self._connections):
+                connection.drain()
             async with asyncio.timeout(within):
                 await self._drained.wait()
         except TimeoutError:
@@ -133,6 +139,11 @@ class Server:
         finally:
             self._sweeper.cancel()
             await self._end_all(hand_on)
+
+    async def _wait_drained(self, within: float) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(within):
+                await self._drained.wait()
 
     async def _end_all(self, hand_on: HandOn | None) -> None:
         pairs = [connection.handed_on() for connection in self._resting]
@@ -160,8 +171,6 @@ class Server:
     def opened(self, connection: Connection) -> Refusal | None:
         """Count a new connection. Return why its requests are refused; None if they are not."""
         self._connections.add(connection)
-        if self.draining:
-            self._loop.call_soon(connection.drain)
         if self._admit is not None and not self._admit(connection.socket):
             connection.abort()
             return None
