@@ -6,7 +6,7 @@ SERVE = """
 import json, os, signal, sys
 from pathlib import Path
 from a9fe.linux.processes import fork_server, privileges
-start = fork_server.serve(int(sys.argv[1]), (), ["json.tool"])
+start = fork_server.serve(int(sys.argv[1]), ahead=["json.tool"])
 if start is not None:
     privileges.die_with_parent()
     seen = {"env": dict(os.environ), "argv": sys.argv[1:], "flags": start.flags,

@@ -13,6 +13,7 @@ from typing import Any
 
 import click
 
+from a9fe.cli import lean_imports
 from a9fe.cli.flags import settings_flags
 from a9fe.model.errors import A9feError
 
@@ -53,6 +54,10 @@ COMMANDS = {
 }
 
 
+PROCESSES = "a9fe.cli.processes."
+"""The package of the commands that run processes, which stay in memory."""
+
+
 class Root(click.Group):
     """The group of all commands."""
 
@@ -65,6 +70,8 @@ class Root(click.Group):
         if cmd_name not in COMMANDS:
             return None
         module, _, attribute = COMMANDS[cmd_name].partition(":")
+        if module.startswith(PROCESSES):
+            lean_imports.load(("structlog",) if cmd_name == "up" else ("structlog", "httpx"))
         command = getattr(importlib.import_module(module), attribute)
         if not isinstance(command, click.Command):
             raise TypeError(f"{COMMANDS[cmd_name]} is not a command")

@@ -16,7 +16,7 @@ import structlog
 
 from a9fe.api_client import tls
 from a9fe.metadata.instance_view import InstanceView
-from a9fe.metadata.openstack import vendordata
+from a9fe.metadata.openstack import provider_names, vendordata
 from a9fe.metadata.openstack.vendordata import ProviderTarget
 from a9fe.metadata.rendered import Json
 from a9fe.model.errors import A9feError
@@ -177,7 +177,7 @@ def providers_of(
 
     `verify`: see certificates_of.
     """
-    if vendordata.DYNAMIC_JSON not in config.vendordata_providers:
+    if provider_names.DYNAMIC_JSON not in config.vendordata_providers:
         return None
     return DynamicVendordata(
         vendordata.parse_targets(config.vendordata_dynamic_targets),
@@ -197,7 +197,7 @@ def certificates_of(config: Config) -> ssl.SSLContext | bool:
 
     Call it before privileges are dropped. Raises StartError for unreadable certificates.
     """
-    if vendordata.DYNAMIC_JSON not in config.vendordata_providers:
+    if provider_names.DYNAMIC_JSON not in config.vendordata_providers:
         return False
     path = config.vendordata_dynamic_ssl_certfile
     if not path:

@@ -17,7 +17,7 @@ from a9fe.http.hop import Task
 from a9fe.http.report import Report
 from a9fe.metadata.imds_tokens import Tokens
 from a9fe.metadata.instance_view import Settings
-from a9fe.metadata.openstack.vendordata import STATIC_JSON
+from a9fe.metadata.openstack.provider_names import STATIC_JSON
 from a9fe.metadata_service.documents import DocumentReader, unprepared
 from a9fe.metadata_service.dynamic_vendordata import DynamicVendordata, providers_of
 from a9fe.metadata_service.guest_call import GuestCall

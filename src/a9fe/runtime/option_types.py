@@ -3,14 +3,13 @@
 Each reads a string (of a variable or a flag) or a TOML value.
 """
 
+import importlib
 import ipaddress
 import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from a9fe.metadata.openstack import vendordata
-from a9fe.plan import uplinks
 from a9fe.runtime.hosts import parse_hosts
 
 Value = str | int | bool | tuple[str, ...]
@@ -144,15 +143,18 @@ def some_of(*words: str) -> ValueType:
     return ValueType(read, "any of " + ", ".join(words))
 
 
+# Every command reads the options, few hosts set these two: their parsers are imported for a value.
+
+
 def _targets(raw: object) -> tuple[str, ...]:
     found = _words(raw)
-    vendordata.parse_targets(found)
+    importlib.import_module("a9fe.metadata.openstack.vendordata").parse_targets(found)
     return found
 
 
 def _mappings(raw: object) -> tuple[str, ...]:
     found = _words(raw)
-    uplinks.mappings(found)
+    importlib.import_module("a9fe.plan.uplinks").mappings(found)
     return found
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, fields, replace
 from functools import partial
 from typing import Any
 
-from a9fe.metadata.openstack import vendordata
+from a9fe.metadata.openstack.provider_names import PROVIDERS, STATIC_JSON
 from a9fe.model.policy import ANY_HOST
 from a9fe.runtime import option_types as v
 from a9fe.wire.limits import GUEST_REQUEST_BURST, GUEST_REQUEST_RATE
@@ -241,8 +241,8 @@ class Config:
         v.PATH, "", "JSON file of static vendor data; none if empty"
     )
     vendordata_providers: tuple[str, ...] = _metadata(
-        v.some_of(*vendordata.PROVIDERS),
-        (vendordata.STATIC_JSON,),
+        v.some_of(*PROVIDERS),
+        (STATIC_JSON,),
         "StaticJSON, DynamicJSON, or both",
     )
     vendordata_dynamic_targets: tuple[str, ...] = _metadata(

@@ -11,10 +11,10 @@ from click.testing import CliRunner
 
 from a9fe.cli.flags import as_arguments, given_flags, settings_flags
 from a9fe.cli.main import main
+from a9fe.cli.processes.host_checks import check_port_free
 from a9fe.cli.processes.process_table import PROCESSES, processes_of
 from a9fe.cli.processes.run_process import with_secret
 from a9fe.cli.processes.supervisor import described
-from a9fe.cli.processes.up import check_port_free
 from a9fe.model.errors import A9feError
 from a9fe.runtime.config import load
 from a9fe.runtime.options import OPTIONS

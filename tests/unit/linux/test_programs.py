@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from a9fe import linux
-from a9fe.cli.processes import up
+from a9fe.cli.processes import host_checks
 from a9fe.linux.processes import programs
 from a9fe.linux.vms import guest
 
@@ -23,7 +23,9 @@ def test_a_missing_program_names_its_debian_package(tmp_path):
 
 def test_every_program_that_is_started_is_known_and_no_other():
     started = {name for path in SOURCES for name in Module(path).programs()}
-    started |= {command[0] for command in guest.CLIENTS.values() if command} | {*up.NEEDED}
+    started |= {command[0] for command in guest.CLIENTS.values() if command} | {
+        *host_checks.NEEDED
+    }
     assert started == programs.PACKAGES.keys()
 
 

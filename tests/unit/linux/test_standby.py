@@ -10,9 +10,9 @@ from a9fe.model.errors import A9feError
 
 def test_the_work_is_done_when_asked_and_not_before(tmp_path: Path):
     done = tmp_path / "done"
-    standby = Standby(done.touch)
+    standby = Standby(lambda: done.touch() or "text")
     assert not done.exists()
-    standby.do()
+    assert standby.do() == "text"
     assert done.exists()
     standby.close()
 

@@ -1,5 +1,7 @@
 """`a9fe fork-server`: how `a9fe up` starts its processes (linux.processes.fork_server)."""
 
+import importlib
+import os
 import sys
 from collections.abc import Mapping
 
@@ -10,6 +12,7 @@ from a9fe.cli.processes import run_process
 from a9fe.cli.processes.process_table import BY_NAME
 from a9fe.linux.processes import fork_server as servers
 from a9fe.linux.processes.title import as_shown, set_title
+from a9fe.runtime.config import load
 
 NAME = "fork-server"
 # What the server imports and other processes too: imported before the first process is forked.
@@ -36,9 +39,19 @@ def fork_server(*, link: int, room: str) -> None:
     del room
     set_title((*servers.interpreter(), NAME), NAME)
     ahead = [process.imported for process in BY_NAME.values() if not process.alone]
-    start = servers.serve(link, COMMON, ahead)
+    start = servers.serve(link, warm_up, ahead)
     if start is not None:
         sys.exit(run_process.supervised(BY_NAME[start.command[0]], start.flags))
+
+
+def warm_up() -> None:
+    """Run once what each process runs at its start, so that they share what it leaves in memory:
+    OpenSSL's tables, caches, code that the interpreter has specialised. It reads no configuration.
+    """
+    for module in COMMON:
+        importlib.import_module(module)
+    load({}, {}, os.devnull)
+    importlib.import_module("httpx").AsyncClient(verify=False, trust_env=False)  # sends nothing
 
 
 def start(flags: Mapping[str, str]) -> servers.ForkServer:

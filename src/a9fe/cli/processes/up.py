@@ -1,9 +1,9 @@
 """`a9fe up`: run and supervise all processes, with one log stream."""
 
 import asyncio
+import importlib
 import os
 import signal
-import socket
 from collections.abc import Sequence
 from contextlib import ExitStack
 
@@ -11,32 +11,24 @@ import click
 import structlog
 
 from a9fe.cli.flags import given_flags, settings, settings_flags
-from a9fe.cli.host import host_firewall
-from a9fe.cli.host import other_software as neighbours
 from a9fe.cli.output import print_table
 from a9fe.cli.processes import fork_server
 from a9fe.cli.processes.pid_file import PidFile
 from a9fe.cli.processes.process_table import HOLDER, PROCESSES, processes_of
 from a9fe.cli.processes.run_process import prepare
 from a9fe.cli.processes.supervisor import Supervised, all_ready
-from a9fe.linux.processes import privileges, programs
+from a9fe.linux.processes import privileges
 from a9fe.linux.processes.lock import StateLock
-from a9fe.linux.rulesets import iptables
+from a9fe.linux.processes.standby import Standby
 from a9fe.model.auth_strategy import check_bind_host, check_keystone
-from a9fe.plan.mark import Mark
-from a9fe.replica import path_of
-from a9fe.replica.disk import was_complete
 from a9fe.runtime import logging, tasks
 from a9fe.runtime.config import Config
-from a9fe.runtime.errors import StartError
-from a9fe.runtime.options import BY_NAME, HOST
-from a9fe.runtime.state import directories, installation, local_tokens, shared_secret
+from a9fe.runtime.state import directories, local_tokens, shared_secret
 
 log = structlog.get_logger()
 
-NEEDED = ("ip", "dnsmasq", "nft")
+CHECKS = "a9fe.cli.processes.host_checks"
 LOCK = "lock"
-SERVING = ("metadata", "service")  # names of the replicas from which metadata is served
 
 
 @click.command()
@@ -76,21 +68,28 @@ def up(context: click.Context, *, adopt: bool) -> None:
     make_directories(config)
     with ExitStack() as locks:
         hold(locks, config)
-        goes_on = has_replicas(config)
         started = (HOLDER, *processes_of(config))
         for process in PROCESSES:  # of any shape: the former `a9fe up` may have had another one
             PidFile(process.name, config.run_path).end_orphan()
-        check_ports(config, goes_on=goes_on)
-        check_host(config)
-        mark = Mark(installation.ensure(config))
-        neighbours.check(mark, adopt=adopt)
-        host_firewall.check(mark)
+        goes_on = check(config, adopt=adopt)
         set_up(config)
         supervised = [Supervised(p, config, flags, forks, goes_on=goes_on) for p in started]
         put_in_order(supervised)
         tasks.run(lambda: _supervise(supervised, config), lambda n: leave(supervised, n))
         forks.close()
     log.info("stopped; namespaces and DHCP stay, `a9fe clean` removes them")
+
+
+def check(config: Config, *, adopt: bool) -> bool:
+    """Check the host, in a process of its own, which needs much memory only once.
+
+    Return whether processes can serve without the server. Raises A9feError.
+    """
+    checks = Standby(lambda: importlib.import_module(CHECKS).run(config, adopt=adopt))
+    try:
+        return bool(checks.do())
+    finally:
+        checks.close()
 
 
 def make_directories(config: Config) -> None:
@@ -103,58 +102,6 @@ def hold(locks: ExitStack, config: Config) -> None:
     """Lock state_path and run_path. Raises AlreadyRunning."""
     for path in dict.fromkeys((config.state_path, config.run_path)):
         locks.enter_context(StateLock(os.path.join(path, LOCK)))
-
-
-def has_replicas(config: Config) -> bool:
-    """Return whether a replica is on disk, from which metadata is served without the server."""
-    return any(was_complete(path_of(config, agent)) for agent in SERVING)
-
-
-def check_ports(config: Config, *, goes_on: bool) -> None:
-    """Check that the ports to listen on are free. Raises StartError.
-
-    With `goes_on`, a port in use is only logged: its process is retried while the others serve.
-    """
-    try:
-        check_port_free("bind", config.bind_host, config.bind_port)
-        if config.metadata_shape != HOST:
-            check_port_free("metadata_listen", config.metadata_listen, config.metadata_listen_port)
-    except StartError as error:
-        if not goes_on:
-            raise
-        log.error("cannot start yet, will retry", reason=str(error))  # noqa: TRY400
-
-
-def check_host(config: Config) -> None:
-    """Check that our users can reach their directories and that programs are installed.
-
-    Raises StartError.
-    """
-    directories.check_passable("state_path", config.state_path)
-    directories.check_passable("run_path", config.run_path)
-    for program in NEEDED:
-        programs.find(program)
-    if iptables.is_legacy():
-        log.warning(
-            "the host's iptables is the legacy variant and does not show the routers' rules",
-            expected="iptables-nft, or `nft list ruleset`, in the routers' namespaces",
-        )
-
-
-def check_port_free(option: str, host: str, port: int) -> None:
-    """Raise StartError, with the option's name, if the port is in use."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-            probe.listen(1)
-        except OSError as error:
-            flag = BY_NAME[f"{option}_port"].flag
-            raise StartError(
-                f"{option}_port: cannot listen on port {port} of {host} ({error.strerror}),"
-                f" expected a free port: stop its process (see ss -ltnp), or set {flag}"
-            ) from error
 
 
 def set_up(config: Config) -> None:
@@ -183,7 +130,8 @@ def leave(supervised: Sequence[Supervised], number: signal.Signals) -> None:
 async def _supervise(supervised: Sequence[Supervised], config: Config) -> None:
     try:
         async with asyncio.TaskGroup() as group:
-            for one in supervised:
+            # First those that import modules of their own: the others are forked meanwhile.
+            for one in sorted(supervised, key=lambda one: not one.process.alone):
                 group.create_task(one.keep())
             group.create_task(_announce(supervised, config))
     except ExceptionGroup as failed:  # the first failure ended all others

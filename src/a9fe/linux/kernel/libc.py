@@ -27,6 +27,7 @@ PR_CAP_AMBIENT = 47
 PR_CAP_AMBIENT_CLEAR_ALL = 4
 M_TRIM_THRESHOLD = -1
 M_MMAP_THRESHOLD = -3
+M_ARENA_MAX = -8
 FREED_BLOCK = 128 * 1024  # bytes
 CAPABILITY_VERSION_3 = 0x20080522
 
@@ -163,6 +164,16 @@ def capset(permitted: int) -> None:
     header = (ctypes.c_uint32 * 2)(CAPABILITY_VERSION_3, 0)
     low, high = permitted & 0xFFFFFFFF, permitted >> 32
     _call("capset", header, (ctypes.c_uint32 * 6)(low, low, 0, high, high, 0))
+
+
+def use_one_arena() -> None:
+    """Let all threads share one heap (glibc's M_ARENA_MAX): Python's threads take turns anyway.
+
+    By default each thread gets a heap of its own, and none gets what another one has freed.
+    """
+    mallopt = getattr(_libc, "mallopt", None)
+    if mallopt is not None:
+        mallopt(M_ARENA_MAX, 1)
 
 
 def give_memory_back(block: int = FREED_BLOCK) -> None:

@@ -141,17 +141,22 @@ def _written(program: Program) -> int:
     return fd
 
 
-def serve(fd: int, first: Iterable[str] = (), ahead: Iterable[str] = ()) -> Start | None:
+def serve(
+    fd: int, warm_up: Callable[[], None] = lambda: None, ahead: Iterable[str] = ()
+) -> Start | None:
     """Fork a process for each request on the socket `fd`; return in each of them what it gets.
 
-    In the fork server itself it returns None when the other end is closed. It imports the modules
-    `first` before any request, and the modules `ahead` while there is none.
+    In the fork server itself it returns None when the other end is closed. It calls `warm_up`
+    before any request, and imports the modules `ahead` while there is none, and before a request
+    with a module: what is imported after a fork is not shared with that process.
     """
     missing = list(ahead)
     privileges.die_with_parent()
+    libc.use_one_arena()
     gc.disable()  # until a process enables it: a collection would write to all objects
-    for module in first:
-        _load(module)
+    warm_up()
+    preload.load()
+    gc.freeze()
     with socket.socket(fileno=fd) as link:
         while True:
             while missing and not _readable(link):
@@ -159,7 +164,10 @@ def serve(fd: int, first: Iterable[str] = (), ahead: Iterable[str] = ()) -> Star
             request, fds, _, _ = socket.recv_fds(link, REQUEST_MAX, 1)
             if not request:
                 return None
-            _load(request.decode())
+            module = request.decode()
+            while missing and module != NO_MODULE:
+                _load(missing.pop(0))
+            _load(module)
             reply = _fork()
             if reply == 0:
                 return _become(fds[0])

@@ -15,8 +15,6 @@ from a9fe.metadata.rendered import Json
 
 NEED = "vendordata"  # Entry.needs of documents with the providers' answers
 STATIC = "static"
-STATIC_JSON, DYNAMIC_JSON = "StaticJSON", "DynamicJSON"
-PROVIDERS = (STATIC_JSON, DYNAMIC_JSON)
 ACCEPTED = frozenset({200, 201, 202, 204})
 """Statuses of a valid answer (Nova)."""
 EMPTY: Mapping[str, Json] = {}

@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse, Response
 from a9fe.api_tables.schemas import TEXT, members
 from a9fe.metadata.config_drive import LAYOUTS
 from a9fe.metadata.instance_view import InstanceView, Settings, view_of
-from a9fe.metadata.openstack.vendordata import STATIC_JSON
+from a9fe.metadata.openstack.provider_names import STATIC_JSON
 from a9fe.model.errors import InvalidInput, NotFound
 from a9fe.model.resources import KINDS, Port, Resource
 from a9fe.model.user_data import loaded
