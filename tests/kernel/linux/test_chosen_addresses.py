@@ -22,6 +22,7 @@ from a9fe.model.resources import METADATA_IPV6, Port, Resource
 from a9fe.plan import names
 from a9fe.plan.dhcp import namespaces as dhcp
 from a9fe.plan.host import HostPlan
+from a9fe.plan.parts import Look
 from a9fe.plan.routers import namespaces as l3
 from a9fe.plan.settings import DhcpSettings, L3Settings
 from a9fe.wire.message import Answer, Request
@@ -294,7 +295,9 @@ def test_a_new_agent_finds_it_all_and_repairs_the_way_back(isolated: World) -> N
     assert guest.asks(connection)["mac"] == ONE.mac_address
     isolated.host = Host(isolated.link, isolated.confs, MARK)
     assert isolated.is_settled(), "a new agent changes nothing"
-    assert isolated.host.filters_of([names.outer_device(ONE.id)]) is not None
+    taps = frozenset({names.outer_device(ONE.id)})
+    look = Look(namespaces=frozenset(), bridges=frozenset(), taps=taps)
+    assert isolated.host.observe("dhcp", look).port_security is not None, "recognised"
     assert guest.asks(connection)["mac"] == ONE.mac_address
     connection.close()
     for damage in ("neigh del fe80:100::1 dev", "-6 route del fe80::/16 dev"):

@@ -52,6 +52,7 @@ HAND = {
     "an element added": f'add element bridge {MARK.table} open {{ "{TAP}" }}',
     "a rule added": f"add rule bridge {MARK.table} advert accept",
     "a rule put first": f"insert rule inet {MARK.table} input accept",
+    "a chain's policy changed": f"chain inet {MARK.table} forward {{ policy drop; }}",
     "rules removed": f"flush chain arp {MARK.table} output",
 }
 FOREIGN = "add table bridge other\nadd set bridge other s { type ifname ; }"
@@ -95,15 +96,20 @@ def test_a_change_by_hand_while_no_agent_ran_is_noticed(tables: Nftables, what: 
     assert not Nftables(MARK).recognise(ALL)
 
 
-def test_a_rule_replaced_by_hand_is_noticed(tables: Nftables) -> None:
+@pytest.mark.parametrize("is_running", [True, False])
+def test_a_rule_replaced_by_hand_is_noticed(tables: Nftables, *, is_running: bool) -> None:
     """The kernel keeps the rule's handle."""
     tables.apply(ALL)
     listed = ["nft", "-a", "list", "chain", "arp", MARK.table, "output"]
     shown = subprocess.run(listed, capture_output=True, text=True, check=True).stdout
     handle = shown.rpartition("handle ")[2].split()[0]
     nft(f"replace rule arp {MARK.table} output handle {handle} accept")
-    assert tables.loaded([TAP]) is None
-    assert not tables.recognise(ALL)
+    if is_running:
+        assert tables.loaded([TAP]) is None
+    agent = tables if is_running else Nftables(MARK)
+    assert not agent.recognise(ALL)
+    agent.apply(ALL)
+    assert Nftables(MARK).recognise(ALL)
 
 
 def test_changes_of_other_tables_do_not_matter(tables: Nftables) -> None:

@@ -168,13 +168,22 @@ class Nftables:
         before, self._taps, self._is_foreign = self._generation, None, False
         self._events.stop()  # there may be too many to read
         programs.run(("nft", "-f", "-"), text)
+        if wanted is not None:
+            self._mark_rules()
         self._events.start()
-        if self._now() != before + 1:
+        after = before + (1 if wanted is None else 2)
+        if self._now() != after:
             return
-        self._generation, self._loaded = before + 1, Loaded()
+        self._generation, self._loaded = after, Loaded()
         if wanted is not None:
             self._taps = dict(wanted.taps)
-            self._settle(before + 1, wanted.marker)
+            self._settle(after, wanted.marker)
+
+    def _mark_rules(self) -> None:
+        """Mark the rules as `nft` made them, so that a later agent notices another one."""
+        marker = tables.chain(self._mark.table, tables.digest_marker(self._mark))
+        made = (nfnetlink.NEW_CHAIN, netlink.NLM_F_CREATE, marker)
+        nfnetlink.transaction(nfnetlink.BRIDGE, [made])
 
     def _settle(self, generation: int, marker: str) -> None:
         """Note the result of our own transaction."""
@@ -213,6 +222,6 @@ class Nftables:
         return found.whole and found.ours and found.rules == self._rules
 
     def _is_loaded(self, taps: Taps) -> bool:
-        return tables.rules_are_whole(self._mark, self._connects) and set_elements.loaded(
+        return tables.rules_are_whole(self._mark) and set_elements.loaded(
             self._mark.table
         ) == set_elements.encoded(taps)

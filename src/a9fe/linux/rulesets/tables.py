@@ -3,7 +3,7 @@
 Source: linux/netfilter/nf_tables.h.
 """
 
-from collections import Counter
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -11,22 +11,26 @@ from a9fe.linux.kernel import netlink, nfnetlink
 from a9fe.linux.kernel.nfnetlink import (
     BRIDGE,
     CHAIN_HANDLE,
+    CHAIN_HOOK,
     CHAIN_NAME,
+    CHAIN_POLICY,
     CHAIN_TABLE,
+    CHAIN_TYPE,
     DELETE_TABLE,
     GET_CHAIN,
     GET_RULE,
     GET_TABLE,
     RULE_CHAIN,
-    RULE_HANDLE,
+    RULE_EXPRESSIONS,
     RULE_TABLE,
     TABLE_NAME,
     TABLE_USERDATA,
 )
 from a9fe.plan.filters import bridge_filter, fingerprint
-from a9fe.plan.filters.connect_limit import ConnectLimit
 from a9fe.plan.mark import Mark
 
+DIGEST_PREFIX = "read-"  # the name of an empty chain: `digest_marker`
+MARKERS = (bridge_filter.RULES_PREFIX, fingerprint.PREFIX, DIGEST_PREFIX)
 COMMENT = 0  # NFTNL_UDATA_TABLE_COMMENT
 PROTOCOLS = {"inet": 1, "arp": 3, "bridge": BRIDGE}  # NFPROTO_* of bridge_filter.FAMILIES
 
@@ -65,21 +69,38 @@ def read(mark: Mark) -> Loaded:
     )
 
 
-def rules_are_whole(mark: Mark, connects: ConnectLimit | None = None) -> bool:
-    """Whether no rule was added or removed since they were loaded. O(rules).
-
-    The kernel numbers the objects of a table in the order in which they were made, and the marker
-    of the rules was made after them. A replaced rule keeps its number and is not noticed.
+def rules_are_whole(mark: Mark) -> bool:
+    """Whether the chains and rules are those that were loaded: their digest is in the name of a
+    chain. O(rules).
     """
-    found: Counter[tuple[str, str]] = Counter()
+    found = _starting(DIGEST_PREFIX, _chains(bridge_filter.BRIDGE, mark.table))
+    return found == digest_marker(mark)
+
+
+def digest_marker(mark: Mark) -> str:
+    """The name of the chain that marks the chains and rules as they are in the kernel. O(rules).
+
+    It covers what `nft` made of the text: chains with hook and policy, and the rules' expressions
+    without the state of counters.
+    """
+    digest = hashlib.sha256()
     for family, protocol in PROTOCOLS.items():
-        last = _chains(family, mark.table).get(bridge_filter.rules_marker(mark, connects), 0)
+        for chain in nfnetlink.dump(protocol, GET_CHAIN):
+            name = netlink.text(chain, CHAIN_NAME)
+            if netlink.text(chain, CHAIN_TABLE) == mark.table and not name.startswith(MARKERS):
+                hooked = [chain.get(kind, b"") for kind in (CHAIN_HOOK, CHAIN_POLICY, CHAIN_TYPE)]
+                digest.update(repr((family, name, hooked)).encode())
         where = netlink.attribute(RULE_TABLE, mark.table)
         for rule in nfnetlink.dump(protocol, GET_RULE, where):
-            if _number(rule, RULE_HANDLE) > last:
-                return False
-            found[family, netlink.text(rule, RULE_CHAIN)] += 1
-    return found == bridge_filter.rule_counts(mark, connects)
+            place = family, netlink.text(rule, RULE_CHAIN)
+            digest.update(repr((place, _expressions(rule))).encode())
+    return f"{DIGEST_PREFIX}{digest.hexdigest()}"
+
+
+def _expressions(rule: netlink.Attributes) -> list[bytes]:
+    """The expressions of a rule; of a counter only its name."""
+    listed = netlink.attribute_list(rule.get(RULE_EXPRESSIONS, b""))
+    return [b"counter" if b"counter\0" in body[:16] else body for _, body in listed]
 
 
 def comments_of(family: str = bridge_filter.BRIDGE) -> dict[str, str]:

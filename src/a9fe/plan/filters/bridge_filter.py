@@ -21,7 +21,6 @@ lies beyond the end of a short frame.
 
 import hashlib
 import re
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -122,20 +121,6 @@ def whole(
     rules = "".join(_chain(family, rules_marker(mark, connects), mark) for family in FAMILIES)
     last = f"{_chain(BRIDGE, marker, mark)}{_elements(taps, mark)}"
     return f"{first}{_fixed(mark, connects)}{rules}{last}"
-
-
-def rule_counts(mark: Mark, connects: ConnectLimit | None = None) -> Counter[tuple[str, str]]:
-    """The number of rules by family and chain, as loaded."""
-    found: Counter[tuple[str, str]] = Counter()
-    family = chain = ""
-    for line in _fixed(mark, connects).splitlines():
-        words = line.split()
-        if words[:1] in (["table"], ["chain"], ["set"], ["counter"]) and words[-1] == "{":
-            family = words[1] if words[0] == "table" else family
-            chain = words[1] if words[0] == "chain" else ""
-        elif chain and words not in ([], ["}"]) and words[0] != "type":
-            found[family, chain] += 1
-    return found
 
 
 def removal(mark: Mark) -> str:
