@@ -8,6 +8,7 @@ import logging as stdlib_logging
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 import structlog
@@ -54,6 +55,16 @@ def database_kind(request: pytest.FixtureRequest) -> Iterator[str]:
     mark = DATABASES.mark()
     yield DATABASES.kind
     DATABASES.drop(mark)
+
+
+@pytest.fixture
+def tmp_path() -> Iterator[Path]:
+    """Give each test an empty directory with a short path: that of a socket has 107 bytes at most.
+
+    pytest's own names the user, a running number, the worker and the test.
+    """
+    with TemporaryDirectory(prefix="a9fe-test-", ignore_cleanup_errors=True) as name:
+        yield Path(name)
 
 
 @pytest.fixture(autouse=True)
