@@ -25,7 +25,8 @@ CLIENTS_SHARE = 4
 TARGET_MAX = 256  # bytes of a target in a line
 
 FIELDS = {
-    "request": "the request id, the same at each hop; a guest gets it with a refusal",
+    "request": "the request id, the same at each hop; a guest gets it with a refusal. In the host"
+    " shape the line of an answer has an id of its own",
     "port": "the id of the VM's port, if the request was answered for one",
     "instance": "the id of the VM's instance, if known to this hop",
     "network": "the id of the network, at the hop that guests connect to",
@@ -66,8 +67,13 @@ class AccessLog:
         durations: Durations,
         lines: int = 0,
         clock: Callable[[], float] = time.monotonic,
+        new_id: Callable[[], bytes] = bytes,
     ) -> None:
-        """`lines`: the most in a second; 0: no log. `clock` is monotonic, in seconds."""
+        """`lines`: the most in a second; 0: no log. `clock` is monotonic, in seconds.
+
+        `new_id` makes the id of a line whose request has none.
+        """
+        self._new_id = new_id
         self._lines = lines
         self._of_one = max(1, lines // CLIENTS_SHARE)
         self._clock = clock
@@ -143,7 +149,7 @@ class AccessLog:
 
     def _log(self, request: Request, answer: Answer, trace: Trace, ended: float) -> None:
         facts: dict[str, object] = {
-            "request": _id_of(request, answer, trace),
+            "request": _id_of(request, answer, trace) or self._new_id().decode("latin-1"),
             **_vm_of(request, answer),
             "method": request.method.decode("latin-1"),
             "path": request.target[:TARGET_MAX].decode("latin-1"),

@@ -63,10 +63,10 @@ class Report:
         process: str,
         counters: Counters,
         clock: Callable[[], float] = time.monotonic,
-        access: AccessLog | None = None,
     ) -> None:
-        """`clock` is monotonic, in seconds. `access`: times and logs what is answered."""
-        self.access = access
+        """`clock` is monotonic, in seconds."""
+        self.access: AccessLog | None = None
+        """Times and logs what is answered, if a server has it."""
         self.connections: list[Sized] = []
         """Each server's connections, and in `listeners` its sockets, to count them."""
         self.listeners: list[Sized] = []
@@ -142,8 +142,9 @@ def _facts_of(request: Request | None) -> dict[str, str]:
 
 def report_of(config: Config, process: str) -> Report:
     """Return the report of a process, with its metrics and the access log of the options."""
-    access = AccessLog(process, metrics, config.access_log_rate)
-    report = Report(process, metrics, access=access)
+    report = Report(process, metrics)
+    rate = config.access_log_rate
+    report.access = AccessLog(process, metrics, rate, new_id=report.ids.new)
     metrics.CONNECTIONS.labels(process).set_function(lambda: sum(map(len, report.connections)))
     metrics.LISTENERS.labels(process).set_function(lambda: sum(map(len, report.listeners)))
     return report
