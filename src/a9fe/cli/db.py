@@ -44,6 +44,7 @@ def opened(*, make: bool = False) -> Iterator[Store]:
     os.umask(UMASK)
     if make:
         prepare(BY_NAME["server"], config)
+        store.load_migrations()
     else:
         store.check_there()
     if privileges.is_root():

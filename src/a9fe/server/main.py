@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import functools
-import importlib
 import os
 import socket
 from collections.abc import Iterator
@@ -35,7 +34,6 @@ from a9fe.server.auth.credentials import (
 from a9fe.server.auth.keystone import Keystone
 from a9fe.server.feed.hub import Hub
 from a9fe.store import Store
-from a9fe.store.store import UPGRADING
 
 log = structlog.get_logger()
 
@@ -97,7 +95,7 @@ def run(config: Config) -> None:
 
 def upgrade(store: Store, user: str) -> None:
     """Create or upgrade the database as its user. Raises StoreError."""
-    importlib.import_module(UPGRADING).scripts()  # its user may not be able to read them
+    store.load_migrations()
     privileges.drop(user)
     store.migrate()
 

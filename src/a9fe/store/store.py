@@ -68,8 +68,8 @@ class Store:
         """`url` is SQLAlchemy's, such as sqlite:////var/lib/a9fe/a9fe.db. `now` returns UNIX
         seconds; `monotonic` returns seconds, which bound a shared commit.
 
-        This loads all modules and opens nothing: the process may become another user, who cannot
-        read our files, before `migrate`. Raises StoreError for an invalid URL.
+        This loads all modules but those of `load_migrations`, and opens nothing: the process may
+        become another user, who cannot read our files. Raises StoreError for an invalid URL.
         """
         self._url = url
         self.shown = engines.shown(url)
@@ -95,10 +95,14 @@ class Store:
             versions.check_usable(connection, self.shown)
             return versions.found_schema(connection) == versions.head()
 
+    def load_migrations(self) -> None:
+        """Load alembic and the migrations; a user who cannot read them may then `migrate`."""
+        importlib.import_module(UPGRADING).scripts()
+
     def migrate(self) -> None:
         """Create or upgrade the database to this version's schema. Raises StoreError.
 
-        Unless the database is current, this imports alembic.
+        Unless the database is current, this needs what `load_migrations` loads.
         """
         with self._reported(), self._one_writer(), self._writer.begin() as connection:
             versions.check_usable(connection, self.shown)
