@@ -7,13 +7,12 @@ address goes to another MAC or to none, its lease is released as the client woul
 
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 
+from a9fe.linux.dhcp import lease_file
 from a9fe.linux.kernel import namespace
-from a9fe.plan.dhcp.dnsmasq import LEASES_FILE
 
 SERVER_PORT = 67
 HEAD = bytes((1, 1, 6, 0))  # BOOTREQUEST, Ethernet, length of a MAC, no hops
@@ -31,30 +30,17 @@ class Lease:
     client: str
 
 
-def holders(hosts: str) -> dict[str, str]:
-    """The MAC of each IPv4 address in a hosts file."""
-    fields = (line.split(",") for line in hosts.splitlines())
-    return {words[2]: words[0] for words in fields if len(words) > 2 and "[" not in words[2]}
-
-
-def release(space: str, device: str, directory: str, before: str, after: str) -> None:
-    """Release the leases of addresses whose MAC differs between two hosts files."""
-    old, new = holders(before), holders(after)
-    gone = {address for address, mac in old.items() if new.get(address) != mac}
-    found = [*_leases(directory, gone, new)] if gone else []
+def release(space: str, device: str, directory: str, moved: Mapping[str, str]) -> None:
+    """Release the IPv4 leases of these addresses that other MACs have (lease_file.moved)."""
+    found = [*_leases(directory, moved)]
     if found:
         namespace.call_inside(space, lambda: _send(device, found))
 
 
-def _leases(directory: str, addresses: set[str], after: dict[str, str]) -> Iterator[Lease]:
-    """The leases of these addresses that other MACs have."""
-    try:
-        lines = Path(directory, LEASES_FILE).read_text(errors="replace").splitlines()
-    except OSError:
-        return
-    for line in lines:
-        words = line.split()
-        if len(words) == 5 and words[2] in addresses and after.get(words[2]) != words[1]:
+def _leases(directory: str, moved: Mapping[str, str]) -> Iterator[Lease]:
+    for words in lease_file.rows(directory):
+        is_ipv4 = len(words) == 5 and ":" not in words[2]
+        if is_ipv4 and moved.get(words[2], words[1]) != words[1]:
             yield Lease(mac=words[1], address=words[2], client=words[4])
 
 

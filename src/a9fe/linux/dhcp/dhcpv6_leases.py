@@ -8,49 +8,32 @@ to none, its lease is released as the client would (RFC 8415 section 18.2.7), fr
 import os
 import socket
 import struct
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from ipaddress import IPv6Address
-from pathlib import Path
 
+from a9fe.linux.dhcp import lease_file
 from a9fe.linux.kernel import namespace
-from a9fe.plan.dhcp.dnsmasq import LEASES_FILE
 
 SERVERS, SERVER_PORT = "ff02::1:2", 547
 RELEASE = 8
 CLIENT_ID, SERVER_ID, IA_NA, IA_ADDRESS, ELAPSED = 1, 2, 3, 5, 8
 
 
-def holders(hosts: str) -> dict[str, str]:
-    """The MAC of each IPv6 address in a hosts file."""
-    fields = (line.split(",") for line in hosts.splitlines())
-    return {line[2].strip("[]"): line[0] for line in fields if len(line) > 2 and "[" in line[2]}
-
-
-def release(space: str, device: str, directory: str, before: str, after: str) -> None:
-    """Release the leases of addresses whose MAC differs between two hosts files."""
-    old, new = holders(before), holders(after)
-    gone = {address for address, mac in old.items() if new.get(address) != mac}
-    packets = [*_releases(directory, gone)] if gone else []
+def release(space: str, device: str, directory: str, moved: Container[str]) -> None:
+    """Release the IPv6 leases of these addresses (lease_file.moved)."""
+    packets = [*_releases(directory, moved)]
     if packets:
         namespace.call_inside(space, lambda: _send(device, packets))
 
 
-def _releases(directory: str, addresses: set[str]) -> Iterator[bytes]:
+def _releases(directory: str, moved: Container[str]) -> Iterator[bytes]:
     """A message for each lease on these addresses in dnsmasq's file."""
     server = b""
-    for line in _lines(directory):
-        words = line.split()
+    for words in lease_file.rows(directory):
         if len(words) == 2 and words[0] == "duid":
             server = _octets(words[1])
-        elif len(words) == 5 and words[2] in addresses and words[1].isdecimal():
+        elif len(words) == 5 and words[2] in moved and words[1].isdecimal():
             yield message(_octets(words[4]), server, int(words[1]), words[2])
-
-
-def _lines(directory: str) -> list[str]:
-    try:
-        return Path(directory, LEASES_FILE).read_text(errors="replace").splitlines()
-    except OSError:
-        return []
 
 
 def message(client: bytes, server: bytes, iaid: int, address: str) -> bytes:

@@ -6,7 +6,7 @@ It is a daemon as of linux.processes.daemons.
 import os
 from collections.abc import Callable
 
-from a9fe.linux.dhcp import dhcpv4_leases, dhcpv6_leases, leases
+from a9fe.linux.dhcp import dhcpv4_leases, dhcpv6_leases, lease_file, leases
 from a9fe.linux.kernel import namespace
 from a9fe.linux.processes import daemons, process, programs
 from a9fe.linux.processes.daemons import Daemon
@@ -100,8 +100,10 @@ def reload(space: str, wanted: Dnsmasq) -> None:
 
 def _release(space: str, wanted: Dnsmasq, before: str) -> None:
     """Release the leases of addresses that went to another MAC, or to none."""
-    for leases_of in (dhcpv4_leases, dhcpv6_leases):
-        leases_of.release(space, wanted.interface, wanted.directory, before, wanted.hosts)
+    moved = lease_file.moved(before, wanted.hosts)
+    if moved:
+        for leases_of in (dhcpv4_leases, dhcpv6_leases):
+            leases_of.release(space, wanted.interface, wanted.directory, moved)
 
 
 def _write(wanted: Dnsmasq) -> dict[str, str]:

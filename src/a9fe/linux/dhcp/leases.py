@@ -17,7 +17,8 @@ from dataclasses import astuple, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from a9fe.plan.dhcp.dnsmasq import FOREVER, LEASES_FILE
+from a9fe.linux.dhcp import lease_file
+from a9fe.plan.dhcp.dnsmasq import FOREVER
 from a9fe.runtime import failpoints, whole_files
 from a9fe.runtime.clock import SystemClock
 
@@ -98,13 +99,11 @@ def in_use(directory: str, duration: int) -> Mapping[str, frozenset[str]]:
 
 
 def live(directory: str, now: float) -> Iterator[Lease]:
-    """The IPv4 leases in dnsmasq's file that have not expired."""
-    try:
-        text = Path(directory, LEASES_FILE).read_text(errors="replace")
-    except OSError:  # an unreadable file of one network must not stop the plan of the others
-        return
-    for line in text.splitlines():
-        words = line.split()
+    """The IPv4 leases in dnsmasq's file that have not expired.
+
+    None if it cannot be read: that must not stop the plan of the other networks.
+    """
+    for words in lease_file.rows(directory):
         if len(words) < 4 or not words[0].isdigit() or ":" in words[2]:
             continue  # DHCPv6, or a line that is being written
         lease = Lease(holder=(words[1].lower(), words[2]), expires=int(words[0]))
