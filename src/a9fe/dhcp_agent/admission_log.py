@@ -1,12 +1,12 @@
 """Logs the devices on our bridges that are refused, and values that dnsmasq is not given."""
 
+from collections.abc import Iterable
 from typing import TypeVar
 
 import structlog
 
 from a9fe.host_agent.converge import Outcome
-from a9fe.plan.filters.admission import Refused, refused
-from a9fe.plan.model_view import ModelView
+from a9fe.plan.filters.admission import Refused
 
 T = TypeVar("T")
 log = structlog.get_logger()
@@ -20,16 +20,15 @@ class AdmissionLog:
     Also logs once each value of the model that cannot be written into dnsmasq's files.
     """
 
-    def __init__(self, host: str) -> None:
-        """`host` is this host's name."""
-        self._host = host
+    def __init__(self) -> None:
+        """Nothing is logged yet."""
         self._devices: dict[str, frozenset[Refused]] = {}  # refused ones, by bridge
         self._left_out: dict[str, frozenset[str]] = {}  # values left out, by namespace
 
-    def passed(self, model: ModelView, outcome: Outcome) -> None:
-        """Log what a pass over some parts changed. O(their devices)."""
+    def passed(self, refused: Iterable[Refused], outcome: Outcome) -> None:
+        """Log what a pass over some parts changed, which found these refused devices."""
         by_bridge: dict[str, set[Refused]] = {part.bridge: set() for part in outcome.plans}
-        for one in refused(model, self._host, outcome.desired, outcome.observed):
+        for one in refused:
             by_bridge.setdefault(one.bridge, set()).add(one)
         before = {one for bridge in by_bridge for one in self._devices.get(bridge, ())}
         now = {one for found in by_bridge.values() for one in found}

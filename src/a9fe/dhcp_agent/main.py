@@ -46,6 +46,8 @@ def make_role(config: Config) -> Role:
         bridge_mappings=uplinks.mappings(config.bridge_mappings),
     )
 
+    log = AdmissionLog()
+
     def in_use(network_id: str) -> Mapping[str, frozenset[str]]:
         directory = os.path.join(settings.dhcp_confs, network_id)
         return leases.in_use(directory, settings.dhcp_lease_duration)
@@ -63,15 +65,17 @@ def make_role(config: Config) -> Role:
             "dhcp_lease_duration": config.dhcp_lease_duration,
         },
         unrouted=lambda model, part: unrouted(model, config, part),
-        refusals=lambda model, outcome: refusals(model, config.host, outcome),
-        after_pass=AdmissionLog(config.host).passed,
+        after_pass=lambda model, outcome: after_pass(model, config.host, outcome, log),
         tasks=proxy_heartbeat,
     )
 
 
-def refusals(model: ModelView, host: str, outcome: Outcome) -> problems.ByPart:
-    """Return the problems of ports whose taps the filters refuse."""
+def after_pass(
+    model: ModelView, host: str, outcome: Outcome, log: AdmissionLog
+) -> problems.ByPart:
+    """Log what is refused; return the problems of ports whose taps the filters refuse."""
     found = admission.refused(model, host, outcome.desired, outcome.observed)
+    log.passed(found, outcome)
     return problems.of_refused_taps(found, outcome.plans)
 
 

@@ -34,11 +34,10 @@ class AfterPass:
     def __call__(self, outcome: Outcome) -> None:
         """Do it. Event loop only."""
         role, model = self._role, self._model
-        self._reports.passed(outcome)
+        self._reports.passed(outcome, role.after_pass(model, outcome))
         for part, plan in outcome.plans.items():
             self._totals.set(part, role.counts(model, part))
             self._follow(part.namespace(role.owner), _daemon_directory(plan))
-        role.after_pass(model, outcome)
 
 
 def _daemon_directory(plan: HostPlan) -> str:

@@ -15,7 +15,7 @@ from a9fe.plan import port_status
 from a9fe.plan.host import HostPlan
 from a9fe.plan.model_view import ModelView
 from a9fe.plan.parts import Part
-from a9fe.plan.problems import joined, problems
+from a9fe.plan.problems import ByPart, joined, problems
 
 
 class Reports:
@@ -38,8 +38,10 @@ class Reports:
         self._ports = PortReports(reporter, configurations)
         self._problems = ProblemReports(reporter, configurations)
 
-    def passed(self, outcome: Outcome) -> None:
-        """Report what a pass found and could not build. O(ports of its parts)."""
+    def passed(self, outcome: Outcome, more: ByPart) -> None:
+        """Report what a pass found and could not build, and `more` problems. O(ports of its
+        parts).
+        """
         role, model = self._role, self._model
         by_part = {part: tuple(role.ports(model, part)) for part in outcome.plans}
         ports = tuple(port for found in by_part.values() for port in found)
@@ -47,8 +49,7 @@ class Reports:
         states = port_states(ports, outcome, unrouted)
         self._ports.put(*port_status.by_binding(states, ports))
         failed = problems(outcome.failures, outcome.desired, by_part)
-        found = joined(failed, role.refusals(model, outcome))
-        self._problems.put(found, None if outcome.whole else by_part)
+        self._problems.put(joined(failed, more), None if outcome.whole else by_part)
         self._hooks.put(self._events.passed(by_part, states, whole=outcome.whole))
 
     def failed(self, reason: str, part: Part | None) -> None:

@@ -32,9 +32,9 @@ class Role:
     `owner` ("l3", "dhcp") selects its feed, its replica and its kernel objects. `agent_type` and
     `binary` are Neutron's. `parts` are all parts of the host; of each part, `plan` is the desired
     state, `ports` are those whose status the agent reports, `unrouted` the subnets whose router is
-    not in place yet, and `counts` are added up for `agent show`, beside `settings`. `refusals` are
-    problems that a pass found, beside its failures. `after_pass` is called after every pass;
-    `tasks` run beside the loop.
+    not in place yet, and `counts` are added up for `agent show`, beside `settings`. `after_pass`
+    is called after every pass, and returns the problems that it found beside its failures; `tasks`
+    run beside the loop.
     """
 
     owner: str
@@ -46,8 +46,7 @@ class Role:
     counts: Callable[[ModelView, Part], Mapping[str, int]]
     settings: Configurations
     unrouted: Callable[[ModelView, Part], Set[str]] = lambda _model, _part: frozenset()
-    refusals: Callable[[ModelView, Outcome], ByPart] = lambda _model, _outcome: {}
-    after_pass: Callable[[ModelView, Outcome], None] = lambda _model, _outcome: None
+    after_pass: Callable[[ModelView, Outcome], ByPart] = lambda _model, _outcome: {}
     tasks: Callable[[Config, ProxyLink], Tasks] = no_tasks
 
 

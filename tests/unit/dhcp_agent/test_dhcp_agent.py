@@ -168,7 +168,7 @@ def test_a_refused_tap_is_a_problem_of_its_port_unless_the_vm_runs_elsewhere(tmp
         desired = role.plan(model, PART)
         observed = HostPlan(bridges=frozenset({bridge}))
         outcome = Outcome(desired=desired, observed=observed, plans={PART: desired})
-        return role.refusals(model, outcome)
+        return role.after_pass(model, outcome)
 
     reason = f"{tap} on {bridge.name} is refused: port {VM.id} is bound to host node9, this is "
     problem = Problem(kind="port", id=VM.id, reason=f"{reason}{HOST}")
