@@ -4,13 +4,12 @@ Source: linux/netfilter/nf_tables.h.
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from a9fe.linux.kernel import netlink, nfnetlink
 from a9fe.linux.kernel.nfnetlink import (
     BRIDGE,
-    CHAIN_HANDLE,
     CHAIN_HOOK,
     CHAIN_NAME,
     CHAIN_POLICY,
@@ -85,9 +84,9 @@ def digest_marker(mark: Mark) -> str:
     """
     digest = hashlib.sha256()
     for family, protocol in PROTOCOLS.items():
-        for chain in nfnetlink.dump(protocol, GET_CHAIN):
+        for chain in _chains(family, mark.table):
             name = netlink.text(chain, CHAIN_NAME)
-            if netlink.text(chain, CHAIN_TABLE) == mark.table and not name.startswith(MARKERS):
+            if not name.startswith(MARKERS):
                 hooked = [chain.get(kind, b"") for kind in (CHAIN_HOOK, CHAIN_POLICY, CHAIN_TYPE)]
                 digest.update(repr((family, name, hooked)).encode())
         where = netlink.attribute(RULE_TABLE, mark.table)
@@ -122,21 +121,14 @@ def chain(table: str, name: str) -> bytes:
     return netlink.attribute(CHAIN_TABLE, table) + netlink.attribute(CHAIN_NAME, name)
 
 
-def _chains(family: str, table: str) -> dict[str, int]:
-    """The handles of a table's chains by name."""
-    return {
-        netlink.text(chain, CHAIN_NAME): _number(chain, CHAIN_HANDLE)
-        for chain in nfnetlink.dump(PROTOCOLS[family], GET_CHAIN)
-        if netlink.text(chain, CHAIN_TABLE) == table
-    }
+def _chains(family: str, table: str) -> list[netlink.Attributes]:
+    found = nfnetlink.dump(PROTOCOLS[family], GET_CHAIN)
+    return [chain for chain in found if netlink.text(chain, CHAIN_TABLE) == table]
 
 
-def _starting(prefix: str, chains: Mapping[str, int]) -> str:
-    return next((name for name in chains if name.startswith(prefix)), "")
-
-
-def _number(has: netlink.Attributes, kind: int) -> int:
-    return int.from_bytes(has.get(kind, b""), "big")
+def _starting(prefix: str, chains: Iterable[netlink.Attributes]) -> str:
+    names = (netlink.text(chain, CHAIN_NAME) for chain in chains)
+    return next((name for name in names if name.startswith(prefix)), "")
 
 
 def _comment(userdata: bytes) -> str:
