@@ -15,6 +15,7 @@ from a9fe.linux.processes import privileges
 from a9fe.linux.vms import way_to_metadata
 from a9fe.linux.vms.way_to_metadata import Way
 from a9fe.model.resources import DHCP_OWNER, METADATA_PORT, ROUTER_INTERFACE_OWNERS
+from a9fe.model.rules.addresses import STATEFUL
 from a9fe.plan import ipv6, names
 from a9fe.runtime.config import Config
 from a9fe.wire import trusted
@@ -26,7 +27,7 @@ GIVEN_AT = "/latest/api/token"
 TTL, SHOWN = "x-aws-ec2-metadata-token-ttl-seconds", "x-aws-ec2-metadata-token"
 SERVING = ROUTER_INTERFACE_OWNERS | {DHCP_OWNER}
 IPV4 = 4
-LEASED = (None, "dhcpv6-stateful")  # modes of subnets with leases; None also for IPv4
+LEASED = (None, STATEFUL)  # modes of subnets with leases; None also for IPv4
 INTERVAL = 0.2  # s between two checks
 AGENT_TIMEOUT = 5.0  # s for the metadata agent's answer
 
@@ -88,10 +89,12 @@ def unwired(api: ApiClient, config: Config, name: str) -> str:
     """Return the first missing kernel object on the way to metadata; "" if all exist."""
     instance = api.find("instances", name)
     for port in api.list("ports", device_id=instance["id"]):
-        way = _way(api, config, port) if port["fixed_ips"] else ""
-        if isinstance(way, str) and way:
+        if not port["fixed_ips"]:
+            continue
+        way = _way(api, config, port)
+        if isinstance(way, str):
             return way
-        reason = way_to_metadata.lacking(way) if isinstance(way, Way) else ""
+        reason = way_to_metadata.lacking(way)
         if reason:
             return f"waiting: {reason}"
     return ""

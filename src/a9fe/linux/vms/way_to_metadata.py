@@ -109,7 +109,9 @@ def _inside(way: Way) -> Iterator[str]:
     if not namespace.exists(way.space):
         yield f"namespace {way.space} is missing"
         return
-    wanted = {way.gateway, *(() if way.redirected and not way.is_ipv6 else (way.metadata,))}
+    wanted = {way.gateway}
+    if way.is_ipv6 or not way.redirected:
+        wanted.add(way.metadata)
     found = namespace.call_inside(way.space, lambda: _addresses(way.device))
     missing = sorted(wanted - found)
     if missing:
