@@ -7,11 +7,10 @@ and 50 ms of CPU.
 import importlib
 import sys
 from collections.abc import Iterable
-from types import ModuleType
-from typing import cast
+
+from a9fe.runtime.preload import ABSENT
 
 OPTIONAL = ("rich", "pygments")
-ABSENT = cast(ModuleType, None)  # the import system's own value for a module known to be missing
 
 
 def load(libraries: Iterable[str]) -> None:
