@@ -142,12 +142,16 @@ def _fixed(mark: Mark, connects: ConnectLimit | None) -> str:
     counters = "".join(f"  counter refused_{name} {{\n  }}\n" for name in COUNTERS)
     sets = "".join(f"  set {name} {{ {keys.text} }}\n" for name, keys in SETS.items())
     sets += "".join(f"  set {name} {{ {RATE} }}\n" for name in RATES)
-    chains = BRIDGE_CHAINS.replace("    $CONNECTS\n", f"    {connects.rule}\n" if connects else "")
-    bridge = f"table bridge $TABLE {{\n{counters}{sets}{chains}}}\n"
+    bridge = f"table bridge $TABLE {{\n{counters}{sets}{BRIDGE_CHAINS}}}\n"
     others = f"table inet $TABLE {{{INET_CHAINS}}}\ntable arp $TABLE {{{ARP_CHAINS}}}\n"
     text = bridge + others
-    groups = {"GROUP": str(mark.group), "UPLINKS": str(mark.uplink_group)}
-    for name, value in {**VALUES, **groups, "TABLE": mark.table}.items():
+    here = {
+        "GROUP": str(mark.group),
+        "UPLINKS": str(mark.uplink_group),
+        "TABLE": mark.table,
+        "CONNECTS": connects.rule if connects else "",
+    }
+    for name, value in {**VALUES, **here}.items():
         text = re.sub(rf"\${name}\b", value, text)
     return text
 
