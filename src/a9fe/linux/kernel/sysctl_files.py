@@ -45,6 +45,8 @@ def read(keys: Collection[str]) -> dict[str, str]:
     found: dict[str, str] = {}
     for root in ROOTS:
         names = [key.removeprefix(f"{root}/") for key in keys if key.startswith(f"{root}/")]
+        if not names:
+            continue
         try:
             directory = os.open(root, os.O_PATH | os.O_CLOEXEC, dir_fd=_settings())
         except FileNotFoundError:  # no IPv6 in the kernel
