@@ -38,7 +38,7 @@ IFA_ADDRESS, IFA_LOCAL, IFA_FLAGS, IFA_PROTO = 1, 2, 8, 11
 IFAPROT_KERNEL_LL = 3  # Linux 5.18
 IFA_F_NODAD, IFA_F_DADFAILED, IFA_F_TENTATIVE = 0x02, 0x08, 0x40
 
-RTA_DST, RTA_OIF, RTA_GATEWAY = 1, 4, 5
+RTA_DST, RTA_OIF, RTA_GATEWAY, RTA_PRIORITY = 1, 4, 5, 6
 RT_TABLE_MAIN = 254
 RTN_UNICAST = 1
 RTPROT_KERNEL, RTPROT_STATIC, RTPROT_RA = 2, 4, 9
@@ -272,10 +272,17 @@ def static_routes() -> list[StaticRoute]:
     return [route for body in bodies if (route := _route(body)) is not None]
 
 
-def set_route(destination: str, via: str, index: int) -> None:
-    """Add a route, or replace the one to the same destination. On-link ones have link scope."""
+def set_route(
+    destination: str, via: str, index: int, *, protocol: int = RTPROT_STATIC, metric: int = 0
+) -> None:
+    """Add a route, or replace the one to the same destination. On-link ones have link scope.
+
+    `metric` 0: the kernel's default.
+    """
     scope = RT_SCOPE_LINK if not via and ":" not in destination else RT_SCOPE_UNIVERSE
-    body = _route_body(destination, via, index, scope)
+    body = _route_body(destination, via, index, scope, protocol)
+    if metric:
+        body += number(RTA_PRIORITY, metric)
     netlink.change(ROUTE_FAMILY, RTM_NEWROUTE, body, netlink.NLM_F_CREATE | netlink.NLM_F_REPLACE)
 
 
@@ -285,10 +292,9 @@ def delete_route(destination: str, via: str, index: int) -> None:
     netlink.change(ROUTE_FAMILY, RTM_DELROUTE, body)
 
 
-def _route_body(destination: str, via: str, index: int, scope: int) -> bytes:
+def _route_body(destination: str, via: str, index: int, scope: int, protocol: int = 0) -> bytes:
     block = ip_network(destination)
-    deleted = scope == RT_SCOPE_NOWHERE
-    protocol, kind = (0, 0) if deleted else (RTPROT_STATIC, RTN_UNICAST)
+    kind = 0 if scope == RT_SCOPE_NOWHERE else RTN_UNICAST
     family = _family(block.version)
     header = ROUTE.pack(family, block.prefixlen, 0, 0, RT_TABLE_MAIN, protocol, scope, kind, 0)
     parts = [attribute(RTA_DST, block.network_address.packed), number(RTA_OIF, index)]

@@ -14,11 +14,11 @@ from a9fe.linux.kernel import netlink, rtnetlink
 from a9fe.linux.kernel.netlink import attribute, attributes, number
 from a9fe.linux.kernel.rtnetlink import ROUTE, ROUTE_FAMILY, RTA_DST, RTA_GATEWAY, RTA_OIF, Link
 
-DESTINATION, LENGTH = "fe80::", 16  # the subnet fe80::/64 has its own route
+DESTINATION = "fe80::/16"  # the subnet fe80::/64 has its own route
 # In the place of a MAC it has a group's, so no port has this address.
-_HOP = socket.inet_pton(socket.AF_INET6, "fe80:100::1")
+HOP = "fe80:100::1"
+_HOP = socket.inet_pton(socket.AF_INET6, HOP)
 METRIC = 1024  # plus the device's index: one route for each device
-RTA_PRIORITY = 6
 RTM_NEWNEIGH, RTM_GETNEIGH = 28, 30
 NEIGHBOUR = struct.Struct("=BxxxiHBB")
 NDA_DST, NDA_LLADDR = 1, 2
@@ -33,12 +33,8 @@ def add(link: Link) -> None:
     replace = netlink.NLM_F_CREATE | netlink.NLM_F_REPLACE
     body = _neighbour(link.index, NUD_PERMANENT) + attribute(NDA_LLADDR, mac)
     netlink.change(ROUTE_FAMILY, RTM_NEWNEIGH, body, replace)
-    how = rtnetlink.RTPROT_WAY_BACK, rtnetlink.RT_SCOPE_UNIVERSE, rtnetlink.RTN_UNICAST, 0
-    route = ROUTE.pack(socket.AF_INET6, LENGTH, 0, 0, rtnetlink.RT_TABLE_MAIN, *how)
-    to = attribute(RTA_DST, socket.inet_pton(socket.AF_INET6, DESTINATION))
-    by = number(RTA_OIF, link.index) + attribute(RTA_GATEWAY, _HOP)
-    metric = number(RTA_PRIORITY, METRIC + link.index)
-    netlink.change(ROUTE_FAMILY, rtnetlink.RTM_NEWROUTE, route + to + by + metric, replace)
+    how = rtnetlink.RTPROT_WAY_BACK
+    rtnetlink.set_route(DESTINATION, HOP, link.index, protocol=how, metric=METRIC + link.index)
 
 
 def exists(index: int) -> bool:
