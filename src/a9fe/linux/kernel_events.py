@@ -38,7 +38,6 @@ RTM_ADDRESS = (rtnetlink.RTM_NEWADDR, rtnetlink.RTM_DELADDR)
 RTM_ROUTE = (rtnetlink.RTM_NEWROUTE, rtnetlink.RTM_DELROUTE)
 RTM_SETTINGS = (80, 81)
 IFA_LABEL = 3
-NFTA_TABLE = 1  # the table's name, in messages about tables, chains, rules, sets and elements
 OUR_TABLES = b"a9fe"
 
 
@@ -81,7 +80,7 @@ def in_nft_event(owner: Owner, kind: int, nsid: int, body: bytes, name_of: NameO
         return NOTHING
     if nsid != HOME:  # only router namespaces have rules
         return frozenset({name_of(nsid)}) - {""} if owner is observation.L3 else NOTHING
-    table = netlink.attributes(body[4:]).get(NFTA_TABLE, b"")
+    table = netlink.attributes(body[nfnetlink.HEADER.size :]).get(nfnetlink.ANY_TABLE, b"")
     is_ours = body[0] == nfnetlink.BRIDGE or table.startswith(OUR_TABLES)
     return frozenset({FILTERS}) if is_ours else NOTHING
 

@@ -10,7 +10,6 @@ import weakref
 
 from a9fe.linux.kernel import netlink, nfnetlink
 
-TABLE = 1  # NFTA_*_TABLE: the table's name, in events about every kind of object
 RECEIVE_BUFFER = 1 << 20
 PATIENCE = 0.1  # s: the kernel sends the events just after it has counted the transaction
 
@@ -59,7 +58,7 @@ class RuleEvents:
         for kind, _, body in netlink.messages(sock.recv(netlink.RECEIVE_SIZE)):
             has = netlink.attributes(body[nfnetlink.HEADER.size :])
             if kind & 0xFF != nfnetlink.NEW_GENERATION:
-                self._is_touched = self._is_touched or has.get(TABLE) == self._table
+                self._is_touched = self._is_touched or has.get(nfnetlink.ANY_TABLE) == self._table
                 continue
             self._seen = nfnetlink.generation_of(has)
             self._touched = self._seen if self._is_touched else self._touched
