@@ -37,7 +37,7 @@ class Swept:
 
 
 class Progress:
-    """Says what is done, at most once in INTERVAL s for each kind of object."""
+    """Says what is done, at most once in INTERVAL s."""
 
     def __init__(self, say: Callable[[str], None]) -> None:
         """`say` gets lines for the operator, such as "removed 300 of 1,000 namespaces"."""
