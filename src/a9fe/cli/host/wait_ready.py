@@ -48,7 +48,7 @@ def wait_ready(context: click.Context, name: str, timeout: float) -> None:
 
     Run it as root on the VM's host. It checks the VM's tap (if it exists), DHCP entry and filters,
     and the address, redirect rule and listener of the namespace that serves the VM. Then it sends
-    the VM's request to this host's metadata agent.
+    the VM's request to metadata_proxy_socket, as a metadata proxy does.
 
     \b
     a9fe vm wait-ready web1 && a9fe vm boot web1
