@@ -150,7 +150,7 @@ class AccessLog:
     def _log(self, request: Request, answer: Answer, trace: Trace, ended: float) -> None:
         facts: dict[str, object] = {
             "request": _id_of(request, answer, trace) or self._new_id().decode("latin-1"),
-            **_vm_of(request, answer),
+            **_vm_of(request, answer, trace),
             "method": request.method.decode("latin-1"),
             "path": request.target[:TARGET_MAX].decode("latin-1"),
             "status": answer.status,
@@ -186,9 +186,9 @@ def _id_of(request: Request, answer: Answer, trace: Trace) -> str:
     return ""
 
 
-def _vm_of(request: Request, answer: Answer) -> dict[str, str]:
+def _vm_of(request: Request, answer: Answer, trace: Trace) -> dict[str, str]:
     """Return the VM's port, instance, network and address, as far as this hop knows them."""
-    owner = answer.owner or next((v for n, v in answer.headers if n == OWNER), b"")
+    owner = answer.owner or dict(answer.headers).get(OWNER, trace.owner)
     port, _, instance = owner.decode("latin-1").partition("/")
     if not instance:
         instance = b"".join(request.values(INSTANCE_ID)).decode("latin-1")

@@ -5,6 +5,7 @@ Log lines are bounded per reason and second, so that a guest cannot fill the dis
 
 import itertools
 import secrets
+import sys
 import time
 from collections.abc import Callable, Mapping, Sized
 from types import MappingProxyType
@@ -20,6 +21,7 @@ from a9fe.wire.message import Answer, Request
 from a9fe.wire.refusals import Refusal, refuse
 
 LINES_PER_SECOND = 20  # of one reason; the next second's line has the number of suppressed ones
+EVERY = sys.maxsize  # line of the access log
 NO_FACTS: Mapping[str, str] = MappingProxyType({})
 ID_BITS = 48  # 12 hex digits
 
@@ -141,9 +143,12 @@ def _facts_of(request: Request | None) -> dict[str, str]:
 
 
 def report_of(config: Config, process: str) -> Report:
-    """Return the report of a process, with its metrics and the access log of the options."""
+    """Return the report of a process, with its metrics and the access log of the options.
+
+    With debug on, every request has a line.
+    """
     report = Report(process, metrics)
-    rate = config.access_log_rate
+    rate = EVERY if config.debug else config.access_log_rate
     report.access = AccessLog(process, metrics, rate, new_id=report.ids.new)
     metrics.CONNECTIONS.labels(process).set_function(lambda: sum(map(len, report.connections)))
     metrics.LISTENERS.labels(process).set_function(lambda: sum(map(len, report.listeners)))

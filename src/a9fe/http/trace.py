@@ -13,13 +13,15 @@ class Trace:
     """Times of one request, CLOCK_MONOTONIC in seconds; 0.0: the step was not reached.
 
     `began`: the whole request was read. `started`: it left the fair queue. `identified`: the
-    look-up of its port ended. `id`: the request id that this hop gave it.
+    look-up of its port ended. `id`: the request id that this hop gave it. `owner`: the port and
+    instance that it found (see Answer), if its answer may lack them.
     """
 
     began: float
     started: float = 0.0
     identified: float = 0.0
     id: bytes = b""
+    owner: bytes = b""
 
 
 current: Trace | None = None

@@ -1,15 +1,12 @@
 """The agent as a handler: parse the lookup key, find the port, sign, forward."""
 
 import re
-import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 
-import structlog
-
+from a9fe.http import trace
 from a9fe.http.report import Report
-from a9fe.http.upstream.errors import UpstreamError
 from a9fe.http.upstream.mapped_answer import MappedAnswer
 from a9fe.metadata_agent.lookup_key import LookupKey, parse_lookup_key
 from a9fe.metadata_agent.port_finder import (
@@ -39,8 +36,6 @@ SIGNATURES_REMEMBERED = 4096  # one per instance; 64 bytes each
 # Our ids are 12 hex digits. An id of another proxy must not break a log line.
 _REQUEST_ID = re.compile(rb"[0-9A-Za-z._-]{1,64}")
 
-log = structlog.get_logger("a9fe.metadata_agent")
-
 
 def ignore(_: Answer) -> None:
     """Do nothing about an answer with status 403."""
@@ -51,7 +46,7 @@ class MetadataAgent:
     """Forwards a request with the id of the requesting instance. Raises upstream's errors.
 
     `sign` signs an instance id (see `signer`). `on_forbidden` is called with each 403 of the
-    service. `debug` logs each request, at the cost of a task each.
+    service.
     """
 
     finder: PortFinder
@@ -59,7 +54,6 @@ class MetadataAgent:
     report: Report
     sign: Callable[[str], bytes]
     on_forbidden: Callable[[Answer], None] = ignore
-    debug: bool = False
 
     def handle(self, request: Request) -> Answer | Awaitable[Answer]:
         """Answer a request of the proxy. This is the Handler."""
@@ -83,14 +77,15 @@ class MetadataAgent:
     ) -> Answer | Awaitable[Answer]:
         if isinstance(port, Refusal):
             return self._refuse(port, request, key, request_id)
+        if trace.current is not None:
+            trace.current.owner = owner_of(port)
         signature = self.sign(port.device_id)
         outgoing = upstream_request(request, port, key.guest_address, signature, request_id)
         result = self.upstream(outgoing)
         checked = partial(self._checked, request, key, port, request_id)
         if isinstance(result, Answer):
             return checked(result)
-        answer = MappedAnswer(result, checked)
-        return _logged(answer, request, port, request_id) if self.debug else answer
+        return MappedAnswer(result, checked)
 
     def _checked(
         self, request: Request, key: LookupKey, port: Port, request_id: bytes, answer: Answer
@@ -133,31 +128,6 @@ def request_id_of(request: Request) -> bytes:
 def _with_headers(answer: Answer, headers: Headers) -> Answer:
     """Return a new Answer. `replace` takes three times as long, and this runs for each answer."""
     return Answer(status=answer.status, headers=headers, body=answer.body, reason=answer.reason)
-
-
-async def _logged(
-    result: Awaitable[Answer], request: Request, port: Port, request_id: bytes
-) -> Answer:
-    began = time.monotonic()
-    status = 0
-    try:
-        answer = await result
-        status = answer.status
-    except UpstreamError as error:
-        status = error.refusal.value.status
-        raise
-    finally:
-        log.debug(
-            "request",
-            method=request.method.decode("latin-1"),
-            target=request.target[:256].decode("latin-1"),
-            instance=port.device_id,
-            port=port.id,
-            status=status,
-            ms=round((time.monotonic() - began) * 1000, 2),
-            request=request_id.decode("latin-1"),
-        )
-    return answer
 
 
 def signer(secret: str) -> Callable[[str], bytes]:

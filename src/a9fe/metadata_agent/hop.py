@@ -73,7 +73,6 @@ async def build_hop(
             report=report,
             sign=signer(config.metadata_proxy_shared_secret),
             on_forbidden=SignatureHints(),
-            debug=config.debug,
         )
         turns = FairHandler(
             agent.handle, client_of_request, report.refusal, limits=AT_ONCE, waiting=WAITING

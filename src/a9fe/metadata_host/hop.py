@@ -11,7 +11,6 @@ from a9fe.http.server.rate_gate import rate_limited
 from a9fe.metadata_agent import hop as agent_hop
 from a9fe.metadata_agent import lookup_key
 from a9fe.metadata_agent.port_finder import PortFinder
-from a9fe.metadata_host.debug_log import logged
 from a9fe.metadata_host.handler import MetadataHost
 from a9fe.metadata_host.proxy_edge import of_proxy
 from a9fe.metadata_service import hop as service_hop
@@ -75,7 +74,7 @@ def handler_of(host: MetadataHost, config: Config, report: Report) -> Handler:
     def handle(request: Request) -> Answer | Awaitable[Answer]:
         return of_proxy(host, request) if request.listener is None else guests(request)
 
-    return logged(handle) if config.debug else handle
+    return handle
 
 
 def client_of_request(request: Request) -> Client:

@@ -14,7 +14,6 @@ from a9fe.linux.processes import privileges
 from a9fe.metadata_proxy.control import Control
 from a9fe.metadata_proxy.guests import serve_agents, serving_guests
 from a9fe.metadata_proxy.hop import build_hop
-from a9fe.metadata_proxy.proxy import log_request
 from a9fe.runtime import descriptors, tasks
 from a9fe.runtime.config import Config
 from a9fe.wire.handover import PROXY_SOCKET
@@ -41,7 +40,7 @@ async def _serve(
     config: Config, limits: Limits, control: socket.socket, exporter: socket.socket
 ) -> None:
     report = report_of(config, PROCESS)
-    hop = build_hop(config, report, watcher=log_request if config.debug else None)
+    hop = build_hop(config, report)
     exposing = await serve_metrics(exporter)
     try:
         async with serving_guests(config, hop, limits, report) as held:

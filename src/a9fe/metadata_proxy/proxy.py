@@ -3,8 +3,6 @@
 import time
 from collections.abc import Awaitable, Callable
 
-import structlog
-
 from a9fe.http.report import Report
 from a9fe.http.server.fair_handler import FairHandler
 from a9fe.http.upstream.errors import UpstreamError
@@ -12,8 +10,6 @@ from a9fe.metadata_proxy.relay import request_for_agent
 from a9fe.wire.limits import AT_ONCE, REFUSED_PAUSE, WAITING
 from a9fe.wire.message import Answer, Handler, Request
 from a9fe.wire.shares import client_of_request
-
-log = structlog.get_logger("a9fe.metadata_proxy")
 
 Watcher = Callable[[Request, Request, int, float], None]
 """Called with each request: the guest's, the one sent to the agent, status, seconds."""
@@ -61,19 +57,4 @@ def fair_handler_of(handler: Handler, report: Report) -> FairHandler:
         limits=AT_ONCE,
         waiting=WAITING,
         pause=REFUSED_PAUSE,
-    )
-
-
-def log_request(request: Request, outgoing: Request, status: int, seconds: float) -> None:
-    """Log a request at debug level: a Watcher."""
-    sent = dict(outgoing.headers)
-    log.debug(
-        "request",
-        method=request.method.decode("latin-1"),
-        target=request.target[:256].decode("latin-1"),
-        client_address=request.client_address,
-        listener=request.listener.key if request.listener else "",
-        status=status,
-        ms=round(seconds * 1000, 2),
-        request=sent.get(b"x-a9fe-request-id", b"").decode("latin-1"),
     )

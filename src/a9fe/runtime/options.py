@@ -329,7 +329,12 @@ class Config:
     )
 
     # logging
-    debug: bool = _logging(v.BOOLEAN, False, "log at debug level, and show tracebacks", main=True)
+    debug: bool = _logging(
+        v.BOOLEAN,
+        False,
+        "log at debug level and every guest's request, and show tracebacks",
+        main=True,
+    )
     log_format: str = _logging(
         v.one_of("text", "json"), "text", "format of log lines: text or json"
     )

@@ -8,11 +8,12 @@ from structlog.testing import capture_logs
 
 from a9fe.http import metrics_page, trace
 from a9fe.http.access_log import FIELDS, AccessLog, parts_of
-from a9fe.http.report import RequestIds
+from a9fe.http.report import RequestIds, report_of
 from a9fe.http.server.fair_handler import FairHandler
 from a9fe.http.trace import Trace
 from a9fe.http.upstream.errors import UpstreamTimeout
 from a9fe.runtime import metrics
+from a9fe.runtime.config import load
 from a9fe.wire.limits import AT_ONCE, WAITING
 from a9fe.wire.message import Answer, Listener, Request
 from a9fe.wire.refusals import Refusal, refuse
@@ -107,6 +108,16 @@ def test_without_lines_only_the_time_is_taken():
         AccessLog("metadata-host", durations, 0, clock.monotonic).of(lambda _: OK)(asked())
     assert lines == []
     assert durations.of["whole"] == [0.0]
+
+
+def test_with_debug_on_every_request_has_a_line():
+    with capture_logs() as lines:
+        ask = report_of(load({"debug": "true", "access_log_rate": "1"}), "a-test").access.of(
+            lambda _: OK
+        )
+        for _ in range(50):
+            ask(asked())
+    assert len(lines) == 50
 
 
 def test_an_awaited_answer_a_failed_upstream_and_a_client_that_left():
