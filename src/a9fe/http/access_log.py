@@ -17,11 +17,13 @@ from a9fe.http import trace as traces
 from a9fe.http.trace import Trace
 from a9fe.http.upstream.errors import UpstreamError
 from a9fe.wire.message import Answer, Handler, Request
+from a9fe.wire.shares import Client, client_of_request
 from a9fe.wire.trusted import INSTANCE_ID, OWNER, REQUEST_ID
 
 SECOND = 1.0
 CLIENTS_SHARE = 4
-"""One client gets at most this part of the lines in a second: a quarter."""
+"""One guest gets at most this part of the lines in a second: a quarter. Only the hop that it
+connects to knows it; the client of the others is the hop before, which is not bounded."""
 TARGET_MAX = 256  # bytes of a target in a line
 
 FIELDS = {
@@ -83,7 +85,7 @@ class AccessLog:
         }
         self._left = 0
         self._until = 0.0
-        self._of_client: dict[tuple[int, str], int] = {}  # lines of this second
+        self._of_client: dict[Client, int] = {}  # lines of this second
         self._not_logged = 0
 
     def of(self, handler: Handler) -> Handler:
@@ -117,9 +119,9 @@ class AccessLog:
             self._until, self._left = now + SECOND, self._lines
             self._of_client.clear()
         if self._left:
-            client = (id(request.listener), request.client_address)
+            client = client_of_request(request)
             lines = self._of_client.get(client, 0)
-            if lines < self._of_one or not client[1]:
+            if lines < self._of_one or request.listener is None:
                 self._of_client[client] = lines + 1
                 self._left -= 1
                 return Trace(now)
@@ -193,16 +195,17 @@ def _vm_of(request: Request, answer: Answer, trace: Trace) -> dict[str, str]:
     if not instance:
         instance = b"".join(request.values(INSTANCE_ID)).decode("latin-1")
     listener = request.listener
-    network = "" if listener is None else listener.network_id
-    router = ""
-    if listener is not None and not network:
-        network, router = (listener.id, "") if listener.kind == "network" else ("", listener.id)
+    network = router = client_address = ""
+    if listener is not None:
+        client_address = request.client_address
+        network = listener.network_id or (listener.id if listener.kind == "network" else "")
+        router = "" if network else listener.id
     facts = {
         "port": port,
         "instance": instance,
         "network": network,
         "router": router,
-        "client_address": request.client_address,
+        "client_address": client_address,
     }
     return {name: value for name, value in facts.items() if value}
 

@@ -29,9 +29,10 @@ _LOG = f"""
 
 Each process of the metadata path logs a line for each request it answers, with the event
 `request`, in the log stream and in its format (`log_format`). At most {_RATE.name}
-({_RATE.default}) lines a second, and for one client a part of 1/{CLIENTS_SHARE} of them; further
-requests are counted, and the next line has their number. 0 switches it off. With debug on, every
-request has a line. Refusals are logged as `refused` besides, with the reason.
+({_RATE.default}) lines a second, and for one guest, at the hop that it connects to, a part of
+1/{CLIENTS_SHARE} of them; further requests are counted, and the next line has their number. 0
+switches it off. With debug on, every request has a line. Refusals are logged as `refused` besides,
+with the reason.
 
 In the host shape one line has all parts. In the split shape each hop logs its own time, with the
 same request id; under load they may choose different requests.

@@ -102,6 +102,19 @@ def test_lines_are_bounded_in_a_second_and_for_a_client_and_the_others_counted()
     assert len(durations.of["whole"]) == 122
 
 
+def test_a_guest_with_many_addresses_is_one_client_and_a_hop_before_is_none():
+    log = AccessLog("metadata-host", Durations(), 8, FakeClock().monotonic)
+    with capture_logs() as lines:
+        for number in range(20):
+            log.of(lambda _: OK)(asked(f"fe80::{number}", client_mac="fa:16:3e:00:00:01"))
+    assert [line["client_address"] for line in lines] == ["fe80::0", "fe80::1"]
+    log = AccessLog("metadata-service", Durations(), 8, FakeClock().monotonic)
+    with capture_logs() as lines:
+        for _ in range(20):
+            log.of(lambda _: OK)(asked("127.0.0.1", listener=None))
+    assert [line.get("client_address") for line in lines] == [None] * 8
+
+
 def test_without_lines_only_the_time_is_taken():
     clock, durations = FakeClock(), Durations()
     with capture_logs() as lines:
