@@ -32,6 +32,7 @@ from a9fe.wire.handover import (
     Request,
     Take,
     decode_request,
+    in_packets,
 )
 
 ROOT = 0
@@ -143,23 +144,15 @@ class Control:
         self._agents[hello.owner] = agent
         held = self._held.of(hello.owner)
         log.info("agent connected", owner=hello.owner, held=len(held))
-        for start in range(0, max(1, len(held)), LISTENERS_PER_PACKET):
-            part = held[start : start + LISTENERS_PER_PACKET]
-            packet = Held(
-                listeners=tuple(one.listener for one in part),
-                last=start + LISTENERS_PER_PACKET >= len(held),
-            )
+        for part, last in in_packets(held, LISTENERS_PER_PACKET):
+            packet = Held(listeners=tuple(one.listener for one in part), last=last)
             await agent.channel.send(packet, [one.sock for one in part])
 
     async def _take(self, agent: _Agent) -> None:
         pairs = self._kept.take() if self._kept is not None else []
         try:
-            for start in range(0, max(1, len(pairs)), CONNECTIONS_PER_PACKET):
-                part = pairs[start : start + CONNECTIONS_PER_PACKET]
-                packet = Kept(
-                    connections=tuple(idle for idle, _ in part),
-                    last=start + CONNECTIONS_PER_PACKET >= len(pairs),
-                )
+            for part, last in in_packets(pairs, CONNECTIONS_PER_PACKET):
+                packet = Kept(connections=tuple(idle for idle, _ in part), last=last)
                 await agent.channel.send(packet, [sock for _, sock in part])
         finally:
             close_all([sock for _, sock in pairs])

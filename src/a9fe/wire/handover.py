@@ -4,7 +4,7 @@ The transport (linux.listeners.seqpacket) passes the sockets beside each packet.
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import MISSING, asdict, dataclass, fields
 from typing import TypeVar
 
@@ -20,6 +20,7 @@ CONNECTIONS_PER_PACKET = 100  # some 400 bytes each
 
 _Fields = dict[str, object]
 P = TypeVar("P")
+T = TypeVar("T")
 
 
 class BadPacket(A9feError):
@@ -152,6 +153,12 @@ def parse_listener(document: object) -> Listener:
         if type(value) is not kinds[name]:
             raise BadPacket(f"listener.{name}: {value!r} is not valid, expected {kinds[name]}")
     return Listener(**document)
+
+
+def in_packets(items: Sequence[T], most: int) -> Iterator[tuple[Sequence[T], bool]]:
+    """Yield the items of each packet and whether it is the last. There is at least one packet."""
+    for start in range(0, max(1, len(items)), most):
+        yield items[start : start + most], start + most >= len(items)
 
 
 def parse_connections(documents: object) -> tuple[IdleConnection, ...]:

@@ -10,7 +10,7 @@ import structlog
 
 from a9fe.linux.listeners.seqpacket import Broken, Channel, close_all
 from a9fe.model.errors import A9feError
-from a9fe.wire.handover import CONNECTIONS_PER_PACKET, Keep, Refused
+from a9fe.wire.handover import CONNECTIONS_PER_PACKET, Keep, Refused, in_packets
 from a9fe.wire.message import IdleConnection
 
 Pairs = list[tuple[IdleConnection, socket.socket]]
@@ -22,8 +22,7 @@ async def hand_on(path: str, pairs: Pairs) -> bool:
     """Give the holder at `path` copies of the sockets. Return whether it has them all."""
     try:
         with Channel.connect(path) as channel:
-            for start in range(0, len(pairs), CONNECTIONS_PER_PACKET):
-                part = pairs[start : start + CONNECTIONS_PER_PACKET]
+            for part, _ in in_packets(pairs, CONNECTIONS_PER_PACKET):
                 keep = Keep(connections=tuple(idle for idle, _ in part))
                 reply = await channel.ask(keep, [sock for _, sock in part])
                 if isinstance(reply, Refused):
@@ -38,7 +37,7 @@ async def hand_on(path: str, pairs: Pairs) -> bool:
 async def taken_over(path: str) -> Pairs:
     """Return the connections that the holder at `path` has; the sockets become the caller's.
 
-    None if there is no holder, or if it is an older one.
+    An empty list if there is no holder, or if it is an older one.
     """
     found: Pairs = []
     try:
