@@ -30,9 +30,14 @@ def is_address(host: str) -> bool:
     return True
 
 
+def is_known(target: Target) -> bool:
+    """Return whether the target needs no look-up."""
+    return bool(target.path) or is_address(target.host)
+
+
 def known_now(targets: Sequence[Target]) -> list[Target]:
     """Return the targets that need no look-up."""
-    return [target for target in targets if target.path or is_address(target.host)]
+    return [target for target in targets if is_known(target)]
 
 
 async def system_lookup(name: str) -> list[str]:
@@ -50,6 +55,7 @@ class Names:
     ) -> None:
         """No name has an address yet."""
         self._targets = targets
+        self._names = list(dict.fromkeys(one.host for one in targets if not is_known(one)))
         self._addresses = addresses
         self._lookup = lookup
         self._found: dict[str, list[str]] = {}
@@ -57,16 +63,15 @@ class Names:
 
     async def keep_up_to_date(self) -> None:
         """Look up again and again, until cancelled. Return at once if there are no names."""
-        while len(known_now(self._targets)) < len(self._targets):
+        while self._names:
             await self.look_up()
             is_well = not self._failing and self._addresses.has_other(None)
             await asyncio.sleep(LOOKUP_INTERVAL if is_well else RETRY_INTERVAL)
 
     async def look_up(self) -> None:
         """Look up all names once. A name that fails keeps its addresses."""
-        for name in dict.fromkeys(target.host for target in self._targets):
-            if name and not is_address(name):
-                await self._look_up_one(name)
+        for name in self._names:
+            await self._look_up_one(name)
         self._addresses.replace([one for target in self._targets for one in self._of(target)])
 
     async def _look_up_one(self, name: str) -> None:
@@ -82,7 +87,7 @@ class Names:
             self._failing.discard(name)
 
     def _of(self, target: Target) -> list[Target]:
-        if target.path or is_address(target.host):
+        if is_known(target):
             return [target]
         found = self._found.get(target.host, [])
         return [replace(target, host=one, name=target.host) for one in found]
