@@ -150,12 +150,7 @@ class _Queue:
     def _ended(self, client: Client, done: asyncio.Future[Answer]) -> None:
         failed = done.cancelled() or done.exception() is not None
         self.fair.end(client, 0 if failed else len(done.result().body), self.loop.time())
-        self._free(client)
-
-    def _free(self, client: Client) -> None:
-        self.fair.free(client, self.loop.time())
-        if self.fair.queued:
-            self._start_next()
+        self._free_all((client,))
 
     def _free_soon(self) -> None:
         self._freeing = False
