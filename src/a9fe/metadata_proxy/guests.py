@@ -46,7 +46,7 @@ async def serving_guests(
     holder = os.path.join(config.run_path, HOLDER_SOCKET)
     for idle, sock in await taken_over(holder):
         with suppress(OSError):  # its client has gone
-            await server.adopt(idle, sock)
+            server.adopt(idle, sock)
     try:
         yield held
     finally:

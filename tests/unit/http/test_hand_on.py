@@ -26,7 +26,7 @@ class Given:
     async def successor(self, handler: Handler) -> Server:
         server = Server(handler)
         for idle, sock in self.pairs:
-            await server.adopt(idle, sock)
+            server.adopt(idle, sock)
         return server
 
 

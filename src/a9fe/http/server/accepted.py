@@ -44,7 +44,7 @@ class Accepted(NamedTuple):
     connected_at: float = 0.0
 
 
-UNKNOWN = Accepted()  # on a Unix socket
+UNKNOWN = Accepted()  # on a Unix socket, or of a client that has gone
 
 
 def save_syn(sock: socket.socket) -> None:
@@ -66,7 +66,7 @@ def facts_of(sock: socket.socket, client_address: str, local_address: str) -> Ac
         try:
             local_address = sock.getsockname()[0].partition("%")[0]
         except OSError:  # the client has gone already
-            return Accepted()
+            return UNKNOWN
     client_address = client_address.partition("%")[0]
     return Accepted(
         client_address, _mac_of(sock, client_address), local_address, _connected_at(sock)

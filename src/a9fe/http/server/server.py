@@ -109,7 +109,7 @@ class Server:
         listening.close()
         self._listening.discard(listening)
 
-    async def adopt(self, idle: IdleConnection, sock: socket.socket) -> None:
+    def adopt(self, idle: IdleConnection, sock: socket.socket) -> None:
         """Serve a connection that another process accepted; the socket becomes the server's."""
         self._made(sock, facts_after(sock, idle), idle.listener, idle)
 
@@ -131,11 +131,10 @@ class Server:
                 await self._wait_drained(LAST_REQUESTS)
             for connection in list(self._connections):
                 connection.drain()
-            async with asyncio.timeout(within):
-                await self._drained.wait()
-        except TimeoutError:
+            await self._wait_drained(within)
             in_flight = len(self._connections) - len(self._resting)
-            log.warning("closed with requests in flight", connections=in_flight)
+            if in_flight:
+                log.warning("closed with requests in flight", connections=in_flight)
         finally:
             self._sweeper.cancel()
             await self._end_all(hand_on)
