@@ -65,6 +65,12 @@ class _Sockets:
         world.address = sock.getsockname()
         return world
 
+    async def serve_hop_1_and_2(self, config: Config) -> World:
+        agent = await agent_hop.build_hop(config, self.report("metadata-agent"))
+        await self.serve(agent, path=config.metadata_proxy_socket)
+        proxy = proxy_hop.build_hop(config, self.report("metadata-proxy"))
+        return await self.serve_guests(proxy)
+
 
 async def _leave(world: World) -> None:
     for client in world.clients:
@@ -78,10 +84,7 @@ async def hop_1_and_2(directory: Path, service_port: int, **given: str) -> Async
     config = config_of(directory, nova_metadata_port=str(service_port), **given)
     sockets = _Sockets()
     async with sockets.closers:
-        agent = await agent_hop.build_hop(config, sockets.report("metadata-agent"))
-        await sockets.serve(agent, path=config.metadata_proxy_socket)
-        proxy = proxy_hop.build_hop(config, sockets.report("metadata-proxy"))
-        yield await sockets.serve_guests(proxy)
+        yield await sockets.serve_hop_1_and_2(config)
 
 
 @asynccontextmanager
@@ -93,10 +96,7 @@ async def split(directory: Path) -> AsyncGenerator[World]:
         async with sockets.closers:
             service = await service_hop.build_hop(config, sockets.report("metadata-service"))
             await sockets.serve(service, sock=sock)
-            agent = await agent_hop.build_hop(config, sockets.report("metadata-agent"))
-            await sockets.serve(agent, path=config.metadata_proxy_socket)
-            proxy = proxy_hop.build_hop(config, sockets.report("metadata-proxy"))
-            yield await sockets.serve_guests(proxy)
+            yield await sockets.serve_hop_1_and_2(config)
 
 
 @asynccontextmanager

@@ -198,8 +198,8 @@ Script = Callable[[Client], Awaitable[None]]
 
 
 @asynccontextmanager
-async def scripted(path: str, script: Script):
-    """Serve a Unix socket; `script` handles each connection."""
+async def scripted(where: str | socket.socket, script: Script):
+    """Serve a Unix socket's path, or a listening TCP socket; `script` handles each connection."""
     accepted: list[Client] = []
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -212,7 +212,10 @@ async def scripted(path: str, script: Script):
         finally:
             writer.close()
 
-    server = await asyncio.start_unix_server(connected, path)
+    if isinstance(where, str):
+        server = await asyncio.start_unix_server(connected, where)
+    else:
+        server = await asyncio.start_server(connected, sock=where)
     try:
         yield accepted
     finally:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
-from a9fe.http.upstream.addresses import FAILURES_IN_A_ROW, Addresses, Health
+from a9fe.http.upstream.addresses import FAILURES_IN_A_ROW, Address, Addresses, Health
 from a9fe.http.upstream.errors import UpstreamBroken, UpstreamTimeout, UpstreamUnreachable
 from a9fe.http.upstream.health_log import HealthLog
 from a9fe.http.upstream.pool import Upstream
@@ -80,9 +80,12 @@ class World:
     addresses: Addresses
     ask: Upstream
 
-    def health(self, server: Server) -> Health:
+    def address_of(self, server: Server) -> Address:
         (one,) = (one for one in self.addresses._all if one.target.port == server.port)
-        return one.health
+        return one
+
+    def health(self, server: Server) -> Health:
+        return self.address_of(server).health
 
     async def who(self, request: Request = GET) -> bytes:
         return (await self.ask(request)).body
@@ -172,7 +175,7 @@ def test_a_safe_request_is_asked_of_the_other_before_its_deadline(loop):
 def test_it_is_the_other_also_if_that_has_more_to_do(loop):
     async def main():
         async with two(a=drops) as world:
-            (busy,) = (one for one in world.addresses._all if one.target.port == world.b.port)
+            busy = world.address_of(world.b)
             busy.in_use += 5
             assert await world.who() == b"b"
             assert (world.a.asked, world.b.asked) == ([b"GET"], [b"GET"])
@@ -225,7 +228,7 @@ def test_kept_connections_to_an_address_that_is_down_are_not_used(loop):
             world.a.behaviour = hangs
             for _ in range(FAILURES_IN_A_ROW):
                 world.addresses.unanswered(
-                    next(one for one in world.addresses._all if one.target.port == world.a.port),
+                    world.address_of(world.a),
                     Refusal.UPSTREAM_TIMEOUT,
                     "",
                     asyncio.get_running_loop().time(),

@@ -1,17 +1,15 @@
 """What Nova or a front end of it may answer, through proxy and agent on real sockets."""
 
-import asyncio
-import contextlib
 import gzip
+import socket
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
 from a9fe.wire.refusals import Refusal
 from tests.kit.hop_sockets import HOST, hop_1_and_2
-from tests.kit.http_world import Client, World, read_request, run, turns
+from tests.kit.http_world import Client, Script, World, read_request, run, scripted, turns
 
 BODY = bytes(range(256)) * 64
 LENGTH = b"Content-Length: %d\r\n" % len(BODY)
@@ -23,23 +21,7 @@ POST = (
     b"POST /p HTTP/1.1\r\nHost: 169.254.169.254\r\nContent-Length: 8000\r\n\r\n" + b"\xff\0" * 4000
 )
 
-Script = Callable[[Client], Awaitable[None]]
-
-
-@dataclass
-class Nova:
-    """A scripted server; `script` handles each connection."""
-
-    script: Script
-    seen: list[bytes] = field(default_factory=list)
-    clients: list[Client] = field(default_factory=list)
-
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        client = Client(reader, writer)
-        self.clients.append(client)
-        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
-            await self.script(client)
-        writer.close()
+Visit = Callable[[World, list[Client]], Awaitable[None]]
 
 
 def answering(*answers: bytes, pieces: int = 0, close: bool = False) -> Script:
@@ -57,18 +39,17 @@ def answering(*answers: bytes, pieces: int = 0, close: bool = False) -> Script:
     return script
 
 
-def visited(
-    directory: Path, script: Script, visit: Callable[[World, Nova], Awaitable[None]], **given: str
-) -> list[Refusal]:
+def visited(directory: Path, script: Script, visit: Visit, **given: str) -> list[Refusal]:
+    """Run a visit in front of a scripted service; it gets the hops and the service's connections.
+
+    Return the refusals of the hops.
+    """
+
     async def main() -> list[Refusal]:
-        nova = Nova(script)
-        server = await asyncio.start_server(nova.serve, HOST, 0)
-        port = server.sockets[0].getsockname()[1]
-        async with hop_1_and_2(directory, port, **given) as world:
+        sock = socket.create_server((HOST, 0))
+        port = sock.getsockname()[1]
+        async with scripted(sock, script) as nova, hop_1_and_2(directory, port, **given) as world:
             await visit(world, nova)
-        server.close()
-        for client in nova.clients:
-            client.writer.transport.abort()
         await turns(10)
         return world.tally.refusals
 
@@ -174,7 +155,7 @@ def test_a_kept_connection_that_nova_closes_as_a_request_arrives_costs_no_reques
         client = await world.client()
         for _ in range(6):
             assert (await client.ask(GET)).status == 200
-        assert len(nova.clients) == 6
+        assert len(nova) == 6
 
     assert visited(tmp_path, script, visit) == []
 
@@ -225,17 +206,13 @@ def test_nova_that_nobody_runs_is_503_and_one_that_hangs_504(tmp_path, tmp_path_
         assert got.status == 504
         assert "retry-after" not in got.headers
 
-    hangs = visited(tmp_path, answering(b""), visit, upstream_timeout="1")
+    hangs = visited(tmp_path, answering(), visit, upstream_timeout="1")
     assert hangs == [Refusal.UPSTREAM_TIMEOUT]
-
-    async def refused(world, nova):
-        client = await world.client()
-        got = await client.ask(GET)
-        assert (got.status, got.headers["retry-after"]) == (503, "2")
 
     async def main() -> list[Refusal]:
         async with hop_1_and_2(tmp_path_factory.mktemp("b"), 1, upstream_timeout="1") as world:
-            await refused(world, None)
+            got = await (await world.client()).ask(GET)
+            assert (got.status, got.headers["retry-after"]) == (503, "2")
         return world.tally.refusals
 
     assert run(main) == [Refusal.UPSTREAM_UNREACHABLE]
