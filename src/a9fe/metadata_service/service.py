@@ -169,27 +169,20 @@ class Service:
         return self._read(call, at_path) if action is None else action.run(call)
 
     def _agreed(self, origin: Origin, request: Request, path: str) -> GuestCall | Refusal:
-        """Return the call, unless the hop before has another model than we: a newer or older one.
+        """Return the call, unless its view lacks the port that the hop before names.
 
-        The port is the instance's there and not here. So documents would lack it, and that the
-        instance is unknown here is no reason for a 404.
+        Documents would lack it too. After a wait that is no error: the hop before checks again
+        which port has the address.
         """
         call = self._call(origin, request, path)
-        if origin.port_id is None or (not isinstance(call, Refusal) and call.port_id):
+        if isinstance(call, Refusal) or call.port_id or origin.port_id is None:
             return call
-        ports = self.source.ports_by_device(origin.instance_id)
-        return call if origin.port_id in [port.id for port in ports] else Refusal.NOT_SYNCED
-
-    def _again(self, call: GuestCall) -> GuestCall | Refusal:
-        """Return the call as it is now, for a request that has waited."""
-        now = self._call(call.origin, call.request, call.path)
-        is_gone = isinstance(now, Refusal)
-        return self._agreed(call.origin, call.request, call.path) if is_gone else now
+        return Refusal.NOT_SYNCED
 
     def _call(self, origin: Origin, request: Request, path: str) -> GuestCall | Refusal:
         kept = self._kept(origin)
         if isinstance(kept, Refusal):
-            return kept
+            return kept if self._knows_port(origin) else Refusal.NOT_SYNCED
         view = kept.view
         return GuestCall(
             origin=origin,
@@ -201,6 +194,14 @@ class Service:
             now=self.now(),
             kept=kept,
         )
+
+    def _knows_port(self, origin: Origin) -> bool:
+        """Return whether the port that the hop before names, if any, is the instance's here too.
+
+        If not, its model is newer or older, and that the instance is unknown here proves nothing.
+        """
+        ports = self.source.ports_by_device(origin.instance_id)
+        return origin.port_id is None or origin.port_id in [port.id for port in ports]
 
     def _kept(self, origin: Origin) -> KeptView | Refusal:
         """Return the view of the requesting instance: the kept one, or one made now."""
@@ -238,7 +239,7 @@ class Service:
         return self.documents.answer(
             call,
             place,
-            refresh=lambda: self._again(call),
+            refresh=lambda: self._call(call.origin, call.request, call.path),
             keep=lambda page: self._keep(call, at_path, page),
         )
 

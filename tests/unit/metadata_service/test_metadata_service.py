@@ -452,3 +452,12 @@ def test_a_port_that_the_hop_before_knows_and_we_do_not_is_confirmed_or_503(ask:
     assert set(ask.refused) == {Refusal.NOT_SYNCED}
     ask.resources = known
     assert ask(named).status == 200
+
+
+def test_no_document_lacks_the_port_that_the_hop_before_names(ask: Asking):
+    """Here the port is of another project already, so it is not in the instance's documents."""
+    (card,) = VIEW.ports
+    others = [resource for resource in RESOURCES if resource != card]
+    ask.resources = (*others, replace(card, project_id="another"))
+    named = signed(b"/latest/meta-data/mac", extra=((b"x-a9fe-port-id", card.id.encode()),))
+    assert (ask(named).status, ask.refused) == (503, [Refusal.NOT_SYNCED])
