@@ -11,7 +11,7 @@ from a9fe.http import trace
 from a9fe.metadata_agent.lookup_key import LookupKey
 from a9fe.metadata_agent.port_lookup import NetworkView, has_all_ports, identify, is_unchanged
 from a9fe.model.resources import Port
-from a9fe.wire.freshness import Freshness
+from a9fe.wire.freshness import NOT_FOUND, Freshness, unconfirmed
 from a9fe.wire.refusals import Refusal
 
 # Replica and connection disagree: close the connection, so that the guest makes another one.
@@ -24,7 +24,6 @@ ENDS_CONNECTION = frozenset(
         Refusal.OTHER_OWNER,
     }
 )
-NOT_FOUND = 404
 
 
 class Source(NetworkView, Protocol):
@@ -101,11 +100,6 @@ class PortFinder:
 def is_miss(found: Port | Refusal) -> bool:
     """Return whether the look-up found nothing, which the server may know better."""
     return isinstance(found, Refusal) and found.value.status == NOT_FOUND
-
-
-def unconfirmed(refusal: Refusal) -> Refusal:
-    """Return the refusal of a miss that the server did not confirm: no 404."""
-    return Refusal.UNCONFIRMED if refusal.value.status == NOT_FOUND else refusal
 
 
 def owner_of(port: Port) -> bytes:

@@ -31,7 +31,7 @@ from a9fe.metadata_service.origin import Origin, requesting_port
 from a9fe.metadata_service.read_options import conditional
 from a9fe.model.user_data import KnownInstance
 from a9fe.replica import ReplicaUnreadable
-from a9fe.wire.freshness import Freshness, uncertainty
+from a9fe.wire.freshness import Freshness, uncertainty, unconfirmed
 from a9fe.wire.message import Answer, Headers, Request
 from a9fe.wire.refusals import Refusal
 
@@ -44,7 +44,6 @@ METHODS = (b"GET", b"HEAD")
 TO_CONFIRM = frozenset(
     (Refusal.UNKNOWN_INSTANCE, Refusal.WRONG_TENANT, Refusal.INSTANCE_EXPECTED, Refusal.NOT_SYNCED)
 )
-NOT_FOUND = 404
 OUTCOMES = (Rendered, Answer, Refusal, DetailedRefusal)  # in place of an awaitable of one
 
 
@@ -145,14 +144,14 @@ class Service:
             return call
         if certain is None:
             return self._confirmed(origin, request, path)
-        return _certified(call, certain=certain)
+        return call if certain else unconfirmed(call)
 
     async def _confirmed(self, origin: Origin, request: Request, path: str) -> Outcome:
         """Confirm the miss with the server, look up again, and answer."""
         certain = await self.confirm()
         call = self._agreed(origin, request, path)
         if isinstance(call, Refusal):
-            return _certified(call, certain=certain)
+            return call if certain else unconfirmed(call)
         result = self._run(call)
         return result if isinstance(result, OUTCOMES) else await result
 
@@ -265,12 +264,6 @@ def _page_of(call: GuestCall) -> Page | None:
     if call.kept is None or call.query or call.request.method not in METHODS:
         return None
     return call.kept.pages.get(call.path)
-
-
-def _certified(refusal: Refusal, *, certain: bool) -> Refusal:
-    """Return the refusal after a confirmation: no 404 unless it is certain."""
-    uncertain = refusal.value.status == NOT_FOUND and not certain
-    return Refusal.UNCONFIRMED if uncertain else refusal
 
 
 def _versions(request: Request) -> Outcome:

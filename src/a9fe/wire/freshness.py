@@ -9,11 +9,15 @@ only while the replica follows the feed and is complete (docs/contracts/statuses
 | no contact with the server for over source_lost_after  | 503 SOURCE_LOST    |
 | does not follow the feed, or is not yet complete again | 503 NOT_SYNCED     |
 | follows the feed and is complete                       | certain            |
+
+A certain miss is 404, but only after the server has confirmed it.
 """
 
 from dataclasses import dataclass
 
 from a9fe.wire.refusals import Refusal
+
+NOT_FOUND = 404
 
 
 @dataclass(slots=True, kw_only=True, unsafe_hash=True)  # frozen ones take 1 us longer to make
@@ -36,3 +40,8 @@ def uncertainty(freshness: Freshness, source_lost_after: float) -> Refusal | Non
     if freshness.lost_for > source_lost_after:
         return Refusal.SOURCE_LOST
     return None if freshness.synced_now else Refusal.NOT_SYNCED
+
+
+def unconfirmed(refusal: Refusal) -> Refusal:
+    """Return the refusal of a miss that the server did not confirm: no 404."""
+    return Refusal.UNCONFIRMED if refusal.value.status == NOT_FOUND else refusal
