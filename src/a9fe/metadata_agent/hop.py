@@ -1,7 +1,7 @@
 """The metadata agent as a hop: replica, confirmer, upstream and fair queue, from configuration."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, closing
 
 import structlog
@@ -19,7 +19,7 @@ from a9fe.metadata_agent.agent import MetadataAgent, signer
 from a9fe.metadata_agent.lookup_key import client_of_request
 from a9fe.metadata_agent.port_finder import PortFinder
 from a9fe.metadata_agent.upstream_tls import client_context
-from a9fe.replica import Replica, confirmer_of, connector, follow, open_for
+from a9fe.replica import Replica, connector, follow, open_with_confirmer
 from a9fe.runtime.clock import SystemClock
 from a9fe.runtime.config import Config
 from a9fe.runtime.hosts import parse_hosts
@@ -51,24 +51,17 @@ async def build_hop(
     clock = SystemClock()
     tasks: dict[str, Task] = {}
     async with AsyncExitStack() as closers:
-        replica = closers.enter_context(closing(open_for(config, FEED_AGENT)))
+        replica, confirmer = await closers.enter_async_context(
+            open_with_confirmer(config, FEED_AGENT, clock)
+        )
         if upstream is None:
             targets = targets or service_targets(config)
             addresses = Addresses(known_now(targets), HealthLog())
             tasks["upstream names"] = Names(targets, addresses).keep_up_to_date
             upstream = pools = closers.enter_context(closing(service_at(config, addresses)))
             tasks["waits"] = pools.run
-        confirmer = await closers.enter_async_context(
-            confirmer_of(config, FEED_AGENT, replica, clock)
-        )
         agent = MetadataAgent(
-            finder=PortFinder(
-                host=config.host,
-                source=replica,
-                confirm=confirmer.certain,
-                source_lost_after=config.source_lost_after,
-                now=clock.now,
-            ),
+            finder=finder_of(config, replica, confirmer.certain),
             upstream=upstream,
             report=report,
             sign=signer(config.metadata_proxy_shared_secret),
@@ -87,6 +80,19 @@ async def build_hop(
             },
             closers=closers.pop_all(),
         )
+
+
+def finder_of(
+    config: Config, replica: Replica, confirm: Callable[[], Awaitable[bool]]
+) -> PortFinder:
+    """Return the finder of ports in this host's replica; `confirm` updates it from the server."""
+    return PortFinder(
+        host=config.host,
+        source=replica,
+        confirm=confirm,
+        source_lost_after=config.source_lost_after,
+        now=SystemClock().now,
+    )
 
 
 async def report_heartbeat(config: Config, replica: Replica) -> None:

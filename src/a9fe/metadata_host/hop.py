@@ -2,7 +2,7 @@
 
 import ssl
 from collections.abc import Awaitable
-from contextlib import AsyncExitStack, closing
+from contextlib import AsyncExitStack
 
 from a9fe.http.hop import Hop, Task
 from a9fe.http.report import Report
@@ -10,12 +10,11 @@ from a9fe.http.server.fair_handler import FairHandler
 from a9fe.http.server.rate_gate import rate_limited
 from a9fe.metadata_agent import hop as agent_hop
 from a9fe.metadata_agent import lookup_key
-from a9fe.metadata_agent.port_finder import PortFinder
 from a9fe.metadata_host.handler import MetadataHost
 from a9fe.metadata_host.proxy_edge import of_proxy
 from a9fe.metadata_service import hop as service_hop
 from a9fe.metadata_service.parts import Parts, open_parts, service_of, tasks_of
-from a9fe.replica import confirmer_of, connector, follow, open_for
+from a9fe.replica import connector, follow, open_with_confirmer
 from a9fe.runtime.clock import SystemClock
 from a9fe.runtime.config import Config
 from a9fe.runtime.state import imds_key
@@ -24,7 +23,7 @@ from a9fe.wire.limits import REFUSED_PAUSE, SERVICE_AT_ONCE, SERVICE_WAITING
 from a9fe.wire.message import Answer, Handler, Request
 from a9fe.wire.shares import Client
 
-FEED_AGENT = "service"  # the role that is sent all that look-up and documents read
+FEED_AGENT = service_hop.FEED_AGENT  # the role that is sent all that look-up and documents read
 
 
 async def build_hop(
@@ -35,23 +34,15 @@ async def build_hop(
     Requests with a listener are a guest's; those without are a proxy's (proxy_edge.py). `verify`:
     the certificates to trust of vendor data providers (see certificates_of).
     """
-    clock = SystemClock()
     async with AsyncExitStack() as closers:
-        replica = closers.enter_context(closing(open_for(config, FEED_AGENT)))
-        confirmer = await closers.enter_async_context(
-            confirmer_of(config, FEED_AGENT, replica, clock)
+        replica, confirmer = await closers.enter_async_context(
+            open_with_confirmer(config, FEED_AGENT, SystemClock())
         )
         parts = open_parts(
             config, replica, confirm=confirmer.certain, closers=closers, verify=verify
         )
         host = MetadataHost(
-            finder=PortFinder(
-                host=config.host,
-                source=replica,
-                confirm=confirmer.certain,
-                source_lost_after=config.source_lost_after,
-                now=clock.now,
-            ),
+            finder=agent_hop.finder_of(config, replica, confirmer.certain),
             service=service_of(config, report, parts, token_secret=imds_key.ensure(config)),
             report=report,
         )

@@ -1,7 +1,7 @@
 """The metadata service as a hop: the service behind signed headers, its replica and fair queue."""
 
 import ssl
-from contextlib import AsyncExitStack, closing
+from contextlib import AsyncExitStack
 
 from a9fe.api_client.state_reports import keep_reporting
 from a9fe.http.hop import Hop, Task
@@ -11,7 +11,7 @@ from a9fe.metadata_service.parts import Parts, open_parts, service_of, tasks_of
 from a9fe.metadata_service.signed_headers import client_of_request
 from a9fe.metadata_service.signed_service import SignedService
 from a9fe.model.policy import ANY_HOST
-from a9fe.replica import Replica, confirmer_of, connector, follow, open_for
+from a9fe.replica import Replica, connector, follow, open_with_confirmer
 from a9fe.runtime.clock import SystemClock
 from a9fe.runtime.config import Config
 from a9fe.wire.limits import SERVICE_AT_ONCE, SERVICE_WAITING
@@ -29,9 +29,8 @@ async def build_hop(
     """
     clock, secret = SystemClock(), config.metadata_proxy_shared_secret
     async with AsyncExitStack() as closers:
-        replica = closers.enter_context(closing(open_for(config, FEED_AGENT)))
-        confirmer = await closers.enter_async_context(
-            confirmer_of(config, FEED_AGENT, replica, clock)
+        replica, confirmer = await closers.enter_async_context(
+            open_with_confirmer(config, FEED_AGENT, clock)
         )
         parts = open_parts(
             config, replica, confirm=confirmer.certain, closers=closers, verify=verify

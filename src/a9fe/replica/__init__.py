@@ -3,7 +3,7 @@
     replica = open_for(config, "l3")                           # as it was at the last stop
     await follow(replica, connector(config, "l3"), clock)      # until cancelled
     replica.get("port", id), .all("port"), .ports_by_address(network_id, ip), .freshness(now)
-    async with confirmer_of(config, "l3", replica, clock) as confirmer:
+    async with open_with_confirmer(config, "metadata", clock) as (replica, confirmer):
         await confirmer.certain()                              # before a 404
 
 It stores resources and how up to date they are; it neither plans a host nor identifies guests.
@@ -11,7 +11,7 @@ Lost, repeated or reordered events end in the same state; a snapshot replaces ev
 Only the event loop's thread may use it. May not import `linux`.
 """
 
-from a9fe.replica.confirmer import confirmer_of as confirmer_of
+from a9fe.replica.confirmer import open_with_confirmer as open_with_confirmer
 from a9fe.replica.feed_follower import connector as connector
 from a9fe.replica.feed_follower import follow as follow
 from a9fe.replica.feed_follower import open_for as open_for

@@ -11,14 +11,14 @@ bring no changes back off, so that a flood of unknown addresses costs the server
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 
 import structlog
 
 from a9fe.api_client.agent_client import AgentClient
 from a9fe.api_client.feed import FeedEvent, parse, query_of
 from a9fe.model.errors import A9feError
-from a9fe.replica.feed_follower import host_of
+from a9fe.replica.feed_follower import host_of, open_for
 from a9fe.replica.replica import Replica
 from a9fe.runtime import metrics
 from a9fe.runtime.clock import Clock
@@ -120,10 +120,10 @@ class Confirmer:
 
 
 @asynccontextmanager
-async def confirmer_of(
-    config: Config, agent: str, replica: Replica, clock: Clock
-) -> AsyncGenerator[Confirmer, None]:
-    """Yield the confirmer of an agent's replica; its connections close when the block ends."""
+async def open_with_confirmer(
+    config: Config, agent: str, clock: Clock
+) -> AsyncGenerator[tuple[Replica, Confirmer], None]:
+    """Yield an agent's replica (`open_for`) and its confirmer; both close when the block ends."""
     host = host_of(config, agent)
     client = AgentClient.of(config, FETCH_TIMEOUT)
 
@@ -133,6 +133,7 @@ async def confirmer_of(
         return [event for line in lines if (event := parse(line)) is not None]
 
     try:
-        yield Confirmer(replica, fetch, clock)
+        with closing(open_for(config, agent)) as replica:
+            yield replica, Confirmer(replica, fetch, clock)
     finally:
         await client.close()
