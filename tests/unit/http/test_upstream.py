@@ -9,14 +9,13 @@ import pytest
 
 from a9fe.http.server.server import serve
 from a9fe.http.upstream.addresses import Addresses
-from a9fe.http.upstream.errors import UpstreamOverloaded
-from a9fe.http.upstream.pool import (
-    REPEATS,
-    Upstream,
+from a9fe.http.upstream.errors import (
     UpstreamBroken,
+    UpstreamOverloaded,
     UpstreamTimeout,
     UpstreamUnreachable,
 )
+from a9fe.http.upstream.pool import REPEATS, Upstream
 from a9fe.http.upstream.target import Target
 from a9fe.wire.limits import MIB, Limits
 from a9fe.wire.message import Answer, Request

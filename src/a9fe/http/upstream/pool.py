@@ -19,7 +19,6 @@ from math import inf
 
 from a9fe.http.upstream.addresses import Address, Addresses
 from a9fe.http.upstream.errors import (
-    UpstreamBroken,
     UpstreamError,
     UpstreamFull,
     UpstreamOverloaded,
@@ -29,7 +28,6 @@ from a9fe.http.upstream.errors import (
     reason_of,
 )
 from a9fe.http.upstream.exchange import Exchange
-from a9fe.http.upstream.target import Target
 from a9fe.http.upstream.upstream_connection import UpstreamConnection
 from a9fe.runtime import tasks
 from a9fe.wire.limits import (
@@ -39,15 +37,6 @@ from a9fe.wire.limits import (
     MAX_UPSTREAM_QUEUE,
 )
 from a9fe.wire.message import Answer, Request
-
-__all__ = [
-    "Target",
-    "Upstream",
-    "UpstreamBroken",
-    "UpstreamError",
-    "UpstreamTimeout",
-    "UpstreamUnreachable",
-]
 
 SAFE = frozenset({b"GET", b"HEAD", b"OPTIONS"})  # RFC 9110 section 9.2.1
 CONNECT_TIMEOUT = 5.0  # seconds; a host that answers does so in milliseconds
