@@ -23,7 +23,7 @@ class Given:
         self.pairs += [(idle, sock.dup()) for idle, sock in pairs]
         return True
 
-    async def successor(self, handler: Handler) -> Server:
+    def successor(self, handler: Handler) -> Server:
         server = Server(handler)
         for idle, sock in self.pairs:
             server.adopt(idle, sock)
@@ -63,7 +63,7 @@ def test_connections_between_requests_go_on_in_the_next_server(loop):
             await idle.send(GET)
             await closing
             await pipelined.send(GET)  # while nobody serves
-            successor = await given.successor(lambda request: SECOND)
+            successor = given.successor(lambda request: SECOND)
             assert (await idle.answer()).body == (await pipelined.answer()).body == b"second"
             assert (await in_part.ask(GET)).body == b"second"
             await successor.close(0.5)
@@ -74,15 +74,17 @@ def test_connections_between_requests_go_on_in_the_next_server(loop):
 @BOTH
 def test_the_next_server_knows_the_owner_and_the_hop_limit(loop):
     async def main():
-        given, limited = Given(), Answer(status=200, owner=b"p/i", hop_limit=1)
+        given, limited = Given(), Answer(status=200, owner=b"p/\xff", hop_limit=1)
         async with serving(lambda request: limited, listener=NETWORK) as world:
             client = await world.client()
             await client.ask(GET)
             await world.server.close(5.0, given.hand_on)
             ((idle, _),) = given.pairs
-            assert (idle.listener, idle.owner, idle.hop_limit) == (NETWORK, "p/i", 1)
+            assert (idle.listener, idle.owner, idle.hop_limit) == (NETWORK, "p/\xff", 1)
             assert idle.connected_at > 0
-            successor = await given.successor(lambda r: Answer(status=200, owner=b"other"))
+            owners = [b"p/\xff", b"other"]
+            successor = given.successor(lambda r: Answer(status=200, owner=owners.pop(0)))
+            assert (await client.ask(GET)).status == 200
             got = await client.ask(GET)
             assert (got.status, got.headers["connection"]) == (503, "close")
             await successor.close(0.5)

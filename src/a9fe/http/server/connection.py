@@ -86,7 +86,7 @@ class Connection(asyncio.Protocol):
         self._refusal: Refusal | None = None
         # None until an answer has one
         self._hop_limit = HopLimit(before.hop_limit) if before.hop_limit else None
-        self._owner = before.owner.encode()  # of the answers, from the first answer on
+        self._owner = before.owner.encode("latin-1")  # of the answers, from the first answer on
         self.accepted = accepted
         self.client: Client = client_of(listener, accepted.client_mac, accepted.client_address)
         self._kept = Kept(client=self.client)

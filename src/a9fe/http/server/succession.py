@@ -1,6 +1,5 @@
 """An idle connection that another process serves next: the facts that go with it."""
 
-import os
 import socket
 
 from a9fe.http.server.accepted import UNKNOWN, Accepted, facts_of
@@ -35,4 +34,4 @@ def handed_on(
         owner=owner.decode("latin-1"),
         hop_limit=hop_limit,
     )
-    return idle, socket.socket(fileno=os.dup(sock.fileno()))
+    return idle, sock.dup()
