@@ -6,7 +6,6 @@ makes it; no other process and no other host needs it, so it is not the shared s
 
 import re
 import secrets
-from contextlib import suppress
 from pathlib import Path
 
 import structlog
@@ -31,10 +30,9 @@ def ensure(config: Config) -> str:
     A damaged file is replaced. If it cannot be written, the key is valid until the process ends.
     """
     path = directory_of(config) / "key"
-    with suppress(FileNotFoundError):
-        found = _read(path)
-        if found:
-            return found
+    found = _read(path)
+    if found:
+        return found
     made = secrets.token_hex(KEY_BYTES)
     try:
         whole_files.replace(path, f"{made}\n".encode())
@@ -48,11 +46,11 @@ def ensure(config: Config) -> str:
 
 
 def _read(path: Path) -> str:
-    """Return the key, "" for a file without one. Raises FileNotFoundError."""
+    """Return the key, "" if there is none."""
     try:
         text = path.read_text(encoding="ascii").strip()
     except FileNotFoundError:
-        raise
+        return ""
     except (OSError, ValueError) as error:
         log.warning("the key of IMDSv2 tokens is unreadable", path=str(path), reason=str(error))
         return ""
