@@ -6,7 +6,7 @@ snapshot removes all views. So what is kept belongs to one revision of all that 
 """
 
 from collections import OrderedDict
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Protocol
@@ -15,27 +15,18 @@ from a9fe.metadata import tree
 from a9fe.metadata.instance_view import InstanceView
 from a9fe.metadata.rendered import Rendered
 from a9fe.metadata.tree import Place
-from a9fe.metadata_service.waiters import keys_of
-from a9fe.model.resources import Resource, ResourceKey
+from a9fe.metadata_service.waiters import ChangeSource, keys_of
 
 MOST = 4096  # views in memory, some 4 KiB each without pages
 PAGE_BYTES = 32 * 1024 * 1024  # of all views
 PAGES = 256  # of one view; guests read some 40
 PATH_LENGTH = 128  # characters: guests choose paths
 
-Change = tuple[str, Resource | None, Resource | None]
 
+class ViewSource(ChangeSource, Protocol):
+    """A source of changes and snapshots: the replica."""
 
-class ViewSource(Protocol):
-    """A source of changes: the replica."""
-
-    def watch(
-        self, keys: Collection[ResourceKey], wake: Callable[[], None], /
-    ) -> Callable[[], None]:
-        """Call `wake` at each change of one of `keys`, until the returned function is called."""
-        ...
-
-    def tell(self, changed: Callable[[Change | None], None], /) -> Callable[[], None]:
+    def tell(self, changed: Callable[[object], None], /) -> Callable[[], None]:
         """Call `changed` at each change; None: a snapshot may have changed all."""
         ...
 
@@ -123,7 +114,7 @@ class KeptViews:
             self.size -= kept.size
             kept.forget()
 
-    def _changed(self, change: Change | None) -> None:
+    def _changed(self, change: object) -> None:
         if change is None:
             for id in list(self._kept):
                 self._remove(id)
