@@ -19,7 +19,7 @@ from a9fe.metadata_agent.port_finder import (
 from a9fe.metadata_agent.upstream_request import upstream_request
 from a9fe.model.errors import InvalidInput
 from a9fe.model.resources import Port
-from a9fe.wire.message import Answer, Handler, Headers, Request
+from a9fe.wire.message import Answer, Handler, Request
 from a9fe.wire.refusals import Refusal
 from a9fe.wire.trusted import (
     CLOSE,
@@ -101,10 +101,10 @@ class MetadataAgent:
             return self._refuse(refusal, request, key, request_id)
         if is_from_our_hop(request):
             others = [pair for pair in answer.headers if pair[0].lower() != OWNER]
-            return _with_headers(answer, (*others, (OWNER, owner_of(port))))
+            return answer.with_headers((*others, (OWNER, owner_of(port))))
         for_guest = tuple([pair for pair in answer.headers if not is_for_hops(pair[0])])
         unchanged = len(for_guest) == len(answer.headers)
-        return answer if unchanged else _with_headers(answer, for_guest)
+        return answer if unchanged else answer.with_headers(for_guest)
 
     def _request_id(self, request: Request) -> bytes:
         """Return the proxy's id of the request, or a new one if it sent no valid id."""
@@ -123,11 +123,6 @@ def request_id_of(request: Request) -> bytes:
     """Return the id that the proxy gave the request, b"" if it sent no valid one."""
     ids = request.values(REQUEST_ID)
     return ids[0] if len(ids) == 1 and _REQUEST_ID.fullmatch(ids[0]) else b""
-
-
-def _with_headers(answer: Answer, headers: Headers) -> Answer:
-    """Return a new Answer. `replace` takes three times as long, and this runs for each answer."""
-    return Answer(status=answer.status, headers=headers, body=answer.body, reason=answer.reason)
 
 
 def signer(secret: str) -> Callable[[str], bytes]:

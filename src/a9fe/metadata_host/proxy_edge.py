@@ -52,6 +52,4 @@ def for_proxy(answer: Answer, *, by_our_proxy: bool) -> Answer:
             headers.append((trusted.OWNER, answer.owner))
         if answer.close:
             headers.append((trusted.CLOSE, b"1"))
-    return Answer(
-        status=answer.status, headers=tuple(headers), body=answer.body, reason=answer.reason
-    )
+    return answer.with_headers(tuple(headers))

@@ -45,4 +45,4 @@ def for_hop(answer: Answer, request: Request) -> Answer:
     headers = answer.headers
     if trusted.is_from_our_hop(request):
         headers = (*headers, (trusted.HOP_LIMIT, b"%d" % answer.hop_limit))
-    return Answer(status=answer.status, headers=headers, body=answer.body, reason=answer.reason)
+    return answer.with_headers(headers)

@@ -115,6 +115,13 @@ class Answer:
     owner: bytes = b""
     close: bool = False
 
+    def with_headers(self, headers: Headers) -> "Answer":
+        """Return what another hop gets over a socket: without the fields that HTTP does not have.
+
+        `replace` takes three times as long, and this runs for each answer.
+        """
+        return Answer(status=self.status, headers=headers, body=self.body, reason=self.reason)
+
 
 Handler = Callable[[Request], Answer | Awaitable[Answer]]
 
