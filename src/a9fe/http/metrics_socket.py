@@ -28,7 +28,7 @@ async def expose(path: str) -> None:
     """Serve the metrics on a Unix socket at `path`, for our user, until cancelled."""
     server = await serve_metrics(unix_listener(path))
     try:
-        await asyncio.get_running_loop().create_future()
+        await asyncio.Event().wait()
     finally:
         await server.close()
 

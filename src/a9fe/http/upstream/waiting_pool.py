@@ -29,7 +29,6 @@ class UpstreamPools:
         max_waiting: int = MAX_WAITING_UPSTREAM,
     ) -> None:
         """`timeout` and `restart_wait` as of `Upstream`. `max_waiting`: most waiting requests."""
-        self.addresses = addresses
         self._at_once = Upstream(
             addresses,
             timeout=timeout,
