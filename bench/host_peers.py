@@ -12,36 +12,12 @@ from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 
+from tests.lab.haproxy import ENVIRONMENT, HAPROXY, configuration
+
 from bench import host_probes
 from bench.observe import memory, until
 
-CACHE = Path(__file__).parents[1] / ".cache"  # filled by `./run bench`
-HAPROXY = CACHE / "haproxy/usr/sbin/haproxy"
-LIBRARIES = ":".join(map(str, CACHE.glob("lib*/usr/lib/*")))
 PROGRAMS = ("haproxy", "dnsmasq")
-# As Neutron's metadata driver writes it, without its log.
-CONFIG = """
-global
-    maxconn 1024
-    pidfile {directory}/haproxy.pid
-    daemon
-defaults
-    mode http
-    option httplog
-    option dontlognull
-    option http-server-close
-    option forwardfor
-    retries 3
-    timeout http-request 30s
-    timeout connect 30s
-    timeout client 32s
-    timeout server 32s
-    timeout http-keep-alive 30s
-listen listener
-    bind 169.254.169.254:80
-    server metadata {directory}/metadata_proxy
-    http-request set-header X-Neutron-Network-ID {name}
-"""
 FABRIC = """link add {inner} netns {name} type veth peer name {outer}
 link set {outer} up
 """
@@ -109,14 +85,14 @@ def start(name: str, scratch: Path) -> None:
     directory = scratch / name
     directory.mkdir()
     config = directory / "haproxy.cfg"
-    config.write_text(CONFIG.format(directory=directory, name=name))
+    as_daemon = f"pidfile {directory}/haproxy.pid\n    daemon"
+    config.write_text(configuration(name, directory / "metadata_proxy", as_daemon))
     for program in ("hosts", "opts", "leases"):
         (directory / program).touch()
     execute = ["ip", "netns", "exec", name]
     subprocess.run([*execute, "dnsmasq", *arguments(directory)], check=True)
     haproxy = [*execute, str(HAPROXY), "-q", "-f", str(config)]
-    libraries = {**os.environ, "LD_LIBRARY_PATH": LIBRARIES}
-    subprocess.run(haproxy, check=True, env=libraries, stderr=subprocess.DEVNULL)
+    subprocess.run(haproxy, check=True, env=ENVIRONMENT, stderr=subprocess.DEVNULL)
 
 
 def arguments(directory: Path) -> list[str]:

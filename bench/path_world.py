@@ -5,7 +5,6 @@ Guests share a namespace. Each has a device with a MAC and an address, and reach
 a destination of its own, whose route goes out by that device.
 """
 
-import os
 import re
 import subprocess
 import sys
@@ -13,8 +12,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.lab.haproxy import ENVIRONMENT, HAPROXY
+
 from bench import service
-from bench.host_peers import HAPROXY, LIBRARIES
 from bench.observe import cpu_seconds, until, within
 
 NGINX = Path(__file__).parents[1] / ".cache/nginx/usr/sbin/nginx"  # unpacked by `./run bench`
@@ -196,8 +196,7 @@ class Running:
         config = self._scratch / "haproxy.cfg"
         text = HAPROXY_CONFIG.format(where=self._scratch, port=port, upstream=upstream)
         config.write_text(text)
-        environment = {**os.environ, "LD_LIBRARY_PATH": LIBRARIES}
-        process = self._start(pinned([str(HAPROXY), "-db", "-f", str(config)]), env=environment)
+        process = self._start(pinned([str(HAPROXY), "-db", "-f", str(config)]), env=ENVIRONMENT)
         until(lambda: f":{port} " in within(SERVERS, "ss", "-Hltn"))
         return Peer("haproxy", port, (process.pid,))
 

@@ -1,4 +1,7 @@
-"""haproxy as Neutron's metadata driver runs it, in front of a metadata agent's Unix socket."""
+"""haproxy as Neutron's metadata driver configures it, in front of a metadata agent's Unix socket.
+
+Tests and benchmarks run it.
+"""
 
 import os
 import subprocess
@@ -11,12 +14,14 @@ from tests.lab.handmade import sh
 from tests.lab.places import CACHE
 
 HAPROXY = CACHE / "haproxy/usr/sbin/haproxy"
-LIBRARIES = ":".join(map(str, CACHE.glob("lib*/usr/lib/*")))
-# As neutron.agent.linux.metadata_driver_base writes it, in the foreground and without its log.
+ENVIRONMENT = {
+    **os.environ,
+    "LD_LIBRARY_PATH": ":".join(map(str, CACHE.glob("lib*/usr/lib/*"))),
+}
 CONFIG = """
 global
     maxconn 1024
-    nbthread 2
+    {process}
 defaults
     mode http
     option httplog
@@ -37,18 +42,24 @@ listen listener
 """
 
 
+def configuration(network_id: str, socket: Path, process: str, port: int = 80) -> str:
+    """Return the file as neutron.agent.linux.metadata_driver_base writes it, without its log.
+
+    `process`: how it runs.
+    """
+    return CONFIG.format(network=network_id, socket=socket, process=process, port=port)
+
+
 @contextmanager
 def haproxy(
     space: str, directory: Path, network_id: str, socket: Path, port: int
 ) -> Iterator[None]:
     """Run it in a namespace that has 169.254.169.254, until the block ends."""
     config = directory / f"haproxy-{port}.cfg"
-    config.write_text(CONFIG.format(port=port, socket=socket, network=network_id))
+    config.write_text(configuration(network_id, socket, "nbthread 2", port))
     command = ["ip", "netns", "exec", space, str(HAPROXY), "-db", "-q", "-f", str(config)]
     with (directory / f"haproxy-{port}.log").open("wb") as log:
-        running = subprocess.Popen(
-            command, env={**os.environ, "LD_LIBRARY_PATH": LIBRARIES}, stderr=log
-        )
+        running = subprocess.Popen(command, env=ENVIRONMENT, stderr=log)
     try:
         listening = f"ip netns exec {space} ss -Hlnt sport = :{port}"
         eventually(lambda: sh(listening), what=f"haproxy listens on port {port}")
