@@ -1,13 +1,11 @@
 """Restarts, kills, stops and upgrades under load: failed requests and the longest wait.
 
-Prints a table, in a sandbox: `unshare --pid --fork --mount --net --mount-proc --kill-child
---propagation private ./run _inside .venv/bin/python -m bench.restarts`.
+The part `./run bench restarts`.
 """
 
 import os
 import select
 import signal
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -19,12 +17,12 @@ from tests.lab.house import SHAPES, House
 from tests.lab.load import ANSWERED, KEPT, SINGLE, Load
 
 HOLDER = "listener-holder"
-STATE = Path("/run/a9fe-bench-restarts")
-STOPPED = 8.0  # s
+STATE = Path("/run/a9fe-bench-restarts")  # in the sandbox; unprivileged users can search it
+STOPPED = 8.0  # s that a process does not run
 AFTER = 20  # answers of each kind after each event
 
 
-def page(state: Path, seconds: float) -> list[str]:
+def page(seconds: float) -> list[str]:
     """Return the part as Markdown. Processes are stopped for `seconds`."""
     lines = [
         "## Restarts under load",
@@ -37,9 +35,10 @@ def page(state: Path, seconds: float) -> list[str]:
         "|---|---|---|---|---|---|---|",
     ]
     for shape in SHAPES:
-        with running(state / shape, shape) as (house, loads):
+        with running(STATE / shape, shape) as (house, loads):
             for process, what, event in events(house, seconds):
                 lines.append(f"| {shape} | {process} | {what} | {measured(loads, event)} |")
+                print(lines[-1], flush=True)
     return lines
 
 
@@ -105,7 +104,3 @@ def measured(loads: list[Load], event: Callable[[], None]) -> str:
     refused = [outcome for outcome in failed if "Refused" in outcome]
     longest = max(one.ended - one.began for one in asked if one.kind in (KEPT, SINGLE))
     return f"{len(asked)} | {len(refused)} | {len(failed)} | {longest:.2f} s"
-
-
-if __name__ == "__main__":
-    sys.stdout.write("\n".join([*page(STATE, STOPPED), ""]))

@@ -8,8 +8,9 @@ with 100,000 instances and 10,000 waiting guests. `./run bench floods`: one gues
 neighbour measures. `./run bench control`: creates, both databases with 1,000 and 1,000,000 ports,
 the change feed. `./run bench filters`: the nftables tables of a
 host with 1,000, 6,000 and 20,000 ports. `./run bench hosts`: host agents with 10, 100 and 1,000
-networks and 200 routers, beside haproxy and dnsmasq. Absolute numbers hold for one
-machine and moment. `--write` replaces the part in the page.
+networks and 200 routers, beside haproxy and dnsmasq. `./run bench restarts`: requests of guests
+during restarts, kills and stops. Absolute numbers hold for one machine and moment. `--write`
+replaces the part in the page.
 """
 
 import argparse
@@ -23,7 +24,7 @@ from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 
-from bench import chain, control, feed, filters, floods, hosts, metadata, path
+from bench import chain, control, feed, filters, floods, hosts, metadata, path, restarts
 from bench.observe import (
     A9FE,
     HOPS,
@@ -39,7 +40,7 @@ from bench.observe import (
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
 GUEST = "a9fe-guest-bench"
-PARTS = ("path", "chain", "service", "floods", "control", "filters", "hosts")
+PARTS = ("path", "chain", "service", "floods", "control", "filters", "hosts", "restarts")
 MARK = "<!-- part: {} -->"
 HEAD = """# Benchmark results
 
@@ -59,7 +60,9 @@ def main() -> None:
         "--rounds", type=int, default=5, help="pairs of bursts, or repetitions of one more [5]"
     )
     parser.add_argument(
-        "--seconds", type=int, help="of a burst [3], of writes to the feed [20], of idling [60]"
+        "--seconds",
+        type=int,
+        help="of a burst [3], of writes to the feed [20], of idling [60], of a stop [8]",
     )
     parser.add_argument("--ports", type=int, default=LARGE, help=f"control: large store [{LARGE}]")
     parser.add_argument("--flood", action="append", default=[], help="floods: this one only")
@@ -76,6 +79,7 @@ def main() -> None:
         "control": control_part,
         "filters": filters_part,
         "hosts": hosts_part,
+        "restarts": restarts_part,
     }
     lines = parts[options.part](options)
     print("\n".join(lines))
@@ -115,6 +119,12 @@ def hosts_part(options: argparse.Namespace) -> list[str]:
     networks, routers = list(chosen[0] or ()), chosen[1] or 0
     lines = hosts.page(networks, routers, options.seconds or hosts.IDLE, options.rounds)
     return [*lines, "", *measured_on("hosts")]
+
+
+def restarts_part(options: argparse.Namespace) -> list[str]:
+    """Measure restarts under load."""
+    lines = restarts.page(options.seconds or restarts.STOPPED)
+    return [*lines, "", *measured_on("restarts")]
 
 
 def service_part(options: argparse.Namespace) -> list[str]:
