@@ -75,7 +75,7 @@ def ended(house: House, name: str, number: signal.Signals) -> None:
     with open(os.pidfd_open(pid), closefd=True) as fd:
         os.kill(pid, number)
         select.select([fd], [], [])
-    eventually(lambda: set(house.pids(name)) - {pid}, what=f"another {name}")
+    house.successor(name, pid)
 
 
 def stopped(house: House, name: str, seconds: float) -> None:

@@ -1,6 +1,5 @@
 """In a storm of changes, kills and breaks of the feed, every answer belongs to its reader."""
 
-import os
 import random
 import signal
 import time
@@ -59,10 +58,9 @@ def end_one(house: House, churn: Churn, number: signal.Signals) -> None:
     """Kill a process, or end it in order; it is started again."""
     name = churn.dice.choice(house.processes)
     begin = time.monotonic()
-    (pid,) = eventually(lambda: house.pids(name), what=name)
-    os.kill(pid, number)
+    pid = house.kill_process(name, number)
     churn.change()
-    eventually(lambda: set(house.pids(name)) - {pid}, what=f"another {name}")
+    house.successor(name, pid)
     churn.breaks.append((begin, time.monotonic()))
 
 

@@ -43,7 +43,7 @@ def test_a_killed_process_is_restarted_and_no_connection_is_refused(
     assert vm.reads_its_own()
     pid = cloud.house.kill_process(process)
     assert REFUSED not in ask_until_it_answers(vm)
-    eventually(lambda: set(cloud.house.pids(process)) - {pid}, what=f"{process} is back")
+    cloud.house.successor(process, pid)
     assert vm.reads_its_own()
     fresh = cloud.vm(cloud.isolated()).start("udhcpc")
     assert fresh.reads_its_own(), "what was killed does its work again"
@@ -57,7 +57,7 @@ def test_a_killed_fork_server_stops_nothing_and_processes_start_after_it(cloud: 
     first = cloud.house.hops[0]
     pid = cloud.house.kill_process(first)
     assert REFUSED not in ask_until_it_answers(vm)
-    eventually(lambda: set(cloud.house.pids(first)) - {pid}, what="hop 1 is back")
+    cloud.house.successor(first, pid)
     assert vm.reads_its_own()
 
 
@@ -140,7 +140,7 @@ def test_up_killed_and_started_again_refuses_nothing_and_runs_nothing_twice(clou
         assert len(house.pids(name)) == 1
     assert all(vm.reads_its_own() for vm in vms)
     os.kill(holder, signal.SIGKILL)
-    eventually(lambda: set(house.pids("listener-holder")) - {holder}, what="another holder")
+    house.successor("listener-holder", holder)
     assert all(vm.reads_its_own() for vm in vms)
 
 

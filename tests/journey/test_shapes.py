@@ -1,24 +1,17 @@
 """Each shape of the metadata path serves VMs, and a change of shape refuses no connection."""
 
-import signal
-
 import pytest
 
 from tests.lab.cloud import Cloud, Vm
 from tests.lab.house import House
 from tests.lab.load import Load
 
-SHAPE = "A9FE_METADATA_SHAPE"
 TTL = "X-aws-ec2-metadata-token-ttl-seconds: 600"
 NAME = "/latest/meta-data/hostname"
 
 
 def become(house: House, shape: str) -> None:
-    """Restart `a9fe up` in that shape; "" is the default."""
-    assert house.stop(signal.SIGTERM) == 0
-    house.variables.pop(SHAPE, None)
-    house.variables |= {SHAPE: shape} if shape else {}
-    house.start()
+    house.change_shape(shape)
     assert [len(house.pids(name)) for name in house.processes] == [1] * len(house.processes)
 
 
@@ -45,13 +38,13 @@ def test_a_change_of_shape_refuses_no_connection(cloud: Cloud) -> None:
                 assert told_to_wait <= {"503"}, "while hop 2 fetches its first snapshot"
             assert status_with(routed, token) == "401", "the key is the host's own"
             before = [load.failed() for load in (first, second)]
-            become(house, "")
+            become(house, "host")
             for load in (first, second):
                 load.more(5)
             assert [load.failed() for load in (first, second)] == before
         assert status_with(routed, token) == "200", "also after restarts"
     finally:
-        house.variables.pop(SHAPE, None)
+        house.change_shape("host")
 
 
 @pytest.mark.parametrize("shape", ["split", "drop-in"])
@@ -66,4 +59,4 @@ def test_each_shape_serves_new_vms(cloud: Cloud, shape: str) -> None:
             assert status_with(vm, token_of(vm)) == "200"
             house.a9fe("vm", "wait-ready", vm.name, "--timeout", "30")
     finally:
-        become(house, "")
+        become(house, "host")

@@ -14,7 +14,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.kit.conditions import eventually
 from tests.lab.cloud import Cloud, Vm
 from tests.lab.house import LATE, SHAPES, House
 from tests.lab.load import Asked, Load
@@ -53,11 +52,6 @@ def go_on(loads: list[Load]) -> None:
         load.more(5)
 
 
-def successor(house: House, name: str, pid: int) -> None:
-    eventually(lambda: set(house.pids(name)) - {pid}, what=f"another {name}")
-    eventually(lambda: len(house.pids(name)) == 1, what=f"one {name}")
-
-
 def failures(loads: list[Load]) -> list[Asked]:
     return [asked for load in loads for asked in load.failed()]
 
@@ -66,7 +60,7 @@ def test_planned_restarts_fail_no_request(house: House, loads: list[Load]) -> No
     for name in processes_of(house):
         (pid,) = house.pids(name)
         os.kill(pid, signal.SIGTERM)
-        successor(house, name, pid)
+        house.successor(name, pid)
         go_on(loads)
         assert failures(loads) == [], name
 
@@ -80,7 +74,7 @@ def test_kills_fail_only_what_was_under_way(house: House, loads: list[Load]) -> 
             os.kill(pid, signal.SIGKILL)
             select.select([fd], [], [])
             excused.append((before, time.monotonic()))
-        successor(house, name, pid)
+        house.successor(name, pid)
         go_on(loads)
         found = [
             asked

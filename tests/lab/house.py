@@ -46,10 +46,10 @@ class House:
         return self.variables.get("A9FE_METADATA_SHAPE", "host")
 
     def change_shape(self, shape: str) -> None:
-        """Start it in another shape, unless it has that one."""
+        """Start it in another shape, as a service manager does, unless it has that one."""
         if shape != self.shape:
             if self.up is not None:
-                self.stop()
+                assert self.stop(signal.SIGTERM) == 0
             self.variables["A9FE_METADATA_SHAPE"] = shape
         self.start()
 
@@ -137,11 +137,20 @@ class House:
         assert self.up is not None
         return [pid for pid in self.pids(process) if _parent(pid) == self.up.pid]
 
-    def kill_process(self, process: str) -> int:
-        """Send SIGKILL to the one process of that name; return its pid."""
+    def kill_process(self, process: str, number: signal.Signals = signal.SIGKILL) -> int:
+        """Send a signal to the one process of that name; return its pid."""
         (pid,) = eventually(lambda: self._own(process), what=f"{process} runs")
-        os.kill(pid, signal.SIGKILL)
+        os.kill(pid, number)
         return pid
+
+    def successor(self, process: str, pid: int) -> None:
+        """Wait until one process of that name runs, and that is another one than `pid`."""
+
+        def succeeded() -> bool:
+            found = self.pids(process)
+            return len(found) == 1 and pid not in found
+
+        eventually(succeeded, what=f"another {process}")
 
     @contextmanager
     def standing_still(self, *names: str) -> Iterator[None]:
