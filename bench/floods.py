@@ -22,6 +22,7 @@ from bench.observe import (
     a9fe,
     cpu_seconds,
     create_network,
+    into,
     memory,
     open_files,
     processes,
@@ -151,8 +152,7 @@ def row(name: str, guest: str, rounds: int) -> str:
 
 def inside(guest: str, *words: str) -> list[str]:
     """Return the command that runs `bench.flooder` in a guest."""
-    namespace = f"/run/netns/a9fe-guest-{guest}"
-    return ["nsenter", f"--net={namespace}", sys.executable, "-m", "bench.flooder", *words]
+    return [*into(f"a9fe-guest-{guest}"), sys.executable, "-m", "bench.flooder", *words]
 
 
 def ask(guest: str, count: int) -> Asked:

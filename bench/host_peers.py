@@ -15,7 +15,7 @@ from statistics import median
 from tests.lab.haproxy import ENVIRONMENT, HAPROXY, configuration
 
 from bench import host_probes
-from bench.observe import memory, until
+from bench.observe import ip_batch, memory, until
 
 PROGRAMS = ("haproxy", "dnsmasq")
 FABRIC = """link add {inner} netns {name} type veth peer name {outer}
@@ -67,17 +67,11 @@ def figures(count: int, rounds: int, progress: Callable[[str], None]) -> dict[st
 
 def fabric(names: list[str]) -> None:
     """Make the namespaces with a device and its addresses."""
-    batch([f"netns add {name}\n" for name in names])
+    ip_batch("".join(f"netns add {name}\n" for name in names))
     devices = [{"name": n, "inner": f"in-{i}", "outer": f"out-{i}"} for i, n in enumerate(names)]
-    batch([FABRIC.format(**device) for device in devices])
+    ip_batch("".join(FABRIC.format(**device) for device in devices))
     for device in devices:
-        with host_probes.inside(device["name"]):
-            batch([INSIDE.format(**device)])
-
-
-def batch(lines: list[str]) -> None:
-    """Run the lines by one `ip`."""
-    subprocess.run(["ip", "-batch", "-"], input="".join(lines), text=True, check=True)
+        ip_batch(INSIDE.format(**device), device["name"])
 
 
 def start(name: str, scratch: Path) -> None:
@@ -126,4 +120,4 @@ def clean(pids: list[int], names: list[str]) -> None:
     for pid in pids:
         os.kill(pid, signal.SIGKILL)
     until(lambda: not any(host_probes.pids(program) for program in PROGRAMS))
-    batch([f"netns delete {name}\n" for name in names])
+    ip_batch("".join(f"netns delete {name}\n" for name in names))

@@ -7,8 +7,6 @@ turns.
 
 import asyncio
 import re
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -20,7 +18,7 @@ from tests.lab.servers import free_port
 
 from a9fe.runtime import descriptors
 from a9fe.wire.trusted import sign
-from bench.chain import NGINX
+from bench import nginx
 from bench.observe import cpu_seconds, memory, until
 from bench.service import (
     DOCUMENTS,
@@ -35,6 +33,7 @@ from bench.service import (
     port,
     service,
 )
+from bench.wrk import burst
 
 SIZES = (1_000, 100_000)
 WAITERS = 10_000
@@ -55,6 +54,7 @@ local next = 0
 request = function() next = next % #heads + 1; return heads[next] end
 """
 ASKERS = 5_000  # instances that wrk requests, spread over all
+CONNECTIONS = ("-t1", "-c32")
 
 
 def script(path: Path, count: int, target: str) -> Path:
@@ -71,41 +71,16 @@ def script(path: Path, count: int, target: str) -> Path:
     return made
 
 
-def burst(url: str, seconds: int, pids: list[int], *options: str) -> tuple[float, float]:
-    """Return answers a second, and CPU microseconds an answer."""
-    before = cpu_seconds(pids)
-    command = ["wrk", "-t1", "-c32", f"-d{seconds}", *options, url]
-    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    answers = re.search(r"(\d+) requests in", said)
-    if not answers or "Non-2xx" in said:
-        sys.exit(f"wrk: {said}")
-    count = int(answers[1])
-    return count / seconds, (cpu_seconds(pids) - before) / count * 1e6
-
-
 @contextmanager
-def nginx(scratch: Path, body: bytes) -> Iterator[tuple[int, list[int]]]:
+def serving(scratch: Path, body: bytes) -> Iterator[tuple[int, tuple[int, ...]]]:
     """Run an nginx worker that serves these bytes as /file. Yields its port and pids."""
     where, at = scratch / "nginx", free_port()
     where.mkdir(mode=0o755)
     (where / "file").write_bytes(body)
-    config = where / "nginx.conf"
-    temporary = " ".join(
-        f"{name}_temp_path {where}/{name};"
-        for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-    )
-    config.write_text(
-        f"worker_processes 1; daemon off; pid {where}/pid; error_log {where}/error.log;"
-        f"user nobody nogroup; events {{ worker_connections 4096; }}"
-        f"http {{ access_log off; keepalive_requests 10000000; open_file_cache max=10; {temporary}"
-        f"server {{ listen 127.0.0.1:{at}; root {where}; }} }}"
-    )
-    process = subprocess.Popen([NGINX, "-c", str(config), "-p", str(where)])
+    process = nginx.start(where, f"listen 127.0.0.1:{at}; root {where};")
     try:
         until(lambda: f":{at}" in listening())
-        children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
-        until(lambda: children.read_text().split())
-        yield at, [process.pid, *map(int, children.read_text().split())]
+        yield at, nginx.pids(process)
     finally:
         process.terminate()
         process.wait(30)
@@ -116,19 +91,20 @@ def cost(running: Running, count: int, target: str, rounds: int, seconds: int) -
     body = fetch(running.port, 0, target).partition(b"\r\n\r\n")[2]
     with (
         tempfile.TemporaryDirectory(prefix="a9fe-bench-") as name,
-        nginx(Path(name), body) as (peer, pids),
+        serving(Path(name), body) as (peer, pids),
     ):
         Path(name).chmod(0o755)
         asking = ("-s", str(script(Path(name), count, target)))
+        ours_at, theirs_at = f"http://127.0.0.1:{running.port}", f"http://127.0.0.1:{peer}/file"
         pairs = [
             (
-                burst(f"http://127.0.0.1:{running.port}", seconds, [running.pid], *asking),
-                burst(f"http://127.0.0.1:{peer}/file", seconds, pids),
+                burst([*CONNECTIONS, *asking, ours_at], seconds, [running.pid]).total,
+                burst([*CONNECTIONS, theirs_at], seconds, pids).total,
             )
             for _ in range(rounds)
         ]
-    ours, theirs = (median(pair[i][1] for pair in pairs) for i in (0, 1))
-    ratio = median(a[1] / b[1] for a, b in pairs)
+    ours, theirs = (median(pair[i] for pair in pairs) for i in (0, 1))
+    ratio = median(a / b for a, b in pairs)
     return [target, f"{count}", f"{ours:.0f}", f"{theirs:.0f}", f"x{ratio:.1f}"]
 
 

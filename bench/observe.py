@@ -46,10 +46,21 @@ def until(condition: Callable[[], object], deadline: float = 60, pause: float = 
     sys.exit("bench: waited in vain")
 
 
+def into(namespace: str) -> list[str]:
+    """Return the words before a command that runs in a namespace."""
+    return ["nsenter", f"--net=/run/netns/{namespace}"]
+
+
 def within(namespace: str, *command: str) -> str:
     """Return the stdout of a command in a namespace."""
-    argv = ["nsenter", f"--net=/run/netns/{namespace}", *command]
+    argv = [*into(namespace), *command]
     return subprocess.run(argv, capture_output=True, text=True, check=False).stdout
+
+
+def ip_batch(lines: str, namespace: str = "") -> None:
+    """Run the lines by one `ip`, in a namespace if given."""
+    before = into(namespace) if namespace else []
+    subprocess.run([*before, "ip", "-batch", "-"], input=lines, text=True, check=True)
 
 
 def listens(namespace: str) -> bool:

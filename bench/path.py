@@ -17,7 +17,6 @@ from bench.path_world import (
     GUESTS,
     MODES,
     VMS,
-    Burst,
     Peer,
     Running,
     burst,
@@ -25,6 +24,7 @@ from bench.path_world import (
     make_namespaces,
     script,
 )
+from bench.wrk import Burst
 
 PATHS = (
     "/latest/meta-data/instance-id",

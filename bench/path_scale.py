@@ -5,12 +5,11 @@ import subprocess
 from pathlib import Path
 from statistics import median
 
-from bench.observe import memory
+from bench.observe import ip_batch, memory
 from bench.path_world import (
     MODES,
     Peer,
     Running,
-    batch,
     burst,
     in_guests,
     python,
@@ -25,7 +24,7 @@ STORM_ROUNDS = 3
 
 def listeners(running: Running, asking: Path, rounds: int, seconds: float) -> list[str]:
     """Return rows: one loaded listener, alone and with 1,000 others in namespaces."""
-    batch("".join(f"netns add path-l{number}\n" for number in range(LISTENERS)))
+    ip_batch("".join(f"netns add path-l{number}\n" for number in range(LISTENERS)))
     one = running.server("host", 8010, "--count=64")
     many = running.server("host", 8011, "--count=64", f"--listeners={LISTENERS}")
     each = json.loads(many.said)
@@ -51,7 +50,7 @@ def idle(peers: list[Peer]) -> list[str]:
     rows = ["| server | RSS MiB before, with | KiB a connection |", "|---|---|---|"]
     for peer in peers:
         before = sum(memory(pid)[0] for pid in peer.pids)
-        command = in_guests(python("bench.path_guests", "idle", f"{IDLE}", f"{peer.port}"))
+        command = [*in_guests(), *python("bench.path_guests", "idle", f"{IDLE}", f"{peer.port}")]
         process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
@@ -77,7 +76,7 @@ def storm(peers: list[Peer]) -> list[str]:
     for _ in range(STORM_ROUNDS):
         for peer in peers:
             numbers = (f"{STORM_VMS}", f"{peer.port}", f"{STORM_SECONDS}")
-            command = in_guests(python("bench.path_guests", "storm", *numbers))
+            command = [*in_guests(), *python("bench.path_guests", "storm", *numbers)]
             said = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
             found = json.loads(said)
             found["failed"] = sum(found["failed"].values())

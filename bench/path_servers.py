@@ -19,7 +19,7 @@ from a9fe.http.gc_tuning import tune_gc
 from a9fe.http.report import Report
 from a9fe.http.server.server import Server
 from a9fe.http.server.sockets import unix_listener
-from a9fe.linux.kernel import libc
+from a9fe.linux.kernel import namespace
 from a9fe.metadata_agent import hop as agent_hop
 from a9fe.metadata_host import hop as host_hop
 from a9fe.metadata_proxy import hop as proxy_hop
@@ -88,11 +88,7 @@ def config_of(options: argparse.Namespace) -> Config:
 
 def tcp(port: int) -> socket.socket:
     """Listen on all addresses."""
-    sock = socket.socket()
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    sock.bind(("0.0.0.0", port))
-    sock.listen(4096)
-    return sock
+    return socket.create_server(("0.0.0.0", port), backlog=4096)
 
 
 async def served(
@@ -107,7 +103,9 @@ async def served(
 
 async def listened(server: Server, count: int) -> dict[str, float]:
     """Listen in namespaces. Return microseconds and bytes of each listener."""
-    sockets = [in_namespace(f"path-l{number}", 80) for number in range(count)]
+    sockets = [
+        namespace.call_inside(f"path-l{number}", lambda: tcp(80)) for number in range(count)
+    ]
     pid = os.getpid()
     before, began = memory(pid)[0], time.thread_time()
     for number, sock in enumerate(sockets):
@@ -115,19 +113,6 @@ async def listened(server: Server, count: int) -> dict[str, float]:
     spent = time.thread_time() - began
     size = (memory(pid)[0] - before) * 1024 * 1024
     return {"us": spent / count * 1e6, "bytes": size / count}
-
-
-def in_namespace(name: str, port: int) -> socket.socket:
-    """Listen on all addresses of a namespace."""
-    home = os.open("/proc/self/ns/net", os.O_RDONLY)
-    there = os.open(f"/run/netns/{name}", os.O_RDONLY)
-    try:
-        libc.setns(there, libc.CLONE_NEWNET)
-        return tcp(port)
-    finally:
-        libc.setns(home, libc.CLONE_NEWNET)
-        os.close(there)
-        os.close(home)
 
 
 async def answers(options: argparse.Namespace) -> None:

@@ -5,7 +5,6 @@ Guests share a namespace. Each has a device with a MAC and an address, and reach
 a destination of its own, whose route goes out by that device.
 """
 
-import re
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -14,10 +13,10 @@ from pathlib import Path
 
 from tests.lab.haproxy import ENVIRONMENT, HAPROXY
 
-from bench import service
-from bench.observe import cpu_seconds, until, within
+from bench import nginx, service, wrk
+from bench.observe import into, ip_batch, until, within
+from bench.wrk import Burst
 
-NGINX = Path(__file__).parents[1] / ".cache/nginx/usr/sbin/nginx"  # unpacked by `./run bench`
 GUESTS, SERVERS = "path-guests", "path-servers"  # namespaces
 VMS = 64
 SERVER_CORE, GUEST_CORE = 0, 1
@@ -40,16 +39,6 @@ neigh add {gateway} lladdr {servers} dev m{n} nud permanent
 route add {to} via {gateway} dev m{n} onlink src {address}
 """
 NEIGHBOUR = "neigh add {address} lladdr {mac} dev s0 nud permanent\n"
-NGINX_CONFIG = """
-worker_processes 1; daemon off; pid {where}/pid; error_log {where}/error.log; user root;
-events {{ worker_connections 16384; }}
-http {{
-  access_log off; keepalive_requests 10000000; open_file_cache max=100; keepalive_timeout 600;
-  client_body_temp_path {where}/b; proxy_temp_path {where}/p; fastcgi_temp_path {where}/f;
-  uwsgi_temp_path {where}/u; scgi_temp_path {where}/s; types {{ }} default_type text/plain;
-  server {{ listen {listen} backlog=4096; {content} }}
-}}
-"""
 # Lean: Neutron's own configuration closes the connection upstream after each answer.
 HAPROXY_CONFIG = """
 global
@@ -86,20 +75,6 @@ MODES = {
     "keep-alive, 1 connection": ["-t1", "-c1"],
     "a connection each, 64 at once": ["-t64", "-c64", "-H", "Connection: close"],
 }
-UNITS = {"us": 1.0, "ms": 1e3, "s": 1e6}
-
-
-@dataclass(frozen=True, slots=True)
-class Burst:
-    """Answers a second, CPU microseconds an answer of each process, median latency in us."""
-
-    rate: float
-    cpu: tuple[float, ...]
-    latency: float
-
-    @property
-    def total(self) -> float:
-        return sum(self.cpu)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,8 +91,8 @@ def make_namespaces(vms: int = VMS) -> None:
     """Make guests and servers."""
     for name in (GUESTS, SERVERS):
         subprocess.run(["ip", "netns", "add", name], check=True)
-    batch(FABRIC)
-    batch(IN_SERVERS, SERVERS)
+    ip_batch(FABRIC)
+    ip_batch(IN_SERVERS, SERVERS)
     servers = within(SERVERS, "ip", "-br", "link", "show", "s0").split()[2]
     guests, neighbours = [IN_GUESTS], []
     for number in range(1, vms + 1):
@@ -126,8 +101,8 @@ def make_namespaces(vms: int = VMS) -> None:
         to = {"to": destination(number), "gateway": GATEWAY, "servers": servers}
         guests.append(GUEST.format(**one, **to))
         neighbours.append(NEIGHBOUR.format(**one))
-    batch("".join(guests), GUESTS)
-    batch("".join(neighbours), SERVERS)
+    ip_batch("".join(guests), GUESTS)
+    ip_batch("".join(neighbours), SERVERS)
 
 
 def destination(number: int) -> str:
@@ -135,26 +110,19 @@ def destination(number: int) -> str:
     return f"169.254.{128 + number // 256}.{number % 256}"
 
 
-def batch(lines: str, namespace: str = "") -> None:
-    """Run lines of `ip -batch`."""
-    inside = ["nsenter", f"--net=/run/netns/{namespace}"] if namespace else []
-    subprocess.run([*inside, "ip", "-batch", "-"], input=lines, text=True, check=True)
-
-
 def python(module: str, *arguments: str) -> list[str]:
     """Return the command that runs a module."""
     return [sys.executable, "-m", module, *arguments]
 
 
-def in_guests(command: Sequence[str]) -> list[str]:
-    """Return a command that runs in the guests' namespace, on their core."""
-    inside = ["nsenter", f"--net=/run/netns/{GUESTS}"]
-    return ["taskset", "-c", str(GUEST_CORE), *inside, *command]
+def in_guests() -> list[str]:
+    """Return the words before a command that runs in the guests' namespace, on their core."""
+    return ["taskset", "-c", str(GUEST_CORE), *into(GUESTS)]
 
 
-def pinned(command: Sequence[str], core: int = SERVER_CORE) -> list[str]:
-    """Return a command that runs on one core, in the servers' namespace."""
-    return ["taskset", "-c", str(core), "nsenter", f"--net=/run/netns/{SERVERS}", *command]
+def in_servers(core: int = SERVER_CORE) -> list[str]:
+    """Return the words before a command that runs in the servers' namespace, on one core."""
+    return ["taskset", "-c", str(core), *into(SERVERS)]
 
 
 class Running:
@@ -169,7 +137,8 @@ class Running:
         """Start a server of ours and wait until it listens."""
         where = f"--scratch={self._scratch}"
         command = python("bench.path_servers", name, f"--port={port}", where, *options)
-        process = self._start(pinned(command), stdout=subprocess.PIPE)
+        process = subprocess.Popen([*in_servers(), *command], stdout=subprocess.PIPE, text=True)
+        self._started.append(process)
         assert process.stdout is not None
         line = "-"
         while line and not line.startswith("ready"):
@@ -182,28 +151,22 @@ class Running:
         """Start nginx with one worker and wait until it runs."""
         where = self._scratch / f"nginx{len(self._started)}"
         where.mkdir()
-        config = where / "nginx.conf"
-        config.write_text(NGINX_CONFIG.format(where=where, listen=listen, content=content))
-        command = [str(NGINX), "-c", str(config), "-p", str(where)]
-        process = self._start(pinned(command, core))
-        children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
-        until(lambda: children.read_text().split())
+        server = f"listen {listen} backlog=4096; {content}"
+        process = nginx.start(where, server, in_servers(core))
+        self._started.append(process)
         port = int(listen) if listen.isdigit() else 0
-        return Peer("nginx", port, (process.pid, *map(int, children.read_text().split())))
+        return Peer("nginx", port, nginx.pids(process))
 
     def haproxy(self, port: int, upstream: str) -> Peer:
         """Start haproxy with one thread before a Unix socket."""
         config = self._scratch / "haproxy.cfg"
         text = HAPROXY_CONFIG.format(where=self._scratch, port=port, upstream=upstream)
         config.write_text(text)
-        process = self._start(pinned([str(HAPROXY), "-db", "-f", str(config)]), env=ENVIRONMENT)
+        command = [*in_servers(), str(HAPROXY), "-db", "-f", str(config)]
+        process = subprocess.Popen(command, env=ENVIRONMENT, text=True)
+        self._started.append(process)
         until(lambda: f":{port} " in within(SERVERS, "ss", "-Hltn"))
         return Peer("haproxy", port, (process.pid,))
-
-    def _start(self, command: list[str], **options: object) -> "subprocess.Popen[str]":
-        process = subprocess.Popen(command, text=True, **options)  # type: ignore[call-overload]
-        self._started.append(process)
-        return process
 
     def close(self) -> None:
         """End all processes."""
@@ -222,17 +185,5 @@ def script(path: Path, paths: Sequence[str]) -> Path:
 def burst(peer: Peer, mode: str, asking: Path, seconds: float) -> Burst:
     """Run wrk in the guests' namespace."""
     url = f"http://{destination(1)}:{peer.port}/"
-    command = ["taskset", "-c", str(GUEST_CORE), "wrk", f"-d{seconds:.0f}", "--latency"]
-    before = [cpu_seconds([pid]) for pid in peer.pids]
-    said = within(GUESTS, *command, *MODES[mode], "-s", str(asking), url)
-    spent = [cpu_seconds([pid]) - b for pid, b in zip(peer.pids, before, strict=True)]
-    answers = re.search(r"(\d+) requests in ([\d.]+)(m?s)", said)
-    latency = re.search(r"50%\s+([\d.]+)(us|ms|s)", said)
-    if not answers or not latency or "Non-2xx" in said:
-        sys.exit(f"wrk of {peer.name}: {said}")
-    count = int(answers[1])
-    return Burst(
-        rate=count / seconds,
-        cpu=tuple(s / count * 1e6 for s in spent),
-        latency=float(latency[1]) * UNITS[latency[2]],
-    )
+    arguments = [*MODES[mode], "-s", str(asking), url]
+    return wrk.burst(arguments, seconds, peer.pids, in_guests())
