@@ -16,7 +16,7 @@ MODES = {
     "a connection each, 64 at once": ["-c64", "-H", "Connection: close"],
 }
 HEADER = (
-    "| mode | answers/s | CPU us/answer | proxy + agent + service "
+    f"| mode | answers/s | CPU us/answer | {' + '.join(HOPS)} "
     "| nginx answers/s | nginx CPU us | CPU ratio | rate ratio |"
 )
 

@@ -64,7 +64,7 @@ def ip_batch(lines: str, namespace: str = "") -> None:
 
 
 def listens(namespace: str) -> bool:
-    """Return whether the metadata proxy listens in a DHCP namespace."""
+    """Return whether hop 1 listens in a DHCP namespace."""
     path = Path("/run/netns", namespace)
     return path.exists() and "169.254.169.254:80" in within(namespace, "ss", "-Hltn")
 

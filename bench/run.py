@@ -197,8 +197,8 @@ def page(options: argparse.Namespace, scratch: Path) -> list[str]:
     return [
         "## The whole chain beside nginx",
         "",
-        "From a guest through proxy, Unix socket, agent, TCP and service; nginx serves the",
-        "same bytes as a file in the same namespace.",
+        f"From a guest through {', '.join(HOPS)}; nginx serves the same bytes",
+        "as a file in the same namespace.",
         "",
         *chain.table(options.rounds, options.seconds, GUEST, namespace, scratch),
         "",
@@ -231,7 +231,7 @@ def first_answer(rounds: int, url: str) -> list[str]:
         until(lambda n=name: within(f"a9fe-guest-{n}", "curl", "-sf", "-m", "2", url))
         answered.append(time.monotonic() - begin)
     rows = {
-        "the proxy listens in its namespace": listening,
+        "hop 1 listens in its namespace": listening,
         "a guest's first answer (three commands and DHCP included)": answered,
     }
     return [
@@ -242,21 +242,21 @@ def first_answer(rounds: int, url: str) -> list[str]:
 
 
 def sizes(networks: int) -> list[str]:
-    """Return rows: memory of each process, and of the proxy with more networks."""
+    """Return rows: memory of each process, and of hop 1 with more networks."""
     rows = ["| process | RSS MiB | PSS MiB |", "|---|---|---|"]
     for name, pid in sorted(processes().items()):
         rows.append("| {} | {:.1f} | {:.1f} |".format(name, *memory(pid)))
-    proxy = processes()[HOPS[0]]
-    before, files = memory(proxy)[0], open_files(proxy)
+    first = processes()[HOPS[0]]
+    before, files = memory(first)[0], open_files(first)
     for number in range(networks):
         namespace = f"qdhcp-{create_network(f'more{number}', '10.8.0.0/24')['id']}"
     until(lambda: listens(namespace))
-    more = (memory(proxy)[0] - before) * 1024 / networks
-    descriptors = (open_files(proxy) - files) / networks
+    more = (memory(first)[0] - before) * 1024 / networks
+    descriptors = (open_files(first) - files) / networks
     return [
         *rows,
         "",
-        f"{networks} networks more cost the proxy {more:.1f} KiB of RSS and {descriptors:.1f}",
+        f"{networks} networks more cost {HOPS[0]} {more:.1f} KiB of RSS and {descriptors:.1f}",
         "file descriptors each.",
     ]
 
