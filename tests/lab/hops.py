@@ -55,8 +55,10 @@ class Hops:
             process = subprocess.Popen([str(A9FE), name], env=env, stderr=log)
         try:
             yield process
-        finally:
             process.terminate()
+            assert process.wait(DEADLINE) == 0
+        finally:
+            process.kill()
             process.wait()
 
     @contextmanager
