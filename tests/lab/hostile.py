@@ -86,11 +86,11 @@ CHOSEN, TEMPORARY = "fe80::1234:5678:9abc:def0", "fd00::1234:5678:9abc:def0"
 GROUP6 = "ff02::1:fffe:a9fe"
 
 
-def translated(of: Port, address: str = CHOSEN) -> str:
-    """The address of a port's guest as our namespaces see it."""
+def translated(of: Port) -> str:
+    """The chosen address of a port's guest as our namespaces see it."""
     mac = of.mac_address.replace(":", "")
     parts = ":".join((mac[:4], mac[4:8], mac[8:]))
-    return str(ip_address(address.replace("fe80::", f"fe80:{parts}:", 1)))
+    return str(ip_address(CHOSEN.replace("fe80::", f"fe80:{parts}:", 1)))
 
 
 ADVERT = frames.icmpv6(134)

@@ -64,8 +64,13 @@ NO_RECORD = replace(
     mac_address="fa:16:3e:00:99:02",
     fixed_ips=(FixedIp(subnet_id="s", ip_address="10.1.0.50"),),
 )
-LATE = replace(NO_RECORD, id="late", mac_address="fa:16:3e:00:99:03", device_id=PORT.device_id)
-LATE = replace(LATE, fixed_ips=(FixedIp(subnet_id="s", ip_address="10.1.0.60"),))
+LATE = replace(
+    NO_RECORD,
+    id="late",
+    device_id=PORT.device_id,
+    mac_address="fa:16:3e:00:99:03",
+    fixed_ips=(FixedIp(subnet_id="s", ip_address="10.1.0.60"),),
+)
 LATE_WITHOUT_RECORD = replace(
     LATE, id="late-2", device_id="x", fixed_ips=(FixedIp(subnet_id="s", ip_address="10.1.0.70"),)
 )

@@ -1,6 +1,7 @@
 """Processes forked by the fork server, as the kernel shows them; kills."""
 
 import asyncio
+import json
 import os
 import signal
 import subprocess
@@ -33,7 +34,7 @@ async def seen(tmp_path):
     await asyncio.to_thread(eventually, out.exists, what="the process reports")
     text = out.read_text()
     out.unlink()
-    return fork_server.json.loads(text)
+    return json.loads(text)
 
 
 @pytest.fixture
