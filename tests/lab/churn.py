@@ -26,6 +26,7 @@ from a9fe.linux.vms import guest, taps
 from a9fe.model.rules.addresses import device_mtu
 from a9fe.plan import names
 from tests.kit.conditions import eventually
+from tests.lab.guest_program import BEGIN
 
 CIDR = "10.1.0.0/24"
 ADDRESSES = ("10.1.0.11", "10.1.0.12")  # each on every network at once
@@ -33,49 +34,40 @@ PROMPT = 5.0  # s within which the feed brings a change, on a busy machine
 CLIENTS, PAUSE = 2, 0.04  # of a VM, of each kind; s between two requests
 
 # Print "begin end status document" for each request (seconds of CLOCK_MONOTONIC), until killed.
-PROGRAM = r"""
-import asyncio, json, sys, time
+PROGRAM = (
+    BEGIN
+    + r"""
+import json
 
 PATHS = ("openstack/latest/meta_data.json", "latest/meta-data/local-ipv4", "latest/meta-data/mac")
 WAIT = "openstack/latest/meta_data.json?wait_for_change=true&timeout_sec=2&last_etag="
-
-async def fetch(kept, path, keeps):
-    reader, writer = kept or await asyncio.open_connection("169.254.169.254", 80)
-    last = "" if keeps else "Connection: close\r\n"
-    writer.write(f"GET /{path} HTTP/1.1\r\nHost: m\r\n{last}\r\n".encode())
-    head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").lower()
-    fields = dict(line.split(": ", 1) for line in head.split("\r\n")[1:] if line)
-    body = await reader.readexactly(int(fields.get("content-length", "0")))
-    if keeps and fields.get("connection") != "close":
-        return head.split()[1], fields.get("etag", ""), body.decode(), (reader, writer)
-    writer.close()
-    return head.split()[1], fields.get("etag", ""), body.decode(), None
 
 async def ask(keeps, waits, number):
     kept, tag = None, "0"
     while True:
         number += 1
         path = WAIT + tag if waits else PATHS[number % len(PATHS)]
-        if kept and (kept[0].at_eof() or kept[0].exception()):
-            kept = None
+        kept = usable(kept)
         began = time.monotonic()
         try:
-            status, etag, text, kept = await asyncio.wait_for(fetch(kept, path, keeps), 30)
+            doing = exchange(kept, f"GET /{path} HTTP/1.1\r\nHost: m\r\n", keeps)
+            status, etag, body, kept = await asyncio.wait_for(doing, 30)
+            text = body.decode()
         except Exception as error:
             status, text, kept = type(error).__name__, "", None
         if status == "200" and "json" in path:
             found = json.loads(text)
-            text, tag = json.dumps([found["uuid"], found["name"]]), etag.strip('"') or "0"
+            text, tag = json.dumps([found["uuid"], found["name"]]), etag or "0"
         print(began, time.monotonic(), status, path, text.replace("\n", " "), flush=True)
-        await asyncio.sleep(float(sys.argv[2]))
+        await asyncio.sleep(PAUSE)
 
 async def main():
-    count = int(sys.argv[1])
-    asking = [ask(number % 2, False, number) for number in range(2 * count)]
+    asking = [ask(number % 2, False, number) for number in range(2 * CLIENTS)]
     await asyncio.gather(ask(True, True, 0), *asking)
 
 asyncio.run(main())
 """
+)
 
 
 @dataclass(slots=True)

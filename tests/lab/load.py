@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from a9fe.linux.vms import guest
 from tests.kit.conditions import eventually
 from tests.lab.cloud import Vm
+from tests.lab.guest_program import BEGIN
 
 ANSWERED = "200"
 KEPT, SINGLE = "kept", "single"  # and "waits": a request that waits for a change, kept
@@ -19,53 +20,32 @@ CLIENTS = 3  # of each kind: enough that a request is under way at most moments
 PAUSE = 0.06  # s between two requests of a client: below the limit of requests of one guest
 
 # Print "kind begin end outcome" for each request (seconds of CLOCK_MONOTONIC) until stdin closes.
-PROGRAM = r"""
-import asyncio, os, sys, time
+PROGRAM = (
+    BEGIN
+    + r"""
+import os
 
-CLIENTS, PAUSE, WITHIN = int(sys.argv[1]), float(sys.argv[2]), 40.0
+WITHIN = 40.0
 GET = "GET /latest/meta-data/instance-id HTTP/1.1\r\nHost: m\r\n"
 PUT = "PUT /latest/api/token HTTP/1.1\r\nHost: m\r\nContent-Length: 0\r\n"
 PUT += "X-aws-ec2-metadata-token-ttl-seconds: 60\r\n"
-
 WAIT = "GET /openstack/latest/meta_data.json?wait_for_change=true&timeout_sec=10&last_etag="
 
-async def answer(reader):
-    head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").lower()
-    fields = dict(line.split(": ", 1) for line in head.split("\r\n")[1:] if line)
-    await reader.readexactly(int(fields.get("content-length", "0")))
-    ends = fields.get("connection", "") == "close"
-    return head.split()[1], ends, fields.get("etag", "").strip('"')
-
-async def exchange(kind, streams, number, tag):
-    keeps = kind != "single"
-    if streams is None:
-        streams = await asyncio.open_connection("169.254.169.254", 80)
-    reader, writer = streams
-    last = "" if keeps else "Connection: close\r\n"
-    request = PUT if number % 4 == 3 else GET
-    if kind == "waits":
-        request = WAIT + (tag or "0") + " HTTP/1.1\r\nHost: m\r\n"
-    writer.write((request + last + "\r\n").encode())
-    status, ends, tag = await answer(reader)
-    if ends or not keeps:
-        writer.close()
-        return status, None, tag
-    return status, streams, tag
-
 async def ask(kind):
-    streams, number, tag = None, 0, ""
+    kept, number, tag = None, 0, ""
     while True:
         number += 1
-        if streams and (streams[0].at_eof() or streams[0].exception()):
-            streams[1].close()
-            streams = None
+        request = PUT if number % 4 == 3 else GET
+        if kind == "waits":
+            request = WAIT + (tag or "0") + " HTTP/1.1\r\nHost: m\r\n"
+        kept = usable(kept)
+        used = "new" if kept is None else "used"
         began = time.monotonic()
-        used = "new" if streams is None else "used"
         try:
-            doing = exchange(kind, streams, number, tag)
-            outcome, streams, tag = await asyncio.wait_for(doing, WITHIN)
+            doing = exchange(kept, request, kind != "single")
+            outcome, tag, _, kept = await asyncio.wait_for(doing, WITHIN)
         except Exception as error:
-            outcome, streams = f"{type(error).__name__}-{used}-{number % 4}", None
+            outcome, kept = f"{type(error).__name__}-{used}-{number % 4}", None
         print(kind, began, time.monotonic(), outcome)
         await asyncio.sleep(PAUSE)
 
@@ -86,6 +66,7 @@ async def main():
 
 asyncio.run(main())
 """
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
