@@ -16,18 +16,11 @@ from a9fe.replica import open_for
 from a9fe.runtime.clock import SystemClock
 from a9fe.runtime.config import Config, load
 from a9fe.wire.message import Answer, Listener, Request
-from tests.golden.metadata.scenarios import one_card
 from tests.kit.feed_events import feed, snapshot
 from tests.kit.http_world import Tally
+from tests.kit.service_world import RESOURCES, VIEW
 
-VIEW = one_card()
 PORT = VIEW.ports[0]
-RESOURCES: tuple[Resource, ...] = (
-    VIEW.instance,
-    *VIEW.ports,
-    *VIEW.networks.values(),
-    *VIEW.subnets.values(),
-)
 LISTENER = Listener(
     kind="network", id=PORT.network_id, namespace="qdhcp", address="169.254.169.254", port=80
 )
