@@ -3,16 +3,15 @@
 import os
 import socket
 import ssl
-from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
 import structlog
 
 from a9fe.api_client import tls
-from a9fe.http.gc_tuning import tune_gc
-from a9fe.http.metrics_socket import metrics_path, serve_metrics
+from a9fe.http.hop import serving
+from a9fe.http.metrics_socket import metrics_path
 from a9fe.http.report import report_of
-from a9fe.http.server.server import Admit, serve
+from a9fe.http.server.server import Admit
 from a9fe.http.server.sockets import unix_listener
 from a9fe.linux.kernel import libc
 from a9fe.linux.processes import privileges
@@ -79,24 +78,19 @@ def run(config: Config) -> None:
 
 async def _serve(config: Config, opened: _Opened) -> None:
     report = report_of(config, PROCESS)
-    async with AsyncExitStack() as closers:
-        hop = await build_hop(config, report, verify=opened.verify)
-        closers.push_async_callback(hop.close)
-        exposing = await serve_metrics(opened.exporter)
-        closers.push_async_callback(exposing.close)
-        proxies = await serve(
-            hop.handler,
-            sock=opened.proxies,
+    hop = await build_hop(config, report, verify=opened.verify)
+    async with (
+        serving(
+            hop,
+            opened.proxies,
+            opened.exporter,
             limits=opened.proxy_limits,
             report=report,
             admit=opened.admit,
             backlog=config.metadata_backlog,
-        )
-        closers.push_async_callback(proxies.close)
-        held = await closers.enter_async_context(
-            serving_guests(config, hop, opened.limits, report)
-        )
-        tune_gc()
+        ),
+        serving_guests(config, hop, opened.limits, report) as held,
+    ):
         control = opened.control.getsockname()
         log.info("ready", control=control, proxies=config.metadata_proxy_socket)
         await serve_agents(hop, Control(opened.control, held))
